@@ -1,0 +1,1 @@
+"""The API: the kinds, their conditions, and the RoutingTable between operator and router."""

@@ -1,0 +1,108 @@
+"""Condition types and reasons, spelled once for status, events, logs and metrics.
+
+Conditions follow Kubernetes API conventions and Gateway API's meaning: `Accepted`, `ResolvedRefs`
+and `Programmed` for a policy, `Available` and `Progressing` for a backend, `Ready` for both.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+
+
+class ConditionType(StrEnum):
+    """Every condition that is ever written."""
+
+    READY = "Ready"
+    AVAILABLE = "Available"
+    PROGRESSING = "Progressing"
+    ACCEPTED = "Accepted"
+    RESOLVED_REFS = "ResolvedRefs"
+    PROGRAMMED = "Programmed"
+    # kstatus: abnormal-true, and present only while true
+    RECONCILING = "Reconciling"
+    STALLED = "Stalled"
+
+
+class Reason(StrEnum):
+    """One word for one reason: in a condition, an event, a log line and a metric label."""
+
+    # any kind
+    READY = "Ready"
+    INVALID = "Invalid"
+    PROGRESSING = "Progressing"
+    # ModelBackend
+    MINIMUM_REPLICAS_AVAILABLE = "MinimumReplicasAvailable"
+    MINIMUM_REPLICAS_UNAVAILABLE = "MinimumReplicasUnavailable"
+    SCALED_TO_ZERO = "ScaledToZero"
+    ROLLOUT_COMPLETE = "RolloutComplete"
+    POD_FAILING = "PodFailing"
+    SERVICE_NOT_FOUND = "ServiceNotFound"
+    NO_ENDPOINTS = "NoEndpoints"
+    ENDPOINTS_AVAILABLE = "EndpointsAvailable"
+    EXTERNAL = "External"
+    SECRET_NOT_FOUND = "SecretNotFound"
+    SECRET_NOT_ALLOWED = "SecretNotAllowed"
+    ADDRESS_NOT_ALLOWED = "AddressNotAllowed"
+    NAME_CONFLICT = "NameConflict"
+    ENGINE_NOT_FOUND = "EngineNotFound"
+    # RoutingPolicy
+    ACCEPTED = "Accepted"
+    RESOLVED_REFS = "ResolvedRefs"
+    PROGRAMMED = "Programmed"
+    BACKEND_NOT_FOUND = "BackendNotFound"
+    BACKEND_INVALID = "BackendInvalid"
+    BACKEND_NOT_READY = "BackendNotReady"
+    FALLBACK_CYCLE = "FallbackCycle"
+    INVALID_RANGE = "InvalidRange"
+    MODEL_NAME_CONFLICT = "ModelNameConflict"
+    RULE_NEVER_MATCHES = "RuleNeverMatches"
+    TOO_LARGE = "TooLarge"
+    AWAITING_ROUTERS = "AwaitingRouters"
+    NO_ROUTERS = "NoRouters"
+    ROUTER_REFUSED = "RouterRefused"
+    NOT_ACCEPTED = "NotAccepted"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Condition:
+    """What is so, as decided now; `stamp` turns it into what is stored."""
+
+    type: ConditionType
+    status: bool | None
+    reason: Reason
+    message: str = ""
+
+
+_WORD = {True: "True", False: "False", None: "Unknown"}
+
+
+def stamp(
+    wanted: Iterable[Condition],
+    stored: Sequence[Mapping[str, object]],
+    *,
+    generation: int,
+    now: str,
+) -> list[dict[str, object]]:
+    """
+    Stored form of the wanted conditions, in their order; anything not wanted is dropped.
+
+    `lastTransitionTime` moves only when `status` flips (Kubernetes API conventions); `now` is
+    RFC 3339 in UTC. Messages are cut to the 32,768 characters that `metav1.Condition` allows.
+    """
+    before = {str(condition.get("type")): condition for condition in stored}
+    result: list[dict[str, object]] = []
+    for condition in wanted:
+        status = _WORD[condition.status]
+        old = before.get(condition.type, {})
+        since = old.get("lastTransitionTime") if old.get("status") == status else None
+        result.append(
+            {
+                "type": str(condition.type),
+                "status": status,
+                "observedGeneration": generation,
+                "lastTransitionTime": since or now,
+                "reason": str(condition.reason),
+                "message": condition.message[:32768],
+            }
+        )
+    return result

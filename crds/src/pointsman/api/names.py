@@ -1,0 +1,39 @@
+"""Every name that two parts must spell alike: group, labels, annotations, ports, headers."""
+
+from typing import Final
+
+GROUP: Final = "pointsman.dev"
+VERSION: Final = "v1alpha1"
+API_VERSION: Final = f"{GROUP}/{VERSION}"
+
+MODEL_BACKEND: Final = "ModelBackend"
+ROUTING_POLICY: Final = "RoutingPolicy"
+PLURALS: Final = {MODEL_BACKEND: "modelbackends", ROUTING_POLICY: "routingpolicies"}
+
+LABEL_MANAGED_BY: Final = "app.kubernetes.io/managed-by"
+MANAGED_BY: Final = "pointsman"
+LABEL_BACKEND: Final = f"{GROUP}/backend"
+"""On the Deployment, pods and Service of a backend: the ModelBackend's name."""
+LABEL_POLICY: Final = f"{GROUP}/policy"
+"""On the ControllerRevisions of a policy: the RoutingPolicy's name."""
+LABEL_TABLE: Final = f"{GROUP}/routing-table"
+"""On the ConfigMaps of a RoutingTable; the value is the release's name. Routers watch it."""
+LABEL_TABLE_PART: Final = f"{GROUP}/routing-table-part"
+"""`manifest` or `blob`."""
+LABEL_CREDENTIAL: Final = f"{GROUP}/credential"
+"""A Secret without this label (value `true`) is never read."""
+ANNOTATION_ALLOWED_HOSTS: Final = f"{GROUP}/allowed-hosts"
+"""On a credential Secret: comma-separated hosts that may see the key; `*.example.com` covers one
+label and more."""
+
+ROUTER_AUDIENCE: Final = "pointsman-router"
+"""Audience of the token that the operator shows on a router's admin port."""
+HEADER_EPOCH: Final = "x-pointsman-epoch"
+
+DEFAULT_MODEL_PORT: Final = 8000
+"""vLLM's default port, and so the simulator's."""
+
+
+def service_name(backend: str) -> str:
+    """Name of the Deployment and the Service that belong to a backend with `deployment`."""
+    return f"{backend}-model"

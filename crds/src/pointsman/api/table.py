@@ -1,0 +1,256 @@
+"""The RoutingTable: the only contract between operator and router.
+
+A manifest names immutable blobs by SHA-256; a blob is one compiled policy with every backend it
+may use. A router takes a policy when its blob is present, hash-checked and valid; one that is not
+is refused alone. Encoded as JSON (msgspec), strict on decoding: unknown versions are refused.
+"""
+
+import gzip
+import hashlib
+import io
+from typing import Final, Literal
+
+import msgspec
+
+TABLE_VERSION: Final = 1
+MAX_BLOB_BYTES: Final = 900 * 1024
+"""Compressed; a ConfigMap holds at most 1 MiB (etcd's request limit is 1.5 MB)."""
+MAX_BLOB_DECODED_BYTES: Final = 16 * 1024 * 1024
+
+
+class Struct(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """Frozen, compact on the wire."""
+
+
+class HeaderMatch(Struct, frozen=True):
+    """`name` is in lower case."""
+
+    name: str
+    value: str
+    type: Literal["Exact", "Prefix"] = "Exact"
+
+
+class Match(Struct, frozen=True):
+    """All that are set must hold; token bounds are inclusive."""
+
+    tasks: tuple[str, ...] = ()
+    languages: tuple[str, ...] = ()
+    min_tokens: int | None = None
+    max_tokens: int | None = None
+    headers: tuple[HeaderMatch, ...] = ()
+    metadata: dict[str, str] = {}
+
+
+class Target(Struct, frozen=True):
+    """A backend's name and its relative share."""
+
+    backend: str
+    weight: int = 1
+
+
+class Fallback(Struct, frozen=True):
+    """`on` holds values of FallbackOn."""
+
+    chain: tuple[str, ...]
+    on: tuple[Literal["Error", "Timeout", "ContextWindow"], ...] = (
+        "Error",
+        "Timeout",
+        "ContextWindow",
+    )
+    deadline_s: float = 60.0
+
+
+class Route(Struct, frozen=True):
+    """One rule, or the default when `match` is None."""
+
+    name: str
+    targets: tuple[Target, ...]
+    match: Match | None = None
+    fallback: Fallback | None = None
+    first_token_timeout_s: float = 30.0
+    stream_idle_timeout_s: float = 60.0
+    request_timeout_s: float = 600.0
+
+
+class ServiceAddress(Struct, frozen=True, tag="service", tag_field="type"):
+    """Ready endpoints of this Service port; `key` in Endpoints."""
+
+    namespace: str
+    service: str
+    port: int
+
+    @property
+    def key(self) -> str:
+        """How endpoints of this address are filed: `namespace/service:port`."""
+        return f"{self.namespace}/{self.service}:{self.port}"
+
+
+class CredentialRef(Struct, frozen=True):
+    """Key `key` of Secret `name` in the policy's namespace."""
+
+    name: str
+    key: str = "api-key"
+
+
+class ExternalAddress(Struct, frozen=True, tag="external", tag_field="type"):
+    """An OpenAI-compatible base URL; `ca_bundle` is PEM."""
+
+    url: str
+    credential: CredentialRef | None = None
+    ca_bundle: str | None = None
+
+
+class Backend(Struct, frozen=True):
+    """One backend as the router needs it; prices are per million tokens."""
+
+    name: str
+    model: str
+    address: ServiceAddress | ExternalAddress
+    family: str = "Other"
+    context_window: int | None = None
+    capabilities: tuple[str, ...] = ()
+    input_per_million: float = 0.0
+    output_per_million: float = 0.0
+    currency: str = "USD"
+
+
+class PolicyBlob(Struct, frozen=True, omit_defaults=False):
+    """One compiled policy; the last route has no match and answers the rest."""
+
+    namespace: str
+    name: str
+    revision: str
+    model_names: tuple[str, ...]
+    routes: tuple[Route, ...]
+    backends: dict[str, Backend]
+    version: int = TABLE_VERSION
+
+
+class PolicyEntry(Struct, frozen=True):
+    """Which blob is wanted for a policy; `blob` is the SHA-256 of its JSON, in hex."""
+
+    name: str
+    revision: str
+    blob: str
+    model_names: tuple[str, ...] = ()
+
+
+class Manifest(Struct, frozen=True, omit_defaults=False):
+    """
+    The wanted state of all policies of one release.
+
+    `epoch` is the leader's number of takeovers, `serial` grows with every manifest of an epoch:
+    a router refuses what is older than what it has.
+    """
+
+    namespace: str
+    epoch: int
+    serial: int
+    policies: tuple[PolicyEntry, ...]
+    version: int = TABLE_VERSION
+
+
+class Endpoint(Struct, frozen=True):
+    """Where one model server listens."""
+
+    host: str
+    port: int
+
+
+class Ack(Struct, frozen=True):
+    """What a router did with one policy: runs `blob`, or refused `refused_blob` with `error`."""
+
+    policy: str
+    revision: str
+    blob: str
+    error: str = ""
+    refused_blob: str = ""
+
+
+class AdminEvent(Struct, frozen=True):
+    """
+    One line of a router's admin stream (`GET /admin/stream`, NDJSON).
+
+    `Hello` opens it, `Ack` follows every switch, `Load` every change of load (at most one in
+    100 ms), `Heartbeat` silence of 5 s.
+    """
+
+    type: Literal["Hello", "Ack", "Load", "Heartbeat"]
+    router: str = ""
+    epoch: int = 0
+    serial: int = 0
+    acks: tuple[Ack, ...] = ()
+    in_flight: dict[str, int] = {}
+    """Backend name -> requests sent and not finished."""
+
+
+class TableError(ValueError):
+    """A manifest or a blob cannot be used; the text says why."""
+
+
+_encoder = msgspec.json.Encoder(order="deterministic")
+_manifest_decoder = msgspec.json.Decoder(Manifest)
+_blob_decoder = msgspec.json.Decoder(PolicyBlob)
+_event_decoder = msgspec.json.Decoder(AdminEvent)
+
+
+def encode(value: Struct) -> bytes:
+    """Deterministic JSON: equal values have equal bytes, and so equal hashes."""
+    return _encoder.encode(value)
+
+
+def digest(data: bytes) -> str:
+    """SHA-256 in hex."""
+    return hashlib.sha256(data).hexdigest()
+
+
+def pack(data: bytes) -> bytes:
+    """Gzip without a timestamp; raises TableError over MAX_BLOB_BYTES."""
+    packed = gzip.compress(data, mtime=0)
+    if len(packed) > MAX_BLOB_BYTES:
+        raise TableError(f"compiled policy has {len(packed):,} bytes, {MAX_BLOB_BYTES:,} allowed")
+    return packed
+
+
+def unpack(packed: bytes, expected: str) -> bytes:
+    """Undo `pack`; raises TableError if it is damaged, too large, or hashes to something else."""
+    try:
+        with gzip.GzipFile(fileobj=io.BytesIO(packed)) as stream:
+            data = stream.read(MAX_BLOB_DECODED_BYTES + 1)
+    except (OSError, EOFError, ValueError) as error:
+        raise TableError(f"blob {expected[:12]} is damaged: {error}") from error
+    if len(data) > MAX_BLOB_DECODED_BYTES:
+        raise TableError(f"blob {expected[:12]} unpacks to more than {MAX_BLOB_DECODED_BYTES:,}")
+    if digest(data) != expected:
+        raise TableError(f"blob {expected[:12]} hashes to {digest(data)[:12]}")
+    return data
+
+
+def decode_manifest(data: bytes) -> Manifest:
+    """Raises TableError on anything that is not a manifest of this version."""
+    try:
+        manifest = _manifest_decoder.decode(data)
+    except msgspec.DecodeError as error:
+        raise TableError(f"manifest: {error}") from error
+    if manifest.version != TABLE_VERSION:
+        raise TableError(f"manifest has version {manifest.version}, known is {TABLE_VERSION}")
+    return manifest
+
+
+def decode_blob(data: bytes) -> PolicyBlob:
+    """Raises TableError on anything that is not a compiled policy of this version."""
+    try:
+        blob = _blob_decoder.decode(data)
+    except msgspec.DecodeError as error:
+        raise TableError(f"policy: {error}") from error
+    if blob.version != TABLE_VERSION:
+        raise TableError(f"policy has version {blob.version}, known is {TABLE_VERSION}")
+    return blob
+
+
+def decode_event(data: bytes) -> AdminEvent:
+    """Raises TableError on anything that is not one line of an admin stream."""
+    try:
+        return _event_decoder.decode(data)
+    except msgspec.DecodeError as error:
+        raise TableError(f"admin event: {error}") from error

@@ -1,0 +1,293 @@
+"""ModelBackend: one model that can answer, and where it runs.
+
+Exactly one of `deployment` (Pointsman runs it), `service` (it already runs in this namespace) and
+`external` (it runs elsewhere, behind verified TLS). What is left out, the family's preset fills.
+"""
+
+import re
+from enum import StrEnum
+from typing import Annotated, ClassVar, Literal
+
+from pydantic import Field
+
+from pointsman.api.v1alpha1.meta import ObjectMeta
+from pointsman.api.validation import ApiModel, ObjectName, Price, Rule
+
+LOOPBACK_URL = r"^http://(localhost|127\.0\.0\.1|\[::1\])(:[0-9]+)?(/.*)?$"
+HTTPS_URL = r"^https://[A-Za-z0-9.\[\]:-]+(/.*)?$"
+QUANTITY = r"^[0-9]+(\.[0-9]+)?(m|k|M|G|T|Ki|Mi|Gi|Ti)?$"
+
+
+class Family(StrEnum):
+    """Model families with a preset, and Other."""
+
+    QWEN = "Qwen"
+    DEEPSEEK = "DeepSeek"
+    GLM = "GLM"
+    KIMI = "Kimi"
+    OTHER = "Other"
+
+
+class Engine(StrEnum):
+    """Model servers that Pointsman can run."""
+
+    VLLM = "VLLM"
+    SIMULATOR = "Simulator"
+    CUSTOM = "Custom"
+
+
+class Capability(StrEnum):
+    """What a request may need and not every model can."""
+
+    TOOLS = "Tools"
+    VISION = "Vision"
+
+
+class EnvVar(ApiModel):
+    """One environment variable with a plain value; secrets belong into `podTemplate` later."""
+
+    name: str = Field(
+        pattern=r"^[A-Za-z_][A-Za-z0-9_]*$", max_length=256, description="Name of the variable."
+    )
+    value: str = Field(default="", max_length=4096, description="Value of the variable.")
+
+
+class ResourceRequirements(ApiModel):
+    """Container resources, as in a pod."""
+
+    requests: dict[str, Annotated[str, Field(pattern=QUANTITY, max_length=64)]] = Field(
+        default={},
+        max_length=16,
+        description="Minimum amounts, such as cpu: 500m, memory: 16Gi, nvidia.com/gpu: '1'.",
+    )
+    limits: dict[str, Annotated[str, Field(pattern=QUANTITY, max_length=64)]] = Field(
+        default={}, max_length=16, description="Maximum amounts; GPUs belong here."
+    )
+
+
+class Deployment(ApiModel):
+    """A model server that Pointsman runs as a Deployment and a Service."""
+
+    engine: Engine = Field(
+        description="Model server: VLLM, Simulator (a stand-in without a model), or Custom "
+        "(any OpenAI-compatible server; needs an image)."
+    )
+    image: str | None = Field(
+        default=None,
+        min_length=1,
+        max_length=512,
+        description="Container image. Default: the engine's.",
+    )
+    command: list[Annotated[str, Field(max_length=4096)]] = Field(
+        default=[],
+        max_length=64,
+        description="Entrypoint of a Custom engine; other engines bring their own.",
+    )
+    args: list[Annotated[str, Field(max_length=4096)]] = Field(
+        default=[],
+        max_length=128,
+        description="Arguments added after those that the engine and the preset give.",
+    )
+    env: list[EnvVar] = Field(
+        default=[], max_length=64, description="Environment variables of the model server."
+    )
+    port: int | None = Field(
+        default=None,
+        ge=1,
+        le=65535,
+        description="Port on which the server listens. Default: 8000.",
+    )
+    resources: ResourceRequirements | None = Field(
+        default=None, description="Resources of the model server's container."
+    )
+
+    schema_extra: ClassVar[dict[str, dict[str, object]]] = {
+        "env": {"x-kubernetes-list-type": "map", "x-kubernetes-list-map-keys": ["name"]},
+        "command": {"x-kubernetes-list-type": "atomic"},
+        "args": {"x-kubernetes-list-type": "atomic"},
+    }
+    rules: ClassVar[tuple[Rule, ...]] = (
+        Rule(
+            "self.engine != 'Custom' || has(self.image)",
+            "engine Custom needs an image",
+            lambda d: d.engine != Engine.CUSTOM or d.image is not None,
+        ),
+        Rule(
+            "self.engine == 'Custom' || !has(self.command) || self.command.size() == 0",
+            "only engine Custom takes a command",
+            lambda d: d.engine == Engine.CUSTOM or not d.command,
+        ),
+        Rule(
+            "!has(self.env) || self.env.all(a, self.env.exists_one(b, a.name == b.name))",
+            "two variables of env have the same name",
+            lambda d: len({e.name for e in d.env}) == len(d.env),
+        ),
+    )
+
+
+class Service(ApiModel):
+    """A model server that already runs behind a Service in the same namespace."""
+
+    name: ObjectName = Field(description="Name of the Service.")
+    port: int = Field(ge=1, le=65535, description="Port of the Service.")
+
+
+class CredentialsSecretRef(ApiModel):
+    """Where a provider's API key is."""
+
+    name: str = Field(
+        pattern=r"^[a-z0-9]([-a-z0-9.]*[a-z0-9])?$",
+        max_length=253,
+        description="Name of a Secret in the same namespace. It must be labeled "
+        "pointsman.dev/credential=true and its annotation pointsman.dev/allowed-hosts must cover "
+        "the URL's host.",
+    )
+    key: str = Field(
+        default="api-key",
+        pattern=r"^[-._a-zA-Z0-9]+$",
+        max_length=253,
+        description="Key inside the Secret.",
+    )
+
+
+class External(ApiModel):
+    """A model behind an OpenAI-compatible API elsewhere."""
+
+    url: str = Field(
+        max_length=2048,
+        description="Base URL up to and including the version, such as https://host/v1. Plain "
+        "http is allowed for loopback only, and loopback only in local mode.",
+    )
+    credentials_secret_ref: CredentialsSecretRef | None = Field(
+        default=None, description="The API key, sent as a bearer token by the router alone."
+    )
+    ca_bundle: str | None = Field(
+        default=None,
+        min_length=1,
+        max_length=65536,
+        description="PEM certificates that vouch for the server. Default: the system's.",
+    )
+
+    rules: ClassVar[tuple[Rule, ...]] = (
+        Rule(
+            rf"self.url.matches(r'{HTTPS_URL}') || self.url.matches(r'{LOOPBACK_URL}')",
+            "url must begin with https:// (http:// only for loopback)",
+            lambda e: (
+                re.search(HTTPS_URL, e.url) is not None
+                or re.search(LOOPBACK_URL, e.url) is not None
+            ),
+            field=".url",
+        ),
+        Rule(
+            "!self.url.contains('@') && !self.url.contains('?') && !self.url.contains('#')",
+            "url must not hold a user, a query or a fragment",
+            lambda e: not set("@?#") & set(e.url),
+            field=".url",
+        ),
+    )
+
+
+class Cost(ApiModel):
+    """Price of a million tokens, as decimal strings."""
+
+    input_per_million: Price = Field(description="Price of a million prompt tokens, as '0.15'.")
+    output_per_million: Price = Field(description="Price of a million answer tokens, as '0.60'.")
+    currency: str = Field(
+        default="USD", pattern=r"^[A-Z]{3}$", description="ISO 4217 code of the currency."
+    )
+
+
+class ModelBackendSpec(ApiModel):
+    """What the model is and where it runs."""
+
+    model: str = Field(
+        min_length=1,
+        max_length=253,
+        pattern=r"^[A-Za-z0-9][A-Za-z0-9._:/@+-]*$",
+        description="Name of the model as its server knows it; sent upstream in place of what the "
+        "caller asked for.",
+    )
+    family: Family = Field(
+        default=Family.OTHER,
+        description="Model family; its preset fills contextWindow, capabilities and engine "
+        "arguments that are left out.",
+    )
+    deployment: Deployment | None = Field(
+        default=None, description="Run this model server in the cluster."
+    )
+    service: Service | None = Field(
+        default=None, description="Use a model server that is already in this namespace."
+    )
+    external: External | None = Field(
+        default=None, description="Use an OpenAI-compatible API elsewhere."
+    )
+    context_window: int | None = Field(
+        default=None,
+        ge=256,
+        le=100_000_000,
+        description="Largest number of tokens of prompt and answer together. A request that needs "
+        "more goes to the next target. Default: the preset's; without one, no limit.",
+    )
+    capabilities: list[Capability] | None = Field(
+        default=None,
+        max_length=8,
+        description="What the model can beyond text. A request with tools or images skips targets "
+        "that lack them. Default: the preset's.",
+    )
+    cost: Cost | None = Field(
+        default=None, description="Price per million tokens; counted per request in the metrics."
+    )
+    replicas: int | None = Field(
+        default=None,
+        ge=0,
+        le=1000,
+        description="Number of model servers of a deployment; the scale subresource's path. "
+        "Default: 1.",
+    )
+
+    schema_extra: ClassVar[dict[str, dict[str, object]]] = {
+        "capabilities": {"x-kubernetes-list-type": "set"},
+    }
+    rules: ClassVar[tuple[Rule, ...]] = (
+        Rule(
+            "[has(self.deployment), has(self.service), has(self.external)]"
+            ".exists_one(present, present)",
+            "exactly one of deployment, service and external must be set",
+            lambda s: [s.deployment, s.service, s.external].count(None) == 2,
+        ),
+        Rule(
+            "!has(self.replicas) || has(self.deployment)",
+            "replicas needs a deployment",
+            lambda s: s.replicas is None or s.deployment is not None,
+            field=".replicas",
+        ),
+        Rule(
+            "!has(self.capabilities) || self.capabilities.all(a, "
+            "self.capabilities.exists_one(b, a == b))",
+            "capabilities holds a value twice",
+            lambda s: s.capabilities is None or len(set(s.capabilities)) == len(s.capabilities),
+            field=".capabilities",
+        ),
+    )
+
+
+class ModelBackend(ApiModel):
+    """One model that can answer: deployed here, already here, or elsewhere."""
+
+    api_version: Literal["pointsman.dev/v1alpha1"] = "pointsman.dev/v1alpha1"
+    kind: Literal["ModelBackend"] = "ModelBackend"
+    metadata: ObjectMeta
+    spec: ModelBackendSpec
+
+    rules: ClassVar[tuple[Rule, ...]] = (
+        Rule(
+            "self.metadata.name.matches('^[a-z]([-a-z0-9]*[a-z0-9])?$') && "
+            "self.metadata.name.size() <= 57",
+            "metadata.name must begin with a letter, hold only a-z, 0-9 and -, and have at most "
+            "57 characters (its Service is named <name>-model)",
+            lambda b: (
+                re.fullmatch(r"[a-z]([-a-z0-9]*[a-z0-9])?", b.metadata.name) is not None
+                and len(b.metadata.name) <= 57
+            ),
+        ),
+    )

@@ -1,0 +1,322 @@
+"""RoutingPolicy: which backend answers what, and what happens when it fails.
+
+Rules are tried in order and the first whose match holds decides; `default` answers the rest.
+Every reference is to a ModelBackend in the same namespace.
+"""
+
+import re
+from enum import StrEnum
+from typing import Annotated, ClassVar, Literal
+
+from pydantic import Field
+
+from pointsman.api.conditions import Reason
+from pointsman.api.quantity import parse_duration
+from pointsman.api.tasks import Task
+from pointsman.api.v1alpha1.meta import ObjectMeta
+from pointsman.api.validation import ApiModel, Duration, ObjectName
+from pointsman.api.validation import Rule as ValidationRule
+
+ModelName = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._:/-]{0,127}$", max_length=128)]
+
+
+class FallbackOn(StrEnum):
+    """What makes the router try the next backend of the chain."""
+
+    ERROR = "Error"
+    TIMEOUT = "Timeout"
+    CONTEXT_WINDOW = "ContextWindow"
+
+
+class BackendRef(ApiModel):
+    """A ModelBackend in the same namespace."""
+
+    name: ObjectName = Field(description="Name of the ModelBackend.")
+
+
+class Target(ApiModel):
+    """A backend and its share."""
+
+    backend_ref: BackendRef = Field(description="The ModelBackend that answers.")
+    weight: int = Field(
+        default=1,
+        ge=0,
+        le=1_000_000,
+        description="Share of the traffic, relative to the rule's other targets; 0 gets none.",
+    )
+
+
+class HeaderMatch(ApiModel):
+    """One request header that must be present with a value."""
+
+    type: Literal["Exact", "Prefix"] = Field(
+        default="Exact", description="How the value is compared: Exact or Prefix."
+    )
+    name: str = Field(
+        pattern=r"^[A-Za-z0-9!#$%&'*+.^_|~-]+$",
+        max_length=128,
+        description="Name of the header; case does not matter.",
+    )
+    value: str = Field(
+        min_length=1, max_length=1024, description="Value to compare with, case-sensitive."
+    )
+
+
+class ContextTokens(ApiModel):
+    """A range of estimated prompt tokens; both ends belong to it."""
+
+    min: int | None = Field(default=None, ge=0, le=100_000_000, description="Smallest number.")
+    max: int | None = Field(default=None, ge=0, le=100_000_000, description="Largest number.")
+
+    rules: ClassVar[tuple[ValidationRule, ...]] = (
+        ValidationRule(
+            "!has(self.min) || !has(self.max) || self.min <= self.max",
+            "min must not be larger than max",
+            lambda c: c.min is None or c.max is None or c.min <= c.max,
+            field=".min",
+            reason=Reason.INVALID_RANGE,
+        ),
+        ValidationRule(
+            "has(self.min) || has(self.max)",
+            "min or max must be set",
+            lambda c: c.min is not None or c.max is not None,
+        ),
+    )
+
+
+class Match(ApiModel):
+    """Conditions on a request; all that are set must hold."""
+
+    task: list[Task] = Field(
+        default=[],
+        max_length=8,
+        description="The analyzed task is one of these: Chat, Coding, Reasoning, Multilingual, "
+        "Document, LongContext. A request whose task could not be told matches none.",
+    )
+    language: list[Annotated[str, Field(pattern=r"^[a-z]{2,3}$")]] = Field(
+        default=[],
+        max_length=64,
+        description="The language of the last user message is one of these ISO 639 codes.",
+    )
+    context_tokens: ContextTokens | None = Field(
+        default=None, description="The estimated number of prompt tokens is in this range."
+    )
+    headers: list[HeaderMatch] = Field(
+        default=[], max_length=16, description="All of these request headers are present."
+    )
+    metadata: dict[str, Annotated[str, Field(max_length=512)]] = Field(
+        default={},
+        max_length=16,
+        description="All of these are in the request body's metadata, with equal values.",
+    )
+
+    schema_extra: ClassVar[dict[str, dict[str, object]]] = {
+        "task": {"x-kubernetes-list-type": "atomic"},
+        "language": {"x-kubernetes-list-type": "atomic"},
+        "headers": {"x-kubernetes-list-type": "atomic"},
+    }
+    rules: ClassVar[tuple[ValidationRule, ...]] = (
+        ValidationRule(
+            "(has(self.task) && self.task.size() > 0) || "
+            "(has(self.language) && self.language.size() > 0) || has(self.contextTokens) || "
+            "(has(self.headers) && self.headers.size() > 0) || "
+            "(has(self.metadata) && self.metadata.size() > 0)",
+            "at least one condition must be set (what matches everything is spec.default)",
+            lambda m: bool(m.task or m.language or m.context_tokens or m.headers or m.metadata),
+        ),
+    )
+
+
+class Fallback(ApiModel):
+    """What is tried when the chosen backend cannot answer."""
+
+    on: list[FallbackOn] = Field(
+        default=[FallbackOn.ERROR, FallbackOn.TIMEOUT, FallbackOn.CONTEXT_WINDOW],
+        min_length=1,
+        max_length=3,
+        description="Error: refused, reset, or answered 408, 429 or 5xx. Timeout: no first token "
+        "in time. ContextWindow: the request does not fit. Never after the first content byte.",
+    )
+    chain: list[BackendRef] = Field(
+        min_length=1,
+        max_length=8,
+        description="Backends to try after the target, in order; none is tried twice.",
+    )
+    deadline: Duration = Field(
+        default="60s",
+        description="No further backend is tried once this much time has passed since the "
+        "request came in.",
+    )
+
+    schema_extra: ClassVar[dict[str, dict[str, object]]] = {
+        "on": {"x-kubernetes-list-type": "atomic"},
+        "chain": {"x-kubernetes-list-type": "atomic"},
+    }
+    rules: ClassVar[tuple[ValidationRule, ...]] = (
+        ValidationRule(
+            "self.chain.all(a, self.chain.exists_one(b, a.name == b.name))",
+            "chain names a backend twice (fallback cycle)",
+            lambda f: len({ref.name for ref in f.chain}) == len(f.chain),
+            field=".chain",
+            reason=Reason.FALLBACK_CYCLE,
+        ),
+    )
+
+
+class Timeouts(ApiModel):
+    """Deadlines of one request."""
+
+    first_token: Duration = Field(
+        default="30s",
+        description="Longest wait for the first content of an answer, for each backend tried.",
+    )
+    stream_idle: Duration = Field(
+        default="60s", description="Longest silence inside an answer that has begun."
+    )
+    request: Duration = Field(
+        default="10m", description="Longest time from the request to the end of the answer."
+    )
+
+    rules: ClassVar[tuple[ValidationRule, ...]] = (
+        ValidationRule(
+            "(!has(self.firstToken) || duration(self.firstToken) > duration('0s')) && "
+            "(!has(self.streamIdle) || duration(self.streamIdle) > duration('0s')) && "
+            "(!has(self.request) || duration(self.request) > duration('0s'))",
+            "a timeout must be longer than 0s",
+            lambda t: all(parse_duration(d) > 0 for d in (t.first_token, t.stream_idle, t.request)),
+            reason=Reason.INVALID_RANGE,
+        ),
+    )
+
+
+class Route(ApiModel):
+    """Targets, what follows them, and how long that may take."""
+
+    targets: list[Target] = Field(
+        min_length=1, max_length=16, description="Backends that answer, by weight."
+    )
+    fallback: Fallback | None = Field(
+        default=None, description="What is tried when the target cannot answer."
+    )
+    timeouts: Timeouts = Field(default=Timeouts(), description="Deadlines of a request.")
+
+    schema_extra: ClassVar[dict[str, dict[str, object]]] = {
+        "targets": {"x-kubernetes-list-type": "atomic"},
+    }
+    rules: ClassVar[tuple[ValidationRule, ...]] = (
+        ValidationRule(
+            "self.targets.all(a, self.targets.exists_one(b, "
+            "a.backendRef.name == b.backendRef.name))",
+            "targets names a backend twice",
+            lambda r: len({t.backend_ref.name for t in r.targets}) == len(r.targets),
+            field=".targets",
+        ),
+        ValidationRule(
+            "self.targets.exists(t, !has(t.weight) || t.weight > 0)",
+            "at least one target needs a weight above 0",
+            lambda r: any(t.weight > 0 for t in r.targets),
+            field=".targets",
+            reason=Reason.INVALID_RANGE,
+        ),
+        ValidationRule(
+            "!has(self.fallback) || self.targets.size() > 1 || !self.fallback.chain.exists(c, "
+            "c.name == self.targets[0].backendRef.name)",
+            "fallback.chain leads back to the only target (fallback cycle)",
+            lambda r: (
+                r.fallback is None
+                or len(r.targets) > 1
+                or all(c.name != r.targets[0].backend_ref.name for c in r.fallback.chain)
+            ),
+            field=".fallback",
+            reason=Reason.FALLBACK_CYCLE,
+        ),
+    )
+
+
+class DefaultRoute(Route):
+    """Where a request goes that no rule matches."""
+
+
+class Rule(Route):
+    """One named rule: a match and where it leads."""
+
+    name: str = Field(
+        pattern=r"^[a-z0-9]([-a-z0-9]*[a-z0-9])?$",
+        max_length=63,
+        description="Name of the rule; callers see it in x-pointsman-rule. Not 'default'.",
+    )
+    match: Match = Field(description="Conditions on a request; all that are set must hold.")
+
+    rules: ClassVar[tuple[ValidationRule, ...]] = (
+        *Route.rules,
+        ValidationRule(
+            "self.name != 'default'",
+            "the name default belongs to spec.default",
+            lambda r: r.name != "default",
+            field=".name",
+        ),
+    )
+
+
+class RoutingPolicySpec(ApiModel):
+    """Model names and the rules behind them."""
+
+    model_names: list[ModelName] = Field(
+        min_length=1,
+        max_length=16,
+        description="What callers put into model, such as auto. When two policies claim a name, "
+        "the older one has it.",
+    )
+    rules_: list[Rule] = Field(
+        default=[],
+        alias="rules",
+        max_length=32,
+        description="Rules in order; the first that matches decides.",
+    )
+    default: DefaultRoute = Field(description="Where a request goes that no rule matches.")
+
+    schema_extra: ClassVar[dict[str, dict[str, object]]] = {
+        "model_names": {"x-kubernetes-list-type": "set"},
+        "rules_": {"x-kubernetes-list-type": "map", "x-kubernetes-list-map-keys": ["name"]},
+    }
+    rules: ClassVar[tuple[ValidationRule, ...]] = (
+        ValidationRule(
+            "self.modelNames.all(a, self.modelNames.exists_one(b, a == b))",
+            "modelNames holds a name twice",
+            lambda s: len(set(s.model_names)) == len(s.model_names),
+            field=".modelNames",
+        ),
+        ValidationRule(
+            "!has(self.rules) || self.rules.all(a, self.rules.exists_one(b, a.name == b.name))",
+            "two rules have the same name",
+            lambda s: len({r.name for r in s.rules_}) == len(s.rules_),
+            field=".rules",
+        ),
+    )
+
+    def routes(self) -> tuple[tuple[str, Match | None, Route], ...]:
+        """Every route as (path in the object, match, route); `spec.default` is the last."""
+        named = tuple((f"spec.rules[{i}]", rule.match, rule) for i, rule in enumerate(self.rules_))
+        return (*named, ("spec.default", None, self.default))
+
+
+class RoutingPolicy(ApiModel):
+    """Which backend answers what."""
+
+    api_version: Literal["pointsman.dev/v1alpha1"] = "pointsman.dev/v1alpha1"
+    kind: Literal["RoutingPolicy"] = "RoutingPolicy"
+    metadata: ObjectMeta
+    spec: RoutingPolicySpec
+
+    rules: ClassVar[tuple[ValidationRule, ...]] = (
+        ValidationRule(
+            "self.metadata.name.matches('^[a-z]([-a-z0-9]*[a-z0-9])?$') && "
+            "self.metadata.name.size() <= 52",
+            "metadata.name must begin with a letter, hold only a-z, 0-9 and -, and have at most "
+            "52 characters (its revisions are named <name>-<hash>)",
+            lambda p: (
+                re.fullmatch(r"[a-z]([-a-z0-9]*[a-z0-9])?", p.metadata.name) is not None
+                and len(p.metadata.name) <= 52
+            ),
+        ),
+    )

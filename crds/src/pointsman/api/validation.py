@@ -1,0 +1,127 @@
+"""What every kind is built from: strict pydantic models whose rules also exist as CEL.
+
+A rule is written once, in both languages, side by side: `cel` for the API server, `holds` for
+`pointsman check`, local mode and the operator. A property test on a real API server holds the two
+to the same verdict. Objects are validated as JSON, so a string never passes for a number.
+"""
+
+import json
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Annotated, Any, ClassVar, NamedTuple, Self, TypeVar
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic.alias_generators import to_camel
+from pydantic_core import PydanticCustomError
+
+from pointsman.api.conditions import Reason
+from pointsman.api.quantity import DURATION_PATTERN, PRICE_PATTERN
+
+Duration = Annotated[str, Field(pattern=DURATION_PATTERN)]
+Price = Annotated[str, Field(pattern=PRICE_PATTERN)]
+ObjectName = Annotated[
+    str, Field(pattern=r"^[a-z0-9]([-a-z0-9]*[a-z0-9])?$", min_length=1, max_length=63)
+]
+"""A DNS label: what names a Service or a backend."""
+
+
+class Rule(NamedTuple):
+    """One rule over a whole object, in CEL and in Python."""
+
+    cel: str
+    message: str
+    holds: Callable[[Any], bool]
+    field: str = ""
+    """CEL `fieldPath`, relative to the object (`.min`); empty for the object itself."""
+    reason: Reason = Reason.INVALID
+
+
+class ApiModel(BaseModel):
+    """A part of a kind: camelCase outside, frozen inside, unknown fields refused."""
+
+    model_config = ConfigDict(
+        alias_generator=to_camel, populate_by_name=True, extra="forbid", frozen=True, strict=True
+    )
+    rules: ClassVar[tuple[Rule, ...]] = ()
+    schema_extra: ClassVar[dict[str, dict[str, object]]] = {}
+    """Field name -> extra OpenAPI keys (`x-kubernetes-list-type`, ...)."""
+
+    @model_validator(mode="after")
+    def _obey_rules(self) -> Self:
+        broken = [rule for rule in type(self).rules if not rule.holds(self)]
+        if broken:
+            raise PydanticCustomError(
+                "rule",
+                "{message}",
+                {
+                    "message": "; ".join(rule.message for rule in broken),
+                    "field": broken[0].field,
+                    "reason": str(broken[0].reason),
+                },
+            )
+        return self
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """One reason why an object is refused; `path` is as in `spec.rules[0].name`."""
+
+    path: str
+    message: str
+    reason: Reason = Reason.INVALID
+
+    def __str__(self) -> str:
+        return f"{self.path}: {self.message}" if self.path else self.message
+
+
+class Invalid(Exception):
+    """An object broke its schema or its rules; nothing of it may be used."""
+
+    def __init__(self, problems: tuple[Problem, ...]) -> None:
+        super().__init__("; ".join(str(problem) for problem in problems))
+        self.problems = problems
+
+
+def path_of(location: tuple[int | str, ...]) -> str:
+    """`("spec", "rules", 0, "name")` -> `spec.rules[0].name`."""
+    path = ""
+    for step in location:
+        path += f"[{step}]" if isinstance(step, int) else f".{step}" if path else step
+    return path
+
+
+M = TypeVar("M", bound=ApiModel)
+
+
+def parse(model: type[M], value: Mapping[str, Any], *, unknown: str = "refuse") -> M:
+    """
+    Validate a JSON-like mapping; raises Invalid with every problem found.
+
+    `unknown="drop"` forgets fields that this version does not know, as the API server prunes
+    them: an object that a newer release stored must not stop an older one.
+    """
+    try:
+        return model.model_validate_json(json.dumps(value))
+    except ValidationError as error:
+        details = error.errors()
+    foreign = [detail["loc"] for detail in details if detail["type"] == "extra_forbidden"]
+    if unknown == "drop" and foreign:
+        pruned = json.loads(json.dumps(value))
+        for location in foreign:
+            holder = pruned
+            for step in location[:-1]:
+                holder = holder[step]
+            holder.pop(location[-1], None)
+        return parse(model, pruned, unknown="refuse")
+    problems = []
+    for detail in details:
+        context = detail.get("ctx", {})
+        path = path_of(detail["loc"]) + str(context.get("field", ""))
+        problems.append(
+            Problem(
+                path=path.removeprefix("."),
+                message=detail["msg"],
+                reason=Reason(context.get("reason", Reason.INVALID)),
+            )
+        )
+    raise Invalid(tuple(problems))
