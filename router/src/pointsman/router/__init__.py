@@ -1,0 +1,1 @@
+"""The data plane: bytes in, decision, bytes out; keeps serving when everything else is down."""

@@ -1,0 +1,53 @@
+"""What the request path reads and the control side writes, on one event loop.
+
+Each attribute is replaced whole between two requests, so a request sees either the old state or
+the new one, never a mixture. Nothing here waits and nothing here does I/O.
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+
+from pointsman.api.table import CredentialRef, Endpoint, ServiceAddress
+from pointsman.routing import CompiledTable
+
+
+@dataclass(slots=True)
+class Live:
+    """The state in force."""
+
+    table: CompiledTable = field(default_factory=lambda: CompiledTable(by_model={}, policies=()))
+    ready: bool = False
+    """True once a table is in force: from last-known-good, or from the source."""
+    endpoints: Mapping[str, tuple[Endpoint, ...]] = field(default_factory=dict)
+    """ServiceAddress.key -> ready endpoints."""
+    credentials: Mapping[tuple[str, str], bytes] = field(default_factory=dict)
+    """(Secret name, key) -> API key, only for Secrets whose label and allowed hosts were checked
+    against every URL that uses them."""
+    draining: bool = False
+    in_flight: dict[str, int] = field(default_factory=dict)
+    """Backend name -> requests sent and not finished."""
+    load_listeners: list[Callable[[], None]] = field(default_factory=list)
+
+    def endpoints_of(self, address: ServiceAddress) -> tuple[Endpoint, ...]:
+        """Ready endpoints of a Service port; empty if none is known."""
+        return self.endpoints.get(address.key, ())
+
+    def credential(self, ref: CredentialRef) -> bytes | None:
+        """The API key, or None when it is not (or not yet) known."""
+        return self.credentials.get((ref.name, ref.key))
+
+    def begin(self, backend: str) -> None:
+        """Count one request more that is with a backend."""
+        self.in_flight[backend] = self.in_flight.get(backend, 0) + 1
+        for listener in self.load_listeners:
+            listener()
+
+    def end(self, backend: str) -> None:
+        """Count one request less; every `begin` has exactly one `end`."""
+        left = self.in_flight.get(backend, 0) - 1
+        if left > 0:
+            self.in_flight[backend] = left
+        else:
+            self.in_flight.pop(backend, None)
+        for listener in self.load_listeners:
+            listener()

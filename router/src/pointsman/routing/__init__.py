@@ -1,0 +1,15 @@
+"""PURE: compiled rules and request facts in, a decision with its evidence out."""
+
+from pointsman.routing.compiled import CompiledPolicy, CompiledTable, compile_policy, compile_table
+from pointsman.routing.decision import Decision, RequestFacts, Skipped, decide
+
+__all__ = [
+    "CompiledPolicy",
+    "CompiledTable",
+    "Decision",
+    "RequestFacts",
+    "Skipped",
+    "compile_policy",
+    "compile_table",
+    "decide",
+]

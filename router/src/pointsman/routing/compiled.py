@@ -1,0 +1,128 @@
+"""A policy as the request path wants it: sets instead of lists, weights already summed.
+
+Compiling checks what a blob's types cannot: every name resolves, the last route has no match.
+A blob that fails is refused whole with TableError, so that the one in force stays.
+"""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+
+from pointsman.api.table import Backend, Match, PolicyBlob, Route, TableError
+
+
+@dataclass(frozen=True, slots=True)
+class CompiledMatch:
+    """All that are set must hold; a frozenset that is empty holds for everything."""
+
+    tasks: frozenset[str]
+    languages: frozenset[str]
+    min_tokens: int
+    max_tokens: int | None
+    headers: tuple[tuple[str, str, bool], ...]
+    """(lower-case name, value, whether it is a prefix)."""
+    metadata: tuple[tuple[str, str], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class CompiledRoute:
+    """A route with its targets as (backend, upper bound of its share in [0, total))."""
+
+    route: Route
+    match: CompiledMatch | None
+    shares: tuple[tuple[str, int], ...]
+    total: int
+    chain: tuple[str, ...]
+    on_error: bool
+    on_timeout: bool
+    on_context_window: bool
+
+
+@dataclass(frozen=True, slots=True)
+class CompiledPolicy:
+    """One policy in force."""
+
+    name: str
+    revision: str
+    digest: str
+    model_names: tuple[str, ...]
+    routes: tuple[CompiledRoute, ...]
+    backends: Mapping[str, Backend]
+    needs_analysis: bool
+    """False when no rule looks at the text: then the analysis is not run."""
+
+
+@dataclass(frozen=True, slots=True)
+class CompiledTable:
+    """All policies in force, by the model names that callers use."""
+
+    by_model: Mapping[str, CompiledPolicy]
+    policies: tuple[CompiledPolicy, ...]
+
+
+def _compile_match(match: Match) -> CompiledMatch:
+    return CompiledMatch(
+        tasks=frozenset(match.tasks),
+        languages=frozenset(match.languages),
+        min_tokens=match.min_tokens or 0,
+        max_tokens=match.max_tokens,
+        headers=tuple((h.name.lower(), h.value, h.type == "Prefix") for h in match.headers),
+        metadata=tuple(sorted(match.metadata.items())),
+    )
+
+
+def _compile_route(route: Route, backends: Mapping[str, Backend]) -> CompiledRoute:
+    chain = route.fallback.chain if route.fallback else ()
+    for name in (*(target.backend for target in route.targets), *chain):
+        if name not in backends:
+            raise TableError(f"route {route.name}: backend {name} is not in the policy's blob")
+    shares = []
+    total = 0
+    for target in route.targets:
+        if target.weight > 0:
+            total += target.weight
+            shares.append((target.backend, total))
+    on = route.fallback.on if route.fallback else ()
+    return CompiledRoute(
+        route=route,
+        match=_compile_match(route.match) if route.match else None,
+        shares=tuple(shares),
+        total=total,
+        chain=chain,
+        on_error="Error" in on,
+        on_timeout="Timeout" in on,
+        on_context_window="ContextWindow" in on,
+    )
+
+
+def compile_policy(blob: PolicyBlob, digest: str) -> CompiledPolicy:
+    """Ready for `decide`; raises TableError on names that do not resolve or a missing default."""
+    if not blob.routes or blob.routes[-1].match is not None:
+        raise TableError(f"policy {blob.name}: the last route must be the default")
+    if any(route.match is None for route in blob.routes[:-1]):
+        raise TableError(f"policy {blob.name}: only the last route may lack a match")
+    if not blob.model_names:
+        raise TableError(f"policy {blob.name}: no model names")
+    matches = [route.match for route in blob.routes if route.match]
+    return CompiledPolicy(
+        name=blob.name,
+        revision=blob.revision,
+        digest=digest,
+        model_names=blob.model_names,
+        routes=tuple(_compile_route(route, blob.backends) for route in blob.routes),
+        backends=blob.backends,
+        needs_analysis=any(
+            m.tasks or m.languages or m.min_tokens is not None or m.max_tokens is not None
+            for m in matches
+        )
+        or any(backend.context_window for backend in blob.backends.values()),
+    )
+
+
+def compile_table(policies: Iterable[CompiledPolicy]) -> CompiledTable:
+    """By model name; of two policies with one name the first keeps it (the operator refuses it)."""
+    ordered = tuple(policies)
+    by_model: dict[str, CompiledPolicy] = {}
+    for policy in ordered:
+        for name in policy.model_names:
+            by_model.setdefault(name, policy)
+    return CompiledTable(by_model=by_model, policies=ordered)

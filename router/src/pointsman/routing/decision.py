@@ -1,0 +1,148 @@
+"""Which backends answer a request, in which order, and why.
+
+Deterministic in its arguments: `dice` chooses among weighted targets. A backend that lacks a
+capability, or whose context window the request does not fit, is skipped with a reason.
+"""
+
+from bisect import bisect_right
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from types import MappingProxyType
+
+from pointsman.analysis import Analysis
+from pointsman.api.table import Backend
+from pointsman.routing.compiled import CompiledMatch, CompiledPolicy, CompiledRoute
+
+_NOTHING: Mapping[str, str] = MappingProxyType({})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RequestFacts:
+    """What rules may look at; header names are in lower case, tokens are estimated."""
+
+    analysis: Analysis
+    headers: Mapping[str, str] = _NOTHING
+    metadata: Mapping[str, str] = _NOTHING
+    max_output_tokens: int = 0
+    tools: bool = False
+    images: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Skipped:
+    """A backend of the route that cannot take this request."""
+
+    backend: str
+    reason: str
+    context_window: bool = False
+    """True if the request is too long for it, rather than of the wrong kind."""
+
+
+@dataclass(frozen=True, slots=True)
+class Decision:
+    """Candidates in the order of trying; the first is the target, the rest the fallback chain."""
+
+    policy: CompiledPolicy
+    route: CompiledRoute
+    candidates: tuple[Backend, ...]
+    skipped: tuple[Skipped, ...] = ()
+    evidence: tuple[str, ...] = field(default=())
+
+
+def _why_not(match: CompiledMatch, facts: RequestFacts) -> str:
+    """Empty if the match holds, otherwise the first condition that does not."""
+    analysis = facts.analysis
+    if match.tasks and not (analysis.decided and analysis.task in match.tasks):
+        task = analysis.task if analysis.decided else "undecided"
+        return f"task {task} is not in {', '.join(sorted(match.tasks))}"
+    if match.languages and analysis.language not in match.languages:
+        return f"language {analysis.language} is not in {', '.join(sorted(match.languages))}"
+    tokens = analysis.context_tokens
+    if tokens < match.min_tokens:
+        return f"{tokens:,} tokens < {match.min_tokens:,}"
+    if match.max_tokens is not None and tokens > match.max_tokens:
+        return f"{tokens:,} tokens > {match.max_tokens:,}"
+    return _caller_differs(match, facts)
+
+
+def _caller_differs(match: CompiledMatch, facts: RequestFacts) -> str:
+    for name, value, prefix in match.headers:
+        got = facts.headers.get(name)
+        if got is None or not (got.startswith(value) if prefix else got == value):
+            return f"header {name} does not match"
+    for name, value in match.metadata:
+        if facts.metadata.get(name) != value:
+            return f"metadata {name} does not match"
+    return ""
+
+
+def _lacks(backend: Backend, facts: RequestFacts) -> str:
+    """The capability that the request needs and the backend lacks; empty if none."""
+    if facts.tools and "Tools" not in backend.capabilities:
+        return "it lacks the capability Tools"
+    if facts.images and "Vision" not in backend.capabilities:
+        return "it lacks the capability Vision"
+    return ""
+
+
+def _overflows(backend: Backend, facts: RequestFacts) -> str:
+    """Why prompt and answer do not fit the context window; empty if they do."""
+    window = backend.context_window
+    needed = facts.analysis.context_tokens + facts.max_output_tokens
+    if window is None or needed <= window:
+        return ""
+    return f"{needed:,} tokens do not fit its context window of {window:,}"
+
+
+def _choose(route: CompiledRoute, dice: float) -> str | None:
+    """The target whose share holds `dice` in [0, 1)."""
+    if not route.total:
+        return None
+    point = int(dice * route.total)
+    return route.shares[bisect_right(route.shares, point, key=lambda share: share[1])][0]
+
+
+def _order(
+    route: CompiledRoute, policy: CompiledPolicy, facts: RequestFacts, dice: float
+) -> tuple[list[Backend], list[Skipped]]:
+    first = _choose(route, dice)
+    names = ([first] if first else []) + [name for name in route.chain if name != first]
+    candidates: list[Backend] = []
+    skipped: list[Skipped] = []
+    for name in names:
+        backend = policy.backends[name]
+        lacks, overflows = _lacks(backend, facts), _overflows(backend, facts)
+        if lacks or overflows:
+            skipped.append(Skipped(name, lacks or overflows, context_window=not lacks))
+            if overflows and not lacks and not route.on_context_window:
+                break
+        else:
+            candidates.append(backend)
+    return candidates, skipped
+
+
+def decide(
+    policy: CompiledPolicy, facts: RequestFacts, *, dice: float, explain: bool = False
+) -> Decision:
+    """
+    The first route whose match holds, its target by weight, then its chain.
+
+    `dice` is in [0, 1). With `explain` the evidence says of every route why it was not taken;
+    without, none is built. No candidates: every backend of the route was skipped.
+    """
+    evidence: list[str] = []
+    chosen = policy.routes[-1]
+    for route in policy.routes[:-1]:
+        if route.match is None:
+            continue
+        why_not = _why_not(route.match, facts)
+        if not why_not:
+            chosen = route
+            break
+        if explain:
+            evidence.append(f"rule {route.route.name}: {why_not}")
+    candidates, skipped = _order(chosen, policy, facts, dice)
+    if explain:
+        evidence.append(f"rule {chosen.route.name}: taken")
+        evidence.extend(f"backend {skip.backend}: skipped, {skip.reason}" for skip in skipped)
+    return Decision(policy, chosen, tuple(candidates), tuple(skipped), tuple(evidence))
