@@ -1,0 +1,195 @@
+"""Reads request bodies of the OpenAI API into typed values.
+
+Guarantees that what it returns has the types the rest relies on; ignores fields it has no use for,
+as model servers do. Refuses anything else with BadRequest that names the field.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal, TypeVar
+
+import msgspec
+
+from pointsman.simulator.errors import BadRequest
+from pointsman.simulator.settings import TASKS
+
+T = TypeVar("T")
+TASK_KEY = "pointsman-simulator-task"
+_IMAGE_TOKENS_TEXT = "\x00" * 1024  # 256 tokens, a small image at OpenAI's low detail is 85 to 258
+
+Count = Annotated[int, msgspec.Meta(ge=1)]
+Temperature = Annotated[float, msgspec.Meta(ge=0, le=2)]
+Role = Literal["system", "developer", "user", "assistant", "tool", "function"]
+
+
+class Part(msgspec.Struct, frozen=True):
+    """One part of a message's content: text, or something that is not text."""
+
+    type: str
+    text: str | None = None
+
+
+class Message(msgspec.Struct, frozen=True):
+    """One message of a conversation."""
+
+    role: Role
+    content: str | list[Part] | None = None
+
+    def text(self) -> str:
+        """All text of the message; a part that is not text counts as 1 kB of nothing."""
+        content = self.content
+        if isinstance(content, str):
+            return content
+        if content is None:
+            return ""
+        return "".join(_IMAGE_TOKENS_TEXT if p.text is None else p.text for p in content)
+
+
+class StreamOptions(msgspec.Struct, frozen=True):
+    """OpenAI's `stream_options`."""
+
+    include_usage: bool | None = None
+
+
+class Function(msgspec.Struct, frozen=True):
+    """The name of a function a model may call; its parameters do not matter here."""
+
+    name: str
+
+
+class Tool(msgspec.Struct, frozen=True):
+    """One tool. `function` is absent for custom tools, which are accepted and never called."""
+
+    type: str
+    function: Function | None = None
+
+
+class JsonSchema(msgspec.Struct, frozen=True):
+    """OpenAI's named JSON schema."""
+
+    schema: dict[str, object] | None = None
+
+
+class ResponseFormat(msgspec.Struct, frozen=True):
+    """OpenAI's `response_format`."""
+
+    type: Literal["text", "json_object", "json_schema"]
+    json_schema: JsonSchema | None = None
+
+
+class ChatRequest(msgspec.Struct, frozen=True):
+    """The body of POST /v1/chat/completions."""
+
+    model: str
+    messages: Annotated[list[Message], msgspec.Meta(min_length=1)]
+    stream: bool | None = None
+    stream_options: StreamOptions | None = None
+    max_tokens: Count | None = None
+    max_completion_tokens: Count | None = None
+    n: int | None = None
+    temperature: Temperature | None = None
+    tools: list[Tool] | None = None
+    tool_choice: str | Tool | None = None
+    response_format: ResponseFormat | None = None
+    metadata: dict[str, str] | None = None
+
+    def question(self) -> str:
+        """The text of the last user message, or of the last message where no user speaks."""
+        for message in reversed(self.messages):
+            if message.role == "user":
+                return message.text()
+        return self.messages[-1].text()
+
+    def prompt(self) -> str:
+        """The text of all messages."""
+        if len(self.messages) == 1:
+            return self.messages[0].text()
+        return "\n".join(message.text() for message in self.messages)
+
+    def called_function(self) -> str | None:
+        """The function the caller insists on, else None. BadRequest where there is none such."""
+        choice = self.tool_choice
+        names = [tool.function.name for tool in self.tools or () if tool.function is not None]
+        if choice is None or choice in ("auto", "none"):
+            return None
+        if isinstance(choice, Tool) and choice.function is None:
+            return None
+        wanted = choice.function.name if isinstance(choice, Tool) and choice.function else None
+        if wanted is None and choice != "required":
+            raise BadRequest(f"Invalid value for tool_choice: {choice!r}.", param="tool_choice")
+        if wanted is None and names:
+            return names[0]
+        if wanted not in names:
+            raise BadRequest("tool_choice needs a tool of this name in tools.", param="tool_choice")
+        return wanted
+
+
+class CompletionRequest(msgspec.Struct, frozen=True):
+    """The body of POST /v1/completions."""
+
+    model: str
+    prompt: str | list[str | int]
+    stream: bool | None = None
+    stream_options: StreamOptions | None = None
+    max_tokens: Count | None = None
+    n: int | None = None
+    temperature: Temperature | None = None
+    metadata: dict[str, str] | None = None
+
+    def text(self) -> str:
+        """The prompt; a token array becomes 4 characters a token. BadRequest for several."""
+        prompt = self.prompt
+        if isinstance(prompt, str):
+            return prompt
+        if len(prompt) == 1 and isinstance(prompt[0], str):
+            return prompt[0]
+        if not prompt or any(isinstance(item, str) for item in prompt):
+            raise BadRequest("The simulator takes exactly one prompt.", param="prompt")
+        return "".join(f"{item:4}"[:4] for item in prompt)
+
+
+class EmbeddingRequest(msgspec.Struct, frozen=True):
+    """The body of POST /v1/embeddings."""
+
+    model: str
+    input: str | list[str | int | list[int]]
+    encoding_format: Literal["float", "base64"] | None = None
+    dimensions: Annotated[int, msgspec.Meta(ge=1, le=4096)] | None = None
+
+    def texts(self) -> list[str]:
+        """The inputs as texts, at least one; a token array is one text."""
+        given = self.input
+        if isinstance(given, str):
+            return [given]
+        if not given or len(given) > 2048:
+            raise BadRequest("input must hold 1 to 2048 items.", param="input")
+        if all(isinstance(item, int) for item in given):
+            return [" ".join(map(str, given))]
+        if any(isinstance(item, int) for item in given):
+            raise BadRequest("input mixes tokens and texts.", param="input")
+        return [item if isinstance(item, str) else " ".join(map(str, item))
+                for item in given if not isinstance(item, int)]  # fmt: skip
+
+
+CHAT = msgspec.json.Decoder(ChatRequest)
+COMPLETION = msgspec.json.Decoder(CompletionRequest)
+EMBEDDING = msgspec.json.Decoder(EmbeddingRequest)
+
+
+def read_body(decoder: msgspec.json.Decoder[T], body: bytes) -> T:
+    """The typed body. BadRequest with the field's path where it is no JSON or has a wrong type."""
+    try:
+        return decoder.decode(body)
+    except msgspec.ValidationError as error:
+        message, _, path = str(error).partition(" - at `")
+        raise BadRequest(message, param=path.rstrip("`").removeprefix("$.") or None) from None
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+        raise BadRequest(f"The body is not valid JSON: {error}") from None
+
+
+def task_of(metadata: dict[str, str] | None) -> str:
+    """The task the caller declares in the metadata, else Chat. BadRequest for an unknown one."""
+    task = (metadata or {}).get(TASK_KEY, "Chat")
+    if task not in TASKS:
+        raise BadRequest(f"Unknown task {task!r}; known: {', '.join(TASKS)}.", param="metadata")
+    return task
