@@ -1,0 +1,50 @@
+# Pointsman. `make help` lists what there is; only make and Python 3.11 or newer are needed.
+.DEFAULT_GOAL := help
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+STAMP := $(VENV)/.installed
+export PYTHONDONTWRITEBYTECODE ?=
+
+.PHONY: help demo test check bench fmt generate figures clean
+
+help: ## list the targets
+	@awk -F':.*## ' '/^[a-z]+:.*## /{printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+$(STAMP): requirements.lock pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit("Python 3.11 or newer is needed, this is " + sys.version.split()[0]) if sys.version_info < (3, 11) else None'
+	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	@echo "installing the locked dependencies into $(VENV) ..."
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements.lock
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
+	@touch $@
+
+demo: $(STAMP) ## the support desk on this machine: a day's traffic, a table, one curl (ONCE=1 ends by itself)
+	@$(BIN)/pointsman demo $(if $(ONCE),--once) $(if $(PORT),--port $(PORT))
+
+test: $(STAMP) ## everything, with a real Kubernetes control plane (built once, cached outside the tree)
+	@$(BIN)/python -m tests.bench build
+	@$(BIN)/python -m pytest -q
+
+check: $(STAMP) ## lint, types, import rules, generated files, unit tests; under a minute
+	@$(BIN)/ruff check --quiet .
+	@$(BIN)/ruff format --check --quiet .
+	@$(BIN)/mypy --no-error-summary
+	@$(BIN)/lint-imports --no-timing > .lint-imports.log 2>&1 || { cat .lint-imports.log; exit 1; }
+	@$(BIN)/python -m pointsman.api.schema --check
+	@$(BIN)/python -m pytest -q -m "not bench and not local" --timeout 60
+
+bench: $(STAMP) ## a shell beside a real control plane with CRDs, operator and routers running
+	@$(BIN)/python -m tests.bench up
+
+fmt: $(STAMP) ## format and sort
+	@$(BIN)/ruff check --fix --quiet . ; $(BIN)/ruff format --quiet .
+
+generate: $(STAMP) ## CRD manifests from the pydantic types
+	@$(BIN)/python -m pointsman.api.schema
+
+figures: $(STAMP) ## the measured numbers of the README (QUICK=1: small and under a minute each)
+	@$(BIN)/python -m tests.perf
+
+clean: ## remove the virtual environment and caches in the tree
+	@rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache .lint-imports.log

@@ -1,0 +1,1 @@
+"""`pointsman` and `kubectl pointsman`: up, check, explain, demo."""

@@ -1,0 +1,1 @@
+"""The demo: a support desk's day through the real OpenAI SDK, routed and not, then a table."""
