@@ -17,8 +17,8 @@ from pydantic_core import PydanticCustomError
 from pointsman.api.conditions import Reason
 from pointsman.api.quantity import DURATION_PATTERN, PRICE_PATTERN
 
-Duration = Annotated[str, Field(pattern=DURATION_PATTERN)]
-Price = Annotated[str, Field(pattern=PRICE_PATTERN)]
+Duration = Annotated[str, Field(pattern=DURATION_PATTERN, max_length=28)]
+Price = Annotated[str, Field(pattern=PRICE_PATTERN, max_length=16)]
 ObjectName = Annotated[
     str, Field(pattern=r"^[a-z0-9]([-a-z0-9]*[a-z0-9])?$", min_length=1, max_length=63)
 ]

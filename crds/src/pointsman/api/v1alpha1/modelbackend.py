@@ -8,7 +8,7 @@ import re
 from enum import StrEnum
 from typing import Annotated, ClassVar, Literal
 
-from pydantic import Field
+from pydantic import BeforeValidator, Field
 
 from pointsman.api.v1alpha1.meta import ObjectMeta
 from pointsman.api.validation import ApiModel, ObjectName, Price, Rule
@@ -16,6 +16,26 @@ from pointsman.api.validation import ApiModel, ObjectName, Price, Rule
 LOOPBACK_URL = r"^http://(localhost|127\.0\.0\.1|\[::1\])(:[0-9]+)?(/.*)?$"
 HTTPS_URL = r"^https://[A-Za-z0-9.\[\]:-]+(/.*)?$"
 QUANTITY = r"^[0-9]+(\.[0-9]+)?(m|k|M|G|T|Ki|Mi|Gi|Ti)?$"
+
+
+def _text_of_integer(value: object) -> object:
+    return str(value) if isinstance(value, int) and not isinstance(value, bool) else value
+
+
+Quantity = Annotated[
+    str,
+    Field(
+        pattern=QUANTITY,
+        max_length=64,
+        json_schema_extra={
+            "anyOf": [{"type": "integer"}, {"type": "string"}],
+            "x-kubernetes-int-or-string": True,
+            "minimum": 0,
+        },
+    ),
+    BeforeValidator(_text_of_integer),
+]
+"""As in a pod: `cpu: 2` and `cpu: 500m` both work."""
 
 
 class Family(StrEnum):
@@ -55,12 +75,12 @@ class EnvVar(ApiModel):
 class ResourceRequirements(ApiModel):
     """Container resources, as in a pod."""
 
-    requests: dict[str, Annotated[str, Field(pattern=QUANTITY, max_length=64)]] = Field(
+    requests: dict[str, Quantity] = Field(
         default={},
         max_length=16,
-        description="Minimum amounts, such as cpu: 500m, memory: 16Gi, nvidia.com/gpu: '1'.",
+        description="Minimum amounts, such as cpu: 500m, memory: 16Gi, nvidia.com/gpu: 1.",
     )
-    limits: dict[str, Annotated[str, Field(pattern=QUANTITY, max_length=64)]] = Field(
+    limits: dict[str, Quantity] = Field(
         default={}, max_length=16, description="Maximum amounts; GPUs belong here."
     )
 
@@ -173,8 +193,8 @@ class External(ApiModel):
             rf"self.url.matches(r'{HTTPS_URL}') || self.url.matches(r'{LOOPBACK_URL}')",
             "url must begin with https:// (http:// only for loopback)",
             lambda e: (
-                re.search(HTTPS_URL, e.url) is not None
-                or re.search(LOOPBACK_URL, e.url) is not None
+                re.fullmatch(HTTPS_URL, e.url) is not None
+                or re.fullmatch(LOOPBACK_URL, e.url) is not None
             ),
             field=".url",
         ),

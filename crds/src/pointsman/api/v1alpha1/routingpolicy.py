@@ -93,7 +93,7 @@ class Match(ApiModel):
         description="The analyzed task is one of these: Chat, Coding, Reasoning, Multilingual, "
         "Document, LongContext. A request whose task could not be told matches none.",
     )
-    language: list[Annotated[str, Field(pattern=r"^[a-z]{2,3}$")]] = Field(
+    language: list[Annotated[str, Field(pattern=r"^[a-z]{2,3}$", max_length=3)]] = Field(
         default=[],
         max_length=64,
         description="The language of the last user message is one of these ISO 639 codes.",
@@ -130,7 +130,9 @@ class Match(ApiModel):
 class Fallback(ApiModel):
     """What is tried when the chosen backend cannot answer."""
 
-    on: list[FallbackOn] = Field(
+    # `when`, not `on`: kubectl reads YAML 1.1, where a bare `on:` is the boolean true.
+
+    when: list[FallbackOn] = Field(
         default=[FallbackOn.ERROR, FallbackOn.TIMEOUT, FallbackOn.CONTEXT_WINDOW],
         min_length=1,
         max_length=3,
@@ -149,7 +151,7 @@ class Fallback(ApiModel):
     )
 
     schema_extra: ClassVar[dict[str, dict[str, object]]] = {
-        "on": {"x-kubernetes-list-type": "atomic"},
+        "when": {"x-kubernetes-list-type": "atomic"},
         "chain": {"x-kubernetes-list-type": "atomic"},
     }
     rules: ClassVar[tuple[ValidationRule, ...]] = (
