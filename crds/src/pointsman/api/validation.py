@@ -10,9 +10,17 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Annotated, Any, ClassVar, NamedTuple, Self, TypeVar
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    GetJsonSchemaHandler,
+    ValidationError,
+    model_validator,
+)
 from pydantic.alias_generators import to_camel
-from pydantic_core import PydanticCustomError
+from pydantic.json_schema import JsonSchemaValue
+from pydantic_core import CoreSchema, PydanticCustomError
 
 from pointsman.api.conditions import Reason
 from pointsman.api.quantity import DURATION_PATTERN, PRICE_PATTERN
@@ -35,6 +43,23 @@ class Rule(NamedTuple):
     """CEL `fieldPath`, relative to the object (`.min`); empty for the object itself."""
     reason: Reason = Reason.INVALID
 
+    def as_schema(self) -> dict[str, str]:
+        """One entry of `x-kubernetes-validations`."""
+        place = {"fieldPath": self.field} if self.field else {}
+        return {
+            "rule": self.cel,
+            "message": self.message,
+            "reason": "FieldValueInvalid",
+            **place,
+        }
+
+
+def _default_words(value: object) -> str:
+    """How a default reads in a description; empty for what goes without saying."""
+    if isinstance(value, list):
+        return ", ".join(map(str, value))
+    return str(value) if isinstance(value, str | int) else ""
+
 
 class ApiModel(BaseModel):
     """A part of a kind: camelCase outside, frozen inside, unknown fields refused."""
@@ -45,6 +70,26 @@ class ApiModel(BaseModel):
     rules: ClassVar[tuple[Rule, ...]] = ()
     schema_extra: ClassVar[dict[str, dict[str, object]]] = {}
     """Field name -> extra OpenAPI keys (`x-kubernetes-list-type`, ...)."""
+    stored_defaults: ClassVar[frozenset[str]] = frozenset()
+    """Fields whose default the API server writes into objects; why so few: crds/DESIGN.md."""
+
+    @classmethod
+    def __get_pydantic_json_schema__(
+        cls, core_schema: CoreSchema, handler: GetJsonSchemaHandler
+    ) -> JsonSchemaValue:
+        """JSON schema that carries the rules, the extra keys, and defaults as words."""
+        schema = handler(core_schema)
+        whole = handler.resolve_ref_schema(schema)
+        for name, field in cls.model_fields.items():
+            prop = whole["properties"][field.alias or name]
+            prop |= cls.schema_extra.get(name, {})
+            if name not in cls.stored_defaults:
+                shown = _default_words(prop.pop("default", None))
+                if shown and "description" in prop:
+                    prop["description"] += f" Default: {shown}."
+        if cls.rules:
+            whole["x-kubernetes-validations"] = [rule.as_schema() for rule in cls.rules]
+        return schema
 
     @model_validator(mode="after")
     def _obey_rules(self) -> Self:

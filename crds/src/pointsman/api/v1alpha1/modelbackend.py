@@ -169,6 +169,8 @@ class CredentialsSecretRef(ApiModel):
         description="Key inside the Secret.",
     )
 
+    stored_defaults: ClassVar[frozenset[str]] = frozenset({"key"})
+
 
 class External(ApiModel):
     """A model behind an OpenAI-compatible API elsewhere."""
@@ -213,8 +215,13 @@ class Cost(ApiModel):
     input_per_million: Price = Field(description="Price of a million prompt tokens, as '0.15'.")
     output_per_million: Price = Field(description="Price of a million answer tokens, as '0.60'.")
     currency: str = Field(
-        default="USD", pattern=r"^[A-Z]{3}$", description="ISO 4217 code of the currency."
+        default="USD",
+        pattern=r"^[A-Z]{3}$",
+        max_length=3,
+        description="ISO 4217 code of the currency.",
     )
+
+    stored_defaults: ClassVar[frozenset[str]] = frozenset({"currency"})
 
 
 class ModelBackendSpec(ApiModel):
@@ -268,6 +275,7 @@ class ModelBackendSpec(ApiModel):
     schema_extra: ClassVar[dict[str, dict[str, object]]] = {
         "capabilities": {"x-kubernetes-list-type": "set"},
     }
+    stored_defaults: ClassVar[frozenset[str]] = frozenset({"family"})
     rules: ClassVar[tuple[Rule, ...]] = (
         Rule(
             "[has(self.deployment), has(self.service), has(self.external)]"

@@ -1,0 +1,132 @@
+"""What the operator writes into `status`: the schema of both kinds' status subresources.
+
+Everything is optional, so that a status can grow from empty and an older operator's stays valid.
+Lengths are what `metav1.Condition` and Kubernetes names allow: a status is never refused for size.
+"""
+
+from typing import Annotated, ClassVar, Literal
+
+from pydantic import Field
+
+from pointsman.api.validation import ApiModel
+
+Name = Annotated[str, Field(max_length=253)]
+Message = Annotated[str, Field(max_length=32768)]
+Generation = Annotated[int, Field(ge=0, json_schema_extra={"format": "int64"})]
+Count = Annotated[int, Field(ge=0, json_schema_extra={"format": "int32"})]
+
+
+class StoredCondition(ApiModel):
+    """One condition, as in metav1.Condition."""
+
+    type: str = Field(max_length=316, description="What the condition is about, such as Ready.")
+    status: Literal["True", "False", "Unknown"] = Field(description="Whether it is so.")
+    observed_generation: Generation | None = Field(
+        default=None, description="Generation of the object for which this was decided."
+    )
+    last_transition_time: str = Field(
+        description="When status last changed.", json_schema_extra={"format": "date-time"}
+    )
+    reason: str = Field(
+        min_length=1,
+        max_length=1024,
+        pattern=r"^[A-Za-z]([A-Za-z0-9_,:]*[A-Za-z0-9_])?$",
+        description="One word for why it is so.",
+    )
+    message: Message = Field(description="What happened, in a sentence for people.")
+
+
+class LastFailure(ApiModel):
+    """Why a model server does not start or keeps failing."""
+
+    pod: Name | None = Field(default=None, description="Pod that failed.")
+    container: Name | None = Field(default=None, description="Container that failed.")
+    reason: Annotated[str, Field(max_length=1024)] | None = Field(
+        default=None, description="Kubernetes' word for it, such as ImagePullBackOff."
+    )
+    message: Message | None = Field(default=None, description="What Kubernetes says about it.")
+
+
+class ModelBackendStatus(ApiModel):
+    """Observed state of a model and its servers."""
+
+    observed_generation: Generation | None = Field(
+        default=None, description="Generation of the object that this status describes."
+    )
+    replicas: Count | None = Field(
+        default=None, description="Pods of the deployment; the scale subresource's path."
+    )
+    ready_replicas: Count | None = Field(
+        default=None, description="Model servers that can answer now."
+    )
+    selector: Annotated[str, Field(max_length=2048)] | None = Field(
+        default=None,
+        description="Label selector of the pods, as text; the scale subresource's path.",
+    )
+    endpoint: Annotated[str, Field(max_length=2048)] | None = Field(
+        default=None,
+        description="Where requests go: the Service's DNS name and port, or the URL's host.",
+    )
+    last_failure: LastFailure | None = Field(
+        default=None, description="Why a model server does not start; absent when none fails."
+    )
+    conditions: list[StoredCondition] | None = Field(
+        default=None,
+        max_length=16,
+        description="Ready, Available, Progressing; Reconciling and Stalled only while true.",
+    )
+
+    schema_extra: ClassVar[dict[str, dict[str, object]]] = {
+        "conditions": {"x-kubernetes-list-type": "map", "x-kubernetes-list-map-keys": ["type"]},
+    }
+
+
+class Laggard(ApiModel):
+    """A router that does not run the active revision."""
+
+    pod: Name | None = Field(default=None, description="Pod of the router.")
+    revision: Name | None = Field(default=None, description="Revision that it runs instead.")
+    error: Message | None = Field(default=None, description="Why it refused the active one.")
+
+
+class RouterStatus(ApiModel):
+    """Which routers run the active revision, by their own word."""
+
+    summary: Annotated[str, Field(max_length=64)] | None = Field(
+        default=None, description="Programmed and all routers, such as 3/3."
+    )
+    programmed: Count | None = Field(
+        default=None, description="Routers that acknowledged the active revision."
+    )
+    total: Count | None = Field(default=None, description="Routers of the release.")
+    laggards: list[Laggard] | None = Field(
+        default=None, max_length=16, description="Routers that do not run it; at most 16."
+    )
+
+    schema_extra: ClassVar[dict[str, dict[str, object]]] = {
+        "laggards": {"x-kubernetes-list-type": "atomic"},
+    }
+
+
+class RoutingPolicyStatus(ApiModel):
+    """Observed state of a policy and the routers that run it."""
+
+    observed_generation: Generation | None = Field(
+        default=None, description="Generation of the object that this status describes."
+    )
+    active_revision: Name | None = Field(
+        default=None, description="Revision that the routers are told to run."
+    )
+    routers: RouterStatus | None = Field(
+        default=None, description="Which routers run the active revision."
+    )
+    conditions: list[StoredCondition] | None = Field(
+        default=None,
+        max_length=16,
+        description="Ready, Accepted, ResolvedRefs, Programmed; Reconciling and Stalled only "
+        "while true.",
+    )
+
+    schema_extra: ClassVar[dict[str, dict[str, object]]] = {
+        "conditions": {"x-kubernetes-list-type": "map", "x-kubernetes-list-map-keys": ["type"]},
+    }
