@@ -1,0 +1,36 @@
+"""The session fixture `bench`.
+
+Where the bench cannot be built or cannot run, its tests are skipped loudly ("not run: ..."); with
+CI or POINTSMAN_REQUIRE_BENCH=1 set they fail instead: a skipped proof is none.
+"""
+
+import os
+from collections.abc import Iterator
+
+import pytest
+
+from tests.bench.build import BuildFailed
+from tests.bench.cluster import Bench
+from tests.bench.control_plane import BenchBroken
+from tests.bench.netns import NoNamespace
+
+
+def required() -> bool:
+    """Whether a bench that cannot run is a failure."""
+    return bool(os.environ.get("CI") or os.environ.get("POINTSMAN_REQUIRE_BENCH"))
+
+
+@pytest.fixture(scope="session")
+def bench() -> Iterator[Bench]:
+    """One running cluster for the session; this process stands in its network."""
+    try:
+        cluster = Bench().__enter__()
+    except (BuildFailed, NoNamespace, BenchBroken, OSError) as error:
+        reason = f"not run: no bench: {error}"
+        if required():
+            pytest.fail(reason, pytrace=False)
+        pytest.skip(reason)
+    try:
+        yield cluster
+    finally:
+        cluster.close()
