@@ -2,7 +2,8 @@
 
 Guarantees the same requests however the bytes are cut, in the order they came, pipelined or not.
 Refuses, with one final Unreadable: broken HTTP, heads over 64 kB, bodies over 32 MB, CONNECT.
-An Upgrade header is ignored, as RFC 9110 section 7.8 allows.
+An Upgrade header is ignored, as RFC 9110 section 7.8 allows; with a body it is refused, because
+httptools hands the body out as the next request.
 """
 
 from __future__ import annotations
@@ -43,10 +44,15 @@ class Unreadable:
     message: str
 
 
-class _TooLargeError(Exception):
-    def __init__(self, status: int, message: str) -> None:
-        super().__init__(message)
-        self.unreadable = Unreadable(status, message)
+class _RefusedError(Exception):
+    def __init__(self, unreadable: Unreadable) -> None:
+        super().__init__(unreadable.message)
+        self.unreadable = unreadable
+
+
+_HEAD_TOO_LARGE = Unreadable(431, "The request's head is larger than 64 kB.")
+_BODY_TOO_LARGE = Unreadable(413, "The request's body is larger than 32 MB.")
+_UPGRADE_WITH_BODY = Unreadable(400, "A request with a body cannot ask for an upgrade.")
 
 
 class RequestReader:
@@ -57,7 +63,9 @@ class RequestReader:
         self._found: list[Request | Unreadable] = []
         self._over = False
         self._expects_continue = False
+        self._fed_bytes = 0
         self._start()
+        self._in_head = False
 
     def _start(self) -> None:
         self._url = b""
@@ -65,19 +73,25 @@ class RequestReader:
         self._body: list[bytes] = []
         self._head_bytes = 0
         self._body_bytes = 0
+        self._unfinished_bytes = -self._fed_bytes
         self._in_head = True
 
     def feed(self, data: bytes) -> list[Request | Unreadable]:
         """The requests that `data` completes. After an Unreadable nothing more is read."""
         if self._over:
             return []
+        self._fed_bytes = len(data)
         try:
             self._parse(data)
-        except _TooLargeError as error:
+            if self._in_head:  # httptools tells of a header only when it is complete
+                self._unfinished_bytes += len(data)
+                if self._unfinished_bytes > 2 * MAX_HEAD_BYTES:
+                    self._end(_HEAD_TOO_LARGE)
+        except _RefusedError as error:
             self._end(error.unreadable)
         except httptools.HttpParserCallbackError as error:
             cause = error.__context__
-            if not isinstance(cause, _TooLargeError):
+            if not isinstance(cause, _RefusedError):
                 raise
             self._end(cause.unreadable)
         except httptools.HttpParserError as error:
@@ -110,7 +124,7 @@ class RequestReader:
     def _grow_head(self, size: int) -> None:
         self._head_bytes += size
         if self._head_bytes > MAX_HEAD_BYTES:
-            raise _TooLargeError(431, "The request's head is larger than 64 kB.")
+            raise _RefusedError(_HEAD_TOO_LARGE)
 
     # httptools calls these.
 
@@ -130,11 +144,20 @@ class RequestReader:
 
     def on_headers_complete(self) -> None:
         self._in_head = False
+        upgrade = self._parser.should_upgrade()
+        for name, value in self._headers:
+            if len(name) == 14 and name.lower() == b"content-length":
+                if int(value) > MAX_BODY_BYTES:
+                    raise _RefusedError(_BODY_TOO_LARGE)
+                if upgrade and int(value):
+                    raise _RefusedError(_UPGRADE_WITH_BODY)
+            elif upgrade and name.lower() == b"transfer-encoding":
+                raise _RefusedError(_UPGRADE_WITH_BODY)
 
     def on_body(self, body: bytes) -> None:
         self._body_bytes += len(body)
         if self._body_bytes > MAX_BODY_BYTES:
-            raise _TooLargeError(413, "The request's body is larger than 32 MB.")
+            raise _RefusedError(_BODY_TOO_LARGE)
         self._body.append(body)
 
     def on_message_complete(self) -> None:
@@ -152,4 +175,3 @@ class RequestReader:
         body = b"".join(self._body)
         self._found.append(Request(method, path, self._headers, body, keep_alive, version == "1.1"))
         self._over = not keep_alive
-        self._in_head = True

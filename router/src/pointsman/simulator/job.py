@@ -60,16 +60,25 @@ class Embedding:
 Job = Generation | Embedding
 
 
-def plan(path: str, body: bytes, settings: Settings, *, serial: str, now_s: float) -> Job:
-    """The job of a POST to one of the three paths. `serial` makes its id, `now_s` is epoch time."""
+@dataclass(frozen=True, slots=True)
+class Origin:
+    """What an answer says about where it comes from: its id's end, epoch seconds, fingerprint."""
+
+    serial: str
+    created_s: int
+    fingerprint: str
+
+
+def plan(path: str, body: bytes, settings: Settings, origin: Origin) -> Job:
+    """The job of a POST to one of the three paths."""
     if path == "/v1/chat/completions":
-        return _chat(body, settings, serial, int(now_s))
+        return _chat(body, settings, origin)
     if path == "/v1/completions":
-        return _completion(body, settings, serial, int(now_s))
+        return _completion(body, settings, origin)
     return _embedding(body, settings)
 
 
-def _chat(body: bytes, settings: Settings, serial: str, created_s: int) -> Generation:
+def _chat(body: bytes, settings: Settings, origin: Origin) -> Generation:
     request = read_body(CHAT, body)
     _check_common(request.model, request.n, settings)
     prompt = request.prompt()
@@ -83,10 +92,10 @@ def _chat(body: bytes, settings: Settings, serial: str, created_s: int) -> Gener
     pieces, finish = _speak(request, prompt, settings, correct=correct, tool=tool, room=room)
     return Generation(
         kind="chat",
-        id="chatcmpl-" + serial,
-        created_s=created_s,
+        id="chatcmpl-" + origin.serial,
+        created_s=origin.created_s,
         model=settings.model,
-        fingerprint=settings.fingerprint(),
+        fingerprint=origin.fingerprint,
         pieces=pieces,
         finish=finish,
         tool=tool,
@@ -126,7 +135,7 @@ def _filler(
     return pieces, "length" if room < settings.output_tokens else "stop"
 
 
-def _completion(body: bytes, settings: Settings, serial: str, created_s: int) -> Generation:
+def _completion(body: bytes, settings: Settings, origin: Origin) -> Generation:
     request = read_body(COMPLETION, body)
     _check_common(request.model, request.n, settings)
     prompt = request.text()
@@ -138,10 +147,10 @@ def _completion(body: bytes, settings: Settings, serial: str, created_s: int) ->
     pieces, finish = _filler(prompt, settings, correct=correct, room=room)
     return Generation(
         kind="text",
-        id="cmpl-" + serial,
-        created_s=created_s,
+        id="cmpl-" + origin.serial,
+        created_s=origin.created_s,
         model=settings.model,
-        fingerprint=settings.fingerprint(),
+        fingerprint=origin.fingerprint,
         pieces=pieces,
         finish=finish,
         tool=None,

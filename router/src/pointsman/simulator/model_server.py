@@ -20,7 +20,7 @@ from pointsman.simulator.errors import ApiError, BadRequest, Broken, Refused
 from pointsman.simulator.faults import NO_FAULT, Fault, FaultMode, Faults
 from pointsman.simulator.http_reading import Request
 from pointsman.simulator.http_writing import error_response, json_response, response
-from pointsman.simulator.job import Embedding, Job, plan
+from pointsman.simulator.job import Embedding, Job, Origin, plan
 from pointsman.simulator.metrics import Metrics, render
 from pointsman.simulator.openai_shapes import embeddings, model_card, whole
 from pointsman.simulator.performance import Performance
@@ -46,6 +46,7 @@ class ModelServer:
         self.draining = False
         self._ready_at_s = ready_at_s
         self._serial = 0
+        self._fingerprint = settings.fingerprint()
         self._created_s = int(time.time())
         self._id_prefix = hashlib.blake2b(
             f"{settings.model}/{settings.seed}".encode(), digest_size=6
@@ -68,6 +69,7 @@ class ModelServer:
     def change(self, settings: Settings) -> None:
         """Take new settings for all requests that come from now on."""
         self.settings = settings
+        self._fingerprint = settings.fingerprint()
         self.slots.resize(settings.max_concurrency, settings.max_queue)
 
     def answer(self, request: Request, connection: Connection) -> bytes | Work:
@@ -95,7 +97,8 @@ class ModelServer:
         fault = self.faults.take()
         self._check_fault(fault)
         serial = f"{self._id_prefix}{self._serial:012x}"
-        job = plan(request.path, request.body, settings, serial=serial, now_s=time.time())
+        origin = Origin(serial, int(time.time()), self._fingerprint)
+        job = plan(request.path, request.body, settings, origin)
         if fault is NO_FAULT and self._is_instant(job) and self.slots.try_enter():
             self.slots.leave()
             self._count_instant(job)
