@@ -20,10 +20,11 @@ from pydantic import (
 )
 from pydantic.alias_generators import to_camel
 from pydantic.json_schema import JsonSchemaValue
-from pydantic_core import CoreSchema, PydanticCustomError
+from pydantic_core import CoreSchema, ErrorDetails, PydanticCustomError
 
 from pointsman.api.conditions import Reason
 from pointsman.api.quantity import DURATION_PATTERN, PRICE_PATTERN
+from pointsman.api.wording import sentence
 
 Duration = Annotated[str, Field(pattern=DURATION_PATTERN, max_length=28)]
 Price = Annotated[str, Field(pattern=PRICE_PATTERN, max_length=16)]
@@ -142,31 +143,38 @@ def parse(model: type[M], value: Mapping[str, Any], *, unknown: str = "refuse") 
     """
     Validate a JSON-like mapping; raises Invalid with every problem found.
 
-    `unknown="drop"` forgets fields that this version does not know, as the API server prunes
-    them: an object that a newer release stored must not stop an older one.
+    Nulls count as absent, as the API server prunes them. `unknown="drop"` forgets fields that this
+    version does not know: an object that a newer release stored must not stop an older one.
     """
     try:
-        return model.model_validate_json(json.dumps(value))
+        text = json.dumps(_without_nulls(value), allow_nan=False)
+        return model.model_validate_json(text)
     except ValidationError as error:
         details = error.errors()
+    except ValueError as error:  # NaN, or nested deeper than JSON may be
+        raise Invalid((Problem("", f"not JSON: {error}"),)) from error
     foreign = [detail["loc"] for detail in details if detail["type"] == "extra_forbidden"]
     if unknown == "drop" and foreign:
-        pruned = json.loads(json.dumps(value))
+        pruned = json.loads(text)
         for location in foreign:
             holder = pruned
             for step in location[:-1]:
                 holder = holder[step]
             holder.pop(location[-1], None)
-        return parse(model, pruned, unknown="refuse")
-    problems = []
-    for detail in details:
-        context = detail.get("ctx", {})
-        path = path_of(detail["loc"]) + str(context.get("field", ""))
-        problems.append(
-            Problem(
-                path=path.removeprefix("."),
-                message=detail["msg"],
-                reason=Reason(context.get("reason", Reason.INVALID)),
-            )
-        )
-    raise Invalid(tuple(problems))
+        return parse(model, pruned)
+    raise Invalid(tuple(_problem(detail, model) for detail in details))
+
+
+def _without_nulls(value: object) -> object:
+    """Without mapping entries that are null; in lists they stay, and are refused there."""
+    if isinstance(value, Mapping):
+        return {key: _without_nulls(v) for key, v in value.items() if v is not None}
+    return [_without_nulls(v) for v in value] if isinstance(value, list) else value
+
+
+def _problem(detail: ErrorDetails, model: type[BaseModel]) -> Problem:
+    if detail["type"] != "rule":
+        return Problem(path=path_of(detail["loc"]), message=sentence(detail, model))
+    context = detail["ctx"]
+    path = path_of(detail["loc"]) + str(context["field"])
+    return Problem(path.removeprefix("."), detail["msg"], Reason(context["reason"]))

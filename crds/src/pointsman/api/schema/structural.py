@@ -61,9 +61,6 @@ def _typed(node: Schema) -> Schema:
         node.pop("type", None)
     elif "type" not in node:
         raise ValueError(f"a structural schema needs a type everywhere: {node}")
-    if node.get("type") == "integer" and "format" not in node:
-        small = node.get("maximum", 2**63) < 2**31
-        node["format"] = "int32" if small else "int64"
     return node
 
 

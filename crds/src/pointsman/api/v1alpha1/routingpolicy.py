@@ -162,6 +162,13 @@ class Fallback(ApiModel):
             field=".chain",
             reason=Reason.FALLBACK_CYCLE,
         ),
+        ValidationRule(
+            "!has(self.deadline) || duration(self.deadline) > duration('0s')",
+            "deadline must be longer than 0s",
+            lambda f: parse_duration(f.deadline) > 0,
+            field=".deadline",
+            reason=Reason.INVALID_RANGE,
+        ),
     )
 
 

@@ -1,0 +1,144 @@
+"""What can be known about several objects together without a cluster.
+
+Pure. Errors are what the operator would not accept or could not route; a rule that can never match
+is accepted by the operator too, and so only warned of. Objects are matched within a namespace.
+"""
+
+from collections.abc import Iterable, Iterator
+from typing import Any
+from urllib.parse import urlsplit
+
+from pointsman.api.conditions import Reason
+from pointsman.api.credentials import host_allowed, is_credential
+from pointsman.api.manifests.finding import Finding, Item, Loaded, Severity
+from pointsman.api.names import (
+    ANNOTATION_ALLOWED_HOSTS,
+    LABEL_CREDENTIAL,
+    MODEL_BACKEND,
+    ROUTING_POLICY,
+)
+from pointsman.api.v1alpha1 import RoutingPolicy
+from pointsman.api.v1alpha1.shadowing import contradicts_itself, covers
+from pointsman.api.wording import did_you_mean
+
+
+def cross_check(loaded: Loaded) -> tuple[Finding, ...]:
+    """Every finding over the loaded objects, by file and line."""
+    findings = [
+        *_duplicates(loaded),
+        *_references(loaded),
+        *_model_names(loaded.policies),
+        *_rules(loaded.policies),
+        *_credentials(loaded),
+    ]
+    return tuple(sorted(findings, key=lambda finding: finding.position))
+
+
+def _duplicates(loaded: Loaded) -> Iterator[Finding]:
+    seen: dict[tuple[str, ...], Item[Any]] = {}
+    for key, item in _named(loaded):
+        first = seen.setdefault(key, item)
+        if first is not item:
+            *_, kind, namespace, name = key
+            message = f"{kind} {namespace}/{name} is already in {first.position()}"
+            yield item.finding("metadata.name", message, Reason.NAME_CONFLICT)
+
+
+def _named(loaded: Loaded) -> Iterator[tuple[tuple[str, ...], Item[Any]]]:
+    for backend in loaded.backends:
+        meta = backend.value.metadata
+        yield ("", MODEL_BACKEND, meta.namespace, meta.name), backend
+    for policy in loaded.policies:
+        meta = policy.value.metadata
+        yield ("", ROUTING_POLICY, meta.namespace, meta.name), policy
+    for other in loaded.others:
+        metadata = _mapping(other.value.get("metadata"))
+        if "name" in metadata:
+            namespace = str(metadata.get("namespace", "default"))
+            group = str(other.value["apiVersion"]).rpartition("/")[0]
+            yield (group, str(other.value["kind"]), namespace, str(metadata["name"])), other
+
+
+def _references(loaded: Loaded) -> Iterator[Finding]:
+    known: dict[str, list[str]] = {}
+    for backend in loaded.backends:
+        known.setdefault(backend.value.metadata.namespace, []).append(backend.value.metadata.name)
+    for policy in loaded.policies:
+        names = known.get(policy.value.metadata.namespace, [])
+        for path, name in _backend_names(policy.value):
+            if name not in names:
+                message = f"no ModelBackend {name} among these files{did_you_mean(name, names)}"
+                yield policy.finding(path, message, Reason.BACKEND_NOT_FOUND)
+
+
+def _backend_names(policy: RoutingPolicy) -> Iterator[tuple[str, str]]:
+    for path, _, route in policy.spec.routes():
+        for i, target in enumerate(route.targets):
+            yield f"{path}.targets[{i}].backendRef.name", target.backend_ref.name
+        for i, ref in enumerate(route.fallback.chain if route.fallback else ()):
+            yield f"{path}.fallback.chain[{i}].name", ref.name
+
+
+def _model_names(policies: Iterable[Item[RoutingPolicy]]) -> Iterator[Finding]:
+    claimed: dict[tuple[str, str], Item[RoutingPolicy]] = {}
+    for policy in policies:
+        meta = policy.value.metadata
+        for i, name in enumerate(policy.value.spec.model_names):
+            first = claimed.setdefault((meta.namespace, name), policy)
+            if first.value.metadata.name != meta.name:
+                message = (
+                    f"model name {name} is already claimed by RoutingPolicy "
+                    f"{first.value.metadata.name} in {first.position()}; only the older one has it"
+                )
+                yield policy.finding(f"spec.modelNames[{i}]", message, Reason.MODEL_NAME_CONFLICT)
+
+
+def _rules(policies: Iterable[Item[RoutingPolicy]]) -> Iterator[Finding]:
+    for policy in policies:
+        rules = policy.value.spec.rules_
+        for i, rule in enumerate(rules):
+            message = contradicts_itself(rule.match)
+            if not message:
+                earlier = next((r for r in rules[:i] if covers(r.match, rule.match)), None)
+                message = f"rule {earlier.name} matches all of it before" if earlier else ""
+            if message:
+                yield policy.finding(
+                    f"spec.rules[{i}].match",
+                    f"rule {rule.name} can never match: {message}",
+                    Reason.RULE_NEVER_MATCHES,
+                    Severity.WARNING,
+                )
+
+
+def _credentials(loaded: Loaded) -> Iterator[Finding]:
+    """A Secret among the files that the router would not use; one that is not there may exist."""
+    secrets = {key[2:]: item.value for key, item in _named(loaded) if key[:2] == ("", "Secret")}
+    for backend in loaded.backends:
+        external, meta = backend.value.spec.external, backend.value.metadata
+        if external is None or external.credentials_secret_ref is None:
+            continue
+        ref = external.credentials_secret_ref
+        secret = secrets.get((meta.namespace, ref.name))
+        if secret is None:
+            continue
+        message = _secret_problem(secret, ref.key, external.url)
+        if message:
+            path = "spec.external.credentialsSecretRef"
+            reason = Reason.SECRET_NOT_ALLOWED
+            yield backend.finding(path, f"Secret {ref.name} {message}", reason)
+
+
+def _secret_problem(secret: dict[str, Any], key: str, url: str) -> str:
+    metadata = _mapping(secret.get("metadata"))
+    host = urlsplit(url).hostname or ""
+    if not is_credential(_mapping(metadata.get("labels"))):
+        return f'lacks the label {LABEL_CREDENTIAL}: "true"'
+    if not host_allowed(host, _mapping(metadata.get("annotations"))):
+        return f"does not allow {host} in its annotation {ANNOTATION_ALLOWED_HOSTS}"
+    if key not in _mapping(secret.get("data")) | _mapping(secret.get("stringData")):
+        return f"has no key {key}"
+    return ""
+
+
+def _mapping(value: object) -> dict[str, Any]:
+    return value if isinstance(value, dict) else {}

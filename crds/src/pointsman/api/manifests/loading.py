@@ -1,0 +1,151 @@
+"""Files and folders -> typed objects, as `kubectl apply -f` finds and reads them.
+
+A folder gives its .json, .yaml and .yml files in order of name, without its subfolders. Nothing is
+half-read: what has a problem is reported with its line and left out, everything else is returned.
+"""
+
+import sys
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Final
+
+from pointsman.api.conditions import Reason
+from pointsman.api.manifests.document import BadDocument, Document, read, split
+from pointsman.api.manifests.finding import (
+    Finding,
+    Item,
+    Loaded,
+    Location,
+    Position,
+    Severity,
+    Source,
+)
+from pointsman.api.names import API_VERSION, GROUP, MODEL_BACKEND, ROUTING_POLICY
+from pointsman.api.v1alpha1 import ModelBackend, RoutingPolicy
+from pointsman.api.validation import Invalid, M, Problem, parse
+from pointsman.api.wording import did_you_mean
+
+MAX_FILE_BYTES: Final = 8 * 1024 * 1024
+EXTENSIONS: Final = (".json", ".yaml", ".yml")
+_KINDS: Final = (MODEL_BACKEND, ROUTING_POLICY)
+
+
+def load(paths: Iterable[str | Path]) -> Loaded:
+    """Everything in files and folders; `-` is standard input. Never raises for what it reads."""
+    reading = _Reading()
+    for path in paths:
+        if str(path) == "-":
+            reading.text(sys.stdin.read(), "<stdin>")
+        else:
+            reading.path(Path(path))
+    return reading.loaded()
+
+
+def load_text(text: str, file: str = "<text>") -> Loaded:
+    """Everything in one text; `file` is what findings call it."""
+    reading = _Reading()
+    reading.text(text, file)
+    return reading.loaded()
+
+
+@dataclass(slots=True)
+class _Reading:
+    backends: list[Item[ModelBackend]] = field(default_factory=list)
+    policies: list[Item[RoutingPolicy]] = field(default_factory=list)
+    others: list[Item[dict[str, Any]]] = field(default_factory=list)
+    problems: list[Finding] = field(default_factory=list)
+
+    def loaded(self) -> Loaded:
+        return Loaded(
+            tuple(self.backends), tuple(self.policies), tuple(self.others), tuple(self.problems)
+        )
+
+    def path(self, path: Path) -> None:
+        if not path.is_dir():
+            self._file(path)
+            return
+        files = sorted(f for f in path.iterdir() if f.suffix in EXTENSIONS and f.is_file())
+        if not files:
+            self._report(Position(str(path), 0), "no .json, .yaml or .yml file in this folder")
+        for file in files:
+            self._file(file)
+
+    def _file(self, path: Path) -> None:
+        try:
+            with path.open("rb") as stream:
+                data = stream.read(MAX_FILE_BYTES + 1)
+            if len(data) > MAX_FILE_BYTES:
+                self._report(Position(str(path), 0), f"larger than {MAX_FILE_BYTES:,} bytes")
+                return
+            text = data.decode("utf-8-sig")
+        except OSError as error:
+            self._report(Position(str(path), 0), error.strerror or str(error))
+        except UnicodeDecodeError as error:
+            line = data.count(b"\n", 0, error.start) + 1
+            self._report(Position(str(path), line), "not UTF-8")
+        else:
+            self.text(text, str(path))
+
+    def text(self, text: str, file: str) -> None:
+        for before, part in split(text):
+            try:
+                document = read(part, before)
+            except BadDocument as error:
+                self._report(Position(file, error.line), error.message)
+                continue
+            if document is not None:
+                self._object(document, file, ())
+
+    def _object(self, document: Document, file: str, root: Location) -> None:
+        source = Source(file, document.lines, root)
+        value = document.value
+        for step in root:
+            value = value[step]
+        if not isinstance(value, dict):
+            self._report(source.position(), "a manifest must be an object")
+            return
+        version, kind = value.get("apiVersion"), value.get("kind")
+        if not (isinstance(version, str) and isinstance(kind, str) and version and kind):
+            self._report(source.position(), "apiVersion and kind must be set")
+        elif kind == "List" and isinstance(value.get("items"), list):
+            for number in range(len(value["items"])):
+                self._object(document, file, (*root, "items", number))
+        elif version.split("/")[0] == GROUP:
+            self._ours(value, source, version, kind)
+        else:
+            self._other(value, source, kind)
+
+    def _ours(self, value: dict[str, Any], source: Source, version: str, kind: str) -> None:
+        if version != API_VERSION:
+            message = f'no version "{version}"{did_you_mean(version, [API_VERSION])}'
+            self._report(source.position("apiVersion"), message, "apiVersion")
+        elif kind not in _KINDS:
+            message = f'no kind "{kind}" in {version}{did_you_mean(kind, _KINDS)}'
+            self._report(source.position("kind"), message, "kind")
+        elif kind == MODEL_BACKEND:
+            self._parse(ModelBackend, value, source, self.backends)
+        else:
+            self._parse(RoutingPolicy, value, source, self.policies)
+
+    def _parse(
+        self, model: type[M], value: dict[str, Any], source: Source, into: list[Item[M]]
+    ) -> None:
+        # status is the operator's; in a file it is left over from `kubectl get`, and ignored.
+        wanted = {key: part for key, part in value.items() if key != "status"}
+        try:
+            into.append(Item(parse(model, wanted), source))
+        except Invalid as error:
+            self.problems += [
+                Finding(source.position(problem.path), problem) for problem in error.problems
+            ]
+
+    def _other(self, value: dict[str, Any], source: Source, kind: str) -> None:
+        if kind in _KINDS:
+            message = f"{kind} belongs to {API_VERSION}; of another group, it is ignored"
+            problem = Problem("apiVersion", message)
+            self.problems.append(Finding(source.position("apiVersion"), problem, Severity.WARNING))
+        self.others.append(Item(value, source))
+
+    def _report(self, position: Position, message: str, path: str = "") -> None:
+        self.problems.append(Finding(position, Problem(path, message, Reason.INVALID)))

@@ -1,0 +1,130 @@
+"""What is wrong with a value, in the API server's words.
+
+`pointsman check` and `kubectl apply` say the same about the same mistake, so that one search finds
+both; where it helps, ours goes on with what to write instead. Nothing here decides validity.
+"""
+
+import difflib
+import types
+from collections.abc import Sequence
+from typing import Annotated, Any, Union, get_args, get_origin
+
+from pydantic import BaseModel
+from pydantic_core import ErrorDetails
+
+_TYPES = {
+    "string_type": "string",
+    "int_type": "integer",
+    "int_from_float": "integer",
+    "int_parsing": "integer",
+    "list_type": "array",
+    "dict_type": "object",
+    "model_type": "object",
+    "model_attributes_type": "object",
+    "bool_type": "boolean",
+}
+
+
+def sentence(detail: ErrorDetails, model: type[BaseModel]) -> str:
+    """One pydantic error as the API server would put it."""
+    kind, context = detail["type"], detail.get("ctx", {})
+    if kind == "missing":
+        return "Required value"
+    if kind == "extra_forbidden":
+        return _unknown(detail["loc"], model)
+    if kind in _TYPES:
+        return _wrong_type(_TYPES[kind], detail["input"])
+    if kind in ("enum", "literal_error"):
+        return _unsupported(detail["input"], context["expected"])
+    if kind == "string_pattern_mismatch":
+        return f"Invalid value: {_shown(detail['input'])}: should match '{context['pattern']}'"
+    return _out_of_bounds(kind, context, detail["input"]) or str(detail["msg"])
+
+
+def did_you_mean(word: str, known: Sequence[str]) -> str:
+    """` (did you mean x?)`, or nothing when nothing known is near."""
+    lowered = {name.lower(): name for name in known}
+    near = difflib.get_close_matches(word.lower(), list(lowered), n=1, cutoff=0.6)
+    return f" (did you mean {lowered[near[0]]}?)" if near else ""
+
+
+def field_names(model: type[BaseModel]) -> tuple[str, ...]:
+    """The fields of a model as they are written in YAML."""
+    return tuple(field.alias or name for name, field in model.model_fields.items())
+
+
+def type_name(value: object) -> str:
+    """JSON's word for the type of a value."""
+    names: dict[type, str] = {bool: "boolean", int: "integer", float: "number", str: "string"}
+    if value is None:
+        return "null"
+    return names.get(type(value), "array" if isinstance(value, list) else "object")
+
+
+def _shown(value: object) -> str:
+    text = f'"{value}"' if isinstance(value, str) else str(value)
+    return text if len(text) <= 80 else text[:77] + "..."
+
+
+def _unknown(location: tuple[int | str, ...], model: type[BaseModel]) -> str:
+    name = str(location[-1])
+    holder = _model_at(model, location[:-1])
+    hint = did_you_mean(name, field_names(holder)) if holder else ""
+    if name in ("true", "false"):
+        hint = " (YAML reads a bare on, off, yes, no, y or n as a boolean; quote it)"
+    return f'unknown field "{name}"{hint}'
+
+
+def _wrong_type(wanted: str, value: object) -> str:
+    message = f'must be of type {wanted}: "{type_name(value)}"'
+    if wanted == "string" and isinstance(value, bool):
+        return f"{message} (YAML reads on, off, yes, no, y and n as booleans; quote it)"
+    if wanted == "string" and isinstance(value, int | float):
+        return f'{message} (quote it: "{value}")'
+    return message
+
+
+def _unsupported(value: object, expected: str) -> str:
+    options = expected.replace(" or ", ", ").replace("'", '"')
+    hint = did_you_mean(str(value), options.replace('"', "").split(", "))
+    return f"Unsupported value: {_shown(value)}: supported values: {options}{hint}"
+
+
+_BOUNDS = {
+    "greater_than_equal": "Invalid value: {shown}: should be greater than or equal to {ge}",
+    "less_than_equal": "Invalid value: {shown}: should be less than or equal to {le}",
+    "string_too_long": "Too long: may not be more than {max_length} bytes",
+    "string_too_short": "Invalid value: {shown}: should be at least {min_length} chars long",
+    "too_long": "Too many: {size}: must have at most {max_length} items",
+    "too_short": "Invalid value: {size}: should have at least {min_length} items",
+}
+
+
+def _out_of_bounds(kind: str, context: dict[str, Any], value: Any) -> str:
+    size = len(value) if isinstance(value, str | list | dict) else 0
+    return _BOUNDS.get(kind, "").format(shown=_shown(value), size=size, **context)
+
+
+def _model_at(model: type[BaseModel], location: Sequence[int | str]) -> type[BaseModel] | None:
+    """The model that describes the object at a location, if one does."""
+    found: Any = model
+    for step in location:
+        if isinstance(step, int):
+            found = get_args(found)[0] if get_origin(found) is list else None
+        elif isinstance(found, type) and issubclass(found, BaseModel):
+            fields = {field.alias or name: field for name, field in found.model_fields.items()}
+            found = fields[step].annotation if step in fields else None
+        else:
+            return None
+        found = _bare(found)
+    return found if isinstance(found, type) and issubclass(found, BaseModel) else None
+
+
+def _bare(annotation: Any) -> Any:
+    """`X | None` and `Annotated[X, ...]` are X."""
+    if get_origin(annotation) is Annotated:
+        return _bare(get_args(annotation)[0])
+    if get_origin(annotation) in (Union, types.UnionType):
+        kept = [option for option in get_args(annotation) if option is not type(None)]
+        return _bare(kept[0]) if len(kept) == 1 else None
+    return annotation
