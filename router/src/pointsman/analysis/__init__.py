@@ -1,0 +1,11 @@
+"""What a request is about: task, language and size, in tens of microseconds.
+
+Guarantees the same answer for the same prompt, bounded time for any text, evidence for each answer.
+Refuses I/O, clocks, dice and learned weights: these are rules a reader can check.
+"""
+
+from pointsman.analysis.analysis import ORDER, analyze
+from pointsman.analysis.prompt import Analysis, AnalysisSettings, Prompt
+from pointsman.api.tasks import Task
+
+__all__ = ["ORDER", "Analysis", "AnalysisSettings", "Prompt", "Task", "analyze"]

@@ -1,0 +1,110 @@
+"""The analysis of one request: read it once, ask the detectors in order, take the first answer.
+
+Guarantees a pure, deterministic function with bounded time: each part is capped to its head and
+tail before anything looks at it. Refuses to guess: where no detector is sure, `decided` is False.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from pointsman.analysis import language, scripts, tokens
+from pointsman.analysis import text as text_module
+from pointsman.analysis.detectors import (
+    chat,
+    coding,
+    conversation,
+    document,
+    length,
+    multilingual,
+    reasoning,
+)
+from pointsman.analysis.facts import Facts, Verdict
+from pointsman.analysis.prompt import Analysis, AnalysisSettings, Prompt
+from pointsman.api.tasks import Task
+
+
+@dataclass(frozen=True, slots=True)
+class Detector:
+    """One place in the order."""
+
+    name: str
+    detect: Callable[[Facts], Verdict | None]
+    reason: str
+    """Why it stands here."""
+
+
+ORDER: tuple[Detector, ...] = (
+    Detector("length", length.detect, "what does not fit a window cannot be saved by skill"),
+    Detector("language", multilingual.detect, "who misreads the question cannot solve it"),
+    Detector("code", coding.detect, "its marks are the clearest; it may quote any other text"),
+    Detector(
+        "document", document.detect, "a given text may hold numbers that are not the question"
+    ),
+    Detector("reasoning", reasoning.detect, "numbers and a question that no given text explains"),
+    Detector("translation", multilingual.detect_translation, "English about another language"),
+    Detector(
+        "passage", document.detect_passage, "a long text without a cue is read, not chatted about"
+    ),
+    Detector("conversation", conversation.detect, "a short follow-up continues what went before"),
+    Detector("chat", chat.detect, "what is left and short is a question or a statement"),
+)
+_DEFAULT = AnalysisSettings()
+
+
+def analyze(prompt: Prompt, settings: AnalysisSettings = _DEFAULT) -> Analysis:
+    """Return task, language and token estimate of a request; never raises, whatever the text."""
+    facts = observe(prompt, settings)
+    noted = [fact for fact in (_attachments(prompt),) if fact]
+    for detector in ORDER:
+        verdict = detector.detect(facts)
+        if verdict is not None:
+            return Analysis(
+                task=verdict.task,
+                decided=True,
+                language=facts.language.code,
+                context_tokens=facts.context_tokens,
+                confidence=verdict.confidence,
+                evidence=(*verdict.evidence, *noted),
+            )
+    return Analysis(
+        task=Task.CHAT,
+        decided=False,
+        language=facts.language.code,
+        context_tokens=facts.context_tokens,
+        confidence=0.0,
+        evidence=("no detector was sure", *noted),
+    )
+
+
+def observe(prompt: Prompt, settings: AnalysisSettings) -> Facts:
+    """Read the capped parts of a request once."""
+    text = text_module.read(prompt.user)
+    counted = scripts.count(text.lower)
+    # Code in fences costs tokens but is no language anybody speaks.
+    spoken = counted if text.prose is text.lower else scripts.count(text.prose)
+    return Facts(
+        prompt=prompt,
+        settings=settings,
+        text=text,
+        language=language.identify(text.words, text.prose, spoken),
+        context_tokens=_context_tokens(prompt, text, counted),
+    )
+
+
+def _context_tokens(prompt: Prompt, text: text_module.Text, counted: scripts.Scripts) -> int:
+    estimate = text.chars * tokens.tokens_per_char(text.sample, counted)
+    rest = max(prompt.total_chars - text.chars, 0)
+    system = min(len(prompt.system), rest)
+    for part, chars in ((prompt.system, system), (prompt.history, rest - system)):
+        if chars:
+            sample = text_module.cap(part)
+            estimate += chars * tokens.tokens_per_char(sample, scripts.count(sample))
+    estimate += tokens.MESSAGE_TOKENS * max(prompt.turns, 1)
+    return int(estimate) + (tokens.IMAGE_TOKENS if prompt.images else 0)
+
+
+def _attachments(prompt: Prompt) -> str:
+    offered = [
+        name for name, there in (("tools", prompt.tools), ("images", prompt.images)) if there
+    ]
+    return f"with {' and '.join(offered)}" if offered else ""

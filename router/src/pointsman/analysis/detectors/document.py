@@ -1,0 +1,151 @@
+"""Document: a text is given and something is asked of it.
+
+Guarantees that the cue is a reference to the given text ("the article below"), a label before it,
+or a verb made for texts (summarize). Refuses length alone as proof, except for a very long passage.
+"""
+
+import re
+from itertools import pairwise
+
+from pointsman.analysis.facts import Facts, Verdict
+from pointsman.analysis.text import Text, word_set
+from pointsman.api.tasks import Task
+
+# Nouns that name a text given with the request.
+_PASTED = word_set(
+    """article articles passage passages text texts paragraph paragraphs document documents
+    excerpt excerpts transcript transcripts context bio biography plot abstract contract
+    agreement memo manuscript essay snippet clause synopsis dialogue dialog resume summary
+    extract documentation whitepaper sources"""
+)
+# The same, but also words of everyday life ("my statement"): they need a longer text.
+_LOOSE = word_set(
+    """report reports email emails story letter letters notes policy policies review reviews
+    information details statement page page facts input background situation invoice
+    conversation thread section chapter speech table data source description post record
+    records manual news chat ticket attributes keywords bullets list content notes minutes"""
+)
+_DETERMINERS = word_set(
+    """this the following above below given these attached provided that pasted enclosed previous"""
+)
+_SUMMARY = word_set(
+    """summarize summarise summarized summarizes summarizing summary condense tldr tl paraphrase
+    proofread recap takeaways gist highlights"""
+)
+_VERBS = word_set(
+    """extract highlight outline shorten rewrite rephrase read identify find list answer classify
+    based according using use write generate guess give determine describe tell explain
+    complete edit title headline mentioned mentions contain contains discuss discussed states
+    stated key main points compose can could respond infer know select pick return question
+    questions"""
+)
+# "Movie plot:", "Article:" where a line begins: the label of a text that follows.
+_LABEL = re.compile(
+    r"^[ \t#*-]{0,8}(?:[a-z]{1,20} ){0,2}(?:article|passage|text|paragraph|context|document"
+    r"|background|transcript|excerpt|abstract|plot|story|bio|report|email|content|input|source"
+    r"|situation|review|facts|summary|notes)"
+    r"[*]{0,2}:",
+    re.MULTILINE,
+)
+_DEICTIC = frozenset(("above", "below", "following", "given", "attached", "provided", "pasted"))
+# 100 words are about a paragraph of six sentences: more than people write to ask something.
+_PARAGRAPH_WORDS = 100
+_PASSAGE_WORDS = 180
+# An instruction of one or two sentences.
+_INSTRUCTION_CHARS = 200
+# A knowledge base quoted in the system message: longer than instructions usually are.
+_RETRIEVED_CHARS = 1_500
+_RETRIEVED = (
+    "context:",
+    "documents:",
+    "sources:",
+    "excerpts",
+    "passages",
+    "<document",
+    "<context",
+    "search results",
+    "knowledge base",
+)
+
+
+def detect(facts: Facts) -> Verdict | None:
+    """Document when the message refers to a text it brings, or the system message brings one."""
+    text = facts.text
+    words, edge = len(text.words), text.edge_vocabulary
+    if edge & _SUMMARY and words >= 5:
+        cue = min(edge & _SUMMARY)
+        if words >= _PARAGRAPH_WORDS or _reference(text.edge, _PASTED | _LOOSE):
+            return Verdict(Task.DOCUMENT, 0.9, (f"document: {cue}",))
+    pasted = _reference(text.edge, _PASTED)
+    if pasted and edge & _VERBS and words >= 12:
+        return Verdict(
+            Task.DOCUMENT, 0.85 if words >= _PARAGRAPH_WORDS else 0.65, (f"document: {pasted}",)
+        )
+    label = _label(text)
+    if label and words >= 40:
+        return Verdict(Task.DOCUMENT, 0.8, (f"document: label {label}",))
+    if words >= 25 and (pointed := _pointed(text.edge)):
+        return Verdict(Task.DOCUMENT, 0.65, (f"document: {pointed}",))
+    if words >= _PARAGRAPH_WORDS:
+        loose = _reference(text.edge, _LOOSE)
+        if loose and edge & _VERBS:
+            return Verdict(Task.DOCUMENT, 0.7, (f"document: {loose}, {words} words",))
+    return _retrieved(facts)
+
+
+def detect_passage(facts: Facts) -> Verdict | None:
+    """Document when an instruction and a colon precede a text, or the message is long prose."""
+    text = facts.text
+    if given := _given(text.lower):
+        return Verdict(Task.DOCUMENT, 0.55, (f"document: {given}",))
+    words = len(text.words)
+    if words < _PASSAGE_WORDS:
+        return None
+    # Prose has a full stop every 5 to 40 words; lists of figures and codes do not.
+    stops = text.sample.count(". ") + text.sample.count(".\n")
+    if stops * 40 < words:
+        return None
+    return Verdict(Task.DOCUMENT, 0.55, (f"document: passage of {words}+ words",))
+
+
+def _reference(edge: tuple[str, ...], nouns: frozenset[str]) -> str:
+    """Return "the following article" where a determiner stands within three words before a noun."""
+    for place, word in enumerate(edge):
+        if word in nouns:
+            for back in range(max(place - 3, 0), place):
+                if edge[back] in _DETERMINERS:
+                    return " ".join(edge[back : place + 1])
+    return ""
+
+
+def _label(text: Text) -> str:
+    """Return the label before a given text, where a line begins with one."""
+    match = _LABEL.search(text.lower) if ":" in text.lower else None
+    return match.group().strip() if match else ""
+
+
+def _pointed(edge: tuple[str, ...]) -> str:
+    """Return "details above" or "following email": a given text pointed at, whatever its noun."""
+    for before, after in pairwise(edge):
+        if (before in _DEICTIC and after in _LOOSE) or (after in _DEICTIC and before in _LOOSE):
+            return f"{before} {after}"
+    return ""
+
+
+def _given(lower: str) -> str:
+    """Return what a first paragraph that ends with a colon asks for, if 15 words follow it."""
+    instruction, _, rest = lower.partition(":\n")
+    if len(instruction) > _INSTRUCTION_CHARS or len(rest.split(None, 15)) <= 15:
+        return ""
+    return f"{' '.join(instruction.split()[:3])} ...:"
+
+
+def _retrieved(facts: Facts) -> Verdict | None:
+    system = facts.prompt.system
+    if len(system) < _RETRIEVED_CHARS:
+        return None
+    head = system[:3_000].lower()
+    for mark in _RETRIEVED:
+        if mark in head:
+            return Verdict(Task.DOCUMENT, 0.6, (f"document: {mark} in the system message",))
+    return None

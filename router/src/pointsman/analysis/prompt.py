@@ -1,0 +1,56 @@
+"""The values that go into and come out of the analysis.
+
+Guarantees frozen values; strings may have any length and content, also lone surrogates.
+Refuses to hold a request's bytes: the router reads a `Prompt` out of the body.
+"""
+
+from dataclasses import dataclass
+
+from pointsman.api.tasks import Task
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Prompt:
+    """What the router reads out of one request; the analysis caps the strings itself."""
+
+    user: str
+    """Text of the last user message."""
+    system: str = ""
+    """System and developer messages, joined."""
+    history: str = ""
+    """Text of the other messages; the caller may cap it (head and tail)."""
+    total_chars: int
+    """Characters of all messages together, before any cap."""
+    turns: int = 1
+    """Messages of the user, the last one included."""
+    tools: bool = False
+    """The request offers tools to the model."""
+    images: bool = False
+    """At least one message holds an image."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AnalysisSettings:
+    """What an operator may set."""
+
+    long_context_tokens: int = 8_000
+    """At this estimate of all messages' tokens the task is LongContext (8,192: the smallest
+    window still common among served models, less room for the answer)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Analysis:
+    """What the analysis found."""
+
+    task: Task
+    """CHAT when nothing decided."""
+    decided: bool
+    """False: no detector was sure and `task` is the default."""
+    language: str
+    """ISO 639-1 code of the last user message, "und" if it cannot be told."""
+    context_tokens: int
+    """Estimate over all messages."""
+    confidence: float
+    """0..1, ordinal: higher is surer. Set by hand, not calibrated."""
+    evidence: tuple[str, ...]
+    """Short facts in the order they were found."""

@@ -1,0 +1,91 @@
+"""One bounded reading of a message: its head and tail, words and numbers.
+
+Guarantees at most HEAD + TAIL characters are looked at, however long the message is.
+Refuses to keep the whole text: every detector sees this view and no more.
+"""
+
+import re
+from dataclasses import dataclass
+
+# 3,000 + 1,000 characters hold a request's instruction whether it stands before or after what was
+# pasted; measured in the research on learned routing: the cap keeps p99 under 0.3 ms at 100 kB.
+HEAD = 3_000
+TAIL = 1_000
+# A pasted text stands between an instruction before it and a question after it.
+EDGE_HEAD_WORDS = 80
+EDGE_TAIL_WORDS = 60
+
+_ASCII_WORD = re.compile(r"[a-z]+")
+_WORD = re.compile(r"[^\W\d_]+")
+_NUMBER = re.compile(r"\d[\d,.]*")
+# Fences are cut out before the language of the prose is read; an unclosed one runs to the end.
+_FENCED = re.compile(r"```.*?(?:```|\Z)", re.DOTALL)
+
+
+@dataclass(frozen=True, slots=True)
+class Text:
+    """What detectors may read of one message."""
+
+    chars: int
+    """Length of the whole message in characters."""
+    sample: str
+    """Head and tail, as written."""
+    lower: str
+    """The sample in lower case."""
+    prose: str
+    """The same outside fences."""
+    words: tuple[str, ...]
+    """Lower-case words of the sample outside fences, in order; split at apostrophes and digits."""
+    vocabulary: frozenset[str]
+    """The same words, once each."""
+    edge: tuple[str, ...]
+    """The first 80 and last 60 words: where instructions stand."""
+    edge_vocabulary: frozenset[str]
+    """The words of the edge, once each."""
+    numbers: int
+    """Numbers written in digits in the sample."""
+
+    @property
+    def is_question(self) -> bool:
+        """Whether a question mark stands anywhere in the sample."""
+        return (
+            "?" in self.sample or "？" in self.sample
+        )  # the full-width form of Chinese and Japanese
+
+
+def cap(text: str) -> str:
+    """Return the first 3,000 and last 1,000 characters on two lines; a shorter text as it is."""
+    if len(text) <= HEAD + TAIL:
+        return text
+    return f"{text[:HEAD]}\n{text[-TAIL:]}"
+
+
+def read(text: str) -> Text:
+    """Return the bounded view of a message; linear in the capped length."""
+    sample = cap(text)
+    lower = sample.lower()
+    prose = _FENCED.sub("\n", lower) if "```" in lower else lower
+    finder = _ASCII_WORD if prose.isascii() else _WORD
+    words = tuple(finder.findall(prose))
+    vocabulary = frozenset(words)
+    if len(words) <= EDGE_HEAD_WORDS + EDGE_TAIL_WORDS:
+        edge, edge_vocabulary = words, vocabulary
+    else:
+        edge = words[:EDGE_HEAD_WORDS] + words[-EDGE_TAIL_WORDS:]
+        edge_vocabulary = frozenset(edge)
+    return Text(
+        chars=len(text),
+        sample=sample,
+        lower=lower,
+        prose=prose,
+        words=words,
+        vocabulary=vocabulary,
+        edge=edge,
+        edge_vocabulary=edge_vocabulary,
+        numbers=len(_NUMBER.findall(prose)),
+    )
+
+
+def word_set(listed: str) -> frozenset[str]:
+    """Return the words of a list written out with spaces and line breaks."""
+    return frozenset(listed.split())
