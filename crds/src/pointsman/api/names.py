@@ -26,6 +26,9 @@ ANNOTATION_ALLOWED_HOSTS: Final = f"{GROUP}/allowed-hosts"
 """On a credential Secret: comma-separated hosts that may see the key; `*.example.com` covers one
 label and more."""
 
+ANNOTATION_LOCAL_ADDRESS: Final = f"{GROUP}/local-address"
+"""On a ModelBackend with `service`: where local mode finds that server, as `127.0.0.1:11434`."""
+
 ROUTER_AUDIENCE: Final = "pointsman-router"
 """Audience of the token that the operator shows on a router's admin port."""
 HEADER_EPOCH: Final = "x-pointsman-epoch"
