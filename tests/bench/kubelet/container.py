@@ -142,32 +142,35 @@ class Container:
                 process.kill()
 
     async def _launch(self) -> asyncio.subprocess.Process:
+        """Start the process; returns when it executes the container's own command."""
         try:
             environ = await self.place.environment(self.spec)
         except Unresolvable as error:
             raise CannotStart("CreateContainerConfigError", str(error)) from error
         argv = runnable(self.spec, environ)
-        options = self.spec.get("securityContext") or {}
-        spec = {
-            "argv": argv,
-            "parent": os.getpid(),
-            "network": self.place.network,
-            "hostname": self.place.hostname,
-            "mounts": self.place.mounts(self.spec),
-            "scratch": str(self.place.scratch),
-            "read_only_root": bool(options.get("readOnlyRootFilesystem")),
-            "cwd": self.spec.get("workingDir") or "/",
-        }
-        with self.place.log.open("ab") as log:
-            process = await asyncio.create_subprocess_exec(
-                *(sys.executable, "-I", "-S", str(LAUNCH), json.dumps(spec)),
-                env=environ,
-                stdin=asyncio.subprocess.DEVNULL,
-                stdout=log,
-                stderr=log,
-                pass_fds=[self.place.network],
-                start_new_session=True,
-            )
+        report, writer = os.pipe()
+        try:
+            launch = json.dumps(self._launch_spec(argv, writer))
+            with self.place.log.open("ab") as log:
+                process = await asyncio.create_subprocess_exec(
+                    *(sys.executable, "-I", "-S", str(LAUNCH), launch),
+                    env=environ,
+                    stdin=asyncio.subprocess.DEVNULL,
+                    stdout=log,
+                    stderr=log,
+                    pass_fds=[self.place.network, writer],
+                    start_new_session=True,
+                )
+            os.close(writer)
+            writer = -1
+            failure = await asyncio.to_thread(os.read, report, 4096)
+        finally:
+            os.close(report)
+            if writer >= 0:
+                os.close(writer)
+        if failure:
+            await process.wait()
+            raise CannotStart("RunContainerError", failure.decode(errors="replace"))
         self._process = process
         self.state = {"running": {"startedAt": timestamp()}}
         self.started = "startupProbe" not in self.spec
@@ -176,6 +179,20 @@ class Container:
         if self._stopping.is_set():
             process.kill()
         return process
+
+    def _launch_spec(self, argv: Sequence[str], report: int) -> Json:
+        options = self.spec.get("securityContext") or {}
+        return {
+            "argv": argv,
+            "parent": os.getpid(),
+            "report": report,
+            "network": self.place.network,
+            "hostname": self.place.hostname,
+            "mounts": self.place.mounts(self.spec),
+            "scratch": str(self.place.scratch),
+            "read_only_root": bool(options.get("readOnlyRootFilesystem")),
+            "cwd": self.spec.get("workingDir") or "/",
+        }
 
     async def _live(self, process: asyncio.subprocess.Process) -> int:
         tasks = [asyncio.create_task(self._probes())]

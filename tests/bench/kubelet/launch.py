@@ -24,11 +24,12 @@ START_ERROR = 128
 libc = ctypes.CDLL(None, use_errno=True)
 
 
-def main() -> None:
-    spec: dict[str, Any] = json.loads(sys.argv[1])
+def main(spec: dict[str, Any]) -> None:
     _check(libc.prctl(PR_SET_PDEATHSIG, signal.SIGKILL), "prctl")
     if os.getppid() != spec["parent"]:
         sys.exit(START_ERROR)
+    # Closed by exec: the kubelet sees the container start. Or it reads why it did not.
+    os.set_inheritable(spec["report"], False)
     _check(libc.setns(spec["network"], CLONE_NEWNET), "setns")
     _check(libc.unshare(CLONE_NEWNS | CLONE_NEWUTS), "unshare")
     socket.sethostname(spec["hostname"][:63])
@@ -120,8 +121,9 @@ def _check(status: int, what: str) -> None:
 
 
 if __name__ == "__main__":
+    container = json.loads(sys.argv[1])
     try:
-        main()
+        main(container)
     except OSError as error:
-        print(f"container not started: {error}", file=sys.stderr)
+        os.write(container["report"], str(error).encode())
         sys.exit(START_ERROR)

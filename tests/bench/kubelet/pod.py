@@ -288,7 +288,9 @@ class Pod:
 
     def _teardown(self) -> None:
         if self.network.descriptor >= 0:
-            for pid in processes_in(self.network.inode()):
+            inode = self.network.inode()
+            assert inode != Path("/proc/self/ns/net").stat().st_ino, "never our own"
+            for pid in processes_in(inode):
                 with contextlib.suppress(ProcessLookupError):
                     os.kill(pid, signal.SIGKILL)
         self.network.close()
