@@ -7,13 +7,10 @@ capability, or whose context window the request does not fit, is skipped with a 
 from bisect import bisect_right
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from types import MappingProxyType
 
 from pointsman.analysis import Analysis
 from pointsman.api.table import Backend
 from pointsman.routing.compiled import CompiledMatch, CompiledPolicy, CompiledRoute
-
-_NOTHING: Mapping[str, str] = MappingProxyType({})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -21,8 +18,8 @@ class RequestFacts:
     """What rules may look at; header names are in lower case, tokens are estimated."""
 
     analysis: Analysis
-    headers: Mapping[str, str] = _NOTHING
-    metadata: Mapping[str, str] = _NOTHING
+    headers: Mapping[str, str] = field(default_factory=dict)
+    metadata: Mapping[str, str] = field(default_factory=dict)
     max_output_tokens: int = 0
     tools: bool = False
     images: bool = False
