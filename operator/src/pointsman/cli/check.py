@@ -1,0 +1,24 @@
+"""`pointsman check PATH`: the API server's verdict and more, without one."""
+
+import sys
+from collections.abc import Sequence
+
+from pointsman.api.manifests import Severity, cross_check, load
+
+
+def check(paths: Sequence[str]) -> int:
+    """Print every finding as `file:line: path: message`; 1 if any is an error."""
+    loaded = load(paths)
+    findings = sorted(
+        (*loaded.problems, *cross_check(loaded)), key=lambda finding: finding.position
+    )
+    for finding in findings:
+        print(finding, file=sys.stderr)
+    errors = sum(finding.severity is Severity.ERROR for finding in findings)
+    if errors:
+        print(f"{errors} {'error' if errors == 1 else 'errors'}", file=sys.stderr)
+        return 1
+    print(
+        f"{len(loaded.backends)} ModelBackends and {len(loaded.policies)} RoutingPolicies are valid"
+    )
+    return 0

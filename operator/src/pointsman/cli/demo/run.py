@@ -1,0 +1,225 @@
+"""`pointsman demo`: three days of one support desk, side by side, then a router that stays.
+
+`pointsman up` runs in a process of its own on the example's files and two more policies, which
+send everything to the dearest and to the cheapest model. Every figure in the report is measured
+here, or declared in the YAML and said to be so.
+"""
+
+import asyncio
+import contextlib
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import AsyncIterator, Mapping
+from importlib.resources import files
+from pathlib import Path
+
+import yaml
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+
+from pointsman.api.manifests import load
+from pointsman.api.v1alpha1 import Cost
+from pointsman.cli.demo.figures import Answer, rows
+from pointsman.cli.demo.prompts import DeskRequest, day
+from pointsman.cli.demo.report import print_table, savings
+from pointsman.cli.demo.traffic import send_day
+from pointsman.cli.up import run, stop_event
+
+TIME_SCALE = 10.0
+"""Simulated models run ten times faster than real ones; reported latencies are scaled back."""
+DAY_S = 15.0
+"""How long a day of arrivals takes here."""
+READY_DEADLINE_S = 60.0
+ARMS = ("routed", "largest", "smallest")
+MODEL_OF_ARM = {
+    "routed": "auto",
+    "largest": "all-to-the-largest",
+    "smallest": "all-to-the-smallest",
+}
+
+
+class DemoFailed(Exception):
+    """The demo cannot go on; the text says why."""
+
+
+def example() -> Path:
+    """The support desk's folder: of the checkout, else of the installed package."""
+    checkout = Path(__file__).parents[5] / "crds" / "examples" / "02-support-desk"
+    if checkout.is_dir():
+        return checkout
+    packaged = Path(str(files("pointsman"))) / "examples" / "02-support-desk"
+    if packaged.is_dir():
+        return packaged
+    raise DemoFailed(f"the example is missing: {checkout}")
+
+
+def prices(folder: Path) -> dict[str, Cost]:
+    """What the YAML declares, by backend."""
+    return {
+        item.value.metadata.name: item.value.spec.cost
+        for item in load([folder]).backends
+        if item.value.spec.cost
+    }
+
+
+def extremes(declared: Mapping[str, Cost]) -> tuple[str, str]:
+    """(dearest, cheapest) backend by the price of an answer token."""
+    ordered = sorted(declared, key=lambda name: float(declared[name].output_per_million))
+    return ordered[-1], ordered[0]
+
+
+def baseline(model: str, backend: str) -> str:
+    """A policy that sends everything to one backend."""
+    return yaml.safe_dump(
+        {
+            "apiVersion": "pointsman.dev/v1alpha1",
+            "kind": "RoutingPolicy",
+            "metadata": {"name": model},
+            "spec": {
+                "modelNames": [model],
+                "default": {"targets": [{"backendRef": {"name": backend}}]},
+            },
+        }
+    )
+
+
+@contextlib.asynccontextmanager
+async def fleet(folder: Path, host: str, port: int) -> AsyncIterator[str]:
+    """`pointsman up` as a process of its own; gives its base URL. Ended with the block."""
+    process = await asyncio.create_subprocess_exec(
+        sys.executable, "-m", "pointsman.cli", "up", str(folder), "--host", host,
+        "--port", str(port), "--time-scale", f"{TIME_SCALE:g}",
+        stdout=subprocess.PIPE, stderr=subprocess.STDOUT, start_new_session=True,
+    )  # fmt: skip
+    assert process.stdout is not None
+    said: list[str] = []
+    try:
+        async with asyncio.timeout(READY_DEADLINE_S):
+            url = await _until_ready(process.stdout, said)
+        drain = asyncio.create_task(_discard(process.stdout))
+        yield url
+        drain.cancel()
+    except TimeoutError as error:
+        raise DemoFailed("the fleet did not become ready:\n" + "\n".join(said)) from error
+    finally:
+        if process.returncode is None:
+            process.send_signal(signal.SIGTERM)
+            try:
+                await asyncio.wait_for(process.wait(), 20)
+            except TimeoutError:
+                process.kill()
+                await process.wait()
+
+
+async def _until_ready(output: asyncio.StreamReader, said: list[str]) -> str:
+    url = ""
+    while True:
+        line = (await output.readline()).decode().rstrip()
+        if not line:
+            raise DemoFailed("the fleet ended:\n" + "\n".join(said))
+        said.append(line)
+        if line.startswith("listening on "):
+            url = line.split()[2]
+        if line == "ready" and url:
+            return url
+
+
+async def _discard(output: asyncio.StreamReader) -> None:
+    while await output.readline():
+        pass
+
+
+async def _send_arms(
+    console: Console, url: str, requests: tuple[DeskRequest, ...]
+) -> dict[str, list[Answer]]:
+    answers: dict[str, list[Answer]] = {}
+    with Progress(
+        TextColumn("{task.description:<40}"), BarColumn(), MofNCompleteColumn(),
+        TimeElapsedColumn(), console=console,
+    ) as progress:  # fmt: skip
+        for arm in ARMS:
+            bar = progress.add_task(
+                f"a day, {arm} (model {MODEL_OF_ARM[arm]})", total=len(requests)
+            )
+            answers[arm] = await send_day(
+                url,
+                MODEL_OF_ARM[arm],
+                requests,
+                day_s=DAY_S,
+                progress=lambda bar=bar: progress.advance(bar),  # type: ignore[misc]
+            )
+    return answers
+
+
+def _report(
+    console: Console, answers: Mapping[str, list[Answer]], declared: Mapping[str, Cost]
+) -> int:
+    dearest, cheapest = extremes(declared)
+    arms = [(arm, rows(answers[arm], declared, time_scale=TIME_SCALE)) for arm in ARMS]
+    hours = 24 * 3600 / DAY_S
+    console.print()
+    print_table(
+        console,
+        arms,
+        currency=declared[dearest].currency,
+        title=(
+            f"A support desk's day, {len(answers['routed'])} requests an arm. Time is compressed: "
+            f"the day's arrivals {hours:,.0f} times, the simulated models {TIME_SCALE:g} times "
+            "(latencies are shown in model time)."
+        ),
+    )
+    totals = {arm: table[-1] for arm, table in arms}
+    console.print(f"largest = {dearest}, smallest = {cheapest}, by the prices in the YAML.")
+    console.print("correct (declared) = what the YAML declares of the simulated models' quality.")
+    console.print(savings(totals["routed"], totals["largest"], totals["smallest"]), style="bold")
+    failures = [answer.error for arm in ARMS for answer in answers[arm] if answer.error]
+    for failure in failures[:3]:
+        console.print(f"failed: {failure}", style="red")
+    return 1 if failures else 0
+
+
+async def _demo(*, once: bool, host: str, port: int, count: int) -> int:
+    console = Console()
+    stop = stop_event()
+    source = example()
+    declared = prices(source)
+    dearest, cheapest = extremes(declared)
+    with tempfile.TemporaryDirectory(prefix="pointsman-demo-") as name:
+        folder = Path(shutil.copytree(source, Path(name) / "fleet"))
+        for arm, backend in (("largest", dearest), ("smallest", cheapest)):
+            model = MODEL_OF_ARM[arm]
+            (folder / f"{model}.yaml").write_text(baseline(model, backend))
+        console.print(f"starting the fleet of {source.name}: {', '.join(sorted(declared))}")
+        began = time.monotonic()
+        async with fleet(folder, host, port) as url:
+            console.print(f"ready after {time.monotonic() - began:.1f} s at {url}")
+            status = _report(console, await _send_arms(console, url, day(count)), declared)
+            _invite(console, url)
+            if not once:
+                console.print("Serving until Ctrl-C.")
+                await stop.wait()
+    return status
+
+
+def _invite(console: Console, url: str) -> None:
+    console.print("\nTry it:\n")
+    console.print(
+        f"  curl -s {url}/chat/completions -H 'content-type: application/json' \\\n"
+        '    -d \'{"model": "auto", "messages": [{"role": "user", '
+        '"content": "Why does my_list[10] raise IndexError?"}]}\'\n',
+        highlight=False,
+        soft_wrap=True,
+    )
+
+
+def demo(*, once: bool, host: str, port: int, count: int) -> int:
+    """1 if any request failed or the fleet did not start."""
+    try:
+        return run(_demo(once=once, host=host, port=port, count=count))
+    except DemoFailed as error:
+        print(error, file=sys.stderr)
+        return 1

@@ -1,0 +1,130 @@
+"""`pointsman explain`: the decision for one prompt, by the router's own code, and why."""
+
+import argparse
+import json
+import sys
+from typing import Any
+
+from pointsman.analysis import Analysis, Prompt, analyze
+from pointsman.api.manifests import Severity, load
+from pointsman.api.table import decode_blob
+from pointsman.local.desired import desire
+from pointsman.routing import (
+    CompiledTable,
+    Decision,
+    RequestFacts,
+    compile_policy,
+    compile_table,
+    decide,
+)
+
+
+class Unusable(Exception):
+    """The files or the flags do not lead to a decision; the text says why."""
+
+
+def _table(paths: list[str]) -> CompiledTable:
+    loaded = load(paths)
+    errors = [str(one) for one in loaded.problems if one.severity is Severity.ERROR]
+    if errors:
+        raise Unusable("\n".join(errors))
+    plan = desire(loaded, accepted={}, previous=None, time_scale=1).table
+    refused = [
+        f"{name}: {verdict.accepted.message}"
+        for name, verdict in plan.verdicts.items()
+        if not verdict.accepted.status
+    ]
+    if refused:
+        raise Unusable("\n".join(refused))
+    return compile_table(
+        compile_policy(decode_blob(data), name) for name, data in plan.blobs.items()
+    )
+
+
+def _pairs(texts: list[str], separator: str, what: str) -> dict[str, str]:
+    pairs: dict[str, str] = {}
+    for text in texts:
+        name, found, value = text.partition(separator)
+        if not found or not name.strip():
+            raise Unusable(f"--{what} {text!r}: expected NAME{separator}VALUE")
+        pairs[name.strip()] = value.strip()
+    return pairs
+
+
+def _decide(options: argparse.Namespace) -> tuple[Analysis, Decision]:
+    table = _table(options.paths)
+    names = sorted(table.by_model)
+    model = options.model or (names[0] if len(table.policies) == 1 else None)
+    if model is None:
+        raise Unusable(f"--model is needed, one of: {', '.join(names) or 'none'}")
+    policy = table.by_model.get(model)
+    if policy is None:
+        raise Unusable(f"no policy has the model name {model!r}; there are: {', '.join(names)}")
+    user = sys.stdin.read() if options.prompt == "-" else options.prompt
+    prompt = Prompt(
+        user=user, system=options.system, total_chars=len(user) + len(options.system), turns=1
+    )
+    analysis = analyze(prompt)
+    headers = _pairs(options.header, ":", "header")
+    facts = RequestFacts(
+        analysis=analysis,
+        headers={name.lower(): value for name, value in headers.items()},
+        metadata=_pairs(options.metadata, "=", "metadata"),
+        max_output_tokens=options.max_tokens,
+    )
+    return analysis, decide(policy, facts, dice=0.0, explain=True)
+
+
+def as_json(analysis: Analysis, decision: Decision) -> dict[str, Any]:
+    """The decision as plain values."""
+    return {
+        "policy": decision.policy.name,
+        "revision": decision.policy.revision,
+        "rule": decision.route.route.name,
+        "backend": decision.candidates[0].name if decision.candidates else None,
+        "fallback": [backend.name for backend in decision.candidates[1:]],
+        "targets": [
+            {"backend": target.backend, "weight": target.weight}
+            for target in decision.route.route.targets
+        ],
+        "skipped": [{"backend": s.backend, "reason": s.reason} for s in decision.skipped],
+        "analysis": {
+            "task": str(analysis.task) if analysis.decided else None,
+            "language": analysis.language,
+            "contextTokens": analysis.context_tokens,
+            "confidence": round(analysis.confidence, 3),
+            "evidence": list(analysis.evidence),
+        },
+        "evidence": list(decision.evidence),
+    }
+
+
+def as_text(analysis: Analysis, decision: Decision) -> str:
+    """The decision for a person; with several targets, the one that dice of 0 choose."""
+    facts = as_json(analysis, decision)
+    shares = ", ".join(f"{t['backend']} (weight {t['weight']})" for t in facts["targets"])
+    lines = [
+        f"backend   {facts['backend'] or 'none: every backend of the rule was skipped'}",
+        f"then      {', '.join(facts['fallback']) or 'no fallback'}",
+        f"rule      {facts['rule']}: {shares}",
+        f"policy    {facts['policy']}, revision {facts['revision']}",
+        f"task      {facts['analysis']['task'] or 'undecided'}",
+        f"language  {analysis.language}, about {analysis.context_tokens:,} prompt tokens",
+        "why",
+        *(f"  {line}" for line in (*analysis.evidence, *decision.evidence)),
+    ]
+    return "\n".join(lines)
+
+
+def explain(options: argparse.Namespace) -> int:
+    """Print the decision; 1 if the files or the flags do not lead to one."""
+    try:
+        analysis, decision = _decide(options)
+    except (Unusable, ValueError) as error:
+        print(error, file=sys.stderr)
+        return 1
+    if options.output == "json":
+        print(json.dumps(as_json(analysis, decision), indent=2, ensure_ascii=False))
+    else:
+        print(as_text(analysis, decision))
+    return 0

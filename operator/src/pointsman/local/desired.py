@@ -1,0 +1,126 @@
+"""PURE: what local mode has to run, decided by the operator's plans from files.
+
+The same functions as in a cluster judge the policies and render the servers. A file has no time of
+creation: of two policies that claim one model name, the one that is read first has it.
+"""
+
+import base64
+import binascii
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from pointsman.api.manifests import Loaded
+from pointsman.api.names import ANNOTATION_LOCAL_ADDRESS
+from pointsman.api.table import Endpoint, Manifest, ServiceAddress
+from pointsman.api.v1alpha1 import ModelBackend
+from pointsman.local.commands import commands
+from pointsman.local.processes import Wanted
+from pointsman.operator.plan.blobs import compile_backend
+from pointsman.operator.plan.engines import container_of
+from pointsman.operator.plan.effective import effective
+from pointsman.operator.plan.objects import ObservedPolicy
+from pointsman.operator.plan.revisions import Revision
+from pointsman.operator.plan.table import TablePlan, compile_table, next_manifest
+
+NAMESPACE = "default"
+OWNER_UID = "local"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Desired:
+    """Everything that follows from the files."""
+
+    backends: Mapping[str, ModelBackend]
+    table: TablePlan
+    manifest: Manifest
+    processes: Mapping[str, Wanted]
+    fixed_endpoints: Mapping[str, tuple[Endpoint, ...]]
+    """ServiceAddress.key -> address that a backend's annotation gives."""
+    secrets: Mapping[str, dict[str, Any]]
+
+
+def _observed(loaded: Loaded) -> tuple[ObservedPolicy, ...]:
+    return tuple(
+        ObservedPolicy(
+            name=item.value.metadata.name,
+            uid=OWNER_UID,
+            generation=1,
+            created=f"{number:06}",
+            spec=item.value.spec.model_dump(mode="json", by_alias=True, exclude_unset=True),
+            parsed=item.value,
+        )
+        for number, item in enumerate(loaded.policies)
+    )
+
+
+def _container(backend: ModelBackend) -> Mapping[str, Any]:
+    """The container as the operator would render it; images play no role here."""
+    spec = backend.spec
+    if spec.deployment is None:
+        return {}
+    return container_of(spec, spec.deployment, effective(spec), simulator="", vllm="")
+
+
+def fixed_endpoint(backend: ModelBackend) -> Endpoint | None:
+    """The annotation's `host:port`, None without one; raises ValueError if it is none."""
+    text = backend.metadata.annotations.get(ANNOTATION_LOCAL_ADDRESS)
+    if text is None:
+        return None
+    host, _, port = text.rpartition(":")
+    if not host or not port.isdigit() or not 0 < int(port) < 65536:
+        raise ValueError(f"annotation {ANNOTATION_LOCAL_ADDRESS}: {text!r} is not host:port")
+    return Endpoint(host=host.strip("[]"), port=int(port))
+
+
+def secret_data(secret: Mapping[str, Any]) -> dict[str, bytes]:
+    """`data` decoded and `stringData` over it, as the API server stores them."""
+    found: dict[str, bytes] = {}
+    for key, value in (secret.get("data") or {}).items():
+        try:
+            found[str(key)] = base64.b64decode(str(value), validate=True)
+        except binascii.Error:
+            continue
+    for key, value in (secret.get("stringData") or {}).items():
+        found[str(key)] = str(value).encode()
+    return found
+
+
+def desire(
+    loaded: Loaded,
+    *,
+    accepted: Mapping[str, Revision],
+    previous: Manifest | None,
+    time_scale: float,
+) -> Desired:
+    """What has to run; `accepted` and `previous` are what was so far."""
+    backends = {item.value.metadata.name: item.value for item in loaded.backends}
+    plan = compile_table(
+        namespace=NAMESPACE,
+        backends=backends,
+        policies=_observed(loaded),
+        accepted=accepted,
+        previous={entry.name: entry for entry in previous.policies} if previous else None,
+    )
+    processes: dict[str, Wanted] = {}
+    fixed: dict[str, tuple[Endpoint, ...]] = {}
+    for backend in backends.values():
+        processes |= commands(backend, _container(backend), time_scale=time_scale)
+        address = compile_backend(NAMESPACE, backend).address
+        endpoint = fixed_endpoint(backend) if backend.spec.service else None
+        if endpoint is not None and isinstance(address, ServiceAddress):
+            fixed[address.key] = (endpoint,)
+    return Desired(
+        backends=backends,
+        table=plan,
+        manifest=next_manifest(
+            namespace=NAMESPACE, entries=plan.entries, epoch=1, previous=previous
+        ),
+        processes=processes,
+        fixed_endpoints=fixed,
+        secrets={
+            str(item.value["metadata"]["name"]): item.value
+            for item in loaded.others
+            if item.value.get("kind") == "Secret" and "name" in (item.value.get("metadata") or {})
+        },
+    )

@@ -1,0 +1,207 @@
+"""`pointsman up`: files in, routed answers out, on one event loop, until it is told to stop.
+
+Each round reads the files, plans once and applies once; a round starts when a file changes or a
+process comes or goes. Files with errors are refused aloud and what ran before goes on.
+"""
+
+import asyncio
+import contextlib
+import logging
+import tempfile
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from pathlib import Path
+
+from prometheus_client import CollectorRegistry
+from watchfiles import awatch
+
+from pointsman.api.conditions import Reason
+from pointsman.api.manifests import Finding, Severity, cross_check, load
+from pointsman.api.table import Endpoint, Manifest, ServiceAddress
+from pointsman.local.desired import Desired, desire, secret_data
+from pointsman.local.processes import Processes
+from pointsman.operator.plan.blobs import compile_backend
+from pointsman.operator.plan.revisions import Revision
+from pointsman.router.control.credentials import SecretFacts, facts_of
+from pointsman.router.control.metrics import ControlMetrics
+from pointsman.router.control.source import TableFeed
+from pointsman.router.live import Live
+from pointsman.router.metrics import Metrics
+from pointsman.router.serve.app import DataPlane
+from pointsman.router.serve.limits import Limits
+
+log = logging.getLogger(__name__)
+
+DRAIN_S = 10.0
+NAMESPACE = "default"
+
+
+class Refused(Exception):
+    """Local mode cannot start; each line says what is wrong and where."""
+
+
+def findings(paths: Sequence[Path]) -> tuple[Finding, ...]:
+    """Everything `pointsman check` would say about these files."""
+    loaded = load(paths)
+    return (*loaded.problems, *cross_check(loaded))
+
+
+def errors(found: Sequence[Finding]) -> list[str]:
+    """The findings that stop local mode: what the API server would refuse."""
+    return [str(one) for one in found if one.severity is Severity.ERROR]
+
+
+class Session:
+    """One fleet on this machine. `say` gets one line for each thing that changed."""
+
+    def __init__(
+        self, paths: Sequence[Path], *, time_scale: float = 1.0, say: Callable[[str], None]
+    ) -> None:
+        self._paths = paths
+        self._time_scale = time_scale
+        self._say = say
+        self._said: dict[str, str] = {}
+        self._wake = asyncio.Event()
+        self._accepted: dict[str, Revision] = {}
+        self._manifest: Manifest | None = None
+        self.desired: Desired | None = None
+        self._live = Live()
+        registry = CollectorRegistry()
+        self._feed = TableFeed(self._live, ControlMetrics(registry), namespace=NAMESPACE)
+        self._plane = DataPlane(self._live, Limits(allow_loopback=True), Metrics(registry))
+        self._directory = tempfile.TemporaryDirectory(prefix="pointsman-up-")
+        self._processes = Processes(Path(self._directory.name), self._wake.set)
+
+    @contextlib.asynccontextmanager
+    async def serve(self, host: str, port: int) -> AsyncIterator[int]:
+        """Run while the block lasts; gives the bound port. Raises Refused before anything runs."""
+        if problems := self._read():
+            raise Refused("\n".join(problems))
+        try:
+            bound = await self._plane.start(host, port)
+        except OSError as error:
+            raise Refused(f"cannot listen on {host}:{port}: {error.strerror or error}") from error
+        try:
+            async with asyncio.TaskGroup() as group:
+                tasks = [
+                    group.create_task(self._watch(), name="watch files"),
+                    group.create_task(self._rounds(), name="rounds"),
+                ]
+                yield bound
+                for task in tasks:
+                    task.cancel()
+        finally:
+            self._live.draining = True
+            await self._plane.drain(DRAIN_S)
+            await self._processes.close()
+            self._directory.cleanup()
+
+    async def ready(self) -> None:
+        """Return once every process answers; the caller sets the deadline."""
+        while not self.is_ready():  # noqa: ASYNC110 - the caller's deadline bounds it
+            await asyncio.sleep(0.02)
+
+    def is_ready(self) -> bool:
+        """True when the table is in force and every wanted process answers."""
+        wanted = self.desired.processes if self.desired else {}
+        states = {key: run.state for key, run in self._processes.running.items()}
+        return self._live.ready and all(states.get(key) == "Ready" for key in wanted)
+
+    def _read(self) -> list[str]:
+        """Read and plan; the problems, in which case nothing has changed."""
+        loaded = load(self._paths)
+        problems = errors((*loaded.problems, *cross_check(loaded)))
+        if not problems and not loaded.policies and not loaded.backends:
+            problems = ["no ModelBackend and no RoutingPolicy in these files"]
+        if problems:
+            return problems
+        try:
+            desired = desire(
+                loaded,
+                accepted=self._accepted,
+                previous=self._manifest,
+                time_scale=self._time_scale,
+            )
+        except ValueError as error:
+            return [str(error)]
+        self.desired, self._manifest = desired, desired.manifest
+        for name, verdict in desired.table.verdicts.items():
+            if verdict.accepted.status:
+                self._accepted[name] = Revision(
+                    name=verdict.revision, policy=name, number=1, spec=verdict.policy.spec
+                )
+        return []
+
+    async def _watch(self) -> None:
+        async for _ in awatch(*self._paths, debounce=100, step=20, recursive=False):
+            if problems := self._read():
+                for problem in problems:
+                    self._say(f"refused, what ran goes on: {problem}")
+            self._wake.set()
+
+    async def _rounds(self) -> None:
+        while True:
+            self._wake.clear()
+            desired = self.desired
+            if desired is not None:
+                await self._processes.apply(desired.processes)
+                self._apply(desired)
+            await self._wake.wait()
+
+    def _apply(self, desired: Desired) -> None:
+        """Hand the plan to the router, and say what is new. Nothing here waits."""
+        self._feed.endpoints(self._endpoints(desired))
+        self._feed.offer(desired.manifest, desired.table.blobs)
+        self._feed.secrets(_secrets(desired), {})
+        for ack in self._feed.acks:
+            state = f"in force, revision {ack.revision}" if ack.revision else "not in force"
+            self._tell(f"policy {ack.policy}", f"{state}{f': {ack.error}' if ack.error else ''}")
+        for name, verdict in desired.table.verdicts.items():
+            if not verdict.accepted.status:
+                said = f"{verdict.accepted.reason}: {verdict.accepted.message}"
+                self._tell(f"policy {name}", said)
+            for warning in verdict.warnings:
+                self._tell(f"policy {name} warning", str(warning))
+        for name in desired.backends:
+            self._tell(f"backend {name}", self._state_of(desired, name))
+
+    def _endpoints(self, desired: Desired) -> Mapping[str, tuple[Endpoint, ...]]:
+        found: dict[str, tuple[Endpoint, ...]] = dict(desired.fixed_endpoints)
+        for key, run in sorted(self._processes.running.items()):
+            address = compile_backend(NAMESPACE, desired.backends[key.rpartition("/")[0]]).address
+            if run.endpoint is not None and isinstance(address, ServiceAddress):
+                found[address.key] = (*found.get(address.key, ()), run.endpoint)
+        return found
+
+    def _state_of(self, desired: Desired, name: str) -> str:
+        spec = desired.backends[name].spec
+        if spec.external:
+            return f"{Reason.EXTERNAL} {spec.external.url}"
+        if spec.service:
+            key = f"{NAMESPACE}/{spec.service.name}:{spec.service.port}"
+            known = desired.fixed_endpoints.get(key)
+            missing = f"{Reason.SERVICE_NOT_FOUND}: local mode has no Services"
+            return f"{Reason.READY} at {known[0].host}:{known[0].port}" if known else missing
+        runs = [run for key, run in self._processes.running.items() if key.startswith(f"{name}/")]
+        ready = [run for run in runs if run.state == "Ready"]
+        failures = sorted({run.failure for run in runs if run.failure})
+        if failures:
+            return f"{Reason.POD_FAILING}: {'; '.join(failures)}"
+        if not runs:
+            return str(Reason.SCALED_TO_ZERO)
+        return str(Reason.READY if len(ready) == len(runs) else Reason.PROGRESSING)
+
+    def _tell(self, subject: str, state: str) -> None:
+        if self._said.get(subject) != state:
+            self._said[subject] = state
+            self._say(f"{subject}: {state}")
+
+
+def _secrets(desired: Desired) -> dict[str, SecretFacts | None]:
+    return {
+        name: facts_of(
+            secret.get("metadata", {}).get("labels") or {},
+            secret.get("metadata", {}).get("annotations") or {},
+            secret_data(secret),
+        )
+        for name, secret in desired.secrets.items()
+    }

@@ -1,0 +1,97 @@
+"""A whole fleet on the bench: both charts, three routers, the support desk's backends.
+
+Everything runs as pods of the charts' Deployments, under the charts' own ServiceAccounts. Callers
+dial router pods directly and in turn: the bench has no kube-proxy, so Services have no address.
+"""
+
+import itertools
+import json
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import openai
+
+from tests.bench import Bench
+
+ROOT = Path(__file__).parent.parent.parent
+EXAMPLES = ROOT / "crds" / "examples"
+RELEASE = "pointsman"
+ROUTERS = 3
+
+
+@dataclass(slots=True)
+class Fleet:
+    """One release in one namespace."""
+
+    bench: Bench
+    namespace: str
+    _turn: Iterator[int] = field(default_factory=itertools.count)
+
+    def kubectl(self, *args: str, stdin: str | None = None) -> str:
+        """kubectl as admin in the fleet's namespace; raises on failure."""
+        return self.bench.kubectl("-n", self.namespace, *args, input=stdin)
+
+    def get(self, kind: str, name: str) -> dict[str, Any]:
+        """One object."""
+        value: dict[str, Any] = json.loads(self.kubectl("get", kind, name, "-o", "json"))
+        return value
+
+    def condition(self, kind: str, name: str, wanted: str) -> dict[str, Any]:
+        """One condition of an object; empty if it has none such."""
+        conditions = self.get(kind, name).get("status", {}).get("conditions", [])
+        return next((one for one in conditions if one["type"] == wanted), {})
+
+    def pods(self, component: str) -> list[dict[str, Any]]:
+        """Pods of the release's `operator` or `router`, by name."""
+        listed = json.loads(
+            self.kubectl(
+                "get",
+                "pods",
+                "-o",
+                "json",
+                "-l",
+                f"app.kubernetes.io/instance={RELEASE},app.kubernetes.io/component={component}",
+            )
+        )
+        return sorted(listed["items"], key=lambda pod: pod["metadata"]["name"])
+
+    def routers(self) -> list[str]:
+        """Base URLs of the router pods' data ports."""
+        return [f"http://{pod['status']['podIP']}:8080/v1" for pod in self.pods("router")]
+
+    @contextmanager
+    def client(self, base_url: str) -> Iterator[openai.OpenAI]:
+        """The real SDK, without its own retries: every failure is seen."""
+        with openai.OpenAI(
+            base_url=base_url, api_key="caller-key", max_retries=0, timeout=60
+        ) as sdk:
+            yield sdk
+
+    def apply_example(self, name: str) -> None:
+        """`kubectl apply -f crds/examples/<name>/`."""
+        self.kubectl("apply", "-f", f"{EXAMPLES / name}/")
+
+    def wait_ready(self, *kinds: str, seconds: int = 90) -> None:
+        """`kubectl wait --for=condition=Ready <kinds> --all`."""
+        self.kubectl(
+            "wait", "--for=condition=Ready", ",".join(kinds), "--all", f"--timeout={seconds}s"
+        )
+
+
+def install(bench: Bench, namespace: str) -> Fleet:
+    """Render both charts with Helm, apply them, and wait until three routers run."""
+    bench.kubectl("create", "namespace", namespace)
+    crds = bench.helm("template", "pointsman-crds", str(ROOT / "charts" / "pointsman-crds"))
+    bench.kubectl("apply", "--server-side", "-f", "-", input=crds)
+    bench.kubectl("wait", "--for=condition=Established", "crd", "--all", "--timeout=30s")
+    rendered = bench.helm(
+        "template", RELEASE, str(ROOT / "charts" / "pointsman"), "--namespace", namespace,
+        "--set", f"router.replicas={ROUTERS}",
+    )  # fmt: skip
+    bench.kubectl("apply", "--server-side", "-n", namespace, "-f", "-", input=rendered)
+    fleet = Fleet(bench, namespace)
+    fleet.kubectl("wait", "--for=condition=Available", "deployment", "--all", "--timeout=90s")
+    return fleet

@@ -1,0 +1,100 @@
+"""Steady traffic over real sockets, every answer checked; ends by itself with its block.
+
+Clients are closed loops with a pause, spread over all routers, with keep-alive. A failure is
+anything but a complete 200: it is kept with its cause.
+"""
+
+import asyncio
+import itertools
+import time
+from collections import Counter
+from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+
+import aiohttp
+
+PROMPTS = (
+    "How do I change my billing address?",
+    "Fix this bug:\n```python\ndef f(x):\n    return x +\n```\nIt raises SyntaxError.",
+    "Wie kann ich mein Passwort ändern, ohne die Daten meines Teams zu verlieren?",
+)
+
+
+@dataclass(slots=True)
+class Seen:
+    """What the clients saw so far."""
+
+    answered: Counter[str] = field(default_factory=Counter)
+    """By backend."""
+    failures: list[str] = field(default_factory=list)
+    slowest_s: float = 0.0
+
+    @property
+    def total(self) -> int:
+        """All requests that ended."""
+        return sum(self.answered.values()) + len(self.failures)
+
+
+async def _client(
+    number: int, urls: Sequence[str], seen: Seen, stop: asyncio.Event, *, pause_s: float,
+    model: str, headers: Mapping[str, str],
+) -> None:  # fmt: skip
+    async with aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=30)) as session:
+        for turn in itertools.count(number):
+            if stop.is_set():
+                return
+            body = {
+                "model": model,
+                "messages": [{"role": "user", "content": PROMPTS[turn % len(PROMPTS)]}],
+                "max_tokens": 4,
+                "stream": turn % 2 == 0,
+            }
+            url = urls[turn % len(urls)]
+            began = time.monotonic()
+            try:
+                async with session.post(
+                    f"{url}/chat/completions", json=body, headers=dict(headers)
+                ) as answer:
+                    text = await answer.text()
+                    whole = "[DONE]" in text if body["stream"] else '"finish_reason"' in text
+                    if answer.status == 200 and whole:
+                        seen.answered[answer.headers["x-pointsman-backend"]] += 1
+                    else:
+                        seen.failures.append(f"{url}: {answer.status} {text[:300]}")
+            except (aiohttp.ClientError, TimeoutError) as error:
+                seen.failures.append(f"{url}: {error!r}")
+            seen.slowest_s = max(seen.slowest_s, time.monotonic() - began)
+            await asyncio.sleep(pause_s)
+
+
+@asynccontextmanager
+async def traffic(
+    urls: Sequence[str],
+    *,
+    clients: int = 12,
+    pause_s: float = 0.1,
+    model: str = "auto",
+    headers: Mapping[str, str] | None = None,
+) -> AsyncIterator[Seen]:
+    """Send for as long as the block lasts; on leaving it every open request is awaited."""
+    seen, stop = Seen(), asyncio.Event()
+    async with asyncio.TaskGroup() as group:
+        for number in range(clients):
+            group.create_task(
+                _client(
+                    number, urls, seen, stop, pause_s=pause_s, model=model, headers=headers or {}
+                )
+            )
+        try:
+            yield seen
+        finally:
+            stop.set()
+
+
+async def until(seen: Seen, more: int, *, deadline_s: float = 60) -> None:
+    """Wait until `more` further requests have ended; raises TimeoutError."""
+    goal = seen.total + more
+    async with asyncio.timeout(deadline_s):
+        while seen.total < goal:  # noqa: ASYNC110 - polling with a deadline is the point
+            await asyncio.sleep(0.02)
