@@ -25,6 +25,8 @@ def main() -> int:
     parser.add_argument("command", nargs=argparse.REMAINDER)
     parser.add_argument("--nodes", type=int, default=1)
     options = parser.parse_args()
+    # Without this SIGTERM would skip the clean-up.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     try:
         if options.do == "build":
             print(build())
@@ -49,8 +51,8 @@ def stay(bench: Bench) -> int:
         return subprocess.run(
             [os.environ.get("SHELL", "/bin/sh")], env=bench.environment(), check=False
         ).returncode
-    signal.sigwait({signal.SIGINT, signal.SIGTERM})
-    return 0
+    while True:
+        signal.pause()
 
 
 def say(text: str) -> None:

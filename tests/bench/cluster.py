@@ -13,7 +13,7 @@ import tempfile
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, Self, TypeVar
+from typing import Any, Literal, Self, TypeVar
 
 from tests.bench import netns
 from tests.bench.build import build
@@ -176,7 +176,9 @@ class Bench:
         items: list[Json] = json.loads(answer)["items"]
         return items
 
-    def wait_for(self, predicate: Callable[[], Found], deadline_s: float, what: str) -> Found:
+    def wait_for(
+        self, predicate: Callable[[], Found | Literal[False] | None], deadline_s: float, what: str
+    ) -> Found:
         """Poll until `predicate()` is true and return its value; raises BenchBroken when late.
 
         While the API server is away, CommandFailed counts as "not yet".

@@ -52,9 +52,9 @@ def enter_new() -> Callable[[], None]:
     """
     before = os.open("/proc/thread-self/ns/net", os.O_RDONLY | os.O_CLOEXEC)
     try:
-        if os.geteuid() == 0:
+        try:
             unshare(CLONE_NEWNET)
-        else:
+        except PermissionError:
             _become_root_in_user_namespace()
         _make_bridge()
     except OSError as error:

@@ -198,3 +198,11 @@ def test_helm_renders_and_installs(bench: Bench, namespace: str, tmp_path: Path)
     found = bench.get("configmap", "tiny", namespace)
     assert found
     assert found["data"] == {"size": "8"}
+
+
+def test_kubectl_logs_reads_the_container(bench: Bench, namespace: str) -> None:
+    """kubectl logs goes through the API server to the kubelet's port."""
+    create(bench, namespace, pod("one", ["sh", "-c", "echo first; echo last; exec sleep inf"]))
+    bench.wait_for(lambda: "last" in bench.log(namespace, "one"), 20, "its output")
+    assert bench.kubectl("logs", "one", "-n", namespace) == "first\nlast\n"
+    assert bench.kubectl("logs", "one", "-n", namespace, "--tail=1") == "last\n"

@@ -11,6 +11,7 @@ from pathlib import Path
 from tests.bench.kubelet import control
 from tests.bench.kubelet.agent import Agent, memory_directory
 from tests.bench.kubelet.api import Api
+from tests.bench.kubelet.logs import FIRST_PORT, serve_logs
 from tests.bench.kubelet.node import keep_ready, register
 
 
@@ -23,8 +24,12 @@ async def run(kubeconfig: Path, node: str, index: int, directory: Path) -> None:
     async with Api(kubeconfig) as api:
         agent = Agent(api, node, index=index, directory=directory, memory=memory)
         server = await control.serve(agent, directory / f"{node}.sock")
-        await register(api, node)
-        tasks = [asyncio.create_task(agent.follow()), asyncio.create_task(keep_ready(api, node))]
+        logs = await serve_logs(directory, index)
+        await register(api, node, FIRST_PORT + index)
+        tasks = [
+            asyncio.create_task(agent.follow()),
+            asyncio.create_task(keep_ready(api, node, FIRST_PORT + index)),
+        ]
         stopped = asyncio.create_task(stop.wait())
         done, _ = await asyncio.wait([*tasks, stopped], return_when=asyncio.FIRST_COMPLETED)
         for task in [*tasks, stopped]:
@@ -32,6 +37,7 @@ async def run(kubeconfig: Path, node: str, index: int, directory: Path) -> None:
         await asyncio.gather(*tasks, stopped, return_exceptions=True)
         await agent.shut_down()
         server.close()
+        await logs.cleanup()
         shutil.rmtree(memory, ignore_errors=True)
         with contextlib.suppress(OSError):
             memory.parent.rmdir()

@@ -21,7 +21,7 @@ RENEW_S = 10
 _log = logging.getLogger(__name__)
 
 
-async def register(api: Api, name: str) -> None:
+async def register(api: Api, name: str, log_port: int) -> None:
     """Create the node and say Ready; returns when pods can be scheduled to it."""
     labels = {
         "kubernetes.io/hostname": name,
@@ -32,12 +32,14 @@ async def register(api: Api, name: str) -> None:
     }
     node = {"apiVersion": "v1", "kind": "Node", "metadata": {"name": name, "labels": labels}}
     await persist(lambda: api.call("POST", "/api/v1/nodes", node))
-    await persist(lambda: api.patch(f"/api/v1/nodes/{name}/status", {"status": _status(name)}))
+    await persist(
+        lambda: api.patch(f"/api/v1/nodes/{name}/status", {"status": _status(name, log_port)})
+    )
     # The node controller takes this taint away too, but only after a second or more.
     await persist(lambda: api.patch(f"/api/v1/nodes/{name}", {"spec": {"taints": None}}))
 
 
-async def keep_ready(api: Api, name: str) -> None:
+async def keep_ready(api: Api, name: str, log_port: int) -> None:
     """Renew the lease forever; say Ready again after every failure to do so."""
     path = "/apis/coordination.k8s.io/v1/namespaces/kube-node-lease/leases"
     missed = False
@@ -55,7 +57,7 @@ async def keep_ready(api: Api, name: str) -> None:
                     raise
                 await api.call("POST", path, {"metadata": {"name": name}, "spec": spec})
             if missed:
-                await api.patch(f"/api/v1/nodes/{name}/status", {"status": _status(name)})
+                await api.patch(f"/api/v1/nodes/{name}/status", {"status": _status(name, log_port)})
             missed = False
         except (Away, Rejected) as error:
             missed = True
@@ -63,7 +65,7 @@ async def keep_ready(api: Api, name: str) -> None:
         await asyncio.sleep(1 if missed else RENEW_S)
 
 
-def _status(name: str) -> Json:
+def _status(name: str, log_port: int) -> Json:
     now = timestamp()
     facts = [("Ready", "True", "KubeletReady")]
     pressures = ("MemoryPressure", "DiskPressure", "PIDPressure")
@@ -86,6 +88,7 @@ def _status(name: str) -> Json:
             {"type": "InternalIP", "address": HOST_IP},
             {"type": "Hostname", "address": name},
         ],
+        "daemonEndpoints": {"kubeletEndpoint": {"Port": log_port}},
         "nodeInfo": {
             "architecture": platform.machine(),
             "bootID": name,
