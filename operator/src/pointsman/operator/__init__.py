@@ -1,0 +1,1 @@
+"""The operator: turns ModelBackends and RoutingPolicies into model servers and a table."""

@@ -1,0 +1,153 @@
+"""A policy's spec and today's backends, compiled into the blob that routers run.
+
+References that do not resolve are reported by the field's path and left out: a route that loses
+all its targets keeps an empty list, and the router says so to the caller.
+"""
+
+from collections.abc import Iterator, Mapping
+
+from pointsman.api import names, table
+from pointsman.api.conditions import Reason
+from pointsman.api.presets import effective
+from pointsman.api.quantity import parse_duration, parse_price
+from pointsman.api.v1alpha1 import Match, ModelBackend, RoutingPolicySpec
+from pointsman.api.v1alpha1.routingpolicy import Route
+from pointsman.api.validation import Invalid, Problem
+
+Backends = Mapping[str, ModelBackend | Invalid]
+
+
+def _references(spec: RoutingPolicySpec) -> Iterator[tuple[str, str]]:
+    for path, _, route in spec.routes():
+        for i, target in enumerate(route.targets):
+            yield f"{path}.targets[{i}].backendRef.name", target.backend_ref.name
+        for i, ref in enumerate(route.fallback.chain if route.fallback else ()):
+            yield f"{path}.fallback.chain[{i}].name", ref.name
+
+
+def unresolved(spec: RoutingPolicySpec, backends: Backends) -> tuple[Problem, ...]:
+    """Every reference to a backend that is missing or invalid, in the order of the spec."""
+    problems = []
+    for path, name in _references(spec):
+        backend = backends.get(name)
+        if backend is None:
+            message = f'ModelBackend "{name}" not found'
+            problems.append(Problem(path, message, Reason.BACKEND_NOT_FOUND))
+        elif isinstance(backend, Invalid):
+            message = f'ModelBackend "{name}" is invalid: {backend}'
+            problems.append(Problem(path, message, Reason.BACKEND_INVALID))
+    return tuple(problems)
+
+
+def _match(match: Match) -> table.Match:
+    tokens = match.context_tokens
+    return table.Match(
+        tasks=tuple(str(task) for task in match.task),
+        languages=tuple(match.language),
+        min_tokens=tokens.min if tokens else None,
+        max_tokens=tokens.max if tokens else None,
+        headers=tuple(
+            table.HeaderMatch(name=h.name.lower(), value=h.value, type=h.type)
+            for h in match.headers
+        ),
+        metadata=dict(match.metadata),
+    )
+
+
+def _route(
+    name: str, match: Match | None, route: Route, usable: Mapping[str, object]
+) -> table.Route:
+    fallback = None
+    if route.fallback:
+        chain = tuple(ref.name for ref in route.fallback.chain if ref.name in usable)
+        fallback = table.Fallback(
+            chain=chain,
+            on=tuple(when.value for when in route.fallback.when),
+            deadline_s=parse_duration(route.fallback.deadline),
+        )
+    return table.Route(
+        name=name,
+        targets=tuple(
+            table.Target(backend=target.backend_ref.name, weight=target.weight)
+            for target in route.targets
+            if target.backend_ref.name in usable
+        ),
+        match=_match(match) if match else None,
+        fallback=fallback if fallback and fallback.chain else None,
+        first_token_timeout_s=parse_duration(route.timeouts.first_token),
+        stream_idle_timeout_s=parse_duration(route.timeouts.stream_idle),
+        request_timeout_s=parse_duration(route.timeouts.request),
+    )
+
+
+def _address(namespace: str, backend: ModelBackend) -> table.ServiceAddress | table.ExternalAddress:
+    spec = backend.spec
+    if spec.external:
+        secret = spec.external.credentials_secret_ref
+        return table.ExternalAddress(
+            url=spec.external.url,
+            credential=table.CredentialRef(name=secret.name, key=secret.key) if secret else None,
+            ca_bundle=spec.external.ca_bundle,
+        )
+    if spec.service:
+        return table.ServiceAddress(
+            namespace=namespace, service=spec.service.name, port=spec.service.port
+        )
+    port = (spec.deployment.port if spec.deployment else None) or names.DEFAULT_MODEL_PORT
+    return table.ServiceAddress(
+        namespace=namespace, service=names.service_name(backend.metadata.name), port=port
+    )
+
+
+def compile_backend(namespace: str, backend: ModelBackend) -> table.Backend:
+    """One backend as the router needs it, presets applied."""
+    spec, filled, cost = backend.spec, effective(backend.spec), backend.spec.cost
+    return table.Backend(
+        name=backend.metadata.name,
+        model=spec.model,
+        address=_address(namespace, backend),
+        family=str(spec.family),
+        context_window=filled.context_window,
+        capabilities=tuple(str(capability) for capability in filled.capabilities),
+        input_per_million=float(parse_price(cost.input_per_million)) if cost else 0.0,
+        output_per_million=float(parse_price(cost.output_per_million)) if cost else 0.0,
+        currency=cost.currency if cost else "USD",
+    )
+
+
+def compile_blob(
+    *,
+    namespace: str,
+    policy: str,
+    revision: str,
+    spec: RoutingPolicySpec,
+    backends: Backends,
+    model_names: tuple[str, ...],
+) -> bytes:
+    """The policy's blob as JSON; raises TableError if it is larger than a router takes."""
+    usable = {
+        name: compile_backend(namespace, backend)
+        for name in sorted({name for _, name in _references(spec)})
+        if isinstance(backend := backends.get(name), ModelBackend)
+    }
+    names_of_routes = (*(rule.name for rule in spec.rules_), "default")
+    blob = table.encode(
+        table.PolicyBlob(
+            namespace=namespace,
+            name=policy,
+            revision=revision,
+            model_names=model_names,
+            routes=tuple(
+                _route(name, match, route, usable)
+                for name, (_, match, route) in zip(names_of_routes, spec.routes(), strict=True)
+            ),
+            backends=usable,
+        )
+    )
+    if len(blob) > table.MAX_BLOB_DECODED_BYTES:
+        raise table.TableError(
+            f"compiled policy has {len(blob):,} bytes, {table.MAX_BLOB_DECODED_BYTES:,} allowed"
+        )
+    if len(blob) > table.MAX_BLOB_BYTES:  # what is smaller unpacked, fits packed
+        table.pack(blob)
+    return blob

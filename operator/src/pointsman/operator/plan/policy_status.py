@@ -1,0 +1,122 @@
+"""Status of a RoutingPolicy; `Programmed` follows from what routers acknowledged, nothing else.
+
+Ready needs Accepted, ResolvedRefs and Programmed all true, so it is never ahead of the traffic.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+from pointsman.api import table
+from pointsman.api.conditions import Condition, ConditionType, Reason, stamp
+from pointsman.operator.plan.objects import Json
+from pointsman.operator.plan.table import Verdict
+
+MAX_LAGGARDS: Final = 16
+WAITING: Final = frozenset(
+    {Reason.BACKEND_NOT_FOUND, Reason.AWAITING_ROUTERS, Reason.NO_ROUTERS, Reason.BACKEND_INVALID}
+)
+"""Reasons that go away without an edit of the policy."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RouterView:
+    """What is known of one router pod; `silent` means no line of its stream for too long."""
+
+    pod: str
+    silent: bool = False
+    acks: Mapping[str, table.Ack] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Laggard:
+    pod: str
+    revision: str
+    error: str
+    refused: bool
+
+    def as_status(self) -> dict[str, str]:
+        whole = {"pod": self.pod, "revision": self.revision, "error": self.error[:32768]}
+        return {key: value for key, value in whole.items() if value}
+
+
+def _laggard(router: RouterView, entry: table.PolicyEntry) -> _Laggard | None:
+    if router.silent:
+        return _Laggard(pod=router.pod, revision="", error="no data", refused=False)
+    ack = router.acks.get(entry.name)
+    if ack is None:
+        return _Laggard(pod=router.pod, revision="", error="", refused=False)
+    if ack.blob == entry.blob:
+        return None
+    refused = ack.refused_blob == entry.blob
+    return _Laggard(
+        pod=router.pod,
+        revision=ack.revision,
+        error=ack.error if refused else "",
+        refused=refused,
+    )
+
+
+def _programmed(
+    entry: table.PolicyEntry | None, routers: Sequence[RouterView], laggards: Sequence[_Laggard]
+) -> Condition:
+    kind = ConditionType.PROGRAMMED
+    if entry is None:
+        message = "no revision was ever accepted"
+        return Condition(type=kind, status=False, reason=Reason.NOT_ACCEPTED, message=message)
+    if not routers:
+        return Condition(
+            type=kind, status=False, reason=Reason.NO_ROUTERS, message="no router is running"
+        )
+    done = f"{len(routers) - len(laggards)} of {len(routers)} routers run {entry.revision}"
+    refused = next((one for one in laggards if one.refused), None)
+    if refused:
+        message = f"{done}; {refused.pod}: {refused.error}"
+        return Condition(type=kind, status=False, reason=Reason.ROUTER_REFUSED, message=message)
+    if laggards:
+        return Condition(type=kind, status=False, reason=Reason.AWAITING_ROUTERS, message=done)
+    warned = next(
+        ((r.pod, r.acks[entry.name].error) for r in routers if r.acks[entry.name].error), None
+    )
+    message = f"{done}; {warned[0]}: {warned[1]}" if warned else done
+    return Condition(type=kind, status=True, reason=Reason.PROGRAMMED, message=message)
+
+
+def _ready(accepted: Condition, resolved: Condition, programmed: Condition) -> Condition:
+    broken = next((c for c in (accepted, resolved, programmed) if not c.status), None)
+    if broken is None:
+        return Condition(
+            type=ConditionType.READY, status=True, reason=Reason.READY, message=programmed.message
+        )
+    return Condition(
+        type=ConditionType.READY, status=False, reason=broken.reason, message=broken.message
+    )
+
+
+def policy_status(
+    verdict: Verdict, routers: Sequence[RouterView], *, stored: Json, now: str
+) -> dict[str, Any]:
+    """The whole `status`; `routers` are all router pods that are there, `now` is RFC 3339."""
+    entry, generation = verdict.entry, verdict.policy.generation
+    found = [_laggard(router, entry) for router in routers] if entry else []
+    laggards = [one for one in found if one]
+    programmed = _programmed(entry, routers, laggards)
+    ready = _ready(verdict.accepted, verdict.resolved_refs, programmed)
+    wanted = [ready, verdict.accepted, verdict.resolved_refs, programmed]
+    if not ready.status:
+        waits = ready.reason in WAITING
+        kind = ConditionType.RECONCILING if waits else ConditionType.STALLED
+        wanted.append(Condition(type=kind, status=True, reason=ready.reason, message=ready.message))
+    total = len(routers)
+    count = total - len(laggards) if entry else 0
+    shown = sorted(laggards, key=lambda one: (not one.refused, one.pod))[:MAX_LAGGARDS]
+    status: dict[str, Any] = {"observedGeneration": generation}
+    if entry:
+        status["activeRevision"] = entry.revision
+    status["routers"] = {"summary": f"{count}/{total}", "programmed": count, "total": total}
+    if shown:
+        status["routers"]["laggards"] = [one.as_status() for one in shown]
+    status["conditions"] = stamp(
+        wanted, stored.get("conditions") or (), generation=generation, now=now
+    )
+    return status

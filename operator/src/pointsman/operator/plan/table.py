@@ -1,0 +1,279 @@
+"""All policies of a namespace, judged together: which revision each one runs, and why.
+
+A refused spec never takes traffic away: the policy's last accepted revision is compiled anew with
+today's backends and stays in force; if even that cannot be done, the routers keep what they have.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Final
+
+from pointsman.api import table
+from pointsman.api.conditions import Condition, ConditionType, Reason
+from pointsman.api.v1alpha1 import RoutingPolicy, RoutingPolicySpec
+from pointsman.api.validation import Invalid, Problem, parse
+from pointsman.operator.plan.blobs import Backends, compile_blob, unresolved
+from pointsman.operator.plan.matching import never_matching
+from pointsman.operator.plan.objects import Json, ObservedPolicy
+from pointsman.operator.plan.revisions import Revision, revision_name
+
+SHOWN_PROBLEMS = 8
+"""Problems named in one message; the rest is counted."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Verdict:
+    """What was decided about one policy."""
+
+    policy: ObservedPolicy
+    revision: str
+    """Name of the revision that the policy's present spec is, accepted or not."""
+    accepted: Condition
+    resolved_refs: Condition
+    warnings: tuple[Problem, ...] = ()
+    entry: table.PolicyEntry | None = None
+    """What the routers are told to run; None if nothing was ever accepted."""
+    blob: bytes | None = field(default=None, repr=False)
+    """Compiled policy of `entry`; None if it is in force unchanged and cannot be compiled anew."""
+
+    @property
+    def active_revision(self) -> str | None:
+        """Name of the revision in force."""
+        return self.entry.revision if self.entry else None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TablePlan:
+    """Verdicts by policy name, and the table that follows from them."""
+
+    verdicts: Mapping[str, Verdict]
+    entries: tuple[table.PolicyEntry, ...]
+    """Sorted by policy name."""
+    blobs: Mapping[str, bytes]
+    """By SHA-256 in hex; blobs that are in force unchanged may be absent."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Refusal:
+    reason: Reason
+    message: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _World:
+    """What a policy is compiled against."""
+
+    namespace: str
+    backends: Backends
+    taken: Mapping[str, str]
+    """Model names of older policies -> their owner."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Compiled:
+    entry: table.PolicyEntry
+    blob: bytes
+
+
+def describe(problems: Sequence[Problem]) -> str:
+    """Problems as one message that begins with the first field's path."""
+    shown = "; ".join(str(problem) for problem in problems[:SHOWN_PROBLEMS])
+    more = len(problems) - SHOWN_PROBLEMS
+    return f"{shown}; and {more} more" if more > 0 else shown
+
+
+def _compile(world: _World, policy: str, revision: str, spec: RoutingPolicySpec) -> _Compiled:
+    names = tuple(name for name in spec.model_names if name not in world.taken)
+    blob = compile_blob(
+        namespace=world.namespace,
+        policy=policy,
+        revision=revision,
+        spec=spec,
+        backends=world.backends,
+        model_names=names,
+    )
+    entry = table.PolicyEntry(
+        name=policy, revision=revision, blob=table.digest(blob), model_names=names
+    )
+    return _Compiled(entry, blob)
+
+
+def _spec_of_revision(policy: str, spec: Json) -> RoutingPolicySpec | None:
+    """An accepted spec, or None if today's rules no longer allow it."""
+    whole = {"metadata": {"name": policy}, "spec": dict(spec)}
+    try:
+        return parse(RoutingPolicy, whole, unknown="drop").spec
+    except Invalid:
+        return None
+
+
+_InForce = tuple[table.PolicyEntry | None, bytes | None]
+
+
+def _keep(
+    world: _World, policy: str, last: Revision | None, previous: table.PolicyEntry | None
+) -> _InForce:
+    """What stays in force when the present spec is refused."""
+    if last is None:
+        return None, None
+    spec = _spec_of_revision(policy, last.spec)
+    if spec is not None:
+        try:
+            kept = _compile(world, policy, last.name, spec)
+        except table.TableError:
+            pass  # too large with today's backends: the routers keep what they run
+        else:
+            return (kept.entry, kept.blob) if kept.entry.model_names else (None, None)
+    if previous is None or any(name in world.taken for name in previous.model_names):
+        return None, None
+    return previous, None
+
+
+def _conflict(spec: RoutingPolicySpec, taken: Mapping[str, str]) -> _Refusal | None:
+    for index, name in enumerate(spec.model_names):
+        if name in taken:
+            message = f'spec.modelNames[{index}]: "{name}" belongs to the older RoutingPolicy '
+            return _Refusal(Reason.MODEL_NAME_CONFLICT, f'{message}"{taken[name]}"')
+    return None
+
+
+def _resolved(missing: Sequence[Problem]) -> Condition:
+    if missing:
+        return Condition(
+            type=ConditionType.RESOLVED_REFS,
+            status=False,
+            reason=missing[0].reason,
+            message=describe(missing),
+        )
+    return Condition(
+        type=ConditionType.RESOLVED_REFS,
+        status=True,
+        reason=Reason.RESOLVED_REFS,
+        message="all references resolve",
+    )
+
+
+_UNRESOLVED: Final = Condition(
+    type=ConditionType.RESOLVED_REFS,
+    status=None,
+    reason=Reason.NOT_ACCEPTED,
+    message="the spec is refused before its references are looked up",
+)
+
+
+def _accepted(revision: str, warnings: Sequence[Problem]) -> Condition:
+    message = describe(warnings) if warnings else f"revision {revision}"
+    return Condition(
+        type=ConditionType.ACCEPTED, status=True, reason=Reason.ACCEPTED, message=message
+    )
+
+
+def _refused(refusal: _Refusal, entry: table.PolicyEntry | None) -> Condition:
+    in_force = f"; revision {entry.revision} stays in force" if entry else ""
+    return Condition(
+        type=ConditionType.ACCEPTED,
+        status=False,
+        reason=refusal.reason,
+        message=f"{refusal.message}{in_force}",
+    )
+
+
+def _attempt(
+    policy: str, revision: str, spec: RoutingPolicySpec, world: _World, last: Revision | None
+) -> _Refusal | _Compiled:
+    """The compiled spec, or the first reason why it may not become the one in force."""
+    if conflict := _conflict(spec, world.taken):
+        return conflict
+    missing = unresolved(spec, world.backends)
+    if missing and (last is None or last.name != revision):
+        return _Refusal(missing[0].reason, describe(missing))
+    try:
+        return _compile(world, policy, revision, spec)
+    except table.TableError as error:
+        return _Refusal(Reason.TOO_LARGE, f"spec: {error}")
+
+
+def _judge(
+    policy: ObservedPolicy,
+    world: _World,
+    last: Revision | None,
+    previous: table.PolicyEntry | None,
+) -> Verdict:
+    revision = revision_name(policy.name, policy.spec)
+    resolved: Condition = _UNRESOLVED
+    warnings: tuple[Problem, ...] = ()
+    outcome: _Refusal | _Compiled
+    if isinstance(policy.parsed, Invalid):
+        problems = policy.parsed.problems
+        outcome = _Refusal(problems[0].reason, describe(problems))
+    else:
+        spec = policy.parsed.spec
+        resolved = _resolved(unresolved(spec, world.backends))
+        warnings = never_matching(spec)
+        outcome = _attempt(policy.name, revision, spec, world, last)
+    if isinstance(outcome, _Compiled):
+        in_force: _InForce = (outcome.entry, outcome.blob)
+        accepted = _accepted(revision, warnings)
+    else:
+        in_force = _keep(world, policy.name, last, previous)
+        accepted = _refused(outcome, in_force[0])
+    return Verdict(
+        policy=policy,
+        revision=revision,
+        accepted=accepted,
+        resolved_refs=resolved,
+        warnings=warnings,
+        entry=in_force[0],
+        blob=in_force[1],
+    )
+
+
+def compile_table(
+    *,
+    namespace: str,
+    backends: Backends,
+    policies: Sequence[ObservedPolicy],
+    accepted: Mapping[str, Revision],
+    previous: Mapping[str, table.PolicyEntry] | None = None,
+) -> TablePlan:
+    """
+    Judge every policy, oldest first, and compile the table.
+
+    `accepted` holds the last accepted revision by policy name, `previous` the entries of the
+    manifest in force. Equal arguments give equal bytes, whatever the order of the policies.
+    """
+    taken: dict[str, str] = {}
+    world = _World(namespace=namespace, backends=backends, taken=taken)
+    verdicts: dict[str, Verdict] = {}
+    for policy in sorted(policies, key=lambda p: (p.created, p.name)):
+        verdict = _judge(
+            policy, world, accepted.get(policy.name), (previous or {}).get(policy.name)
+        )
+        verdicts[policy.name] = verdict
+        if verdict.entry:
+            taken.update(dict.fromkeys(verdict.entry.model_names, policy.name))
+    in_force = {name: verdict for name, verdict in sorted(verdicts.items()) if verdict.entry}
+    return TablePlan(
+        verdicts=verdicts,
+        entries=tuple(v.entry for v in in_force.values() if v.entry),
+        blobs={v.entry.blob: v.blob for v in in_force.values() if v.entry and v.blob is not None},
+    )
+
+
+def next_manifest(
+    *,
+    namespace: str,
+    entries: Sequence[table.PolicyEntry],
+    epoch: int,
+    previous: table.Manifest | None,
+) -> table.Manifest:
+    """The wanted manifest; its serial grows only when the entries change, its epoch never falls."""
+    ordered = tuple(sorted(entries, key=lambda entry: entry.name))
+    if previous is None:
+        return table.Manifest(namespace=namespace, epoch=epoch, serial=1, policies=ordered)
+    return table.Manifest(
+        namespace=namespace,
+        epoch=max(epoch, previous.epoch),
+        serial=previous.serial + (ordered != previous.policies),
+        policies=ordered,
+    )

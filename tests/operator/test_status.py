@@ -1,0 +1,356 @@
+"""What status says, and that it never lies."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from pointsman.api import table
+from pointsman.api.v1alpha1.status import ModelBackendStatus, RoutingPolicyStatus
+from pointsman.api.validation import parse
+from pointsman.operator.plan.backend_status import Surroundings, address_problem, backend_status
+from pointsman.operator.plan.objects import observed_backend
+from pointsman.operator.plan.policy_status import RouterView, policy_status
+from tests.operator.objects import NAMESPACE, NOW, accepted, backend, compiled, policy, route
+from tests.support.conditions import assert_well_formed
+
+OWNER = {"kind": "ModelBackend", "uid": "uid-a", "controller": True}
+META = {"name": "a-model", "generation": 1, "ownerReferences": [OWNER]}
+SERVICE = {"metadata": META, "spec": {"ports": [{"name": "http", "port": 8000}]}}
+
+
+def deployment(*, desired: int = 1, **status: int) -> dict[str, Any]:
+    return {"metadata": META, "spec": {"replicas": desired}, "status": status}
+
+
+def rolled_out(count: int) -> dict[str, int]:
+    return dict.fromkeys(
+        ("replicas", "updatedReplicas", "readyReplicas", "availableReplicas"), count
+    )
+
+
+def status_of(
+    item: Mapping[str, Any], *, allow_loopback: bool = False, **around: Any
+) -> dict[str, Any]:
+    """The status, already checked against the rules and the CRD's schema."""
+    status = backend_status(
+        observed_backend(item),
+        Surroundings(**around),
+        namespace=NAMESPACE,
+        stored={},
+        now=NOW,
+        allow_loopback=allow_loopback,
+    )
+    assert_well_formed(status, generation=item["metadata"]["generation"])
+    parse(ModelBackendStatus, status)
+    return status
+
+
+def word(status: Mapping[str, Any], kind: str) -> tuple[str, str]:
+    """(status, reason) of one condition."""
+    found = next(c for c in status["conditions"] if c["type"] == kind)
+    return found["status"], found["reason"]
+
+
+def waiting(reason: str, message: str = "", **more: Any) -> dict[str, Any]:
+    state = {"waiting": {"reason": reason, "message": message}}
+    return {
+        "metadata": {"name": "a-model-x"},
+        "status": {"containerStatuses": [{"name": "model", "state": state, **more}]},
+    }
+
+
+def test_a_deployed_backend_is_ready_when_all_replicas_answer() -> None:
+    """Endpoint, counts and the scale subresource's selector are there."""
+    live = deployment(desired=2, observedGeneration=1, **rolled_out(2))
+    status = status_of(backend(replicas=2), deployment=live, service=SERVICE)
+
+    assert word(status, "Ready") == ("True", "Ready")
+    assert word(status, "Progressing") == ("False", "RolloutComplete")
+    assert status["endpoint"] == "a-model.ai.svc:8000"
+    assert status["selector"] == "pointsman.dev/backend=a"
+    assert status["readyReplicas"] == 2
+
+
+def test_one_of_two_is_available_and_not_ready() -> None:
+    """It answers, and it is not what was asked for."""
+    live = deployment(
+        desired=2, observedGeneration=1, replicas=2, updatedReplicas=2, availableReplicas=1
+    )
+    status = status_of(backend(replicas=2), deployment=live, service=SERVICE)
+
+    assert word(status, "Available") == ("True", "MinimumReplicasAvailable")
+    assert word(status, "Ready") == ("False", "MinimumReplicasUnavailable")
+    assert word(status, "Reconciling")[0] == "True"
+
+
+def test_an_unobserved_spec_is_never_ready() -> None:
+    """The Deployment controller has not looked yet: its counts are yesterday's."""
+    live = deployment(observedGeneration=0, **rolled_out(1))
+
+    assert word(status_of(backend(), deployment=live, service=SERVICE), "Ready")[0] == "False"
+
+
+def test_zero_replicas_on_request_are_ready_and_not_available() -> None:
+    """As asked, and nobody answers."""
+    live = deployment(desired=0, observedGeneration=1)
+    status = status_of(backend(replicas=0), deployment=live, service=SERVICE)
+
+    assert word(status, "Ready") == ("True", "ScaledToZero")
+    assert word(status, "Available") == ("False", "ScaledToZero")
+
+
+def test_an_image_that_does_not_come_is_named() -> None:
+    """Pod, container, Kubernetes' own word; a person is needed."""
+    status = status_of(
+        backend(),
+        deployment=deployment(observedGeneration=1, replicas=1, updatedReplicas=1),
+        service=SERVICE,
+        pods=[waiting("ImagePullBackOff", "not found")],
+    )
+
+    assert word(status, "Ready") == ("False", "PodFailing")
+    assert word(status, "Stalled") == ("True", "PodFailing")
+    assert status["lastFailure"] == {
+        "pod": "a-model-x",
+        "container": "model",
+        "reason": "ImagePullBackOff",
+        "message": "not found",
+    }
+
+
+def test_a_crash_loop_says_the_exit_code() -> None:
+    """`back-off 5m0s restarting failed container` helps nobody."""
+    ended = {"terminated": {"exitCode": 137, "reason": "OOMKilled"}}
+    pod = waiting("CrashLoopBackOff", "back-off 5m0s", lastState=ended)
+    status = status_of(
+        backend(), deployment=deployment(observedGeneration=1), service=SERVICE, pods=[pod]
+    )
+
+    assert status["lastFailure"]["message"] == "exit code 137 (OOMKilled)"
+
+
+def test_a_pod_without_a_node_is_waited_for() -> None:
+    """A node may come: Reconciling, with the scheduler's own words."""
+    condition = {
+        "type": "PodScheduled",
+        "status": "False",
+        "reason": "Unschedulable",
+        "message": "0/3 nodes: Insufficient nvidia.com/gpu",
+    }
+    pod = {"metadata": {"name": "p"}, "status": {"conditions": [condition]}}
+    status = status_of(
+        backend(), deployment=deployment(observedGeneration=1), service=SERVICE, pods=[pod]
+    )
+
+    assert status["lastFailure"]["reason"] == "Unschedulable"
+    assert word(status, "Reconciling") == ("True", "PodFailing")
+
+
+def test_a_foreign_deployment_is_a_conflict() -> None:
+    """It is not taken over."""
+    foreign = {"metadata": {"name": "a-model"}}
+
+    assert word(status_of(backend(), deployment=foreign), "Ready") == ("False", "NameConflict")
+
+
+SLICE = {
+    "ports": [{"name": "", "port": 9000}],
+    "endpoints": [
+        {"addresses": ["10.0.0.1"], "conditions": {"ready": True}},
+        {"addresses": ["10.0.0.2"], "conditions": {"ready": False}},
+    ],
+}
+
+
+@pytest.mark.parametrize(
+    ("around", "reason"),
+    [
+        ({}, "ServiceNotFound"),
+        ({"service": {"spec": {"ports": [{"port": 1}]}}}, "NoEndpoints"),
+        ({"service": {"spec": {"ports": [{"port": 80}]}}}, "NoEndpoints"),
+        (
+            {"service": {"spec": {"ports": [{"port": 80}]}}, "slices": [SLICE]},
+            "EndpointsAvailable",
+        ),
+    ],
+)
+def test_a_service_is_as_ready_as_its_endpoints(around: dict[str, Any], reason: str) -> None:
+    """Not found, no such port, nobody ready, somebody ready."""
+    status = status_of(backend(service={"name": "s", "port": 80}), **around)
+
+    assert word(status, "Ready") == (str(reason == "EndpointsAvailable"), reason)
+
+
+@pytest.mark.parametrize(
+    ("url", "refused"),
+    [
+        ("https://api.example.com/v1", False),
+        ("https://10.1.2.3/v1", False),
+        ("http://127.0.0.1:1/v1", True),
+        ("http://localhost/v1", True),
+        ("https://[::1]/v1", True),
+        ("https://[::ffff:127.0.0.1]/v1", True),
+        ("https://169.254.169.254/v1", True),
+        ("https://[fd00:ec2::254]/v1", True),
+        ("https://metadata.google.internal/v1", True),
+        ("https://0.0.0.0/v1", True),
+    ],
+)
+def test_no_call_to_the_node_or_its_metadata(url: str, refused: bool) -> None:
+    """Server-side request forgery begins with an address."""
+    assert (address_problem(url, allow_loopback=False) is not None) == refused
+
+
+def test_local_mode_may_call_loopback_and_nothing_else_more() -> None:
+    """The metadata address stays closed."""
+    assert address_problem("http://127.0.0.1:1/v1", allow_loopback=True) is None
+    assert address_problem("https://169.254.169.254/v1", allow_loopback=True)
+
+
+def test_an_external_backend_says_where_requests_go() -> None:
+    """Host only: a URL may hold what is nobody's business."""
+    status = status_of(backend(external={"url": "https://api.example.com/v1"}))
+
+    assert word(status, "Ready") == ("True", "External")
+    assert status["endpoint"] == "api.example.com"
+
+
+def test_an_invalid_backend_says_which_field() -> None:
+    """And needs a person."""
+    status = status_of(backend(contextWindow="many"))
+
+    assert word(status, "Stalled") == ("True", "Invalid")
+    assert status["conditions"][0]["message"].startswith("spec.contextWindow: ")
+
+
+PLAN = compiled(policy())
+ENTRY = PLAN.entries[0]
+GOOD = table.Ack(policy="desk", revision=ENTRY.revision, blob=ENTRY.blob)
+OLD = table.Ack(policy="desk", revision="desk-0", blob="00")
+REFUSED = table.Ack(
+    policy="desk", revision="desk-0", blob="00", error="route x", refused_blob=ENTRY.blob
+)
+
+
+def router(pod: str, ack: table.Ack | None = GOOD, *, silent: bool = False) -> RouterView:
+    return RouterView(pod=pod, silent=silent, acks={"desk": ack} if ack else {})
+
+
+def policy_status_of(*routers: RouterView, plan: Any = PLAN) -> dict[str, Any]:
+    status = policy_status(plan.verdicts["desk"], routers, stored={}, now=NOW)
+    assert_well_formed(status, generation=1)
+    parse(RoutingPolicyStatus, status)
+    return status
+
+
+@pytest.mark.parametrize(
+    ("routers", "reason", "summary"),
+    [
+        ((), "NoRouters", "0/0"),
+        ((router("r1"), router("r2")), "Programmed", "2/2"),
+        ((router("r1"), router("r2", None)), "AwaitingRouters", "1/2"),
+        ((router("r1"), router("r2", OLD)), "AwaitingRouters", "1/2"),
+        ((router("r1"), router("r2", GOOD, silent=True)), "AwaitingRouters", "1/2"),
+        ((router("r1"), router("r2", REFUSED)), "RouterRefused", "1/2"),
+    ],
+)
+def test_programmed_is_what_routers_acknowledged(
+    routers: tuple[RouterView, ...], reason: str, summary: str
+) -> None:
+    """Every router that is there, the wanted blob, by its own word and lately."""
+    status = policy_status_of(*routers)
+
+    assert word(status, "Programmed") == (str(reason == "Programmed"), reason)
+    assert word(status, "Ready")[0] == str(reason == "Programmed")
+    assert status["routers"]["summary"] == summary
+
+
+def test_a_refusal_says_who_and_why() -> None:
+    """The first of at most 16 laggards."""
+    status = policy_status_of(*(router(f"r{i:02}", OLD) for i in range(20)), router("z", REFUSED))
+
+    assert len(status["routers"]["laggards"]) == 16
+    assert status["routers"]["laggards"][0] == {
+        "pod": "z",
+        "revision": "desk-0",
+        "error": "route x",
+    }
+
+
+def test_a_refused_spec_is_not_ready_while_the_old_one_runs() -> None:
+    """Programmed speaks of what is in force, Accepted of what was asked for."""
+    good, bad = policy(), policy(default=route("gone"))
+    plan = compiled(bad, last=accepted(good))
+    entry = plan.entries[0]
+    ack = table.Ack(policy="desk", revision=entry.revision, blob=entry.blob)
+    status = policy_status_of(router("r1", ack), plan=plan)
+
+    assert word(status, "Programmed")[0] == "True"
+    assert word(status, "Ready") == ("False", "BackendNotFound")
+    assert word(status, "Reconciling")[0] == "True"
+    assert status["activeRevision"] == entry.revision
+
+
+ACKS = st.sampled_from([None, GOOD, OLD, REFUSED])
+
+
+@given(
+    states=st.lists(st.tuples(ACKS, st.booleans()), max_size=20),
+    bad=st.booleans(),
+    was_accepted=st.booleans(),
+)
+def test_every_policy_status_obeys_the_rules(
+    states: list[tuple[table.Ack | None, bool]], bad: bool, was_accepted: bool
+) -> None:
+    """FAIL0001-0009, in every mixture of acks, refusals and silence."""
+    item = policy(default=route("gone")) if bad else policy()
+    plan = compiled(item, last=accepted(policy()) if was_accepted else {})
+    routers = [router(f"r{i}", ack, silent=silent) for i, (ack, silent) in enumerate(states)]
+    status = policy_status_of(*routers, plan=plan)
+
+    if word(status, "Ready")[0] == "True":
+        assert routers
+        assert all(r.acks["desk"] == GOOD and not r.silent for r in routers)
+
+
+COUNTS = st.integers(0, 3)
+
+
+@given(
+    desired=COUNTS,
+    status=st.fixed_dictionaries(
+        {},
+        optional=dict.fromkeys(
+            (
+                "observedGeneration",
+                "replicas",
+                "updatedReplicas",
+                "readyReplicas",
+                "availableReplicas",
+            ),
+            COUNTS,
+        ),
+    ),
+    failing=st.sampled_from([(), ("CrashLoopBackOff",), ("ContainerCreating", "ErrImagePull")]),
+    overdue=st.booleans(),
+)
+def test_every_backend_status_obeys_the_rules(
+    desired: int, status: dict[str, int], failing: tuple[str, ...], overdue: bool
+) -> None:
+    """FAIL0001-0009, in every state that a Deployment can be in."""
+    live = deployment(desired=desired, **status)
+    if overdue:
+        late = {"type": "Progressing", "status": "False", "reason": "ProgressDeadlineExceeded"}
+        live["status"]["conditions"] = [late]
+    found = status_of(
+        backend(replicas=desired),
+        deployment=live,
+        service=SERVICE,
+        pods=[waiting(reason) for reason in failing],
+    )
+
+    if word(found, "Ready")[0] == "True":
+        assert status.get("availableReplicas", 0) >= desired

@@ -1,0 +1,1 @@
+"""Shared by tests: fakes and checkers written once."""
