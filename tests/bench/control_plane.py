@@ -212,6 +212,7 @@ class ControlPlane:
             "advertise-address": HOST_IP,
             "secure-port": str(API_PORT),
             "endpoint-reconciler-type": "none",
+            "kubelet-preferred-address-types": "InternalIP",
             "authorization-mode": "RBAC",
             "client-ca-file": str(self.ca_file),
             "tls-cert-file": str(self._pki / "server.crt"),
