@@ -1,6 +1,7 @@
 """What a request is about: task, language and size, in tens of microseconds.
 
-Guarantees the same answer for the same prompt, bounded time for any text, evidence for each answer.
+Guarantees the same answer for the same prompt, bounded time for any text, and evidence that never
+quotes the prompt: its words are from our own lists, so that it may be logged.
 Refuses I/O, clocks, dice and learned weights: these are rules a reader can check.
 """
 

@@ -7,7 +7,7 @@ Refuses to guess from a single shared word: then the answer is "und".
 
 from dataclasses import dataclass
 
-from pointsman.analysis.language_words import CYRILLIC_WORDS, LATIN_WORDS
+from pointsman.analysis.language_words import CYRILLIC_WORDS, LATIN_LETTERS, LATIN_WORDS
 from pointsman.analysis.scripts import Scripts
 
 UNKNOWN = "und"
@@ -74,7 +74,7 @@ def identify(words: tuple[str, ...], lower: str, scripts: Scripts) -> Language:
     if script == "None":
         return _NONE
     if script == "Latin":
-        return _latin(words[:MAX_WORDS], scripts)
+        return _latin(words[:MAX_WORDS], lower, scripts)
     if script == "Cyrillic":
         return _cyrillic(words[:MAX_WORDS], lower)
     # In Japanese, kana stand between the kanji, which may be more; Chinese quotes few kana.
@@ -100,11 +100,16 @@ def _votes(
     return points, hits
 
 
-def _latin(words: tuple[str, ...], scripts: Scripts) -> Language:
+def _latin(words: tuple[str, ...], lower: str, scripts: Scripts) -> Language:
     points, hits = _votes(words, LATIN_WORDS)
     if scripts.vietnamese * 20 > scripts.latin:
         # Every second Vietnamese word has a letter of the Vietnamese block; no other language does.
         return Language("vi", 0.9, f"language: vi by letters ({scripts.vietnamese})")
+    if scripts.accented and (points or len(words) > _SHORT_WORDS):
+        for letter in LATIN_LETTERS.keys() & set(lower):
+            for language in LATIN_LETTERS[letter]:
+                points[language] = points.get(language, 0) + 6 // len(LATIN_LETTERS[letter])
+                hits[language] = hits.get(language, 0) + 1
     if not points:
         return _NONE
     code = max(points, key=lambda key: (points[key], hits[key], key))

@@ -83,6 +83,7 @@ _LATIN = {
         vennligst kan skal skulle vil å så hver alle noen skriv forklar seg dem
     """,
     "pl": """
+        mogę możesz mojego mojej chcę się jestem są
         i w z na do nie się jest są był była było być to ten ta te tego tej tym że co kto kiedy
         gdzie dlaczego jak ile jaki jaka jakie który która które po przez dla od za pod nad przed
         bez o u lub albo ale oraz ja ty on ona my wy oni mnie mi ciebie go jej ich mój moja moje
@@ -114,12 +115,14 @@ _LATIN = {
         ale lui
     """,
     "cs": """
+        mohu můžete mojí svůj svému prosím jsou jsme
         a v ve na do ne se je jsou byl byla bylo být to ten ta toto tento že co kdo kdy kde proč
         jak kolik jaký jaká jaké který která které po přes pro od za pod nad před bez o u nebo ale
         já ty on ona my vy oni mě mi tě ho jí jejich můj moje jestli už jen také velmi prosím
         děkuji ahoj dobrý den mám má mají může chci každý napiš vysvětli z s k jsem
     """,
     "sw": """
+        yangu yako changu chako wangu naweza ninawezaje unaweza vipi mimi nataka tulikuwa
         na ya wa kwa ni la za katika hii hiyo hizo huo kuwa alikuwa ana wana ina ambao ambayo mimi
         wewe yeye sisi nyinyi wao nini nani lini wapi kwa nini jinsi gani ngapi kila pia lakini au
         kama hapana ndiyo tafadhali asante habari jambo karibu sana zaidi baada kabla hadi kutoka
@@ -178,5 +181,20 @@ def _weights(lists: dict[str, str]) -> dict[str, tuple[tuple[str, int], ...]]:
     }
 
 
+# Letters few languages write; each found counts as a word of theirs. Names bring them into English
+# too, which is why they only add to the votes.
+LATIN_LETTERS: dict[str, tuple[str, ...]] = {
+    **dict.fromkeys("ąęłżśźńć", ("pl",)),
+    **dict.fromkeys("ěřůčšž", ("cs",)),
+    **dict.fromkeys("ășț", ("ro",)),
+    **dict.fromkeys("ğı", ("tr",)),
+    **dict.fromkeys("ãõ", ("pt",)),
+    **dict.fromkeys("őű", ("hu",)),
+    **dict.fromkeys("æø", ("da", "no")),
+    "ş": ("tr", "ro"),
+    "ñ": ("es",),
+    "ß": ("de",),
+    "å": ("sv", "da", "no"),
+}
 LATIN_WORDS = _weights(_LATIN)
 CYRILLIC_WORDS = _weights(_CYRILLIC)

@@ -14,9 +14,6 @@ _TEX = re.compile(
 )
 
 
-def formula_source(sample: str) -> str:
-    """Return the beginning of the first formula, or an empty string."""
-    if "\\" not in sample and "$" not in sample:
-        return ""
-    match = _TEX.search(sample)
-    return match.group()[:20] if match else ""
+def is_formula_source(sample: str) -> bool:
+    """Whether the sample holds a formula in TeX."""
+    return ("\\" in sample or "$" in sample) and _TEX.search(sample) is not None

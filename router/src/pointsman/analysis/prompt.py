@@ -53,4 +53,4 @@ class Analysis:
     confidence: float
     """0..1, ordinal: higher is surer. Set by hand, not calibrated."""
     evidence: tuple[str, ...]
-    """Short facts in the order they were found."""
+    """Short facts in ASCII, in the order found; no text of the prompt but words we list."""

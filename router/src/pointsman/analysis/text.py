@@ -15,9 +15,14 @@ TAIL = 1_000
 EDGE_HEAD_WORDS = 80
 EDGE_TAIL_WORDS = 60
 
-_ASCII_WORD = re.compile(r"[a-z]+")
-_WORD = re.compile(r"[^\W\d_]+")
-_NUMBER = re.compile(r"\d[\d,.]*")
+# Every ASCII byte that is no letter becomes a space; bytes of other letters stay. Splitting this is
+# three times faster than a regular expression for words.
+_SPACED = bytes(b if chr(b).isalpha() or b >= 0x80 else 0x20 for b in range(256))
+_PUNCTUATION = "’‘“”„–—…«»¿¡·•、。，？！：；（）「」"
+_NUMBER = re.compile(r"[0-9][0-9,.]*")
+# Lines looked at for marks at their start; a message has more only when it is data.
+MAX_LINES = 120
+_INDENT = " \t>+$-*|"
 # Fences are cut out before the language of the prose is read; an unclosed one runs to the end.
 _FENCED = re.compile(r"```.*?(?:```|\Z)", re.DOTALL)
 
@@ -38,6 +43,8 @@ class Text:
     """Lower-case words of the sample outside fences, in order; split at apostrophes and digits."""
     vocabulary: frozenset[str]
     """The same words, once each."""
+    lines: tuple[str, ...]
+    """The first 120 lines of the lower-case sample, without indents, quote and list marks."""
     edge: tuple[str, ...]
     """The first 80 and last 60 words: where instructions stand."""
     edge_vocabulary: frozenset[str]
@@ -65,8 +72,7 @@ def read(text: str) -> Text:
     sample = cap(text)
     lower = sample.lower()
     prose = _FENCED.sub("\n", lower) if "```" in lower else lower
-    finder = _ASCII_WORD if prose.isascii() else _WORD
-    words = tuple(finder.findall(prose))
+    words = _split(prose)
     vocabulary = frozenset(words)
     if len(words) <= EDGE_HEAD_WORDS + EDGE_TAIL_WORDS:
         edge, edge_vocabulary = words, vocabulary
@@ -80,10 +86,19 @@ def read(text: str) -> Text:
         prose=prose,
         words=words,
         vocabulary=vocabulary,
+        lines=tuple(line.lstrip(_INDENT) for line in lower.split("\n", MAX_LINES)[:MAX_LINES]),
         edge=edge,
         edge_vocabulary=edge_vocabulary,
         numbers=len(_NUMBER.findall(prose)),
     )
+
+
+def _split(prose: str) -> tuple[str, ...]:
+    if not prose.isascii():
+        for mark in _PUNCTUATION:
+            prose = prose.replace(mark, " ")
+    raw = prose.encode("utf-8", "surrogatepass").translate(_SPACED)
+    return tuple(raw.decode("utf-8", "surrogatepass").split())
 
 
 def word_set(listed: str) -> frozenset[str]:

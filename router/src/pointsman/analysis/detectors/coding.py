@@ -8,13 +8,13 @@ import re
 
 from pointsman.analysis import notation
 from pointsman.analysis.facts import Facts, Verdict
-from pointsman.analysis.text import word_set
+from pointsman.analysis.text import Text, word_set
 from pointsman.api.tasks import Task
 
-# Lines only programs, queries, shells and stack traces have; each pattern is anchored to the start
-# of a line and its repeats are bounded, so that the search is linear.
+# Lines only programs, queries, shells and stack traces have; each is matched at the start of a
+# line and its repeats are bounded, so that no line costs more than its length.
 _SYNTAX = re.compile(
-    r"""^[ \t>+$-]{0,40}(?:
+    r"""(?:
       (?:async\s)?def\s+\w{1,80}\s*\( | class\s+\w{1,80}\s*[(:{] | from\s+[\w.]{1,80}\s+import\s | import\s+[\w.]{1,80}\s*(?:;|$|as\s)
     | (?:export\s+|async\s+){0,2}function\s*\w{0,80}\s*\( | (?:const|let|var)\s+[\w{}, ]{1,80}\s*=\s | fn\s+\w{1,80}\s*[(<] | func\s+[\w() *]{1,80}\(
     | \#\s?include\s*[<"] | (?:public|private|protected|static)\s+[\w<>\[\] ]{1,80}[({] | package\s+\w{1,80}; | using\s+[\w.]{1,80};
@@ -24,7 +24,7 @@ _SYNTAX = re.compile(
     | \#!/ | apiversion:\s | (?:if|for|while|switch)\s?\([^\n]{1,200}\)\s?\{ | \w[\w.]{0,80}\([^\n]{0,200}\);?\s*$(?<=;)
     | (?:return|print|printf|console\.log|system\.out\.println?|assert)[\s(][^\n]{0,200}[;)]\s*$
     )""",  # noqa: E501 - one alternative a line would hide which belong together
-    re.VERBOSE | re.MULTILINE,
+    re.VERBOSE,
 )
 _CODE_MARKS = ("(", "{", ";", "#", "=", "$", "<", ":", "select ", "import ", "git ")
 _VERBS = word_set(
@@ -63,22 +63,22 @@ _WEAK = word_set(
     parse algorithm algorithms crash crashes crashed callback closure lambda node cpu deadlock
     schema binary sorted sort implement stdin stdout pip venv vim ide cron config"""
 )
-_CPP = re.compile(r"\bc\+\+|\bc#|\bnode\.js|\.(?:py|js|ts|java|cpp|go|rs|sh|sql|json|yaml|yml)\b")
+_FILE = re.compile(r"\.(?:py|js|ts|java|cpp|go|rs|sh|sql|json|yaml|yml)\b")
 
 
 def detect(facts: Facts) -> Verdict | None:
     """Coding when code is shown, or the words that ask for it stand together."""
     text = facts.text
-    mark = shown(text.lower)
+    mark = shown(text)
     if mark:
         return Verdict(Task.CODING, 0.95, (f"code: {mark}",))
     known = text.edge_vocabulary
     strong = sorted(known & _STRONG)
-    if not strong and notation.formula_source(text.sample):
+    if not strong and notation.is_formula_source(text.sample):
         return None  # "the function", "an integer": mathematics
     asked = _asked(text.edge)
     weak = known & _WEAK
-    points = 2 * len(strong) + len(weak) + (2 if _CPP.search(text.lower) else 0)
+    points = 2 * len(strong) + len(weak) + 2 * _named_by_marks(text.lower)
     if asked and points:
         return Verdict(Task.CODING, 0.9, (f"code: {asked}",))
     # A long message needs more: its 140 instruction words meet some of these by chance.
@@ -89,19 +89,27 @@ def detect(facts: Facts) -> Verdict | None:
     return None
 
 
-def shown(lower: str) -> str:
-    """Name the mark of code in lower-case text, or return an empty string."""
+def shown(text: Text) -> str:
+    """Name the mark of code in the text, or return an empty string."""
+    lower = text.lower
     if "```" in lower:
         return "fence"
     if not any(mark in lower for mark in _CODE_MARKS):
         return ""
     # A formula's source has lines that look like calls; reasoning.py reads those.
-    if notation.formula_source(lower):
+    if notation.is_formula_source(lower):
         return ""
-    match = _SYNTAX.search(lower)
-    if match is None:
-        return ""
-    return f"syntax {' '.join(match.group().split())[:24]!r}"
+    for number, line in enumerate(text.lines, 1):
+        if _SYNTAX.match(line):
+            return f"syntax in line {number}"
+    return ""
+
+
+def _named_by_marks(lower: str) -> bool:
+    """Whether a language or a file is named that has no letters of its own ("C++", "app.py")."""
+    if "c++" in lower or "c#" in lower or "node.js" in lower:
+        return True
+    return "." in lower and _FILE.search(lower) is not None
 
 
 def _asked(edge: tuple[str, ...]) -> str:

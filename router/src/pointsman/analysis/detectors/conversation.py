@@ -24,7 +24,7 @@ def detect(facts: Facts) -> Verdict | None:
         return None
     if not facts.prompt.history:
         return None
-    mark = coding.shown(text_module.cap(facts.prompt.history).lower())
+    mark = coding.shown(text_module.read(facts.prompt.history))
     if not mark:
         return None
     return Verdict(Task.CODING, 0.6, (f"follow-up: {mark} in earlier messages",))

@@ -41,11 +41,10 @@ _VERBS = word_set(
 )
 # "Movie plot:", "Article:" where a line begins: the label of a text that follows.
 _LABEL = re.compile(
-    r"^[ \t#*-]{0,8}(?:[a-z]{1,20} ){0,2}(?:article|passage|text|paragraph|context|document"
+    r"[# ]{0,6}(?:[a-z]{1,20} ){0,2}(article|passage|text|paragraph|context|document"
     r"|background|transcript|excerpt|abstract|plot|story|bio|report|email|content|input|source"
     r"|situation|review|facts|summary|notes)"
-    r"[*]{0,2}:",
-    re.MULTILINE,
+    r"[*]{0,2}:"
 )
 _DEICTIC = frozenset(("above", "below", "following", "given", "attached", "provided", "pasted"))
 # 100 words are about a paragraph of six sentences: more than people write to ask something.
@@ -77,7 +76,7 @@ def detect(facts: Facts) -> Verdict | None:
         if words >= _PARAGRAPH_WORDS or _reference(text.edge, _PASTED | _LOOSE):
             return Verdict(Task.DOCUMENT, 0.9, (f"document: {cue}",))
     pasted = _reference(text.edge, _PASTED)
-    if pasted and edge & _VERBS and words >= 12:
+    if pasted and (words >= _PARAGRAPH_WORDS or (words >= 12 and edge & _VERBS)):
         return Verdict(
             Task.DOCUMENT, 0.85 if words >= _PARAGRAPH_WORDS else 0.65, (f"document: {pasted}",)
         )
@@ -96,8 +95,8 @@ def detect(facts: Facts) -> Verdict | None:
 def detect_passage(facts: Facts) -> Verdict | None:
     """Document when an instruction and a colon precede a text, or the message is long prose."""
     text = facts.text
-    if given := _given(text.lower):
-        return Verdict(Task.DOCUMENT, 0.55, (f"document: {given}",))
+    if _given(text.lower):
+        return Verdict(Task.DOCUMENT, 0.55, ("document: a text after a colon",))
     words = len(text.words)
     if words < _PASSAGE_WORDS:
         return None
@@ -114,14 +113,17 @@ def _reference(edge: tuple[str, ...], nouns: frozenset[str]) -> str:
         if word in nouns:
             for back in range(max(place - 3, 0), place):
                 if edge[back] in _DETERMINERS:
-                    return " ".join(edge[back : place + 1])
+                    return f"{edge[back]} {word}"
     return ""
 
 
 def _label(text: Text) -> str:
     """Return the label before a given text, where a line begins with one."""
-    match = _LABEL.search(text.lower) if ":" in text.lower else None
-    return match.group().strip() if match else ""
+    if ":" not in text.lower:
+        return ""
+    for match in filter(None, map(_LABEL.match, text.lines)):
+        return match.group(1)
+    return ""
 
 
 def _pointed(edge: tuple[str, ...]) -> str:
@@ -132,12 +134,10 @@ def _pointed(edge: tuple[str, ...]) -> str:
     return ""
 
 
-def _given(lower: str) -> str:
-    """Return what a first paragraph that ends with a colon asks for, if 15 words follow it."""
+def _given(lower: str) -> bool:
+    """Whether a short first part ends with a colon and more than 15 words follow it."""
     instruction, _, rest = lower.partition(":\n")
-    if len(instruction) > _INSTRUCTION_CHARS or len(rest.split(None, 15)) <= 15:
-        return ""
-    return f"{' '.join(instruction.split()[:3])} ...:"
+    return len(instruction) <= _INSTRUCTION_CHARS and len(rest.split(None, 15)) > 15
 
 
 def _retrieved(facts: Facts) -> Verdict | None:

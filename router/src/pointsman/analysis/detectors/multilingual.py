@@ -4,8 +4,6 @@ Guarantees the fleet's language rule: what is asked in another language needs a 
 it, also where it asks for code or maths. Refuses to fire on a foreign name or quotation.
 """
 
-import re
-
 from pointsman.analysis.facts import Facts, Verdict
 from pointsman.analysis.language import UNKNOWN
 from pointsman.analysis.text import word_set
@@ -20,11 +18,12 @@ _LANGUAGES = word_set(
     vietnamese welsh zulu"""
 )
 _TRANSLATE = word_set("translate translated translation translating")
-_WORD_IN = re.compile(
-    r"\b(?:say|write|spell|pronounce|call|word|phrase|mean|means|speak|answer|reply|respond)\b.{0,80}?"
-    r"\bin ([a-z]{4,12})\b",
-    re.DOTALL,
+_SPEAK = word_set(
+    """say said write spell pronounce call called word words phrase mean means speak answer reply
+    respond"""
 )
+# "How do you say <a sentence> in Spanish": a sentence is at most this long.
+_SAID_WORDS = 16
 
 
 def detect(facts: Facts) -> Verdict | None:
@@ -37,13 +36,16 @@ def detect(facts: Facts) -> Verdict | None:
 
 def detect_translation(facts: Facts) -> Verdict | None:
     """Multilingual when an English message asks for a translation or for a word of a language."""
-    edge = facts.text.edge_vocabulary
-    named = edge & _LANGUAGES
-    if edge & _TRANSLATE and (named or len(facts.text.words) >= 4):
+    known = facts.text.edge_vocabulary
+    named = known & _LANGUAGES
+    if known & _TRANSLATE and (named or len(facts.text.words) >= 4):
         target = f" ({', '.join(sorted(named))})" if named else ""
         return Verdict(Task.MULTILINGUAL, 0.8, (f"translation: asked for{target}",))
     if named:
-        asked = _WORD_IN.search(facts.text.lower)
-        if asked and asked.group(1) in _LANGUAGES:
-            return Verdict(Task.MULTILINGUAL, 0.7, (f"translation: words in {asked.group(1)}",))
+        edge = facts.text.edge
+        for place, word in enumerate(edge):
+            if word in named and edge[max(place - 1, 0)] == "in":
+                around = edge[max(place - _SAID_WORDS, 0) : place + _SAID_WORDS]
+                if not _SPEAK.isdisjoint(around):
+                    return Verdict(Task.MULTILINGUAL, 0.7, (f"translation: words in {word}",))
     return None

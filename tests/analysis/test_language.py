@@ -1,0 +1,125 @@
+"""Which language a message is in."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from pointsman.analysis import Task
+from tests.analysis.prompts import ask
+
+SENTENCES = {
+    "en": "Please tell me how I can change my password.",
+    "de": "Wann kommt mein Paket an und wer bringt es?",
+    "fr": "Je voudrais savoir quand mon colis sera livré.",
+    "es": "¿Dónde puedo ver el estado de mi pedido?",
+    "it": "Vorrei sapere quando arriva il mio ordine.",
+    "pt": "Não consigo entrar na minha conta, você pode ajudar?",
+    "nl": "Waar kan ik de status van mijn bestelling zien?",
+    "pl": "Kiedy będzie gotowe moje zamówienie i gdzie mogę je odebrać?",
+    "sv": "När kommer min beställning och hur mycket kostar den?",
+    "da": "Hvornår kommer min pakke, og hvad koster den?",
+    "fi": "Milloin tilaukseni tulee ja kuinka paljon se maksaa?",
+    "hu": "Mikor érkezik meg a csomagom, és hol vehetem át?",
+    "tr": "Siparişim ne zaman gelir ve nasıl iptal edebilirim?",
+    "vi": "Khi nào đơn hàng của tôi sẽ được giao?",
+    "id": "Kapan pesanan saya akan tiba dan berapa biayanya?",
+    "ro": "Când ajunge comanda mea și cât costă transportul?",
+    "cs": "Kdy přijde moje objednávka a kolik bude stát?",
+    "sw": "Kifurushi changu kitafika lini na kwa bei gani?",
+    "ru": "Когда придёт мой заказ и сколько он стоит?",
+    "uk": "Коли прийде моє замовлення і скільки воно коштує?",
+    "bg": "Кога ще пристигне моята поръчка и колко струва?",
+    "sr": "Када ће стићи моја поруџбина и колико кошта?",
+    "zh": "我的包裹什么时候到？",
+    "ja": "荷物はいつ届きますか？",
+    "ko": "제 소포는 언제 도착하나요?",
+    "th": "พัสดุของฉันจะมาถึงเมื่อไหร่",
+    "bn": "আমার পার্সেল কখন আসবে?",
+    "te": "నా పార్సెల్ ఎప్పుడు వస్తుంది?",
+    "hi": "मेरा पार्सल कब आएगा?",
+    "ta": "என் பார்சல் எப்போது வரும்?",
+    "ar": "متى تصل شحنتي؟",
+    "fa": "بسته من چه زمانی می‌رسد؟",
+    "ur": "میرا پارسل کب پہنچے گا؟ یہاں ٹھیک ہے",
+    "he": "מתי תגיע החבילה שלי?",
+    "el": "Πότε θα φτάσει το δέμα μου;",
+    "ka": "როდის მოვა ჩემი ამანათი?",
+    "hy": "Ե՞րբ կհասնի իմ ծանրոցը",
+}
+
+
+@pytest.mark.parametrize("code", SENTENCES)
+def test_one_plain_sentence_tells_its_language(code: str) -> None:
+    """A customer's sentence of six to ten words is enough."""
+    assert ask(SENTENCES[code]).language == code
+
+
+@pytest.mark.parametrize("code", [code for code in SENTENCES if code != "en"])
+def test_what_is_not_english_is_multilingual_whatever_it_asks(code: str) -> None:
+    """The fleet's language rule wins, also over code and numbers."""
+    assert ask(SENTENCES[code]).task is Task.MULTILINGUAL
+    assert ask(SENTENCES[code] + "\n```python\nprint(1 + 1)\n```").task is Task.MULTILINGUAL
+
+
+@pytest.mark.parametrize(
+    "message",
+    [
+        "What does the German word 'Schadenfreude' mean?",
+        "Is 'el perro de la casa' correct, and why is the article needed?",
+        "Who wrote the song 'Ne me quitte pas' and when was it first sung?",
+        "Explain what 猫 means and how it is written.",
+        "When was São Paulo founded and by whom?",
+    ],
+)
+def test_a_foreign_quotation_leaves_an_english_message_english(message: str) -> None:
+    """The words around a quotation decide."""
+    assert ask(message).language == "en"
+
+
+@pytest.mark.parametrize("message", ["", "   \n", "12345", "?!", "\x00\x01", "\ud800"])
+def test_a_message_without_words_has_no_language(message: str) -> None:
+    """ "und" is ISO 639's code for a language that cannot be told."""
+    analysis = ask(message)
+    assert analysis.language == "und"
+    assert analysis.task is not Task.MULTILINGUAL
+
+
+def test_code_in_a_fence_is_no_language() -> None:
+    """Variable names in a fence neither make a message foreign nor English."""
+    code = "```\nla = de + les; el = un\ndie = der(das)\n```"
+    assert ask(f"Why does this fail?\n{code}").language == "en"
+    assert ask(f"为什么这段代码会失败？\n{code}").language == "zh"
+
+
+@given(
+    st.sampled_from(
+        [
+            ("ко", "ru", "\u0430", "\u044f"),
+            ("Hangul", "ko", "\uac00", "\ud7a3"),
+            ("Thai", "th", "\u0e01", "\u0e2e"),
+            ("Bengali", "bn", "\u0995", "\u09b9"),
+            ("Telugu", "te", "\u0c15", "\u0c39"),
+            ("Devanagari", "hi", "\u0915", "\u0939"),
+            ("Tamil", "ta", "\u0b95", "\u0bb9"),
+            ("Greek", "el", "\u03b1", "\u03c9"),
+            ("Hebrew", "he", "\u05d0", "\u05ea"),
+            ("Han", "zh", "\u4e00", "\u9fff"),
+            ("kana", "ja", "\u3041", "\u3093"),
+            ("Georgian", "ka", "\u10d0", "\u10f0"),
+        ]
+    ).flatmap(
+        lambda script: st.tuples(
+            st.just(script[1]),
+            st.text(
+                st.characters(min_codepoint=ord(script[2]), max_codepoint=ord(script[3])),
+                min_size=1,
+                max_size=300,
+            ),
+        )
+    )
+)
+def test_letters_of_one_script_tell_the_language_that_uses_it(case: tuple[str, str]) -> None:
+    """However the letters are mixed; Cyrillic falls to one of its languages."""
+    code, text = case
+    found = ask(text).language
+    assert found in ({"ru", "uk", "bg", "sr", "be"} if code == "ru" else {code})
