@@ -1,0 +1,67 @@
+"""What a caller is told when there is no answer of a model; the class says what happens next.
+
+Problem
+├── Refused          503: not now; the caller may come back after `retry_after_s`
+├── BadRequest       4xx: never, whoever answers; the caller has to change the request
+└── UpstreamBroken   502, 503 or 504: every backend that may answer was tried
+"""
+
+
+class Problem(Exception):
+    """An answer in OpenAI's error shape; `message` holds no secret and no text of a backend."""
+
+    type = "invalid_request_error"
+
+    def __init__(
+        self,
+        status: int,
+        message: str,
+        *,
+        code: str | None = None,
+        param: str | None = None,
+        retry_after_s: float | None = None,
+        allow: str = "",
+        close: bool = False,
+    ) -> None:
+        """`allow`: the path's methods, for 405; `close`: the connection carries no more."""
+        super().__init__(message)
+        self.status = status
+        self.message = message
+        self.code = code
+        self.param = param
+        self.retry_after_s = retry_after_s
+        self.allow = allow
+        self.close = close
+
+
+class Refused(Problem):
+    """Nothing is wrong with the request."""
+
+    type = "service_unavailable"
+
+    def __init__(
+        self, message: str, *, code: str, retry_after_s: float, close: bool = False
+    ) -> None:
+        super().__init__(503, message, code=code, retry_after_s=retry_after_s, close=close)
+
+
+class BadRequest(Problem):
+    """The same request will be refused again."""
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        status: int = 400,
+        code: str | None = None,
+        param: str | None = None,
+        allow: str = "",
+        close: bool = False,
+    ) -> None:
+        super().__init__(status, message, code=code, param=param, allow=allow, close=close)
+
+
+class UpstreamBroken(Problem):
+    """No backend gave an answer."""
+
+    type = "upstream_error"

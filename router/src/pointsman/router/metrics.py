@@ -1,0 +1,220 @@
+"""What the data plane counts, for Prometheus.
+
+Guarantees bounded series: label values are names from the table, HTTP codes and our own reasons,
+never what a caller sent. The hot path adds to plain numbers; labels are put on when scraped.
+"""
+
+from bisect import bisect_left
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Final
+
+from prometheus_client import CollectorRegistry
+from prometheus_client.metrics_core import (
+    CounterMetricFamily,
+    GaugeMetricFamily,
+    HistogramMetricFamily,
+    Metric,
+)
+from prometheus_client.registry import Collector
+
+# The buckets of OpenTelemetry's gen_ai.client.operation.duration and time_to_first_token.
+_DURATION_S: Final = tuple(0.01 * 2**n for n in range(14))
+_FIRST_TOKEN_S: Final = (
+    0.001, 0.005, 0.01, 0.02, 0.04, 0.06, 0.08, 0.1, 0.25, 0.5, 0.75, 1.0, 2.5, 5.0, 7.5, 10.0, 30.0
+)  # fmt: skip
+_OVERHEAD_S: Final = (5e-5, 1e-4, 2.5e-4, 5e-4, 1e-3, 2.5e-3, 5e-3, 0.01, 0.025, 0.1)
+_PREFIX: Final = "pointsman_router_"
+
+
+class Histogram:
+    """Counts in buckets and their sum."""
+
+    __slots__ = ("bounds", "counts", "total")
+
+    def __init__(self, bounds: tuple[float, ...]) -> None:
+        self.bounds = bounds
+        self.counts = [0] * (len(bounds) + 1)
+        self.total = 0.0
+
+    def observe(self, value: float) -> None:
+        """Add one value."""
+        self.counts[bisect_left(self.bounds, value)] += 1
+        self.total += value
+
+    def buckets(self) -> list[tuple[str, float]]:
+        """Cumulative, as Prometheus wants them."""
+        found: list[tuple[str, float]] = []
+        count = 0
+        for bound, new in zip((*self.bounds, float("inf")), self.counts, strict=True):
+            count += new
+            found.append(("+Inf" if bound == float("inf") else f"{bound:g}", float(count)))
+        return found
+
+
+def _count(counts: dict[str, int], name: str) -> None:
+    counts[name] = counts.get(name, 0) + 1
+
+
+@dataclass(slots=True)
+class RouteSeries:
+    """Requests that ended with one policy, rule and backend; all empty: not routed."""
+
+    policy: str
+    rule: str
+    backend: str
+    codes: dict[int, int] = field(default_factory=dict)
+    duration: Histogram = field(default_factory=lambda: Histogram(_DURATION_S))
+    first_token: Histogram = field(default_factory=lambda: Histogram(_FIRST_TOKEN_S))
+    fallbacks: dict[str, int] = field(default_factory=dict)
+    """Reason -> how often this backend was left for the next."""
+
+    def answered(self, code: int) -> None:
+        """Count one answer."""
+        self.codes[code] = self.codes.get(code, 0) + 1
+
+    def fell_back(self, reason: str) -> None:
+        """Count one step to the next backend."""
+        _count(self.fallbacks, reason)
+
+
+@dataclass(slots=True)
+class BackendSeries:
+    """Attempts at one backend, over all policies."""
+
+    backend: str
+    attempts: dict[str, int] = field(default_factory=dict)
+    """Outcome (`Ok` or a reason) -> count."""
+    retries: int = 0
+    input_tokens: int = 0
+    output_tokens: int = 0
+    estimated_input_tokens: int = 0
+    estimated_output_tokens: int = 0
+    cost: dict[str, float] = field(default_factory=dict)
+    """Currency -> sum."""
+
+    def attempted(self, outcome: str) -> None:
+        """Count one attempt."""
+        _count(self.attempts, outcome)
+
+    def used(self, prompt: int, completion: int, *, estimated: bool) -> None:
+        """Count the tokens of one answer."""
+        if estimated:
+            self.estimated_input_tokens += prompt
+            self.estimated_output_tokens += completion
+        else:
+            self.input_tokens += prompt
+            self.output_tokens += completion
+
+
+class Metrics(Collector):
+    """All of them; registers itself."""
+
+    def __init__(self, registry: CollectorRegistry | None = None) -> None:
+        self.registry = registry or CollectorRegistry()
+        self.in_flight: Mapping[str, int] = {}
+        """Live.in_flight, once a data plane uses it."""
+        self.connections = 0
+        self.internal_errors = 0
+        """Bugs of this router that a request met; each is logged."""
+        self.overhead = Histogram(_OVERHEAD_S)
+        self.tasks: dict[str, int] = {}
+        self._routes: dict[tuple[str, str, str], RouteSeries] = {}
+        self._backends: dict[str, BackendSeries] = {}
+        self.unrouted = self.route("", "", "")
+        self.registry.register(self)
+
+    def route(self, policy: str, rule: str, backend: str) -> RouteSeries:
+        """The series of these names; keep it instead of asking again."""
+        key = (policy, rule, backend)
+        found = self._routes.get(key)
+        if found is None:
+            found = self._routes[key] = RouteSeries(policy, rule, backend)
+        return found
+
+    def backend(self, name: str) -> BackendSeries:
+        """The series of this backend; keep it instead of asking again."""
+        found = self._backends.get(name)
+        if found is None:
+            found = self._backends[name] = BackendSeries(name)
+        return found
+
+    def analyzed(self, task: str, *, decided: bool) -> None:
+        """Count one analysis."""
+        _count(self.tasks, task if decided else "Undecided")
+
+    def collect(self) -> Iterable[Metric]:
+        """For prometheus_client."""
+        yield from self._collect_routes()
+        yield from self._collect_backends()
+        overhead = HistogramMetricFamily(
+            _PREFIX + "overhead_seconds", "The router's own time for an answered request."
+        )
+        overhead.add_metric([], self.overhead.buckets(), self.overhead.total)
+        yield overhead
+        tasks = _counter("analyzed", "Requests by the task the analysis found.", "task")
+        for task, count in self.tasks.items():
+            tasks.add_metric([task], count)
+        yield tasks
+        in_flight = GaugeMetricFamily(
+            _PREFIX + "in_flight",
+            "Requests sent to a backend and not finished.",
+            labels=["backend"],
+        )
+        for name, running in self.in_flight.items():
+            in_flight.add_metric([name], running)
+        yield in_flight
+        yield GaugeMetricFamily(
+            _PREFIX + "client_connections", "Open connections of clients.", self.connections
+        )
+        yield CounterMetricFamily(
+            _PREFIX + "internal_errors", "Requests that met a bug here.", self.internal_errors
+        )
+
+    def _collect_routes(self) -> Iterable[Metric]:
+        labels = ("policy", "rule", "backend")
+        requests = _counter("requests", "Answers by final status.", *labels, "code")
+        fallbacks = _counter("fallbacks", "Steps from this backend to the next.", *labels, "reason")
+        duration = HistogramMetricFamily(
+            _PREFIX + "request_duration_seconds", "From request to end of answer.", labels=labels
+        )
+        first = HistogramMetricFamily(
+            _PREFIX + "time_to_first_token_seconds",
+            "From request to the first content of a streamed answer.",
+            labels=labels,
+        )
+        for series in self._routes.values():
+            names = [series.policy, series.rule, series.backend]
+            for code, count in series.codes.items():
+                requests.add_metric([*names, str(code)], count)
+            for reason, count in series.fallbacks.items():
+                fallbacks.add_metric([*names, reason], count)
+            if series.codes:
+                duration.add_metric(names, series.duration.buckets(), series.duration.total)
+            if any(series.first_token.counts):
+                first.add_metric(names, series.first_token.buckets(), series.first_token.total)
+        yield from (requests, fallbacks, duration, first)
+
+    def _collect_backends(self) -> Iterable[Metric]:
+        attempts = _counter("attempts", "Attempts by outcome.", "backend", "outcome")
+        retries = _counter("retries", "Attempts again at the same backend.", "backend")
+        tokens = _counter(
+            "tokens", "Tokens, as stated or estimated.", "backend", "direction", "source"
+        )
+        cost = _counter("cost", "By the backend's declared prices.", "backend", "currency")
+        for series in self._backends.values():
+            name = series.backend
+            for outcome, count in series.attempts.items():
+                attempts.add_metric([name, outcome], count)
+            retries.add_metric([name], series.retries)
+            tokens.add_metric([name, "input", "stated"], series.input_tokens)
+            tokens.add_metric([name, "output", "stated"], series.output_tokens)
+            tokens.add_metric([name, "input", "estimated"], series.estimated_input_tokens)
+            tokens.add_metric([name, "output", "estimated"], series.estimated_output_tokens)
+            for currency, amount in series.cost.items():
+                cost.add_metric([name, currency], amount)
+        yield from (attempts, retries, tokens, cost)
+
+
+def _counter(name: str, text: str, *labels: str) -> CounterMetricFamily:
+    return CounterMetricFamily(_PREFIX + name, text, labels=labels)

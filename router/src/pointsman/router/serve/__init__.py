@@ -1,0 +1,1 @@
+"""I/O: accepts connections, carries requests to model servers, relays what they answer."""

@@ -1,0 +1,37 @@
+"""The last layer: what a request was, in numbers.
+
+Guarantees one count for each request that was read, with the status the client got (499: it left
+before an answer). Tokens a backend did not state are estimated, and marked so.
+"""
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from pointsman.router.serve.exchange import Exchange
+
+CLIENT_GONE = 499
+"""nginx's code for a client that closed before the answer."""
+
+
+def account(exchange: "Exchange", code: int, now_s: float) -> None:
+    """Count an exchange that is over."""
+    metrics = exchange.plane.metrics
+    series = exchange.track.route if exchange.track is not None else metrics.unrouted
+    series.answered(code)
+    series.duration.observe(now_s - exchange.received_s)
+    if exchange.committed:
+        metrics.overhead.observe(exchange.overhead_s)
+        if exchange.streamed:
+            series.first_token.observe(exchange.committed_s - exchange.received_s)
+    usage = exchange.usage
+    backend = exchange.track.backend if exchange.track is not None else None
+    if usage is None or backend is None:
+        return
+    prompt, completion = usage.prompt_tokens, usage.completion_tokens
+    backend.used(prompt, completion, estimated=usage.estimated)
+    prices = exchange.candidate
+    amount = (
+        prompt * prices.input_per_million + completion * prices.output_per_million
+    ) / 1_000_000
+    if amount:
+        backend.cost[prices.currency] = backend.cost.get(prices.currency, 0.0) + amount

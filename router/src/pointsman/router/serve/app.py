@@ -1,0 +1,124 @@
+"""The data plane: listens, carries every request through stack.py, drains.
+
+Guarantees that after `drain` no socket, task or timer of it is left. Keeps nothing of a request
+that is over.
+"""
+
+import asyncio
+import random
+import secrets
+import time
+from collections.abc import Callable
+from itertools import count
+
+from pointsman.router.live import Live
+from pointsman.router.metrics import Metrics
+from pointsman.router.policy import retry
+from pointsman.router.serve.account import account
+from pointsman.router.serve.exchange import Exchange
+from pointsman.router.serve.limits import Limits
+from pointsman.router.serve.listener import ClientConnection
+from pointsman.router.serve.tracks import Tracks
+from pointsman.router.serve.upstream import Pools
+from pointsman.router.serve.wheel import Wheel
+from pointsman.router.stack import arrival_layers
+
+_CLOSE_S = 1.0
+"""How long closed connections may take to say so."""
+
+
+class DataPlane:
+    """One router's data plane; `clock` is monotonic seconds, `dice` is in [0, 1)."""
+
+    wheel: Wheel
+    pools: Pools
+
+    def __init__(
+        self,
+        live: Live,
+        limits: Limits,
+        metrics: Metrics,
+        *,
+        clock: Callable[[], float] = time.monotonic,
+        dice: Callable[[], float] = random.random,
+    ) -> None:
+        self.live = live
+        self.limits = limits
+        self.metrics = metrics
+        self.clock = clock
+        self.dice = dice
+        self.arrival = arrival_layers()
+        self.tracks = Tracks(live, metrics)
+        self.budget = retry.BUDGET_START
+        """Retries that may be made; see policy/retry.py."""
+        metrics.in_flight = live.in_flight
+        self._clients: set[ClientConnection] = set()
+        self._running = 0
+        self._server: asyncio.Server | None = None
+        self._changed = asyncio.Event()
+        self._id_prefix = secrets.token_hex(5).encode()
+        self._ids = count(1)
+
+    async def start(self, host: str, port: int) -> int:
+        """Listen; the bound port."""
+        loop = asyncio.get_running_loop()
+        self.wheel = Wheel(loop, self.clock, self.limits.tick_s)
+        self.pools = Pools(self.limits, self.wheel, self.clock)
+        self._server = await loop.create_server(
+            lambda: ClientConnection(self), host, port, backlog=1024
+        )
+        bound: int = self._server.sockets[0].getsockname()[1]
+        return bound
+
+    async def drain(self, deadline_s: float) -> None:
+        """Refuse new work, finish what runs within `deadline_s` seconds, then close."""
+        self.live.draining = True
+        await self._until(lambda: self._running == 0, deadline_s)
+        if self._server is not None:
+            self._server.close()
+        for client in list(self._clients):
+            client.close() if client.exchange is None else client.abort()
+        await self._until(lambda: not self._clients, _CLOSE_S)
+        for client in list(self._clients):
+            client.abort()
+        await self.pools.close()
+        await self._until(lambda: not self._clients, _CLOSE_S)
+        self.wheel.stop()
+
+    async def _until(self, holds: Callable[[], bool], deadline_s: float) -> None:
+        try:
+            async with asyncio.timeout(deadline_s):
+                while not holds():
+                    self._changed.clear()
+                    await self._changed.wait()
+        except TimeoutError:
+            pass
+
+    # What connections and exchanges say.
+
+    def next_id(self) -> bytes:
+        """Unique over all routers and restarts."""
+        return b"%b-%x" % (self._id_prefix, next(self._ids))
+
+    def opened(self, client: ClientConnection) -> bool:
+        """False if there are too many."""
+        self._clients.add(client)
+        self.metrics.connections = len(self._clients)
+        return len(self._clients) <= self.limits.connections
+
+    def closed(self, client: ClientConnection) -> None:
+        """A client's connection is gone."""
+        self._clients.discard(client)
+        self.metrics.connections = len(self._clients)
+        self._changed.set()
+
+    def running(self, change: int) -> None:
+        """Count exchanges in work."""
+        self._running += change
+        if not self._running:
+            self._changed.set()
+
+    def ended(self, exchange: Exchange) -> None:
+        """An exchange is over."""
+        account(exchange, exchange.code, self.clock())
+        self.running(-1)

@@ -1,0 +1,103 @@
+"""The layers of a request before anything is sent: read, resolve, analyze, decide.
+
+Guarantees that each either fills in its part of the exchange or raises a Problem that says what the
+caller can change. Refuses to touch the network: these run without a wait.
+"""
+
+from typing import TYPE_CHECKING, Final
+
+from pointsman.analysis import analyze as analyze_text
+from pointsman.router.errors import BadRequest, Refused
+from pointsman.router.wire.openai import read_chat
+from pointsman.router.wire.request import HeaderView
+from pointsman.routing import Decision, RequestFacts
+from pointsman.routing import decide as decide_route
+
+if TYPE_CHECKING:
+    from pointsman.router.serve.exchange import Exchange
+
+_FORWARDED: Final = frozenset({b"accept", b"traceparent", b"tracestate"})
+"""Besides content type, length and request id, what a model server gets of a caller's headers."""
+_NAMED_MODELS: Final = 20
+
+
+def read(exchange: "Exchange") -> None:
+    """Head and body: which of the headers go on, what is asked for."""
+    forwarded = b""
+    for name, value in exchange.request.headers:
+        if name in _FORWARDED:
+            forwarded += b"%b: %b\r\n" % (name, value)
+        elif name == b"x-request-id":
+            if len(value) <= 128:
+                exchange.request_id = value
+        elif name == b"x-pointsman-debug":
+            exchange.debug = value.strip().lower() == b"true"
+        elif name == b"content-encoding" and value.strip().lower() not in (b"", b"identity"):
+            raise BadRequest("Compressed bodies are not read.", status=415)
+    exchange.forwarded = forwarded
+    exchange.chat = read_chat(exchange.request.body)
+
+
+def resolve(exchange: "Exchange") -> None:
+    """The policy that answers for the model name."""
+    plane = exchange.plane
+    if plane.live.draining:
+        raise Refused("This router is shutting down.", code="draining", retry_after_s=1, close=True)
+    if not plane.live.ready:
+        raise Refused("No routing table is in force yet.", code="not_ready", retry_after_s=1)
+    by_model = plane.live.table.by_model
+    policy = by_model.get(exchange.chat.model)
+    if policy is None:
+        names = sorted(by_model)
+        more = f" and {len(names) - _NAMED_MODELS} more" if len(names) > _NAMED_MODELS else ""
+        available = ", ".join(names[:_NAMED_MODELS]) + more if names else "none"
+        raise BadRequest(
+            f"The model `{exchange.chat.model[:200]}` does not exist. Available: {available}.",
+            status=404,
+            code="model_not_found",
+            param="model",
+        )
+    exchange.policy = policy
+
+
+def analyze(exchange: "Exchange") -> None:
+    """Task, language and size of the prompt."""
+    prompt = exchange.chat.prompt()
+    exchange.images = prompt.images
+    exchange.analysis = analysis = analyze_text(prompt)
+    exchange.plane.metrics.analyzed(analysis.task, decided=analysis.decided)
+
+
+def decide(exchange: "Exchange") -> None:
+    """The candidates, in order."""
+    chat = exchange.chat
+    facts = RequestFacts(
+        analysis=exchange.analysis,
+        headers=HeaderView(exchange.request.headers),
+        metadata=chat.metadata,
+        max_output_tokens=chat.max_output_tokens,
+        tools=chat.tools,
+        images=exchange.images,
+    )
+    decision = decide_route(exchange.policy, facts, dice=exchange.plane.dice())
+    exchange.route_taken(decision)
+    if not decision.candidates:
+        raise _none_can(decision)
+
+
+def _none_can(decision: Decision) -> BadRequest | Refused:
+    """Why no backend of the route can take the request."""
+    if not decision.skipped:
+        rule = decision.route.route.name
+        return Refused(f"Rule {rule} has no backend.", code="no_backend", retry_after_s=5)
+    tried = "; ".join(f"{skip.backend}: {skip.reason}" for skip in decision.skipped)
+    if any(skip.context_window for skip in decision.skipped):
+        return BadRequest(
+            f"The request is too long for every backend it may go to: {tried}.",
+            code="context_length_exceeded",
+            param="messages",
+        )
+    return BadRequest(
+        f"No backend that the request may go to can do what it asks for: {tried}.",
+        code="unsupported_capability",
+    )

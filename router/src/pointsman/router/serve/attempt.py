@@ -1,0 +1,240 @@
+"""One try at one backend, and what follows when it fails.
+
+Guarantees one `live.begin` and one `live.end` for each request that is sent, that keys come from
+the table's own secrets, and that nothing is tried again once content has reached the client.
+"""
+
+import logging
+from typing import TYPE_CHECKING, Final
+
+from pointsman.api.table import Backend, ServiceAddress
+from pointsman.router.errors import UpstreamBroken
+from pointsman.router.policy import balance, retry
+from pointsman.router.policy.retry import Action, Fault, Kind, Situation
+from pointsman.router.serve import relay as relays
+from pointsman.router.serve.dial import Place, external_place
+from pointsman.router.serve.tracks import Track
+from pointsman.router.serve.upstream import Pool, UpstreamConnection
+from pointsman.router.wire.response import ResponseReader
+from pointsman.router.wire.splice import replace_model
+
+if TYPE_CHECKING:
+    from pointsman.router.serve.exchange import Exchange
+
+_log = logging.getLogger(__name__)
+_HEAD: Final = (
+    b"user-agent: pointsman\r\naccept-encoding: identity\r\ncontent-type: application/json\r\n"
+)
+OK: Final = "Ok"
+
+
+class Attempt:
+    """See the module. `cut` and `end` may be called at any time, any number of times."""
+
+    __slots__ = ("_begun", "_relay", "backend", "connection", "exchange", "pool", "track")
+
+    def __init__(self, exchange: "Exchange", backend: Backend, track: Track, pool: Pool) -> None:
+        self.exchange = exchange
+        self.backend = backend
+        self.track = track
+        self.pool = pool
+        self.connection: UpstreamConnection | None = None
+        self._relay: relays.Relay | None = None
+        self._begun = False
+
+    def send(self, place: Place, authorization: bytes) -> None:
+        """Ask the backend."""
+        exchange = self.exchange
+        body = replace_model(exchange.request.body, self.backend.model)
+        head = b"%b%bcontent-length: %d\r\n%bx-request-id: %b\r\n%b\r\n" % (
+            place.request_line,
+            _HEAD,
+            len(body),
+            exchange.forwarded,
+            exchange.request_id,
+            authorization,
+        )
+        self._begun = True
+        self.pool.outstanding += 1
+        exchange.plane.live.begin(self.backend.name)
+        self.pool.send(self, head, body)
+
+    # A pool's Asker.
+
+    def arrived(self, reader: ResponseReader, data: bytes, now_s: float) -> None:
+        """The head is complete, or body bytes came."""
+        exchange = self.exchange
+        exchange.heard_s = now_s
+        try:
+            relay = self._relay
+            if relay is None:
+                chosen = relays.choose(exchange, reader)
+                if isinstance(chosen, Fault):
+                    after(exchange, chosen)
+                    return
+                relay = self._relay = chosen
+            if data:
+                relay.feed(data)
+        except Exception as error:  # noqa: BLE001 - the border to asyncio; logged and counted
+            exchange.bug(error)
+
+    def finished(self) -> None:
+        """The answer is complete."""
+        try:
+            if self._relay is not None:
+                self._relay.finished()
+        except Exception as error:  # noqa: BLE001 - see `arrived`
+            self.exchange.bug(error)
+
+    def failed(self, fault: Fault) -> None:
+        """The answer will not be complete."""
+        try:
+            if self._relay is not None:
+                self._relay.lost(fault)
+            else:
+                after(self.exchange, fault)
+        except Exception as error:  # noqa: BLE001 - see `arrived`
+            self.exchange.bug(error)
+
+    def cut(self, outcome: str) -> None:
+        """Abort it."""
+        self.pool.forgo(self)
+        self.end(outcome)
+
+    def end(self, outcome: str) -> None:
+        """It is over; counted with its outcome."""
+        if self._begun:
+            self._begun = False
+            self.pool.outstanding -= 1
+            self.exchange.plane.live.end(self.backend.name)
+            if self.track.backend is not None:
+                self.track.backend.attempted(outcome)
+
+
+def start(exchange: "Exchange") -> None:
+    """Try the current candidate now."""
+    backend = exchange.candidate
+    exchange.track = track = exchange.plane.tracks.of(exchange.policy, exchange.taken, backend)
+    found = _pool(exchange, backend)
+    authorization = _authorization(exchange, backend) if isinstance(found, tuple) else b""
+    exchange.attempts += 1
+    if isinstance(found, Fault) or isinstance(authorization, Fault):
+        fault = found if isinstance(found, Fault) else authorization
+        assert isinstance(fault, Fault)
+        if track.backend is not None:
+            track.backend.attempted(fault.reason)
+        after(exchange, fault)
+        return
+    pool, place = found
+    exchange.attempt = attempt = Attempt(exchange, backend, track, pool)
+    exchange.sending()
+    attempt.send(place, authorization)
+
+
+def _pool(exchange: "Exchange", backend: Backend) -> tuple[Pool, Place] | Fault:
+    """Where the request goes: for a Service, the better of two endpoints, untried ones first."""
+    plane = exchange.plane
+    address = backend.address
+    if not isinstance(address, ServiceAddress):
+        try:
+            place = external_place(address)
+        except ValueError as error:
+            return Fault(Kind.ERROR, "BadUrl", str(error), retryable=False)
+        return plane.pools.external(place), place
+    endpoints = plane.live.endpoints_of(address)
+    if exchange.tried:
+        fresh = tuple(e for e in endpoints if (e.host, e.port) not in exchange.tried)
+        endpoints = fresh or endpoints
+    if not endpoints:
+        return Fault(Kind.ERROR, "NoEndpoint", "no ready endpoint", retryable=False)
+    if len(endpoints) == 1:
+        chosen = plane.pools.service(endpoints[0].host, endpoints[0].port)
+    else:
+        one, other = balance.pick_two(len(endpoints), plane.dice(), plane.dice())
+        chosen = plane.pools.service(endpoints[one].host, endpoints[one].port)
+        second = plane.pools.service(endpoints[other].host, endpoints[other].port)
+        if not balance.choose(chosen.outstanding, second.outstanding):
+            chosen = second
+    return chosen, chosen.place
+
+
+def _authorization(exchange: "Exchange", backend: Backend) -> bytes | Fault:
+    """The header line with the backend's own key, empty where it needs none."""
+    address = backend.address
+    if isinstance(address, ServiceAddress) or address.credential is None:
+        return b""
+    key = exchange.plane.live.credential(address.credential)
+    if key is None:
+        detail = f"its credential, Secret {address.credential.name}, is not available"
+        return Fault(Kind.ERROR, "NoCredential", detail, retryable=False)
+    if not key or any(byte < 0x21 or byte > 0x7E for byte in key):
+        return Fault(Kind.ERROR, "NoCredential", "its key is not plain ASCII", retryable=False)
+    return b"authorization: Bearer %b\r\n" % key
+
+
+def after(exchange: "Exchange", fault: Fault) -> None:
+    """Go on after a failed attempt; nothing of it has reached the client."""
+    backend, track, attempt = exchange.candidate, exchange.track, exchange.attempt
+    assert track is not None
+    assert track.backend is not None
+    if attempt is not None:
+        exchange.attempt = None
+        exchange.tried.add((attempt.pool.place.host, attempt.pool.place.port))
+        attempt.cut(fault.reason)
+    exchange.failures.append((backend.name, fault))
+    plane = exchange.plane
+    step = retry.after_fault(fault, _situation(exchange, backend, fault), plane.dice())
+    if step.action is Action.NEXT:
+        track.route.fell_back(fault.reason)
+        exchange.next_candidate()
+        start(exchange)
+    elif step.action is Action.RETRY:
+        plane.budget -= 1
+        track.backend.retries += 1
+        exchange.retries += 1
+        exchange.retry_in(step.delay_s)
+    else:
+        exchange.refuse(_summary(exchange))
+
+
+def _situation(exchange: "Exchange", backend: Backend, fault: Fault) -> Situation:
+    plane = exchange.plane
+    route = exchange.taken
+    on = {
+        Kind.ERROR: route.on_error,
+        Kind.TIMEOUT: route.on_timeout,
+        Kind.CONTEXT_WINDOW: route.on_context_window,
+    }
+    address = backend.address
+    endpoints = plane.live.endpoints_of(address) if isinstance(address, ServiceAddress) else ()
+    return Situation(
+        others_left=exchange.others_left,
+        falls_back=on[fault.kind],
+        retries_done=exchange.retries,
+        max_retries=plane.limits.retries,
+        other_endpoint=any((e.host, e.port) not in exchange.tried for e in endpoints),
+        elapsed_s=plane.clock() - exchange.received_s,
+        deadline_s=exchange.chain_s,
+        budget=plane.budget,
+    )
+
+
+def _summary(exchange: "Exchange") -> UpstreamBroken:
+    """What the caller is told: each attempt with its reason, never a backend's own text."""
+    failures = exchange.failures
+    tried = "; ".join(f"{backend}: {fault.detail or fault.reason}" for backend, fault in failures)
+    message = f"No backend answered. Tried {tried}."
+    last = failures[-1][1]
+    if last.kind is Kind.TIMEOUT:
+        return UpstreamBroken(504, message, code="upstream_timeout")
+    if all(f.reason in _NOT_NOW for _, f in failures):
+        hints = [f.retry_after_s for _, f in failures if f.retry_after_s is not None]
+        retry_after_s = min(hints, default=1.0)
+        return UpstreamBroken(
+            503, message, code="backends_unavailable", retry_after_s=retry_after_s
+        )
+    return UpstreamBroken(502, message, code="upstream_error", retry_after_s=last.retry_after_s)
+
+
+_NOT_NOW: Final = frozenset({"NoEndpoint", "Http429", "Http503"})
+"""Faults that mean "come back later"."""

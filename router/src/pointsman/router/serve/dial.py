@@ -1,0 +1,154 @@
+"""How a connection to a model server is opened: name, address check, TCP, TLS, within one deadline.
+
+Guarantees that the address that was checked is the one that is dialed, that certificates and host
+names are verified, TLS is 1.2 or later. Refuses link-local and metadata addresses.
+"""
+
+import asyncio
+import hashlib
+import socket
+import ssl
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import lru_cache
+from urllib.parse import urlsplit
+
+from pointsman.api.table import ExternalAddress
+from pointsman.router.policy.guard import why_refused
+from pointsman.router.policy.retry import Fault, Kind
+from pointsman.router.serve.limits import Limits
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where to dial and how to ask there."""
+
+    host: str
+    port: int
+    key: tuple[str, int, str]
+    """Connections with equal keys are interchangeable."""
+    request_line: bytes
+    """With the Host header."""
+    external: bool = False
+    tls: bool = False
+    ca_bundle: str | None = None
+
+
+class Undialed(Exception):
+    """No connection; `fault` says why, in our words."""
+
+    def __init__(self, fault: Fault) -> None:
+        super().__init__(fault.detail)
+        self.fault = fault
+
+
+def _bracketed(host: str) -> str:
+    return f"[{host}]" if ":" in host else host
+
+
+def _request_line(path: str, host: str) -> bytes:
+    return f"POST {path} HTTP/1.1\r\nhost: {host}\r\n".encode("ascii")
+
+
+def service_place(host: str, port: int) -> Place:
+    """An endpoint of a Service in the cluster."""
+    line = _request_line("/v1/chat/completions", f"{_bracketed(host)}:{port}")
+    return Place(host, port, (host, port, ""), line)
+
+
+@lru_cache(maxsize=1024)
+def external_place(address: ExternalAddress) -> Place:
+    """An OpenAI-compatible base URL; ValueError without a host or with another scheme."""
+    url = urlsplit(address.url)
+    if url.scheme not in ("http", "https") or not url.hostname:
+        raise ValueError("its URL is not http(s) with a host")
+    tls = url.scheme == "https"
+    default = 443 if tls else 80
+    port = url.port or default
+    path = url.path.rstrip("/") + "/chat/completions" + (f"?{url.query}" if url.query else "")
+    name = _bracketed(url.hostname)
+    if not (path + name).isascii() or not (path + name).isprintable() or " " in path + name:
+        raise ValueError("its URL is not plain ASCII")
+    bundle = hashlib.sha256((address.ca_bundle or "").encode()).hexdigest() if tls else "plain"
+    return Place(
+        url.hostname,
+        port,
+        (url.hostname, port, bundle),
+        _request_line(path, name if port == default else f"{name}:{port}"),
+        True,
+        tls,
+        address.ca_bundle,
+    )
+
+
+@lru_cache(maxsize=256)
+def _trust(ca_bundle: str | None) -> ssl.SSLContext:
+    """Verifying; slow (reads the system's CAs), so it runs in a thread, once."""
+    context = ssl.create_default_context(cadata=ca_bundle)
+    context.minimum_version = ssl.TLSVersion.TLSv1_2
+    context.set_alpn_protocols(["http/1.1"])
+    return context
+
+
+async def _addresses(place: Place, limits: Limits) -> list[str]:
+    """The resolved addresses that may be dialed."""
+    if not place.external:
+        return [place.host]
+    loop = asyncio.get_running_loop()
+    try:
+        found = await loop.getaddrinfo(place.host, place.port, type=socket.SOCK_STREAM)
+    except (socket.gaierror, UnicodeError) as error:
+        raise Undialed(Fault(Kind.ERROR, "NameUnknown", "its name does not resolve")) from error
+    resolved = dict.fromkeys(str(info[4][0]) for info in found)
+    why = {a: why_refused(a, allow_loopback=limits.allow_loopback) for a in resolved}
+    allowed = [address for address, reason in why.items() if not reason]
+    if not allowed:
+        reason = next(iter(why.values()), "does not exist")
+        detail = f"its address {reason}"
+        raise Undialed(Fault(Kind.ERROR, "AddressRefused", detail, retryable=False))
+    return allowed
+
+
+async def dial(place: Place, limits: Limits, make: Callable[[], asyncio.Protocol]) -> None:
+    """Connect, so that the loop gives the transport to `make()`; raises Undialed."""
+    try:
+        async with asyncio.timeout(limits.connect_s):
+            await _dial(place, limits, make)
+    except TimeoutError as error:
+        raise Undialed(Fault(Kind.ERROR, "ConnectTimeout", "no connection in time")) from error
+    except ssl.SSLCertVerificationError as error:
+        detail = f"its certificate is not trusted: {error.verify_message}"
+        raise Undialed(Fault(Kind.ERROR, "TlsFailed", detail, retryable=False)) from error
+    except ssl.CertificateError as error:
+        detail = "its certificate is for another name"
+        raise Undialed(Fault(Kind.ERROR, "TlsFailed", detail, retryable=False)) from error
+    except ssl.SSLError as error:
+        raise Undialed(Fault(Kind.ERROR, "TlsFailed", "the TLS handshake failed")) from error
+    except ConnectionRefusedError as error:
+        raise Undialed(Fault(Kind.ERROR, "ConnectRefused", "connection refused")) from error
+    except OSError as error:
+        raise Undialed(Fault(Kind.ERROR, "ConnectFailed", "no connection")) from error
+
+
+async def _dial(place: Place, limits: Limits, make: Callable[[], asyncio.Protocol]) -> None:
+    loop = asyncio.get_running_loop()
+    context = None
+    if place.tls:
+        context = await loop.run_in_executor(None, _trust, place.ca_bundle)
+    addresses = await _addresses(place, limits)
+    for number, address in enumerate(addresses, 1):
+        try:
+            await loop.create_connection(
+                make,
+                address,
+                place.port,
+                ssl=context,
+                server_hostname=place.host if context else None,
+            )
+        except ssl.SSLError:
+            raise
+        except OSError:
+            if number == len(addresses):
+                raise
+        else:
+            return

@@ -1,0 +1,317 @@
+"""One routed request from its last byte to the answer's last byte: its state, deadlines and end.
+
+| state       | deadline that may end it                          | how it ends                   |
+| asking      | first token (a stream, or a fallback is left)     | the next candidate, or 504    |
+| backing off | chain deadline (policy/retry.py)                  | the same backend again        |
+| committed   | stream idle, not counted while the client is slow | error event, or a closed body |
+| any         | total; the client has left                        | as above; the upstream is cut |
+"""
+
+import logging
+from math import inf
+from typing import TYPE_CHECKING
+
+from pointsman.analysis import Analysis
+from pointsman.api.table import Backend
+from pointsman.router.errors import Problem
+from pointsman.router.policy import retry
+from pointsman.router.policy.retry import Fault, Kind
+from pointsman.router.serve import account as accounts
+from pointsman.router.serve import attempt as attempts
+from pointsman.router.serve.tracks import Track
+from pointsman.router.wire.openai import ChatRequest, Usage
+from pointsman.router.wire.problem import LAST_CHUNK, chunk, problem_answer, status_line
+from pointsman.router.wire.request import Request
+from pointsman.router.wire.response import ResponseReader
+from pointsman.routing import CompiledPolicy, Decision
+from pointsman.routing.compiled import CompiledRoute
+
+if TYPE_CHECKING:
+    from pointsman.router.serve.app import DataPlane
+    from pointsman.router.serve.listener import ClientConnection
+
+_log = logging.getLogger(__name__)
+
+
+class Exchange:
+    """The layers of stack.py fill it in; see the module for its states."""
+
+    __slots__ = (
+        "_decision_id", "_done_by_s", "_first_by_s", "_index", "_over", "_retry_at_s",
+        "_total_by_s", "analysis", "attempt", "attempts", "candidates", "chain_s", "chat",
+        "chunked", "client", "code", "committed", "committed_s", "debug", "failures", "forwarded",
+        "heard_s", "images", "overhead_s", "plane", "policy", "received_s", "request",
+        "request_id", "retries", "streamed", "taken", "track", "tried", "usage",
+    )  # fmt: skip
+    chat: ChatRequest
+    policy: CompiledPolicy
+    analysis: Analysis
+    taken: CompiledRoute
+    candidates: tuple[Backend, ...]
+
+    def __init__(
+        self, plane: "DataPlane", client: "ClientConnection", request: Request, now_s: float
+    ) -> None:
+        self.plane = plane
+        self.client = client
+        self.request = request
+        self.received_s = self.heard_s = self.committed_s = now_s
+        self._decision_id = self.request_id = plane.next_id()
+        self.forwarded = b""
+        self.debug = self.images = self.committed = self.streamed = False
+        self.chunked = self._over = False
+        self.track: Track | None = None
+        self.attempt: attempts.Attempt | None = None
+        self.attempts = self.retries = self._index = self.code = 0
+        self.failures: list[tuple[str, Fault]] = []
+        self.tried: set[tuple[str, int]] = set()
+        self.usage: Usage | None = None
+        self.overhead_s = 0.0
+        self.chain_s = plane.limits.retry_deadline_s
+        self._first_by_s = self._retry_at_s = self._total_by_s = self._done_by_s = inf
+
+    def run(self) -> None:
+        """Through the layers of arrival, up to the first attempt."""
+        try:
+            for layer in self.plane.arrival:
+                layer(self)
+        except Problem as problem:
+            self.refuse(problem)
+        except Exception as error:  # noqa: BLE001 - the border to asyncio; logged and counted
+            self.bug(error)
+
+    # What the layers ask and say.
+
+    def route_taken(self, decision: Decision) -> None:
+        """The decision; deadlines count from when the request came in."""
+        self.taken = decision.route
+        self.candidates = decision.candidates
+        route = decision.route.route
+        self._total_by_s = self.received_s + route.request_timeout_s
+        if route.fallback is not None:
+            self.chain_s = route.fallback.deadline_s
+        if not decision.candidates:
+            self.track = self.plane.tracks.of(self.policy, self.taken, None)
+
+    @property
+    def candidate(self) -> Backend:
+        """The backend that is tried now."""
+        return self.candidates[self._index]
+
+    @property
+    def others_left(self) -> bool:
+        """True if there are candidates after this one."""
+        return self._index + 1 < len(self.candidates)
+
+    def next_candidate(self) -> None:
+        """Go on to the one after this."""
+        self._index += 1
+        self.retries = 0
+        self.tried.clear()
+
+    def sending(self) -> None:
+        """An attempt begins."""
+        now_s = self.plane.clock()
+        if self.attempts == 1:
+            self.plane.budget = retry.earn(self.plane.budget)
+            self.overhead_s = now_s - self.received_s
+        # Whoever waits for a whole answer waits for its last token: cutting it early is of use only
+        # if another backend may answer instead.
+        if self.chat.stream or (self.others_left and self.taken.on_timeout):
+            self._first_by_s = now_s + self.taken.route.first_token_timeout_s
+        else:
+            self._first_by_s = inf
+        self._arm(now_s)
+
+    def retry_in(self, delay_s: float) -> None:
+        """Try the same candidate again."""
+        if delay_s <= 0:
+            attempts.start(self)
+            return
+        now_s = self.plane.clock()
+        self._retry_at_s = now_s + delay_s
+        self._arm(now_s)
+
+    # What the relay says.
+
+    def commit(self, reader: ResponseReader, length: int | None, data: bytes) -> None:
+        """Send the head and the first bytes: from here on nobody else answers."""
+        now_s = self.plane.clock()
+        self.overhead_s += now_s - self.heard_s
+        self.committed = True
+        self.committed_s = now_s
+        self.code = reader.status
+        http11 = self.request.http11
+        self.chunked = chunked = length is None and http11
+        if length is not None:
+            framing = b"content-length: %d\r\n" % length
+        elif chunked:
+            framing = b"transfer-encoding: chunked\r\n"
+        else:
+            framing = b""
+            self.client.keep_alive = False
+        self.streamed = self.chat.stream and reader.status == 200
+        if self.streamed:
+            framing += b"cache-control: no-cache\r\n"
+        head = b"%bcontent-type: %b\r\n%b%b%b\r\n" % (
+            status_line(reader.status),
+            reader.headers.get(b"content-type", b"application/json"),
+            framing,
+            self._lines(reader.headers),
+            b"" if self.client.keep_alive else b"connection: close\r\n",
+        )
+        self.client.write(head + chunk(data) if chunked else head + data)
+        self._arm(now_s)
+
+    def relay(self, data: bytes) -> None:
+        """Send more of the answer."""
+        self.client.write(chunk(data) if self.chunked else data)
+
+    def use(self, usage: Usage) -> None:
+        """What the answer took."""
+        self.usage = usage
+
+    def may_end_soon(self) -> None:
+        """`[DONE]` has been relayed; do not wait long for the end of the body."""
+        now_s = self.plane.clock()
+        self._done_by_s = now_s + self.plane.limits.done_grace_s
+        self._arm(now_s)
+
+    def complete(self) -> None:
+        """The answer has been relayed to its end."""
+        if self.chunked:
+            self.client.write(LAST_CHUNK)
+        self._end(attempts.OK)
+
+    def break_off(self, fault: Fault, *, in_band: bool) -> None:
+        """
+        The answer broke after its beginning was sent, and the connection ends with it.
+
+        `in_band`: an error event was sent, so the body ends in good form.
+        """
+        self.code = 502
+        if self.chunked and in_band:
+            self.client.write(LAST_CHUNK)
+        self.client.keep_alive = False
+        if not in_band:
+            self.client.abort()
+        self._end(fault.reason)
+
+    def fail(self, fault: Fault) -> None:
+        """This attempt gave no answer."""
+        attempts.after(self, fault)
+
+    def refuse(self, problem: Problem) -> None:
+        """No answer of a model; the caller is told why."""
+        self.code = problem.status
+        if problem.close:
+            self.client.keep_alive = False
+        self.client.write(
+            problem_answer(problem, more=self._lines({}), keep_alive=self.client.keep_alive)
+        )
+        self._end("Refused")
+
+    def bug(self, error: Exception) -> None:
+        """An error of this program: counted, logged, and told without details."""
+        _log.error("request %s met a bug", self._decision_id.decode(), exc_info=error)
+        self.plane.metrics.internal_errors += 1
+        if self._over:
+            return
+        if self.committed:
+            self.break_off(Fault(Kind.ERROR, "InternalError"), in_band=False)
+        else:
+            self.refuse(Problem(500, "The router met an error of its own.", code="internal_error"))
+
+    # What the client's connection says.
+
+    def client_gone(self) -> None:
+        """Nobody waits for the answer."""
+        self.code = accounts.CLIENT_GONE
+        self._end("ClientGone")
+
+    def pause(self) -> None:
+        """The client does not read: neither do we."""
+        if self.attempt is not None and self.attempt.connection is not None:
+            self.attempt.connection.pause()
+
+    def resume(self) -> None:
+        """The client reads again."""
+        if self.attempt is not None and self.attempt.connection is not None:
+            self.heard_s = self.plane.clock()
+            self.attempt.connection.resume()
+
+    def ring(self, now_s: float) -> None:
+        """A deadline has passed."""
+        attempt = self.attempt
+        if now_s >= self._total_by_s:
+            self._too_late()
+        elif attempt is None:
+            if now_s >= self._retry_at_s:
+                self._retry_at_s = inf
+                attempts.start(self)
+        elif not self.committed:
+            if now_s >= self._first_by_s:
+                self.fail(Fault(Kind.TIMEOUT, "FirstTokenTimeout", "no first token in time"))
+        elif now_s >= min(self._idle_by_s(now_s), self._done_by_s):
+            attempt.failed(Fault(Kind.TIMEOUT, "IdleTimeout", "it fell silent"))
+        if not self._over:
+            self._arm(now_s)
+
+    def _too_late(self) -> None:
+        fault = Fault(Kind.TIMEOUT, "TotalTimeout", "the request took too long", retryable=False)
+        if self.committed and self.attempt is not None:
+            self.attempt.failed(fault)
+            return
+        self.chain_s = 0.0
+        self.fail(fault)
+
+    def _idle_by_s(self, now_s: float) -> float:
+        since_s = now_s if self.client.paused else self.heard_s
+        return since_s + self.taken.route.stream_idle_timeout_s
+
+    def _arm(self, now_s: float) -> None:
+        if self.committed:
+            at_s = min(self._idle_by_s(now_s), self._done_by_s, self._total_by_s)
+        elif self.attempt is None:
+            at_s = min(self._retry_at_s, self._total_by_s)
+        else:
+            at_s = min(self._first_by_s, self._total_by_s)
+        self.client.set_alarm(at_s)
+
+    def _lines(self, upstream: dict[bytes, bytes]) -> bytes:
+        """The decision headers, and what may come back of the backend's."""
+        lines = b"%bx-pointsman-decision-id: %b\r\nx-pointsman-attempts: %d\r\n" % (
+            self.track.lines if self.track is not None else b"",
+            self._decision_id,
+            self.attempts,
+        ) + b"x-pointsman-overhead-ms: %.3f\r\nx-request-id: %b\r\n" % (
+            (self.overhead_s or self.plane.clock() - self.received_s) * 1000,
+            self.request_id,
+        )
+        if self.debug and hasattr(self, "analysis"):
+            analysis = self.analysis
+            task = analysis.task.encode() if analysis.decided else b"Undecided"
+            lines += (
+                b"x-pointsman-task: %b\r\nx-pointsman-language: %b\r\n"
+                % (
+                    task,
+                    analysis.language.encode(),
+                )
+                + b"x-pointsman-tokens: %d\r\n" % analysis.context_tokens
+            )
+        for name, value in upstream.items():
+            if name == b"x-request-id":
+                lines += b"x-pointsman-provider-request-id: %b\r\n" % value
+            elif name != b"content-type":
+                lines += b"%b: %b\r\n" % (name, value)
+        return lines
+
+    def _end(self, outcome: str) -> None:
+        if self._over:
+            return
+        self._over = True
+        if self.attempt is not None:
+            self.attempt.cut(outcome)
+            self.attempt = None
+        self.plane.ended(self)
+        self.client.answered()

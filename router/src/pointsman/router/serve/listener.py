@@ -1,0 +1,221 @@
+"""One client's connection: bytes in, requests one at a time, answers out in the order asked.
+
+Guarantees a deadline on every wait for the client, that a client which leaves ends its request at
+once, and that nothing is read from one that does not read. Refuses more connections than the limit.
+"""
+
+import asyncio
+import logging
+import socket
+from collections import deque
+from enum import StrEnum
+from typing import TYPE_CHECKING, cast
+
+from pointsman.router.errors import BadRequest, Problem, Refused
+from pointsman.router.serve import surface
+from pointsman.router.serve.exchange import Exchange
+from pointsman.router.serve.wheel import Alarm
+from pointsman.router.wire.problem import CONTINUE, problem_answer
+from pointsman.router.wire.request import Request, RequestReader, Unreadable
+
+if TYPE_CHECKING:
+    from pointsman.router.serve.app import DataPlane
+
+_log = logging.getLogger(__name__)
+
+
+class _Waits(StrEnum):
+    """For what the connection waits while no request is in work."""
+
+    REQUEST = "Request"
+    HEAD = "Head"
+    BODY = "Body"
+    FLUSH = "Flush"
+
+
+class ClientConnection(asyncio.Protocol):
+    """See the module."""
+
+    def __init__(self, plane: "DataPlane") -> None:
+        self._plane = plane
+        self._transport: asyncio.Transport | None = None
+        self._reader = RequestReader(plane.limits.head_bytes, plane.limits.body_bytes)
+        self._queue: deque[Request | Unreadable] = deque()
+        self.exchange: Exchange | None = None
+        self._alarm = Alarm(self._ring)
+        self._waits = _Waits.REQUEST
+        self._advancing = False
+        self._reading = True
+        self.paused = False
+        """True while the client does not read what was sent."""
+        self.keep_alive = True
+        """False if the connection ends with the answer in work."""
+
+    # What an exchange and the data plane ask for.
+
+    def write(self, data: bytes) -> None:
+        """Send, unless the client has left."""
+        if self._transport is not None:
+            self._transport.write(data)
+
+    def set_alarm(self, at_s: float) -> None:
+        """Ring the exchange in work at `at_s`."""
+        self._plane.wheel.set(self._alarm, at_s)
+
+    def answered(self) -> None:
+        """The exchange in work is over."""
+        self.exchange = None
+        if self._transport is None:
+            return
+        if not self.keep_alive:
+            self.close()
+        elif not self._advancing:
+            self._advance()
+
+    def abort(self) -> None:
+        """Close now; what was not sent is lost."""
+        if self._transport is not None:
+            self._transport.abort()
+
+    def close(self) -> None:
+        """Close once all is sent, at the latest when the head's deadline would have passed."""
+        transport = self._transport
+        if transport is None:
+            return
+        self._queue.clear()
+        self._waits = _Waits.FLUSH
+        transport.close()
+        self.set_alarm(self._plane.clock() + self._plane.limits.head_s)
+
+    # asyncio calls these.
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        plane = self._plane
+        self._transport = cast(asyncio.Transport, transport)
+        found = transport.get_extra_info("socket")
+        if found is not None:
+            found.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        self._transport.set_write_buffer_limits(high=plane.limits.write_high_bytes)
+        if plane.opened(self):
+            self.set_alarm(plane.clock() + plane.limits.keep_alive_s)
+        else:
+            full = Refused("Too many connections.", code="overloaded", retry_after_s=1, close=True)
+            self._reader.over = True
+            self.write(problem_answer(full))
+            self.close()
+
+    def data_received(self, data: bytes) -> None:
+        found = self._reader.feed(data)
+        if found:
+            self._queue.extend(found)
+            if self.exchange is None:
+                self._advance()
+            if len(self._queue) >= self._plane.limits.pipelined:
+                self._stop_reading()
+        elif self.exchange is None:
+            self._watch_reading()
+
+    def eof_received(self) -> None:
+        """The transport closes itself: who stops sending has left (nginx reads it so too)."""
+
+    def connection_lost(self, exc: Exception | None) -> None:  # noqa: ARG002 - asyncio's
+        self._transport = None
+        self._alarm.off()
+        self._queue.clear()
+        if self.exchange is not None:
+            self.exchange.client_gone()
+        self._plane.closed(self)
+
+    def pause_writing(self) -> None:
+        self.paused = True
+        if self.exchange is not None:
+            self.exchange.pause()
+
+    def resume_writing(self) -> None:
+        self.paused = False
+        if self.exchange is not None:
+            self.exchange.resume()
+        else:
+            self._advance()
+
+    def _advance(self) -> None:
+        """Answer what waits, until something takes time."""
+        self._advancing = True
+        try:
+            while self._queue and self.exchange is None and not self.paused and self._is_open():
+                self._answer(self._queue.popleft())
+        finally:
+            self._advancing = False
+        if self.exchange is None and self._is_open() and not self._queue:
+            self._start_reading()
+            self._waits = _Waits.REQUEST
+            self._watch_reading()
+
+    def _answer(self, request: Request | Unreadable) -> None:
+        plane = self._plane
+        if isinstance(request, Unreadable):
+            self._refuse(BadRequest(request.message, status=request.status, close=True))
+            return
+        self.keep_alive = request.keep_alive and not plane.live.draining
+        try:
+            answer = surface.answer(plane, request, keep_alive=self.keep_alive)
+        except Problem as problem:
+            plane.metrics.unrouted.answered(problem.status)
+            head_only = request.method == b"HEAD"
+            self.write(problem_answer(problem, keep_alive=self.keep_alive, without_body=head_only))
+        else:
+            if answer is None:
+                plane.running(1)
+                self.exchange = Exchange(plane, self, request, plane.clock())
+                self.exchange.run()
+                return
+            self.write(answer)
+        if not self.keep_alive:
+            self.close()
+
+    def _refuse(self, problem: Problem) -> None:
+        self._plane.metrics.unrouted.answered(problem.status)
+        self.write(problem_answer(problem))
+        self.close()
+
+    def _is_open(self) -> bool:
+        return self._transport is not None and not self._transport.is_closing()
+
+    def _stop_reading(self) -> None:
+        if self._reading and self._is_open():
+            self._reading = False
+            cast(asyncio.Transport, self._transport).pause_reading()
+
+    def _start_reading(self) -> None:
+        if not self._reading and self._is_open():
+            self._reading = True
+            cast(asyncio.Transport, self._transport).resume_reading()
+
+    def _watch_reading(self) -> None:
+        """Set the deadline of what the connection waits for now."""
+        if self._waits is _Waits.FLUSH:
+            return
+        reader, limits = self._reader, self._plane.limits
+        if reader.in_head:
+            waits, limit_s = _Waits.HEAD, limits.head_s
+        elif reader.in_body:
+            waits, limit_s = _Waits.BODY, limits.body_s
+            if reader.takes_continue():
+                self.write(CONTINUE)
+        else:
+            waits, limit_s = _Waits.REQUEST, limits.keep_alive_s
+        if waits is not self._waits or waits is _Waits.REQUEST:
+            self._waits = waits
+            self.set_alarm(self._plane.clock() + limit_s)
+
+    def _ring(self, now_s: float) -> None:
+        if self._waits is _Waits.FLUSH:
+            self.abort()
+        elif self.exchange is not None:
+            self.exchange.ring(now_s)
+        elif self._waits is _Waits.REQUEST or self.paused:
+            self.close() if not self.paused else self.abort()
+        else:
+            what = "head" if self._waits is _Waits.HEAD else "body"
+            message = f"The request's {what} did not arrive in time."
+            self._refuse(BadRequest(message, status=408, code="request_timeout", close=True))

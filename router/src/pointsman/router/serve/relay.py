@@ -1,0 +1,218 @@
+"""How an answer gets from a backend to the client.
+
+| status, and what was asked for | relay   | committed: nothing else may answer any more           |
+| 200, a stream                  | Stream  | with the first content; then an error event ends it   |
+| 200, not a stream              | Whole   | when complete, or at once for a body over a bound     |
+| 4xx that is about the request  | Refusal | when complete                                         |
+| anything else                  | -       | never: a Fault; the next candidate, a retry, or 502   |
+"""
+
+from typing import TYPE_CHECKING, Final, Protocol
+
+from pointsman.router.policy.retry import (
+    CREDENTIAL_STATUSES,
+    RETRYABLE_STATUSES,
+    Fault,
+    Kind,
+    parse_retry_after_s,
+)
+from pointsman.router.wire.openai import (
+    Usage,
+    read_answer,
+    read_stream_usage,
+    says_too_long,
+)
+from pointsman.router.wire.problem import error_event
+from pointsman.router.wire.response import ResponseReader
+from pointsman.router.wire.sse import Opening, StreamOpening, StreamTail
+
+if TYPE_CHECKING:
+    from pointsman.router.serve.exchange import Exchange
+
+_CHARS_A_TOKEN: Final = 4
+EVENT_STREAM: Final = b"text/event-stream"
+
+
+class Relay(Protocol):
+    """Takes the body's bytes; `finished` or `lost` is called once, last."""
+
+    def feed(self, data: bytes) -> None:
+        """More of the body."""
+
+    def finished(self) -> None:
+        """The body is complete."""
+
+    def lost(self, fault: Fault) -> None:
+        """The body will not be complete."""
+
+
+def choose(exchange: "Exchange", reader: ResponseReader) -> Relay | Fault:
+    """What to do with an answer whose head is `reader`'s."""
+    status = reader.status
+    if 200 <= status < 300:
+        wanted = exchange.chat.stream
+        media = reader.headers.get(b"content-type", b"").partition(b";")[0].strip().lower()
+        fits = media == EVENT_STREAM if wanted else media.endswith(b"json")
+        if not fits:
+            detail = "the answer is not a stream of events" if wanted else "the answer is not JSON"
+            return Fault(Kind.ERROR, "WrongContentType", detail)
+        return Stream(exchange, reader) if wanted else Whole(exchange, reader)
+    retryable = status in RETRYABLE_STATUSES
+    if 400 <= status < 500 and not retryable and status not in CREDENTIAL_STATUSES:
+        return Refusal(exchange, reader)
+    retry_after_s = parse_retry_after_s(reader.headers.get(b"retry-after", b"").decode("latin-1"))
+    detail = f"HTTP {status}"
+    if status in CREDENTIAL_STATUSES:
+        detail += ", it does not accept the router's credential"
+    return Fault(Kind.ERROR, f"Http{status}", detail, retryable, retry_after_s, status)
+
+
+class Whole:
+    """A JSON body, held back while it is small."""
+
+    __slots__ = ("_exchange", "_pieces", "_reader", "_size")
+
+    def __init__(self, exchange: "Exchange", reader: ResponseReader) -> None:
+        self._exchange = exchange
+        self._reader = reader
+        self._pieces: list[bytes] = []
+        self._size = 0
+
+    def feed(self, data: bytes) -> None:
+        exchange = self._exchange
+        self._size += len(data)
+        if exchange.committed:
+            exchange.relay(data)
+            return
+        self._pieces.append(data)
+        if max(self._size, self._reader.length or 0) > exchange.plane.limits.buffered_body_bytes:
+            exchange.commit(self._reader, self._reader.length, b"".join(self._pieces))
+            self._pieces = []
+
+    def finished(self) -> None:
+        exchange = self._exchange
+        if exchange.committed:
+            exchange.use(_estimate(exchange, self._size // _CHARS_A_TOKEN))
+            exchange.complete()
+            return
+        pieces = self._pieces
+        body = pieces[0] if len(pieces) == 1 else b"".join(pieces)
+        usage, wrong = read_answer(body)
+        if wrong:
+            exchange.fail(Fault(Kind.ERROR, "Malformed", wrong))
+            return
+        exchange.use(usage or _estimate(exchange, len(body) // _CHARS_A_TOKEN))
+        exchange.commit(self._reader, len(body), body)
+        exchange.complete()
+
+    def lost(self, fault: Fault) -> None:
+        if self._exchange.committed:
+            self._exchange.break_off(fault, in_band=False)
+        else:
+            self._exchange.fail(fault)
+
+
+class Refusal:
+    """A 4xx about the request itself, relayed as it is."""
+
+    __slots__ = ("_exchange", "_pieces", "_reader", "_size")
+
+    def __init__(self, exchange: "Exchange", reader: ResponseReader) -> None:
+        self._exchange = exchange
+        self._reader = reader
+        self._pieces: list[bytes] = []
+        self._size = 0
+
+    def feed(self, data: bytes) -> None:
+        self._size += len(data)
+        self._pieces.append(data)
+        if self._size > self._exchange.plane.limits.buffered_body_bytes:
+            detail = f"HTTP {self._reader.status} with an oversized body"
+            self._exchange.fail(Fault(Kind.ERROR, "Malformed", detail))
+
+    def finished(self) -> None:
+        exchange = self._exchange
+        body = b"".join(self._pieces)
+        falls_back = exchange.taken.on_context_window and exchange.others_left
+        if falls_back and self._reader.status in (400, 413) and says_too_long(body):
+            detail = "the request does not fit its context window"
+            exchange.fail(Fault(Kind.CONTEXT_WINDOW, "ContextWindow", detail, retryable=False))
+            return
+        exchange.commit(self._reader, len(body), body)
+        exchange.complete()
+
+    def lost(self, fault: Fault) -> None:
+        self._exchange.fail(fault)
+
+
+class Stream:
+    """Server-sent events, held back until their first content."""
+
+    __slots__ = ("_exchange", "_opening", "_reader", "_tail")
+
+    def __init__(self, exchange: "Exchange", reader: ResponseReader) -> None:
+        limits = exchange.plane.limits
+        self._exchange = exchange
+        self._reader = reader
+        self._opening: StreamOpening | None = StreamOpening(
+            limits.held_stream_bytes, limits.sse_frame_bytes
+        )
+        self._tail = StreamTail()
+
+    def feed(self, data: bytes) -> None:
+        exchange = self._exchange
+        opening = self._opening
+        if opening is not None:
+            seen = opening.feed(data)
+            if seen is Opening.BROKEN:
+                exchange.fail(Fault(Kind.ERROR, "Malformed", opening.why))
+                return
+            if seen is Opening.WAITING:
+                return
+            self._opening = None
+            data = b"".join(opening.held)
+            exchange.commit(self._reader, None, data)
+        else:
+            exchange.relay(data)
+        if self._tail.feed(data) and self._tail.done():
+            exchange.may_end_soon()
+
+    def finished(self) -> None:
+        if self._opening is not None:
+            detail = "the stream ended without content"
+            self._exchange.fail(Fault(Kind.ERROR, "ClosedEarly", detail))
+        elif self._tail.done():
+            self._complete()
+        else:
+            detail = "the stream ended without [DONE]"
+            self._break_off(Fault(Kind.ERROR, "NoDone", detail))
+
+    def lost(self, fault: Fault) -> None:
+        if self._opening is not None:
+            self._exchange.fail(fault)
+        elif self._tail.done():
+            self._complete()
+        else:
+            self._break_off(fault)
+
+    def _complete(self) -> None:
+        exchange = self._exchange
+        exchange.use(read_stream_usage(self._tail.bytes()) or self._estimate())
+        exchange.complete()
+
+    def _break_off(self, fault: Fault) -> None:
+        exchange = self._exchange
+        exchange.use(read_stream_usage(self._tail.bytes()) or self._estimate())
+        timeout = fault.kind is Kind.TIMEOUT
+        code = "upstream_timeout" if timeout else "upstream_disconnected"
+        message = f"The answer is incomplete: {fault.detail or fault.reason}."
+        exchange.relay(error_event(message, code))
+        exchange.break_off(fault, in_band=True)
+
+    def _estimate(self) -> Usage:
+        # About one token an event; role, finish and [DONE] are none.
+        return _estimate(self._exchange, max(self._tail.events - 3, 0))
+
+
+def _estimate(exchange: "Exchange", completion_tokens: int) -> Usage:
+    return Usage(exchange.analysis.context_tokens, completion_tokens, estimated=True)

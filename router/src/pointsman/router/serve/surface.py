@@ -1,0 +1,82 @@
+"""Which paths there are, and the answers that need no backend.
+
+Guarantees OpenAI's error shape for what is not there: 404 for unknown paths, 405 with Allow for
+other methods. /v1/completions, /v1/embeddings and others are not there yet.
+"""
+
+from typing import TYPE_CHECKING, Final
+from urllib.parse import unquote_to_bytes
+
+import msgspec
+
+from pointsman.router.errors import BadRequest, Refused
+from pointsman.router.wire import problem
+from pointsman.router.wire.request import Request
+
+if TYPE_CHECKING:
+    from pointsman.router.serve.app import DataPlane
+
+_CHAT: Final = b"/v1/chat/completions"
+_MODELS: Final = b"/v1/models"
+_HEALTH: Final = b"/healthz"
+_READS: Final = (b"GET", b"HEAD")
+_encode = msgspec.json.Encoder().encode
+
+
+def answer(plane: "DataPlane", request: Request, *, keep_alive: bool) -> bytes | None:
+    """The answer, or None for a request that is to be routed; raises Problem."""
+    path = request.target.partition(b"?")[0]
+    if path == _CHAT:
+        if request.method != b"POST":
+            raise _wrong_method(request, path, "POST")
+        return None
+    if path == _HEALTH:
+        found: object = {"status": "draining" if plane.live.draining else "ok"}
+    elif path == _MODELS or path.startswith(_MODELS + b"/"):
+        found = None
+    else:
+        shown = path[:200].decode("latin-1")
+        raise BadRequest(
+            f"Unknown request URL: {request.method.decode('latin-1')} {shown}.",
+            status=404,
+            code="unknown_url",
+        )
+    if request.method not in _READS:
+        raise _wrong_method(request, path, "GET, HEAD")
+    if found is None:
+        found = _models(plane, path[len(_MODELS) + 1 :])
+    plane.metrics.unrouted.answered(200)
+    return problem.answer(
+        200, _encode(found), keep_alive=keep_alive, without_body=request.method == b"HEAD"
+    )
+
+
+def _wrong_method(request: Request, path: bytes, allow: str) -> BadRequest:
+    method = request.method.decode("latin-1")
+    return BadRequest(
+        f"{path[:200].decode('latin-1')} takes {allow}, not {method}.",
+        status=405,
+        code="method_not_allowed",
+        allow=allow,
+    )
+
+
+def _models(plane: "DataPlane", quoted: bytes) -> object:
+    if not plane.live.ready:
+        raise Refused("No routing table is in force yet.", code="not_ready", retry_after_s=1)
+    names = sorted(plane.live.table.by_model)
+    if not quoted:
+        return {"object": "list", "data": [_card(name) for name in names]}
+    wanted = unquote_to_bytes(quoted).decode("utf-8", "replace")
+    if wanted not in plane.live.table.by_model:
+        raise BadRequest(
+            f"The model `{wanted[:200]}` does not exist.",
+            status=404,
+            code="model_not_found",
+            param="model",
+        )
+    return _card(wanted)
+
+
+def _card(name: str) -> dict[str, object]:
+    return {"id": name, "object": "model", "created": 0, "owned_by": "pointsman"}

@@ -1,0 +1,91 @@
+"""Deadlines for tens of thousands of connections with one timer.
+
+Guarantees that an alarm rings once, never early, at most a tick and the loop's lag late. Moving a
+deadline later, which nearly every request does, is one assignment.
+"""
+
+import asyncio
+from collections.abc import Callable
+from math import inf
+
+
+class Alarm:
+    """One deadline; `ring(now_s)` is called when it has passed. Set it with `Wheel.set`."""
+
+    __slots__ = ("at_s", "filed", "ring")
+
+    def __init__(self, ring: Callable[[float], None]) -> None:
+        self.ring: Callable[[float], None] | None = ring
+        self.at_s = inf
+        self.filed = 0
+        """The tick it is looked at, 0 for never."""
+
+    def off(self) -> None:
+        """Never ring again, and hold nothing alive."""
+        self.at_s = inf
+        self.ring = None
+
+
+class Wheel:
+    """Ticks only while an alarm is set."""
+
+    __slots__ = ("_buckets", "_clock", "_handle", "_loop", "_next", "_tick_s")
+
+    def __init__(
+        self, loop: asyncio.AbstractEventLoop, clock: Callable[[], float], tick_s: float
+    ) -> None:
+        self._loop = loop
+        self._clock = clock
+        self._tick_s = tick_s
+        self._buckets: dict[int, list[Alarm]] = {}
+        self._next = 0
+        """The first tick that was not looked at."""
+        self._handle: asyncio.TimerHandle | None = None
+
+    def set(self, alarm: Alarm, at_s: float) -> None:
+        """Let `alarm` ring at `at_s`, instead of when it was set to before."""
+        alarm.at_s = at_s
+        if at_s == inf:
+            return
+        tick = int(at_s / self._tick_s) + 1
+        if alarm.filed and alarm.filed <= tick:
+            return  # when looked at, it is filed again
+        self._file(alarm, tick)
+
+    def stop(self) -> None:
+        """Forget all alarms."""
+        self._buckets.clear()
+        if self._handle is not None:
+            self._handle.cancel()
+            self._handle = None
+
+    def _file(self, alarm: Alarm, tick: int) -> None:
+        if self._handle is None:
+            self._next = int(self._clock() / self._tick_s)
+            self._handle = self._loop.call_later(self._tick_s, self._turn)
+        tick = max(tick, self._next)
+        alarm.filed = tick
+        self._buckets.setdefault(tick, []).append(alarm)
+
+    def _turn(self) -> None:
+        self._handle = None
+        now_s = self._clock()
+        last = int(now_s / self._tick_s)
+        while self._next <= last:
+            tick = self._next
+            self._next += 1
+            for alarm in self._buckets.pop(tick, ()):
+                if alarm.filed == tick:
+                    alarm.filed = 0
+                    self._look(alarm, now_s)
+        if self._buckets and self._handle is None:
+            self._handle = self._loop.call_later(self._tick_s, self._turn)
+
+    def _look(self, alarm: Alarm, now_s: float) -> None:
+        if alarm.ring is None:
+            return
+        if alarm.at_s <= now_s:
+            alarm.at_s = inf
+            alarm.ring(now_s)
+        elif alarm.at_s != inf:
+            self.set(alarm, alarm.at_s)

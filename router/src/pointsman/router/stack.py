@@ -1,0 +1,54 @@
+"""The order of a request: one list, each layer with the reason for its place.
+
+A layer of ARRIVAL runs at once, in this order, and ends the request by raising a Problem. ANSWER is
+driven by what the backend sends, END runs exactly once however the request ended.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from enum import StrEnum
+
+from pointsman.router.serve import account, arrival, attempt, relay
+from pointsman.router.serve.exchange import Exchange
+
+
+class Phase(StrEnum):
+    """When a layer runs."""
+
+    ARRIVAL = "Arrival"
+    ANSWER = "Answer"
+    END = "End"
+
+
+@dataclass(frozen=True, slots=True)
+class Layer:
+    """One place in the order."""
+
+    name: str
+    phase: Phase
+    run: Callable[..., object]
+    reason: str
+    """Why it stands here."""
+
+
+STACK: tuple[Layer, ...] = (
+    Layer("read", Phase.ARRIVAL, arrival.read,
+          "first: a body that is no request must cost nothing else; all others need its fields"),
+    Layer("resolve", Phase.ARRIVAL, arrival.resolve,
+          "before the analysis: an unknown model or a missing table costs no reading of text"),
+    Layer("analyze", Phase.ARRIVAL, arrival.analyze,
+          "before the decision, whose rules match on it; once a request, not once an attempt"),
+    Layer("decide", Phase.ARRIVAL, arrival.decide,
+          "last before the network: from here on the order of backends does not change"),
+    Layer("attempt", Phase.ARRIVAL, attempt.start,
+          "after the decision, again for each further candidate: keys and endpoints of now"),
+    Layer("relay", Phase.ANSWER, relay.choose,
+          "after the attempt's head: only then is it known whether this is an answer"),
+    Layer("account", Phase.END, account.account,
+          "last: counts what really happened, also for refusals and clients that left"),
+)  # fmt: skip
+
+
+def arrival_layers() -> tuple[Callable[[Exchange], None], ...]:
+    """What runs when a request has come in."""
+    return tuple(layer.run for layer in STACK if layer.phase is Phase.ARRIVAL)  # type: ignore[misc]

@@ -1,0 +1,1 @@
+"""SANS-I/O: HTTP, SSE and OpenAI's shapes; bytes in, events out, however the network cuts them."""
