@@ -8,6 +8,7 @@ is refused alone. Encoded as JSON (msgspec), strict on decoding: unknown version
 import gzip
 import hashlib
 import io
+import zlib
 from typing import Final, Literal
 
 import msgspec
@@ -217,7 +218,7 @@ def unpack(packed: bytes, expected: str) -> bytes:
     try:
         with gzip.GzipFile(fileobj=io.BytesIO(packed)) as stream:
             data = stream.read(MAX_BLOB_DECODED_BYTES + 1)
-    except (OSError, EOFError, ValueError) as error:
+    except (OSError, EOFError, ValueError, zlib.error) as error:
         raise TableError(f"blob {expected[:12]} is damaged: {error}") from error
     if len(data) > MAX_BLOB_DECODED_BYTES:
         raise TableError(f"blob {expected[:12]} unpacks to more than {MAX_BLOB_DECODED_BYTES:,}")

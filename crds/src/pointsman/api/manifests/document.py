@@ -87,8 +87,9 @@ def read(text: str, lines_before: int = 0) -> Document | None:
 
 def _yaml_problem(text: str, error: yaml.MarkedYAMLError) -> str:
     mark = error.problem_mark
-    if mark is not None:
-        line = (text.splitlines() or [""])[min(mark.line, text.count("\n"))]
+    lines = text.split("\n")
+    if mark is not None and mark.line < len(lines):
+        line = lines[mark.line]
         if "\t" in line[: len(line) - len(line.lstrip())] or "'\\t'" in str(error.problem):
             return "not YAML: a tab cannot indent; use spaces"
     return f"not YAML: {error.problem or error.context}"

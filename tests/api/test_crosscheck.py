@@ -1,0 +1,174 @@
+"""cross_check(): what several objects tell together."""
+
+import pytest
+
+from pointsman.api.credentials import host_allowed
+from pointsman.api.manifests import cross_check, load_text
+from pointsman.api.v1alpha1 import Match
+from pointsman.api.v1alpha1.shadowing import contradicts_itself, covers
+from pointsman.api.validation import parse
+
+
+def backend(name: str, **more: str) -> str:
+    place = more.get("place", "deployment: {engine: Simulator}")
+    return (
+        "---\napiVersion: pointsman.dev/v1alpha1\nkind: ModelBackend\n"
+        f"metadata: {{name: {name}, namespace: {more.get('namespace', 'default')}}}\n"
+        f"spec: {{model: m, {place}}}\n"
+    )
+
+
+def policy(name: str, model: str = "auto", target: str = "a", rules: str = "[]") -> str:
+    return (
+        "---\napiVersion: pointsman.dev/v1alpha1\nkind: RoutingPolicy\n"
+        f"metadata: {{name: {name}}}\n"
+        f"spec:\n  modelNames: [{model}]\n  rules: {rules}\n"
+        f"  default: {{targets: [{{backendRef: {{name: {target}}}}}]}}\n"
+    )
+
+
+def findings(text: str) -> list[str]:
+    loaded = load_text(text, "f")
+    assert loaded.problems == ()
+    return [str(finding) for finding in cross_check(loaded)]
+
+
+def test_a_complete_set_has_no_findings() -> None:
+    """Order does not matter: a policy may stand before its backends."""
+    assert findings(policy("p") + backend("a")) == []
+
+
+def test_a_missing_backend_is_an_error_with_a_suggestion() -> None:
+    """Targets and chains are followed."""
+    (found,) = findings(policy("p", target="qwen-lite") + backend("qwen-light"))
+    assert found == (
+        "f:8: spec.default.targets[0].backendRef.name: no ModelBackend qwen-lite among these "
+        "files (did you mean qwen-light?)"
+    )
+
+
+def test_another_namespace_does_not_count() -> None:
+    """References stay inside a namespace."""
+    assert len(findings(policy("p") + backend("a", namespace="other"))) == 1
+
+
+def test_one_object_twice_is_an_error() -> None:
+    """Of any kind; the first one's place is named."""
+    (found,) = findings(policy("p") + backend("a") + backend("a"))
+    assert found == "f:17: metadata.name: ModelBackend default/a is already in f:10"
+
+
+def test_a_model_name_belongs_to_one_policy() -> None:
+    """In a cluster the older one has it."""
+    (found,) = findings(policy("p") + policy("q") + backend("a"))
+    assert (
+        "f:14: spec.modelNames[0]: model name auto is already claimed by RoutingPolicy p" in found
+    )
+
+
+def test_a_rule_behind_a_wider_one_is_a_warning() -> None:
+    """It is accepted, but never matches."""
+    target = "targets: [{backendRef: {name: a}}]"
+    rules = (
+        f"[{{name: all, match: {{task: [Chat, Coding]}}, {target}}}, "
+        f"{{name: some, match: {{task: [Coding], language: [de]}}, {target}}}]"
+    )
+    (found,) = findings(policy("p", rules=rules) + backend("a"))
+    assert found == (
+        "f:7: warning: spec.rules[1].match: rule some can never match: "
+        "rule all matches all of it before"
+    )
+
+
+SECRET = (
+    "---\napiVersion: v1\nkind: Secret\nmetadata:\n  name: key\n"
+    "  labels: {pointsman.dev/credential: 'true'}\n"
+    "  annotations: {pointsman.dev/allowed-hosts: api.example.com}\n"
+    "stringData: {api-key: x}\n"
+)
+EXTERNAL = "external: {url: 'https://api.example.com/v1', credentialsSecretRef: {name: key}}"
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "message"),
+    [
+        ("", "", ""),
+        ("'true'", "'yes'", "lacks the label"),
+        ("api.example", "example", "does not allow api.example.com"),
+        ("api-key:", "key:", "has no key api-key"),
+    ],
+)
+def test_a_secret_among_the_files_must_be_usable(old: str, new: str, message: str) -> None:
+    """A Secret that is not there may be in the cluster; one that is there can be judged."""
+    text = policy("p") + backend("a", place=EXTERNAL)
+    assert findings(text) == []
+    found = findings(text + SECRET.replace(old, new))
+    assert (message in found[0]) if message else found == []
+
+
+@pytest.mark.parametrize(
+    ("host", "patterns", "allowed"),
+    [
+        ("api.example.com", "api.example.com", True),
+        ("API.example.com.", "other.com, Api.Example.Com", True),
+        ("a.b.example.com", "*.example.com", True),
+        ("example.com", "*.example.com", False),
+        ("evilexample.com", "*.example.com", False),
+        ("api.example.com.evil.com", "api.example.com", False),
+        ("api.example.com", "", False),
+        ("", "", False),
+        ("api.example.com", "*", False),
+    ],
+)
+def test_hosts_are_matched_by_whole_labels(host: str, patterns: str, allowed: bool) -> None:
+    """Fails closed: only a full name, or `*.` before one."""
+    assert host_allowed(host, {"pointsman.dev/allowed-hosts": patterns}) is allowed
+
+
+def match(**conditions: object) -> Match:
+    return parse(Match, conditions)
+
+
+def header(value: str, kind: str = "Exact", name: str = "x-tier") -> dict[str, str]:
+    return {"name": name, "value": value, "type": kind}
+
+
+@pytest.mark.parametrize(
+    ("earlier", "later", "covered"),
+    [
+        (match(task=["Chat", "Coding"]), match(task=["Coding"]), True),
+        (match(task=["Chat"]), match(task=["Chat", "Coding"]), False),
+        (match(task=["Chat"]), match(language=["de"]), False),
+        (match(task=["Chat"]), match(task=["Chat"], language=["de"]), True),
+        (match(contextTokens={"min": 10}), match(contextTokens={"min": 20, "max": 30}), True),
+        (match(contextTokens={"max": 10}), match(contextTokens={"min": 5}), False),
+        (match(contextTokens={"min": 0}), match(task=["Chat"]), True),
+        (match(contextTokens={"min": 1}), match(task=["Chat"]), False),
+        (match(headers=[header("a")]), match(headers=[header("a", name="X-Tier")]), True),
+        (match(headers=[header("a", "Prefix")]), match(headers=[header("ab")]), True),
+        (match(headers=[header("ab")]), match(headers=[header("ab", "Prefix")]), False),
+        (match(metadata={"team": "a"}), match(metadata={"team": "a", "x": "y"}), True),
+        (match(metadata={"team": "a"}), match(metadata={"team": "b"}), False),
+    ],
+)
+def test_a_rule_covers_another(earlier: Match, later: Match, covered: bool) -> None:
+    """Only if every condition of the earlier one follows from the later one's."""
+    assert covers(earlier, later) is covered
+
+
+@pytest.mark.parametrize(
+    ("one", "other", "possible"),
+    [
+        (header("a"), header("b"), False),
+        (header("a"), header("b", name="x-other"), True),
+        (header("ab"), header("a", "Prefix"), True),
+        (header("b", "Prefix"), header("ab"), False),
+        (header("a", "Prefix"), header("ab", "Prefix"), True),
+        (header("a", "Prefix"), header("b", "Prefix"), False),
+    ],
+)
+def test_headers_can_exclude_each_other(
+    one: dict[str, str], other: dict[str, str], possible: bool
+) -> None:
+    """A request has one value for a header."""
+    assert (contradicts_itself(match(headers=[one, other])) == "") is possible
