@@ -1,0 +1,182 @@
+"""The admin port: health, readiness, metrics, the table in force, the stream to the operator.
+
+Guarantees that /admin/* answers only to the operator's ServiceAccount with an epoch that is not
+outdated (401, 403, 409; 503 while a token cannot be judged), and that nothing here holds a key.
+Not the hot path: aiohttp serves it, on the loop of the data plane, so /healthz tells if that runs.
+"""
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable, Mapping
+from http import HTTPStatus
+
+import msgspec
+from aiohttp import web
+from prometheus_client.exposition import CONTENT_TYPE_LATEST, generate_latest
+
+from pointsman.api.names import HEADER_EPOCH
+from pointsman.router.control.auth import TokenAuth
+from pointsman.router.control.metrics import ControlMetrics
+from pointsman.router.control.source import TableFeed
+from pointsman.router.control.stream import HEARTBEAT_S, Broadcast, TooManyReadersError
+
+_log = logging.getLogger(__name__)
+_Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
+WRITE_S = 5.0
+"""A reader whose socket takes nothing for this long is gone."""
+_REFUSALS = {
+    "Unauthenticated": HTTPStatus.UNAUTHORIZED,
+    "Forbidden": HTTPStatus.FORBIDDEN,
+    "Unknown": HTTPStatus.SERVICE_UNAVAILABLE,
+}
+_EPOCH: web.RequestKey[int] = web.RequestKey("epoch", int)
+
+
+class Admin:
+    """`auth` None: everybody may, for local mode on loopback only (settings see to that)."""
+
+    def __init__(
+        self,
+        feed: TableFeed,
+        metrics: ControlMetrics,
+        *,
+        router: str,
+        auth: TokenAuth | None,
+        details: Callable[[], Mapping[str, object]] = dict,
+        heartbeat_s: float = HEARTBEAT_S,
+    ) -> None:
+        self.broadcast = Broadcast(router, feed, metrics)
+        self._feed = feed
+        self._metrics = metrics
+        self._auth = auth
+        self._details = details
+        self._heartbeat_s = heartbeat_s
+        self._newest_epoch = 0
+        self._runner: web.AppRunner | None = None
+
+    async def start(self, host: str, port: int) -> int:
+        """Listen; the port that was bound."""
+        app = web.Application(middlewares=[self._guard])
+        app.router.add_get("/healthz", self._healthz)
+        app.router.add_get("/readyz", self._readyz)
+        app.router.add_get("/metrics", self._print_metrics)
+        app.router.add_get("/admin/table", self._table)
+        app.router.add_get("/admin/stream", self._stream)
+        self._runner = web.AppRunner(
+            app, access_log=None, handle_signals=False, shutdown_timeout=1.0
+        )
+        await self._runner.setup()
+        site = web.TCPSite(self._runner, host, port)
+        await site.start()
+        bound: int = self._runner.addresses[0][1]
+        return bound
+
+    async def close(self) -> None:
+        """End all streams and stop listening."""
+        self.broadcast.close()
+        if self._runner is not None:
+            await self._runner.cleanup()
+
+    @web.middleware
+    async def _guard(self, request: web.Request, handler: _Handler) -> web.StreamResponse:
+        if not request.path.startswith("/admin/"):
+            return await handler(request)
+        if self._auth is not None:
+            verdict = await self._auth.check(request.headers.get("Authorization", ""))
+            if verdict != "Allowed":
+                return _refuse(_REFUSALS[verdict], verdict)
+        text = request.headers.get(HEADER_EPOCH, "0")
+        if not (text.isascii() and text.isdecimal() and len(text) <= 15):
+            return _refuse(HTTPStatus.BAD_REQUEST, f"{HEADER_EPOCH} is no number")
+        epoch = int(text)
+        newest = max(self._newest_epoch, (self._feed.position or (0, 0))[0])
+        if HEADER_EPOCH in request.headers and epoch < newest:
+            return _refuse(HTTPStatus.CONFLICT, f"epoch {epoch} is older than {newest}")
+        if epoch > self._newest_epoch:
+            self._newest_epoch = epoch
+            self.broadcast.outdate(epoch)
+        request[_EPOCH] = epoch
+        return await handler(request)
+
+    async def _healthz(self, _: web.Request) -> web.StreamResponse:
+        return web.Response(text="ok\n")
+
+    async def _readyz(self, _: web.Request) -> web.StreamResponse:
+        live = self._feed.live
+        ready = live.ready and not live.draining
+        epoch, serial = self._feed.position or (0, 0)
+        body = {
+            "ready": ready,
+            "draining": live.draining,
+            "table": "none" if not live.ready else "disk" if self._feed.from_disk else "confirmed",
+            "epoch": epoch,
+            "serial": serial,
+            "policies": len(live.table.policies),
+            "problems": {ack.policy: ack.error for ack in self._feed.acks if ack.error},
+            **self._details(),
+        }
+        status = HTTPStatus.OK if ready else HTTPStatus.SERVICE_UNAVAILABLE
+        return _json(body, status)
+
+    async def _print_metrics(self, _: web.Request) -> web.StreamResponse:
+        return web.Response(
+            body=generate_latest(self._metrics.registry),
+            headers={"Content-Type": CONTENT_TYPE_LATEST},
+        )
+
+    async def _table(self, _: web.Request) -> web.StreamResponse:
+        feed = self._feed
+        return _json(
+            {
+                "manifest": feed.manifest,
+                "acks": feed.acks,
+                "endpoints": feed.live.endpoints,
+                "credentials": sorted(f"{name}/{key}" for name, key in feed.live.credentials),
+                "inFlight": feed.live.in_flight,
+            }
+        )
+
+    async def _stream(self, request: web.Request) -> web.StreamResponse:
+        try:
+            reader = self.broadcast.join(request[_EPOCH])
+        except TooManyReadersError:
+            return _refuse(HTTPStatus.TOO_MANY_REQUESTS, "too many streams")
+        try:
+            response = web.StreamResponse(headers={"Content-Type": "application/x-ndjson"})
+            async with asyncio.timeout(WRITE_S):
+                await response.prepare(request)
+            while not reader.ended:
+                line = await reader.next_line(self._heartbeat_s)
+                if line is None:
+                    if reader.ended:
+                        break
+                    line = self.broadcast.line("Heartbeat")
+                async with asyncio.timeout(WRITE_S):
+                    await response.write(line)
+        except TimeoutError:
+            reader.end("Slow")
+            if request.transport is not None:
+                request.transport.abort()
+        except ConnectionError:
+            pass
+        finally:
+            self.broadcast.leave(reader)
+            if reader.ended:
+                _log.info("stream-ended", extra={"reason": reader.ended, "epoch": reader.epoch})
+        return response
+
+
+def _json(body: object, status: HTTPStatus = HTTPStatus.OK) -> web.Response:
+    return web.Response(
+        body=msgspec.json.encode(body) + b"\n", status=status, content_type="application/json"
+    )
+
+
+def _refuse(status: HTTPStatus, reason: str) -> web.Response:
+    headers = {"WWW-Authenticate": "Bearer"} if status == HTTPStatus.UNAUTHORIZED else {}
+    return web.Response(
+        body=msgspec.json.encode({"reason": reason}) + b"\n",
+        status=status,
+        content_type="application/json",
+        headers=headers,
+    )

@@ -1,0 +1,53 @@
+"""Puts the control side of a router process together: client, cluster, admin port.
+
+Guarantees that all of it is closed in order. Imports aiohttp, and so is itself imported late.
+"""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+
+from pointsman.router.control.admin import Admin
+from pointsman.router.control.auth import TokenAuth
+from pointsman.router.control.cluster import Cluster
+from pointsman.router.control.kube import KubeClient
+from pointsman.router.control.kube_config import ApiServer
+from pointsman.router.control.metrics import ControlMetrics
+from pointsman.router.control.source import TableFeed
+from pointsman.router.control.store import Store
+from pointsman.router.settings import Settings
+
+
+@dataclass(frozen=True, slots=True)
+class ControlSide:
+    """What runs; `port` is the admin port that was bound."""
+
+    cluster: Cluster
+    admin: Admin
+    port: int
+
+
+@asynccontextmanager
+async def control_side(
+    settings: Settings,
+    server: ApiServer,
+    feed: TableFeed,
+    store: Store,
+    metrics: ControlMetrics,
+) -> AsyncIterator[ControlSide]:
+    """Listens on the admin port; `cluster.run` is left to the caller."""
+    async with KubeClient(server) as client:
+        cluster = Cluster(feed, client, metrics, release=settings.release)
+        token = settings.admin_auth == "token"
+        admin = Admin(
+            feed,
+            metrics,
+            router=settings.router,
+            auth=TokenAuth(client, settings.operator_user) if token else None,
+            details=lambda: {"watches": cluster.state, "state": store.problems},
+        )
+        port = await admin.start(settings.admin.host, settings.admin.port)
+        try:
+            yield ControlSide(cluster, admin, port)
+        finally:
+            await admin.close()

@@ -1,0 +1,218 @@
+"""Which table is in force: a pure state machine over manifests and blobs.
+
+Guarantees that (epoch, serial) never goes back, that each policy is wholly one blob, and that a
+policy whose blob is missing or refused keeps what it has while all others move on. Refuses
+manifests that are older, contradict the one in force, or belong to another namespace.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+from types import MappingProxyType
+
+from pointsman.api.table import Ack, Manifest, TableError, decode_blob, digest
+from pointsman.routing import CompiledPolicy, CompiledTable, compile_policy, compile_table
+
+_REFUSED_LIMIT = 1024
+"""Remembered refusals; a fleet has tens, and forgetting one only costs decoding it again."""
+
+
+class Verdict(StrEnum):
+    """What became of an offer; the log key and metric label as well."""
+
+    SWITCHED = "Switched"
+    UNCHANGED = "Unchanged"
+    OLDER = "Older"
+    CONFLICTING = "Conflicting"
+    """Same (epoch, serial), other content: nobody but a person wrote that."""
+    FOREIGN = "Foreign"
+    MALFORMED = "Malformed"
+
+    @property
+    def accepted(self) -> bool:
+        """True if the offered manifest is the one in force."""
+        return self in (Verdict.SWITCHED, Verdict.UNCHANGED)
+
+
+@dataclass(frozen=True, slots=True)
+class InForce:
+    """What has to be stored to come back to this state: `running` maps policy to digest."""
+
+    manifest: Manifest
+    running: Mapping[str, str]
+    blobs: Mapping[str, bytes] = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """`table` is None where it did not change, `in_force` where nothing has to be stored."""
+
+    verdict: Verdict
+    acks: tuple[Ack, ...]
+    table: CompiledTable | None = None
+    in_force: InForce | None = None
+    reason: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class _Running:
+    policy: CompiledPolicy
+    data: bytes = field(repr=False)
+
+
+class Switch:
+    """Feed it with `offer`, in any order and as often as you like."""
+
+    def __init__(self, namespace: str) -> None:
+        self._namespace = namespace
+        self._manifest: Manifest | None = None
+        self._running: Mapping[str, _Running] = MappingProxyType({})
+        self._refused: dict[str, str] = {}
+        """Digest -> why these very bytes can never be used."""
+        self.acks: tuple[Ack, ...] = ()
+
+    @property
+    def manifest(self) -> Manifest | None:
+        """The manifest in force."""
+        return self._manifest
+
+    @property
+    def position(self) -> tuple[int, int] | None:
+        """(epoch, serial) in force."""
+        return (self._manifest.epoch, self._manifest.serial) if self._manifest else None
+
+    @property
+    def running(self) -> dict[str, str]:
+        """Policy -> digest in force."""
+        return {name: running.policy.digest for name, running in self._running.items()}
+
+    def wanted(self, manifest: Manifest) -> frozenset[str]:
+        """Digests whose bytes `offer` would look at."""
+        held = set(self.running.values())
+        return frozenset(entry.blob for entry in manifest.policies) - held
+
+    def offer(self, manifest: Manifest, blobs: Mapping[str, bytes]) -> Outcome:
+        """Take of it what can be taken; `blobs` maps digest to unpacked JSON."""
+        verdict, reason = self._judge(manifest)
+        if not verdict.accepted:
+            return Outcome(verdict, self.acks, reason=reason)
+        running: dict[str, _Running] = {}
+        errors: dict[str, str] = {}
+        for entry in manifest.policies:
+            held = self._running.get(entry.name)
+            if held is not None and held.policy.digest == entry.blob:
+                running[entry.name] = held
+                continue
+            try:
+                taken = self._take(entry.name, entry.blob, blobs, entry.revision)
+            except TableError as error:
+                errors[entry.name] = str(error)
+                taken = None
+            if taken or held:
+                running[entry.name] = taken or held  # type: ignore[assignment]  # one is set
+        return self._put_in_force(manifest, running, errors)
+
+    def restore(self, stored: InForce) -> Outcome:
+        """Start from what was stored; a policy that can no longer be used is left out."""
+        verdict, reason = self._judge(stored.manifest)
+        if not verdict.accepted:
+            return Outcome(verdict, self.acks, reason=reason)
+        running: dict[str, _Running] = {}
+        errors: dict[str, str] = {}
+        for entry in stored.manifest.policies:
+            name = stored.running.get(entry.name)
+            if name is None:
+                continue
+            try:
+                taken = self._take(entry.name, name, stored.blobs, None)
+            except TableError as error:
+                errors[entry.name] = str(error)
+                continue
+            if taken:
+                running[entry.name] = taken
+        return self._put_in_force(stored.manifest, running, errors)
+
+    def _judge(self, manifest: Manifest) -> tuple[Verdict, str]:
+        if manifest.namespace != self._namespace:
+            return Verdict.FOREIGN, f"manifest is for namespace {manifest.namespace}"
+        names = [entry.name for entry in manifest.policies]
+        if len(set(names)) != len(names):
+            return Verdict.MALFORMED, "manifest names a policy twice"
+        if self._manifest is None:
+            return Verdict.SWITCHED, ""
+        held = (self._manifest.epoch, self._manifest.serial)
+        offered = (manifest.epoch, manifest.serial)
+        if offered < held:
+            return Verdict.OLDER, f"manifest {offered} is older than {held} in force"
+        if offered == held and manifest != self._manifest:
+            return Verdict.CONFLICTING, f"another manifest {held} is in force"
+        return Verdict.SWITCHED, ""
+
+    def _take(
+        self, name: str, wanted: str, blobs: Mapping[str, bytes], revision: str | None
+    ) -> _Running | None:
+        """None while the blob is not there; TableError if it cannot be used."""
+        if known := self._refused.get(wanted):
+            raise TableError(known)
+        data = blobs.get(wanted)
+        if data is None:
+            return None
+        if digest(data) != wanted:
+            # Not remembered: the right bytes may still come under this digest.
+            raise TableError(f"blob {wanted[:12]} is damaged: it hashes to {digest(data)[:12]}")
+        try:
+            policy = self._compile(name, wanted, data)
+        except TableError as error:
+            if len(self._refused) >= _REFUSED_LIMIT:
+                self._refused.clear()
+            self._refused[wanted] = str(error)
+            raise
+        if revision is not None and policy.revision != revision:
+            raise TableError(
+                f"manifest wants revision {revision}, blob {wanted[:12]} has {policy.revision}"
+            )
+        return _Running(policy, data)
+
+    def _compile(self, name: str, wanted: str, data: bytes) -> CompiledPolicy:
+        try:
+            blob = decode_blob(data)
+        except RecursionError as error:
+            raise TableError(f"blob {wanted[:12]} is nested too deeply") from error
+        if (blob.namespace, blob.name) != (self._namespace, name):
+            raise TableError(f"blob {wanted[:12]} is policy {blob.namespace}/{blob.name}")
+        return compile_policy(blob, wanted)
+
+    def _put_in_force(
+        self, manifest: Manifest, running: dict[str, _Running], errors: Mapping[str, str]
+    ) -> Outcome:
+        first = self._manifest is None
+        changed = first or list(running.items()) != list(self._running.items())
+        moved = manifest != self._manifest
+        self._manifest, self._running = manifest, running
+        self.acks = tuple(
+            _ack(entry.name, entry.blob, running.get(entry.name), errors.get(entry.name, ""))
+            for entry in manifest.policies
+        )
+        return Outcome(
+            Verdict.SWITCHED if changed else Verdict.UNCHANGED,
+            self.acks,
+            table=compile_table(r.policy for r in running.values()) if changed else None,
+            in_force=self.in_force() if changed or moved else None,
+        )
+
+    def in_force(self) -> InForce | None:
+        """What `restore` needs; None before the first manifest."""
+        if self._manifest is None:
+            return None
+        blobs = {held.policy.digest: held.data for held in self._running.values()}
+        return InForce(self._manifest, self.running, blobs)
+
+
+def _ack(name: str, wanted: str, running: _Running | None, error: str) -> Ack:
+    return Ack(
+        policy=name,
+        revision=running.policy.revision if running else "",
+        blob=running.policy.digest if running else "",
+        error=error,
+        refused_blob=wanted if error else "",
+    )

@@ -1,0 +1,142 @@
+"""Every knob of the router's process: flag, environment variable, default and its reason.
+
+Guarantees that a `Settings` value is usable: addresses have ports, times are positive, and the
+admin port is open to everybody on loopback only. Refuses anything else, naming the flag.
+"""
+
+import argparse
+import os
+import socket
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from ipaddress import ip_address
+from pathlib import Path
+from typing import Literal
+
+
+@dataclass(frozen=True, slots=True)
+class Address:
+    """Where to listen; port 0 lets the system choose, for tests."""
+
+    host: str
+    port: int
+
+    @property
+    def is_loopback(self) -> bool:
+        """True if only this machine (or network namespace) can reach it."""
+        try:
+            return ip_address(self.host).is_loopback
+        except ValueError:
+            return self.host == "localhost"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Settings:
+    """One router process."""
+
+    namespace: str
+    release: str = "pointsman"
+    """Value of the label on the ConfigMaps of our table: two releases may share a namespace."""
+    listen: Address = Address("0.0.0.0", 8080)  # noqa: S104 - a pod has to be reachable
+    admin: Address = Address("0.0.0.0", 9901)  # noqa: S104 - the operator dials it; token required
+    state_dir: Path | None = None
+    """None: nothing survives a restart, which then needs the API server."""
+    keys_dir: Path | None = None
+    """A memory-backed volume; None: a restarted router has no provider keys before it has read
+    them again."""
+    operator_service_account: str = "pointsman-operator"
+    kubeconfig: Path | None = None
+    """None: what the kubelet gives every pod."""
+    drain_s: float = 30.0
+    """Kubernetes' default grace period: what still runs then is killed anyway."""
+    admin_auth: Literal["token", "none"] = "token"
+    router: str = "router"
+    """How this process calls itself on the admin stream: the pod's name."""
+    log_level: Literal["debug", "info", "warning", "error"] = "info"
+
+    def __post_init__(self) -> None:
+        """ValueError where a value means nothing."""
+        if not self.namespace:
+            raise ValueError("--namespace (or POD_NAMESPACE) is needed")
+        if not self.release:
+            raise ValueError("--release must not be empty")
+        if not 0 < self.drain_s < float("inf"):
+            raise ValueError("--drain-seconds must be over 0")
+        if self.admin_auth == "none" and not self.admin.is_loopback:
+            raise ValueError("--admin-auth none needs --admin on a loopback address")
+
+    @property
+    def operator_user(self) -> str:
+        """The user name that TokenReview has to give."""
+        return f"system:serviceaccount:{self.namespace}:{self.operator_service_account}"
+
+
+def parse(
+    arguments: Sequence[str] | None = None, environment: Mapping[str, str] = os.environ
+) -> Settings:
+    """Flags win over the environment; exits with 2 and a message where they mean nothing."""
+    parser = _parser(environment)
+    given = parser.parse_args(arguments)
+    try:
+        return Settings(
+            namespace=given.namespace,
+            release=given.release,
+            listen=_address("--listen", given.listen),
+            admin=_address("--admin", given.admin),
+            state_dir=_path(given.state_dir),
+            keys_dir=_path(given.keys_dir),
+            operator_service_account=given.operator_service_account,
+            kubeconfig=_path(given.kubeconfig),
+            drain_s=given.drain_seconds,
+            admin_auth=given.admin_auth,
+            router=environment.get("POD_NAME") or socket.gethostname(),
+            log_level=given.log_level,
+        )
+    except ValueError as error:
+        parser.error(str(error))
+
+
+def _parser(environment: Mapping[str, str]) -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="pointsman-router",
+        description="Sends each AI request to the model that its policy chooses.",
+        epilog="Each flag can be set by POINTSMAN_ and its name, such as POINTSMAN_STATE_DIR.",
+    )
+
+    def flag(name: str, default: str, text: str, choices: Sequence[str] | None = None) -> None:
+        variable = "POINTSMAN_" + name.upper().replace("-", "_")
+        parser.add_argument(
+            f"--{name}",
+            default=environment.get(variable, default),
+            choices=choices,
+            help=f"{text} Default: {default or 'none'}.",
+        )
+
+    flag("listen", "0.0.0.0:8080", "Address for callers.")
+    flag("admin", "0.0.0.0:9901", "Address for health, metrics and the operator.")
+    flag("namespace", environment.get("POD_NAMESPACE", ""), "Namespace that is served.")
+    flag("release", "pointsman", "Helm release whose table is served.")
+    flag("state-dir", "", "Folder for last-known-good state.")
+    flag("keys-dir", "", "Folder for API keys, in memory (emptyDir with medium: Memory).")
+    flag("operator-service-account", "pointsman-operator", "Who may use /admin.")
+    flag("kubeconfig", "", "For runs outside of a pod.")
+    flag("admin-auth", "token", "none: no token is asked, on loopback only.", ("token", "none"))
+    flag("log-level", "info", "Least level that is logged.", ("debug", "info", "warning", "error"))
+    parser.add_argument(
+        "--drain-seconds",
+        type=float,
+        default=environment.get("POINTSMAN_DRAIN_SECONDS", "30"),
+        help="How long requests may take to end after SIGTERM. Default: 30.",
+    )
+    return parser
+
+
+def _address(flag: str, text: str) -> Address:
+    host, _, port = text.rpartition(":")
+    if not host or not (port.isascii() and port.isdecimal()) or int(port) > 65_535:
+        raise ValueError(f"{flag} must be written as 0.0.0.0:8080 or [::]:8080")
+    return Address(host.removeprefix("[").removesuffix("]"), int(port))
+
+
+def _path(text: str) -> Path | None:
+    return Path(text) if text else None
