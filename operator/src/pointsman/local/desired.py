@@ -18,7 +18,6 @@ from pointsman.local.commands import commands
 from pointsman.local.processes import Wanted
 from pointsman.operator.plan.blobs import compile_backend
 from pointsman.operator.plan.engines import container_of
-from pointsman.operator.plan.effective import effective
 from pointsman.operator.plan.objects import ObservedPolicy
 from pointsman.operator.plan.revisions import Revision
 from pointsman.operator.plan.table import TablePlan, compile_table, next_manifest
@@ -59,7 +58,7 @@ def _container(backend: ModelBackend) -> Mapping[str, Any]:
     spec = backend.spec
     if spec.deployment is None:
         return {}
-    return container_of(spec, spec.deployment, effective(spec), simulator="", vllm="")
+    return container_of(spec, spec.deployment, simulator="", vllm="")
 
 
 def fixed_endpoint(backend: ModelBackend) -> Endpoint | None:

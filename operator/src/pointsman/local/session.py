@@ -7,6 +7,7 @@ process comes or goes. Files with errors are refused aloud and what ran before g
 import asyncio
 import contextlib
 import logging
+import os
 import tempfile
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from pathlib import Path
@@ -79,7 +80,8 @@ class Session:
         try:
             bound = await self._plane.start(host, port)
         except OSError as error:
-            raise Refused(f"cannot listen on {host}:{port}: {error.strerror or error}") from error
+            reason = os.strerror(error.errno) if error.errno else str(error)
+            raise Refused(f"cannot listen on {host}:{port}: {reason}") from error
         try:
             async with asyncio.TaskGroup() as group:
                 tasks = [

@@ -30,10 +30,17 @@ TRUE_TASK = {
 SHARE = {
     DeskClass.FAQ: 0.66,
     DeskClass.BUG: 0.18,
-    DeskClass.HISTORY: 0.05,
-    DeskClass.LANGUAGE: 0.11,
+    DeskClass.HISTORY: 0.03,
+    DeskClass.LANGUAGE: 0.13,
 }
 """Shares of the day; a desk answers mostly simple questions."""
+ANSWER_TOKENS = {
+    DeskClass.FAQ: 120,
+    DeskClass.BUG: 300,
+    DeskClass.HISTORY: 250,
+    DeskClass.LANGUAGE: 120,
+}
+"""Length of the answer that the desk asks for (`max_tokens`), the same of every model."""
 
 
 @dataclass(frozen=True, slots=True)

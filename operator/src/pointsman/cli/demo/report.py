@@ -11,38 +11,32 @@ from pointsman.cli.demo.figures import Row
 def _backends(row: Row) -> str:
     total = sum(count for _, count in row.backends) or 1
     return ", ".join(
-        name if count == total else f"{name} {count / total:.0%}"
-        for name, count in row.backends[:3]
+        name if count == total else f"{name} {count / total:.0%}" for name, count in row.backends
     )
 
 
 def print_table(
     console: Console, arms: Sequence[tuple[str, Sequence[Row]]], *, title: str, currency: str
 ) -> None:
-    """One block of rows for every class, one row in it for every arm."""
-    table = Table(title=title, title_justify="left", header_style="bold", pad_edge=False)
-    table.add_column("class")
-    table.add_column("arm")
-    for heading in ("requests", "failed"):
-        table.add_column(heading, justify="right")
-    table.add_column("answered by", overflow="fold")
-    for heading in ("p50 s", "p95 s", "correct\n(declared)", f"cost\n{currency}"):
-        table.add_column(heading, justify="right")
-    for index in range(len(arms[0][1])):
+    """One section for every class, one row in it for every arm."""
+    console.print(title, style="bold")
+    table = Table(header_style="bold", pad_edge=False)
+    table.add_column("requests", no_wrap=True)
+    table.add_column("class, answered by", overflow="fold")
+    for heading in ("p50 s", "p95 s", "correct", f"cost {currency}"):
+        table.add_column(heading, justify="right", no_wrap=True)
+    for index, first in enumerate(arms[0][1]):
+        table.add_row(f"{first.requests:,}", first.label, style="bold")
         for arm, rows in arms:
             row = rows[index]
-            first = arm == arms[0][0]
+            failed = f"{row.failed} failed; " if row.failed else ""
             table.add_row(
-                row.label if first else "",
-                arm,
-                f"{row.requests:,}",
-                str(row.failed),
-                _backends(row),
+                f"  {arm}",
+                failed + _backends(row),
                 f"{row.p50_s:.2f}",
                 f"{row.p95_s:.2f}",
                 f"{row.correct:.1%}",
                 f"{row.cost:.4f}",
-                style="bold" if first else "dim",
                 end_section=arm == arms[-1][0],
             )
     console.print(table)

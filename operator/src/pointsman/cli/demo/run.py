@@ -5,6 +5,7 @@ send everything to the dearest and to the cheapest model. Every figure in the re
 here, or declared in the YAML and said to be so.
 """
 
+import argparse
 import asyncio
 import contextlib
 import shutil
@@ -13,7 +14,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Iterable, Mapping
 from importlib.resources import files
 from pathlib import Path
 
@@ -22,7 +23,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
 from pointsman.api.manifests import load
-from pointsman.api.v1alpha1 import Cost
+from pointsman.api.v1alpha1 import Cost, ModelBackend
 from pointsman.cli.demo.figures import Answer, rows
 from pointsman.cli.demo.prompts import DeskRequest, day
 from pointsman.cli.demo.report import print_table, savings
@@ -57,13 +58,14 @@ def example() -> Path:
     raise DemoFailed(f"the example is missing: {checkout}")
 
 
-def prices(folder: Path) -> dict[str, Cost]:
+def backends(folder: Path) -> dict[str, ModelBackend]:
+    """The folder's backends by name."""
+    return {item.value.metadata.name: item.value for item in load([folder]).backends}
+
+
+def prices(known: Mapping[str, ModelBackend]) -> dict[str, Cost]:
     """What the YAML declares, by backend."""
-    return {
-        item.value.metadata.name: item.value.spec.cost
-        for item in load([folder]).backends
-        if item.value.spec.cost
-    }
+    return {name: one.spec.cost for name, one in known.items() if one.spec.cost}
 
 
 def extremes(declared: Mapping[str, Cost]) -> tuple[str, str]:
@@ -72,18 +74,37 @@ def extremes(declared: Mapping[str, Cost]) -> tuple[str, str]:
     return ordered[-1], ordered[0]
 
 
-def baseline(model: str, backend: str) -> str:
-    """A policy that sends everything to one backend."""
-    return yaml.safe_dump(
-        {
-            "apiVersion": "pointsman.dev/v1alpha1",
-            "kind": "RoutingPolicy",
-            "metadata": {"name": model},
-            "spec": {
-                "modelNames": [model],
-                "default": {"targets": [{"backendRef": {"name": backend}}]},
+def baseline(model: str, backend: ModelBackend, *, slots: int) -> str:
+    """A copy of one backend with as many slots as the whole fleet, and a policy that uses it."""
+    spec = backend.spec.model_dump(mode="json", by_alias=True, exclude_unset=True)
+    spec["deployment"]["args"].append(f"--max-concurrency={slots}")
+    alone = f"{backend.metadata.name}-alone"
+    version = {"apiVersion": backend.api_version}
+    return yaml.safe_dump_all(
+        [
+            {**version, "kind": "ModelBackend", "metadata": {"name": alone}, "spec": spec},
+            {
+                **version,
+                "kind": "RoutingPolicy",
+                "metadata": {"name": model},
+                "spec": {
+                    "modelNames": [model],
+                    "default": {"targets": [{"backendRef": {"name": alone}}]},
+                },
             },
-        }
+        ]
+    )
+
+
+def slots_of(backends: Iterable[ModelBackend]) -> int:
+    """How many requests the fleet's simulators answer at a time."""
+    parser = argparse.ArgumentParser(add_help=False)
+    parser.add_argument("--max-concurrency", type=int, default=8)
+    return sum(
+        (backend.spec.replicas or 1)
+        * parser.parse_known_args(backend.spec.deployment.args)[0].max_concurrency
+        for backend in backends
+        if backend.spec.deployment
     )
 
 
@@ -156,9 +177,13 @@ async def _send_arms(
 
 
 def _report(
-    console: Console, answers: Mapping[str, list[Answer]], declared: Mapping[str, Cost]
+    console: Console,
+    answers: Mapping[str, list[Answer]],
+    declared: Mapping[str, Cost],
+    *,
+    dearest: str,
+    cheapest: str,
 ) -> int:
-    dearest, cheapest = extremes(declared)
     arms = [(arm, rows(answers[arm], declared, time_scale=TIME_SCALE)) for arm in ARMS]
     hours = 24 * 3600 / DAY_S
     console.print()
@@ -169,12 +194,16 @@ def _report(
         title=(
             f"A support desk's day, {len(answers['routed'])} requests an arm. Time is compressed: "
             f"the day's arrivals {hours:,.0f} times, the simulated models {TIME_SCALE:g} times "
-            "(latencies are shown in model time)."
+            "(latencies are given in model time)."
         ),
     )
     totals = {arm: table[-1] for arm, table in arms}
-    console.print(f"largest = {dearest}, smallest = {cheapest}, by the prices in the YAML.")
-    console.print("correct (declared) = what the YAML declares of the simulated models' quality.")
+    console.print(
+        f"largest: everything to {dearest}; smallest: everything to {cheapest} (by the prices in "
+        "the YAML), each with as many slots as the whole routed fleet.\n"
+        "correct: declared in the YAML of the simulated models, not measured on real ones.",
+        style="dim",
+    )
     console.print(savings(totals["routed"], totals["largest"], totals["smallest"]), style="bold")
     failures = [answer.error for arm in ARMS for answer in answers[arm] if answer.error]
     for failure in failures[:3]:
@@ -186,18 +215,21 @@ async def _demo(*, once: bool, host: str, port: int, count: int) -> int:
     console = Console()
     stop = stop_event()
     source = example()
-    declared = prices(source)
-    dearest, cheapest = extremes(declared)
+    known = backends(source)
+    dearest, cheapest = extremes(prices(known))
     with tempfile.TemporaryDirectory(prefix="pointsman-demo-") as name:
         folder = Path(shutil.copytree(source, Path(name) / "fleet"))
         for arm, backend in (("largest", dearest), ("smallest", cheapest)):
             model = MODEL_OF_ARM[arm]
-            (folder / f"{model}.yaml").write_text(baseline(model, backend))
-        console.print(f"starting the fleet of {source.name}: {', '.join(sorted(declared))}")
+            text = baseline(model, known[backend], slots=slots_of(known.values()))
+            (folder / f"{model}.yaml").write_text(text)
+        declared = prices(backends(folder))
+        console.print(f"starting the fleet of {source.name}: {', '.join(sorted(known))}")
         began = time.monotonic()
         async with fleet(folder, host, port) as url:
             console.print(f"ready after {time.monotonic() - began:.1f} s at {url}")
-            status = _report(console, await _send_arms(console, url, day(count)), declared)
+            answers = await _send_arms(console, url, day(count))
+            status = _report(console, answers, declared, dearest=dearest, cheapest=cheapest)
             _invite(console, url)
             if not once:
                 console.print("Serving until Ctrl-C.")

@@ -12,11 +12,10 @@ from typing import Any
 from openai import APIError, AsyncOpenAI
 
 from pointsman.cli.demo.figures import Answer
-from pointsman.cli.demo.prompts import TRUE_TASK, DeskRequest
+from pointsman.cli.demo.prompts import ANSWER_TOKENS, TRUE_TASK, DeskRequest
 
 MAX_OPEN = 128
 REQUEST_DEADLINE_S = 60.0
-ANSWER_TOKENS = 64
 
 
 async def send_day(
@@ -74,7 +73,7 @@ def _body(model: str, request: DeskRequest) -> dict[str, Any]:
     return {
         "model": model,
         "messages": [{"role": "user", "content": request.prompt}],
-        "max_tokens": ANSWER_TOKENS,
+        "max_tokens": ANSWER_TOKENS[request.desk_class],
         # Tells the simulated model which declared quality to apply; no rule of the policy sees it.
         "metadata": {"pointsman-simulator-task": str(TRUE_TASK[request.desk_class])},
     }

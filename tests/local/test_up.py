@@ -1,0 +1,221 @@
+"""`pointsman up` as a user types it: a real process, real model servers, the real SDK."""
+
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import openai
+import pytest
+
+pytestmark = pytest.mark.local
+
+EXAMPLES = Path(__file__).parent.parent.parent / "crds" / "examples"
+DEADLINE_S = 40.0
+
+
+class Up:
+    """A running `pointsman up` and what it has said so far."""
+
+    def __init__(self, process: subprocess.Popen[str]) -> None:
+        self.process = process
+        self.lines: list[str] = []
+        assert process.stdout is not None
+        os.set_blocking(process.stdout.fileno(), False)
+
+    def read(self) -> None:
+        """Take what it has said."""
+        assert self.process.stdout is not None
+        while line := self.process.stdout.readline():
+            self.lines.append(line.rstrip())
+
+    def wait_for(self, text: str) -> str:
+        """The first line that holds the text; fails with everything said after the deadline."""
+        end = time.monotonic() + DEADLINE_S
+        while time.monotonic() < end:
+            self.read()
+            for line in self.lines:
+                if text in line:
+                    return line
+            if self.process.poll() is not None:
+                break
+            time.sleep(0.02)
+        raise AssertionError(f"never said {text!r}:\n" + "\n".join(self.lines))
+
+    @property
+    def url(self) -> str:
+        return self.wait_for("listening on ").split()[2]
+
+
+@contextmanager
+def up(*arguments: str) -> Iterator[Up]:
+    """Ended with SIGTERM, and with SIGKILL if that does not end it."""
+    process = subprocess.Popen(
+        [sys.executable, "-m", "pointsman.cli", "up", *arguments],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    )
+    running = Up(process)
+    try:
+        yield running
+    finally:
+        process.terminate()
+        try:
+            process.wait(timeout=20)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait(timeout=5)
+        assert process.stdout is not None
+        process.stdout.close()
+
+
+@pytest.fixture
+def desk(tmp_path: Path) -> Path:
+    """A copy of the support desk that a test may edit."""
+    return Path(shutil.copytree(EXAMPLES / "02-support-desk", tmp_path / "desk"))
+
+
+def ask(url: str, prompt: str, *, model: str = "auto") -> tuple[str, str]:
+    """(backend, text) by the real SDK."""
+    with openai.OpenAI(base_url=url, api_key="k", max_retries=0, timeout=30) as sdk:
+        raw = sdk.chat.completions.with_raw_response.create(
+            model=model, messages=[{"role": "user", "content": prompt}], max_tokens=4
+        )
+        return raw.headers["x-pointsman-backend"], raw.parse().choices[0].message.content or ""
+
+
+def test_the_support_desk_answers_from_four_models(desk: Path) -> None:
+    """The same YAML as in a cluster; each class lands at its model, which says its name."""
+    with up(str(desk), "--port", "0", "--time-scale", "20") as running:
+        url = running.url
+        running.wait_for("ready")
+        prompts = {
+            "qwen-light": "How do I reset my password?",
+            "deepseek-code": "Why does my_list[10] raise IndexError in Python?",
+            "glm-multilingual": "Wie kann ich meine Rechnung ändern? Ich finde sie nicht mehr.",
+        }
+        answers = {backend: ask(url, prompt) for backend, prompt in prompts.items()}
+
+    assert {backend: got for backend, (got, _) in answers.items()} == {b: b for b in prompts}
+    assert "qwen3-8b" in answers["qwen-light"][1]
+    assert running.process.returncode == 0
+
+
+def test_a_broken_edit_is_refused_aloud_and_a_good_one_takes_effect(desk: Path) -> None:
+    """What ran goes on until the file is right again."""
+    policy = desk / "policy.yaml"
+    good = policy.read_text()
+    with up(str(desk), "--port", "0", "--time-scale", "20") as running:
+        url = running.url
+        running.wait_for("ready")
+        policy.write_text(good.replace("modelNames:", "modelNmes:"))
+        assert "refused, what ran goes on" in running.wait_for("modelNmes")
+        assert ask(url, "How do I reset my password?")[0] == "qwen-light"
+        policy.write_text(good.replace("modelNames: [auto]", "modelNames: [auto, other]"))
+        end = time.monotonic() + DEADLINE_S
+        while True:
+            try:
+                assert ask(url, "How do I reset my password?", model="other")[0] == "qwen-light"
+                break
+            except openai.NotFoundError:
+                assert time.monotonic() < end, running.lines
+                time.sleep(0.05)
+
+
+def test_a_model_server_that_dies_at_start_is_told_with_its_last_words(desk: Path) -> None:
+    """The backend's line names the cause; the fallback answers meanwhile."""
+    qwen = desk / "qwen-light.yaml"
+    qwen.write_text(qwen.read_text().replace("--ttft=120ms", "--no-such-flag"))
+    with up(str(desk), "--port", "0", "--time-scale", "20") as running:
+        url = running.url
+        assert "no-such-flag" in running.wait_for("backend qwen-light: PodFailing")
+        for name in ("glm-multilingual", "deepseek-code", "kimi-long"):
+            running.wait_for(f"backend {name}: Ready")
+        assert ask(url, "How do I reset my password?")[0] == "glm-multilingual"
+
+
+@pytest.mark.parametrize(
+    ("edit", "expected"),
+    [
+        (("modelNames:", "modelNames: ["), "policy.yaml:"),
+        (("modelNames:", "modelNmes:"), "modelNames"),
+        (("name: kimi-long", "name: nobody"), "nobody"),
+    ],
+)
+def test_files_with_errors_do_not_start(desk: Path, edit: tuple[str, str], expected: str) -> None:
+    """Broken YAML, an unknown field, a missing backend: what is wrong, and a non-zero exit."""
+    policy = desk / "policy.yaml"
+    policy.write_text(policy.read_text().replace(*edit))
+    ended = run_up(str(desk), "--port", "0")
+
+    assert ended.returncode == 1
+    assert expected in ended.stderr
+    assert "Traceback" not in ended.stderr
+
+
+def run_up(*arguments: str) -> subprocess.CompletedProcess[str]:
+    """An `up` that should end by itself."""
+    return subprocess.run(
+        [sys.executable, "-m", "pointsman.cli", "up", *arguments],
+        capture_output=True,
+        text=True,
+        timeout=30,
+        check=False,
+    )
+
+
+def test_two_backends_of_one_name_do_not_start(desk: Path) -> None:
+    """One of the two would silently win."""
+    shutil.copy(desk / "qwen-light.yaml", desk / "qwen-again.yaml")
+    ended = run_up(str(desk), "--port", "0")
+
+    assert ended.returncode == 1
+    assert "qwen-light" in ended.stderr
+
+
+def test_a_missing_folder_and_a_port_in_use_are_one_clear_line(desk: Path) -> None:
+    """No traceback, exit 1."""
+    missing = run_up(str(desk / "nowhere"))
+    assert missing.returncode == 1
+    assert missing.stderr.count("\n") == 1
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        port = taken.getsockname()[1]
+        refused = run_up(str(desk), "--port", str(port))
+
+    assert refused.returncode == 1
+    assert refused.stderr.strip().endswith(
+        f"cannot listen on 127.0.0.1:{port}: Address already in use"
+    )
+
+
+def test_sigkill_leaves_no_model_server_behind(desk: Path) -> None:
+    """Model servers end with local mode, however it ends (Linux)."""
+    if sys.platform != "linux":
+        pytest.skip("not run: parent-death signals are Linux's")
+    with up(str(desk), "--port", "0") as running:
+        running.wait_for("ready")
+        children = _children(running.process.pid)
+        assert len(children) == 4
+        running.process.send_signal(signal.SIGKILL)
+        running.process.wait(timeout=10)
+        end = time.monotonic() + 10
+        while any(Path(f"/proc/{pid}/cmdline").exists() for pid in children):
+            assert time.monotonic() < end
+            time.sleep(0.02)
+
+
+def _children(pid: int) -> list[int]:
+    return [
+        int(child)
+        for task in Path(f"/proc/{pid}/task").iterdir()
+        for child in (task / "children").read_text().split()
+    ]
