@@ -48,7 +48,7 @@ class FakeApi:
         self.refuse: dict[str, int] = {}
         """Collection (plural) -> status with which all its requests are refused."""
         self.silent = False
-        """True: watches send nothing, though they are open."""
+        """True: open watches are told of no change."""
         self.authorizations: list[str] = []
         self._objects: dict[str, dict[str, Json]] = {}
         self._changes: dict[str, list[_Change]] = {}
@@ -140,6 +140,11 @@ class FakeApi:
                 lambda: sum(w.collection.endswith(plural) for w in self._watches) >= count
             )
 
+    async def listed(self, plural: str, count: int) -> None:
+        """Wait until lists of this collection were asked for so many times."""
+        async with asyncio.timeout(10), self._watching:
+            await self._watching.wait_for(lambda: self.count(plural, watch=False) >= count)
+
     def count(self, plural: str, *, watch: bool) -> int:
         """How many lists or watches of this collection were asked for."""
         return sum(
@@ -157,13 +162,16 @@ class FakeApi:
         change = _Change(self._version, kind, thing)
         self._changes.setdefault(collection, []).append(change)
         for watch in self._watches:
-            if watch.collection == collection and _matches(thing, watch.selector):
+            heard = watch.collection == collection and not self.silent
+            if heard and _matches(thing, watch.selector):
                 watch.lines.put_nowait(_line(change))
 
     @web.middleware
     async def _note(self, request: web.Request, handler: Any) -> web.StreamResponse:
         self.requests.append((request.method, request.path, dict(request.query)))
         self.authorizations.append(request.headers.get("Authorization", ""))
+        async with self._watching:
+            self._watching.notify_all()
         for plural, status in self.refuse.items():
             if f"/{plural}" in request.path:
                 return _status(status)
@@ -207,8 +215,7 @@ class FakeApi:
             limit_s = max(1, math.ceil(float(request.query.get("timeoutSeconds", "300"))))
             async with asyncio.timeout(limit_s):
                 while (line := await watch.lines.get()) is not None:
-                    if not self.silent:
-                        await response.write(line)
+                    await response.write(line)
         except (TimeoutError, ConnectionError):
             pass
         finally:

@@ -67,12 +67,12 @@ def by_digest(*blobs: bytes) -> dict[str, bytes]:
 
 def manifest_object(wanted: table.Manifest, release: str = "pointsman") -> Json:
     """The ConfigMap of a manifest."""
-    return _config_map("pointsman-table", "manifest", table.encode(wanted), release)
+    return _config_map(f"{release}-table", "manifest", table.encode(wanted), release)
 
 
 def blob_object(blob: bytes, *, packed: bytes | None = None, release: str = "pointsman") -> Json:
     """The ConfigMap of a blob; `packed` to damage it."""
-    name = f"pointsman-table-{table.digest(blob)[:16]}"
+    name = f"{release}-table-{table.digest(blob)[:16]}"
     return _config_map(name, "blob", packed or table.pack(blob), release)
 
 

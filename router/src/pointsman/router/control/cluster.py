@@ -56,6 +56,8 @@ class Cluster:
         self._services: Mapping[str, Service] = {}
         self._slices: dict[str, list[EndpointSlice]] = {}
         self._wake = asyncio.Event()
+        self.unread: Mapping[str, str] = {}
+        """Secret -> why its latest reading failed."""
         folder = f"namespaces/{quote(feed.namespace, safe='')}"
         self._secrets_path = f"/api/v1/{folder}/secrets"
         self._watched_services = Reflector(
@@ -188,6 +190,7 @@ class Cluster:
                 for name in names:
                     group.create_task(self._read_secret(name, gate, secrets, unread))
             # A table that came meanwhile may use others: they are read in the next turn.
+            self.unread = unread
             self._feed.secrets({n: f for n, f in secrets.items() if n in names}, unread)
             jitter = random.uniform(0.8, 1.0)  # noqa: S311 - spreads the readings of a fleet
             try:

@@ -44,7 +44,11 @@ async def control_side(
             metrics,
             router=settings.router,
             auth=TokenAuth(client, settings.operator_user) if token else None,
-            details=lambda: {"watches": cluster.state, "state": store.problems},
+            details=lambda: {
+                "watches": cluster.state,
+                "unreadSecrets": cluster.unread,
+                "state": store.problems,
+            },
         )
         port = await admin.start(settings.admin.host, settings.admin.port)
         try:

@@ -1,0 +1,129 @@
+"""`pointsman-router`: serves last-known-good at once, then follows the API server until SIGTERM.
+
+Guarantees that a failure of the control side never ends the data plane. Exits 0 after a drain,
+1 when it cannot listen, 2 for flags or a kubeconfig that mean nothing.
+"""
+
+import asyncio
+import importlib
+import logging
+import signal
+import sys
+from collections.abc import Awaitable, Callable
+from typing import Protocol
+
+from prometheus_client import CollectorRegistry, Counter
+
+from pointsman.router.control.kube_config import (
+    ApiServer,
+    ConfigError,
+    from_kubeconfig,
+    in_cluster,
+)
+from pointsman.router.control.logs import log_to_stderr
+from pointsman.router.control.metrics import ControlMetrics
+from pointsman.router.control.source import TableFeed
+from pointsman.router.control.store import Store
+from pointsman.router.live import Live
+from pointsman.router.settings import Settings, parse
+
+_log = logging.getLogger("pointsman.router")
+_RESTART_S = 1.0
+"""Pause before a part of the control side that failed by a bug is started again."""
+_FLUSH_S = 2.0
+
+
+class _Plane(Protocol):
+    async def drain(self, deadline_s: float) -> None:
+        """Finish what runs, accept nothing new."""
+
+
+async def _start_data_plane(
+    live: Live, settings: Settings, registry: CollectorRegistry
+) -> tuple[_Plane, int]:
+    """The one place that knows the data plane."""
+    from pointsman.router.metrics import Metrics  # noqa: PLC0415
+    from pointsman.router.serve.app import DataPlane  # noqa: PLC0415
+    from pointsman.router.serve.limits import Limits  # noqa: PLC0415
+
+    plane = DataPlane(live, Limits(), Metrics(registry))
+    return plane, await plane.start(settings.listen.host, settings.listen.port)
+
+
+async def _keep_running(part: str, run: Callable[[], Awaitable[None]], failures: Counter) -> None:
+    """Start `run` again whenever it fails: the data plane serves what is in force meanwhile."""
+    while True:
+        try:
+            await run()
+        except Exception:  # noqa: BLE001 - logged, counted, and the process must live on
+            _log.exception("control-failed", extra={"part": part})
+        failures.labels(part).inc()
+        await asyncio.sleep(_RESTART_S)
+
+
+async def serve(settings: Settings, server: ApiServer) -> None:
+    """One router, until SIGTERM or SIGINT."""
+    loop = asyncio.get_running_loop()
+    stop = asyncio.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stop.set)
+    live = Live()
+    registry = CollectorRegistry()
+    metrics = ControlMetrics(registry)
+    store = Store(
+        state=settings.state_dir,
+        keys=settings.keys_dir,
+        identity=f"{settings.namespace}/{settings.release}",
+        metrics=metrics,
+    )
+    feed = TableFeed(live, metrics, namespace=settings.namespace, store=store)
+    feed.restore()
+    plane, port = await _start_data_plane(live, settings, registry)
+    _log.info("serving", extra={"host": settings.listen.host, "port": port})
+    # aiohttp takes 0.3 s to import: requests are answered meanwhile.
+    await asyncio.to_thread(importlib.import_module, "pointsman.router.control.process")
+    from pointsman.router.control.process import control_side  # noqa: PLC0415
+
+    async with control_side(settings, server, feed, store, metrics) as control:
+        _log.info("administered", extra={"host": settings.admin.host, "port": control.port})
+        async with asyncio.TaskGroup() as group:
+            follow = group.create_task(
+                _keep_running("cluster", control.cluster.run, metrics.control_failures)
+            )
+            await stop.wait()
+            live.draining = True
+            _log.info("draining", extra={"seconds": settings.drain_s})
+            await plane.drain(settings.drain_s)
+            follow.cancel()
+    await asyncio.to_thread(store.flush, _FLUSH_S)
+    _log.info("stopped")
+
+
+def _loop_factory() -> Callable[[], asyncio.AbstractEventLoop] | None:
+    try:
+        import uvloop  # noqa: PLC0415 - optional
+    except ImportError:
+        return None
+    factory: Callable[[], asyncio.AbstractEventLoop] = uvloop.new_event_loop
+    return factory
+
+
+def main() -> int:
+    """Run the router; the exit code."""
+    settings = parse()
+    log_to_stderr(settings.log_level)
+    try:
+        server = from_kubeconfig(settings.kubeconfig) if settings.kubeconfig else in_cluster()
+        with asyncio.Runner(loop_factory=_loop_factory()) as runner:
+            runner.run(serve(settings, server))
+    except ConfigError as error:
+        print(f"pointsman-router: {error}", file=sys.stderr)
+        return 2
+    except OSError as error:
+        print(f"pointsman-router: {error}", file=sys.stderr)
+        return 1
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
