@@ -107,6 +107,12 @@ def test_nulls_count_as_absent() -> None:
     assert parse(RoutingPolicy, value) == parse(RoutingPolicy, policy())
 
 
+def test_an_unknown_field_is_unknown_also_when_it_is_null() -> None:
+    """The API server prunes what it knows; strict validation names the rest."""
+    assert problems(RoutingPolicy, policy(extra=None)) == {"spec.extra": 'unknown field "extra"'}
+    assert parse(RoutingPolicy, policy(extra=None), unknown="drop")
+
+
 def test_nulls_in_lists_are_refused() -> None:
     """There is no absent element."""
     found = problems(RoutingPolicy, policy(modelNames=["auto", None]))

@@ -24,6 +24,7 @@ from pydantic_core import CoreSchema, ErrorDetails, PydanticCustomError
 
 from pointsman.api.conditions import Reason
 from pointsman.api.quantity import DURATION_PATTERN, PRICE_PATTERN
+from pointsman.api.shape import without_nulls
 from pointsman.api.wording import sentence
 
 Duration = Annotated[str, Field(pattern=DURATION_PATTERN, max_length=28)]
@@ -147,7 +148,7 @@ def parse(model: type[M], value: Mapping[str, Any], *, unknown: str = "refuse") 
     version does not know: an object that a newer release stored must not stop an older one.
     """
     try:
-        text = json.dumps(_without_nulls(value), allow_nan=False)
+        text = json.dumps(without_nulls(value, model), allow_nan=False)
         return model.model_validate_json(text)
     except ValidationError as error:
         details = error.errors()
@@ -163,13 +164,6 @@ def parse(model: type[M], value: Mapping[str, Any], *, unknown: str = "refuse") 
             holder.pop(location[-1], None)
         return parse(model, pruned)
     raise Invalid(tuple(_problem(detail, model) for detail in details))
-
-
-def _without_nulls(value: object) -> object:
-    """Without mapping entries that are null; in lists they stay, and are refused there."""
-    if isinstance(value, Mapping):
-        return {key: _without_nulls(v) for key, v in value.items() if v is not None}
-    return [_without_nulls(v) for v in value] if isinstance(value, list) else value
 
 
 def _problem(detail: ErrorDetails, model: type[BaseModel]) -> Problem:

@@ -5,12 +5,13 @@ both; where it helps, ours goes on with what to write instead. Nothing here deci
 """
 
 import difflib
-import types
 from collections.abc import Sequence
-from typing import Annotated, Any, Union, get_args, get_origin
+from typing import Any
 
 from pydantic import BaseModel
 from pydantic_core import ErrorDetails
+
+from pointsman.api.shape import fields_of, model_at
 
 _TYPES = {
     "string_type": "string",
@@ -48,11 +49,6 @@ def did_you_mean(word: str, known: Sequence[str]) -> str:
     return f" (did you mean {lowered[near[0]]}?)" if near else ""
 
 
-def field_names(model: type[BaseModel]) -> tuple[str, ...]:
-    """The fields of a model as they are written in YAML."""
-    return tuple(field.alias or name for name, field in model.model_fields.items())
-
-
 def type_name(value: object) -> str:
     """JSON's word for the type of a value."""
     names: dict[type, str] = {bool: "boolean", int: "integer", float: "number", str: "string"}
@@ -68,8 +64,8 @@ def _shown(value: object) -> str:
 
 def _unknown(location: tuple[int | str, ...], model: type[BaseModel]) -> str:
     name = str(location[-1])
-    holder = _model_at(model, location[:-1])
-    hint = did_you_mean(name, field_names(holder)) if holder else ""
+    holder = model_at(model, location[:-1])
+    hint = did_you_mean(name, list(fields_of(holder))) if holder else ""
     if name in ("true", "false"):
         hint = " (YAML reads a bare on, off, yes, no, y or n as a boolean; quote it)"
     return f'unknown field "{name}"{hint}'
@@ -103,28 +99,3 @@ _BOUNDS = {
 def _out_of_bounds(kind: str, context: dict[str, Any], value: Any) -> str:
     size = len(value) if isinstance(value, str | list | dict) else 0
     return _BOUNDS.get(kind, "").format(shown=_shown(value), size=size, **context)
-
-
-def _model_at(model: type[BaseModel], location: Sequence[int | str]) -> type[BaseModel] | None:
-    """The model that describes the object at a location, if one does."""
-    found: Any = model
-    for step in location:
-        if isinstance(step, int):
-            found = get_args(found)[0] if get_origin(found) is list else None
-        elif isinstance(found, type) and issubclass(found, BaseModel):
-            fields = {field.alias or name: field for name, field in found.model_fields.items()}
-            found = fields[step].annotation if step in fields else None
-        else:
-            return None
-        found = _bare(found)
-    return found if isinstance(found, type) and issubclass(found, BaseModel) else None
-
-
-def _bare(annotation: Any) -> Any:
-    """`X | None` and `Annotated[X, ...]` are X."""
-    if get_origin(annotation) is Annotated:
-        return _bare(get_args(annotation)[0])
-    if get_origin(annotation) in (Union, types.UnionType):
-        kept = [option for option in get_args(annotation) if option is not type(None)]
-        return _bare(kept[0]) if len(kept) == 1 else None
-    return annotation

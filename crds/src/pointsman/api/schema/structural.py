@@ -41,6 +41,8 @@ def _convert(node: Schema, defs: dict[str, Schema], inside: tuple[str, ...]) -> 
     for key in ("items", "additionalProperties"):
         if key in result:
             result[key] = _convert(result[key], defs, inside)
+            # `kubectl explain` would print it after the field's own, which says it all.
+            result[key].pop("description", None)
     return _ordered(_typed(result))
 
 

@@ -1,0 +1,220 @@
+"""Hypothesis strategies for objects: valid ones, and neighbors of them that may not be.
+
+Names come from a tiny alphabet, so that duplicates and cycles are frequent; a mutation then
+replaces, removes or adds something at any place.
+"""
+
+from copy import deepcopy
+from typing import Any
+
+from hypothesis import strategies as st
+
+Json = dict[str, Any]
+
+names = st.sampled_from(["a", "b", "c-1", "d", "e", "f"])
+object_names = st.sampled_from(
+    ["a", "a-b", "a" * 52, "a" * 53, "a" * 57, "a" * 58, "1a", "a.b", "A"]
+)
+durations = st.sampled_from(
+    ["30s", "5m", "2h", "10s", "1m30s", "0s", "0h0ms", "250ms", "99999h", "1h1m1s1ms"]
+)
+urls = st.sampled_from(
+    [
+        "https://a.example/v1",
+        "https://a.example:8443",
+        "https://[::1]/v1",
+        "https://a.example/v1\n",
+        "https://a.example/v1?x",
+        "https://u@a.example/",
+        "https://a.example/#x",
+        "http://localhost:8000/v1",
+        "http://127.0.0.1/v1",
+        "http://localhost.evil/v1",
+        "http://a.example/v1",
+        "https://",
+        "ftp://a",
+        "https://ä.example/v1",
+    ]
+)
+
+
+def optional(**fields: st.SearchStrategy[Any]) -> st.SearchStrategy[Json]:
+    """An object with any of these fields."""
+    return st.fixed_dictionaries({}, optional=fields)
+
+
+refs = st.fixed_dictionaries({"name": names})
+targets = st.fixed_dictionaries(
+    {"backendRef": refs}, optional={"weight": st.sampled_from([0, 1, 5, 1_000_000])}
+)
+timeouts = optional(firstToken=durations, streamIdle=durations, request=durations)
+fallbacks = st.fixed_dictionaries(
+    {"chain": st.lists(refs, min_size=1, max_size=2)},
+    optional={
+        "when": st.lists(
+            st.sampled_from(["Error", "Timeout", "ContextWindow"]), min_size=1, max_size=3
+        ),
+        "deadline": durations,
+    },
+)
+tokens = optional(min=st.sampled_from([0, 5, 9]), max=st.sampled_from([0, 5, 9]))
+headers = st.fixed_dictionaries(
+    {
+        "name": st.sampled_from(["x-a", "X-A", "x-c", "x b"]),
+        "value": st.sampled_from(["v", "w", "é" * 8, ""]),
+    },
+    optional={"type": st.sampled_from(["Exact", "Prefix"])},
+)
+matches = optional(
+    task=st.lists(st.sampled_from(["Chat", "Coding", "LongContext"]), max_size=3),
+    language=st.lists(st.sampled_from(["de", "fr", "en", "fil", "DE"]), max_size=2),
+    contextTokens=tokens,
+    headers=st.lists(headers, max_size=2),
+    metadata=st.dictionaries(st.sampled_from(["team", "a.b/c"]), st.just("x"), max_size=2),
+)
+route = {"targets": st.lists(targets, min_size=1, max_size=2)}
+route_options = {"fallback": fallbacks, "timeouts": timeouts}
+rules = st.fixed_dictionaries(
+    {
+        "name": st.sampled_from(["one", "two", "three", "four", "default"]),
+        "match": matches,
+        **route,
+    },
+    optional=route_options,
+)
+policies = st.fixed_dictionaries(
+    {
+        "modelNames": st.lists(
+            st.sampled_from(["auto", "gpt-4o", "org/m:1"]), min_size=1, max_size=2
+        ),
+        "default": st.fixed_dictionaries(route, optional=route_options),
+    },
+    optional={"rules": st.lists(rules, max_size=2)},
+)
+
+amounts = st.dictionaries(
+    st.sampled_from(["cpu", "nvidia.com/gpu"]),
+    st.sampled_from([1, 0, -1, "500m", "4Gi", "1.5", "x", 2.5]),
+    max_size=2,
+)
+deployments = st.fixed_dictionaries(
+    {"engine": st.sampled_from(["VLLM", "Simulator", "Custom"])},
+    optional={
+        "image": st.sampled_from(["registry/x:1", ""]),
+        "command": st.lists(st.just("run"), max_size=2),
+        "args": st.lists(st.sampled_from(["--x", ""]), max_size=2),
+        "env": st.lists(
+            st.fixed_dictionaries({"name": st.sampled_from(["A", "B"])}, optional={"value": names}),
+            max_size=3,
+        ),
+        "port": st.sampled_from([1, 8000, 65535, 0, 65536]),
+        "resources": optional(requests=amounts, limits=amounts),
+    },
+)
+externals = st.fixed_dictionaries(
+    {"url": urls},
+    optional={
+        "credentialsSecretRef": st.fixed_dictionaries({"name": names}, optional={"key": names}),
+        "caBundle": st.sampled_from(["pem", ""]),
+    },
+)
+services = st.fixed_dictionaries({"name": names, "port": st.sampled_from([1, 80, 65536])})
+costs = st.fixed_dictionaries(
+    {
+        "inputPerMillion": st.sampled_from(["0.1", "1", "1.", "-1"]),
+        "outputPerMillion": st.just("2"),
+    },
+    optional={"currency": st.sampled_from(["USD", "EUR", "usd"])},
+)
+places = st.one_of(
+    st.fixed_dictionaries({"deployment": deployments}),
+    st.fixed_dictionaries({"service": services}),
+    st.fixed_dictionaries({"external": externals}),
+    optional(deployment=deployments, service=services, external=externals),
+)
+backend_options = optional(
+    family=st.sampled_from(["Qwen", "DeepSeek", "GLM", "Kimi", "Other"]),
+    contextWindow=st.sampled_from([255, 256, 32768]),
+    capabilities=st.lists(st.sampled_from(["Tools", "Vision"]), max_size=3),
+    cost=costs,
+    replicas=st.sampled_from([0, 1, 1000, 1001]),
+)
+backends = st.builds(
+    lambda place, options: {"model": "m"} | place | options, places, backend_options
+)
+
+junk: st.SearchStrategy[Any] = st.sampled_from(
+    [
+        None,
+        "",
+        "x",
+        "x\n",
+        "é" * 64,
+        "a" * 300,
+        0,
+        -1,
+        7,
+        2**40,
+        1.5,
+        True,
+        [],
+        [None],
+        ["x", "x"],
+        {},
+    ]
+)
+
+
+def _places(node: object, path: tuple[str | int, ...] = ()) -> list[tuple[str | int, ...]]:
+    found = [path] if path else []
+    entries = (
+        node.items()
+        if isinstance(node, dict)
+        else enumerate(node)
+        if isinstance(node, list)
+        else ()
+    )
+    for key, child in entries:
+        found += _places(child, (*path, key))
+    return found
+
+
+@st.composite
+def mutated(draw: st.DrawFn, specs: st.SearchStrategy[Json]) -> Json:
+    """A spec with at most two changes: a value replaced, removed, doubled, or a field added."""
+    spec = deepcopy(draw(specs))
+    for _ in range(draw(st.sampled_from([0, 0, 1, 1, 2]))):
+        places_now = _places(spec)
+        if not places_now:
+            break
+        *above, step_last = draw(st.sampled_from(places_now))
+        last: Any = step_last
+        holder: Any = spec
+        for step in above:
+            holder = holder[step]
+        match draw(st.sampled_from(["replace", "replace", "remove", "double", "add"])):
+            case "replace":
+                holder[last] = deepcopy(draw(junk))
+            case "remove":
+                del holder[last]
+            case "double" if isinstance(holder, list):
+                holder.append(deepcopy(holder[last]))
+            case "add" if isinstance(holder, dict):
+                holder["extra"] = deepcopy(draw(junk))
+    return spec
+
+
+def objects(kind: str, specs: st.SearchStrategy[Json]) -> st.SearchStrategy[Json]:
+    """Whole objects of a kind."""
+    return st.builds(
+        lambda name, spec: {
+            "apiVersion": "pointsman.dev/v1alpha1",
+            "kind": kind,
+            "metadata": {"name": name},
+            "spec": spec,
+        },
+        st.sampled_from([True] * 7 + [False]).flatmap(
+            lambda plain: st.just("a") if plain else object_names
+        ),
+        mutated(specs),
+    )

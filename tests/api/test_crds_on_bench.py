@@ -1,0 +1,180 @@
+"""The CRDs on a real API server: accepted, explained, and of one mind with our own parse()."""
+
+import json
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import HealthCheck, event, given, settings
+
+from pointsman.api.v1alpha1 import ModelBackend, RoutingPolicy
+from pointsman.api.v1alpha1.status import ModelBackendStatus, RoutingPolicyStatus
+from pointsman.api.validation import ApiModel, Invalid, parse
+from tests.api.dry_run import DryRun
+from tests.api.strategies import backends, objects, policies
+from tests.api.test_examples import CRDS, EXAMPLES, INVALID, name
+from tests.bench.cluster import Bench, CommandFailed
+
+pytestmark = pytest.mark.bench
+
+SAME_VERDICT = settings(
+    max_examples=200,
+    deadline=None,
+    suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture],
+)
+
+
+@pytest.fixture(scope="module")
+def cluster(bench: Bench) -> Bench:
+    """The bench with both CRDs established and served."""
+    bench.apply(CRDS / "manifests")
+    bench.kubectl("wait", "--for=condition=Established", "crd", "--all", "--timeout=30s")
+    end = time.monotonic() + 30
+    while "pointsman" not in bench.kubectl("api-resources", "--api-group=pointsman.dev"):
+        assert time.monotonic() < end
+    return bench
+
+
+@pytest.fixture(scope="module")
+def dry_run(cluster: Bench, tmp_path_factory: pytest.TempPathFactory) -> Iterator[DryRun]:
+    """One kept connection for all examples of a property."""
+    with DryRun(cluster.kubeconfig, tmp_path_factory.mktemp("admin")) as connection:
+        yield connection
+
+
+@pytest.mark.parametrize("folder", EXAMPLES, ids=name)
+def test_the_api_server_takes_an_example(cluster: Bench, folder: Path) -> None:
+    """Every file of it, with strict validation."""
+    said = cluster.kubectl("create", "--dry-run=server", "--validate=strict", "-f", str(folder))
+    assert said.count("created (server dry run)") == len(list(folder.iterdir()))
+
+
+@pytest.mark.parametrize("file", INVALID, ids=name)
+def test_the_api_server_refuses_with_the_message(cluster: Bench, file: Path) -> None:
+    """The first line of the file is in its answer."""
+    expected = file.read_text().splitlines()[0].removeprefix("# ")
+    with pytest.raises(CommandFailed) as refused:
+        cluster.kubectl("create", "--dry-run=server", "--validate=strict", "-f", str(file))
+    assert expected in str(refused.value)
+
+
+@pytest.mark.parametrize(
+    ("field", "words"),
+    [
+        ("rp.spec.rules", ["Rules in order", "match\t<Object> -required-", "targets\t<[]Object>"]),
+        ("rp.spec.rules.fallback.when", ["[]string", "Default: Error, Timeout"]),
+        ("mb.spec", ["model\t<string> -required-", "contextWindow\t<integer>"]),
+        (
+            "mb.spec.deployment.engine",
+            ["ENUM: VLLM Simulator Custom", "a stand-in without a model"],
+        ),
+        ("mb.spec.deployment.resources.limits", ["map[string]", "GPUs belong here."]),
+        ("mb.status.lastFailure", ["such as ImagePullBackOff"]),
+    ],
+)
+def test_kubectl_explains_the_fields(cluster: Bench, field: str, words: list[str]) -> None:
+    """What a user reads who has no documentation at hand."""
+    shown = cluster.kubectl("explain", field)
+    flat = " ".join(shown.replace("\t", "\x00").split()).replace("\x00", "\t")
+    for word in words:
+        assert word in flat or word in shown, shown
+
+
+def test_columns_and_the_category_show_the_fleet(cluster: Bench) -> None:
+    """`kubectl get pointsman` lists both kinds; the columns are filled from status."""
+    cluster.apply(CRDS / "examples" / "01-one-model")
+    try:
+        for kind, status in (("mb/first-model", BACKEND_STATUS), ("rp/one-model", POLICY_STATUS)):
+            patch = patch_of({"status": status})
+            cluster.kubectl("patch", kind, "--subresource=status", "--type=merge", "-p", patch)
+        shown = cluster.kubectl("get", "pointsman")
+        backend, policy = (line.split() for line in shown.splitlines() if line.count("/") >= 1)
+        assert backend[1:5] == ["True", "2", "first-model", "EndpointsAvailable"]
+        assert policy[1:6] == ["True", '["chat"]', "one-model-abc", "3/3", "Programmed"]
+    finally:
+        cluster.kubectl("delete", "-f", str(CRDS / "examples" / "01-one-model"))
+
+
+def test_the_scale_subresource_works(cluster: Bench) -> None:
+    """`kubectl scale` writes spec.replicas, also where it was absent; an HPA finds the selector."""
+    cluster.apply(CRDS / "examples" / "01-one-model" / "backend.yaml")
+    try:
+        cluster.kubectl("scale", "mb/first-model", "--replicas=3")
+        patch = patch_of({"status": BACKEND_STATUS})
+        cluster.kubectl(
+            "patch", "mb/first-model", "--subresource=status", "--type=merge", "-p", patch
+        )
+        scale = cluster.kubectl(
+            "get", "mb/first-model", "--subresource=scale", "-o",
+            "jsonpath={.spec.replicas} {.status.replicas} {.status.selector}",
+        )  # fmt: skip
+        assert scale == "3 2 pointsman.dev/backend=first-model"
+    finally:
+        cluster.kubectl("delete", "mb/first-model")
+
+
+@SAME_VERDICT
+@given(objects("ModelBackend", backends))
+def test_a_backend_gets_one_verdict(dry_run: DryRun, value: dict[str, Any]) -> None:
+    """What the API server takes, parse() takes, and nothing else."""
+    same_verdict(dry_run, ModelBackend, value)
+
+
+@SAME_VERDICT
+@given(objects("RoutingPolicy", policies))
+def test_a_policy_gets_one_verdict(dry_run: DryRun, value: dict[str, Any]) -> None:
+    """What the API server takes, parse() takes, and nothing else."""
+    same_verdict(dry_run, RoutingPolicy, value)
+
+
+def same_verdict(dry_run: DryRun, model: type[ApiModel], value: dict[str, Any]) -> None:
+    theirs, ours = dry_run.create(value), refusal(model, value)
+    event("refused" if ours else "taken")
+    assert bool(theirs) == bool(ours), f"the API server: {theirs or 'taken'}; we: {ours or 'taken'}"
+
+
+def refusal(model: type[ApiModel], value: dict[str, Any]) -> str:
+    """Why parse() refuses an object; empty if it takes it."""
+    try:
+        parse(model, value)
+    except Invalid as error:
+        return str(error)
+    return ""
+
+
+READY = {
+    "type": "Ready",
+    "status": "True",
+    "observedGeneration": 1,
+    "lastTransitionTime": "2026-01-01T00:00:00Z",
+    "message": "",
+}
+BACKEND_STATUS = {
+    "observedGeneration": 1,
+    "replicas": 2,
+    "readyReplicas": 2,
+    "selector": "pointsman.dev/backend=first-model",
+    "endpoint": "first-model-model.default.svc:8000",
+    "lastFailure": {"pod": "p", "container": "c", "reason": "OOMKilled", "message": "m"},
+    "conditions": [READY | {"reason": "EndpointsAvailable"}],
+}
+POLICY_STATUS = {
+    "observedGeneration": 1,
+    "activeRevision": "one-model-abc",
+    "routers": {
+        "summary": "3/3",
+        "programmed": 3,
+        "total": 3,
+        "laggards": [{"pod": "r", "revision": "one-model-old", "error": "refused"}],
+    },
+    "conditions": [READY | {"reason": "Programmed"}],
+}
+
+
+def patch_of(value: dict[str, Any]) -> str:
+    """A patch; what is not in the status schema would be dropped, so it is checked here."""
+    status = value["status"]
+    parse(ModelBackendStatus if "replicas" in status else RoutingPolicyStatus, status)
+    return json.dumps(value)
