@@ -134,7 +134,7 @@ def _watch(process: subprocess.Popen[bytes], log_path: Path) -> int:
 
 def _progress(log: IO[bytes], elapsed_s: float) -> None:
     packages = sum(1 for line in log if not line.startswith(b"go: "))
-    _say(f"building the bench: {packages} packages after {elapsed_s:.0f} s (5 to 8 min when cold)")
+    _say(f"building the bench: {packages} packages after {elapsed_s:.0f} s (5 to 9 min when cold)")
 
 
 def _say(text: str) -> None:
