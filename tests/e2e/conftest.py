@@ -1,6 +1,7 @@
-"""One fleet for all end-to-end tests, and an operator that is killed at random meanwhile."""
+"""One fleet for all end-to-end tests, whose operator is killed at random moments meanwhile."""
 
 import random
+import signal
 import threading
 from collections.abc import Iterator
 
@@ -10,6 +11,33 @@ from tests.bench import Bench, CommandFailed, Refused
 from tests.e2e.fleet import Fleet, install
 
 
+class Killer:
+    """Sends SIGKILL to the operator now and then until it is stopped."""
+
+    def __init__(self, fleet: Fleet) -> None:
+        self.killed: list[str] = []
+        self._fleet = fleet
+        self._stop = threading.Event()
+        self._dice = random.Random(11)
+        self._thread = threading.Thread(target=self._run, name="killer")
+        self._thread.start()
+
+    def _run(self) -> None:
+        while not self._stop.wait(self._dice.uniform(4.0, 15.0)):
+            try:
+                for pod in self._fleet.pods("operator"):
+                    name = pod["metadata"]["name"]
+                    self._fleet.bench.kill(self._fleet.namespace, name, sig=signal.SIGKILL)
+                    self.killed.append(name)
+            except (CommandFailed, Refused):
+                continue  # the API server is away, or the operator is down already
+
+    def stop(self) -> None:
+        """No kill after this returns."""
+        self._stop.set()
+        self._thread.join(timeout=150)
+
+
 @pytest.fixture(scope="session")
 def fleet(bench: Bench) -> Iterator[Fleet]:
     """Both charts, three routers, the support desk applied and Ready."""
@@ -17,27 +45,12 @@ def fleet(bench: Bench) -> Iterator[Fleet]:
     running.apply_example("02-support-desk")
     running.wait_ready("mb", "rp")
     yield running
-    bench.kubectl("delete", "namespace", "desk", "--wait=true", "--timeout=90s")
+    bench.kubectl("delete", "namespace", "desk", "--wait=false")
 
 
-@pytest.fixture
-def chaos(fleet: Fleet) -> Iterator[list[str]]:
-    """Kill the operator with SIGKILL at random moments; yields the names of killed pods."""
-    killed: list[str] = []
-    stop = threading.Event()
-    dice = random.Random(11)
-
-    def kill_now_and_then() -> None:
-        while not stop.wait(dice.uniform(0.5, 4.0)):
-            try:
-                for pod in fleet.pods("operator"):
-                    fleet.bench.kill(fleet.namespace, pod["metadata"]["name"])
-                    killed.append(pod["metadata"]["name"])
-            except (CommandFailed, Refused):
-                continue  # the API server is away, or the operator is already down
-
-    thread = threading.Thread(target=kill_now_and_then, name="chaos")
-    thread.start()
-    yield killed
-    stop.set()
-    thread.join(timeout=30)
+@pytest.fixture(scope="session", autouse=True)
+def killer(fleet: Fleet) -> Iterator[Killer]:
+    """The operator is killed at random during every test of this folder."""
+    killing = Killer(fleet)
+    yield killing
+    killing.stop()

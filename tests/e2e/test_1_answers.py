@@ -1,28 +1,37 @@
 """YAML in, routed answers out: real prompts through the real SDK land where the rules say."""
 
-import itertools
 from collections import Counter, defaultdict
+from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
+from typing import Any
 
 import pytest
 
-from tests.e2e.fleet import EXAMPLES, Fleet
-from tests.e2e.prompts import LabeledPrompt, shared_prompts
+from tests.e2e.fleet import Fleet
+from tests.e2e.prompts import OWN_PROMPTS, TASK_OF_LABEL, LabeledPrompt, shared_prompts
 
 pytestmark = [pytest.mark.bench, pytest.mark.timeout(600)]
 
 
-def expected_backends(fleet: Fleet, task: str) -> set[str]:
-    """Where the policy's rules send a decided task: the first rule that names it."""
-    spec = fleet.get("rp", "support-desk")["spec"]
+def expected_rule(spec: dict[str, Any], headers: Mapping[str, str]) -> dict[str, Any]:
+    """The rule for an analyzed request, read from the YAML here and not by the router's code."""
+    task, language = headers["x-pointsman-task"], headers["x-pointsman-language"]
+    tokens = int(headers["x-pointsman-tokens"])
     for rule in spec["rules"]:
-        if task in rule["match"].get("task", []):
-            return {target["backendRef"]["name"] for target in rule["targets"]}
-    return {target["backendRef"]["name"] for target in spec["default"]["targets"]}
+        match = rule["match"]
+        if "task" in match and task not in match["task"]:
+            continue
+        if "language" in match and language not in match["language"]:
+            continue
+        if tokens < match.get("contextTokens", {}).get("min", 0):
+            continue
+        found: dict[str, Any] = rule
+        return found
+    return {"name": "default", **spec["default"]}
 
 
-def ask(fleet: Fleet, url: str, prompt: LabeledPrompt, *, stream: bool) -> tuple[str, str]:
-    """(analyzed task, backend); raises on any failure or an answer of the wrong model."""
+def ask(fleet: Fleet, url: str, prompt: LabeledPrompt, *, stream: bool) -> Mapping[str, str]:
+    """The answer's headers; raises on any failure or an empty answer."""
     with fleet.client(url) as sdk:
         raw = sdk.chat.completions.with_raw_response.create(
             model="auto",
@@ -35,23 +44,25 @@ def ask(fleet: Fleet, url: str, prompt: LabeledPrompt, *, stream: bool) -> tuple
             pieces = [chunk.choices[0].delta.content for chunk in raw.parse() if chunk.choices]  # type: ignore[union-attr]
             text = "".join(piece or "" for piece in pieces)
         else:
-            text = raw.parse().choices[0].message.content or ""
+            text = raw.parse().choices[0].message.content or ""  # type: ignore[union-attr]
     assert text, prompt.text[:80]
-    return raw.headers["x-pointsman-task"], raw.headers["x-pointsman-backend"]
+    return raw.headers
 
 
 def test_three_hundred_real_prompts_land_where_the_rules_say(fleet: Fleet) -> None:
-    """Streamed and not, over all routers; a request whose task is undecided takes the default."""
-    prompts = shared_prompts()
-    if not prompts:
-        pytest.skip("not run: the shared prompts are absent")
-    assert len(prompts) >= 300
-    per_task = Counter(prompt.task for prompt in prompts)
-    assert all(count >= (20 if task == "LongContext" else 30) for task, count in per_task.items())
-    tasks = {"Chat", "Coding", "Reasoning", "Multilingual", "Document", "LongContext"}
-    expected = {task: expected_backends(fleet, task) for task in (*tasks, "Undecided")}
+    """Streamed and not, over all routers; of an undecided task the later rules or the default."""
+    prompts = shared_prompts() or OWN_PROMPTS
+    if prompts is OWN_PROMPTS:
+        print("the shared prompts are absent: own prompts are used, and are few")
+    else:
+        per_task = Counter(prompt.task for prompt in prompts)
+        assert len(prompts) >= 300
+        assert {
+            task: n >= (20 if task == "LongContext" else 30) for task, n in per_task.items()
+        } == (dict.fromkeys(TASK_OF_LABEL.values(), True))
+    spec = fleet.get("rp", "support-desk")["spec"]
     urls = fleet.routers()
-    with ThreadPoolExecutor(8) as pool:
+    with ThreadPoolExecutor(6) as pool:
         answers = list(
             pool.map(
                 lambda pair: ask(fleet, urls[pair[0] % 3], pair[1], stream=pair[0] % 2 == 0),
@@ -59,17 +70,23 @@ def test_three_hundred_real_prompts_land_where_the_rules_say(fleet: Fleet) -> No
             )
         )
 
-    astray = [
-        (task, backend, prompt.text[:60])
-        for (task, backend), prompt in zip(answers, prompts, strict=True)
-        if backend not in expected[task]
-    ]
+    astray = []
+    for headers, prompt in zip(answers, prompts, strict=True):
+        rule = expected_rule(spec, headers)
+        backends = {target["backendRef"]["name"] for target in rule["targets"]}
+        got = (headers["x-pointsman-rule"], headers["x-pointsman-backend"])
+        if got[0] != rule["name"] or got[1] not in backends:
+            astray.append((got, rule["name"], headers["x-pointsman-attempts"], prompt.text[:60]))
     assert astray == []
     by_source: dict[str, list[bool]] = defaultdict(list)
-    for (task, _), prompt in zip(answers, prompts, strict=True):
-        by_source[prompt.source].append(task == prompt.task)
-    for source, right in sorted(by_source.items()):
-        print(f"{source:<28} {sum(right)}/{len(right)} as labeled")
+    for headers, prompt in zip(answers, prompts, strict=True):
+        right = headers["x-pointsman-task"] in {prompt.task, prompt.also}
+        by_source[prompt.source].append(right)
+    for source, rights in sorted(by_source.items()):
+        print(f"{source:<28} {sum(rights):>3} of {len(rights):>3} as labeled")
+    assert sum(sum(r) / len(r) for r in by_source.values()) / len(by_source) >= 0.75
+    decided = sum(headers["x-pointsman-task"] in TASK_OF_LABEL.values() for headers in answers)
+    assert decided / len(answers) >= 0.8
 
 
 def test_kubectl_shows_filled_columns(fleet: Fleet) -> None:
@@ -103,14 +120,7 @@ def test_the_answer_says_who_decided(fleet: Fleet) -> None:
 
     assert [name for name in names if f"x-pointsman-{name}" not in raw.headers] == []
     assert raw.headers["x-pointsman-policy"] == "support-desk"
-    assert raw.headers["x-pointsman-revision"] == fleet.get("rp", "support-desk")["status"][
-        "activeRevision"
-    ]
-
-
-def test_the_callers_key_never_reaches_a_model(fleet: Fleet) -> None:
-    """No model server saw the caller's Authorization; `--control` would show it in its log."""
-    for number, name in itertools.islice(enumerate(EXAMPLES.iterdir()), 1):
-        assert name.exists(), number
-    for pod in fleet.pods("router"):
-        assert "caller-key" not in fleet.bench.log(fleet.namespace, pod["metadata"]["name"])
+    assert (
+        raw.headers["x-pointsman-revision"]
+        == fleet.get("rp", "support-desk")["status"]["activeRevision"]
+    )
