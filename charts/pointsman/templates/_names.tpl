@@ -1,0 +1,36 @@
+{{/* Labels of one component: (dict "root" $ "component" "router") */}}
+{{- define "pointsman.labels" -}}
+helm.sh/chart: {{ printf "%s-%s" .root.Chart.Name .root.Chart.Version }}
+app.kubernetes.io/version: {{ .root.Chart.AppVersion | quote }}
+app.kubernetes.io/managed-by: {{ .root.Release.Service }}
+app.kubernetes.io/part-of: pointsman
+{{ include "pointsman.selector" . }}
+{{- end }}
+
+{{/* Labels that select one component's pods; the operator finds routers by them. */}}
+{{- define "pointsman.selector" -}}
+app.kubernetes.io/name: pointsman
+app.kubernetes.io/instance: {{ .root.Release.Name }}
+app.kubernetes.io/component: {{ .component }}
+{{- end }}
+
+{{- define "pointsman.image" -}}
+{{ .Values.image.repository }}:{{ .Values.image.tag | default .Chart.AppVersion }}
+{{- end }}
+
+{{/* The restricted Pod Security Standard. */}}
+{{- define "pointsman.podSecurity" -}}
+runAsNonRoot: true
+runAsUser: 65532
+runAsGroup: 65532
+fsGroup: 65532
+seccompProfile:
+  type: RuntimeDefault
+{{- end }}
+
+{{- define "pointsman.containerSecurity" -}}
+allowPrivilegeEscalation: false
+readOnlyRootFilesystem: true
+capabilities:
+  drop: [ALL]
+{{- end }}

@@ -1,0 +1,220 @@
+"""JSON in and out of the API server, one namespace, one field manager, a deadline on every request.
+
+kubernetes.aio brings configuration, TLS and tokens; its models are left out, since plans work on
+JSON. Every failure leaves as an error of ours; every write first asks the fence whether this
+process may still write.
+"""
+
+import ssl
+import time
+from collections.abc import Callable, Mapping
+from typing import Any, Final, Self
+from urllib.parse import urlencode
+
+import aiohttp
+import msgspec
+from kubernetes.aio import client as aio_client
+from kubernetes.aio import config as aio_config
+
+from pointsman.operator import metrics
+from pointsman.operator.cluster.kinds import Kind
+from pointsman.operator.errors import Conflict, Gone, ReconcileError, Stalled, Waiting
+from pointsman.operator.settings import Settings
+
+FIELD_MANAGER: Final = "pointsman-operator"
+APPLY: Final = "application/apply-patch+yaml"
+METADATA: Final = "application/json;as=PartialObjectMetadataList;g=meta.k8s.io;v=v1"
+KEEPALIVE_S: Final = 75.0
+"""Longer than a resync's usual gap: an edit must not wait for TLS handshakes."""
+
+Object = dict[str, Any]
+
+
+def _never() -> None:
+    """The fence of a process that may always write."""
+
+
+def error_of(status: int, body: bytes) -> ReconcileError:
+    """What an answer of the API server means; its message is kept, its body is not."""
+    try:
+        said = str(msgspec.json.decode(body, type=dict[str, object]).get("message", ""))
+    except msgspec.DecodeError:
+        said = ""
+    text = f"{status}: {said[:1000]}"
+    if status == 404:
+        return Gone(text)
+    if status == 409:
+        return Conflict(text)
+    if status in {408, 429} or status >= 500 or status == 401:
+        return Waiting(text)
+    return Stalled(text)
+
+
+class Api:
+    """The API server, for one namespace."""
+
+    def __init__(self, configuration: Any, settings: Settings) -> None:
+        self.namespace = settings.namespace
+        self.fence: Callable[[], None] = _never
+        self._configuration = configuration
+        self._timeout = aiohttp.ClientTimeout(total=settings.request_timeout_s, connect=5)
+        self._client: Any = aio_client.ApiClient(configuration)
+
+    @classmethod
+    async def open(cls, settings: Settings) -> Self:
+        """Credentials from the kubeconfig or the pod; raises Stalled if there are none."""
+        configuration: Any = aio_client.Configuration()
+        try:
+            if settings.kubeconfig:
+                await aio_config.load_kube_config(
+                    config_file=str(settings.kubeconfig), client_configuration=configuration
+                )
+            else:
+                aio_config.load_incluster_config(client_configuration=configuration)
+        except aio_config.ConfigException as error:
+            raise Stalled(f"no credentials for the API server: {error}") from error
+        api = cls(configuration, settings)
+        rest = api._client.rest_client
+        context: ssl.SSLContext = rest.ssl_context
+        configuration.client_session_kwargs = {
+            "connector": aiohttp.TCPConnector(
+                limit=4 * settings.concurrency, ssl=context, keepalive_timeout=KEEPALIVE_S
+            ),
+            "trust_env": False,
+        }
+        return api
+
+    async def close(self) -> None:
+        """Close all connections."""
+        connector = (self._configuration.client_session_kwargs or {}).get("connector")
+        await self._client.close()
+        if connector is not None:
+            await connector.close()
+
+    async def _send(
+        self,
+        verb: str,
+        kind: Kind,
+        path: str,
+        *,
+        body: object = None,
+        query: Mapping[str, str] | None = None,
+        headers: Mapping[str, str] | None = None,
+    ) -> Object:
+        sent = {"Accept": "application/json", **(headers or {})}
+        token = await self._configuration.get_api_key_with_prefix(
+            "BearerToken", alias="authorization"
+        )
+        if token:
+            sent["authorization"] = token
+        url = self._configuration.host + path + (f"?{urlencode(query)}" if query else "")
+        begun = time.perf_counter()
+        try:
+            response = await self._client.call_api(
+                verb, url, header_params=sent, body=body, _request_timeout=self._timeout
+            )
+            data: bytes = await response.read()
+        except (aiohttp.ClientError, TimeoutError, OSError) as error:
+            metrics.API_ERRORS.labels(verb, kind.name, "Unreachable").inc()
+            raise Waiting(f"{verb} {kind.name}: {type(error).__name__}: {error}") from error
+        finally:
+            metrics.API_SECONDS.labels(verb, kind.name).observe(time.perf_counter() - begun)
+        if response.status >= 300:
+            failure = error_of(response.status, data)
+            metrics.API_ERRORS.labels(verb, kind.name, failure.reason).inc()
+            raise type(failure)(f"{verb} {kind.name} {failure}")
+        return msgspec.json.decode(data, type=dict[str, Any])
+
+    async def list_all(self, kind: Kind, selector: str = "") -> list[Object]:
+        """All objects of a kind, optionally by label; a consistent read."""
+        query = {"labelSelector": selector} if selector else None
+        found = await self._send("GET", kind, kind.path(self.namespace), query=query)
+        return list(found.get("items") or ())
+
+    async def list_metadata(self, kind: Kind, selector: str) -> list[Object]:
+        """The same without spec and data."""
+        found = await self._send(
+            "GET",
+            kind,
+            kind.path(self.namespace),
+            query={"labelSelector": selector},
+            headers={"Accept": METADATA},
+        )
+        return list(found.get("items") or ())
+
+    async def get(self, kind: Kind, name: str) -> Object | None:
+        """One object, or None."""
+        try:
+            return await self._send("GET", kind, kind.path(self.namespace, name))
+        except Gone:
+            return None
+
+    async def _write(
+        self,
+        verb: str,
+        kind: Kind,
+        path: str,
+        *,
+        body: object,
+        query: Mapping[str, str],
+        content: str = "application/json",
+    ) -> Object:
+        self.fence()
+        return await self._send(
+            verb, kind, path, body=body, query=query, headers={"Content-Type": content}
+        )
+
+    async def create(self, kind: Kind, body: Object) -> Object:
+        """A new object; Conflict if it exists."""
+        query = {"fieldManager": FIELD_MANAGER}
+        done = await self._write("POST", kind, kind.path(self.namespace), body=body, query=query)
+        metrics.WRITES.labels(kind.name, "create").inc()
+        return done
+
+    async def replace(self, kind: Kind, body: Object) -> Object:
+        """Under the resourceVersion that `body` carries; Conflict if it is no longer that."""
+        assert body["metadata"]["resourceVersion"], "a replace without a lock"
+        path = kind.path(self.namespace, body["metadata"]["name"])
+        done = await self._write(
+            "PUT", kind, path, body=body, query={"fieldManager": FIELD_MANAGER}
+        )
+        metrics.WRITES.labels(kind.name, "replace").inc()
+        return done
+
+    async def apply(self, kind: Kind, body: Object) -> Object:
+        """Server-side apply: the fields in `body` become ours, whoever had them."""
+        query = {"fieldManager": FIELD_MANAGER, "force": "true"}
+        path = kind.path(self.namespace, body["metadata"]["name"])
+        done = await self._write("PATCH", kind, path, body=body, query=query, content=APPLY)
+        metrics.WRITES.labels(kind.name, "apply").inc()
+        return done
+
+    async def apply_status(self, kind: Kind, item: Mapping[str, Any], status: Object) -> None:
+        """Make `status` the status of exactly this object; Conflict if it was made anew."""
+        about = item["metadata"]
+        body = {
+            "apiVersion": kind.api_version,
+            "kind": kind.name,
+            "metadata": {"name": about["name"], "uid": about["uid"]},
+            "status": status,
+        }
+        query = {"fieldManager": FIELD_MANAGER, "force": "true"}
+        path = kind.path(self.namespace, about["name"]) + "/status"
+        await self._write("PATCH", kind, path, body=body, query=query, content=APPLY)
+        metrics.WRITES.labels(kind.name, "status").inc()
+
+    async def delete(self, kind: Kind, item: Mapping[str, Any]) -> None:
+        """Delete exactly this object; gone already is fine."""
+        about = item["metadata"]
+        body = {
+            "apiVersion": "v1",
+            "kind": "DeleteOptions",
+            "preconditions": {"uid": about["uid"]},
+            "propagationPolicy": "Background",
+        }
+        try:
+            path = kind.path(self.namespace, about["name"])
+            await self._write("DELETE", kind, path, body=body, query={})
+        except (Gone, Conflict):
+            return
+        metrics.WRITES.labels(kind.name, "delete").inc()

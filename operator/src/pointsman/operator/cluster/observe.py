@@ -1,0 +1,130 @@
+"""Everything that one reconcile looks at: one LIST or GET each, all at once, read consistently."""
+
+import asyncio
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from pointsman.api import names, table
+from pointsman.operator.cluster import kinds
+from pointsman.operator.cluster.client import Api, Object
+from pointsman.operator.cluster.tables import StoredTable, read_table
+from pointsman.operator.plan.backend_status import Surroundings
+from pointsman.operator.plan.objects import (
+    ObservedPolicy,
+    meta,
+    name_of,
+    observed_backend,
+    observed_policy,
+)
+from pointsman.operator.plan.revisions import Revision, read_revisions
+from pointsman.operator.settings import Settings
+
+
+@dataclass(frozen=True, slots=True)
+class RouterPod:
+    """A router pod that is there."""
+
+    name: str
+    uid: str
+    address: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TableView:
+    """What the table is made of."""
+
+    backends: Sequence[Object]
+    policies: Sequence[tuple[Object, ObservedPolicy]]
+    revisions: Mapping[str, tuple[Revision, ...]]
+    """By policy, oldest first."""
+    revision_items: Mapping[str, Object]
+    """By name of the ControllerRevision."""
+    stored: StoredTable
+    routers: Sequence[RouterPod]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BackendView:
+    """One backend and what is around it; `own_service` is the one that it would deploy."""
+
+    item: Object
+    around: Surroundings
+    own_service: Object | None
+
+
+def router_pods(pods: Sequence[Object]) -> list[RouterPod]:
+    """Pods that have an address and neither ended nor are on their way out."""
+    return [
+        RouterPod(name_of(pod), str(meta(pod).get("uid", "")), str(status["podIP"]))
+        for pod in pods
+        for status in [pod.get("status") or {}]
+        if status.get("podIP")
+        and not meta(pod).get("deletionTimestamp")
+        and status.get("phase") not in {"Succeeded", "Failed"}
+    ]
+
+
+def _live(items: Sequence[Object]) -> list[Object]:
+    return [item for item in items if not meta(item).get("deletionTimestamp")]
+
+
+async def observe_table(api: Api, settings: Settings) -> TableView:
+    """Backends, policies, revisions, the stored table and the router pods."""
+    async with asyncio.TaskGroup() as group:
+        backends = group.create_task(api.list_all(kinds.MODEL_BACKEND))
+        policies = group.create_task(api.list_all(kinds.ROUTING_POLICY))
+        revisions = group.create_task(api.list_all(kinds.CONTROLLER_REVISION, names.LABEL_POLICY))
+        pods = group.create_task(api.list_all(kinds.POD, settings.router_selector))
+        stored = group.create_task(read_table(api, settings.release))
+    pairs = [(item, observed_policy(item)) for item in _live(policies.result())]
+    return TableView(
+        backends=_live(backends.result()),
+        policies=pairs,
+        revisions={
+            policy.name: read_revisions(revisions.result(), policy=policy.name, uid=policy.uid)
+            for _, policy in pairs
+        },
+        revision_items={name_of(item): item for item in revisions.result()},
+        stored=stored.result(),
+        routers=router_pods(pods.result()),
+    )
+
+
+async def observe_backend(api: Api, name: str) -> BackendView | None:
+    """One backend with its children, pods and endpoints; None if it is gone."""
+    own = names.service_name(name)
+    async with asyncio.TaskGroup() as group:
+        item_task = group.create_task(api.get(kinds.MODEL_BACKEND, name))
+        deployment = group.create_task(api.get(kinds.DEPLOYMENT, own))
+        service_task = group.create_task(api.get(kinds.SERVICE, own))
+        pods = group.create_task(api.list_all(kinds.POD, f"{names.LABEL_BACKEND}={name}"))
+    item, service = item_task.result(), service_task.result()
+    if item is None or meta(item).get("deletionTimestamp"):
+        return None
+    slices: list[Object] = []
+    own_service = service
+    if wanted := service_of(item):
+        selector = f"kubernetes.io/service-name={wanted}"
+        async with asyncio.TaskGroup() as group:
+            named = group.create_task(api.get(kinds.SERVICE, wanted))
+            found = group.create_task(api.list_all(kinds.ENDPOINT_SLICE, selector))
+        service, slices = named.result(), found.result()
+    around = Surroundings(
+        deployment=deployment.result(), service=service, pods=pods.result(), slices=slices
+    )
+    return BackendView(item=item, around=around, own_service=own_service)
+
+
+def service_of(item: Mapping[str, Any]) -> str | None:
+    """Name of the Service that a backend refers to, if it parses so far."""
+    parsed = observed_backend(item).parsed
+    spec = getattr(parsed, "spec", None)
+    service = getattr(spec, "service", None)
+    return service.name if service else None
+
+
+def previous_entries(view: TableView) -> dict[str, table.PolicyEntry]:
+    """What the routers were told so far, by policy."""
+    manifest = view.stored.manifest
+    return {entry.name: entry for entry in manifest.policies} if manifest else {}

@@ -1,0 +1,203 @@
+"""One connection to each router pod: what it runs, by its own word, as it says it.
+
+| a pod is              | it counts as                         |
+|-----------------------|--------------------------------------|
+| there, and speaking   | its acks                             |
+| there, silent > 15 s  | no data                              |
+| gone from the API     | nothing                              |
+"""
+
+import asyncio
+import logging
+import random
+import time
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Final
+
+import aiohttp
+
+from pointsman.api import names, table
+from pointsman.operator import metrics
+from pointsman.operator.cluster.observe import RouterPod
+from pointsman.operator.plan.policy_status import RouterView
+from pointsman.operator.settings import Settings
+
+log = logging.getLogger("pointsman.routers")
+
+BACKOFF_S: Final = (0.1, 2.0)
+MAX_LINE_BYTES: Final = 8 * 1024 * 1024
+CONNECT_S: Final = 2.0
+
+
+class StreamBroken(Exception):
+    """An admin stream ended; the text says why."""
+
+
+@dataclass(slots=True)
+class _Router:
+    """One pod and what its stream said; changed only by its own task."""
+
+    pod: RouterPod
+    task: asyncio.Task[None] | None = None
+    heard_s: float = float("-inf")
+    acks: dict[str, table.Ack] = field(default_factory=dict)
+    acked_at: dict[tuple[str, str], float] = field(default_factory=dict)
+    """(policy, blob) -> unix time of the first ack."""
+
+
+async def lines_of(content: aiohttp.StreamReader, silence_s: float) -> AsyncIterator[bytes]:
+    """NDJSON lines, each within `silence_s` of the one before; raises StreamBroken."""
+    buffer = bytearray()
+    while True:
+        try:
+            async with asyncio.timeout(silence_s):
+                chunk = await content.readany()
+        except TimeoutError:
+            raise StreamBroken("Silent") from None
+        if not chunk:
+            raise StreamBroken("Closed")
+        buffer += chunk
+        *whole, rest = bytes(buffer).split(b"\n")
+        for line in whole:
+            if line:
+                yield line
+        if len(rest) > MAX_LINE_BYTES:
+            raise StreamBroken("LineTooLong")
+        buffer = bytearray(rest)
+
+
+class RouterFleet:
+    """All router pods of a release; `on_change` is called at each ack, and at each new silence."""
+
+    def __init__(self, settings: Settings, on_change: Callable[[], None]) -> None:
+        self._settings = settings
+        self._on_change = on_change
+        self._routers: dict[str, _Router] = {}
+        self._group: asyncio.TaskGroup | None = None
+        self._session: aiohttp.ClientSession | None = None
+        self.epoch = 0
+
+    def start(self, group: asyncio.TaskGroup, epoch: int) -> None:
+        """Streams live in `group`; `epoch` is shown at every dial."""
+        self._group, self.epoch = group, epoch
+        self._session = aiohttp.ClientSession(
+            connector=aiohttp.TCPConnector(limit=0, force_close=True), trust_env=False
+        )
+
+    async def close(self) -> None:
+        """Drop all connections."""
+        if self._session is not None:
+            await self._session.close()
+
+    def set_pods(self, pods: Sequence[RouterPod]) -> None:
+        """Dial new pods, forget those that are gone."""
+        assert self._group, "start first"
+        wanted = {pod.uid: pod for pod in pods}
+        for uid in [uid for uid, r in self._routers.items() if wanted.get(uid) != r.pod]:
+            task = self._routers.pop(uid).task
+            if task:
+                task.cancel()
+        for uid, pod in wanted.items():
+            if uid not in self._routers:
+                router = self._routers[uid] = _Router(pod)
+                router.task = self._group.create_task(self._follow(router), name=f"router {uid}")
+
+    def views(self) -> list[RouterView]:
+        """What is known now, by pod name."""
+        now_s = time.monotonic()
+        found = [
+            RouterView(
+                pod=r.pod.name,
+                silent=now_s - r.heard_s > self._settings.router_silence_s,
+                acks=dict(r.acks),
+            )
+            for r in self._routers.values()
+        ]
+        silent = sum(view.silent for view in found)
+        metrics.ROUTERS.labels("Speaking").set(len(found) - silent)
+        metrics.ROUTERS.labels("Silent").set(silent)
+        return sorted(found, key=lambda view: view.pod)
+
+    def blobs_in_use(self) -> set[str]:
+        """Hashes that some router said it runs."""
+        return {ack.blob for r in self._routers.values() for ack in r.acks.values()}
+
+    def ack_times(self, policy: str, blob: str) -> Mapping[str, float | None]:
+        """Pod -> unix time at which it first said that it runs this blob."""
+        return {
+            r.pod.name: r.acked_at.get((policy, blob)) if self._runs(r, policy, blob) else None
+            for r in self._routers.values()
+        }
+
+    @staticmethod
+    def _runs(router: _Router, policy: str, blob: str) -> bool:
+        ack = router.acks.get(policy)
+        return ack is not None and ack.blob == blob
+
+    async def _follow(self, router: _Router) -> None:
+        """Keep a stream open for as long as the pod is there."""
+        backoff_s = BACKOFF_S[0]
+        while True:
+            begun_s = time.monotonic()
+            try:
+                await self._read(router)
+            except (StreamBroken, aiohttp.ClientError, TimeoutError, OSError) as error:
+                reason = str(error) if isinstance(error, StreamBroken) else type(error).__name__
+                metrics.ROUTER_FAULTS.labels(reason).inc()
+                log.debug("stream", extra={"pod": router.pod.name, "reason": reason})
+                if reason == "Silent":
+                    self._on_change()
+            if time.monotonic() - begun_s > BACKOFF_S[1]:
+                backoff_s = BACKOFF_S[0]
+            await asyncio.sleep(backoff_s * random.uniform(0.8, 1.2))  # noqa: S311 - jitter
+            backoff_s = min(BACKOFF_S[1], backoff_s * 2)
+
+    async def _read(self, router: _Router) -> None:
+        assert self._session, "start first"
+        host = f"[{router.pod.address}]" if ":" in router.pod.address else router.pod.address
+        headers = {names.HEADER_EPOCH: str(self.epoch)}
+        if token := _token(self._settings.router_token_file):
+            headers["authorization"] = f"Bearer {token}"
+        async with self._session.get(
+            f"http://{host}:{self._settings.router_admin_port}/admin/stream",
+            headers=headers,
+            timeout=aiohttp.ClientTimeout(
+                total=None, sock_connect=CONNECT_S, sock_read=self._settings.router_silence_s
+            ),
+            allow_redirects=False,
+        ) as response:
+            if response.status != 200:
+                raise StreamBroken(f"Http{response.status}")
+            async for line in lines_of(response.content, self._settings.router_silence_s):
+                try:
+                    self._hear(router, table.decode_event(line))
+                except table.TableError as error:
+                    raise StreamBroken("NotAnEvent") from error
+
+    def _hear(self, router: _Router, event: table.AdminEvent) -> None:
+        was_silent = time.monotonic() - router.heard_s > self._settings.router_silence_s
+        router.heard_s = time.monotonic()
+        if event.type not in {"Hello", "Ack"}:
+            if was_silent:
+                self._on_change()
+            return
+        now = time.time()
+        if event.type == "Hello":
+            router.acks = {}
+        for ack in event.acks:
+            router.acks[ack.policy] = ack
+            router.acked_at.setdefault((ack.policy, ack.blob), now)
+        current = {(ack.policy, ack.blob) for ack in router.acks.values()}
+        router.acked_at = {key: at for key, at in router.acked_at.items() if key in current}
+        self._on_change()
+
+
+def _token(file: Path) -> str:
+    """Read at every dial: the kubelet rotates it."""
+    try:
+        return file.read_text().strip()
+    except OSError:
+        metrics.ROUTER_FAULTS.labels("NoToken").inc()
+        return ""

@@ -1,0 +1,165 @@
+"""The RoutingTable in ConfigMaps: blobs first, the manifest last, under its resourceVersion.
+
+A crash anywhere leaves the old manifest with all its blobs, or the new one with all of its own.
+Blobs go away only when nothing can need them: unreferenced, old, not of the last ten manifests.
+"""
+
+import asyncio
+import base64
+import binascii
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Final
+
+import msgspec
+
+from pointsman.api import names, table
+from pointsman.operator.cluster.client import Api, Object
+from pointsman.operator.cluster.kinds import CONFIG_MAP
+from pointsman.operator.errors import Conflict
+from pointsman.operator.plan.objects import annotations_of, labels_of, meta, name_of
+
+ANNOTATION_HISTORY: Final = f"{names.GROUP}/recent-blobs"
+"""JSON: for each of the last manifests, oldest first, the short hashes of its blobs."""
+HISTORY: Final = 10
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StoredTable:
+    """What is stored; `manifest` is None if there is none that can be read."""
+
+    item: Object | None
+    manifest: table.Manifest | None
+    history: tuple[tuple[str, ...], ...]
+    blobs: Mapping[str, Object]
+    """Metadata of blob ConfigMaps by short hash."""
+
+
+def manifest_name(release: str) -> str:
+    """Name of the manifest's ConfigMap."""
+    return f"{release}-routing-table"
+
+
+def short(digest: str) -> str:
+    """The part of a blob's hash that names its ConfigMap."""
+    return digest[:12]
+
+
+def blob_name(release: str, digest: str) -> str:
+    """Name of a blob's ConfigMap."""
+    return f"{release}-table-{short(digest)}"
+
+
+def _labels(release: str, part: str) -> dict[str, str]:
+    return {
+        names.LABEL_MANAGED_BY: names.MANAGED_BY,
+        names.LABEL_TABLE: release,
+        names.LABEL_TABLE_PART: part,
+    }
+
+
+def _manifest_of(item: Object | None) -> table.Manifest | None:
+    text = ((item or {}).get("binaryData") or {}).get("manifest")
+    if text is None:
+        return None
+    try:
+        return table.decode_manifest(base64.b64decode(text, validate=True))
+    except (table.TableError, binascii.Error):
+        return None  # edited by hand or from a newer release: written anew
+
+
+def _history_of(item: Object | None) -> tuple[tuple[str, ...], ...]:
+    text = annotations_of(item or {}).get(ANNOTATION_HISTORY, "[]")
+    try:
+        return msgspec.json.decode(text, type=tuple[tuple[str, ...], ...])
+    except msgspec.DecodeError:
+        return ()
+
+
+async def read_table(api: Api, release: str) -> StoredTable:
+    """The manifest and the metadata of all blobs."""
+    selector = f"{names.LABEL_TABLE}={release}"
+    async with asyncio.TaskGroup() as group:
+        listed = group.create_task(api.list_metadata(CONFIG_MAP, selector))
+        manifest = group.create_task(api.get(CONFIG_MAP, manifest_name(release)))
+    found, item = {name_of(one): one for one in listed.result()}, manifest.result()
+    prefix = f"{release}-table-"
+    return StoredTable(
+        item=item,
+        manifest=_manifest_of(item),
+        history=_history_of(item),
+        blobs={
+            name.removeprefix(prefix): one
+            for name, one in found.items()
+            if labels_of(one).get(names.LABEL_TABLE_PART) == "blob" and name.startswith(prefix)
+        },
+    )
+
+
+async def write_blob(api: Api, release: str, digest: str, data: bytes) -> None:
+    """One immutable blob; that it exists already is fine: its name is its content."""
+    body: dict[str, Any] = {
+        "apiVersion": "v1",
+        "kind": "ConfigMap",
+        "metadata": {"name": blob_name(release, digest), "labels": _labels(release, "blob")},
+        "immutable": True,
+        "binaryData": {"blob": base64.b64encode(table.pack(data)).decode()},
+    }
+    try:
+        await api.create(CONFIG_MAP, body)
+    except Conflict:
+        return
+
+
+def _next_history(stored: StoredTable, manifest: table.Manifest) -> tuple[tuple[str, ...], ...]:
+    blobs = tuple(sorted({short(entry.blob) for entry in manifest.policies}))
+    if stored.history and stored.history[-1] == blobs:
+        return stored.history
+    return (*stored.history, blobs)[-HISTORY:]
+
+
+async def write_manifest(
+    api: Api, release: str, stored: StoredTable, manifest: table.Manifest
+) -> None:
+    """Replace the manifest that was read; Conflict if another one is there by now."""
+    history = _next_history(stored, manifest)
+    body: dict[str, Any] = {
+        "apiVersion": "v1",
+        "kind": "ConfigMap",
+        "metadata": {
+            "name": manifest_name(release),
+            "labels": _labels(release, "manifest"),
+            "annotations": {ANNOTATION_HISTORY: msgspec.json.encode(history).decode()},
+        },
+        "binaryData": {"manifest": base64.b64encode(table.encode(manifest)).decode()},
+    }
+    if stored.item is None:
+        await api.create(CONFIG_MAP, body)
+        return
+    body["metadata"]["resourceVersion"] = stored.item["metadata"]["resourceVersion"]
+    await api.replace(CONFIG_MAP, body)
+
+
+def intact(stored: StoredTable, release: str) -> bool:
+    """False if the manifest's labels were edited, so that routers would no longer see it."""
+    wanted = _labels(release, "manifest").items()
+    return stored.item is not None and wanted <= labels_of(stored.item).items()
+
+
+def collectable(
+    stored: StoredTable,
+    *,
+    needed: Collection[str],
+    now: datetime,
+    min_age_s: float,
+) -> Sequence[Object]:
+    """Blobs to delete; `needed` are full hashes that are wanted or run by some router."""
+    keep = {short(digest) for digest in needed} | {h for blobs in stored.history for h in blobs}
+    return [
+        item
+        for key, item in stored.blobs.items()
+        if key not in keep
+        and (now - datetime.fromisoformat(str(meta(item)["creationTimestamp"]))).total_seconds()
+        > min_age_s
+    ]

@@ -1,0 +1,224 @@
+"""The RoutingPolicy controller: all policies of the namespace at once, for they share one table.
+
+Order of writes, each with its reason: revisions and blobs (nothing refers to them yet), then the
+manifest (everything it names is there), then status (never ahead of the truth), then collection.
+"""
+
+import asyncio
+import logging
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+from pointsman.api import table
+from pointsman.api.v1alpha1 import ModelBackend
+from pointsman.operator import metrics
+from pointsman.operator.cluster import kinds
+from pointsman.operator.cluster.client import Api
+from pointsman.operator.cluster.observe import TableView, observe_table, previous_entries
+from pointsman.operator.cluster.routers import RouterFleet
+from pointsman.operator.cluster.tables import (
+    collectable,
+    intact,
+    short,
+    write_blob,
+    write_manifest,
+)
+from pointsman.operator.controllers.backends import timestamp
+from pointsman.operator.controllers.status import write_status
+from pointsman.operator.errors import ReconcileError
+from pointsman.operator.plan.objects import name_of, parsed
+from pointsman.operator.plan.policy_status import RouterView, policy_status
+from pointsman.operator.plan.revisions import (
+    last_accepted,
+    next_number,
+    render_revision,
+    to_collect,
+)
+from pointsman.operator.plan.table import TablePlan, Verdict, compile_table, next_manifest
+from pointsman.operator.settings import Settings
+
+log = logging.getLogger("pointsman.policies")
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """What the routers are told, for /debug/programmed."""
+
+    generation: int
+    revision: str
+    blob: str
+
+
+class PolicyController:
+    """Reconciles `table`."""
+
+    def __init__(self, api: Api, settings: Settings, fleet: RouterFleet) -> None:
+        self._api = api
+        self._settings = settings
+        self._fleet = fleet
+        self._slots = asyncio.Semaphore(settings.concurrency)
+        self.wanted: Mapping[str, Wanted] = {}
+
+    async def reconcile(self) -> None:
+        """Observe once, plan once, apply once."""
+        view = await observe_table(self._api, self._settings)
+        self._fleet.set_pods(view.routers)
+        plan = self._plan(view)
+        failures = await self._store(view, plan)
+        await self._publish(view, plan, failures)
+        failures |= await self._report(view, plan)
+        await self._collect(view, plan)
+        if failures:
+            raise ExceptionGroup("some policies failed", list(failures.values()))
+
+    def _plan(self, view: TableView) -> TablePlan:
+        last = {name: last_accepted(found) for name, found in view.revisions.items()}
+        plan = compile_table(
+            namespace=self._api.namespace,
+            backends={name_of(item): parsed(ModelBackend, item) for item in view.backends},
+            policies=[policy for _, policy in view.policies],
+            accepted={name: revision for name, revision in last.items() if revision},
+            previous=previous_entries(view),
+        )
+        accepted = sum(bool(v.accepted.status) for v in plan.verdicts.values())
+        metrics.POLICIES.labels("True").set(accepted)
+        metrics.POLICIES.labels("False").set(len(plan.verdicts) - accepted)
+        return plan
+
+    async def _store(self, view: TableView, plan: TablePlan) -> dict[str, ReconcileError]:
+        """Revisions and blobs of all policies; failures by policy hold up no other policy."""
+        failures: dict[str, ReconcileError] = {}
+
+        async def store(verdict: Verdict) -> None:
+            try:
+                async with self._slots, asyncio.TaskGroup() as group:
+                    if verdict.accepted.status:
+                        group.create_task(self._store_revision(view, verdict))
+                    entry, blob = verdict.entry, verdict.blob
+                    if entry and blob is not None and short(entry.blob) not in view.stored.blobs:
+                        group.create_task(
+                            write_blob(self._api, self._settings.release, entry.blob, blob)
+                        )
+            except* ReconcileError as group_of_errors:
+                failures[verdict.policy.name] = _one_of(group_of_errors)
+
+        async with asyncio.TaskGroup() as group:
+            for verdict in plan.verdicts.values():
+                group.create_task(store(verdict))
+        return failures
+
+    async def _store_revision(self, view: TableView, verdict: Verdict) -> None:
+        policy = verdict.policy
+        number = next_number(view.revisions[policy.name], verdict.revision)
+        if number is None:
+            return
+        body = render_revision(
+            namespace=self._api.namespace,
+            policy=policy.name,
+            uid=policy.uid,
+            name=verdict.revision,
+            number=number,
+            spec=policy.spec,
+        )
+        stored = view.revision_items.get(verdict.revision)
+        if stored is None:
+            await self._api.create(kinds.CONTROLLER_REVISION, body)
+        else:  # an older spec is back: its data stays, its number rises
+            raised = {**stored, "revision": number}
+            await self._api.replace(kinds.CONTROLLER_REVISION, raised)
+        log.info(
+            "revision accepted",
+            extra={"policy": policy.name, "revision": verdict.revision, "number": number},
+        )
+
+    async def _publish(
+        self, view: TableView, plan: TablePlan, failures: Mapping[str, ReconcileError]
+    ) -> None:
+        """Write the manifest if it changes; a policy whose parts are missing keeps its entry."""
+        before = previous_entries(view)
+        entries = [before.get(e.name) if e.name in failures else e for e in plan.entries]
+        manifest = next_manifest(
+            namespace=self._api.namespace,
+            entries=_without_doubles([entry for entry in entries if entry]),
+            epoch=self._fleet.epoch,
+            previous=view.stored.manifest,
+        )
+        if manifest != view.stored.manifest or not intact(view.stored, self._settings.release):
+            await write_manifest(self._api, self._settings.release, view.stored, manifest)
+            log.info("table written", extra={"epoch": manifest.epoch, "serial": manifest.serial})
+        metrics.SERIAL.set(manifest.serial)
+        generations = {policy.name: policy.generation for _, policy in view.policies}
+        self.wanted = {
+            e.name: Wanted(generations.get(e.name, 0), e.revision, e.blob)
+            for e in manifest.policies
+        }
+
+    async def _report(self, view: TableView, plan: TablePlan) -> dict[str, ReconcileError]:
+        """Status of every policy, as routers say now."""
+        routers: list[RouterView] = self._fleet.views()
+        failures: dict[str, ReconcileError] = {}
+        now = timestamp()
+
+        async def report(name: str) -> None:
+            status = policy_status(
+                plan.verdicts[name], routers, stored=items[name].get("status") or {}, now=now
+            )
+            try:
+                async with self._slots:
+                    await write_status(self._api, kinds.ROUTING_POLICY, items[name], status)
+            except ReconcileError as error:
+                failures[name] = error
+
+        items = {policy.name: item for item, policy in view.policies}
+        async with asyncio.TaskGroup() as group:
+            for name in items:
+                group.create_task(report(name))
+        return failures
+
+    async def _collect(self, view: TableView, plan: TablePlan) -> None:
+        """Revisions beyond the history, and blobs that nobody can need."""
+        for name, verdict in plan.verdicts.items():
+            for old in to_collect(view.revisions[name], active=verdict.active_revision):
+                await self._api.delete(kinds.CONTROLLER_REVISION, view.revision_items[old])
+        stored = view.stored.manifest
+        needed = {entry.blob for entry in (*plan.entries, *(stored.policies if stored else ()))}
+        for item in collectable(
+            view.stored,
+            needed=needed | self._fleet.blobs_in_use(),
+            now=datetime.now(UTC),
+            min_age_s=self._settings.blob_age_s,
+        ):
+            await self._api.delete(kinds.CONFIG_MAP, item)
+
+    def programmed(self) -> dict[str, object]:
+        """What /debug/programmed shows."""
+        return {
+            name: {
+                "generation": wanted.generation,
+                "revision": wanted.revision,
+                "blob": wanted.blob,
+                "routers": self._fleet.ack_times(name, wanted.blob),
+            }
+            for name, wanted in self.wanted.items()
+        }
+
+
+def _without_doubles(entries: list[table.PolicyEntry]) -> list[table.PolicyEntry]:
+    """A policy that keeps its old entry may hold a name that another one has just been given."""
+    taken: set[str] = set()
+    result = []
+    for entry in entries:
+        names = tuple(name for name in entry.model_names if name not in taken)
+        taken.update(names)
+        if names == entry.model_names:
+            result.append(entry)
+    return result
+
+
+def _one_of(group: BaseExceptionGroup[ReconcileError]) -> ReconcileError:
+    one: BaseException = group
+    while isinstance(one, BaseExceptionGroup):
+        one = one.exceptions[0]
+    assert isinstance(one, ReconcileError)
+    return one

@@ -1,0 +1,41 @@
+"""A full resync at a random moment, again and again: it repairs every event that was lost."""
+
+import asyncio
+import logging
+import random
+import time
+from collections.abc import Callable
+
+from pointsman.operator.cluster import kinds
+from pointsman.operator.cluster.client import Api
+from pointsman.operator.controllers.backends import backend_keys
+from pointsman.operator.errors import ReconcileError
+from pointsman.operator.settings import Settings
+
+log = logging.getLogger("pointsman.resync")
+
+
+class Resync:
+    """Adds every key; `last_s` is when (monotonic) the API server last answered it."""
+
+    def __init__(self, api: Api, settings: Settings, add: Callable[[str], None]) -> None:
+        self._api = api
+        self._settings = settings
+        self._add = add
+        self.last_s = time.monotonic()
+
+    async def run(self) -> None:
+        """For ever, first at once."""
+        while True:
+            self._add("table")
+            try:
+                for key in backend_keys(await self._api.list_all(kinds.MODEL_BACKEND)):
+                    self._add(key)
+                self.last_s = time.monotonic()
+                wait_s = random.uniform(  # noqa: S311 - jitter
+                    self._settings.resync_min_s, self._settings.resync_max_s
+                )
+            except ReconcileError as error:
+                log.warning("resync failed", extra={"reason": error.reason, "error": str(error)})
+                wait_s = random.uniform(2.0, 5.0)  # noqa: S311 - jitter
+            await asyncio.sleep(wait_s)

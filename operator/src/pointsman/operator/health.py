@@ -1,0 +1,98 @@
+"""Health, metrics and propagation over HTTP, from a thread: a blocked loop cannot say it is well.
+
+/healthz fails when the loop's heartbeat is old or the resync is overdue; /readyz while the process
+neither leads nor waits its turn to lead.
+"""
+
+import json
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+
+from prometheus_client import generate_latest
+
+from pointsman.operator import metrics
+
+
+@dataclass(slots=True)
+class Vitals:
+    """Written by the loop, read by the thread; monotonic seconds."""
+
+    max_age_s: float
+    max_resync_age_s: float
+    heartbeat_s: float = field(default_factory=time.monotonic)
+    resync_s: float | None = None
+    """None while this process does not lead."""
+    ready: bool = False
+
+    def trouble(self, now_s: float) -> str:
+        """Why the process should be restarted, or an empty string."""
+        if now_s - self.heartbeat_s > self.max_age_s:
+            return f"LoopBlocked: no heartbeat for {now_s - self.heartbeat_s:.0f} s"
+        if self.resync_s is not None and now_s - self.resync_s > self.max_resync_age_s:
+            return f"ResyncOverdue: none for {now_s - self.resync_s:.0f} s"
+        return ""
+
+
+class HealthServer:
+    """Serves until closed; `programmed` is called in this server's thread."""
+
+    def __init__(
+        self, port: int, vitals: Vitals, programmed: Callable[[], dict[str, object]]
+    ) -> None:
+        answers: dict[str, Callable[[], tuple[int, str, bytes]]] = {
+            "/healthz": lambda: _plain(vitals.trouble(time.monotonic())),
+            "/readyz": lambda: _plain("" if vitals.ready else "NotReady"),
+            "/metrics": lambda: (
+                200,
+                "text/plain; version=0.0.4",
+                generate_latest(metrics.REGISTRY),
+            ),
+            "/debug/programmed": lambda: (
+                200,
+                "application/json",
+                json.dumps(programmed()).encode(),
+            ),
+        }
+
+        class Handler(BaseHTTPRequestHandler):
+            timeout = 10
+            protocol_version = "HTTP/1.1"
+
+            def do_GET(self) -> None:
+                answer = answers.get(self.path.partition("?")[0])
+                status, content, body = answer() if answer else (404, "text/plain", b"not found\n")
+                self.send_response(status)
+                self.send_header("content-type", content)
+                self.send_header("content-length", str(len(body)))
+                self.end_headers()
+                self.wfile.write(body)
+
+            def log_message(self, format: str, *args: object) -> None:  # noqa: A002
+                """Probes are no news."""
+
+        self._server = ThreadingHTTPServer(("", port), Handler)
+        self._server.daemon_threads = True
+        self._thread = threading.Thread(
+            target=self._server.serve_forever, name="health", daemon=True
+        )
+
+    @property
+    def port(self) -> int:
+        """The port, also when any free one was asked for."""
+        return int(self._server.server_address[1])
+
+    def start(self) -> None:
+        """Serve from now on."""
+        self._thread.start()
+
+    def close(self) -> None:
+        """Stop serving."""
+        self._server.shutdown()
+        self._server.server_close()
+
+
+def _plain(trouble: str) -> tuple[int, str, bytes]:
+    return (503 if trouble else 200, "text/plain", f"{trouble or 'ok'}\n".encode())

@@ -1,0 +1,51 @@
+"""What the operator counts; label values are from closed sets, never names of objects."""
+
+from typing import Final
+
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
+
+REGISTRY: Final = CollectorRegistry()
+
+RECONCILES = Counter(
+    "pointsman_operator_reconciles",
+    "Reconciles by controller and outcome.",
+    ("controller", "outcome"),
+    registry=REGISTRY,
+)
+RECONCILE_SECONDS = Histogram(
+    "pointsman_operator_reconcile_seconds",
+    "Time of one reconcile.",
+    ("controller",),
+    buckets=(0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30),
+    registry=REGISTRY,
+)
+API_SECONDS = Histogram(
+    "pointsman_operator_api_request_seconds",
+    "Time of one request to the API server.",
+    ("verb", "kind"),
+    buckets=(0.002, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 5, 30),
+    registry=REGISTRY,
+)
+API_ERRORS = Counter(
+    "pointsman_operator_api_errors",
+    "Failed requests to the API server by meaning.",
+    ("verb", "kind", "reason"),
+    registry=REGISTRY,
+)
+WRITES = Counter(
+    "pointsman_operator_writes", "Objects written.", ("kind", "what"), registry=REGISTRY
+)
+ROUTERS = Gauge(
+    "pointsman_operator_routers", "Router pods by what is known of them.", ("state",),
+    registry=REGISTRY,
+)  # fmt: skip
+ROUTER_FAULTS = Counter(
+    "pointsman_operator_router_faults", "Broken admin streams by reason.", ("reason",),
+    registry=REGISTRY,
+)  # fmt: skip
+LEADING = Gauge("pointsman_operator_leading", "1 while this process leads.", registry=REGISTRY)
+SERIAL = Gauge("pointsman_operator_table_serial", "Serial of the manifest.", registry=REGISTRY)
+POLICIES = Gauge(
+    "pointsman_operator_policies", "Policies by whether their spec is accepted.", ("accepted",),
+    registry=REGISTRY,
+)  # fmt: skip

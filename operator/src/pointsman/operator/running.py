@@ -1,0 +1,192 @@
+"""One operator process from start to end: wait to lead, then watch, reconcile and renew.
+
+Every task lives in one TaskGroup: when one of them breaks, all end and the process exits, for a
+restart reaches the same state from anywhere.
+"""
+
+import asyncio
+import logging
+import signal
+import time
+from collections import defaultdict
+from dataclasses import dataclass
+
+from pointsman.operator.cluster import kinds
+from pointsman.operator.cluster.client import Api
+from pointsman.operator.cluster.lease import Elector
+from pointsman.operator.cluster.routers import RouterFleet
+from pointsman.operator.cluster.tables import read_table
+from pointsman.operator.controllers.backends import BackendController
+from pointsman.operator.controllers.policies import PolicyController
+from pointsman.operator.controllers.queue import KeyedQueue
+from pointsman.operator.controllers.resync import Resync
+from pointsman.operator.controllers.triggers import Triggers
+from pointsman.operator.errors import Broken, ReconcileError
+from pointsman.operator.health import HealthServer, Vitals
+from pointsman.operator.settings import Settings
+
+log = logging.getLogger("pointsman.operator")
+
+
+class Services:
+    """Service name -> backends that refer to it, replaced whole: kopf's thread reads it."""
+
+    def __init__(self) -> None:
+        self.by_service: dict[str, frozenset[str]] = {}
+        self._by_backend: dict[str, str] = {}
+
+    def note(self, backend: str, service: str | None) -> None:
+        """A backend refers to this Service now, or to none."""
+        if self._by_backend.get(backend) == service:
+            return
+        if service is None:
+            self._by_backend.pop(backend, None)
+        else:
+            self._by_backend[backend] = service
+        found: dict[str, set[str]] = defaultdict(set)
+        for one, name in self._by_backend.items():
+            found[name].add(one)
+        for name in self.by_service.keys() - found.keys():
+            del self.by_service[name]
+        self.by_service.update({name: frozenset(backends) for name, backends in found.items()})
+
+
+class Operator:
+    """The parts of a leading operator."""
+
+    def __init__(self, api: Api, settings: Settings, epoch: int) -> None:
+        self.services = Services()
+        self.fleet = RouterFleet(settings, on_change=lambda: self.queue.add("table"))
+        self.backends = BackendController(api, settings, self.services.note)
+        self.policies = PolicyController(api, settings, self.fleet)
+        self.queue = KeyedQueue(self.reconcile, concurrency=settings.concurrency)
+        self.resync = Resync(api, settings, self.queue.add)
+        self._settings = settings
+        self._epoch = epoch
+
+    async def reconcile(self, key: str) -> None:
+        """`table` or `backend/<name>`."""
+        kind, _, name = key.partition("/")
+        if kind == "backend":
+            await self.backends.reconcile(name)
+        else:
+            await self.policies.reconcile()
+
+    async def run(self, vitals: Vitals) -> None:
+        """Until cancelled, or until a part breaks."""
+        async with asyncio.TaskGroup() as group:
+            ended: asyncio.Future[str] = asyncio.get_running_loop().create_future()
+
+            def end(reason: str) -> None:
+                if not ended.done():
+                    ended.set_result(reason)
+
+            self.queue.start(group)
+            self.fleet.start(group, self._epoch)
+            triggers = Triggers(
+                self._settings,
+                add=self.queue.add,
+                services=self.services.by_service,
+                on_end=end,
+            )
+            triggers.start()
+            group.create_task(self.resync.run(), name="resync")
+            group.create_task(self._beat(vitals), name="vitals")
+            try:
+                raise Broken(f"{await ended}: kopf has ended")
+            finally:
+                triggers.stop()
+                await self.fleet.close()
+
+    async def _beat(self, vitals: Vitals) -> None:
+        while True:
+            vitals.resync_s = self.resync.last_s
+            await asyncio.sleep(1)
+
+
+async def _heartbeat(vitals: Vitals) -> None:
+    while True:
+        vitals.heartbeat_s = time.monotonic()
+        await asyncio.sleep(1)
+
+
+async def _crds_installed(api: Api) -> None:
+    """Wait for both CRDs: kopf looks for kinds once, when it starts."""
+    while True:
+        try:
+            await api.list_all(kinds.MODEL_BACKEND)
+            await api.list_all(kinds.ROUTING_POLICY)
+        except ReconcileError as error:
+            log.warning("kinds not served", extra={"reason": error.reason, "error": str(error)})
+            await asyncio.sleep(2)
+        else:
+            return
+
+
+async def _epoch(api: Api, settings: Settings, elected: int) -> int:
+    """The Lease's epoch, unless the Lease was deleted: then one more than the manifest's."""
+    manifest = (await read_table(api, settings.release)).manifest
+    return max(elected, manifest.epoch + 1 if manifest else 1)
+
+
+@dataclass(slots=True)
+class _Process:
+    """What outlives leadership, and who leads now."""
+
+    settings: Settings
+    vitals: Vitals
+    operator: Operator | None = None
+
+    async def programmed(self) -> dict[str, object]:
+        """Empty while this process does not lead."""
+        return self.operator.policies.programmed() if self.operator else {}
+
+
+async def _lead(process: _Process, api: Api, elector: Elector) -> None:
+    settings = process.settings
+    if settings.leader_elect:
+        await elector.acquire()
+    async with asyncio.TaskGroup() as group:
+        if settings.leader_elect:
+            api.fence = elector.fence
+            group.create_task(elector.keep(), name="lease")
+        await _crds_installed(api)
+        epoch = await _epoch(api, settings, elector.epoch)
+        operator = Operator(api, settings, epoch)
+        process.operator = operator
+        log.info("leading", extra={"namespace": api.namespace, "epoch": epoch})
+        await operator.run(process.vitals)
+
+
+async def run(settings: Settings) -> None:
+    """Run until SIGTERM or SIGINT; raises Broken (in a group) when the process should restart."""
+    loop, stop = asyncio.get_running_loop(), asyncio.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stop.set)
+    vitals = Vitals(max_age_s=settings.liveness_age_s, max_resync_age_s=3 * settings.resync_max_s)
+    process = _Process(settings, vitals)
+
+    def programmed() -> dict[str, object]:
+        return asyncio.run_coroutine_threadsafe(process.programmed(), loop).result(2)
+
+    health = HealthServer(settings.health_port, vitals, programmed)
+    health.start()
+    log.info("started", extra={"health_port": health.port, "identity": settings.identity})
+    api, lease_api = await Api.open(settings), await Api.open(settings)
+    elector = Elector(lease_api, settings)
+    try:
+        async with asyncio.TaskGroup() as group:
+            tasks = [
+                group.create_task(_heartbeat(vitals), name="heartbeat"),
+                group.create_task(_lead(process, api, elector), name="leading"),
+            ]
+            vitals.ready = True
+            await stop.wait()
+            for task in tasks:
+                task.cancel()
+        log.info("stopped")
+    finally:
+        await elector.release()
+        health.close()
+        await api.close()
+        await lease_api.close()

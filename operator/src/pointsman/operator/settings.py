@@ -1,0 +1,126 @@
+"""Every knob of the operator, its default and its reason; flags come before the environment."""
+
+import argparse
+import os
+import socket
+from collections.abc import Sequence
+from dataclasses import dataclass
+from importlib.metadata import version
+from pathlib import Path
+from uuid import uuid4
+
+VLLM_IMAGE = "vllm/vllm-openai:v0.28.0"
+SERVICE_ACCOUNT = Path("/var/run/secrets/kubernetes.io/serviceaccount")
+TOKEN_FILE = Path("/var/run/secrets/pointsman/router-token")
+
+
+def default_image() -> str:
+    """The image of this very release: a simulator never differs from its operator."""
+    return f"pointsman/pointsman:{version('pointsman')}"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Settings:
+    """How one operator process runs; seconds are `_s`."""
+
+    namespace: str
+    """The one namespace that is served: what a release may touch."""
+    release: str = "pointsman"
+    """Name of the release: prefix of the table's ConfigMaps and of the Lease."""
+    identity: str = ""
+    """Holder of the Lease; the pod's name, so that a restarted container leads again at once."""
+    image: str = ""
+    """Image of simulators."""
+    vllm_image: str = VLLM_IMAGE
+    """Image of VLLM backends that name none."""
+    router_selector: str = ""
+    """Labels of router pods."""
+    router_admin_port: int = 9901
+    """Where routers serve /admin/stream."""
+    router_token_file: Path = TOKEN_FILE
+    """Projected token with audience pointsman-router; read anew at every dial, as it rotates."""
+    health_port: int = 9902
+    """/healthz, /readyz, /metrics and /debug/programmed; 0 takes any free port."""
+    kubeconfig: Path | None = None
+    """None inside a cluster."""
+    leader_elect: bool = True
+    """False only where nobody else can be running."""
+    log_level: str = "INFO"
+    resync_min_s: float = 60.0
+    resync_max_s: float = 120.0
+    """Full resync in a random moment between: what repairs every event that was lost."""
+    request_timeout_s: float = 30.0
+    """One API request; half of the API server's own limit."""
+    concurrency: int = 8
+    """Reconciles and status writes at once: keeps a full resync under the API server's fairness."""
+    router_silence_s: float = 15.0
+    """A router that said nothing for so long is `no data`: three of its heartbeats."""
+    blob_age_s: float = 600.0
+    """Unreferenced blobs stay at least so long, for routers that are behind."""
+    liveness_age_s: float = 60.0
+    """Loop heartbeat older than this: /healthz fails."""
+
+
+def _flag(parser: argparse.ArgumentParser, name: str, default: object, text: str) -> None:
+    variable = "POINTSMAN_" + name.upper().replace("-", "_")
+    value = os.environ.get(variable, default)
+    parser.add_argument(f"--{name}", default=value, help=f"{text} [{variable}]")
+
+
+def _namespace() -> str:
+    try:
+        return (SERVICE_ACCOUNT / "namespace").read_text().strip()
+    except OSError:
+        return "default"
+
+
+def _identity() -> str:
+    """Stable over restarts of a pod's container, unique everywhere else."""
+    return os.environ.get("POD_NAME") or f"{socket.gethostname()}-{uuid4().hex[:8]}"
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="pointsman-operator", description=__doc__)
+    _flag(parser, "namespace", None, "namespace to serve; default: this pod's")
+    _flag(parser, "release", "pointsman", "name of the release")
+    _flag(parser, "identity", None, "holder of the Lease; default: POD_NAME")
+    _flag(parser, "image", None, "image of simulators; default: this release's")
+    _flag(parser, "vllm-image", VLLM_IMAGE, "default image of VLLM backends")
+    _flag(parser, "router-selector", None, "labels of router pods; default: the release's")
+    _flag(parser, "router-admin-port", "9901", "admin port of router pods")
+    _flag(parser, "router-token-file", str(TOKEN_FILE), "token shown to routers")
+    _flag(parser, "health-port", "9902", "port of /healthz, /readyz, /metrics")
+    _flag(parser, "kubeconfig", None, "kubeconfig file; default: the pod's service account")
+    _flag(parser, "leader-elect", "true", "true or false")
+    _flag(parser, "log-level", "INFO", "DEBUG, INFO, WARNING or ERROR")
+    return parser
+
+
+def parse_settings(arguments: Sequence[str] | None = None) -> Settings:
+    """Settings from flags and environment; exits with usage on anything wrong."""
+    parser = _parser()
+    given = parser.parse_args(arguments)
+    if given.leader_elect not in {"true", "false"}:
+        parser.error("--leader-elect must be true or false")
+    try:
+        admin_port, health_port = int(given.router_admin_port), int(given.health_port)
+    except ValueError:
+        parser.error("ports are numbers")
+    if given.log_level not in {"DEBUG", "INFO", "WARNING", "ERROR"}:
+        parser.error("--log-level must be DEBUG, INFO, WARNING or ERROR")
+    release = given.release
+    selector = f"app.kubernetes.io/component=router,app.kubernetes.io/instance={release}"
+    return Settings(
+        namespace=given.namespace or _namespace(),
+        release=release,
+        identity=given.identity or _identity(),
+        image=given.image or default_image(),
+        vllm_image=given.vllm_image,
+        router_selector=given.router_selector or selector,
+        router_admin_port=admin_port,
+        router_token_file=Path(given.router_token_file),
+        health_port=health_port,
+        kubeconfig=Path(given.kubeconfig) if given.kubeconfig else None,
+        leader_elect=given.leader_elect == "true",
+        log_level=given.log_level,
+    )
