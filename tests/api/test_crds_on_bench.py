@@ -8,7 +8,9 @@ from typing import Any
 
 import pytest
 from hypothesis import HealthCheck, event, given, settings
+from hypothesis import strategies as st
 
+from pointsman.api.manifests.document import BadDocument, read
 from pointsman.api.v1alpha1 import ModelBackend, RoutingPolicy
 from pointsman.api.v1alpha1.status import ModelBackendStatus, RoutingPolicyStatus
 from pointsman.api.validation import ApiModel, Invalid, parse
@@ -142,6 +144,38 @@ def refusal(model: type[ApiModel], value: dict[str, Any]) -> str:
     except Invalid as error:
         return str(error)
     return ""
+
+
+SCALARS = st.one_of(
+    st.from_regex(r"[-+]?[0-9a-fxob_.eE:]{1,8}", fullmatch=True),
+    st.from_regex(r"[0-9]{4}-[0-9]{1,2}-[0-9]{1,2}", fullmatch=True),
+    st.sampled_from(["y", "Y", "yes", "n", "no", "NO", "on", "On", "off", "OFF", "true", "True"]),
+    st.sampled_from(["null", "~", "Null", "y1", "nope", "1_0", "-017"]),
+)
+
+
+def plain(text: str) -> bool:
+    """Whether a text can stand unquoted in a list, and JSON can hold its value."""
+    try:
+        document = read(f"- {text}")
+    except BadDocument:
+        return False
+    return document is not None and not isinstance(document.value[0], dict)
+
+
+@settings(max_examples=10, deadline=None)
+@given(st.lists(SCALARS.filter(plain), min_size=50, max_size=100))
+def test_yaml_is_read_as_kubectl_reads_it(bench: Bench, texts: list[str]) -> None:
+    """The same text is the same JSON, for numbers, dates, and words that may be booleans."""
+    head = "apiVersion: example.com/v1\nkind: Any\nmetadata: {name: x}\nspec:\n"
+    text = head + "".join(f"- {scalar}\n" for scalar in texts)
+    printed = bench.kubectl("annotate", "--local", "-f", "-", "a=b", "-o", "json", input=text)
+    theirs = json.loads(printed)["spec"]
+    document = read(text)
+    assert document is not None
+    ours = json.loads(json.dumps(document.value["spec"]))
+    assert list(zip(texts, ours, strict=True)) == list(zip(texts, theirs, strict=True))
+    assert list(map(type, ours)) == list(map(type, theirs))
 
 
 READY = {

@@ -7,6 +7,8 @@ from pointsman.api.manifests import cross_check, load_text
 from pointsman.api.v1alpha1 import Match
 from pointsman.api.v1alpha1.shadowing import contradicts_itself, covers
 from pointsman.api.validation import parse
+from pointsman.router.control.hosts import covers as covers_host
+from pointsman.router.control.hosts import split_allowed
 
 
 def backend(name: str, **more: str) -> str:
@@ -110,7 +112,10 @@ def test_a_secret_among_the_files_must_be_usable(old: str, new: str, message: st
     ("host", "patterns", "allowed"),
     [
         ("api.example.com", "api.example.com", True),
-        ("API.example.com.", "other.com, Api.Example.Com", True),
+        ("API.example.com", "other.com, Api.Example.Com", True),
+        ("10.0.0.1", "10.0.0.1", True),
+        ("10.0.0.1", "*.0.0.1", False),
+        ("::1", "[::1]", True),
         ("a.b.example.com", "*.example.com", True),
         ("example.com", "*.example.com", False),
         ("evilexample.com", "*.example.com", False),
@@ -123,6 +128,7 @@ def test_a_secret_among_the_files_must_be_usable(old: str, new: str, message: st
 def test_hosts_are_matched_by_whole_labels(host: str, patterns: str, allowed: bool) -> None:
     """Fails closed: only a full name, or `*.` before one."""
     assert host_allowed(host, {"pointsman.dev/allowed-hosts": patterns}) is allowed
+    assert covers_host(split_allowed(patterns), host) is allowed, "the router says otherwise"
 
 
 def match(**conditions: object) -> Match:
