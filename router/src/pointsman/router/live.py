@@ -20,7 +20,7 @@ class Live:
     """True once a table is in force: from last-known-good, or from the source."""
     endpoints: Mapping[str, tuple[Endpoint, ...]] = field(default_factory=dict)
     """ServiceAddress.key -> ready endpoints."""
-    credentials: Mapping[tuple[str, str], bytes] = field(default_factory=dict)
+    credentials: Mapping[tuple[str, str], bytes] = field(default_factory=dict, repr=False)
     """(Secret name, key) -> API key, only for Secrets whose label and allowed hosts were checked
     against every URL that uses them."""
     draining: bool = False

@@ -63,7 +63,11 @@ class Admin:
         app.router.add_get("/admin/table", self._table)
         app.router.add_get("/admin/stream", self._stream)
         self._runner = web.AppRunner(
-            app, access_log=None, handle_signals=False, shutdown_timeout=1.0
+            app,
+            access_log=None,
+            handle_signals=False,
+            shutdown_timeout=1.0,
+            handler_cancellation=True,  # a reader that went leaves its place at once
         )
         await self._runner.setup()
         site = web.TCPSite(self._runner, host, port)

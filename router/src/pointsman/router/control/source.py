@@ -134,6 +134,7 @@ class TableFeed:
         """
         self._secrets, self._unread = dict(secrets), dict(unread)
         self._judge()
+        self._tell()
         if self.store:
             self.store.save_secrets(only_used(uses(self.live.table), self._secrets))
         return self._acks
@@ -156,6 +157,7 @@ class TableFeed:
         """
         self._secrets = None
         self._use(Keys(dict(keys), dict(problems)))
+        self._tell()
         return self._acks
 
     def _judge(self) -> None:
@@ -170,7 +172,6 @@ class TableFeed:
             self._problems = keys.problems
             self._metrics.credential_problems.set(len(keys.problems))
             _log.warning("credentials-missing", extra={"problems": dict(keys.problems)})
-        self._tell()
 
     def _apply(self, outcome: Outcome) -> None:
         if outcome.table is not None:

@@ -1,0 +1,78 @@
+"""The router as a process: serves from disk at once, follows, drains, ends."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+from tests.router.control.objects import (
+    blob_object,
+    entry,
+    manifest,
+    manifest_object,
+    policy,
+)
+from tests.router.control.process import router_process
+from tests.support.fake_api import FakeApi
+
+_OPEN = "--admin-auth=none"
+
+
+def _kubeconfig(folder: Path, api: FakeApi) -> str:
+    path = folder / "kubeconfig"
+    path.write_text(
+        f"""
+current-context: fake
+contexts: [{{name: fake, context: {{cluster: fake, user: fake}}}}]
+clusters: [{{name: fake, cluster: {{server: "{api.url}"}}}}]
+users: [{{name: fake, user: {{}}}}]
+"""
+    )
+    return f"--kubeconfig={path}"
+
+
+async def test_a_process_lives_through_its_server_and_itself(tmp_path: Path) -> None:
+    """Switch, end by SIGTERM with 0, serve from disk with the server away, follow it again."""
+    blob = policy()
+    async with FakeApi() as api:
+        options = (_kubeconfig(tmp_path, api), _OPEN)
+        api.put(blob_object(blob))
+        with router_process(tmp_path, *options) as router:
+            async with router.stream() as events:
+                api.put(manifest_object(manifest(1, entry(blob))))
+                await events.until(lambda event: [a.revision for a in event.acks] == ["r1"])
+                assert await router.models() == ["support-auto"]
+            assert router.stop() == 0
+        await api.stop()
+        with router_process(tmp_path, *options) as router:
+            assert await router.models() == ["support-auto"]
+            ready = await router.json("/readyz")
+            assert (ready["ready"], ready["table"], ready["serial"]) == (True, "disk", 1)
+            api.put(manifest_object(manifest(2)))
+            await api.start()
+            await router.until_ready(lambda ready: ready["table"] == "confirmed")
+            assert await router.models() == []
+            assert router.stop() == 0
+
+
+async def test_without_any_table_a_process_is_not_ready(tmp_path: Path) -> None:
+    """It runs, says so, and waits."""
+    async with FakeApi() as api:
+        with router_process(tmp_path, _kubeconfig(tmp_path, api), _OPEN) as router:
+            assert await router.status("/healthz") == 200
+            assert await router.status("/readyz") == 503
+            assert router.stop() == 0
+
+
+def test_flags_and_kubeconfigs_that_mean_nothing_end_it(tmp_path: Path) -> None:
+    """With 2 and one line that says why."""
+    for options in (["--namespace="], [f"--kubeconfig={tmp_path / 'missing'}"]):
+        done = subprocess.run(
+            [sys.executable, "-m", "pointsman.router", "--namespace=demo", *options],
+            capture_output=True,
+            text=True,
+            timeout=60,
+            check=False,
+        )
+        assert done.returncode == 2
+        assert "pointsman-router" in done.stderr
+        assert "Traceback" not in done.stderr

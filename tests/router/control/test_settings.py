@@ -1,0 +1,145 @@
+"""Flags, environment, kubeconfigs: what is taken and what is refused."""
+
+import base64
+from pathlib import Path
+
+import pytest
+import trustme
+import yaml
+
+from pointsman.router.control.kube_config import ConfigError, from_kubeconfig, in_cluster
+from pointsman.router.settings import Address, parse
+
+
+def test_defaults_need_only_the_namespace() -> None:
+    """Which the pod's environment gives."""
+    settings = parse([], {"POD_NAMESPACE": "demo", "POD_NAME": "router-7"})
+
+    assert settings.listen == Address("0.0.0.0", 8080)
+    assert settings.admin == Address("0.0.0.0", 9901)
+    assert settings.router == "router-7"
+    assert settings.operator_user == "system:serviceaccount:demo:pointsman-operator"
+
+
+def test_flags_win_over_the_environment() -> None:
+    """And both over defaults."""
+    environment = {
+        "POD_NAMESPACE": "demo",
+        "POINTSMAN_RELEASE": "blue",
+        "POINTSMAN_STATE_DIR": "/state",
+        "POINTSMAN_DRAIN_SECONDS": "5",
+    }
+
+    settings = parse(["--release=green", "--listen=[::1]:0"], environment)
+
+    assert (settings.release, settings.drain_s) == ("green", 5.0)
+    assert settings.state_dir == Path("/state")
+    assert settings.listen == Address("::1", 0)
+
+
+@pytest.mark.parametrize(
+    "flags",
+    [
+        ["--namespace="],
+        ["--listen=8080"],
+        ["--listen=0.0.0.0:99999"],
+        ["--drain-seconds=0"],
+        ["--drain-seconds=nan"],
+        ["--admin-auth=none"],
+        ["--admin-auth=none", "--admin=10.0.0.1:9901"],
+        ["--admin-auth=maybe"],
+        ["--release="],
+    ],
+)
+def test_what_means_nothing_is_refused(flags: list[str], capsys: object) -> None:
+    """With exit code 2; an admin port without tokens is for loopback only."""
+    with pytest.raises(SystemExit, match="2"):
+        parse(flags, {"POD_NAMESPACE": "demo"})
+
+
+def test_loopback_may_go_without_tokens() -> None:
+    """For local mode."""
+    settings = parse(
+        ["--admin-auth=none", "--admin=127.0.0.1:0", "--namespace=demo"], environment={}
+    )
+
+    assert settings.admin.is_loopback
+
+
+def _kubeconfig(tmp_path: Path, cluster: dict[str, object], user: dict[str, object]) -> Path:
+    path = tmp_path / "kubeconfig"
+    document = {
+        "current-context": "here",
+        "contexts": [{"name": "here", "context": {"cluster": "c", "user": "u"}}],
+        "clusters": [{"name": "c", "cluster": cluster}],
+        "users": [{"name": "u", "user": user}],
+    }
+    path.write_text(yaml.safe_dump(document))
+    return path
+
+
+def test_a_kubeconfig_gives_address_trust_and_identity(tmp_path: Path) -> None:
+    """Data or files, token or client certificate."""
+    authority = trustme.CA()
+    certificate = authority.issue_cert("client")
+    (tmp_path / "ca.crt").write_bytes(authority.cert_pem.bytes())
+    (tmp_path / "token").write_text("rotated\n")
+    key, chain = certificate.private_key_pem.bytes(), certificate.cert_chain_pems[0].bytes()
+
+    by_token = from_kubeconfig(
+        _kubeconfig(
+            tmp_path,
+            {"server": "https://127.0.0.1:6443/", "certificate-authority": "ca.crt"},
+            {"tokenFile": "token"},
+        )
+    )
+    by_certificate = from_kubeconfig(
+        _kubeconfig(
+            tmp_path,
+            {
+                "server": "https://127.0.0.1:6443",
+                "certificate-authority-data": base64.b64encode(authority.cert_pem.bytes()).decode(),
+            },
+            {
+                "client-certificate-data": base64.b64encode(chain).decode(),
+                "client-key-data": base64.b64encode(key).decode(),
+            },
+        )
+    )
+
+    assert (by_token.url, by_token.bearer()) == ("https://127.0.0.1:6443", "rotated")
+    assert by_certificate.bearer() is None
+    assert by_certificate.tls is not None
+    assert by_certificate.tls.verify_mode.name == "CERT_REQUIRED"
+
+
+@pytest.mark.parametrize(
+    ("cluster", "user", "reason"),
+    [
+        ({"server": "https://a", "insecure-skip-tls-verify": True}, {}, "insecure"),
+        ({"server": "https://a"}, {"exec": {"command": "aws"}}, "start another program"),
+        ({}, {}, "lacks server"),
+        ({"server": "https://a", "certificate-authority-data": "%"}, {}, "base64"),
+        ({"server": "https://a", "certificate-authority": "missing"}, {}, "certificates"),
+    ],
+)
+def test_an_unsafe_or_broken_kubeconfig_is_refused(
+    tmp_path: Path, cluster: dict[str, object], user: dict[str, object], reason: str
+) -> None:
+    """Rather than half obeyed."""
+    with pytest.raises(ConfigError, match=reason):
+        from_kubeconfig(_kubeconfig(tmp_path, cluster, user))
+
+
+def test_a_pod_finds_its_api_server(tmp_path: Path) -> None:
+    """By environment, ca.crt and a token that is read each time."""
+    (tmp_path / "ca.crt").write_bytes(trustme.CA().cert_pem.bytes())
+    environment = {"KUBERNETES_SERVICE_HOST": "fd00::1", "KUBERNETES_SERVICE_PORT": "443"}
+
+    server = in_cluster(environment, tmp_path)
+
+    assert server.url == "https://[fd00::1]:443"
+    with pytest.raises(ConfigError, match="token"):
+        server.bearer()
+    with pytest.raises(ConfigError, match="--kubeconfig"):
+        in_cluster({}, tmp_path)
