@@ -18,6 +18,7 @@ from typing import Any
 import aiohttp
 from kubernetes.aio import client as kube
 from kubernetes.aio import config as kube_config
+
 from tests.bench import Bench
 from tests.e2e.fleet import ROUTERS, Fleet, install
 

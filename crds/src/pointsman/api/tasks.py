@@ -1,6 +1,6 @@
 """The kinds of work a request can be.
 
-Guarantees one spelling for `spec.rules[].match.task`, metrics and the ledger; the values are stable API.
+Guarantees one spelling for rules, metrics and the ledger; the values are stable API.
 Refuses imports beyond `enum`, so that every layer may use it.
 """
 
