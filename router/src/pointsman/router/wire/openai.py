@@ -152,7 +152,7 @@ def _content(raw: msgspec.Raw) -> tuple[str, bool]:
 
 
 def _prompt(chat: ChatRequest) -> Prompt:
-    user = ""
+    user = -1
     system: list[str] = []
     history: list[str] = []
     total = chat._tools_chars
@@ -163,16 +163,15 @@ def _prompt(chat: ChatRequest) -> Prompt:
         images = images or shows
         total += len(text) + _size(message.tool_calls)
         if message.role == "user":
-            if turns:
-                history.append(user)
-            user = text
+            user = len(history)
+            history.append(text)
             turns += 1
         elif message.role in ("system", "developer"):
             system.append(text)
         else:
             history.append(text)
     return Prompt(
-        user=user,
+        user=history.pop(user) if turns else "",
         system=_capped(system),
         history=_capped(history),
         total_chars=total,

@@ -74,6 +74,7 @@ class RequestReader:
     """Feed it bytes, take what `feed` returns; nothing follows an Unreadable or a last request."""
 
     __slots__ = (
+        "_begun",
         "_body",
         "_body_size",
         "_chunked",
@@ -90,6 +91,7 @@ class RequestReader:
         "_method",
         "_parser",
         "_raw",
+        "_seen",
         "_target",
         "_upgrade",
         "_upgrading",
@@ -107,7 +109,8 @@ class RequestReader:
         """True between a head's first byte and its last."""
         self.in_body = False
         self.over = False
-        self._raw = 0
+        self._raw = self._begun = 0
+        self._seen = b""
         self._expects = False
         self.on_message_begin()
         self.in_head = False
@@ -116,10 +119,12 @@ class RequestReader:
         """What `data` completes."""
         if self.over:
             return []
-        self._raw += len(data)
+        at_boundary = not (self.in_head or self.in_body)
+        self._begun = 0
+        self._seen = self._seen + data if self.in_head else data
         try:
             self._parse(data)
-            self._check_raw(len(data))
+            self._check_raw(len(data), at_boundary=at_boundary)
         except _Refusal as refusal:
             self._end(refusal.unreadable)
         except httptools.HttpParserCallbackError as error:
@@ -165,10 +170,15 @@ class RequestReader:
             b"connection: close\r\n" if close else b"",
         )
         self._parser = httptools.HttpRequestParser(self)
-        return head + rest
+        self._seen = head + rest
+        return self._seen
 
-    def _check_raw(self, size: int) -> None:
+    def _check_raw(self, size: int, *, at_boundary: bool) -> None:
         """Bound what llhttp and httptools hold of a header or a trailer that does not end."""
+        if not self._begun:
+            self._raw += size
+        else:  # where in `data` a second message began is not known
+            self._raw = size if self._begun == 1 and at_boundary else 0
         if self.in_head:
             if self._raw > self._max_head:
                 raise _Refusal(431, self._too_large_head())
@@ -176,7 +186,7 @@ class RequestReader:
             if self._raw > self._max_head + 2 * self._max_body + size:
                 raise _Refusal(413, "The chunked body has more framing than content.")
         else:
-            self._raw = 0
+            self._seen = b""
 
     def _too_large_head(self) -> str:
         return f"The request's head is larger than {self._max_head:,} bytes."
@@ -198,6 +208,7 @@ class RequestReader:
         self._http11 = self._keep_alive = True
         self.in_head = True
         self.in_body = False
+        self._begun += 1
 
     def on_url(self, url: bytes) -> None:
         self._target += url
@@ -231,6 +242,8 @@ class RequestReader:
         self._http11 = version == "1.1"
         if not self._http11 and version != "1.0":
             raise _Refusal(505, "This server speaks HTTP/1.1.")
+        if b"%b %b HTTP/%b\r\n" % (self._method, self._target, version.encode()) not in self._seen:
+            raise _Refusal(400, "The request line's words are not set apart by one space each.")
         if self._hosts > 1 or (self._http11 and not self._hosts):
             raise _Refusal(400, "A request needs exactly one Host header.")
         if self._chunked and not self._http11:

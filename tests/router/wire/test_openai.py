@@ -1,0 +1,141 @@
+"""Reading what routing needs, and replacing the model, without touching the rest."""
+
+import json
+from contextlib import suppress
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from pointsman.router.errors import BadRequest
+from pointsman.router.wire.openai import read_answer, read_chat, read_stream_usage, says_too_long
+from pointsman.router.wire.splice import replace_model
+
+KEYS = st.sampled_from(["model", "mod", "messages", "metadata", "tools", "stream_options", 'a"b'])
+LEAVES = (
+    st.none() | st.booleans() | st.integers() | st.text(max_size=5)
+    | st.sampled_from(["model", '"model"', '"model":"auto"', "auto", "\\", "é", "\U0001f600"])
+)  # fmt: skip
+VALUES = st.recursive(
+    LEAVES, lambda v: st.lists(v, max_size=3) | st.dictionaries(KEYS, v, max_size=3), max_leaves=8
+)
+
+
+@given(
+    st.dictionaries(KEYS, VALUES, max_size=5),
+    st.sampled_from(["auto", "model", 'a"b', "é", ""]),
+    st.text(max_size=10),
+    st.sampled_from([None, 2]),
+    st.booleans(),
+)
+def test_replacing_the_model_keeps_every_other_member(
+    members: dict[str, object], old: str, new: str, indent: int | None, ascii_only: bool
+) -> None:
+    """For any nesting, escapes and spacing, any reader sees the new model and nothing else new."""
+    members = {**members, "model": old}
+    body = json.dumps(members, indent=indent, ensure_ascii=ascii_only).encode()
+    assert json.loads(replace_model(body, new)) == {**members, "model": new}
+
+
+@given(
+    st.lists(
+        st.tuples(st.sampled_from(['"model"', '"mod\\u0065l"', '"\\u006Dodel"', '"x"']), LEAVES),
+        max_size=4,
+    )
+)
+def test_a_doubled_model_is_replaced_for_every_reader(pairs: list[tuple[str, object]]) -> None:
+    """Readers that take the first and readers that take the last agree afterwards."""
+    text = ",".join(f"{key}:{json.dumps(value)}" for key, value in [*pairs, ('"model"', "auto")])
+    replaced = replace_model(b"{" + text.encode() + b"}", "new")
+    seen: list[tuple[str, object]] = json.loads(replaced, object_pairs_hook=list)
+    assert [value for key, value in seen if key == "model"] == ["new"]
+
+
+def test_all_other_bytes_stay_as_they_came() -> None:
+    """Spacing, number spelling and unknown members included."""
+    body = b'{ "seed":1e400 , "model" :\n"auto","x":"\\u00e9 \\"model\\"" }'
+    assert replace_model(body, "m") == body.replace(b'"auto"', b'"m"')
+
+
+def test_only_what_is_needed_is_judged() -> None:
+    """Fields and content parts the router does not know pass."""
+    chat = read_chat(
+        json.dumps(
+            {
+                "model": "auto",
+                "stream": None,
+                "max_tokens": 5,
+                "max_completion_tokens": 7,
+                "metadata": {"a": "b", "c": 1},
+                "tools": [],
+                "new_field": {"x": [1]},
+                "messages": [
+                    {"role": "developer", "content": "be brief"},
+                    {"role": "user", "content": [{"type": "text", "text": "one"}]},
+                    {"role": "assistant", "content": None, "tool_calls": [{"id": "1"}]},
+                    {"role": "tool", "content": {"odd": 1}},
+                    {"role": "user", "content": [{"type": "image_url", "image_url": {}},
+                                                 {"type": "text", "text": "two"}]},
+                    {"role": "assistant", "content": "pre"},
+                ],
+            }
+        ).encode()
+    )  # fmt: skip
+    assert (chat.model, chat.stream, chat.max_output_tokens) == ("auto", False, 7)
+    assert (chat.metadata, chat.tools) == ({"a": "b"}, False)
+    prompt = chat.prompt()
+    assert (prompt.user, prompt.system, prompt.turns) == ("two", "be brief", 2)
+    assert prompt.history == "one\n\n\npre"
+    assert prompt.images
+    assert prompt.total_chars == len("be briefonetwopre") + len('[{"id": "1"}]')
+
+
+def test_long_histories_are_counted_whole_and_copied_in_part() -> None:
+    """Head and tail."""
+    messages = [{"role": "assistant", "content": f"{n:04d}" * 1000} for n in range(50)]
+    body = {"model": "auto", "messages": [*messages, {"role": "user", "content": "x"}]}
+    prompt = read_chat(json.dumps(body).encode()).prompt()
+    assert prompt.total_chars == 50 * 4000 + 1
+    assert len(prompt.history) < 17_000
+    assert prompt.history.startswith("0000")
+    assert prompt.history.endswith("0049")
+
+
+@given(VALUES)
+def test_any_json_is_read_or_refused(value: object) -> None:
+    """BadRequest is the only way to say no."""
+    for body in (value, {"model": "a", "messages": value}, {"model": "a", "messages": [value]}):
+        with suppress(BadRequest):
+            read_chat(json.dumps(body).encode()).prompt()
+
+
+def test_usage_is_read_from_answers_and_streams() -> None:
+    """Stated usage; an answer that is none; the last usage of a stream, null before."""
+    usage = {"prompt_tokens": 3, "completion_tokens": 4, "total_tokens": 7}
+    found, wrong = read_answer(json.dumps({"choices": [], "usage": usage}).encode())
+    assert found is not None
+    assert (found.prompt_tokens, found.completion_tokens, wrong) == (3, 4, "")
+    assert read_answer(b'{"choices": []}') == (None, "")
+    for body in (b"", b"{", b"[]", b"<html>", b'{"error": {"message": "x"}}'):
+        assert read_answer(body)[1]
+    event = b"data: " + json.dumps({"usage": usage}).encode() + b"\n\n"
+    tail = b'lf"}\n\n' + event + b'data: {"usage":null}\n\ndata: [DONE]\n\n'
+    assert read_stream_usage(tail) == found
+    assert read_stream_usage(b'data: {"usage": bro\n\n') is None
+
+
+@pytest.mark.parametrize(
+    ("body", "too_long"),
+    [
+        (b'{"error":{"code":"context_length_exceeded","message":"x"}}', True),
+        (b'{"error":{"code":400,"message":"This model\'s maximum context length is 5"}}', True),
+        (b'{"object":"error","message":"maximum context length is 5","code":400}', True),
+        (b'{"error":{"code":"invalid","message":"temperature"}}', False),
+        (b'{"error":"x"}', False),
+        (b"<html>", False),
+        (b"", False),
+    ],
+)
+def test_a_refusal_for_length_is_recognized(body: bytes, too_long: bool) -> None:
+    """OpenAI's code, and vLLM's words."""
+    assert says_too_long(body) is too_long

@@ -1,0 +1,181 @@
+"""Reading requests: independent of how bytes are cut, and at least as strict as h11."""
+
+from itertools import pairwise
+
+import h11
+import pytest
+from hypothesis import example, given, settings
+from hypothesis import strategies as st
+
+from pointsman.router.wire.request import HeaderView, Request, RequestReader, Unreadable
+
+HEAD_BYTES, BODY_BYTES = 4096, 8192
+Events = list[Request | Unreadable]
+GOOD = (
+    b"POST /v1/chat/completions?x=1 HTTP/1.1\r\nHost: a\r\nContent-Length: 5\r\n\r\nhello"
+    b"GET /v1/models HTTP/1.1\r\nhost: a\r\nX-Two: 1\r\nx-two: 2\r\n\r\n"
+    b"POST /c HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n"
+    b"3;ext=1\r\nabc\r\n2\r\nde\r\n0\r\nTrailer: x\r\n\r\n"
+    b"POST /u HTTP/1.1\r\nhost: a\r\nconnection: upgrade, http2-settings\r\nupgrade: h2c\r\n"
+    b"http2-settings: AA\r\ncontent-length: 2\r\n\r\nhi"
+    b"GET /last HTTP/1.0\r\n\r\n"
+)
+
+
+def read(data: bytes, cuts: list[int] | None = None) -> Events:
+    """All that a reader makes of `data`, fed in the pieces between `cuts`."""
+    reader = RequestReader(HEAD_BYTES, BODY_BYTES)
+    edges = sorted({0, len(data), *(cut % (len(data) + 1) for cut in cuts or ())})
+    found: Events = []
+    for start, end in pairwise(edges):
+        found += reader.feed(data[start:end])
+    return found
+
+
+def test_what_is_sent_is_what_is_read() -> None:
+    """Lengths, chunks, an ignored upgrade, HTTP/1.0: in order."""
+    found = [event for event in read(GOOD) if isinstance(event, Request)]
+    assert [(r.method, r.target, r.body) for r in found] == [
+        (b"POST", b"/v1/chat/completions?x=1", b"hello"),
+        (b"GET", b"/v1/models", b""),
+        (b"POST", b"/c", b"abcde"),
+        (b"POST", b"/u", b"hi"),
+        (b"GET", b"/last", b""),
+    ]
+    assert [r.keep_alive for r in found] == [True, True, True, True, False]
+    assert HeaderView(found[1].headers)["x-two"] == "1, 2"
+    assert dict(HeaderView(found[0].headers)) == {"host": "a", "content-length": "5"}
+
+
+@given(st.lists(st.integers(0, len(GOOD)), max_size=40))
+@example(list(range(len(GOOD))))
+def test_cutting_does_not_matter(cuts: list[int]) -> None:
+    """However the network cuts the bytes, the same requests are read."""
+    assert read(GOOD, cuts) == read(GOOD)
+
+
+@given(
+    st.lists(st.tuples(st.integers(0, len(GOOD) - 1), st.binary(max_size=3)), max_size=3),
+    st.lists(st.integers(0, len(GOOD)), max_size=10),
+)
+def test_cutting_does_not_matter_for_broken_bytes_either(
+    edits: list[tuple[int, bytes]], cuts: list[int]
+) -> None:
+    """The same requests come before the same refusal; only its wording may differ."""
+    data = GOOD
+    for at, new in edits:
+        data = data[:at] + new + data[at + len(new) :]
+    found = [[e for e in read(data, c) if isinstance(e, Request)] for c in (None, cuts)]
+    assert found[0] == found[1]
+
+
+NAMES = st.sampled_from(
+    ["Host", "Content-Length", "Transfer-Encoding", "Connection", "Expect", "X-A", "Upgrade",
+     "Content-Length ", "X A", "", "Ü", "X\tB", "transfer-encoding", "content-length"]
+)  # fmt: skip
+VALUES = st.sampled_from(
+    ["a", "5", "0", "5, 5", "+5", "-1", "0x5", " 5", "5 ", "chunked", "Chunked", "gzip, chunked",
+     "chunked, chunked", "identity", "close", "keep-alive", "100-continue", "\x00", "a\rb", "a\nb",
+     "\x7f", "\xe9", "", "a\r\n b", "99999999999999999999", "é", "x" * 50]
+)  # fmt: skip
+LINES = st.sampled_from(
+    ["POST / HTTP/1.1", "GET /a HTTP/1.1", "GET / HTTP/1.0", "get / HTTP/1.1", "POST  / HTTP/1.1",
+     "POST / HTTP/1.1 ", "POST / http/1.1", "POST / HTTP/2.0", "POST / HTTP/1.2",
+     "POST /\x7f HTTP/1.1",
+     "POST /a b HTTP/1.1", "POST", "POST /", "POST * HTTP/1.1", "OPTIONS * HTTP/1.1",
+     "GET http://a/b HTTP/1.1", "POST /\x00 HTTP/1.1", "CONNECT a:1 HTTP/1.1", "GET /é HTTP/1.1",
+     "PRI * HTTP/2.0", "GET\t/ HTTP/1.1", "GET / HTTP/1.1\r", " GET / HTTP/1.1"]
+)  # fmt: skip
+BODIES = st.sampled_from(
+    [b"", b"hello", b"5\r\nhello\r\n0\r\n\r\n", b"5\nhello\n0\n\n", b"5 \r\nhello\r\n0\r\n\r\n",
+     b"+5\r\nhello\r\n0\r\n\r\n", b"0x5\r\nhello\r\n0\r\n\r\n", b"5\r\nhelloX\r\n0\r\n\r\n",
+     b"5;a=b\r\nhello\r\n0\r\n\r\n", b"5;\r\nhello\r\n0\r\n\r\n", b"-1\r\n\r\n", b"\r\n",
+     b"fffffffffffffffff\r\nx", b"0\r\nA: b\r\n\r\n", b"0\r\nA b\r\n\r\n", b"5\r\nhello\r\n0\r\n\r"]
+)  # fmt: skip
+ENDS = st.sampled_from(["\r\n", "\r\n", "\r\n", "\r\n", "\n", "\r", "\r\r\n"])
+
+
+@st.composite
+def messages(draw: st.DrawFn) -> bytes:
+    """Mostly nearly right requests."""
+    lines = [draw(LINES)]
+    headers = draw(st.lists(st.tuples(NAMES, VALUES), max_size=3))
+    if draw(st.integers(0, 4)):
+        headers.append(("Host", "a"))
+    lines += [f"{name}: {value}" for name, value in headers]
+    text = "".join(line + draw(ENDS) for line in lines) + draw(ENDS)
+    return text.encode("latin-1") + draw(BODIES)
+
+
+def h11_reads(data: bytes) -> tuple[str, bytes]:
+    """What h11 makes of the first request: "refused", "incomplete", or "read" and its body."""
+    connection = h11.Connection(h11.SERVER, max_incomplete_event_size=HEAD_BYTES)
+    try:
+        connection.receive_data(data)
+        body = b""
+        while True:
+            event = connection.next_event()
+            if event is h11.NEED_DATA:
+                return "incomplete", b""
+            if isinstance(event, h11.Data):
+                body += event.data
+            if isinstance(event, h11.EndOfMessage):
+                return "read", body
+            if event is h11.PAUSED or isinstance(event, h11.ConnectionClosed):
+                return "refused", b""
+    except h11.RemoteProtocolError:
+        return "refused", b""
+
+
+@settings(max_examples=2000)
+@given(messages())
+@example(b"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 5\r\n\r\nhello")
+def test_what_h11_refuses_we_refuse(data: bytes) -> None:
+    """The second opinion: no request is read that h11 refuses, and a body is what h11 reads."""
+    verdict, body = h11_reads(data)
+    found = read(data)
+    if found and isinstance(found[0], Request):
+        assert verdict == "read", data
+        assert found[0].body == body, data
+
+
+@settings(max_examples=500)
+@given(st.binary(max_size=300))
+def test_any_bytes_are_requests_or_one_refusal(data: bytes) -> None:
+    """Nothing raises, nothing follows a refusal."""
+    found = read(data)
+    assert not any(isinstance(event, Unreadable) for event in found[:-1])
+
+
+@pytest.mark.parametrize(
+    ("data", "status"),
+    [
+        (b"GET / HTTP/1.1\r\nhost: a\r\nx: " + b"y" * HEAD_BYTES, 431),
+        (b"GET /" + b"y" * HEAD_BYTES, 431),
+        (b"POST / HTTP/1.1\r\nhost: a\r\ncontent-length: 8193\r\n\r\n", 413),
+        (b"POST / HTTP/1.1\r\nhost: a\r\ntransfer-encoding: chunked\r\n\r\n2001\r\n"
+         + b"x" * 8193, 413),
+        (b"POST / HTTP/1.1\r\nhost: a\r\ntransfer-encoding: chunked\r\n\r\n0\r\nx: " + b"y" * 4096
+         + b"\r\n\r\n", 431),
+        (b"POST / HTTP/1.1\r\nhost: a\r\ntransfer-encoding: chunked\r\n\r\n"
+         + b"1\r\na\r\n" * 7000, 413),
+    ],
+    ids=["header", "target", "length", "chunks", "trailer", "framing"],
+)  # fmt: skip
+def test_sizes_are_bounded(data: bytes, status: int) -> None:
+    """Also when the bytes come one by one and never end."""
+    for cuts in ([len(data) // 2], list(range(0, len(data), 7))):
+        last = read(data, cuts)[-1]
+        assert isinstance(last, Unreadable)
+        assert last.status == status
+
+
+def test_continue_is_asked_for_once_and_only_while_the_body_is_missing() -> None:
+    """Whoever sends the body at once needs no 100."""
+    reader = RequestReader(HEAD_BYTES, BODY_BYTES)
+    head = b"POST / HTTP/1.1\r\nhost: a\r\nexpect: 100-continue\r\ncontent-length: 2\r\n\r\n"
+    assert reader.feed(head) == []
+    assert [reader.takes_continue() for _ in range(2)] == [True, False]
+    assert len(reader.feed(b"hi")) == 1
+    assert len(reader.feed(head + b"hi")) == 1
+    assert not reader.takes_continue()

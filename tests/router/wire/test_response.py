@@ -1,0 +1,89 @@
+"""Reading answers: independent of how bytes are cut, complete only when they are."""
+
+from contextlib import suppress
+from itertools import pairwise
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from pointsman.router.wire.response import Malformed, ResponseReader
+
+ANSWERS = {
+    "length": b"HTTP/1.1 200 OK\r\nContent-Type: a/b\r\nSet-Cookie: c\r\n"
+    b"Content-Length: 5\r\n\r\nhello",
+    "chunks": b"HTTP/1.1 200 OK\r\nContent-Type: a/b\r\nTransfer-Encoding: chunked\r\n\r\n"
+    b"2\r\nhe\r\n3\r\nllo\r\n0\r\nx: y\r\n\r\n",
+    "end": b"HTTP/1.1 200 OK\r\nContent-Type: a/b\r\n\r\nhello",
+    "continue": b"HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 103 Early\r\nLink: x\r\n\r\n"
+    b"HTTP/1.1 200 OK\r\nContent-Type: a/b\r\nContent-Length: 5\r\n\r\nhello",
+}
+
+
+def read(data: bytes, cuts: list[int]) -> tuple[ResponseReader, bytes]:
+    """A reader that was fed `data` in pieces, and the body."""
+    reader = ResponseReader(1000)
+    edges = sorted({0, len(data), *(cut % (len(data) + 1) for cut in cuts)})
+    body = b""
+    for start, end in pairwise(edges):
+        reader.feed(data[start:end])
+        body += reader.take()
+    return reader, body
+
+
+@pytest.mark.parametrize("kind", ANSWERS)
+@given(cuts=st.lists(st.integers(0, 200), max_size=30))
+def test_cutting_does_not_matter(kind: str, cuts: list[int]) -> None:
+    """Status, kept headers, body and end are the same."""
+    reader, body = read(ANSWERS[kind], cuts)
+    assert (reader.status, body) == (200, b"hello")
+    assert reader.headers == {b"content-type": b"a/b"}
+    assert reader.complete == reader.reusable == (kind != "end")
+    assert reader.eof()
+
+
+@given(st.sampled_from(["length", "chunks"]), st.integers(0, 200))
+def test_a_cut_answer_is_never_complete(kind: str, at: int) -> None:
+    """Not even when the connection ends."""
+    data = ANSWERS[kind]
+    reader, _ = read(data[: at % len(data)], [])
+    assert not reader.complete
+    assert not reader.eof()
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        b"HTTP/1.1 101 Switching\r\nUpgrade: x\r\nConnection: upgrade\r\n\r\n",
+        b"HTTP/1.1 200 OK\r\nContent-Length: 1\r\nContent-Length: 2\r\n\r\n",
+        b"HTTP/1.1 200 OK\r\nContent-Length: 1\r\nTransfer-Encoding: chunked\r\n\r\n",
+        b"HTTP/1.1 200 OK\r\nTransfer-Encoding: gzip\r\n\r\n",
+        b"HTTP/1.1 200 OK\r\nContent-Encoding: gzip\r\n\r\n",
+        b"HTTP/1.1 200 OK\r\nContent-Length: 1\r\n\r\nabHTTP/1.1 200 OK\r\n\r\n",
+        b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\nHTTP/1.1 200 OK\r\n\r\n",
+        b"HTTP/1.1 200 OK\r\nx: " + b"y" * 2000,
+        b"HTTP/1.1 200 OK\r\nx: " + b"y" * 2000 + b"\r\n\r\n",
+        b"garbage\r\n\r\n",
+    ],
+)
+def test_what_is_no_answer_is_malformed(data: bytes) -> None:
+    """With a reason of our own, whole or byte by byte."""
+    for cuts in ([], list(range(len(data)))):
+        with pytest.raises(Malformed):
+            read(data, cuts)
+
+
+@given(st.binary(max_size=200))
+def test_any_bytes_are_an_answer_or_malformed(data: bytes) -> None:
+    """Nothing else is raised."""
+    with suppress(Malformed):
+        read(data, [])
+
+
+def test_a_reader_is_used_again() -> None:
+    """One connection carries one answer after another."""
+    reader = ResponseReader(1000)
+    for _ in range(3):
+        reader.reset()
+        reader.feed(ANSWERS["length"])
+        assert (reader.take(), reader.complete, reader.reusable) == (b"hello", True, True)
