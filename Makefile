@@ -30,7 +30,7 @@ check: $(STAMP) ## lint, types, import rules, generated files, unit tests; under
 	@$(BIN)/ruff check --quiet .
 	@$(BIN)/ruff format --check --quiet .
 	@$(BIN)/mypy --no-error-summary
-	@$(BIN)/lint-imports --no-timing > .lint-imports.log 2>&1 || { cat .lint-imports.log; exit 1; }
+	@$(BIN)/lint-imports --no-logo > .lint-imports.log 2>&1 || { cat .lint-imports.log; exit 1; }
 	@$(BIN)/python -m pointsman.api.schema --check
 	@$(BIN)/python -m pytest -q -m "not bench and not local" --timeout 60
 
