@@ -20,59 +20,10 @@ from tests.router.control.objects import (
     policy,
 )
 from tests.router.control.process import router_process
+from tests.router.control.rights import grant
 
 __all__ = ["release"]
 pytestmark = pytest.mark.bench
-
-_RIGHTS: list[Json] = [
-    {
-        "apiVersion": "rbac.authorization.k8s.io/v1",
-        "kind": "Role",
-        "metadata": {"name": "router", "namespace": NAMESPACE},
-        "rules": [
-            {
-                "apiGroups": [""],
-                "resources": ["configmaps", "services"],
-                "verbs": ["list", "watch"],
-            },
-            {
-                "apiGroups": ["discovery.k8s.io"],
-                "resources": ["endpointslices"],
-                "verbs": ["list", "watch"],
-            },
-            {"apiGroups": [""], "resources": ["secrets"], "verbs": ["get"]},
-        ],
-    },
-    {
-        "apiVersion": "rbac.authorization.k8s.io/v1",
-        "kind": "ClusterRole",
-        "metadata": {"name": "router-reviews"},
-        "rules": [
-            {
-                "apiGroups": ["authentication.k8s.io"],
-                "resources": ["tokenreviews"],
-                "verbs": ["create"],
-            }
-        ],
-    },
-]
-
-
-def _binding(kind: str, name: str, role: str) -> Json:
-    metadata = {"name": name} | ({"namespace": NAMESPACE} if kind == "RoleBinding" else {})
-    return {
-        "apiVersion": "rbac.authorization.k8s.io/v1",
-        "kind": kind,
-        "metadata": metadata,
-        "roleRef": {
-            "apiGroup": "rbac.authorization.k8s.io",
-            "kind": kind.removesuffix("Binding"),
-            "name": role,
-        },
-        "subjects": [
-            {"kind": "ServiceAccount", "name": "pointsman-router", "namespace": NAMESPACE}
-        ],
-    }
 
 
 class _BenchWorld:
@@ -108,16 +59,7 @@ class _BenchWorld:
 @pytest.fixture(scope="module")
 def account(bench: Bench) -> Iterator[Path]:
     """The namespace of these tests, and a kubeconfig as the router in it, with no other rights."""
-    bench.kubectl("create", "namespace", NAMESPACE)
-    for name in ("pointsman-router", "pointsman-operator"):
-        bench.kubectl("create", "serviceaccount", name, "-n", NAMESPACE)
-    for thing in (
-        *_RIGHTS,
-        _binding("RoleBinding", "router", "router"),
-        _binding("ClusterRoleBinding", "router-reviews", "router-reviews"),
-    ):
-        bench.apply(json.dumps(thing))
-    yield bench.service_account_kubeconfig(NAMESPACE, "pointsman-router")
+    yield grant(bench)
     bench.kubectl("delete", "namespace", NAMESPACE, "--wait=false")
 
 
