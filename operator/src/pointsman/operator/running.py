@@ -118,7 +118,7 @@ async def _crds_installed(api: Api) -> None:
             await api.list_all(kinds.ROUTING_POLICY)
         except ReconcileError as error:
             log.warning("kinds not served", extra={"reason": error.reason, "error": str(error)})
-            await asyncio.sleep(2)
+            await asyncio.sleep(0.5)
         else:
             return
 

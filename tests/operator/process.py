@@ -1,0 +1,57 @@
+"""An operator as a child process, under its own ServiceAccount's token."""
+
+import signal
+import subprocess
+import sys
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+from tests.e2e.fleet import RELEASE, Fleet
+
+ROOT = Path(__file__).parent.parent.parent
+HEALTH_PORT = 19902
+
+
+class OperatorProcess:
+    """One identity, many lives: restarted at once, unlike a pod that a kubelet makes wait."""
+
+    def __init__(self, fleet: Fleet, module: str = "pointsman.operator") -> None:
+        account, bench = f"{RELEASE}-operator", fleet.bench
+        token = bench.dir / "router-token"
+        token.write_text(bench.token(fleet.namespace, account, audience="pointsman-router"))
+        self._command = [
+            sys.executable, "-m", module,
+            "--namespace", fleet.namespace,
+            "--release", RELEASE,
+            "--identity", "child",
+            "--kubeconfig", str(bench.service_account_kubeconfig(fleet.namespace, account)),
+            "--router-token-file", str(token),
+            "--health-port", str(HEALTH_PORT),
+        ]  # fmt: skip
+        self._environment = bench.environment()
+        self.log = bench.dir / f"operator-{module}.log"
+        self.process: subprocess.Popen[bytes] | None = None
+
+    def start(self) -> None:
+        with self.log.open("ab") as log:
+            self.process = subprocess.Popen(
+                self._command, stdout=log, stderr=log, env=self._environment, cwd=ROOT
+            )
+
+    def kill(self) -> None:
+        if self.process and self.process.poll() is None:
+            self.process.send_signal(signal.SIGKILL)
+            self.process.wait(10)
+
+    def __enter__(self) -> Self:
+        self.start()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.kill()

@@ -1,0 +1,421 @@
+"""The operator as a pod of its chart, under its own ServiceAccount, on a real control plane."""
+
+import base64
+import json
+import random
+import statistics
+import subprocess
+import time
+from collections.abc import Callable, Iterator
+from typing import Any
+from urllib.request import urlopen
+
+import pytest
+
+from pointsman.api import table
+from tests.bench import Bench
+from tests.e2e.fleet import RELEASE, ROUTERS, Fleet, install
+from tests.operator.objects import backend, policy, route
+from tests.operator.process import OperatorProcess
+from tests.support.conditions import assert_well_formed
+
+pytestmark = pytest.mark.bench
+NAMESPACE = "operator-bench"
+KINDS = ("modelbackends", "routingpolicies")
+
+
+@pytest.fixture(scope="module")
+def fleet(bench: Bench) -> Iterator[Fleet]:
+    """A release with three routers and nothing in it."""
+    fleet = install(bench, NAMESPACE)
+    yield fleet
+    said = "".join(bench.log(NAMESPACE, pod) for pod in operator_pods(fleet))
+    bench.kubectl("delete", "namespace", NAMESPACE, "--wait=false")
+    assert "forbidden" not in said, "the Role does not allow what the operator does"
+
+
+@pytest.fixture(autouse=True)
+def _empty(fleet: Fleet) -> Iterator[None]:
+    """Every test begins without models and policies, and all that was stored obeys the rules."""
+    yield
+    for item in every(fleet, *KINDS):
+        generation = item["metadata"]["generation"]
+        assert_well_formed(item.get("status", {}), generation=generation)
+    for kind in KINDS:
+        fleet.kubectl("delete", kind, "--all", "--wait=true")
+    # The garbage collector looks for new kinds each 30 s only.
+    fleet.bench.wait_for(lambda: not owned(fleet), 60, "the garbage collector")
+
+
+def every(fleet: Fleet, *kinds: str, selector: str = "") -> list[dict[str, Any]]:
+    found = json.loads(fleet.kubectl("get", ",".join(kinds), "-o", "json", "-l", selector))
+    items: list[dict[str, Any]] = found["items"]
+    return items
+
+
+def owned(fleet: Fleet) -> list[dict[str, Any]]:
+    return every(fleet, "deployments", "services", selector="pointsman.dev/backend") + every(
+        fleet, "controllerrevisions", selector="pointsman.dev/policy"
+    )
+
+
+def operator_pods(fleet: Fleet) -> list[str]:
+    return [pod["metadata"]["name"] for pod in fleet.pods("operator")]
+
+
+def apply(fleet: Fleet, *objects: dict[str, Any]) -> None:
+    """As a user would, without the fields that the API server fills."""
+    for item in objects:
+        bare = {**item, "metadata": {"name": item["metadata"]["name"]}}
+        fleet.kubectl("apply", "--server-side", "-f", "-", stdin=json.dumps(bare))
+
+
+def manifest(fleet: Fleet) -> table.Manifest:
+    item = fleet.get("configmap", f"{RELEASE}-routing-table")
+    return table.decode_manifest(base64.b64decode(item["binaryData"]["manifest"]))
+
+
+def blob(fleet: Fleet, digest: str) -> table.PolicyBlob:
+    item = fleet.get("configmap", f"{RELEASE}-table-{digest[:12]}")
+    assert item["immutable"]
+    packed = base64.b64decode(item["binaryData"]["blob"])
+    return table.decode_blob(table.unpack(packed, digest))
+
+
+def settles(fleet: Fleet, what: str, holds: Callable[[], object], seconds: float = 30) -> None:
+    fleet.bench.wait_for(lambda: bool(holds()), seconds, what)
+
+
+def is_(fleet: Fleet, name: str, kind: str, status: str, reason: str = "") -> bool:
+    found = fleet.condition("routingpolicy", name, kind)
+    generation = fleet.get("routingpolicy", name)["metadata"]["generation"]
+    return (
+        found.get("status") == status
+        and found.get("observedGeneration") == generation
+        and reason in {"", found.get("reason")}
+    )
+
+
+def ready(fleet: Fleet, name: str = "desk") -> Callable[[], bool]:
+    return lambda: is_(fleet, name, "Ready", "True")
+
+
+def test_the_support_desk_comes_up(fleet: Fleet) -> None:
+    """Models, policy, table, and every router's word for it."""
+    fleet.apply_example("02-support-desk")
+    fleet.wait_ready("modelbackends", "routingpolicies")
+    entry = manifest(fleet).policies[0]
+    status = fleet.get("routingpolicy", "support-desk")["status"]
+
+    assert status["activeRevision"] == entry.revision
+    assert status["routers"]["summary"] == f"{ROUTERS}/{ROUTERS}"
+    assert blob(fleet, entry.blob).revision == entry.revision
+    assert fleet.get("controllerrevision", entry.revision)["data"]["modelNames"] == ["auto"]
+
+
+def test_a_policy_before_its_backend_converges(fleet: Fleet) -> None:
+    """Refused with the field's path, accepted when the backend appears."""
+    apply(fleet, policy())
+    settles(fleet, "a refusal", lambda: is_(fleet, "desk", "Accepted", "False"))
+    message = fleet.condition("routingpolicy", "desk", "Accepted")["message"]
+    apply(fleet, backend("a"))
+    settles(fleet, "Ready", ready(fleet))
+
+    assert message == ('spec.default.targets[0].backendRef.name: ModelBackend "a" not found')
+
+
+def test_a_refused_edit_keeps_the_old_revision(fleet: Fleet) -> None:
+    """And the manifest says the same as before."""
+    apply(fleet, backend("a"), policy())
+    settles(fleet, "Ready", ready(fleet))
+    before = manifest(fleet)
+    apply(fleet, policy(default=route("gone")))
+    settles(fleet, "a refusal", lambda: is_(fleet, "desk", "Accepted", "False", "BackendNotFound"))
+
+    assert manifest(fleet).policies == before.policies
+    assert is_(fleet, "desk", "Programmed", "True")
+    assert fleet.get("routingpolicy", "desk")["status"]["activeRevision"] == (
+        before.policies[0].revision
+    )
+
+
+def test_a_backend_deleted_in_use_is_skipped(fleet: Fleet) -> None:
+    """Accepted stays, ResolvedRefs names the field, the other target goes on."""
+    apply(fleet, backend("a"), backend("b"), policy(default=route("a", "b")))
+    settles(fleet, "Ready", ready(fleet))
+    fleet.kubectl("delete", "modelbackend", "b")
+    settles(fleet, "unresolved", lambda: is_(fleet, "desk", "ResolvedRefs", "False"))
+    last = blob(fleet, manifest(fleet).policies[0].blob).routes[-1]
+
+    assert is_(fleet, "desk", "Accepted", "True")
+    assert [one.backend for one in last.targets] == ["a"]
+
+
+def without_rules(node: Any) -> Any:
+    if isinstance(node, dict):
+        return {k: without_rules(v) for k, v in node.items() if k != "x-kubernetes-validations"}
+    return [without_rules(one) for one in node] if isinstance(node, list) else node
+
+
+def test_what_an_older_schema_stored_is_refused_alone(fleet: Fleet) -> None:
+    """A cycle that the API server let in: that policy keeps its revision, others move on."""
+    crd = "routingpolicies.pointsman.dev"
+    strict = json.loads(fleet.kubectl("get", "crd", crd, "-o", "json"))
+    spec = {"apiVersion": strict["apiVersion"], "kind": strict["kind"], "spec": strict["spec"]}
+    spec["metadata"] = {"name": crd, "labels": strict["metadata"].get("labels", {})}
+    apply(fleet, backend("a"), policy(), policy("other", model_names=("fast",)))
+    settles(fleet, "Ready", ready(fleet))
+    settles(fleet, "Ready", ready(fleet, "other"))
+    before = {entry.name: entry for entry in manifest(fleet).policies}
+    fleet.kubectl("replace", "-f", "-", stdin=json.dumps(without_rules(spec)))
+    try:
+        cycle = policy(default=route("a", chain=("a",)))
+        settles(fleet, "a loose schema", lambda: _stores(fleet, cycle))
+        settles(
+            fleet, "a refusal", lambda: is_(fleet, "desk", "Accepted", "False", "FallbackCycle")
+        )
+        apply(fleet, policy("other", model_names=("fast", "faster")))
+        settles(fleet, "Ready", ready(fleet, "other"))
+        after = {entry.name: entry for entry in manifest(fleet).policies}
+        message = fleet.condition("routingpolicy", "desk", "Accepted")["message"]
+    finally:
+        fleet.kubectl("replace", "-f", "-", stdin=json.dumps(spec))
+
+    assert message.startswith("spec.default.fallback: ")
+    assert after["desk"] == before["desk"]
+    assert after["other"].model_names == ("fast", "faster")
+
+
+def _stores(fleet: Fleet, item: dict[str, Any]) -> bool:
+    apply(fleet, item)  # CommandFailed, and so "not yet", while the strict schema is served
+    return True
+
+
+def test_a_server_that_cannot_start_says_why(fleet: Fleet) -> None:
+    """Pod, container, word and exit code are in the status."""
+    broken = {"engine": "Custom", "image": "x:1", "command": ["sh", "-c", "exit 7"]}
+    apply(fleet, backend("a", deployment=broken))
+    settles(
+        fleet,
+        "a crash loop",
+        lambda: (
+            fleet.get("modelbackend", "a").get("status", {}).get("lastFailure", {}).get("reason")
+            == "CrashLoopBackOff"
+        ),
+        60,
+    )
+    failure = fleet.get("modelbackend", "a")["status"]["lastFailure"]
+
+    assert failure["pod"].startswith("a-model-")
+    assert failure["container"] == "model"
+    assert "exit code 7" in failure["message"]
+
+
+def test_what_is_touched_by_hand_comes_back(fleet: Fleet) -> None:
+    """A deleted manifest, a deleted blob, an edited Deployment, a deleted Service."""
+    apply(fleet, backend("a"), policy())
+    settles(fleet, "Ready", ready(fleet))
+    entry = manifest(fleet).policies[0]
+    name = f"{RELEASE}-table-{entry.blob[:12]}"
+    fleet.kubectl("delete", "configmap", f"{RELEASE}-routing-table", name)
+    fleet.kubectl("scale", "deployment", "a-model", "--replicas=3")
+
+    settles(fleet, "the manifest", lambda: manifest(fleet).policies == (entry,))
+    settles(fleet, "the blob", lambda: fleet.get("configmap", name))
+    settles(fleet, "the scale", lambda: fleet.get("deployment", "a-model")["spec"]["replicas"] == 1)
+
+
+def test_children_of_a_backend_that_moved_out_go(fleet: Fleet) -> None:
+    """From deployment to service: the Deployment is not needed any more."""
+    apply(fleet, backend("a"))
+    settles(fleet, "the Deployment", lambda: fleet.get("deployment", "a-model"))
+    moved = {**backend("a"), "spec": {"model": "m", "service": {"name": "s", "port": 80}}}
+    fleet.kubectl("delete", "modelbackend", "a", "--cascade=orphan", "--wait=true")
+    apply(fleet, moved)
+    settles(
+        fleet,
+        "ServiceNotFound",
+        lambda: fleet.condition("modelbackend", "a", "Ready").get("reason") == "ServiceNotFound",
+    )
+    fleet.kubectl("delete", "deployment,service", "a-model")
+
+
+def state(fleet: Fleet) -> dict[str, Any]:
+    """Everything that the operator made, without what differs from run to run."""
+    found: dict[str, Any] = {}
+    for item in owned(fleet):
+        spec = {**item.get("spec", {}), "clusterIP": None, "clusterIPs": None}
+        found[f"{item['kind']}/{item['metadata']['name']}"] = [spec, item.get("data")]
+    for item in every(fleet, *KINDS):
+        status = json.loads(json.dumps(item["status"]))
+        for condition in status["conditions"]:
+            del condition["lastTransitionTime"], condition["observedGeneration"]
+        del status["observedGeneration"]
+        found[f"{item['kind']}/{item['metadata']['name']}"] = status
+    found["table"] = [(e.name, e.revision, e.blob) for e in manifest(fleet).policies]
+    return found
+
+
+def story(fleet: Fleet) -> Iterator[None]:
+    """A day's edits; yields where something may go wrong."""
+    apply(fleet, backend("a"), backend("b"))
+    yield
+    apply(fleet, policy())
+    yield
+    apply(fleet, policy(default=route("b", chain=("a",))), policy("two", model_names=("x",)))
+    yield
+    apply(fleet, policy("two", model_names=("x",), default=route("b")), backend("c"))
+    yield
+    apply(fleet, policy(default=route("c", "b")))
+    yield
+    apply(fleet, {**backend("a"), "spec": {**backend("a")["spec"], "contextWindow": 4096}})
+
+
+def finish(fleet: Fleet) -> dict[str, Any]:
+    fleet.wait_ready(*KINDS)
+    settles(fleet, "desk", ready(fleet), 60)
+    settles(fleet, "two", ready(fleet, "two"), 60)
+    fleet.kubectl("rollout", "status", "deployment", "a-model", "--timeout=60s")
+    settles(
+        fleet,
+        "backends",
+        lambda: all(
+            one["status"]["observedGeneration"] == one["metadata"]["generation"]
+            for one in every(fleet, "modelbackends")
+        ),
+    )
+    fleet.wait_ready(*KINDS)
+    return state(fleet)
+
+
+@pytest.fixture
+def no_pod(fleet: Fleet) -> Iterator[None]:
+    """The release without its operator's pod: a child process takes its place."""
+    name = f"{RELEASE}-operator"
+    fleet.kubectl("scale", "deployment", name, "--replicas=0")
+    settles(fleet, "the pod's end", lambda: not fleet.pods("operator"))
+    yield
+    fleet.kubectl("scale", "deployment", name, "--replicas=1")
+    fleet.kubectl("rollout", "status", "deployment", name, "--timeout=60s")
+
+
+def clean(fleet: Fleet) -> None:
+    for kind in KINDS:
+        fleet.kubectl("delete", kind, "--all", "--wait=true")
+    settles(fleet, "the garbage collector", lambda: not owned(fleet))
+
+
+@pytest.mark.usefixtures("no_pod")
+@pytest.mark.timeout(600)
+def test_wherever_it_dies_it_ends_in_the_same_state(fleet: Fleet) -> None:
+    """After every single write, and at any moment: nothing is lost, doubled or left over."""
+    with OperatorProcess(fleet):
+        for _ in story(fleet):
+            pass
+        calm = finish(fleet)
+        clean(fleet)
+    lives = 0
+    for _ in story(fleet):
+        lives += die_until_still(fleet)
+    lives += die_until_still(fleet)
+    with OperatorProcess(fleet):
+        after_each_write = finish(fleet)
+        clean(fleet)
+    killed = OperatorProcess(fleet)
+    dice = random.Random(7)
+    for _ in story(fleet):
+        for longest_s in (0.3, 3.0):
+            killed.start()
+            time.sleep(dice.uniform(0.0, longest_s) + 1.0)  # the dice say where it dies
+            killed.kill()
+    with OperatorProcess(fleet):
+        at_any_moment = finish(fleet)
+    print(f"{lives} lives of one write each")
+
+    assert lives >= 15
+    assert after_each_write == calm
+    assert at_any_moment == calm
+
+
+def die_until_still(fleet: Fleet) -> int:
+    """Lives of an operator that dies after each write, until one has nothing left to write."""
+    dying, lives = OperatorProcess(fleet, "tests.operator.dying"), 0
+    while True:
+        dying.start()
+        assert dying.process
+        try:
+            dying.process.wait(6)
+        except subprocess.TimeoutExpired:
+            dying.kill()
+            return lives
+        assert dying.process.returncode == 9, dying.log.read_text()[-3000:]
+        lives += 1
+
+
+def test_an_edit_reaches_all_routers_quickly(
+    fleet: Fleet, record_property: Callable[[str, object], None]
+) -> None:
+    """From the API server's answer to the last ack of three routers; target p99 250 ms."""
+    apply(fleet, backend("a"), backend("b"), policy())
+    settles(fleet, "Ready", ready(fleet))
+    address = fleet.bench.pod_ip(NAMESPACE, operator_pods(fleet)[0])
+    took_ms = []
+    for n in range(40):
+        item = policy(default=route("a", "b"), model_names=("auto", f"n{n}"))
+        apply(fleet, item)
+        answered = time.time()
+        settles(fleet, "acks", lambda n=n: _acked(address, f"n{n}", fleet))  # type: ignore[misc]
+        took_ms.append(1000 * (max(_times(address)) - answered))
+    took_ms.sort()
+    figures = {"median_ms": round(statistics.median(took_ms)), "max_ms": round(took_ms[-1])}
+    record_property("propagation", figures)
+    print(figures)
+
+    assert figures["median_ms"] <= 250
+
+
+def _debug(address: str) -> dict[str, Any]:
+    with urlopen(f"http://{address}:9902/debug/programmed", timeout=5) as answer:
+        value: dict[str, Any] = json.load(answer)["desk"]
+    return value
+
+
+def _times(address: str) -> list[float]:
+    return [at for at in _debug(address)["routers"].values() if at]
+
+
+def _acked(address: str, name: str, fleet: Fleet) -> bool:
+    wanted = next(e for e in manifest(fleet).policies if e.name == "desk")
+    return (
+        name in wanted.model_names
+        and _debug(address)["blob"] == wanted.blob
+        and len(_times(address)) == ROUTERS
+    )
+
+
+def test_a_frozen_leader_is_replaced_and_writes_no_more(fleet: Fleet) -> None:
+    """SIGSTOP past the Lease, then SIGCONT: the standby leads, the old one has exited."""
+    fleet.kubectl("scale", "deployment", f"{RELEASE}-operator", "--replicas=2")
+    fleet.kubectl("rollout", "status", "deployment", f"{RELEASE}-operator", "--timeout=60s")
+    lease = f"{RELEASE}-operator"
+    leader = fleet.get("lease", lease)["spec"]["holderIdentity"]
+    epoch = manifest(fleet).epoch
+    frozen = fleet.bench.pid(NAMESPACE, leader)
+    fleet.bench.kill(NAMESPACE, leader, sig=19)
+    begun = time.monotonic()
+    settles(
+        fleet,
+        "a new leader",
+        lambda: fleet.get("lease", lease)["spec"]["holderIdentity"] != leader,
+        25,
+    )
+    took_s = time.monotonic() - begun
+    fleet.bench.kill(NAMESPACE, leader, sig=18)
+    settles(fleet, "the old one's end", lambda: fleet.bench.pid(NAMESPACE, leader) != frozen, 20)
+    apply(fleet, backend("a"), policy())
+    settles(fleet, "Ready", ready(fleet), 40)
+    print(f"takeover after {took_s:.1f} s")
+
+    assert took_s <= 20
+    assert manifest(fleet).epoch > epoch
+    fleet.kubectl("scale", "deployment", f"{RELEASE}-operator", "--replicas=1")
