@@ -1,13 +1,14 @@
-"""`pointsman-operator` that dies after its first write, as SIGKILL would: no cleanup, no goodbye."""
+"""An operator that dies after its first write, as by SIGKILL: no cleanup, no goodbye."""
 
+import asyncio
 import os
-import sys
 from typing import Any
 
-from pointsman.operator import running
-from pointsman.operator.__main__ import main
 from pointsman.operator.cluster.client import Api, Object
 from pointsman.operator.cluster.kinds import Kind
+from pointsman.operator.logs import configure
+from pointsman.operator.running import run
+from pointsman.operator.settings import parse_settings
 
 
 class DyingApi(Api):
@@ -21,5 +22,5 @@ class DyingApi(Api):
 
 
 if __name__ == "__main__":
-    running.Api = DyingApi  # type: ignore[misc]
-    sys.exit(main())
+    configure("INFO")
+    asyncio.run(run(parse_settings(), api_class=DyingApi))

@@ -158,7 +158,7 @@ async def _lead(process: _Process, api: Api, elector: Elector) -> None:
         await operator.run(process.vitals)
 
 
-async def run(settings: Settings) -> None:
+async def run(settings: Settings, *, api_class: type[Api] = Api) -> None:
     """Run until SIGTERM or SIGINT; raises Broken (in a group) when the process should restart."""
     loop, stop = asyncio.get_running_loop(), asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
@@ -172,7 +172,7 @@ async def run(settings: Settings) -> None:
     health = HealthServer(settings.health_port, vitals, programmed)
     health.start()
     log.info("started", extra={"health_port": health.port, "identity": settings.identity})
-    api, lease_api = await Api.open(settings), await Api.open(settings)
+    api, lease_api = await api_class.open(settings), await api_class.open(settings)
     elector = Elector(lease_api, settings)
     try:
         async with asyncio.TaskGroup() as group:

@@ -14,7 +14,7 @@ import time
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Final
+from typing import Final, Protocol
 
 import aiohttp
 
@@ -31,6 +31,13 @@ MAX_LINE_BYTES: Final = 8 * 1024 * 1024
 CONNECT_S: Final = 2.0
 
 
+class Chunks(Protocol):
+    """What is read: an aiohttp stream."""
+
+    async def readany(self) -> bytes:
+        """Some bytes; none at the end."""
+
+
 class StreamBroken(Exception):
     """An admin stream ended; the text says why."""
 
@@ -42,12 +49,13 @@ class _Router:
     pod: RouterPod
     task: asyncio.Task[None] | None = None
     heard_s: float = float("-inf")
+    told_silent: bool = False
     acks: dict[str, table.Ack] = field(default_factory=dict)
     acked_at: dict[tuple[str, str], float] = field(default_factory=dict)
     """(policy, blob) -> unix time of the first ack."""
 
 
-async def lines_of(content: aiohttp.StreamReader, silence_s: float) -> AsyncIterator[bytes]:
+async def lines_of(content: Chunks, silence_s: float) -> AsyncIterator[bytes]:
     """NDJSON lines, each within `silence_s` of the one before; raises StreamBroken."""
     buffer = bytearray()
     while True:
@@ -106,13 +114,8 @@ class RouterFleet:
 
     def views(self) -> list[RouterView]:
         """What is known now, by pod name."""
-        now_s = time.monotonic()
         found = [
-            RouterView(
-                pod=r.pod.name,
-                silent=now_s - r.heard_s > self._settings.router_silence_s,
-                acks=dict(r.acks),
-            )
+            RouterView(pod=r.pod.name, silent=self._silent(r), acks=dict(r.acks))
             for r in self._routers.values()
         ]
         silent = sum(view.silent for view in found)
@@ -131,6 +134,9 @@ class RouterFleet:
             for r in self._routers.values()
         }
 
+    def _silent(self, router: _Router) -> bool:
+        return time.monotonic() - router.heard_s >= self._settings.router_silence_s
+
     @staticmethod
     def _runs(router: _Router, policy: str, blob: str) -> bool:
         ack = router.acks.get(policy)
@@ -147,7 +153,8 @@ class RouterFleet:
                 reason = str(error) if isinstance(error, StreamBroken) else type(error).__name__
                 metrics.ROUTER_FAULTS.labels(reason).inc()
                 log.debug("stream", extra={"pod": router.pod.name, "reason": reason})
-                if reason == "Silent":
+                if self._silent(router) and not router.told_silent:
+                    router.told_silent = True
                     self._on_change()
             if time.monotonic() - begun_s > BACKOFF_S[1]:
                 backoff_s = BACKOFF_S[0]
@@ -177,8 +184,8 @@ class RouterFleet:
                     raise StreamBroken("NotAnEvent") from error
 
     def _hear(self, router: _Router, event: table.AdminEvent) -> None:
-        was_silent = time.monotonic() - router.heard_s > self._settings.router_silence_s
-        router.heard_s = time.monotonic()
+        was_silent = self._silent(router)
+        router.heard_s, router.told_silent = time.monotonic(), False
         if event.type not in {"Hello", "Ack"}:
             if was_silent:
                 self._on_change()

@@ -1,0 +1,93 @@
+"""Liveness, and the settings that a process starts with."""
+
+import json
+from urllib.error import HTTPError
+from urllib.request import urlopen
+
+import pytest
+
+from pointsman.operator.health import HealthServer, Vitals
+from pointsman.operator.logs import JsonLines
+from pointsman.operator.settings import parse_settings
+
+
+def vitals(**more: float) -> Vitals:
+    return Vitals(max_age_s=60, max_resync_age_s=360, heartbeat_s=100.0, **more)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    ("resync_s", "now_s", "trouble"),
+    [
+        (None, 150.0, ""),
+        (100.0, 150.0, ""),
+        (None, 161.0, "LoopBlocked"),
+        (-300.0, 150.0, "ResyncOverdue"),
+    ],
+)
+def test_alive_means_the_loop_turns_and_the_resync_comes(
+    resync_s: float | None, now_s: float, trouble: str
+) -> None:
+    """A standby has no resync; a blocked loop has no heartbeat."""
+    value = vitals()
+    value.resync_s = resync_s
+
+    assert value.trouble(now_s).partition(":")[0] == trouble
+
+
+@pytest.mark.local
+def test_a_blocked_loop_is_seen_from_outside() -> None:
+    """The server is a thread of its own."""
+    dead = Vitals(max_age_s=-1, max_resync_age_s=360)
+    server = HealthServer(0, dead, lambda: {"desk": {"blob": "aa"}})
+    server.start()
+    address = f"http://127.0.0.1:{server.port}"
+    try:
+        with pytest.raises(HTTPError) as refused:
+            urlopen(f"{address}/healthz", timeout=5)
+        refused.value.close()
+        with urlopen(f"{address}/debug/programmed", timeout=5) as answer:
+            programmed = json.load(answer)
+        with urlopen(f"{address}/metrics", timeout=5) as answer:
+            metrics = answer.read().decode()
+    finally:
+        server.close()
+
+    assert refused.value.code == 503
+    assert programmed == {"desk": {"blob": "aa"}}
+    assert "pointsman_operator_reconciles" in metrics
+
+
+def test_flags_come_before_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    """And a pod's name is the identity."""
+    monkeypatch.setenv("POINTSMAN_RELEASE", "from-env")
+    monkeypatch.setenv("POINTSMAN_HEALTH_PORT", "1")
+    monkeypatch.setenv("POD_NAME", "pod-1")
+    settings = parse_settings(["--namespace", "ai", "--health-port", "2"])
+
+    assert (settings.release, settings.health_port, settings.identity) == ("from-env", 2, "pod-1")
+    assert settings.router_selector == (
+        "app.kubernetes.io/component=router,app.kubernetes.io/instance=from-env"
+    )
+
+
+@pytest.mark.parametrize(
+    "flags", [["--health-port", "x"], ["--leader-elect", "maybe"], ["--log-level", "LOUD"]]
+)
+def test_nonsense_is_refused_at_the_start(flags: list[str]) -> None:
+    """Exit status 2, with usage."""
+    with pytest.raises(SystemExit) as ended:
+        parse_settings(["--namespace", "ai", *flags])
+
+    assert ended.value.code == 2
+
+
+def test_a_log_line_holds_plain_facts_only(caplog: pytest.LogCaptureFixture) -> None:
+    """A spec or a response that slips into `extra` is not printed."""
+    import logging
+
+    with caplog.at_level("INFO", logger="pointsman.test"):
+        logging.getLogger("pointsman.test").info("written", extra={"serial": 3, "body": {"a": 1}})
+    line = json.loads(JsonLines().format(caplog.records[0]))
+
+    assert (line["event"], line["serial"]) == ("written", 3)
+    assert "body" not in line

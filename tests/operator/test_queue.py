@@ -1,0 +1,127 @@
+"""The queue: one worker a key, nothing dropped, failures alone."""
+
+import asyncio
+from collections import Counter
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from pointsman.operator.controllers.queue import MAX_BACKOFF_S, KeyedQueue, backoff_s
+from pointsman.operator.errors import Broken, Waiting
+
+Reconcile = Callable[[str], Awaitable[None]]
+
+
+@asynccontextmanager
+async def running(reconcile: Reconcile, *, concurrency: int = 8) -> AsyncIterator[KeyedQueue]:
+    queue = KeyedQueue(reconcile, concurrency=concurrency)
+    async with asyncio.timeout(10), asyncio.TaskGroup() as group:
+        queue.start(group)
+        yield queue
+
+
+async def test_events_while_it_works_become_one_more_run() -> None:
+    """A hundred events during a reconcile: it runs once more, and not at the same time."""
+    gate, begun, runs, inside = asyncio.Event(), asyncio.Event(), 0, 0
+
+    async def reconcile(_: str) -> None:
+        nonlocal runs, inside
+        inside += 1
+        assert inside == 1
+        runs += 1
+        begun.set()
+        await gate.wait()
+        inside -= 1
+
+    async with running(reconcile) as queue:
+        queue.add("table")
+        await begun.wait()
+        for _ in range(100):
+            queue.add("table")
+        gate.set()
+
+    assert runs == 2
+
+
+async def test_a_poison_key_holds_up_no_other() -> None:
+    """It fails again and again; the other key is done at once."""
+    seen: Counter[str] = Counter()
+    again = asyncio.Event()
+
+    async def reconcile(key: str) -> None:
+        seen[key] += 1
+        if key == "backend/poison":
+            if seen[key] == 2:
+                again.set()
+                return
+            raise ExceptionGroup("parts", [Waiting("not yet")])
+
+    async with running(reconcile) as queue:
+        queue.add("backend/poison")
+        queue.add("backend/good")
+        await again.wait()
+
+    assert seen["backend/good"] == 1
+
+
+async def test_a_bug_is_survived_and_an_event_need_not_wait_for_its_backoff() -> None:
+    """Counted and logged; the next event may be the cure."""
+    runs, failed = 0, asyncio.Event()
+
+    async def reconcile(_: str) -> None:
+        nonlocal runs
+        runs += 1
+        if runs == 1:
+            failed.set()
+            raise KeyError("a bug")
+
+    async with running(reconcile) as queue:
+        queue.add("table")
+        await failed.wait()
+        for _ in range(3):
+            await asyncio.sleep(0)
+        queue.add("table")
+
+    assert runs == 2
+
+
+async def test_a_broken_process_ends() -> None:
+    """A lost Lease is no matter of one key."""
+
+    async def reconcile(_: str) -> None:
+        raise Broken("LeaseLost")
+
+    async def life() -> None:
+        async with running(reconcile) as queue:
+            queue.add("table")
+            await asyncio.Event().wait()
+
+    with pytest.raises(ExceptionGroup):
+        await life()
+
+
+async def test_no_more_than_so_many_at_once() -> None:
+    """A full resync must not flood the API server."""
+    inside = most = 0
+
+    async def reconcile(_: str) -> None:
+        nonlocal inside, most
+        inside += 1
+        most = max(most, inside)
+        await asyncio.sleep(0)
+        inside -= 1
+
+    async with running(reconcile, concurrency=3) as queue:
+        for n in range(50):
+            queue.add(f"backend/{n}")
+
+    assert most == 3
+
+
+@given(failures=st.integers(1, 10_000), stalled=st.booleans())
+def test_backoff_is_bounded(failures: int, stalled: bool) -> None:
+    """However often it failed."""
+    assert 0 < backoff_s(failures, stalled=stalled) <= MAX_BACKOFF_S * 1.2

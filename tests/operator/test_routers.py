@@ -1,0 +1,185 @@
+"""The fleet against a router's admin stream, over real sockets on loopback."""
+
+import asyncio
+import time
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import pytest
+from aiohttp import web
+
+from pointsman.api import table
+from pointsman.operator.cluster.observe import RouterPod, router_pods
+from pointsman.operator.cluster.routers import RouterFleet, StreamBroken, lines_of
+from pointsman.operator.settings import Settings
+
+pytestmark = pytest.mark.local
+GOOD = table.Ack(policy="desk", revision="desk-1", blob="aa")
+
+
+class FakeRouter:
+    """Speaks what it is told to; remembers how it was asked."""
+
+    def __init__(self) -> None:
+        self.lines: asyncio.Queue[bytes | None] = asyncio.Queue()
+        self.asked: list[tuple[str, str]] = []
+        self.port = 0
+
+    def say(self, kind: str, *acks: table.Ack) -> None:
+        event = table.AdminEvent(type=kind, acks=acks)  # type: ignore[arg-type]
+        self.lines.put_nowait(table.encode(event) + b"\n")
+
+    def hang_up(self) -> None:
+        self.lines.put_nowait(None)
+
+    async def stream(self, request: web.Request) -> web.StreamResponse:
+        headers = request.headers
+        self.asked.append((headers.get("authorization", ""), headers["x-pointsman-epoch"]))
+        response = web.StreamResponse()
+        await response.prepare(request)
+        while (line := await self.lines.get()) is not None:
+            await response.write(line)
+        return response
+
+    @asynccontextmanager
+    async def serving(self) -> AsyncIterator[None]:
+        app = web.Application()
+        app.router.add_get("/admin/stream", self.stream)
+        runner = web.AppRunner(app, shutdown_timeout=0.1)
+        await runner.setup()
+        site = web.TCPSite(runner, "127.0.0.1", 0)
+        await site.start()
+        self.port = runner.addresses[0][1]
+        try:
+            yield
+        finally:
+            await runner.cleanup()
+
+
+@asynccontextmanager
+async def following(
+    router: FakeRouter, tmp_path: Path, *, silence_s: float = 15.0
+) -> AsyncIterator[tuple[RouterFleet, asyncio.Event]]:
+    """A fleet that follows one router, and an event that is set at every change."""
+    token, changed = tmp_path / "token", asyncio.Event()
+    token.write_text("first\n")
+    async with asyncio.timeout(20), router.serving(), asyncio.TaskGroup() as group:
+        settings = Settings(
+            namespace="ai",
+            router_admin_port=router.port,
+            router_token_file=token,
+            router_silence_s=silence_s,
+        )
+        fleet = RouterFleet(settings, changed.set)
+        fleet.start(group, 7)
+        fleet.set_pods([RouterPod("r1", "u1", "127.0.0.1")])
+        try:
+            yield fleet, changed
+        finally:
+            fleet.set_pods([])
+            await fleet.close()
+
+
+async def next_change(changed: asyncio.Event) -> None:
+    await changed.wait()
+    changed.clear()
+
+
+async def test_acks_are_heard_with_their_time(tmp_path: Path) -> None:
+    """Token and epoch are shown; Hello replaces what was known, Ack adds to it."""
+    router = FakeRouter()
+    async with following(router, tmp_path) as (fleet, changed):
+        router.say("Hello")
+        await next_change(changed)
+        before = time.time()
+        router.say("Ack", GOOD)
+        await next_change(changed)
+        view = fleet.views()[0]
+        at = fleet.ack_times("desk", "aa")["r1"]
+
+    assert (view.pod, view.silent, view.acks) == ("r1", False, {"desk": GOOD})
+    assert at is not None
+    assert before <= at <= time.time()
+    assert router.asked[0] == ("Bearer first", "7")
+
+
+async def test_a_new_dial_shows_the_token_of_the_day(tmp_path: Path) -> None:
+    """The kubelet has rotated it in between."""
+    router = FakeRouter()
+    async with following(router, tmp_path) as (_, changed):
+        router.say("Hello")
+        await next_change(changed)
+        (tmp_path / "token").write_text("second")
+        router.hang_up()
+        router.say("Hello", GOOD)
+        await next_change(changed)
+
+    assert router.asked[-1][0] == "Bearer second"
+
+
+async def test_a_silent_router_is_no_data(tmp_path: Path) -> None:
+    """What it said before counts no more, and the change is told."""
+    router = FakeRouter()
+    async with following(router, tmp_path, silence_s=0.3) as (fleet, changed):
+        router.say("Hello", GOOD)
+        await next_change(changed)
+        while not fleet.views()[0].silent:
+            await next_change(changed)
+
+
+async def test_a_pod_that_is_gone_is_forgotten(tmp_path: Path) -> None:
+    """It no longer counts, whatever it said."""
+    router = FakeRouter()
+    async with following(router, tmp_path) as (fleet, changed):
+        router.say("Hello", GOOD)
+        await next_change(changed)
+        fleet.set_pods([])
+
+        assert fleet.views() == []
+        assert fleet.blobs_in_use() == set()
+
+
+async def test_nonsense_ends_the_stream_and_it_is_dialed_again(tmp_path: Path) -> None:
+    """A router of another release, perhaps."""
+    router = FakeRouter()
+    async with following(router, tmp_path) as (fleet, changed):
+        router.lines.put_nowait(b"<html>\n")
+        router.hang_up()
+        router.say("Hello", GOOD)
+        while not fleet.views()[0].acks:
+            await next_change(changed)
+
+
+async def test_a_line_may_come_in_pieces_and_may_not_be_endless() -> None:
+    """Bounded memory, whatever is sent."""
+
+    class Pieces:
+        def __init__(self, *pieces: bytes) -> None:
+            self._pieces = list(pieces)
+
+        async def readany(self) -> bytes:
+            return self._pieces.pop(0) if self._pieces else b""
+
+    found: list[bytes] = []
+
+    async def read(pieces: Pieces) -> None:
+        async for line in lines_of(pieces, 1):
+            found.append(line)  # noqa: PERF401 - what came before the error counts
+
+    with pytest.raises(StreamBroken, match="Closed"):
+        await read(Pieces(b"a", b"b\nc", b"\n\n"))
+    with pytest.raises(StreamBroken, match="LineTooLong"):
+        await read(Pieces(*[b"x" * 1024 * 1024] * 20))
+
+    assert found == [b"ab", b"c"]
+
+
+def test_pods_on_their_way_out_or_without_an_address_do_not_count() -> None:
+    """`there` means: has an address, has not ended, is not being deleted."""
+    there = {"metadata": {"name": "a", "uid": "1"}, "status": {"podIP": "10.0.0.1"}}
+    pending = {"metadata": {"name": "b", "uid": "2"}, "status": {"phase": "Pending"}}
+    leaving = {**there, "metadata": {"name": "c", "uid": "3", "deletionTimestamp": "x"}}
+    failed = {**there, "status": {"podIP": "10.0.0.1", "phase": "Failed"}}
+
+    assert router_pods([there, pending, leaving, failed]) == [RouterPod("a", "1", "10.0.0.1")]

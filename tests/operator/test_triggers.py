@@ -1,0 +1,69 @@
+"""Which keys an event concerns, and the pins of kopf."""
+
+import itertools
+from collections.abc import Mapping
+from typing import Any
+
+from pointsman.operator.controllers.triggers import Keys, pinned_settings
+from pointsman.operator.settings import Settings
+
+KEYS = {"s": frozenset({"a", "b"})}
+
+
+def event(
+    kind: str | None,
+    name: str = "x",
+    *,
+    generation: int = 1,
+    labels: Mapping[str, str] | None = None,
+) -> dict[str, Any]:
+    about = {"name": name, "uid": f"uid-{name}", "generation": generation, "labels": labels or {}}
+    return {"type": kind, "object": {"metadata": about}}
+
+
+def test_the_echo_of_a_status_is_no_news() -> None:
+    """A new generation is; so is what was listed, added or deleted."""
+    keys = Keys("pointsman", KEYS)
+
+    assert keys.backend(event(None)) == ["backend/x", "table"]
+    assert keys.backend(event("MODIFIED")) == []
+    assert keys.backend(event("MODIFIED", generation=2)) == ["backend/x", "table"]
+    assert keys.backend(event("DELETED", generation=2)) == ["backend/x", "table"]
+    assert keys.policy(event("ADDED", "p")) == ["table"]
+    assert keys.policy(event("MODIFIED", "p")) == []
+
+
+def test_pods_belong_to_a_backend_or_are_routers() -> None:
+    """By label."""
+    keys = Keys("pointsman", KEYS)
+
+    assert keys.labeled(event("MODIFIED", labels={"pointsman.dev/backend": "a"})) == ["backend/a"]
+    assert keys.labeled(event("ADDED")) == ["table"]
+
+
+def test_slices_concern_the_backends_of_their_service() -> None:
+    """Nobody else's."""
+    keys = Keys("pointsman", KEYS)
+
+    found = keys.slice(event("MODIFIED", labels={"kubernetes.io/service-name": "s"}))
+    assert sorted(found) == ["backend/a", "backend/b"]
+    assert keys.slice(event("MODIFIED", labels={"kubernetes.io/service-name": "other"})) == []
+
+
+def test_a_deleted_part_of_the_table_comes_back() -> None:
+    """Our own new blobs are no news."""
+    keys = Keys("pointsman", KEYS)
+
+    assert keys.config_map(event("DELETED", "pointsman-table-1")) == ["table"]
+    assert keys.config_map(event("ADDED", "pointsman-table-1")) == []
+    assert keys.config_map(event("MODIFIED", "pointsman-routing-table")) == ["table"]
+
+
+def test_kopf_never_runs_out_of_patience() -> None:
+    """Endless, new at each iteration, and bounded."""
+    backoffs = pinned_settings(Settings(namespace="ai")).networking.error_backoffs
+    assert not isinstance(backoffs, float)
+    for _ in range(2):
+        waits = list(itertools.islice(iter(backoffs), 500))
+        assert len(waits) == 500
+        assert 0 < min(waits) <= max(waits) <= 30
