@@ -139,7 +139,7 @@ class Metrics(Collector):
             found = self._backends[name] = BackendSeries(name)
         return found
 
-    def analyzed(self, task: str, *, decided: bool) -> None:
+    def analyzed(self, task: str, decided: bool) -> None:
         """Count one analysis."""
         _count(self.tasks, task if decided else "Undecided")
 

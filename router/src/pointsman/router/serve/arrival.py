@@ -6,6 +6,7 @@ caller can change. Refuses to touch the network: these run without a wait.
 
 from typing import TYPE_CHECKING, Final
 
+from pointsman.analysis import Analysis, Task
 from pointsman.analysis import analyze as analyze_text
 from pointsman.router.errors import BadRequest, Refused
 from pointsman.router.wire.openai import read_chat
@@ -18,7 +19,12 @@ if TYPE_CHECKING:
 
 _FORWARDED: Final = frozenset({b"accept", b"traceparent", b"tracestate"})
 """Besides content type, length and request id, what a model server gets of a caller's headers."""
+_READ: Final = frozenset({b"x-request-id", b"x-pointsman-debug", b"content-encoding"})
+_REQUEST_ID_BYTES: Final = 128
 _NAMED_MODELS: Final = 20
+_BYTES_A_TOKEN: Final = 4
+_MOST_TOKENS_A_BYTE: Final = 4
+"""A message of one letter is 30 bytes of JSON and 5 tokens; the analysis never estimates more."""
 
 
 def read(exchange: "Exchange") -> None:
@@ -27,15 +33,20 @@ def read(exchange: "Exchange") -> None:
     for name, value in exchange.request.headers:
         if name in _FORWARDED:
             forwarded += b"%b: %b\r\n" % (name, value)
-        elif name == b"x-request-id":
-            if len(value) <= 128:
-                exchange.request_id = value
-        elif name == b"x-pointsman-debug":
-            exchange.debug = value.strip().lower() == b"true"
-        elif name == b"content-encoding" and value.strip().lower() not in (b"", b"identity"):
-            raise BadRequest("Compressed bodies are not read.", status=415)
+        elif name in _READ:
+            _note(exchange, name, value)
     exchange.forwarded = forwarded
     exchange.chat = read_chat(exchange.request.body)
+
+
+def _note(exchange: "Exchange", name: bytes, value: bytes) -> None:
+    if name == b"x-request-id":
+        if len(value) <= _REQUEST_ID_BYTES:
+            exchange.request_id = value
+    elif name == b"x-pointsman-debug":
+        exchange.debug = value.strip().lower() == b"true"
+    elif value.strip().lower() not in (b"", b"identity"):
+        raise BadRequest("Compressed bodies are not read.", status=415)
 
 
 def resolve(exchange: "Exchange") -> None:
@@ -61,11 +72,24 @@ def resolve(exchange: "Exchange") -> None:
 
 
 def analyze(exchange: "Exchange") -> None:
-    """Task, language and size of the prompt."""
-    prompt = exchange.chat.prompt()
+    """
+    Task, language and size of the prompt.
+
+    Where no rule looks at them and the body fits every window even at the worst rate, its size is
+    enough: reading a text costs more than all the rest of a request.
+    """
+    chat, body = exchange.chat, exchange.request.body
+    need = exchange.plane.tracks.need(exchange.policy)
+    if not (need.analysis or exchange.debug) and b"image" not in body:
+        most = len(body) * _MOST_TOKENS_A_BYTE + chat.max_output_tokens
+        if not need.window or most <= need.window:
+            tokens = len(body) // _BYTES_A_TOKEN
+            exchange.analysis = Analysis(Task.CHAT, False, "und", tokens, 0.0, ())
+            return
+    prompt = chat.prompt()
     exchange.images = prompt.images
     exchange.analysis = analysis = analyze_text(prompt)
-    exchange.plane.metrics.analyzed(analysis.task, decided=analysis.decided)
+    exchange.plane.metrics.analyzed(analysis.task, analysis.decided)
 
 
 def decide(exchange: "Exchange") -> None:

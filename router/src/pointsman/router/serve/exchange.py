@@ -161,7 +161,8 @@ class Exchange:
             b"" if self.client.keep_alive else b"connection: close\r\n",
         )
         self.client.write(head + chunk(data) if chunked else head + data)
-        self._arm(now_s)
+        if length != len(data):
+            self._arm(now_s)
 
     def relay(self, data: bytes) -> None:
         """Send more of the answer."""

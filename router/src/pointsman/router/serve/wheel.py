@@ -12,13 +12,15 @@ from math import inf
 class Alarm:
     """One deadline; `ring(now_s)` is called when it has passed. Set it with `Wheel.set`."""
 
-    __slots__ = ("at_s", "filed", "ring")
+    __slots__ = ("at_s", "filed", "filed_s", "ring")
 
     def __init__(self, ring: Callable[[float], None]) -> None:
         self.ring: Callable[[float], None] | None = ring
         self.at_s = inf
         self.filed = 0
         """The tick it is looked at, 0 for never."""
+        self.filed_s = inf
+        """When that is."""
 
     def off(self) -> None:
         """Never ring again, and hold nothing alive."""
@@ -45,12 +47,8 @@ class Wheel:
     def set(self, alarm: Alarm, at_s: float) -> None:
         """Let `alarm` ring at `at_s`, instead of when it was set to before."""
         alarm.at_s = at_s
-        if at_s == inf:
-            return
-        tick = int(at_s / self._tick_s) + 1
-        if alarm.filed and alarm.filed <= tick:
-            return  # when looked at, it is filed again
-        self._file(alarm, tick)
+        if at_s < alarm.filed_s:  # else, when looked at, it is filed again
+            self._file(alarm, int(at_s / self._tick_s) + 1)
 
     def stop(self) -> None:
         """Forget all alarms."""
@@ -65,6 +63,7 @@ class Wheel:
             self._handle = self._loop.call_later(self._tick_s, self._turn)
         tick = max(tick, self._next)
         alarm.filed = tick
+        alarm.filed_s = tick * self._tick_s
         self._buckets.setdefault(tick, []).append(alarm)
 
     def _turn(self) -> None:
@@ -77,6 +76,7 @@ class Wheel:
             for alarm in self._buckets.pop(tick, ()):
                 if alarm.filed == tick:
                     alarm.filed = 0
+                    alarm.filed_s = inf
                     self._look(alarm, now_s)
         if self._buckets and self._handle is None:
             self._handle = self._loop.call_later(self._tick_s, self._turn)
@@ -87,5 +87,5 @@ class Wheel:
         if alarm.at_s <= now_s:
             alarm.at_s = inf
             alarm.ring(now_s)
-        elif alarm.at_s != inf:
+        else:
             self.set(alarm, alarm.at_s)

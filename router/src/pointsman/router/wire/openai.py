@@ -7,7 +7,7 @@ JSON object with `model` and `messages`.
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Final
+from typing import Annotated, Final
 
 import msgspec
 
@@ -18,6 +18,9 @@ _HISTORY_CHARS: Final = 16 * 1024
 """Kept of the messages that are neither system nor the last of the user; half head, half tail."""
 _ABSENT: Final = msgspec.Raw()
 _NOTHING: Final = frozenset({b"", b"null", b"[]", b'""', b"{}"})
+
+
+_Count = Annotated[int, msgspec.Meta(ge=0)]
 
 
 class _Message(msgspec.Struct):
@@ -35,8 +38,8 @@ class _Chat(msgspec.Struct):
     model: str
     messages: list[_Message]
     stream: bool | None = None
-    max_tokens: int | None = None
-    max_completion_tokens: int | None = None
+    max_tokens: _Count | None = None
+    max_completion_tokens: _Count | None = None
     metadata: msgspec.Raw = _ABSENT
     tools: msgspec.Raw = _ABSENT
     functions: msgspec.Raw = _ABSENT
@@ -87,9 +90,9 @@ class ChatRequest:
         return _prompt(self)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)  # not frozen: that costs a microsecond each time
 class Usage:
-    """Tokens of one answer; `estimated` if the backend did not say."""
+    """Tokens of one answer; `estimated` if the backend did not say. Not changed once built."""
 
     prompt_tokens: int
     completion_tokens: int
@@ -109,11 +112,11 @@ def read_chat(body: bytes) -> ChatRequest:
         raise BadRequest(f"The request is not valid: {text}.", param=param) from None
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
         raise BadRequest(f"The body is not JSON: {error}.") from None
-    tools = max(_size(chat.tools), _size(chat.functions))
+    tools = _size(chat.tools) or _size(chat.functions)
     return ChatRequest(
         chat.model,
         bool(chat.stream),
-        max(chat.max_completion_tokens or chat.max_tokens or 0, 0),
+        chat.max_completion_tokens or chat.max_tokens or 0,
         _metadata(chat.metadata),
         bool(tools),
         chat.messages,
@@ -123,12 +126,14 @@ def read_chat(body: bytes) -> ChatRequest:
 
 def _size(raw: msgspec.Raw) -> int:
     """Bytes of a value, 0 for one that says nothing."""
+    if raw is _ABSENT:
+        return 0
     size = memoryview(raw).nbytes
     return 0 if size <= 4 and bytes(raw) in _NOTHING else size
 
 
 def _metadata(raw: msgspec.Raw) -> dict[str, str]:
-    if not _size(raw):
+    if raw is _ABSENT or not _size(raw):
         return {}
     try:
         found = _map(raw)

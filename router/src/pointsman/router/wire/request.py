@@ -7,7 +7,7 @@ other than chunked, a missing or doubled Host, oversized heads and bodies, CONNE
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Final
 
 import httptools
 
@@ -62,6 +62,11 @@ class HeaderView(Mapping[str, str]):
 
     def __len__(self) -> int:
         return len({key for key, _ in self._headers})
+
+
+_FRAMING: Final = frozenset(
+    {b"host", b"content-length", b"transfer-encoding", b"expect", b"upgrade"}
+)
 
 
 class _Refusal(Exception):
@@ -212,14 +217,20 @@ class RequestReader:
 
     def on_url(self, url: bytes) -> None:
         self._target += url
-        self._grow_head(len(url))
 
     def on_header(self, name: bytes, value: bytes) -> None:
-        self._grow_head(len(name) + len(value) + 4)
         if self.in_body:  # trailers of a chunked body are dropped
+            self._head_size += len(name) + len(value) + 4
+            if self._head_size > self._max_head:
+                raise _Refusal(431, self._too_large_head())
             return
         name = name.lower()
         self._headers.append((name, value))
+        if name in _FRAMING:
+            self._frame(name, value)
+
+    def _frame(self, name: bytes, value: bytes) -> None:
+        """A header that says where the message ends or how to go on."""
         if name == b"host":
             self._hosts += 1
         elif name == b"content-length":
@@ -232,11 +243,15 @@ class RequestReader:
             if value.strip().lower() != b"100-continue":
                 raise _Refusal(417, "The only expectation that is met is 100-continue.")
             self._expects = True
-        elif name == b"upgrade":
+        else:
             self._upgrade = True
 
     def on_headers_complete(self) -> None:
         parser = self._parser
+        if len(self._seen) > self._max_head:
+            lines = sum(len(name) + len(value) + 4 for name, value in self._headers)
+            if lines + len(self._target) > self._max_head:
+                raise _Refusal(431, self._too_large_head())
         self._method = parser.get_method()
         version = parser.get_http_version()
         self._http11 = version == "1.1"
@@ -253,8 +268,10 @@ class RequestReader:
         if self._length > self._max_body:
             raise _Refusal(413, self._too_large_body())
         self._keep_alive = parser.should_keep_alive()
-        self._upgrading = self._upgrade and parser.should_upgrade()
-        self._expects = self._expects and self._http11
+        if self._upgrade:
+            self._upgrading = parser.should_upgrade()
+        if not self._http11:
+            self._expects = False
         self.in_head = False
         self.in_body = True
 
@@ -280,11 +297,6 @@ class RequestReader:
         )
         self.over = not self._keep_alive
         self.in_body = False
-
-    def _grow_head(self, size: int) -> None:
-        self._head_size += size
-        if self._head_size > self._max_head:
-            raise _Refusal(431, self._too_large_head())
 
     def _too_large_body(self) -> str:
         return f"The request's body is larger than {self._max_body:,} bytes."
