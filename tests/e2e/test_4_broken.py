@@ -151,6 +151,7 @@ def test_a_policy_before_its_backend_converges_by_itself(fleet: Fleet) -> None:
     backend.pop("status")
     fleet.kubectl("apply", "-f", "-", stdin=json.dumps(backend))
     wait_condition(fleet, "rp", "early", "Ready", status="True")
+    wait_condition(fleet, "mb", "late", "Ready", status="True")
     assert answered_by(fleet, "early") == "late"
 
     fleet.kubectl("delete", "mb", "late")
