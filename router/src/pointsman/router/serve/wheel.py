@@ -14,13 +14,13 @@ class Alarm:
 
     __slots__ = ("at_s", "filed", "filed_s", "ring")
 
-    def __init__(self, ring: Callable[[float], None]) -> None:
-        self.ring: Callable[[float], None] | None = ring
+    def __init__(self, ring: Callable[[float], object]) -> None:
+        self.ring: Callable[[float], object] | None = ring
         self.at_s = inf
         self.filed = 0
         """The tick it is looked at, 0 for never."""
         self.filed_s = inf
-        """When that is."""
+        """When that tick begins."""
 
     def off(self) -> None:
         """Never ring again, and hold nothing alive."""
@@ -63,7 +63,7 @@ class Wheel:
             self._handle = self._loop.call_later(self._tick_s, self._turn)
         tick = max(tick, self._next)
         alarm.filed = tick
-        alarm.filed_s = tick * self._tick_s
+        alarm.filed_s = (tick - 1) * self._tick_s
         self._buckets.setdefault(tick, []).append(alarm)
 
     def _turn(self) -> None:

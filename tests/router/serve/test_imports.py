@@ -1,0 +1,31 @@
+"""What the data plane never loads, and that the order of a request is what stack.py says."""
+
+import subprocess
+import sys
+
+from pointsman.router.stack import STACK, Phase
+
+NEVER = ("pointsman.operator", "pointsman.ledger", "numpy", "pydantic", "httpx", "aiohttp", "kopf")
+
+
+def test_the_data_plane_loads_none_of_the_heavy_packages() -> None:
+    """In a fresh interpreter."""
+    code = (
+        "import sys, pointsman.router.serve.app\n"
+        f"print([name for name in {NEVER!r} if name in sys.modules])"
+    )
+    found = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=60
+    )
+    assert found.stdout.strip() == "[]"
+
+
+def test_the_order_of_a_request() -> None:
+    """One list; every layer says why it stands there."""
+    assert [layer.name for layer in STACK] == [
+        "read", "resolve", "analyze", "decide", "attempt", "relay", "account",
+    ]  # fmt: skip
+    assert [layer.phase for layer in STACK] == sorted(
+        (layer.phase for layer in STACK), key=list(Phase).index
+    )
+    assert all(len(layer.reason) > 20 for layer in STACK)
