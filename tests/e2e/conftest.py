@@ -4,6 +4,7 @@ import random
 import signal
 import threading
 from collections.abc import Iterator
+from contextlib import AbstractContextManager
 
 import pytest
 
@@ -18,19 +19,29 @@ class Killer:
         self.killed: list[str] = []
         self._fleet = fleet
         self._stop = threading.Event()
+        self._quiet = threading.Lock()
         self._dice = random.Random(11)
         self._thread = threading.Thread(target=self._run, name="killer")
         self._thread.start()
 
     def _run(self) -> None:
         while not self._stop.wait(self._dice.uniform(4.0, 15.0)):
-            try:
-                for pod in self._fleet.pods("operator"):
-                    name = pod["metadata"]["name"]
-                    self._fleet.bench.kill(self._fleet.namespace, name, sig=signal.SIGKILL)
-                    self.killed.append(name)
-            except (CommandFailed, Refused):
-                continue  # the API server is away, or the operator is down already
+            with self._quiet:
+                self.kill()
+
+    def kill(self) -> None:
+        """One kill, now; nothing happens while the API server or the operator is away."""
+        try:
+            for pod in self._fleet.pods("operator"):
+                name = pod["metadata"]["name"]
+                self._fleet.bench.kill(self._fleet.namespace, name, sig=signal.SIGKILL)
+                self.killed.append(name)
+        except (CommandFailed, Refused):
+            pass
+
+    def paused(self) -> AbstractContextManager[object]:
+        """No kill by itself inside this block."""
+        return self._quiet
 
     def stop(self) -> None:
         """No kill after this returns."""
