@@ -450,4 +450,24 @@ async def test_a_client_that_leaves_ends_its_attempt(two: World, stream: bool) -
     await until(lambda: two.live.in_flight == {})
     await until(lambda: not two.simulators["first"].connections)
     assert two.count("attempts_total", backend="first", outcome="ClientGone") == 1
+    labels = {"policy": "desk", "rule": "default", "backend": "first"}
+    assert two.count("requests_total", code="499", **labels) == 1
     assert (await two.ask()).status == 200
+
+
+async def test_a_connection_that_the_backend_will_close_is_not_used_again(there: World) -> None:
+    """`connection: close` holds, also when the backend is slow to do it."""
+    served: list[int] = []
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        connection = len(served)
+        while await reader.readuntil(b"\r\n\r\n"):
+            served.append(connection)
+            body = b'{"choices":[]}'
+            writer.write(JSON_HEAD + b"connection: close\r\ncontent-length: 14\r\n\r\n" + body)
+
+    await there.scripted("first", serve)
+    there.route("first")
+    for _ in range(3):
+        assert (await there.ask()).status == 200
+    assert served == [0, 1, 2]

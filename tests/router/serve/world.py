@@ -342,5 +342,6 @@ async def world(
         yield found
         await plane.drain(2.0)
     assert live.in_flight == {}
+    assert plane._running == 0
     assert metrics.internal_errors == 0
     assert metrics.connections == 0
