@@ -87,7 +87,7 @@ async def next_change(changed: asyncio.Event) -> None:
 
 
 async def test_acks_are_heard_with_their_time(tmp_path: Path) -> None:
-    """Token and epoch are shown; Hello replaces what was known, Ack adds to it."""
+    """Token and epoch are shown; Hello and Ack both say all that is run."""
     router = FakeRouter()
     async with following(router, tmp_path) as (fleet, changed):
         router.say("Hello")
@@ -102,6 +102,18 @@ async def test_acks_are_heard_with_their_time(tmp_path: Path) -> None:
     assert at is not None
     assert before <= at <= time.time()
     assert router.asked[0] == ("Bearer first", "7")
+
+
+async def test_a_policy_that_is_no_longer_acked_is_no_longer_run(tmp_path: Path) -> None:
+    """Else a policy deleted and made anew would count as programmed by its predecessor's acks."""
+    router = FakeRouter()
+    async with following(router, tmp_path) as (fleet, changed):
+        router.say("Hello", GOOD)
+        await next_change(changed)
+        router.say("Ack")
+        await next_change(changed)
+
+        assert fleet.views()[0].acks == {}
 
 
 async def test_a_new_dial_shows_the_token_of_the_day(tmp_path: Path) -> None:

@@ -280,6 +280,16 @@ def test_a_refusal_says_who_and_why() -> None:
     }
 
 
+def test_an_ack_of_an_earlier_manifest_does_not_count() -> None:
+    """The same blob, taken out and put in again: only what was said since then is true."""
+    early = RouterView(pod="r1", acks={"desk": GOOD}, position=(3, 6))
+    late = RouterView(pod="r2", acks={"desk": GOOD}, position=(3, 7))
+    status = policy_status(PLAN.verdicts["desk"], (early, late), stored={}, now=NOW, since=(3, 7))
+
+    assert word(status, "Programmed") == ("False", "AwaitingRouters")
+    assert status["routers"]["laggards"] == [{"pod": "r1"}]
+
+
 def test_a_refused_spec_is_not_ready_while_the_old_one_runs() -> None:
     """Programmed speaks of what is in force, Accepted of what was asked for."""
     good, bad = policy(), policy(default=route("gone"))

@@ -50,6 +50,8 @@ class _Router:
     task: asyncio.Task[None] | None = None
     heard_s: float = float("-inf")
     told_silent: bool = False
+    position: tuple[int, int] = (0, 0)
+    """(epoch, serial) of the manifest that its last event spoke of."""
     acks: dict[str, table.Ack] = field(default_factory=dict)
     acked_at: dict[tuple[str, str], float] = field(default_factory=dict)
     """(policy, blob) -> unix time of the first ack."""
@@ -115,7 +117,9 @@ class RouterFleet:
     def views(self) -> list[RouterView]:
         """What is known now, by pod name."""
         found = [
-            RouterView(pod=r.pod.name, silent=self._silent(r), acks=dict(r.acks))
+            RouterView(
+                pod=r.pod.name, silent=self._silent(r), acks=dict(r.acks), position=r.position
+            )
             for r in self._routers.values()
         ]
         silent = sum(view.silent for view in found)
@@ -186,15 +190,15 @@ class RouterFleet:
     def _hear(self, router: _Router, event: table.AdminEvent) -> None:
         was_silent = self._silent(router)
         router.heard_s, router.told_silent = time.monotonic(), False
+        router.position = (event.epoch, event.serial)
         if event.type not in {"Hello", "Ack"}:
             if was_silent:
                 self._on_change()
             return
         now = time.time()
-        if event.type == "Hello":
-            router.acks = {}
+        # Each of these lists all policies: one that is not there is not run any more.
+        router.acks = {ack.policy: ack for ack in event.acks}
         for ack in event.acks:
-            router.acks[ack.policy] = ack
             router.acked_at.setdefault((ack.policy, ack.blob), now)
         current = {(ack.policy, ack.blob) for ack in router.acks.values()}
         router.acked_at = {key: at for key, at in router.acked_at.items() if key in current}

@@ -6,6 +6,7 @@ manifest (everything it names is there), then status (never ahead of the truth),
 
 import asyncio
 import logging
+import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -50,6 +51,18 @@ class Wanted:
     blob: str
 
 
+@dataclass(frozen=True, slots=True)
+class Since:
+    """An entry of the manifest, and the (epoch, serial) since which it is there unchanged."""
+
+    entry: table.PolicyEntry
+    position: tuple[int, int]
+
+
+NEVER = (sys.maxsize, 0)
+"""Position of an entry that is not in the manifest: no router can have acknowledged it."""
+
+
 class PolicyController:
     """Reconciles `table`."""
 
@@ -59,6 +72,7 @@ class PolicyController:
         self._fleet = fleet
         self._slots = asyncio.Semaphore(settings.concurrency)
         self.wanted: Mapping[str, Wanted] = {}
+        self._since: Mapping[str, Since] = {}
 
     async def reconcile(self) -> None:
         """Observe once, plan once, apply once."""
@@ -124,8 +138,12 @@ class PolicyController:
         stored = view.revision_items.get(verdict.revision)
         if stored is None:
             await self._api.create(kinds.CONTROLLER_REVISION, body)
-        else:  # an older spec is back: its data stays, its number rises
-            raised = {**stored, "revision": number}
+        else:
+            # An older spec is back: its data stays, its number rises. One that a deleted policy of
+            # this name left behind changes its owner before the garbage collector comes for it.
+            owners = body["metadata"]["ownerReferences"]
+            kept = {**stored["metadata"], "ownerReferences": owners}
+            raised = {**stored, "metadata": kept, "revision": number}
             await self._api.replace(kinds.CONTROLLER_REVISION, raised)
         log.info(
             "revision accepted",
@@ -148,6 +166,12 @@ class PolicyController:
             await write_manifest(self._api, self._settings.release, view.stored, manifest)
             log.info("table written", extra={"epoch": manifest.epoch, "serial": manifest.serial})
         metrics.SERIAL.set(manifest.serial)
+        position = (manifest.epoch, manifest.serial)
+        self._since = {
+            e.name: known if known and known.entry == e else Since(e, position)
+            for e in manifest.policies
+            for known in [self._since.get(e.name)]
+        }
         generations = {policy.name: policy.generation for _, policy in view.policies}
         self.wanted = {
             e.name: Wanted(generations.get(e.name, 0), e.revision, e.blob)
@@ -161,8 +185,13 @@ class PolicyController:
         now = timestamp()
 
         async def report(name: str) -> None:
+            verdict, since = plan.verdicts[name], self._since.get(name)
             status = policy_status(
-                plan.verdicts[name], routers, stored=items[name].get("status") or {}, now=now
+                verdict,
+                routers,
+                stored=items[name].get("status") or {},
+                now=now,
+                since=since.position if since and since.entry == verdict.entry else NEVER,
             )
             try:
                 async with self._slots:

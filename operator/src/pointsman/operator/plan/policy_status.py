@@ -26,6 +26,8 @@ class RouterView:
     pod: str
     silent: bool = False
     acks: Mapping[str, table.Ack] = field(default_factory=dict)
+    position: tuple[int, int] = (0, 0)
+    """(epoch, serial) of the manifest that the acks speak of."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -40,11 +42,14 @@ class _Laggard:
         return {key: value for key, value in whole.items() if value}
 
 
-def _laggard(router: RouterView, entry: table.PolicyEntry) -> _Laggard | None:
+def _laggard(
+    router: RouterView, entry: table.PolicyEntry, since: tuple[int, int]
+) -> _Laggard | None:
     if router.silent:
         return _Laggard(pod=router.pod, revision="", error="no data", refused=False)
     ack = router.acks.get(entry.name)
-    if ack is None:
+    if ack is None or router.position < since:
+        # An ack of the same blob from before the policy was taken out and put in again is none.
         return _Laggard(pod=router.pod, revision="", error="", refused=False)
     if ack.blob == entry.blob:
         return None
@@ -94,11 +99,21 @@ def _ready(accepted: Condition, resolved: Condition, programmed: Condition) -> C
 
 
 def policy_status(
-    verdict: Verdict, routers: Sequence[RouterView], *, stored: Json, now: str
+    verdict: Verdict,
+    routers: Sequence[RouterView],
+    *,
+    stored: Json,
+    now: str,
+    since: tuple[int, int] = (0, 0),
 ) -> dict[str, Any]:
-    """The whole `status`; `routers` are all router pods that are there, `now` is RFC 3339."""
+    """
+    The whole `status`; `routers` are all router pods that are there, `now` is RFC 3339.
+
+    `since` is the (epoch, serial) of the manifest that first held the verdict's entry; what
+    routers said of an earlier one does not count.
+    """
     entry, generation = verdict.entry, verdict.policy.generation
-    found = [_laggard(router, entry) for router in routers] if entry else []
+    found = [_laggard(router, entry, since) for router in routers] if entry else []
     laggards = [one for one in found if one]
     programmed = _programmed(entry, routers, laggards)
     ready = _ready(verdict.accepted, verdict.resolved_refs, programmed)
