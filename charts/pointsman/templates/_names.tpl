@@ -18,12 +18,14 @@ app.kubernetes.io/component: {{ .component }}
 {{ .Values.image.repository }}:{{ .Values.image.tag | default .Chart.AppVersion }}
 {{- end }}
 
-{{/* The restricted Pod Security Standard. */}}
+{{/*
+The restricted Pod Security Standard. No fsGroup: it would make the router's key files readable by a
+group, which the router refuses; emptyDirs are writable and projected tokens are owned without it.
+*/}}
 {{- define "pointsman.podSecurity" -}}
 runAsNonRoot: true
 runAsUser: 65532
 runAsGroup: 65532
-fsGroup: 65532
 seccompProfile:
   type: RuntimeDefault
 {{- end }}
