@@ -6,10 +6,9 @@ is accepted by the operator too, and so only warned of. Objects are matched with
 
 from collections.abc import Iterable, Iterator
 from typing import Any
-from urllib.parse import urlsplit
 
+from pointsman.api import hosts
 from pointsman.api.conditions import Reason
-from pointsman.api.credentials import host_allowed, is_credential
 from pointsman.api.manifests.finding import Finding, Item, Loaded, Severity
 from pointsman.api.names import (
     ANNOTATION_ALLOWED_HOSTS,
@@ -130,11 +129,12 @@ def _credentials(loaded: Loaded) -> Iterator[Finding]:
 
 def _secret_problem(secret: dict[str, Any], key: str, url: str) -> str:
     metadata = _mapping(secret.get("metadata"))
-    host = urlsplit(url).hostname or ""
-    if not is_credential(_mapping(metadata.get("labels"))):
+    host = hosts.host_of(url)
+    if _mapping(metadata.get("labels")).get(LABEL_CREDENTIAL) != "true":
         return f'lacks the label {LABEL_CREDENTIAL}: "true"'
-    if not host_allowed(host, _mapping(metadata.get("annotations"))):
-        return f"does not allow {host} in its annotation {ANNOTATION_ALLOWED_HOSTS}"
+    allowed = str(_mapping(metadata.get("annotations")).get(ANNOTATION_ALLOWED_HOSTS, ""))
+    if host is None or not hosts.covers(hosts.split_allowed(allowed), host):
+        return f"does not allow {host or url} in its annotation {ANNOTATION_ALLOWED_HOSTS}"
     if key not in _mapping(secret.get("data")) | _mapping(secret.get("stringData")):
         return f"has no key {key}"
     return ""

@@ -8,9 +8,9 @@ problem of the policies that use it, said in their acks; no text, repr or error 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
+from pointsman.api.hosts import covers, host_of, split_allowed
 from pointsman.api.names import ANNOTATION_ALLOWED_HOSTS, LABEL_CREDENTIAL
 from pointsman.api.table import CredentialRef, ExternalAddress
-from pointsman.router.control.hosts import covers, host_of, split_allowed
 from pointsman.routing import CompiledTable
 
 MAX_KEY_BYTES = 16 * 1024

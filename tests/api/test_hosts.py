@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pointsman.router.control.hosts import covers, host_of, split_allowed
+from pointsman.api.hosts import covers, host_of, split_allowed
 
 
 @pytest.mark.parametrize(
