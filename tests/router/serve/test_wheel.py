@@ -6,6 +6,7 @@ from functools import partial
 from math import inf
 from typing import Any, cast
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -89,6 +90,41 @@ def test_every_alarm_rings(times: list[float]) -> None:
     loop.run(10.0)
     for number, after_s in enumerate(times):
         assert start_s + after_s <= rung[number] <= start_s + after_s + 2 * TICK_S
+
+
+@given(st.lists(TIMES, min_size=1, max_size=50), st.integers(0, 49), st.floats(0.0, 10.0))
+def test_a_loop_that_was_blocked_loses_no_alarm(
+    times: list[float], moved: int, blocked_s: float
+) -> None:
+    """Also while one that was moved, or that rings, is filed again in the late turn."""
+    loop, wheel = made()
+    start_s = loop.now_s
+    rung: dict[int, float] = {}
+    alarms = [Alarm(partial(rung.setdefault, n)) for n in range(len(times))]
+    again = Alarm(lambda now_s: wheel.set(again, now_s + 1.0 if now_s < start_s + 30 else inf))
+    wheel.set(again, start_s)
+    for alarm, after_s in zip(alarms, times, strict=True):
+        wheel.set(alarm, start_s + after_s)
+    wheel.set(alarms[moved % len(alarms)], start_s + 20.0)
+    loop.now_s += blocked_s
+    loop.run(60.0)
+    assert sorted(rung) == list(range(len(times)))
+    assert all(timer.call is None for timer in loop.timers), "it ticks on with no alarm set"
+
+
+def test_an_alarm_that_fails_stops_no_other(caplog: pytest.LogCaptureFixture) -> None:
+    """All connections' deadlines hang on one timer; the bug is logged."""
+    loop, wheel = made()
+    rung: list[float] = []
+
+    def fail(_: float) -> None:
+        raise RuntimeError("a bug")
+
+    for ring in (fail, rung.append, fail, rung.append):
+        wheel.set(Alarm(ring), loop.now_s + 1)
+    loop.run(10.0)
+    assert len(rung) == 2
+    assert [record.getMessage() for record in caplog.records] == ["an alarm met a bug"] * 2
 
 
 def test_an_alarm_that_is_off_never_rings() -> None:

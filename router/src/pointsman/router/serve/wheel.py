@@ -5,8 +5,11 @@ deadline later, which nearly every request does, is one assignment.
 """
 
 import asyncio
+import logging
 from collections.abc import Callable
 from math import inf
+
+_log = logging.getLogger(__name__)
 
 
 class Alarm:
@@ -31,7 +34,7 @@ class Alarm:
 class Wheel:
     """Ticks only while an alarm is set."""
 
-    __slots__ = ("_buckets", "_clock", "_handle", "_loop", "_next", "_tick_s")
+    __slots__ = ("_buckets", "_clock", "_handle", "_loop", "_next", "_tick_s", "_turning")
 
     def __init__(
         self, loop: asyncio.AbstractEventLoop, clock: Callable[[], float], tick_s: float
@@ -43,6 +46,7 @@ class Wheel:
         self._next = 0
         """The first tick that was not looked at."""
         self._handle: asyncio.TimerHandle | None = None
+        self._turning = False
 
     def set(self, alarm: Alarm, at_s: float) -> None:
         """Let `alarm` ring at `at_s`, instead of when it was set to before."""
@@ -59,8 +63,9 @@ class Wheel:
 
     def _file(self, alarm: Alarm, tick: int) -> None:
         if self._handle is None:
-            self._next = int(self._clock() / self._tick_s)
             self._handle = self._loop.call_later(self._tick_s, self._turn)
+            if not self._turning:
+                self._next = int(self._clock() / self._tick_s)
         tick = max(tick, self._next)
         alarm.filed = tick
         alarm.filed_s = (tick - 1) * self._tick_s
@@ -68,7 +73,16 @@ class Wheel:
 
     def _turn(self) -> None:
         self._handle = None
-        now_s = self._clock()
+        self._turning = True
+        try:
+            self._look_up_to(self._clock())
+        finally:
+            self._turning = False
+        if self._buckets and self._handle is None:
+            self._handle = self._loop.call_later(self._tick_s, self._turn)
+
+    def _look_up_to(self, now_s: float) -> None:
+        """Every tick that has begun, each once, also those that a slow loop is late for."""
         last = int(now_s / self._tick_s)
         while self._next <= last:
             tick = self._next
@@ -78,14 +92,15 @@ class Wheel:
                     alarm.filed = 0
                     alarm.filed_s = inf
                     self._look(alarm, now_s)
-        if self._buckets and self._handle is None:
-            self._handle = self._loop.call_later(self._tick_s, self._turn)
 
     def _look(self, alarm: Alarm, now_s: float) -> None:
         if alarm.ring is None:
             return
         if alarm.at_s <= now_s:
             alarm.at_s = inf
-            alarm.ring(now_s)
+            try:
+                alarm.ring(now_s)
+            except Exception as error:  # noqa: BLE001 - all others' deadlines hang on this loop
+                _log.error("an alarm met a bug", exc_info=error)
         else:
             self.set(alarm, alarm.at_s)
