@@ -8,7 +8,7 @@ import logging
 from typing import TYPE_CHECKING, Final
 
 from pointsman.api.table import Backend, ServiceAddress
-from pointsman.router.errors import UpstreamBroken
+from pointsman.router.errors import BadRequest, UpstreamBroken
 from pointsman.router.policy import balance, retry
 from pointsman.router.policy.retry import Action, Fault, Kind, Situation
 from pointsman.router.serve import relay as relays
@@ -17,6 +17,7 @@ from pointsman.router.serve.tracks import Track
 from pointsman.router.serve.upstream import Pool, UpstreamConnection
 from pointsman.router.wire.response import ResponseReader
 from pointsman.router.wire.splice import replace_model
+from pointsman.router.wire.unreadable import UNREADABLE
 
 if TYPE_CHECKING:
     from pointsman.router.serve.exchange import Exchange
@@ -45,7 +46,11 @@ class Attempt:
     def send(self, place: Place, authorization: bytes) -> None:
         """Ask the backend."""
         exchange = self.exchange
-        body = replace_model(exchange.request.body, self.backend.model)
+        try:
+            body = replace_model(exchange.request.body, self.backend.model)
+        except UNREADABLE:  # its other members are read only now, and with less stack left
+            exchange.refuse(BadRequest("The body is nested too deeply, or is not UTF-8."))
+            return
         head = b"%b%bcontent-length: %d\r\n%bx-request-id: %b\r\n%b\r\n" % (
             place.request_line,
             _HEAD,

@@ -13,6 +13,7 @@ import msgspec
 
 from pointsman.analysis import Prompt
 from pointsman.router.errors import BadRequest
+from pointsman.router.wire.unreadable import UNREADABLE
 
 _HISTORY_CHARS: Final = 16 * 1024
 """Kept of the messages that are neither system nor the last of the user; half head, half tail."""
@@ -110,7 +111,7 @@ def read_chat(body: bytes) -> ChatRequest:
             param = text.partition("field `")[2].rstrip("`") or None
             raise BadRequest(f"The field {param} is missing.", param=param) from None
         raise BadRequest(f"The request is not valid: {text}.", param=param) from None
-    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+    except UNREADABLE as error:
         raise BadRequest(f"The body is not JSON: {error}.") from None
     tools = _size(chat.tools) or _size(chat.functions)
     return ChatRequest(
@@ -137,7 +138,7 @@ def _metadata(raw: msgspec.Raw) -> dict[str, str]:
         return {}
     try:
         found = _map(raw)
-    except msgspec.DecodeError:
+    except UNREADABLE:
         return {}
     return {name: value for name, value in found.items() if isinstance(value, str)}
 
@@ -152,7 +153,7 @@ def _content(raw: msgspec.Raw) -> tuple[str, bool]:
         parts = _parts(raw)
         images = any(part.type in ("image_url", "input_image", "image") for part in parts)
         return "\n".join(_text(part.text) for part in parts if _size(part.text)), images
-    except (msgspec.DecodeError, UnicodeDecodeError):
+    except UNREADABLE:
         return "", False
 
 
@@ -212,7 +213,7 @@ def read_answer(body: bytes) -> tuple[Usage | None, str]:
     """(usage if the answer states it, what is wrong with a body that came with status 200)."""
     try:
         answer = _answer(body)
-    except (msgspec.DecodeError, UnicodeDecodeError):
+    except UNREADABLE:
         return None, "the answer is not a JSON object in OpenAI's shape"
     if _size(answer.error):
         return None, "the answer is an error with status 200"
@@ -232,7 +233,7 @@ def read_stream_usage(tail: bytes) -> Usage | None:
         if b'"usage"' in line and line.startswith(b"data:"):
             try:
                 found = _usage(_answer(line[5:]))
-            except (msgspec.DecodeError, UnicodeDecodeError):
+            except UNREADABLE:
                 continue
             if found is not None:
                 return found
@@ -243,7 +244,7 @@ def says_too_long(body: bytes) -> bool:
     """True for a 400 that means the request does not fit the context window (OpenAI, vLLM)."""
     try:
         found = _error(body)
-    except (msgspec.DecodeError, UnicodeDecodeError):
+    except UNREADABLE:
         return False
     code = bytes(found.error.code) if found.error else b""
     message = bytes(found.error.message if found.error else found.message).lower()

@@ -11,6 +11,8 @@ from typing import Final
 
 import msgspec
 
+from pointsman.router.wire.unreadable import UNREADABLE
+
 _LINE_END: Final = re.compile(rb"\r\n|\n|\r")
 _BOM: Final = b"\xef\xbb\xbf"
 _DONE_AT_END: Final = re.compile(rb"(?:^|[\r\n])data: ?\[DONE\]\s*$")
@@ -140,7 +142,7 @@ class StreamOpening:
                 return Opening.CONTENT
             try:
                 chunk = _decode_chunk(data)
-            except (msgspec.DecodeError, UnicodeDecodeError):
+            except UNREADABLE:
                 return self._broken("an event is not a chat completion chunk")
             if bytes(chunk.error) not in _EMPTY:
                 return self._broken("the stream begins with an error")
