@@ -1,4 +1,4 @@
-"""An operator that dies after its first write, as by SIGKILL: no cleanup, no goodbye."""
+"""An operator that dies after its n-th write, as by SIGKILL: no cleanup, no goodbye."""
 
 import asyncio
 import os
@@ -12,11 +12,14 @@ from pointsman.operator.settings import parse_settings
 
 
 class DyingApi(Api):
-    """The first write that is not the Lease's is the last thing that this process does."""
+    """Its last act is write number DIE_AFTER_WRITES, the Lease's not counted."""
+
+    left = int(os.environ["DIE_AFTER_WRITES"])
 
     async def _write(self, verb: str, kind: Kind, path: str, **more: Any) -> Object:
         done = await super()._write(verb, kind, path, **more)
-        if kind.name != "Lease":
+        DyingApi.left -= kind.name != "Lease"
+        if DyingApi.left == 0:
             os._exit(9)
         return done
 

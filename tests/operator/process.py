@@ -33,10 +33,10 @@ class OperatorProcess:
         self.log = bench.dir / f"operator-{module}.log"
         self.process: subprocess.Popen[bytes] | None = None
 
-    def start(self) -> None:
+    def start(self, **environment: str) -> None:
         with self.log.open("ab") as log:
             self.process = subprocess.Popen(
-                self._command, stdout=log, stderr=log, env=self._environment, cwd=ROOT
+                self._command, stdout=log, stderr=log, env=self._environment | environment, cwd=ROOT
             )
 
     def kill(self) -> None:

@@ -12,7 +12,7 @@ from pointsman.api.v1alpha1.status import ModelBackendStatus, RoutingPolicyStatu
 from pointsman.api.validation import parse
 from pointsman.operator.plan.backend_status import Surroundings, address_problem, backend_status
 from pointsman.operator.plan.objects import observed_backend
-from pointsman.operator.plan.policy_status import RouterView, policy_status
+from pointsman.operator.plan.policy_status import RouterView, policy_status, premature
 from tests.operator.objects import NAMESPACE, NOW, accepted, backend, compiled, policy, route
 from tests.support.conditions import assert_well_formed
 
@@ -266,6 +266,30 @@ def test_programmed_is_what_routers_acknowledged(
     assert word(status, "Programmed") == (str(reason == "Programmed"), reason)
     assert word(status, "Ready")[0] == str(reason == "Programmed")
     assert status["routers"]["summary"] == summary
+
+
+def test_a_restarted_operator_takes_nothing_back() -> None:
+    """Before the routers have answered it says nothing new, unless there is something new."""
+    fresh = RouterView(pod="r1", silent=True, pending=True)
+    stored = policy_status_of(router("r1"))
+    verdict = PLAN.verdicts["desk"]
+
+    assert premature(verdict, [fresh], stored=stored)
+    assert not premature(verdict, [router("r1")], stored=stored)
+    assert not premature(verdict, [fresh], stored={})
+    assert not premature(verdict, [fresh], stored={**stored, "activeRevision": "desk-0"})
+    assert not premature(verdict, [fresh], stored={**stored, "observedGeneration": 0})
+
+
+def test_a_new_leader_takes_nothing_back() -> None:
+    """A router that runs what is wanted has yet to see the new epoch; one that does not, lags."""
+    same = RouterView(pod="r1", acks={"desk": GOOD}, position=(3, 7))
+    behind = RouterView(pod="r1", acks={"desk": OLD}, position=(3, 7))
+    stored, verdict = policy_status_of(router("r1")), PLAN.verdicts["desk"]
+
+    assert premature(verdict, [same], stored=stored, since=(4, 7))
+    assert not premature(verdict, [same], stored=stored, since=(3, 7))
+    assert not premature(verdict, [behind], stored=stored, since=(4, 7))
 
 
 def test_a_refusal_says_who_and_why() -> None:

@@ -41,3 +41,5 @@ def configure(level: str) -> None:
     root.setLevel(level)
     for name in ("kopf", "asyncio", "aiohttp"):
         logging.getLogger(name).setLevel(max(logging.WARNING, logging.getLevelName(level)))
+    # It warns that signals are ours: they are.
+    logging.getLogger("kopf._core.reactor.running").setLevel(logging.ERROR)

@@ -118,7 +118,11 @@ class RouterFleet:
         """What is known now, by pod name."""
         found = [
             RouterView(
-                pod=r.pod.name, silent=self._silent(r), acks=dict(r.acks), position=r.position
+                pod=r.pod.name,
+                silent=self._silent(r),
+                pending=r.heard_s == float("-inf") and not r.told_silent,
+                acks=dict(r.acks),
+                position=r.position,
             )
             for r in self._routers.values()
         ]
@@ -188,11 +192,12 @@ class RouterFleet:
                     raise StreamBroken("NotAnEvent") from error
 
     def _hear(self, router: _Router, event: table.AdminEvent) -> None:
-        was_silent = self._silent(router)
+        position = (event.epoch, event.serial)
+        news = self._silent(router) or position != router.position
         router.heard_s, router.told_silent = time.monotonic(), False
-        router.position = (event.epoch, event.serial)
+        router.position = position
         if event.type not in {"Hello", "Ack"}:
-            if was_silent:
+            if news:
                 self._on_change()
             return
         now = time.time()

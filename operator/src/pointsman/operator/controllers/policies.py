@@ -29,7 +29,7 @@ from pointsman.operator.controllers.backends import timestamp
 from pointsman.operator.controllers.status import write_status
 from pointsman.operator.errors import ReconcileError
 from pointsman.operator.plan.objects import name_of, parsed
-from pointsman.operator.plan.policy_status import RouterView, policy_status
+from pointsman.operator.plan.policy_status import RouterView, policy_status, premature
 from pointsman.operator.plan.revisions import (
     last_accepted,
     next_number,
@@ -185,14 +185,12 @@ class PolicyController:
         now = timestamp()
 
         async def report(name: str) -> None:
-            verdict, since = plan.verdicts[name], self._since.get(name)
-            status = policy_status(
-                verdict,
-                routers,
-                stored=items[name].get("status") or {},
-                now=now,
-                since=since.position if since and since.entry == verdict.entry else NEVER,
-            )
+            verdict, known = plan.verdicts[name], self._since.get(name)
+            since = known.position if known and known.entry == verdict.entry else NEVER
+            stored = items[name].get("status") or {}
+            if premature(verdict, routers, stored=stored, since=since):
+                return  # the fleet calls again when the router has answered, or has not
+            status = policy_status(verdict, routers, stored=stored, now=now, since=since)
             try:
                 async with self._slots:
                     await write_status(self._api, kinds.ROUTING_POLICY, items[name], status)

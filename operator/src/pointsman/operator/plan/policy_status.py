@@ -25,6 +25,8 @@ class RouterView:
 
     pod: str
     silent: bool = False
+    pending: bool = False
+    """Dialed just now: it has neither answered nor failed to."""
     acks: Mapping[str, table.Ack] = field(default_factory=dict)
     position: tuple[int, int] = (0, 0)
     """(epoch, serial) of the manifest that the acks speak of."""
@@ -95,6 +97,35 @@ def _ready(accepted: Condition, resolved: Condition, programmed: Condition) -> C
         )
     return Condition(
         type=ConditionType.READY, status=False, reason=broken.reason, message=broken.message
+    )
+
+
+def _yet_to_say(router: RouterView, entry: table.PolicyEntry, since: tuple[int, int]) -> bool:
+    """It was dialed just now, or runs what is wanted and has not seen the new leader's manifest."""
+    ack = router.acks.get(entry.name)
+    same = ack is not None and ack.blob == entry.blob and not router.silent
+    return router.pending or (same and router.position < since)
+
+
+def premature(
+    verdict: Verdict,
+    routers: Sequence[RouterView],
+    *,
+    stored: Json,
+    since: tuple[int, int] = (0, 0),
+) -> bool:
+    """
+    True if a status would only say that we have not been answered yet.
+
+    Otherwise every start of an operator would take Programmed away and give it back. What is
+    stored must be about this generation and this revision.
+    """
+    entry = verdict.entry
+    return (
+        entry is not None
+        and stored.get("observedGeneration") == verdict.policy.generation
+        and stored.get("activeRevision") == entry.revision
+        and any(_yet_to_say(router, entry, since) for router in routers)
     )
 
 
