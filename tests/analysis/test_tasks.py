@@ -1,8 +1,18 @@
 """What each detector says, fact by fact."""
 
+from types import ModuleType
+
 import pytest
 
 from pointsman.analysis import ORDER, AnalysisSettings, Prompt, Task, analyze
+from pointsman.analysis.detectors import (
+    chat,
+    coding,
+    conversation,
+    document,
+    multilingual,
+    reasoning,
+)
 from tests.analysis.own_prompts import OWN_PROMPTS
 from tests.analysis.prompts import ask
 
@@ -143,3 +153,13 @@ def test_tools_and_images_are_told_and_do_not_change_the_task() -> None:
     assert both.task is plain.task
     assert both.evidence[-1] == "with tools and images"
     assert both.context_tokens == plain.context_tokens + 765
+
+
+@pytest.mark.parametrize(
+    "detector", [chat, coding, conversation, document, multilingual, reasoning]
+)
+def test_every_list_of_a_detector_is_among_its_cues(detector: ModuleType) -> None:
+    """A word that is missing there is never found, because only cues are kept of a message."""
+    for name, listed in vars(detector).items():
+        if isinstance(listed, frozenset):
+            assert listed <= detector.CUES, name

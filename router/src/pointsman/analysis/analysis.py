@@ -49,6 +49,9 @@ ORDER: tuple[Detector, ...] = (
     Detector("chat", chat.detect, "what is left and short is a question or a statement"),
 )
 _DEFAULT = AnalysisSettings()
+_LISTED: frozenset[str] = frozenset().union(
+    *(m.CUES for m in (chat, coding, conversation, document, multilingual, reasoning))
+)
 
 
 def analyze(prompt: Prompt, settings: AnalysisSettings = _DEFAULT) -> Analysis:
@@ -78,7 +81,7 @@ def analyze(prompt: Prompt, settings: AnalysisSettings = _DEFAULT) -> Analysis:
 
 def observe(prompt: Prompt, settings: AnalysisSettings) -> Facts:
     """Read the capped parts of a request once."""
-    text = text_module.read(prompt.user)
+    text = text_module.read(prompt.user, _LISTED)
     counted = scripts.count(text.lower)
     # Code in fences costs tokens but is no language anybody speaks.
     spoken = counted if text.prose is text.lower else scripts.count(text.prose)
@@ -98,7 +101,10 @@ def _context_tokens(prompt: Prompt, text: text_module.Text, counted: scripts.Scr
     for part, chars in ((prompt.system, system), (prompt.history, rest - system)):
         if chars:
             sample = text_module.cap(part)
-            estimate += chars * tokens.tokens_per_char(sample, scripts.count(sample))
+            if sample.isascii():
+                estimate += chars / tokens.ASCII_CHARS
+            else:
+                estimate += chars * tokens.tokens_per_char(sample, scripts.count(sample))
     estimate += tokens.MESSAGE_TOKENS * max(prompt.turns, 1)
     return int(estimate) + (tokens.IMAGE_TOKENS if prompt.images else 0)
 

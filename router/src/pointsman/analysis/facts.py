@@ -12,9 +12,9 @@ from pointsman.analysis.text import Text
 from pointsman.api.tasks import Task
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)  # not frozen: see text.py
 class Facts:
-    """One request, read."""
+    """One request, read. Not changed once built."""
 
     prompt: Prompt
     settings: AnalysisSettings
@@ -26,9 +26,9 @@ class Facts:
     """Estimate over all messages."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Verdict:
-    """What a detector is sure of."""
+    """What a detector is sure of. Not changed once built."""
 
     task: Task
     confidence: float

@@ -51,7 +51,7 @@ _ASCII = bytes(range(0x80))
 _NOT_LATIN_LEAD = bytes(sorted(set(range(256)) - set(range(0xC3, 0xCA))))
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)  # not frozen: see text.py
 class Scripts:
     """Counts of one sample."""
 
@@ -67,6 +67,8 @@ class Scripts:
     @property
     def dominant(self) -> tuple[str, float]:
         """The script that carries most of the text, and its share 0..1 by weighted letters."""
+        if not self.characters:
+            return ("Latin", 1.0) if self.latin else ("None", 0.0)
         weighted = {name: n * _PREFIXES[name][1] for name, n in self.characters.items()}
         total = self.latin + sum(weighted.values())
         if total == 0:
@@ -81,7 +83,7 @@ def count(sample: str) -> Scripts:
     """Count the letters of each script; a lone surrogate counts as nothing."""
     raw = sample.encode("utf-8", "replace")
     ascii_letters = len(raw.translate(None, _NOT_ASCII_LETTERS))
-    if sample.isascii():
+    if len(raw) == len(sample):  # ASCII
         return Scripts(ascii_letters, 0, 0, {})
     accented = len(raw.translate(None, _NOT_LATIN_LEAD))
     vietnamese = raw.count(b"\xe1\xba") + raw.count(b"\xe1\xbb")

@@ -15,6 +15,7 @@ _WRITING = word_set(
     recipe itinerary"""
 )
 _PERSONAL = word_set("i my me you your we our mine am")
+CUES = _GREETINGS | _WRITING | _PERSONAL
 _SHORT_WORDS = 45
 _PERSONAL_WORDS = 120
 
@@ -29,12 +30,12 @@ def detect(facts: Facts) -> Verdict | None:
         return None
     if words <= _SHORT_WORDS:
         kind = "question" if text.is_question else "message"
-        if not text.vocabulary.isdisjoint(_GREETINGS):
+        if not text.cues.isdisjoint(_GREETINGS):
             kind = "greeting or request"
         return Verdict(Task.CHAT, 0.7, (f"chat: short {kind} ({words} words)",))
     if words <= _PERSONAL_WORDS:
-        if not text.vocabulary.isdisjoint(_PERSONAL):
+        if not text.cues.isdisjoint(_PERSONAL):
             return Verdict(Task.CHAT, 0.55, (f"chat: personal message ({words} words)",))
-        if not text.vocabulary.isdisjoint(_WRITING):
+        if not text.cues.isdisjoint(_WRITING):
             return Verdict(Task.CHAT, 0.55, ("chat: a piece of writing",))
     return None

@@ -63,6 +63,7 @@ _WEAK = word_set(
     parse algorithm algorithms crash crashes crashed callback closure lambda node cpu deadlock
     schema binary sorted sort implement stdin stdout pip venv vim ide cron config"""
 )
+CUES = _VERBS | _ARTIFACTS | _STRONG | _WEAK
 _FILE = re.compile(r"\.(?:py|js|ts|java|cpp|go|rs|sh|sql|json|yaml|yml)\b")
 
 
@@ -72,11 +73,11 @@ def detect(facts: Facts) -> Verdict | None:
     mark = shown(text)
     if mark:
         return Verdict(Task.CODING, 0.95, (f"code: {mark}",))
-    known = text.edge_vocabulary
+    known = text.cues
     strong = sorted(known & _STRONG)
     if not strong and notation.is_formula_source(text.sample):
         return None  # "the function", "an integer": mathematics
-    asked = _asked(text.edge)
+    asked = _asked(text)
     weak = known & _WEAK
     points = 2 * len(strong) + len(weak) + 2 * _named_by_marks(text.lower)
     if asked and points:
@@ -94,12 +95,12 @@ def shown(text: Text) -> str:
     lower = text.lower
     if "```" in lower:
         return "fence"
-    if not any(mark in lower for mark in _CODE_MARKS):
+    if not any(map(lower.__contains__, _CODE_MARKS)):
         return ""
     # A formula's source has lines that look like calls; reasoning.py reads those.
     if notation.is_formula_source(lower):
         return ""
-    for number, line in enumerate(text.lines, 1):
+    for number, line in enumerate(text.lines(), 1):
         if _SYNTAX.match(line):
             return f"syntax in line {number}"
     return ""
@@ -107,13 +108,16 @@ def shown(text: Text) -> str:
 
 def _named_by_marks(lower: str) -> bool:
     """Whether a language or a file is named that has no letters of its own ("C++", "app.py")."""
-    if "c++" in lower or "c#" in lower or "node.js" in lower:
+    if ("+" in lower and "c++" in lower) or ("#" in lower and "c#" in lower):
         return True
-    return "." in lower and _FILE.search(lower) is not None
+    return "." in lower and ("node.js" in lower or _FILE.search(lower) is not None)
 
 
-def _asked(edge: tuple[str, ...]) -> str:
+def _asked(text: Text) -> str:
     """Return "write ... function" where such a verb and such a noun stand close together."""
+    edge = text.edge
+    if text.cues.isdisjoint(_VERBS) or text.cues.isdisjoint(_ARTIFACTS):
+        return ""
     for start, word in enumerate(edge):
         if word not in _VERBS:
             continue

@@ -14,12 +14,13 @@ _BACK = word_set(
     """it this that these those them now also still again instead same continue more other why
     one"""
 )
+CUES = _BACK
 _FOLLOW_UP_WORDS = 40
 
 
 def detect(facts: Facts) -> Verdict | None:
     """Coding when a short follow-up comes after messages that show code."""
-    words = facts.text.edge_vocabulary
+    words = facts.text.cues
     if facts.prompt.turns < 2 or len(facts.text.words) > _FOLLOW_UP_WORDS or not words & _BACK:
         return None
     if not facts.prompt.history:

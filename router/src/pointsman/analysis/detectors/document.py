@@ -25,6 +25,7 @@ _LOOSE = word_set(
     conversation thread section chapter speech table data source description post record
     records manual news chat ticket attributes keywords bullets list content notes minutes"""
 )
+_GIVEN = _PASTED | _LOOSE
 _DETERMINERS = word_set(
     """this the following above below given these attached provided that pasted enclosed previous"""
 )
@@ -47,6 +48,7 @@ _LABEL = re.compile(
     r"[*]{0,2}:"
 )
 _DEICTIC = frozenset(("above", "below", "following", "given", "attached", "provided", "pasted"))
+CUES = _GIVEN | _DETERMINERS | _SUMMARY | _VERBS | _DEICTIC
 # 100 words are about a paragraph of six sentences: more than people write to ask something.
 _PARAGRAPH_WORDS = 100
 _PASSAGE_WORDS = 180
@@ -70,24 +72,22 @@ _RETRIEVED = (
 def detect(facts: Facts) -> Verdict | None:
     """Document when the message refers to a text it brings, or the system message brings one."""
     text = facts.text
-    words, edge = len(text.words), text.edge_vocabulary
-    if edge & _SUMMARY and words >= 5:
-        cue = min(edge & _SUMMARY)
-        if words >= _PARAGRAPH_WORDS or _reference(text.edge, _PASTED | _LOOSE):
-            return Verdict(Task.DOCUMENT, 0.9, (f"document: {cue}",))
-    pasted = _reference(text.edge, _PASTED)
-    if pasted and (words >= _PARAGRAPH_WORDS or (words >= 12 and edge & _VERBS)):
+    words, cues = len(text.words), text.cues
+    summary = cues & _SUMMARY
+    if summary and words >= 5 and (words >= _PARAGRAPH_WORDS or _reference(text, _GIVEN)):
+        return Verdict(Task.DOCUMENT, 0.9, (f"document: {min(summary)}",))
+    pasted = _reference(text, _PASTED)
+    if pasted and (words >= _PARAGRAPH_WORDS or (words >= 12 and cues & _VERBS)):
         return Verdict(
             Task.DOCUMENT, 0.85 if words >= _PARAGRAPH_WORDS else 0.65, (f"document: {pasted}",)
         )
-    label = _label(text)
-    if label and words >= 40:
+    if words >= 40 and (label := _label(text)):
         return Verdict(Task.DOCUMENT, 0.8, (f"document: label {label}",))
-    if words >= 25 and (pointed := _pointed(text.edge)):
+    if words >= 25 and (pointed := _pointed(text)):
         return Verdict(Task.DOCUMENT, 0.65, (f"document: {pointed}",))
     if words >= _PARAGRAPH_WORDS:
-        loose = _reference(text.edge, _LOOSE)
-        if loose and edge & _VERBS:
+        loose = _reference(text, _LOOSE)
+        if loose and cues & _VERBS:
             return Verdict(Task.DOCUMENT, 0.7, (f"document: {loose}, {words} words",))
     return _retrieved(facts)
 
@@ -107,8 +107,11 @@ def detect_passage(facts: Facts) -> Verdict | None:
     return Verdict(Task.DOCUMENT, 0.55, (f"document: passage of {words}+ words",))
 
 
-def _reference(edge: tuple[str, ...], nouns: frozenset[str]) -> str:
+def _reference(text: Text, nouns: frozenset[str]) -> str:
     """Return "the following article" where a determiner stands within three words before a noun."""
+    if text.cues.isdisjoint(nouns):
+        return ""
+    edge = text.edge
     for place, word in enumerate(edge):
         if word in nouns:
             for back in range(max(place - 3, 0), place):
@@ -121,14 +124,16 @@ def _label(text: Text) -> str:
     """Return the label before a given text, where a line begins with one."""
     if ":" not in text.lower:
         return ""
-    for match in filter(None, map(_LABEL.match, text.lines)):
+    for match in filter(None, map(_LABEL.match, text.lines())):
         return match.group(1)
     return ""
 
 
-def _pointed(edge: tuple[str, ...]) -> str:
+def _pointed(text: Text) -> str:
     """Return "details above" or "following email": a given text pointed at, whatever its noun."""
-    for before, after in pairwise(edge):
+    if text.cues.isdisjoint(_DEICTIC):
+        return ""
+    for before, after in pairwise(text.edge):
         if (before in _DEICTIC and after in _LOOSE) or (after in _DEICTIC and before in _LOOSE):
             return f"{before} {after}"
     return ""

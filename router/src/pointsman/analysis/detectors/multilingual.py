@@ -22,6 +22,7 @@ _SPEAK = word_set(
     """say said write spell pronounce call called word words phrase mean means speak answer reply
     respond"""
 )
+CUES = _LANGUAGES | _TRANSLATE | _SPEAK
 # "How do you say <a sentence> in Spanish": a sentence is at most this long.
 _SAID_WORDS = 16
 
@@ -36,7 +37,7 @@ def detect(facts: Facts) -> Verdict | None:
 
 def detect_translation(facts: Facts) -> Verdict | None:
     """Multilingual when an English message asks for a translation or for a word of a language."""
-    known = facts.text.edge_vocabulary
+    known = facts.text.cues
     named = known & _LANGUAGES
     if known & _TRANSLATE and (named or len(facts.text.words) >= 4):
         target = f" ({', '.join(sorted(named))})" if named else ""

@@ -13,7 +13,8 @@ from pointsman.analysis.text import Text, word_set
 from pointsman.api.tasks import Task
 
 # A formula: x^2, 3x + 5, f(x) =, 12 * 7, 3/4 + 1; dates (7-11) and ranges are not.
-_OPERATOR = re.compile(r"[-=+*/^×÷√≤≥∑∫∈∀∃π]")
+# Of the operators, those that words are joined with count only before a number.
+_OPERATOR = re.compile(r"-(?=\s?\d)|\+(?=\s?\(?\d)|/(?=\s\d)|=|\*|\^|×|÷|√|≤|≥|∑|∫|∈|∀|∃|π")
 _MAX_OPERATORS = 40
 _FORMULA = re.compile(
     r"\b[a-z]\s?\^\s?[\d(n-z{]|\b\d+[a-z]\s?[-+=]\s?\d|\b\d+\s?[-+]\s?\d+[a-z]\b|\b[fgh]\([xnt]\)\s?="
@@ -81,9 +82,13 @@ _SCIENCE = word_set(
     inhibitor receptor antibody expression ev nm kj kpc potential charge particle particles
     decay scattering transit stellar phenotype plasmid sequencing amino peptide"""
 )
+CUES = (
+    _TERMS | _MATHS | _IMPERATIVES | _QUANTITIES | _ASKS | _NUMBER_WORDS | _SUPPOSES
+    | _CLUES | _SEQUENCE_CLUES | _SCIENCE
+)  # fmt: skip
 _OPTION = re.compile(r"(?:^|[\s(])\(?([a-e1-5])[).:]\s")
 # A second and a third option, whatever their number and the way they are marked.
-_LISTED = (("b)", "c)"), ("b.", "c."), ("b:", "c:"), ("2)", "3)"), ("2.", "3."), ("2:", "3:"))
+_LISTED = tuple((mark, (f"b{mark}", f"c{mark}"), (f"2{mark}", f"3{mark}")) for mark in ").:")
 _STEPS = (
     "step by step",
     "step-by-step",
@@ -114,6 +119,8 @@ def detect(facts: Facts) -> Verdict | None:
 def _notation(text: Text) -> tuple[float, str] | None:
     if notation.is_formula_source(text.sample):
         return 0.9, "maths: formulas in TeX"
+    if text.lower.isascii() and not (text.has_digits or "=" in text.lower or "^" in text.lower):
+        return None
     # Looking only around operators is ten times faster than trying the formula everywhere.
     for operator in islice(_OPERATOR.finditer(text.lower), _MAX_OPERATORS):
         place = operator.start()
@@ -123,7 +130,7 @@ def _notation(text: Text) -> tuple[float, str] | None:
 
 
 def _quantities(text: Text) -> tuple[float, str] | None:
-    known, words = text.edge_vocabulary, len(text.words)
+    known, words = text.cues, len(text.words)
     if words < _STORY_WORDS or not (known & _QUANTITIES and known & _ASKS):
         return None
     if words > _PARAGRAPH_WORDS:
@@ -141,16 +148,18 @@ def _quantities(text: Text) -> tuple[float, str] | None:
 
 def _numbers(text: Text) -> int:
     """Count the numbers in the message, in digits and in words."""
-    return text.numbers + sum(map(_NUMBER_WORDS.__contains__, text.edge))
+    return text.numbers() + sum(map(_NUMBER_WORDS.__contains__, text.edge))
 
 
 def _vocabulary(text: Text) -> tuple[float, str] | None:
-    known = text.edge_vocabulary
+    known = text.cues
     if len(text.words) > _EXERCISE_WORDS:
         return None
     terms, shared = known & _TERMS, known & _MATHS
     asks = not known.isdisjoint(_IMPERATIVES)
-    points = 3 * len(terms) + len(shared) + min(_numbers(text), 2) + (1 if asks else 0)
+    points = 3 * len(terms) + len(shared) + (1 if asks else 0)
+    if points >= 3:  # else two numbers do not make it enough
+        points += min(_numbers(text), 2)
     if (terms and points >= 5) or (points >= 6 and len(shared) >= 3):
         words = sorted(terms) + sorted(shared)
         return min(0.5 + 0.05 * points, 0.9), f"maths: words {', '.join(words[:3])}"
@@ -163,11 +172,12 @@ def _logic(text: Text) -> tuple[float, str] | None:
     for phrase in _STEPS:
         if phrase in text.lower:
             return 0.7, f"reasoning: {phrase!r}"
-    clues = text.vocabulary & _CLUES
-    if len(clues) >= 2 or (clues and len(text.vocabulary & _SEQUENCE_CLUES) >= 4):
+    words = text.cues if text.edge is text.words else text.words
+    clues = _CLUES.intersection(words)
+    if len(clues) >= 2 or (clues and len(_SEQUENCE_CLUES.intersection(words)) >= 4):
         return 0.75, f"reasoning: words {', '.join(sorted(clues)[:3])}"
     lower = text.lower
-    if not any(second in lower and third in lower for second, third in _LISTED):
+    if not _lists(lower):
         return None
     options = {match.group(1) for match in _OPTION.finditer(lower)}
     if len(options & set("abcde")) >= 3 or (len(options & set("12345")) >= 3 and text.is_question):
@@ -175,8 +185,16 @@ def _logic(text: Text) -> tuple[float, str] | None:
     return None
 
 
+def _lists(lower: str) -> bool:
+    """Whether a second and a third option may stand there."""
+    for mark, (b, c), (two, three) in _LISTED:
+        if mark in lower and ((b in lower and c in lower) or (two in lower and three in lower)):
+            return True
+    return False
+
+
 def _science(text: Text) -> tuple[float, str] | None:
-    terms = text.edge_vocabulary & _SCIENCE
+    terms = text.cues & _SCIENCE
     needed = 3 if len(text.words) <= 120 else 4
     if len(terms) >= needed or (len(terms) == 2 and len(text.words) >= 20 and text.is_question):
         return min(0.5 + 0.05 * len(terms), 0.9), f"science: words {', '.join(sorted(terms)[:3])}"
