@@ -120,6 +120,20 @@ def test_init_containers_and_sidecar_run_in_order(bench: Bench, namespace: str) 
     assert bench.pid(namespace, "one", "side")
 
 
+def test_a_volume_over_the_checkout_does_not_hide_the_software(
+    bench: Bench, namespace: str
+) -> None:
+    """A checkout in /tmp and a pod with a volume there: it runs all the same."""
+    above = str(Path(__file__).parents[3])
+    script = "pointsman-simulator --help > /dev/null && echo found; exec sleep inf"
+    body = pod("one", ["sh", "-c", script], volumeMounts=[{"name": "over", "mountPath": above}])
+    body["spec"]["volumes"] = [{"name": "over", "emptyDir": {}}]
+    create(bench, namespace, body)
+    wait_ready(bench, namespace, "one")
+
+    bench.wait_for(lambda: "found" in bench.log(namespace, "one"), 20, "the software to be found")
+
+
 def test_deletion_respects_grace_and_leaves_nothing(bench: Bench, namespace: str) -> None:
     """preStop runs before SIGTERM; process, children, namespace and volumes are gone."""
     script = "trap 'echo term; exit 0' TERM; setsid sleep 1000 & while :; do sleep 0.1; done"

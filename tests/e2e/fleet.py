@@ -14,7 +14,7 @@ from typing import Any
 
 import openai
 
-from tests.bench import Bench
+from tests.bench import Bench, CommandFailed
 
 ROOT = Path(__file__).parent.parent.parent
 EXAMPLES = ROOT / "crds" / "examples"
@@ -70,6 +70,16 @@ class Fleet:
         ) as sdk:
             yield sdk
 
+    def story(self) -> str:
+        """Pods and the last lines of their logs: why something did not come to pass."""
+        parts = [self.kubectl("get", "pods,mb,rp", "-o", "wide")]
+        for component in ("operator", "router"):
+            for pod in self.pods(component):
+                name = pod["metadata"]["name"]
+                lines = self.bench.log(self.namespace, name).splitlines()[-15:]
+                parts.append("\n".join([f"{name}:", *lines]))
+        return "\n".join(parts)
+
     def apply_example(self, name: str) -> None:
         """`kubectl apply -f crds/examples/<name>/`."""
         self.kubectl("apply", "-f", f"{EXAMPLES / name}/")
@@ -93,5 +103,8 @@ def install(bench: Bench, namespace: str) -> Fleet:
     )  # fmt: skip
     bench.kubectl("apply", "--server-side", "-n", namespace, "-f", "-", input=rendered)
     fleet = Fleet(bench, namespace)
-    fleet.kubectl("wait", "--for=condition=Available", "deployment", "--all", "--timeout=90s")
+    try:
+        fleet.kubectl("wait", "--for=condition=Available", "deployment", "--all", "--timeout=90s")
+    except CommandFailed as error:
+        raise CommandFailed(f"{error}\n{fleet.story()}") from error
     return fleet

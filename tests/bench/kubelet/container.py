@@ -28,6 +28,12 @@ BACKOFF_S = (1.0, 2.0, 3.0)
 STEADY_S = 60.0
 """A container that ran this long starts its back-off anew."""
 LAUNCH = Path(__file__).with_name("launch.py")
+SOFTWARE = tuple(
+    dict.fromkeys(
+        str(Path(path).resolve()) for path in (LAUNCH.parents[3], sys.prefix, sys.base_prefix)
+    )
+)
+"""What takes an image's place: the checkout, its virtual environment, and the Python below it."""
 _log = logging.getLogger(__name__)
 
 
@@ -50,6 +56,19 @@ class CannotStart(Exception):
     def __init__(self, reason: str, message: str) -> None:
         super().__init__(message)
         self.reason = reason
+
+
+def with_software(mounts: list[Json]) -> list[Json]:
+    """The volumes, and over them what they would hide: a checkout may stand in /tmp."""
+    back: list[Json] = []
+    for path in SOFTWARE:
+        for mount in mounts:
+            target = mount["target"].rstrip("/")
+            if path.startswith(f"{target}/"):
+                (Path(mount["source"]) / path[len(target) + 1 :]).mkdir(parents=True, exist_ok=True)
+                back.append({"source": path, "target": path, "read_only": False})
+                break
+    return [*mounts, *back]
 
 
 @dataclass(slots=True)
@@ -188,7 +207,7 @@ class Container:
             "report": report,
             "network": self.place.network,
             "hostname": self.place.hostname,
-            "mounts": self.place.mounts(self.spec),
+            "mounts": with_software(self.place.mounts(self.spec)),
             "scratch": str(self.place.scratch),
             "read_only_root": bool(options.get("readOnlyRootFilesystem")),
             "cwd": self.spec.get("workingDir") or "/",
