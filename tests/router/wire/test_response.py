@@ -42,6 +42,17 @@ def test_cutting_does_not_matter(kind: str, cuts: list[int]) -> None:
     assert reader.eof()
 
 
+@pytest.mark.parametrize("framing", ["Content-Length: 3", "Transfer-Encoding: chunked"])
+def test_an_interim_answer_says_nothing_about_the_final_one(framing: str) -> None:
+    """A length of it, passed on, would cut the final answer in two for whoever reads it next."""
+    interim = f"HTTP/1.1 103 Early\r\n{framing}\r\n\r\n".encode()
+    for kind in ("chunks", "end"):
+        reader, body = read(interim + ANSWERS[kind], [])
+        assert (reader.length, body) == (None, b"hello")
+        assert reader.complete == (kind != "end")
+        assert reader.eof()
+
+
 @given(st.sampled_from(["length", "chunks"]), st.integers(0, 200))
 def test_a_cut_answer_is_never_complete(kind: str, at: int) -> None:
     """Not even when the connection ends."""

@@ -115,6 +115,8 @@ class ResponseReader:
             raise Malformed("the answer switches protocols")
         if status < 200:
             self.headers = {}
+            self.length = None
+            self._framed = False
             return
         self.status = status
         if status in (204, 304):
