@@ -87,6 +87,35 @@ async def test_a_certificate_that_is_not_trusted_is_refused(
     assert (await there.ask()).status in (502, 504)
 
 
+@pytest.mark.parametrize("bundle", ["ä", "nonsense", "-----BEGIN CERTIFICATE-----"])
+async def test_a_bundle_that_is_none_is_an_error(there: World, bundle: str) -> None:
+    """The candidate counts as failed at once; nothing waits for it, nothing of it is kept."""
+    there.external("cloud", "https://127.0.0.1:1/v1", key=KEY, ca_bundle=bundle)
+    await there.simulator("second")
+    there.route("cloud", "second")
+    assert (await there.ask()).headers["x-pointsman-backend"] == "second"
+    assert there.count("attempts_total", backend="cloud", outcome="TlsFailed") == 1
+    assert [key[1] for key in there.plane.pools._pools if key[1] == 1] == []
+
+
+async def test_a_bug_while_dialing_ends_the_attempt(
+    there: World, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Whatever a library raises: it is logged, and the next candidate answers."""
+
+    async def dial(*_: object) -> None:
+        monkeypatch.undo()
+        raise KeyError("a bug")
+
+    await there.simulator("first")
+    await there.simulator("second")
+    there.route("first", "second")
+    monkeypatch.setattr("pointsman.router.serve.upstream.dial", dial)
+    assert (await there.ask()).headers["x-pointsman-backend"] == "second"
+    assert [record.getMessage() for record in caplog.records] == ["dialing met a bug"]
+    assert there.count("attempts_total", backend="first", outcome="InternalError") == 1
+
+
 async def test_a_missing_key_is_an_error_with_a_reason(there: World) -> None:
     """The candidate counts as failed; the Secret is named, nothing is sent."""
     _, port = await there.simulated("cloud")

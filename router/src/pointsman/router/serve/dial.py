@@ -84,7 +84,11 @@ def external_place(address: ExternalAddress) -> Place:
 @lru_cache(maxsize=256)
 def _trust(ca_bundle: str | None) -> ssl.SSLContext:
     """Verifying; slow (reads the system's CAs), so it runs in a thread, once."""
-    context = ssl.create_default_context(cadata=ca_bundle)
+    try:
+        context = ssl.create_default_context(cadata=ca_bundle)
+    except (ssl.SSLError, TypeError, ValueError) as error:  # TypeError: it is not ASCII
+        detail = "its CA bundle holds no certificates in PEM"
+        raise Undialed(Fault(Kind.ERROR, "TlsFailed", detail, retryable=False)) from error
     context.minimum_version = ssl.TLSVersion.TLSv1_2
     context.set_alpn_protocols(["http/1.1"])
     return context

@@ -6,6 +6,7 @@ Refuses to reuse after errors, cuts, surplus bytes.
 """
 
 import asyncio
+import logging
 import socket
 from collections.abc import Callable
 from typing import Final, Protocol, cast
@@ -16,6 +17,7 @@ from pointsman.router.serve.limits import Limits
 from pointsman.router.serve.wheel import Alarm, Wheel
 from pointsman.router.wire.response import Malformed, ResponseReader
 
+_log = logging.getLogger(__name__)
 _JOINED_BYTES: Final = 65_536
 """Below it one write of a copy is cheaper than two writes."""
 
@@ -228,6 +230,9 @@ class Pool:
                 connection.cut()
             self._tell_if_unused()
             raise
+        except Exception as error:  # noqa: BLE001 - the asker would wait for ever
+            _log.error("dialing met a bug", exc_info=error)
+            fault = Fault(Kind.ERROR, "InternalError", "the router met an error of its own")
         if self._dialing.pop(asker, None) is None:  # forgone in the meantime
             if fault is None:
                 made[-1].cut()
