@@ -7,10 +7,16 @@ services. Private ranges are allowed: in-house gateways live there.
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address
 
 _METADATA = frozenset(
-    map(ip_address, ("169.254.169.254", "100.100.100.200", "fd00:ec2::254", "fd20:ce::254"))
+    map(
+        ip_address,
+        ("169.254.169.254", "100.100.100.200", "168.63.129.16", "192.0.0.192", "fd20:ce::254"),
+    )
 )
-"""AWS/GCP/Azure, Alibaba, AWS over IPv6, GCP over IPv6."""
-_NAT64 = IPv6Network("64:ff9b::/96")
+"""AWS/GCP/Azure, Alibaba, Azure's wire server, Oracle, GCP over IPv6."""
+_AWS_LOCAL = IPv6Network("fd00:ec2::/32")
+"""Instance metadata, the pods' credentials (EKS), names, time."""
+_NAT64 = (IPv6Network("64:ff9b::/96"), IPv6Network("64:ff9b:1::/48"))
+"""Well-known, and for local use (RFC 8215)."""
 _THIS_NETWORK = IPv4Network("0.0.0.0/8")
 
 
@@ -22,7 +28,7 @@ def _embedded(address: IPv6Address) -> IPv4Address | None:
         return address.sixtofour
     if address.teredo is not None:
         return address.teredo[1]
-    if address in _NAT64 or int(address) >> 32 == 0:
+    if any(address in network for network in _NAT64) or int(address) >> 32 == 0:
         return IPv4Address(int(address) & 0xFFFF_FFFF)
     return None
 
@@ -37,7 +43,7 @@ def why_refused(text: str, *, allow_loopback: bool) -> str:  # noqa: PLR0911 - a
         return "" if allow_loopback else "is a loopback address"
     if address.is_unspecified:
         return "is the unspecified address"
-    if address in _METADATA:
+    if address in _METADATA or address in _AWS_LOCAL:
         return "is a metadata service"
     if address.is_link_local:
         return "is a link-local address"
