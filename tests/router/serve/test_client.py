@@ -286,6 +286,20 @@ async def test_a_client_that_does_not_read_stops_the_backend(there: World) -> No
     await until(lambda: there.live.in_flight == {})
 
 
+async def test_who_never_reads_what_waited_behind_a_late_answer_is_cut() -> None:
+    """Its answer's deadline has rung, and what waits behind must not be without one."""
+    async with world(Limits(tick_s=0.005, keep_alive_s=0.2)) as there:
+        await there.simulator("small")
+        there.simulators["small"].faults.order(Fault(FaultMode.HANG))
+        names = ("auto", *(f"{number}-{'x' * 200}" for number in range(100)))
+        there.route("small", request_timeout_s=0.1, model_names=names)
+        async with there.client() as client:
+            list_models = b"GET /v1/models HTTP/1.1\r\nhost: router\r\n\r\n"
+            client.writer.write(post(chat()) + list_models * 1200)
+            await until(lambda: there.live.in_flight == {"small": 1})
+            await until(lambda: there.metrics.connections == 0)
+
+
 async def test_nodelay_is_set_on_both_sides(one: World) -> None:
     """No 40 ms of Nagle and delayed acknowledgment between two events."""
     async with one.client() as client:

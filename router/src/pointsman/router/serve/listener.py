@@ -146,10 +146,14 @@ class ClientConnection(asyncio.Protocol):
                 self._answer(self._queue.popleft())
         finally:
             self._advancing = False
-        if self.exchange is None and self._is_open() and not self._queue:
-            self._start_reading()
-            self._waits = _Waits.REQUEST
-            self._watch_reading()
+        if self.exchange is not None or not self._is_open():
+            return
+        if self._queue:  # the client does not read its answers
+            self.set_alarm(self._plane.clock() + self._plane.limits.keep_alive_s)
+            return
+        self._start_reading()
+        self._waits = _Waits.REQUEST
+        self._watch_reading()
 
     def _answer(self, request: Request | Unreadable) -> None:
         plane = self._plane
