@@ -6,6 +6,8 @@ A blob that fails is refused whole with TableError, so that the one in force sta
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from itertools import accumulate
+from math import inf
 
 from pointsman.api.table import Backend, Match, PolicyBlob, Route, TableError
 
@@ -25,13 +27,16 @@ class CompiledMatch:
 
 @dataclass(frozen=True, slots=True)
 class CompiledRoute:
-    """A route with its targets as (backend, upper bound of its share in [0, total))."""
+    """A route with all orders of backends that it can give."""
 
     route: Route
     match: CompiledMatch | None
-    shares: tuple[tuple[str, int], ...]
-    total: int
-    chain: tuple[str, ...]
+    bounds: tuple[int, ...]
+    """Of each target with a weight, the upper bound of its share in [0, the last of them)."""
+    orders: tuple[tuple[Backend, ...], ...]
+    """For each of them, it and its chain; without any, the chain alone."""
+    window: float
+    """What fits every backend of the route, in tokens."""
     on_error: bool
     on_timeout: bool
     on_context_window: bool
@@ -75,19 +80,16 @@ def _compile_route(route: Route, backends: Mapping[str, Backend]) -> CompiledRou
     for name in (*(target.backend for target in route.targets), *chain):
         if name not in backends:
             raise TableError(f"route {route.name}: backend {name} is not in the policy's blob")
-    shares = []
-    total = 0
-    for target in route.targets:
-        if target.weight > 0:
-            total += target.weight
-            shares.append((target.backend, total))
+    targets = [target for target in route.targets if target.weight > 0]
+    orders = [(t.backend, *(name for name in chain if name != t.backend)) for t in targets]
+    windows = (backends[name].context_window for order in orders or [chain] for name in order)
     on = route.fallback.on if route.fallback else ()
     return CompiledRoute(
         route=route,
         match=_compile_match(route.match) if route.match else None,
-        shares=tuple(shares),
-        total=total,
-        chain=chain,
+        bounds=tuple(accumulate(target.weight for target in targets)),
+        orders=tuple(tuple(backends[name] for name in order) for order in orders or [chain]),
+        window=min((window for window in windows if window is not None), default=inf),
         on_error="Error" in on,
         on_timeout="Timeout" in on,
         on_context_window="ContextWindow" in on,

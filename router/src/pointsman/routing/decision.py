@@ -13,7 +13,7 @@ from pointsman.api.table import Backend
 from pointsman.routing.compiled import CompiledMatch, CompiledPolicy, CompiledRoute
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(slots=True, kw_only=True)  # not frozen: that costs 0.2 microseconds a field
 class RequestFacts:
     """What rules may look at; header names are in lower case, tokens are estimated."""
 
@@ -35,7 +35,7 @@ class Skipped:
     """True if the request is too long for it, rather than of the wrong kind."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Decision:
     """Candidates in the order of trying; the first is the target, the rest the fallback chain."""
 
@@ -46,31 +46,44 @@ class Decision:
     evidence: tuple[str, ...] = field(default=())
 
 
-def _why_not(match: CompiledMatch, facts: RequestFacts) -> str:
-    """Empty if the match holds, otherwise the first condition that does not."""
+def _fails(match: CompiledMatch, facts: RequestFacts) -> tuple[str, str] | None:
+    """None if the match holds, otherwise the first condition that does not: (field, name)."""
     analysis = facts.analysis
     if match.tasks and not (analysis.decided and analysis.task in match.tasks):
-        task = analysis.task if analysis.decided else "undecided"
-        return f"task {task} is not in {', '.join(sorted(match.tasks))}"
+        return ("task", "")
     if match.languages and analysis.language not in match.languages:
-        return f"language {analysis.language} is not in {', '.join(sorted(match.languages))}"
-    tokens = analysis.context_tokens
-    if tokens < match.min_tokens:
-        return f"{tokens:,} tokens < {match.min_tokens:,}"
-    if match.max_tokens is not None and tokens > match.max_tokens:
-        return f"{tokens:,} tokens > {match.max_tokens:,}"
+        return ("language", "")
+    if analysis.context_tokens < match.min_tokens:
+        return ("min_tokens", "")
+    if match.max_tokens is not None and analysis.context_tokens > match.max_tokens:
+        return ("max_tokens", "")
     return _caller_differs(match, facts)
 
 
-def _caller_differs(match: CompiledMatch, facts: RequestFacts) -> str:
+def _caller_differs(match: CompiledMatch, facts: RequestFacts) -> tuple[str, str] | None:
     for name, value, prefix in match.headers:
         got = facts.headers.get(name)
         if got is None or not (got.startswith(value) if prefix else got == value):
-            return f"header {name} does not match"
+            return ("header", name)
     for name, value in match.metadata:
         if facts.metadata.get(name) != value:
-            return f"metadata {name} does not match"
-    return ""
+            return ("metadata", name)
+    return None
+
+
+def _told(failed: tuple[str, str], match: CompiledMatch, analysis: Analysis) -> str:
+    """What `_fails` found, in words: only for those who ask, since it costs as much as deciding."""
+    field, name = failed
+    if field == "task":
+        task = analysis.task if analysis.decided else "undecided"
+        return f"task {task} is not in {', '.join(sorted(match.tasks))}"
+    if field == "language":
+        return f"language {analysis.language} is not in {', '.join(sorted(match.languages))}"
+    if field == "min_tokens":
+        return f"{analysis.context_tokens:,} tokens < {match.min_tokens:,}"
+    if field == "max_tokens":
+        return f"{analysis.context_tokens:,} tokens > {match.max_tokens:,}"
+    return f"{field} {name} does not match"
 
 
 def _lacks(backend: Backend, facts: RequestFacts) -> str:
@@ -91,31 +104,31 @@ def _overflows(backend: Backend, facts: RequestFacts) -> str:
     return f"{needed:,} tokens do not fit its context window of {window:,}"
 
 
-def _choose(route: CompiledRoute, dice: float) -> str | None:
-    """The target whose share holds `dice` in [0, 1)."""
-    if not route.total:
-        return None
-    point = int(dice * route.total)
-    return route.shares[bisect_right(route.shares, point, key=lambda share: share[1])][0]
+def _choose(route: CompiledRoute, dice: float) -> tuple[Backend, ...]:
+    """The target whose share holds `dice` in [0, 1), and its chain."""
+    if len(route.orders) == 1:
+        return route.orders[0]
+    return route.orders[bisect_right(route.bounds, int(dice * route.bounds[-1]))]
 
 
 def _order(
-    route: CompiledRoute, policy: CompiledPolicy, facts: RequestFacts, dice: float
-) -> tuple[list[Backend], list[Skipped]]:
-    first = _choose(route, dice)
-    names = ([first] if first else []) + [name for name in route.chain if name != first]
+    route: CompiledRoute, facts: RequestFacts, dice: float
+) -> tuple[tuple[Backend, ...], tuple[Skipped, ...]]:
+    order = _choose(route, dice)
+    needed = facts.analysis.context_tokens + facts.max_output_tokens
+    if needed <= route.window and not (facts.tools or facts.images):
+        return order, ()
     candidates: list[Backend] = []
     skipped: list[Skipped] = []
-    for name in names:
-        backend = policy.backends[name]
+    for backend in order:
         lacks, overflows = _lacks(backend, facts), _overflows(backend, facts)
         if lacks or overflows:
-            skipped.append(Skipped(name, lacks or overflows, context_window=not lacks))
+            skipped.append(Skipped(backend.name, lacks or overflows, context_window=not lacks))
             if overflows and not lacks and not route.on_context_window:
                 break
         else:
             candidates.append(backend)
-    return candidates, skipped
+    return tuple(candidates), tuple(skipped)
 
 
 def decide(
@@ -132,14 +145,15 @@ def decide(
     for route in policy.routes[:-1]:
         if route.match is None:
             continue
-        why_not = _why_not(route.match, facts)
-        if not why_not:
+        failed = _fails(route.match, facts)
+        if failed is None:
             chosen = route
             break
         if explain:
+            why_not = _told(failed, route.match, facts.analysis)
             evidence.append(f"rule {route.route.name}: {why_not}")
-    candidates, skipped = _order(chosen, policy, facts, dice)
+    candidates, skipped = _order(chosen, facts, dice)
     if explain:
         evidence.append(f"rule {chosen.route.name}: taken")
         evidence.extend(f"backend {skip.backend}: skipped, {skip.reason}" for skip in skipped)
-    return Decision(policy, chosen, tuple(candidates), tuple(skipped), tuple(evidence))
+    return Decision(policy, chosen, candidates, skipped, tuple(evidence))

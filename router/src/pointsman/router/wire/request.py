@@ -7,9 +7,11 @@ other than chunked, a missing or doubled Host, oversized heads and bodies, CONNE
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any, Final, TypeVar, overload
 
 import httptools
+
+T = TypeVar("T")
 
 Headers = list[tuple[bytes, bytes]]
 """(lower-case name, value) as received, duplicates included."""
@@ -51,11 +53,22 @@ class HeaderView(Mapping[str, str]):
         self._headers = headers
 
     def __getitem__(self, name: str) -> str:
+        found = self.get(name)
+        if found is None:
+            raise KeyError(name)
+        return found
+
+    @overload
+    def get(self, name: str, /) -> str | None: ...
+    @overload
+    def get(self, name: str, default: str, /) -> str: ...
+    @overload
+    def get(self, name: str, default: T, /) -> str | T: ...
+    def get(self, name: str, default: object = None, /) -> object:
+        """Mapping's, without an exception for each header that is not there."""
         wanted = name.encode("latin-1", "replace")
         found = [value.decode("latin-1") for key, value in self._headers if key == wanted]
-        if not found:
-            raise KeyError(name)
-        return ", ".join(found)
+        return ", ".join(found) if found else default
 
     def __iter__(self) -> Iterator[str]:
         return iter({key.decode("latin-1"): None for key, _ in self._headers})
