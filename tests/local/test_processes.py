@@ -76,6 +76,25 @@ async def test_a_missing_program_is_a_failure_not_a_crash(processes: Processes) 
     assert "no-such-program-anywhere" in processes.running["m/0"].failure
 
 
+@pytest.mark.parametrize(
+    "wanted",
+    [
+        Wanted(argv=(sys.executable, "a\0b")),
+        Wanted(argv=(sys.executable,), env=(("a=b", "c"),)),
+        Wanted(argv=(sys.executable,), env=(("a", "\0"),)),
+    ],
+)
+async def test_what_no_process_can_be_given_is_a_failure(
+    processes: Processes, wanted: Wanted
+) -> None:
+    """It is told, and stopping it later goes well."""
+    await processes.apply({"m/0": wanted})
+    await eventually(lambda: bool(processes.running["m/0"].failure))
+    await processes.apply({})
+
+    assert processes.running == {}
+
+
 async def test_an_unchanged_process_is_left_alone(processes: Processes) -> None:
     """Applying the same again restarts nothing; what is no longer wanted ends."""
     wanted = {"m/0": Wanted(argv=SIMULATOR), "m/1": Wanted(argv=SIMULATOR)}

@@ -129,6 +129,40 @@ def test_a_broken_edit_is_refused_aloud_and_a_good_one_takes_effect(desk: Path) 
                 time.sleep(0.05)
 
 
+@pytest.mark.parametrize(
+    "secret",
+    [
+        "metadata: [name]",
+        "metadata: {name: a, labels: [x], annotations: 5}",
+        "metadata: {name: a, annotations: {pointsman.dev/allowed-hosts: [x]}}",
+        "metadata: {name: a}\ndata: [x]\nstringData: text",
+        "metadata: {name: a}\ndata: {a: ä, b: 5, c: ~}",
+    ],
+)
+def test_a_secret_of_any_shape_stops_nothing(desk: Path, secret: str) -> None:
+    """Objects that are not ours are not checked, so they may hold anything."""
+    with up(str(desk), "--port", "0", "--time-scale", "20") as running:
+        url = running.url
+        running.wait_for("ready")
+        (desk / "secret.yaml").write_text(f"apiVersion: v1\nkind: Secret\n{secret}\n")
+        (desk / "zz.yaml").write_text("kind: [now]\n")
+        running.wait_for("zz.yaml")
+        (desk / "zz.yaml").unlink()
+        policy = desk / "policy.yaml"
+        policy.write_text(policy.read_text().replace("[auto]", "[auto, other]"))
+        end = time.monotonic() + DEADLINE_S
+        while True:
+            try:
+                assert ask(url, "How do I reset my password?", model="other")[0] == "qwen-light"
+                break
+            except openai.NotFoundError:
+                assert time.monotonic() < end, running.lines
+                time.sleep(0.05)
+        running.read()
+    assert running.process.returncode == 0
+    assert not any("Traceback" in line for line in running.lines)
+
+
 def test_a_model_server_that_dies_at_start_is_told_with_its_last_words(desk: Path) -> None:
     """The backend's line names the cause; the fallback answers meanwhile."""
     qwen = desk / "qwen-light.yaml"

@@ -5,7 +5,6 @@ creation: of two policies that claim one model name, the one that is read first 
 """
 
 import base64
-import binascii
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -72,16 +71,28 @@ def fixed_endpoint(backend: ModelBackend) -> Endpoint | None:
     return Endpoint(host=host.strip("[]"), port=int(port))
 
 
+def texts(value: object) -> dict[str, str]:
+    """The texts of a map; nobody has checked an object that is not ours, so it may be anything."""
+    pairs = value.items() if isinstance(value, dict) else ()
+    return {key: text for key, text in pairs if isinstance(text, str)}
+
+
+def metadata_of(thing: Mapping[str, Any]) -> Mapping[str, Any]:
+    """An object's metadata, empty if it is no map."""
+    found = thing.get("metadata")
+    return found if isinstance(found, dict) else {}
+
+
 def secret_data(secret: Mapping[str, Any]) -> dict[str, bytes]:
     """`data` decoded and `stringData` over it, as the API server stores them."""
     found: dict[str, bytes] = {}
-    for key, value in (secret.get("data") or {}).items():
+    for key, value in texts(secret.get("data")).items():
         try:
-            found[str(key)] = base64.b64decode(str(value), validate=True)
-        except binascii.Error:
+            found[key] = base64.b64decode(value, validate=True)
+        except ValueError:  # binascii.Error, or not ASCII
             continue
-    for key, value in (secret.get("stringData") or {}).items():
-        found[str(key)] = str(value).encode()
+    for key, value in texts(secret.get("stringData")).items():
+        found[key] = value.encode(errors="replace")
     return found
 
 
@@ -118,8 +129,8 @@ def desire(
         processes=processes,
         fixed_endpoints=fixed,
         secrets={
-            str(item.value["metadata"]["name"]): item.value
+            str(metadata_of(item.value)["name"]): item.value
             for item in loaded.others
-            if item.value.get("kind") == "Secret" and "name" in (item.value.get("metadata") or {})
+            if item.value.get("kind") == "Secret" and "name" in metadata_of(item.value)
         },
     )

@@ -104,8 +104,9 @@ class Processes:
             argv = [part.replace("{port}", str(port)) for part in run.wanted.argv]
             try:
                 await self._run_once(key, run, argv, Endpoint(host="127.0.0.1", port=port))
-            except OSError as error:
-                run.failure = f"cannot start {argv[0]}: {error.strerror or error}"
+            except (OSError, ValueError) as error:  # ValueError: NUL, or `=` in a variable's name
+                reason = getattr(error, "strerror", None) or str(error)
+                run.failure = f"cannot start {argv[0]!r}: {reason}"
             run.endpoint, run.state = None, "Waiting"
             run.failures += 1
             self._changed()

@@ -18,7 +18,7 @@ from watchfiles import awatch
 from pointsman.api.conditions import Reason
 from pointsman.api.manifests import Finding, Severity, cross_check, load
 from pointsman.api.table import Endpoint, Manifest, ServiceAddress
-from pointsman.local.desired import Desired, desire, secret_data
+from pointsman.local.desired import Desired, desire, metadata_of, secret_data, texts
 from pointsman.local.processes import Processes
 from pointsman.operator.plan.blobs import compile_backend
 from pointsman.operator.plan.revisions import Revision
@@ -201,8 +201,8 @@ class Session:
 def _secrets(desired: Desired) -> dict[str, SecretFacts | None]:
     return {
         name: facts_of(
-            secret.get("metadata", {}).get("labels") or {},
-            secret.get("metadata", {}).get("annotations") or {},
+            texts(metadata_of(secret).get("labels")),
+            texts(metadata_of(secret).get("annotations")),
             secret_data(secret),
         )
         for name, secret in desired.secrets.items()
