@@ -1,5 +1,6 @@
 """Reading manifests: kubectl's values, and the line of every problem."""
 
+from collections.abc import Iterator
 from pathlib import Path
 from textwrap import dedent
 from typing import Any
@@ -9,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pointsman.api.manifests import Loaded, Severity, load, load_text
-from pointsman.api.manifests.document import BadDocument, read
+from pointsman.api.manifests.document import BadDocument, read, split
 from pointsman.api.manifests.loading import MAX_FILE_BYTES
 
 POLICY = """\
@@ -252,6 +253,39 @@ def test_what_cannot_be_read_is_a_problem(tmp_path: Path) -> None:
         f"{tmp_path}/latin:2: not UTF-8",
         f"{tmp_path}/large: larger than 8,388,608 bytes",
     ]
+
+
+def test_a_folder_that_cannot_be_read_is_a_problem(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Another user's, or gone between two looks at it."""
+
+    def iterdir(_: Path) -> Iterator[Path]:
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr(Path, "iterdir", iterdir)
+    assert lines(load([tmp_path])) == [f"{tmp_path}: Permission denied"]
+
+
+def test_lines_are_counted_once_however_many_documents_there_are() -> None:
+    """A file of short documents must not take the square of its size to read."""
+
+    class Counted(str):
+        """Text that counts how much of it is searched for line ends."""
+
+        seen = 0
+
+        def __getitem__(self, key: Any) -> "Counted":
+            return Counted(super().__getitem__(key))
+
+        def count(self, part: str, *where: Any) -> int:
+            Counted.seen += len(range(*slice(*where).indices(len(self)))) if where else len(self)
+            return super().count(part, *where)
+
+    text = Counted("---\na: b\n" * 1000)
+    found = list(split(text))
+    assert [before for before, _ in found] == [2 * n for n in range(1000)]
+    assert Counted.seen <= len(text)
 
 
 @given(st.text(alphabet=st.sampled_from(list("ab:-[]{}&*!|>'\"#,\n\t ?~%@`0.é\0")), max_size=60))

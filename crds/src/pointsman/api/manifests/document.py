@@ -59,12 +59,14 @@ class _Frame:
 
 def split(text: str) -> Iterator[tuple[int, str]]:
     """Documents of a file as (lines before it, text), cut at `---` as kubectl does."""
-    start = 0
+    start = lines_before = 0
     for match in re.finditer(r"^---(?=[ \t\r]|$)", text, re.MULTILINE):
-        if text[start : match.start()].strip():
-            yield text.count("\n", 0, start), text[start : match.start()]
+        part = text[start : match.start()]
+        if part.strip():
+            yield lines_before, part
+        lines_before += part.count("\n")
         start = match.start()
-    yield text.count("\n", 0, start), text[start:]
+    yield lines_before, text[start:]
 
 
 def read(text: str, lines_before: int = 0) -> Document | None:

@@ -65,7 +65,11 @@ class _Reading:
         if not path.is_dir():
             self._file(path)
             return
-        files = sorted(f for f in path.iterdir() if f.suffix in EXTENSIONS and f.is_file())
+        try:
+            files = sorted(f for f in path.iterdir() if f.suffix in EXTENSIONS and f.is_file())
+        except OSError as error:  # not readable, or gone in the meantime
+            self._report(Position(str(path), 0), error.strerror or str(error))
+            return
         if not files:
             self._report(Position(str(path), 0), "no .json, .yaml or .yml file in this folder")
         for file in files:
