@@ -82,9 +82,12 @@ def analyze(prompt: Prompt, settings: AnalysisSettings = _DEFAULT) -> Analysis:
 def observe(prompt: Prompt, settings: AnalysisSettings) -> Facts:
     """Read the capped parts of a request once."""
     text = text_module.read(prompt.user, _LISTED)
-    counted = scripts.count(text.lower)
-    # Code in fences costs tokens but is no language anybody speaks.
-    spoken = counted if text.prose is text.lower else scripts.count(text.prose)
+    if text.lower.isascii():
+        counted = spoken = scripts.ASCII if text.words else scripts.EMPTY
+    else:
+        counted = scripts.count(text.lower)
+        # Code in fences costs tokens but is no language anybody speaks.
+        spoken = counted if text.prose is text.lower else scripts.count(text.prose)
     return Facts(
         prompt=prompt,
         settings=settings,

@@ -79,6 +79,12 @@ class Scripts:
         return name, weighted[name] / total
 
 
+EMPTY = Scripts(0, 0, 0, {})
+"""No letters."""
+ASCII = Scripts(1, 0, 0, {})
+"""ASCII with letters: where there is no other script, nobody asks how many they are."""
+
+
 def count(sample: str) -> Scripts:
     """Count the letters of each script; a lone surrogate counts as nothing."""
     raw = sample.encode("utf-8", "replace")
