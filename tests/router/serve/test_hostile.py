@@ -42,6 +42,20 @@ async def test_no_depth_lies_between_two_readers(there: World) -> None:
         assert (await there.ask(body)).status in (200, 400)
 
 
+async def test_an_upgrade_does_not_raise_the_version(there: World) -> None:
+    """A client of HTTP/1.0 reads to the end of the connection, and knows no chunks."""
+    await there.simulator("small")
+    there.route("small")
+    body = b'{"model":"auto","stream":true,%b}' % MESSAGES
+    head = b"POST /v1/chat/completions HTTP/1.0\r\nconnection: upgrade\r\nupgrade: h2c\r\n"
+    async with there.client() as client:
+        await client.send(head + b"content-length: %d\r\n\r\n" % len(body) + body)
+        head, _, rest = (await client.rest()).partition(b"\r\n\r\n")
+    assert head.startswith(b"HTTP/1.1 200 ")
+    assert b"chunked" not in head
+    assert rest.endswith(DONE)
+
+
 @pytest.mark.parametrize("stream", [False, True])
 async def test_an_answer_nested_too_deeply_falls_back(there: World, stream: bool) -> None:
     """It is the backend's mistake."""

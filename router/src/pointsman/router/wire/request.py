@@ -181,9 +181,10 @@ class RequestReader:
             if header[0] not in (b"upgrade", b"connection", b"http2-settings")
         )
         close = any(n == b"connection" and b"close" in v.lower() for n, v in self._headers)
-        head = b"%b %b HTTP/1.1\r\n%b%b\r\n" % (
+        head = b"%b %b HTTP/%b\r\n%b%b\r\n" % (
             self._method,
             self._target,
+            b"1.1" if self._http11 else b"1.0",
             framing,
             b"connection: close\r\n" if close else b"",
         )
