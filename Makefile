@@ -34,8 +34,8 @@ check: $(STAMP) ## lint, types, import rules, generated files, unit tests; under
 	@$(BIN)/python -m pointsman.api.schema --check
 	@$(BIN)/python -m pytest -q -m "not bench and not local" --timeout 60
 
-bench: $(STAMP) ## a shell beside a real control plane with CRDs, operator and routers running
-	@$(BIN)/python -m tests.bench up
+bench: $(STAMP) ## a shell beside a real control plane with CRDs, operator, routers, models
+	@$(BIN)/python -m tests.e2e
 
 fmt: $(STAMP) ## format and sort
 	@$(BIN)/ruff check --fix --quiet . ; $(BIN)/ruff format --quiet .
