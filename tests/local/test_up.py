@@ -129,6 +129,32 @@ def test_a_broken_edit_is_refused_aloud_and_a_good_one_takes_effect(desk: Path) 
                 time.sleep(0.05)
 
 
+def test_a_file_that_editors_replace_stays_watched(desk: Path, tmp_path: Path) -> None:
+    """They write a new file and rename it over the old one; each time."""
+    one, new = tmp_path / "one.yaml", tmp_path / "new"
+    good = "\n---\n".join(path.read_text() for path in sorted(desk.iterdir()))
+    one.write_text(good)
+    with up(str(one), "--port", "0", "--time-scale", "20") as running:
+        running.wait_for("ready")
+        for number in range(3):
+            new.write_text(good.replace("modelNames:", f"modelNmes{number}:"))
+            new.rename(one)
+            running.wait_for(f"modelNmes{number}")
+
+
+def test_a_folder_that_is_made_anew_stays_watched(desk: Path, tmp_path: Path) -> None:
+    """As a checkout of another branch does it."""
+    kept = tmp_path / "kept"
+    shutil.copytree(desk, kept)
+    with up(str(desk), "--port", "0", "--time-scale", "20") as running:
+        running.wait_for("ready")
+        for number in range(2):
+            shutil.rmtree(desk)
+            shutil.copytree(kept, desk)
+            (desk / f"z{number}.yaml").write_text("kind: [no]\n")
+            running.wait_for(f"z{number}.yaml")
+
+
 @pytest.mark.parametrize(
     "secret",
     [

@@ -33,6 +33,8 @@ from pointsman.router.serve.limits import Limits
 log = logging.getLogger(__name__)
 
 DRAIN_S = 10.0
+LOOK_S = 1.0
+"""How often it is looked whether the paths still are the files that are watched."""
 NAMESPACE = "default"
 
 
@@ -61,6 +63,7 @@ class Session:
         self._time_scale = time_scale
         self._say = say
         self._said: dict[str, str] = {}
+        self._refused: list[str] = []
         self._wake = asyncio.Event()
         self._accepted: dict[str, Revision] = {}
         self._manifest: Manifest | None = None
@@ -134,11 +137,35 @@ class Session:
         return []
 
     async def _watch(self) -> None:
-        async for _ in awatch(*self._paths, debounce=100, step=20, recursive=False):
-            if problems := self._read():
-                for problem in problems:
-                    self._say(f"refused, what ran goes on: {problem}")
-            self._wake.set()
+        """The system watches inodes: whoever replaces a file or a folder gets a new watcher."""
+        while True:
+            watched = _identities(self._paths)
+            with contextlib.suppress(FileNotFoundError):  # gone just now: look again below
+                await self._watch_while(watched)
+            await asyncio.sleep(LOOK_S if _identities(self._paths) == watched else 0)
+
+    async def _watch_while(self, watched: Mapping[Path, tuple[int, ...]]) -> None:
+        """Read at every change, and once when watching has begun, until the paths are others."""
+        changes = awatch(
+            *watched, debounce=100, step=20, recursive=False,
+            rust_timeout=int(LOOK_S * 1000), yield_on_timeout=True,
+        )  # fmt: skip
+        begun = False
+        async with contextlib.aclosing(changes):
+            async for found in changes:
+                if found or not begun:
+                    begun = True
+                    self._reread()
+                if _identities(self._paths) != watched:
+                    return
+
+    def _reread(self) -> None:
+        problems = self._read()
+        if problems != self._refused:
+            for problem in problems:
+                self._say(f"refused, what ran goes on: {problem}")
+        self._refused = problems
+        self._wake.set()
 
     async def _rounds(self) -> None:
         while True:
@@ -196,6 +223,16 @@ class Session:
         if self._said.get(subject) != state:
             self._said[subject] = state
             self._say(f"{subject}: {state}")
+
+
+def _identities(paths: Sequence[Path]) -> dict[Path, tuple[int, ...]]:
+    """Of those that exist: device, inode, and its last change, for numbers are given again."""
+    found: dict[Path, tuple[int, ...]] = {}
+    for path in paths:
+        with contextlib.suppress(OSError):
+            status = path.stat()
+            found[path] = (status.st_dev, status.st_ino, status.st_ctime_ns)
+    return found
 
 
 def _secrets(desired: Desired) -> dict[str, SecretFacts | None]:
