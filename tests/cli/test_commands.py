@@ -1,11 +1,13 @@
 """`pointsman check` and `pointsman explain` as a user types them."""
 
 import json
+import socket
 from pathlib import Path
 
 import pytest
 
 from pointsman.cli.__main__ import main
+from pointsman.cli.demo.run import USUAL_PORT, usual_port
 
 EXAMPLES = Path(__file__).parent.parent.parent / "crds" / "examples"
 DESK = str(EXAMPLES / "02-support-desk")
@@ -97,3 +99,17 @@ def test_explain_refuses_flags_that_lead_nowhere(
     """Exit 1 and one line on standard error."""
     assert main(["explain", "-f", DESK, "--prompt", "x", *flags]) == 1
     assert len(capsys.readouterr().err.splitlines()) == 1
+
+
+def test_the_demo_takes_a_free_port_when_the_usual_one_is_taken() -> None:
+    """A machine where 8080 is in use still shows the demo."""
+    with socket.socket() as taken:
+        taken.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            taken.bind(("127.0.0.1", USUAL_PORT))
+        except OSError:
+            pass  # somebody else has it: as good
+        else:
+            taken.listen()
+
+        assert usual_port("127.0.0.1") == 0

@@ -10,6 +10,7 @@ import asyncio
 import contextlib
 import shutil
 import signal
+import socket
 import subprocess
 import sys
 import tempfile
@@ -34,6 +35,7 @@ TIME_SCALE = 10.0
 DAY_S = 15.0
 """How long a day of arrivals takes here."""
 READY_DEADLINE_S = 60.0
+USUAL_PORT = 8080
 ARMS = ("routed", "largest", "smallest")
 MODEL_OF_ARM = {
     "routed": "auto",
@@ -210,6 +212,17 @@ def _report(
     return 1 if failures else 0
 
 
+def usual_port(host: str) -> int:
+    """8080, which the README's curl names; a free one if somebody listens there."""
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((host, USUAL_PORT))
+        except OSError:
+            return 0
+    return USUAL_PORT
+
+
 async def _demo(*, once: bool, host: str, port: int, count: int) -> int:
     console = Console()
     stop = stop_event()
@@ -247,10 +260,11 @@ def _invite(console: Console, url: str) -> None:
     )
 
 
-def demo(*, once: bool, host: str, port: int, count: int) -> int:
+def demo(*, once: bool, host: str, port: int | None, count: int) -> int:
     """1 if any request failed or the fleet did not start."""
     try:
-        return run(_demo(once=once, host=host, port=port, count=count))
+        chosen = usual_port(host) if port is None else port
+        return run(_demo(once=once, host=host, port=chosen, count=count))
     except DemoFailed as error:
         print(error, file=sys.stderr)
         return 1
