@@ -343,5 +343,6 @@ async def world(
         await plane.drain(2.0)
     assert live.in_flight == {}
     assert plane._running == 0
+    assert plane.held_bodies_bytes == 0
     assert metrics.internal_errors == 0
     assert metrics.connections == 0

@@ -111,3 +111,21 @@ def test_the_hint_that_a_stream_may_be_done_never_misses() -> None:
         hints = [tail.feed(data[at : at + size]) for at in range(0, len(data), size)]
         assert any(hints)
         assert tail.done()
+
+
+@pytest.mark.parametrize(
+    ("after", "done"),
+    [
+        (b": bye\n\n", True),
+        (b": one\r\n: two\r\n\r\n", True),
+        (b'data: {"more": 1}\n\n', False),
+        (b"event: x\n\n", False),
+    ],
+)
+def test_a_comment_may_follow_the_end_and_nothing_else(after: bytes, done: bool) -> None:
+    """Comments are no events (WHATWG HTML 9.2.6): a last keep-alive does not break a stream."""
+    tail = StreamTail()
+    tail.feed(event(content="x") + b"data: [DONE]\n\n")
+    tail.feed(after)
+
+    assert tail.done() is done

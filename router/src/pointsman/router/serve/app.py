@@ -54,6 +54,8 @@ class DataPlane:
         metrics.in_flight = live.in_flight
         self._clients: set[ClientConnection] = set()
         self._running = 0
+        self.held_bodies_bytes = 0
+        """Large request bodies that are held now; each connection counts its own."""
         self._server: asyncio.Server | None = None
         self._changed = asyncio.Event()
         self._id_prefix = secrets.token_hex(5).encode()

@@ -14,6 +14,11 @@ class Limits:
     """Four times what nginx takes (8 KiB): room for long bearer tokens and trace state."""
     body_bytes: int = 20 * 1024 * 1024
     """A handful of images in base64; OpenAI's own limit for image inputs was 20 MB."""
+    held_bodies_bytes: int = 256 * 1024 * 1024
+    """Of all requests together, those that are still coming in included: half of the memory that
+    the chart gives a router. Beyond it a large request is refused with 503."""
+    large_body_bytes: int = 64 * 1024
+    """Bodies that come in one read and are smaller than this are not counted among them."""
     head_s: float = 10.0
     """From a head's first byte to its last; who drips longer holds a connection for nothing."""
     body_s: float = 60.0

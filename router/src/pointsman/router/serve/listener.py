@@ -46,6 +46,8 @@ class ClientConnection(asyncio.Protocol):
         self._waits = _Waits.REQUEST
         self._advancing = False
         self._reading = True
+        self._held_bytes = 0
+        """What this connection has added to the plane's held bodies."""
         self.paused = False
         """True while the client does not read what was sent."""
         self.keep_alive = True
@@ -65,6 +67,8 @@ class ClientConnection(asyncio.Protocol):
     def answered(self) -> None:
         """The exchange in work is over."""
         self.exchange = None
+        if self._held_bytes:
+            self._hold()
         if self._transport is None:
             return
         if not self.keep_alive:
@@ -114,6 +118,13 @@ class ClientConnection(asyncio.Protocol):
                 self._stop_reading()
         elif self.exchange is None:
             self._watch_reading()
+        if (
+            self._held_bytes
+            or self._reader.in_body
+            or len(data) > self._plane.limits.large_body_bytes
+        ):
+            self._hold()
+            self._shed()
 
     def eof_received(self) -> None:
         """The transport closes itself: who stops sending has left (nginx reads it so too)."""
@@ -124,6 +135,8 @@ class ClientConnection(asyncio.Protocol):
         self._queue.clear()
         if self.exchange is not None:
             self.exchange.client_gone()
+        self._plane.held_bodies_bytes -= self._held_bytes
+        self._held_bytes = 0
         self._plane.closed(self)
 
     def pause_writing(self) -> None:
@@ -181,6 +194,27 @@ class ClientConnection(asyncio.Protocol):
         self._plane.metrics.unrouted.answered(problem.status)
         self.write(problem_answer(problem))
         self.close()
+
+    def _hold(self) -> None:
+        """Count the bodies that this connection holds."""
+        held = self._reader.body_bytes
+        held += sum(len(item.body) for item in self._queue if isinstance(item, Request))
+        if self.exchange is not None:
+            held += len(self.exchange.request.body)
+        self._plane.held_bodies_bytes += held - self._held_bytes
+        self._held_bytes = held
+
+    def _shed(self) -> None:
+        """When all connections together hold too much, take no more of what is coming in here."""
+        plane = self._plane
+        if plane.held_bodies_bytes <= plane.limits.held_bodies_bytes or not self._is_open():
+            return
+        if self.exchange is not None:  # an answer comes first; it is read on afterwards
+            self._stop_reading()
+        elif self._reader.in_body:
+            self._reader.over = True
+            message = "The router holds too many large requests."
+            self._refuse(Refused(message, code="overloaded", retry_after_s=1, close=True))
 
     def _is_open(self) -> bool:
         return self._transport is not None and not self._transport.is_closing()

@@ -157,6 +157,11 @@ class RequestReader:
             self._events = []
         return events
 
+    @property
+    def body_bytes(self) -> int:
+        """Of the body that is coming in."""
+        return self._body_size if self.in_body else 0
+
     def takes_continue(self) -> bool:
         """True once for a request whose head asks for `100 Continue` and whose body is missing."""
         asked = self._expects and self.in_body

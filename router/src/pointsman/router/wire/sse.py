@@ -15,7 +15,9 @@ from pointsman.router.wire.unreadable import UNREADABLE
 
 _LINE_END: Final = re.compile(rb"\r\n|\n|\r")
 _BOM: Final = b"\xef\xbb\xbf"
-_DONE_AT_END: Final = re.compile(rb"(?:^|[\r\n])data: ?\[DONE\]\s*$")
+_DONE_AT_END: Final = re.compile(rb"(?:^|[\r\n])data: ?\[DONE\]\s*(?::[^\r\n]*[\r\n]\s*)*$")
+"""Comments may follow: some servers send a last keep-alive."""
+_DONE_BYTES: Final = 512
 _TAIL_BYTES: Final = 4096
 """Room for the usage chunk (about 400 bytes with all details) and `[DONE]`."""
 
@@ -191,4 +193,4 @@ class StreamTail:
 
     def done(self) -> bool:
         """True if the last event is `[DONE]`."""
-        return _DONE_AT_END.search(self.bytes()[-64:]) is not None
+        return _DONE_AT_END.search(self.bytes()[-_DONE_BYTES:]) is not None

@@ -1,0 +1,56 @@
+"""What all clients together may make the router hold."""
+
+from contextlib import AsyncExitStack
+from dataclasses import replace
+
+from tests.router.serve.world import LIMITS, Client, World, chat, post, until, world
+
+MIB = 1024 * 1024
+TIGHT = replace(LIMITS, held_bodies_bytes=3 * MIB)
+
+
+def head(size: int) -> bytes:
+    """A request whose body of `size` bytes is still to come."""
+    return (
+        "POST /v1/chat/completions HTTP/1.1\r\nhost: x\r\ncontent-type: application/json\r\n"
+        f"content-length: {size}\r\n\r\n"
+    ).encode()
+
+
+async def begin(stack: AsyncExitStack, there: World, size: int, sent: int) -> Client:
+    """A client that has sent a part of its body."""
+    client = await stack.enter_async_context(there.client())
+    await client.send(head(size) + b" " * sent)
+    return client
+
+
+async def test_large_bodies_beyond_the_bound_are_refused_and_others_go_on() -> None:
+    """The fourth MiB gets a 503 that says when to come back; small requests are answered."""
+    async with world(TIGHT) as there, AsyncExitStack() as stack:
+        await there.simulator("small")
+        there.route("small")
+        for _ in range(3):
+            await begin(stack, there, 4 * MIB, MIB - 1)
+        await until(lambda: there.plane.held_bodies_bytes == 3 * (MIB - 1))
+        late = await begin(stack, there, 4 * MIB, MIB)
+        reply = await late.reply()
+
+        assert (reply.status, reply.error["code"]) == (503, "overloaded")
+        assert "retry-after" in reply.headers
+        assert (await there.ask()).status == 200
+
+
+async def test_what_is_held_is_given_back_however_it_ends() -> None:
+    """An answered request, a refused one, and one whose client left."""
+    async with world(TIGHT) as there:
+        await there.simulator("small")
+        there.route("small")
+        large = post({**chat(), "metadata": {"k": "x" * MIB}})
+        async with there.client() as client:
+            await client.send(large)
+            assert (await client.reply()).status in {200, 400}
+            await until(lambda: there.plane.held_bodies_bytes == 0)
+        async with AsyncExitStack() as stack:
+            await begin(stack, there, 4 * MIB, MIB)
+            await until(lambda: there.plane.held_bodies_bytes >= MIB)
+        await until(lambda: there.plane.held_bodies_bytes == 0)
