@@ -227,11 +227,15 @@ def unpack(packed: bytes, expected: str) -> bytes:
     return data
 
 
+_UNREADABLE = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
+"""msgspec lets the last two through: bytes that are not UTF-8, and deep nesting."""
+
+
 def decode_manifest(data: bytes) -> Manifest:
     """Raises TableError on anything that is not a manifest of this version."""
     try:
         manifest = _manifest_decoder.decode(data)
-    except msgspec.DecodeError as error:
+    except _UNREADABLE as error:
         raise TableError(f"manifest: {error}") from error
     if manifest.version != TABLE_VERSION:
         raise TableError(f"manifest has version {manifest.version}, known is {TABLE_VERSION}")
@@ -242,7 +246,7 @@ def decode_blob(data: bytes) -> PolicyBlob:
     """Raises TableError on anything that is not a compiled policy of this version."""
     try:
         blob = _blob_decoder.decode(data)
-    except msgspec.DecodeError as error:
+    except _UNREADABLE as error:
         raise TableError(f"policy: {error}") from error
     if blob.version != TABLE_VERSION:
         raise TableError(f"policy has version {blob.version}, known is {TABLE_VERSION}")
@@ -253,5 +257,5 @@ def decode_event(data: bytes) -> AdminEvent:
     """Raises TableError on anything that is not one line of an admin stream."""
     try:
         return _event_decoder.decode(data)
-    except msgspec.DecodeError as error:
+    except _UNREADABLE as error:
         raise TableError(f"admin event: {error}") from error
