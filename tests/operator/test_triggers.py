@@ -1,10 +1,14 @@
 """Which keys an event concerns, and the pins of kopf."""
 
+import asyncio
 import itertools
 from collections.abc import Mapping
 from typing import Any
 
-from pointsman.operator.controllers.triggers import Keys, pinned_settings
+import kopf
+import pytest
+
+from pointsman.operator.controllers.triggers import Keys, Triggers, pinned_settings
 from pointsman.operator.settings import Settings
 
 KEYS = {"s": frozenset({"a", "b"})}
@@ -67,3 +71,33 @@ def test_kopf_never_runs_out_of_patience() -> None:
         waits = list(itertools.islice(iter(backoffs), 500))
         assert len(waits) == 500
         assert 0 < min(waits) <= max(waits) <= 30
+
+
+def test_services_concern_whoever_has_or_wants_them() -> None:
+    """A backend's own that was deleted, one of a predecessor, one in the way, one referred to."""
+    keys = Keys("pointsman", KEYS)
+
+    own = event("DELETED", "x-model", labels={"pointsman.dev/backend": "x"})
+    assert keys.service(own) == ["backend/x"]
+    assert keys.service(event("DELETED", "x-model")) == ["backend/x"]
+    assert keys.service(event("MODIFIED", "s")) == ["backend/a", "backend/b"]
+    assert keys.service(event("MODIFIED", "other")) == []
+
+
+@pytest.mark.parametrize("error", [asyncio.CancelledError(), SystemExit(1), RuntimeError("x")])
+async def test_however_kopf_ends_it_is_heard(
+    monkeypatch: pytest.MonkeyPatch, error: BaseException
+) -> None:
+    """Else the process would live on without a single watch."""
+
+    async def ends(**_: object) -> None:
+        raise error
+
+    monkeypatch.setattr(kopf, "operator", ends)
+    ended: asyncio.Future[str] = asyncio.get_running_loop().create_future()
+    triggers = Triggers(
+        Settings(namespace="ai"), add=lambda _: None, services={}, on_end=ended.set_result
+    )
+    triggers.start()
+
+    assert await asyncio.wait_for(ended, 10) == type(error).__name__

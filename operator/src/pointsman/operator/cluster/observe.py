@@ -1,7 +1,7 @@
 """Everything that one reconcile looks at: one LIST or GET each, all at once, read consistently."""
 
 import asyncio
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -71,13 +71,14 @@ def _live(items: Sequence[Object]) -> list[Object]:
 
 async def observe_table(api: Api, settings: Settings) -> TableView:
     """Backends, policies, revisions, the stored table and the router pods."""
+    # Policies first: one that was applied after its backend must not be seen without it.
+    policies = await api.list_all(kinds.ROUTING_POLICY)
     async with asyncio.TaskGroup() as group:
         backends = group.create_task(api.list_all(kinds.MODEL_BACKEND))
-        policies = group.create_task(api.list_all(kinds.ROUTING_POLICY))
         revisions = group.create_task(api.list_all(kinds.CONTROLLER_REVISION, names.LABEL_POLICY))
         pods = group.create_task(api.list_all(kinds.POD, settings.router_selector))
         stored = group.create_task(read_table(api, settings.release))
-    pairs = [(item, observed_policy(item)) for item in _live(policies.result())]
+    pairs = [(item, observed_policy(item)) for item in _live(policies)]
     return TableView(
         backends=_live(backends.result()),
         policies=pairs,
@@ -91,8 +92,15 @@ async def observe_table(api: Api, settings: Settings) -> TableView:
     )
 
 
-async def observe_backend(api: Api, name: str) -> BackendView | None:
-    """One backend with its children, pods and endpoints; None if it is gone."""
+async def observe_backend(
+    api: Api, name: str, on_service: Callable[[str, str | None], None]
+) -> BackendView | None:
+    """
+    One backend with its children, pods and endpoints; None if it is gone.
+
+    `on_service` is told which Service it refers to before that is read: from then on events of it
+    find the backend, so that no change falls between the reading and the watching.
+    """
     own = names.service_name(name)
     async with asyncio.TaskGroup() as group:
         item_task = group.create_task(api.get(kinds.MODEL_BACKEND, name))
@@ -101,10 +109,13 @@ async def observe_backend(api: Api, name: str) -> BackendView | None:
         pods = group.create_task(api.list_all(kinds.POD, f"{names.LABEL_BACKEND}={name}"))
     item, service = item_task.result(), service_task.result()
     if item is None or meta(item).get("deletionTimestamp"):
+        on_service(name, None)
         return None
     slices: list[Object] = []
     own_service = service
-    if wanted := service_of(item):
+    wanted = service_of(item)
+    on_service(name, wanted)
+    if wanted:
         selector = f"kubernetes.io/service-name={wanted}"
         async with asyncio.TaskGroup() as group:
             named = group.create_task(api.get(kinds.SERVICE, wanted))

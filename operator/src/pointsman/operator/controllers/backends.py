@@ -35,15 +35,12 @@ class BackendController:
 
     async def reconcile(self, name: str) -> None:
         """Observe once, apply the children that differ, write the status."""
-        view = await observe_backend(self._api, name)
+        view = await observe_backend(self._api, name, self._on_service)
         if view is None:
-            self._on_service(name, None)
             return  # children have an owner: the garbage collector has them
         observed = observed_backend(view.item)
         around = view.around
         if not isinstance(observed.parsed, Invalid):
-            spec = observed.parsed.spec
-            self._on_service(name, spec.service.name if spec.service else None)
             around = await self._apply(observed.parsed, view)
         status = backend_status(
             observed,

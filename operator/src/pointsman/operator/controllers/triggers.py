@@ -21,6 +21,7 @@ from pointsman.operator.settings import SERVICE_ACCOUNT, Settings
 
 log = logging.getLogger("pointsman.triggers")
 
+OWN_SERVICE: Final = names.service_name("")
 PREFIX: Final = f"operator.{names.GROUP}"
 Event = Mapping[str, Any]
 
@@ -101,6 +102,16 @@ class Keys:
         service = labels.get("kubernetes.io/service-name", "")
         return [f"backend/{name}" for name in self._services.get(service, ())]
 
+    def service(self, event: Event) -> list[str]:
+        """Those backends, and the one whose own it is, or whose own it stands in the way of."""
+        about = event["object"]["metadata"]
+        owner = (about.get("labels") or {}).get(names.LABEL_BACKEND)
+        found = {owner} if owner else set()
+        if about["name"].endswith(OWN_SERVICE):
+            found.add(about["name"].removesuffix(OWN_SERVICE))
+        found |= self._services.get(about["name"], frozenset())
+        return sorted(f"backend/{name}" for name in found)
+
     def config_map(self, event: Event) -> list[str]:
         """The table, when it was touched; a new blob is our own doing."""
         name = event["object"]["metadata"]["name"]
@@ -139,6 +150,7 @@ def _registry(keys: Keys, add: Callable[[str], None]) -> kopf.OperatorRegistry:
     watch(names.API_VERSION, "routingpolicies", keys.policy)
     watch("apps/v1", "deployments", keys.labeled)
     watch("v1", "pods", keys.labeled)
+    watch("v1", "services", keys.service)
     watch("discovery.k8s.io/v1", "endpointslices", keys.slice)
     watch("v1", "configmaps", keys.config_map)
 
@@ -191,7 +203,7 @@ class Triggers:
                     stop_flag=self._stop,
                 )
             )
-        except Exception as error:
+        except BaseException as error:  # also CancelledError: nobody else would hear of it
             log.exception("kopf failed", extra={"reason": type(error).__name__})
             reason = type(error).__name__
         if not self._stop.is_set():
