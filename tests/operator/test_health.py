@@ -66,7 +66,8 @@ def test_flags_come_before_the_environment(monkeypatch: pytest.MonkeyPatch) -> N
 
     assert (settings.release, settings.health_port, settings.identity) == ("from-env", 2, "pod-1")
     assert settings.router_selector == (
-        "app.kubernetes.io/component=router,app.kubernetes.io/instance=from-env"
+        "app.kubernetes.io/name=pointsman,app.kubernetes.io/instance=from-env,"
+        "app.kubernetes.io/component=router"
     )
 
 

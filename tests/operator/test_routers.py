@@ -12,6 +12,7 @@ from aiohttp import web
 from pointsman.api import table
 from pointsman.operator.cluster.observe import RouterPod, router_pods
 from pointsman.operator.cluster.routers import RouterFleet, StreamBroken, lines_of
+from pointsman.operator.errors import Broken
 from pointsman.operator.settings import Settings
 
 pytestmark = pytest.mark.local
@@ -25,6 +26,7 @@ class FakeRouter:
         self.lines: asyncio.Queue[bytes | None] = asyncio.Queue()
         self.asked: list[tuple[str, str]] = []
         self.port = 0
+        self.newest_epoch = 0
 
     def say(self, kind: str, *acks: table.Ack) -> None:
         event = table.AdminEvent(type=kind, acks=acks)  # type: ignore[arg-type]
@@ -36,6 +38,9 @@ class FakeRouter:
     async def stream(self, request: web.Request) -> web.StreamResponse:
         headers = request.headers
         self.asked.append((headers.get("authorization", ""), headers["x-pointsman-epoch"]))
+        if (epoch := int(headers["x-pointsman-epoch"])) < self.newest_epoch:
+            reason = f"epoch {epoch} is older than {self.newest_epoch}"
+            return web.json_response({"reason": reason}, status=409)
         response = web.StreamResponse()
         await response.prepare(request)
         while (line := await self.lines.get()) is not None:
@@ -152,12 +157,71 @@ async def test_a_pod_that_is_gone_is_forgotten(tmp_path: Path) -> None:
         assert fleet.blobs_in_use() == set()
 
 
+async def test_a_router_that_does_not_listen_yet_is_pending(tmp_path: Path) -> None:
+    """A pod has its address before its process listens: no news until it is late."""
+    router = FakeRouter()
+    async with following(router, tmp_path, silence_s=0.5) as (fleet, changed):
+        fleet.set_pods([RouterPod("r1", "u1", "127.0.0.1"), RouterPod("r2", "u2", "127.0.0.9")])
+        router.say("Hello")
+        await next_change(changed)
+        late = fleet.views()[1]
+        while not fleet.views()[1].silent:
+            await next_change(changed)
+
+        assert (late.pod, late.pending, late.silent) == ("r2", True, False)
+        assert not fleet.views()[1].pending
+
+
+async def test_the_leader_overtakes_an_epoch_that_a_backup_forgot(tmp_path: Path) -> None:
+    """After a restore of etcd routers know a newer one, and would refuse every dial for ever."""
+    router = FakeRouter()
+    router.newest_epoch = 40
+    async with following(router, tmp_path) as (fleet, changed):
+        router.say("Hello", GOOD)
+        while not fleet.views()[0].acks:
+            await next_change(changed)
+
+        assert fleet.epoch == 41
+    assert [epoch for _, epoch in router.asked] == ["7", "41"]
+
+
+async def test_who_does_not_surely_lead_overtakes_nobody() -> None:
+    """A router knows a newer epoch because there is a newer leader."""
+
+    def fence() -> None:
+        raise Broken("LeaseLost")
+
+    fleet = RouterFleet(Settings(namespace="ai"), lambda: None, fence)
+    fleet.epoch = 7
+    with pytest.raises(Broken):
+        fleet._overtake(b'{"reason":"epoch 7 is older than 8"}')
+    fleet._overtake(b"<html>epoch x is older than y</html>")
+    fleet._overtake(b'{"reason":"epoch 7 is older than 99999999999999999999"}')
+
+    assert fleet.epoch == 7
+
+
+@pytest.mark.parametrize("token", [b"\xff\xfe", b"two words", b"line\nbreak", b""])
+async def test_a_token_file_of_any_content_ends_nothing(tmp_path: Path, token: bytes) -> None:
+    """It is no token; the router decides what that means."""
+    router = FakeRouter()
+    async with following(router, tmp_path) as (_, changed):
+        (tmp_path / "token").write_bytes(token)
+        router.hang_up()
+        while len(router.asked) < 2:
+            router.say("Hello", GOOD)
+            await next_change(changed)
+
+    assert router.asked[-1][0] == ""
+
+
 async def test_nonsense_ends_the_stream_and_it_is_dialed_again(tmp_path: Path) -> None:
     """A router of another release, perhaps."""
     router = FakeRouter()
     async with following(router, tmp_path) as (fleet, changed):
-        router.lines.put_nowait(b"<html>\n")
-        router.hang_up()
+        for line in (b"<html>", b'{"type": "\xff"}', b'{"a":' + b"[" * 50_000):
+            router.lines.put_nowait(line + b"\n")
+            router.hang_up()
         router.say("Hello", GOOD)
         while not fleet.views()[0].acks:
             await next_change(changed)

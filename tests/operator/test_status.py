@@ -281,6 +281,24 @@ def test_a_restarted_operator_takes_nothing_back() -> None:
     assert not premature(verdict, [fresh], stored={**stored, "observedGeneration": 0})
 
 
+def test_a_new_router_hides_no_other_news() -> None:
+    """A backend that went, or a router that lags, is told while another has yet to answer."""
+    item = policy()
+    calm = compiled(item, last=accepted(item)).verdicts["desk"]
+    lost = compiled(item, known={}, last=accepted(item)).verdicts["desk"]
+    assert calm.entry
+    assert lost.entry
+    ack = table.Ack("desk", calm.entry.revision, calm.entry.blob)
+    good = RouterView(pod="r1", acks={"desk": ack})
+    lags = RouterView(pod="r1", acks={"desk": table.Ack("desk", "desk-0", "00")})
+    stored = policy_status(calm, [good], stored={}, now=NOW)
+    fresh = RouterView(pod="r2", pending=True)
+
+    assert premature(calm, [good, fresh], stored=stored)
+    assert not premature(lost, [good, fresh], stored=stored)
+    assert not premature(calm, [lags, fresh], stored=stored)
+
+
 def test_a_new_leader_takes_nothing_back() -> None:
     """A router that runs what is wanted has yet to see the new epoch; one that does not, lags."""
     same = RouterView(pod="r1", acks={"desk": GOOD}, position=(3, 7))

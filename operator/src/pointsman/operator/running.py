@@ -56,7 +56,9 @@ class Operator:
 
     def __init__(self, api: Api, settings: Settings, epoch: int) -> None:
         self.services = Services()
-        self.fleet = RouterFleet(settings, on_change=lambda: self.queue.add("table"))
+        self.fleet = RouterFleet(
+            settings, on_change=lambda: self.queue.add("table"), fence=api.fence
+        )
         self.backends = BackendController(api, settings, self.services.note)
         self.policies = PolicyController(api, settings, self.fleet)
         self.queue = KeyedQueue(self.reconcile, concurrency=settings.concurrency)

@@ -109,7 +109,9 @@ def parse_settings(arguments: Sequence[str] | None = None) -> Settings:
     if given.log_level not in {"DEBUG", "INFO", "WARNING", "ERROR"}:
         parser.error("--log-level must be DEBUG, INFO, WARNING or ERROR")
     release = given.release
-    selector = f"app.kubernetes.io/component=router,app.kubernetes.io/instance={release}"
+    # With the name: other charts under the same release may have routers of their own.
+    own = {"name": "pointsman", "instance": release, "component": "router"}
+    selector = ",".join(f"app.kubernetes.io/{key}={value}" for key, value in own.items())
     return Settings(
         namespace=given.namespace or _namespace(),
         release=release,

@@ -102,14 +102,14 @@ class Api:
         headers: Mapping[str, str] | None = None,
     ) -> Object:
         sent = {"Accept": "application/json", **(headers or {})}
-        token = await self._configuration.get_api_key_with_prefix(
-            "BearerToken", alias="authorization"
-        )
-        if token:
-            sent["authorization"] = token
         url = self._configuration.host + path + (f"?{urlencode(query)}" if query else "")
         begun = time.perf_counter()
         try:
+            token = await self._configuration.get_api_key_with_prefix(
+                "BearerToken", alias="authorization"
+            )
+            if token:
+                sent["authorization"] = token
             response = await self._client.call_api(
                 verb, url, header_params=sent, body=body, _request_timeout=self._timeout
             )
@@ -123,7 +123,10 @@ class Api:
             failure = error_of(response.status, data)
             metrics.API_ERRORS.labels(verb, kind.name, failure.reason).inc()
             raise type(failure)(f"{verb} {kind.name} {failure}")
-        return msgspec.json.decode(data, type=dict[str, Any])
+        try:
+            return msgspec.json.decode(data, type=dict[str, Any])
+        except ValueError as error:  # msgspec's errors are; a proxy's page, perhaps
+            raise Waiting(f"{verb} {kind.name}: no JSON object: {error}") from error
 
     async def list_all(self, kind: Kind, selector: str = "") -> list[Object]:
         """All objects of a kind, optionally by label; a consistent read."""

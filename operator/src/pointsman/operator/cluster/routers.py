@@ -3,6 +3,7 @@
 | a pod is              | it counts as                         |
 |-----------------------|--------------------------------------|
 | there, and speaking   | its acks                             |
+| there, dialed < 15 s  | pending, until it speaks             |
 | there, silent > 15 s  | no data                              |
 | gone from the API     | nothing                              |
 """
@@ -10,9 +11,11 @@
 import asyncio
 import logging
 import random
+import re
 import time
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from http import HTTPStatus
 from pathlib import Path
 from typing import Final, Protocol
 
@@ -29,6 +32,9 @@ log = logging.getLogger("pointsman.routers")
 BACKOFF_S: Final = (0.1, 2.0)
 MAX_LINE_BYTES: Final = 8 * 1024 * 1024
 CONNECT_S: Final = 2.0
+MAX_REFUSAL_BYTES: Final = 4096
+OLDER_EPOCH: Final = re.compile(rb"epoch [0-9]+ is older than ([0-9]{1,12})\b")
+"""What a router says with 409."""
 
 
 class Chunks(Protocol):
@@ -48,7 +54,9 @@ class _Router:
 
     pod: RouterPod
     task: asyncio.Task[None] | None = None
-    heard_s: float = float("-inf")
+    heard_s: float = field(default_factory=time.monotonic)
+    """Of its last line; until it has spoken, when it was dialed first."""
+    spoke: bool = False
     told_silent: bool = False
     position: tuple[int, int] = (0, 0)
     """(epoch, serial) of the manifest that its last event spoke of."""
@@ -81,9 +89,16 @@ async def lines_of(content: Chunks, silence_s: float) -> AsyncIterator[bytes]:
 class RouterFleet:
     """All router pods of a release; `on_change` is called at each ack, and at each new silence."""
 
-    def __init__(self, settings: Settings, on_change: Callable[[], None]) -> None:
+    def __init__(
+        self,
+        settings: Settings,
+        on_change: Callable[[], None],
+        fence: Callable[[], None] = lambda: None,
+    ) -> None:
         self._settings = settings
         self._on_change = on_change
+        self._fence = fence
+        """Raises Broken unless this process surely leads."""
         self._routers: dict[str, _Router] = {}
         self._group: asyncio.TaskGroup | None = None
         self._session: aiohttp.ClientSession | None = None
@@ -120,13 +135,13 @@ class RouterFleet:
             RouterView(
                 pod=r.pod.name,
                 silent=self._silent(r),
-                pending=r.heard_s == float("-inf") and not r.told_silent,
+                pending=not r.spoke and not self._silent(r),
                 acks=dict(r.acks),
                 position=r.position,
             )
             for r in self._routers.values()
         ]
-        silent = sum(view.silent for view in found)
+        silent = sum(view.silent or view.pending for view in found)
         metrics.ROUTERS.labels("Speaking").set(len(found) - silent)
         metrics.ROUTERS.labels("Silent").set(silent)
         return sorted(found, key=lambda view: view.pod)
@@ -183,7 +198,9 @@ class RouterFleet:
             ),
             allow_redirects=False,
         ) as response:
-            if response.status != 200:
+            if response.status == HTTPStatus.CONFLICT:
+                self._overtake(await response.content.read(MAX_REFUSAL_BYTES))
+            if response.status != HTTPStatus.OK:
                 raise StreamBroken(f"Http{response.status}")
             async for line in lines_of(response.content, self._settings.router_silence_s):
                 try:
@@ -191,10 +208,25 @@ class RouterFleet:
                 except table.TableError as error:
                     raise StreamBroken("NotAnEvent") from error
 
+    def _overtake(self, said: bytes) -> None:
+        """
+        A router knows a newer epoch than the leader's: the cluster was restored from a backup.
+
+        Whoever is not surely the leader ends here instead. The manifest carries the new epoch on.
+        """
+        found = OLDER_EPOCH.search(said)
+        newest = int(found[1]) if found else -1
+        if newest < self.epoch:
+            return
+        self._fence()
+        log.warning("epoch overtaken", extra={"epoch": self.epoch, "newest": newest})
+        self.epoch = newest + 1
+        self._on_change()
+
     def _hear(self, router: _Router, event: table.AdminEvent) -> None:
         position = (event.epoch, event.serial)
-        news = self._silent(router) or position != router.position
-        router.heard_s, router.told_silent = time.monotonic(), False
+        news = self._silent(router) or not router.spoke or position != router.position
+        router.heard_s, router.spoke, router.told_silent = time.monotonic(), True, False
         router.position = position
         if event.type not in {"Hello", "Ack"}:
             if news:
@@ -211,9 +243,10 @@ class RouterFleet:
 
 
 def _token(file: Path) -> str:
-    """Read at every dial: the kubelet rotates it."""
+    """Read at every dial: the kubelet rotates it. Anything but one word is no token."""
     try:
-        return file.read_text().strip()
-    except OSError:
+        (token,) = file.read_text(encoding="ascii").split()
+    except (OSError, ValueError):
         metrics.ROUTER_FAULTS.labels("NoToken").inc()
         return ""
+    return token

@@ -98,7 +98,7 @@ async def read_table(api: Api, release: str) -> StoredTable:
 
 
 async def write_blob(api: Api, release: str, digest: str, data: bytes) -> None:
-    """One immutable blob; that it exists already is fine: its name is its content."""
+    """One immutable blob; what holds its name already and is not it, is replaced."""
     body: dict[str, Any] = {
         "apiVersion": "v1",
         "kind": "ConfigMap",
@@ -109,7 +109,22 @@ async def write_blob(api: Api, release: str, digest: str, data: bytes) -> None:
     try:
         await api.create(CONFIG_MAP, body)
     except Conflict:
-        return
+        found = await api.get(CONFIG_MAP, blob_name(release, digest))
+        if found is not None and _is_blob(found, release, digest):
+            return
+        if found is not None:
+            await api.delete(CONFIG_MAP, found)
+        await api.create(CONFIG_MAP, body)
+
+
+def _is_blob(item: Object, release: str, digest: str) -> bool:
+    """True if routers can see it, by its labels, and it holds what its name says."""
+    packed = (item.get("binaryData") or {}).get("blob", "")
+    try:
+        table.unpack(base64.b64decode(packed, validate=True), digest)
+    except (table.TableError, binascii.Error):
+        return False
+    return _labels(release, "blob").items() <= labels_of(item).items()
 
 
 def _next_history(stored: StoredTable, manifest: table.Manifest) -> tuple[tuple[str, ...], ...]:

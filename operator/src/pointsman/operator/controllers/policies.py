@@ -8,7 +8,7 @@ import asyncio
 import logging
 import sys
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 
 from pointsman.api import table
@@ -73,6 +73,8 @@ class PolicyController:
         self._slots = asyncio.Semaphore(settings.concurrency)
         self.wanted: Mapping[str, Wanted] = {}
         self._since: Mapping[str, Since] = {}
+        self._written = (0, 0)
+        """(epoch, serial) of the manifest that was stored last."""
 
     async def reconcile(self) -> None:
         """Observe once, plan once, apply once."""
@@ -81,7 +83,7 @@ class PolicyController:
         plan = self._plan(view)
         failures = await self._store(view, plan)
         await self._publish(view, plan, failures)
-        failures |= await self._report(view, plan)
+        failures |= await self._report(view, plan, failures)
         await self._collect(view, plan)
         if failures:
             raise ExceptionGroup("some policies failed", list(failures.values()))
@@ -161,12 +163,13 @@ class PolicyController:
             entries=_without_doubles([entry for entry in entries if entry]),
             epoch=self._fleet.epoch,
             previous=view.stored.manifest,
+            newest=max(self._written, *(router.position for router in self._fleet.views())),
         )
         if manifest != view.stored.manifest or not intact(view.stored, self._settings.release):
             await write_manifest(self._api, self._settings.release, view.stored, manifest)
             log.info("table written", extra={"epoch": manifest.epoch, "serial": manifest.serial})
         metrics.SERIAL.set(manifest.serial)
-        position = (manifest.epoch, manifest.serial)
+        self._written = position = (manifest.epoch, manifest.serial)
         self._since = {
             e.name: known if known and known.entry == e else Since(e, position)
             for e in manifest.policies
@@ -178,8 +181,10 @@ class PolicyController:
             for e in manifest.policies
         }
 
-    async def _report(self, view: TableView, plan: TablePlan) -> dict[str, ReconcileError]:
-        """Status of every policy, as routers say now."""
+    async def _report(
+        self, view: TableView, plan: TablePlan, unstored: Mapping[str, ReconcileError]
+    ) -> dict[str, ReconcileError]:
+        """Status of every policy, as routers say now; `unstored` ones keep what was in force."""
         routers: list[RouterView] = self._fleet.views()
         failures: dict[str, ReconcileError] = {}
         now = timestamp()
@@ -188,9 +193,14 @@ class PolicyController:
             verdict, known = plan.verdicts[name], self._since.get(name)
             since = known.position if known and known.entry == verdict.entry else NEVER
             stored = items[name].get("status") or {}
-            if premature(verdict, routers, stored=stored, since=since):
+            hindrance = str(unstored.get(name, ""))
+            if hindrance:
+                verdict = replace(verdict, entry=known.entry if known else None)
+            elif premature(verdict, routers, stored=stored, since=since):
                 return  # the fleet calls again when the router has answered, or has not
-            status = policy_status(verdict, routers, stored=stored, now=now, since=since)
+            status = policy_status(
+                verdict, routers, stored=stored, now=now, since=since, hindrance=hindrance
+            )
             try:
                 async with self._slots:
                     await write_status(self._api, kinds.ROUTING_POLICY, items[name], status)

@@ -14,7 +14,13 @@ from pointsman.operator.plan.table import Verdict
 
 MAX_LAGGARDS: Final = 16
 WAITING: Final = frozenset(
-    {Reason.BACKEND_NOT_FOUND, Reason.AWAITING_ROUTERS, Reason.NO_ROUTERS, Reason.BACKEND_INVALID}
+    {
+        Reason.BACKEND_NOT_FOUND,
+        Reason.BACKEND_INVALID,
+        Reason.PROGRESSING,
+        Reason.AWAITING_ROUTERS,
+        Reason.NO_ROUTERS,
+    }
 )
 """Reasons that go away without an edit of the policy."""
 
@@ -89,6 +95,15 @@ def _programmed(
     return Condition(type=kind, status=True, reason=Reason.PROGRAMMED, message=message)
 
 
+def _hindered(hindrance: str) -> Condition:
+    return Condition(
+        type=ConditionType.PROGRAMMED,
+        status=False,
+        reason=Reason.PROGRESSING,
+        message=f"cannot be stored yet: {hindrance}",
+    )
+
+
 def _ready(accepted: Condition, resolved: Condition, programmed: Condition) -> Condition:
     broken = next((c for c in (accepted, resolved, programmed) if not c.status), None)
     if broken is None:
@@ -118,14 +133,28 @@ def premature(
     True if a status would only say that we have not been answered yet.
 
     Otherwise every start of an operator would take Programmed away and give it back. What is
-    stored must be about this generation and this revision.
+    stored must be about this generation and this revision, and nothing else may be news.
     """
     entry = verdict.entry
-    return (
-        entry is not None
-        and stored.get("observedGeneration") == verdict.policy.generation
-        and stored.get("activeRevision") == entry.revision
-        and any(_yet_to_say(router, entry, since) for router in routers)
+    if (
+        entry is None
+        or stored.get("observedGeneration") != verdict.policy.generation
+        or stored.get("activeRevision") != entry.revision
+        or not _says(stored, verdict.accepted, verdict.resolved_refs)
+    ):
+        return False
+    silent = [router for router in routers if _yet_to_say(router, entry, since)]
+    others = [router for router in routers if router not in silent]
+    return bool(silent) and not any(_laggard(router, entry, since) for router in others)
+
+
+def _says(stored: Json, *conditions: Condition) -> bool:
+    wanted = {str(c["type"]): c for c in stamp(conditions, (), generation=0, now="")}
+    found = {str(c.get("type")): c for c in stored.get("conditions") or ()}
+    return all(
+        found.get(kind, {}).get(key) == condition[key]
+        for kind, condition in wanted.items()
+        for key in ("status", "reason", "message")
     )
 
 
@@ -136,9 +165,13 @@ def policy_status(
     stored: Json,
     now: str,
     since: tuple[int, int] = (0, 0),
+    hindrance: str = "",
 ) -> dict[str, Any]:
     """
     The whole `status`; `routers` are all router pods that are there, `now` is RFC 3339.
+
+    `hindrance` says why what was decided could not be stored; then the verdict's entry is the one
+    that stays in force.
 
     `since` is the (epoch, serial) of the manifest that first held the verdict's entry; what
     routers said of an earlier one does not count.
@@ -146,7 +179,7 @@ def policy_status(
     entry, generation = verdict.entry, verdict.policy.generation
     found = [_laggard(router, entry, since) for router in routers] if entry else []
     laggards = [one for one in found if one]
-    programmed = _programmed(entry, routers, laggards)
+    programmed = _hindered(hindrance) if hindrance else _programmed(entry, routers, laggards)
     ready = _ready(verdict.accepted, verdict.resolved_refs, programmed)
     wanted = [ready, verdict.accepted, verdict.resolved_refs, programmed]
     if not ready.status:

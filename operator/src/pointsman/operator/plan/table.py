@@ -266,14 +266,18 @@ def next_manifest(
     entries: Sequence[table.PolicyEntry],
     epoch: int,
     previous: table.Manifest | None,
+    newest: tuple[int, int] = (0, 0),
 ) -> table.Manifest:
-    """The wanted manifest; its serial grows only when the entries change, its epoch never falls."""
+    """
+    The wanted manifest; its serial grows only when the entries change, its epoch never falls.
+
+    `newest` is the latest (epoch, serial) that is known to have been in force: the manifest may
+    have been deleted or restored from a backup, and routers refuse what is older than theirs.
+    """
     ordered = tuple(sorted(entries, key=lambda entry: entry.name))
-    if previous is None:
-        return table.Manifest(namespace=namespace, epoch=epoch, serial=1, policies=ordered)
-    return table.Manifest(
-        namespace=namespace,
-        epoch=max(epoch, previous.epoch),
-        serial=previous.serial + (ordered != previous.policies),
-        policies=ordered,
-    )
+    before = (previous.epoch, previous.serial) if previous else (0, 0)
+    epoch = max(epoch, before[0], newest[0])
+    serial = before[1] + (previous is None or ordered != previous.policies)
+    if before < newest and newest[0] == epoch:
+        serial = max(serial, newest[1] + 1)
+    return table.Manifest(namespace=namespace, epoch=epoch, serial=serial, policies=ordered)

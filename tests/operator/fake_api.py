@@ -1,0 +1,69 @@
+"""An API server in memory: as much of `Api` as the controllers use."""
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from pointsman.operator.cluster.client import Api, Object
+from pointsman.operator.cluster.kinds import Kind
+from pointsman.operator.errors import Conflict
+from tests.operator.objects import NAMESPACE, NOW
+
+
+class FakeApi(Api):
+    """Objects by kind and name; `hook` is called before each request with what it is."""
+
+    def __init__(self, hook: Callable[[str, Kind], None] = lambda _what, _kind: None) -> None:
+        self.namespace = NAMESPACE
+        self.fence = lambda: None
+        self.hook = hook
+        self.stored: dict[tuple[str, str], Object] = {}
+        self._count = 0
+
+    def put(self, *items: Mapping[str, Any]) -> None:
+        """Objects as somebody else makes them."""
+        for item in items:
+            self._count += 1
+            about = {"uid": f"u{self._count}", "creationTimestamp": NOW, **item["metadata"]}
+            about["resourceVersion"] = str(self._count)
+            self.stored[item["kind"], about["name"]] = {**item, "metadata": about}
+
+    async def list_all(self, kind: Kind, selector: str = "") -> list[Object]:
+        self.hook("list", kind)
+        return [
+            item
+            for (name, _), item in self.stored.items()
+            if name == kind.name and _selected(item["metadata"].get("labels") or {}, selector)
+        ]
+
+    async def list_metadata(self, kind: Kind, selector: str) -> list[Object]:
+        return await self.list_all(kind, selector)
+
+    async def get(self, kind: Kind, name: str) -> Object | None:
+        self.hook("get", kind)
+        return self.stored.get((kind.name, name))
+
+    async def create(self, kind: Kind, body: Object) -> Object:
+        self.hook("create", kind)
+        if (kind.name, body["metadata"]["name"]) in self.stored:
+            raise Conflict("AlreadyExists")
+        self.put(body)
+        return self.stored[kind.name, body["metadata"]["name"]]
+
+    async def replace(self, kind: Kind, body: Object) -> Object:
+        self.hook("replace", kind)
+        self.put(body)
+        return self.stored[kind.name, body["metadata"]["name"]]
+
+    async def apply_status(self, kind: Kind, item: Mapping[str, Any], status: Object) -> None:
+        self.hook("status", kind)
+        self.stored[kind.name, item["metadata"]["name"]]["status"] = status
+
+    async def delete(self, kind: Kind, item: Mapping[str, Any]) -> None:
+        self.hook("delete", kind)
+        self.stored.pop((kind.name, item["metadata"]["name"]), None)
+
+
+def _selected(labels: Mapping[str, str], selector: str) -> bool:
+    """`key`, `key=value`, and several of them with commas."""
+    parts = [part.partition("=") for part in selector.split(",") if part]
+    return all(key in labels and (not eq or labels[key] == value) for key, eq, value in parts)
