@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from pointsman.local.processes import Processes, Wanted
+from pointsman.local.processes import Processes, Wanted, free_port
 
 pytestmark = pytest.mark.local
 
@@ -106,3 +106,47 @@ async def test_an_unchanged_process_is_left_alone(processes: Processes) -> None:
     assert processes.running["m/0"].process is kept
     assert ended is not None
     assert ended.returncode is not None
+
+
+async def test_what_a_process_started_itself_ends_with_it(
+    processes: Processes, tmp_path: Path
+) -> None:
+    """A shell around a server must not leave the server behind, on its port."""
+    told = tmp_path / "child"
+    script = f"sleep 600 & echo $! > {told}.new; mv {told}.new {told}; wait"
+    await processes.apply({"m/0": Wanted(argv=("sh", "-c", script))})
+    await eventually(told.exists)
+    stat = Path(f"/proc/{told.read_text().strip()}/stat")
+    await processes.apply({})
+
+    await eventually(lambda: not stat.exists() or stat.read_text().split()[2] == "Z")
+
+
+async def test_a_fixed_port_that_a_stranger_has_is_no_ready_server(processes: Processes) -> None:
+    """Requests would go to whoever listens there."""
+    stranger = await asyncio.start_server(lambda _r, _w: None, "127.0.0.1", 0)
+    port = stranger.sockets[0].getsockname()[1]
+    sleeper = ("sh", "-c", "exec sleep 600")
+    async with stranger:
+        await processes.apply({"m/0": Wanted(argv=sleeper, port=port, health=None)})
+        await eventually(lambda: processes.running["m/0"].state != "Starting")
+
+        assert processes.running["m/0"].state == "Waiting"
+        assert f"port {port} is in use" in processes.running["m/0"].failure
+
+
+async def test_two_processes_never_share_a_fixed_port(processes: Processes) -> None:
+    """Two Custom engines with the default port: the second says whose it is."""
+    port = free_port()
+    server = (
+        sys.executable, "-m", "pointsman.simulator", "--model", "m", "--host", "127.0.0.1",
+        "--port", str(port),
+    )  # fmt: skip
+    wanted = {key: Wanted(argv=server, port=port, health=None) for key in ("a/0", "b/0")}
+    await processes.apply(wanted)
+    await eventually(lambda: processes.running["a/0"].state == "Ready")
+    await eventually(lambda: bool(processes.running["b/0"].failure))
+    assert f"port {port} belongs to a/0" in processes.running["b/0"].failure
+    await processes.apply({"b/0": wanted["b/0"]})
+
+    await eventually(lambda: processes.running["b/0"].state == "Ready")

@@ -29,11 +29,8 @@ def commands(
         return {}
     name = backend.metadata.name
     args = tuple(str(arg) for arg in container.get("args", ()))
-    env = tuple(
-        (str(item["name"]), str(item["value"]))
-        for item in container.get("env", ())
-        if "value" in item
-    )
+    # Not the container's: HOME and the like are there for an image that has no user of ours.
+    env = tuple((variable.name, variable.value) for variable in deployment.env)
     replicas = 1 if backend.spec.replicas is None else backend.spec.replicas
     match deployment.engine:
         case Engine.SIMULATOR:

@@ -96,6 +96,20 @@ def secret_data(secret: Mapping[str, Any]) -> dict[str, bytes]:
     return found
 
 
+def _one_namespace(loaded: Loaded) -> None:
+    """Objects of one name in two namespaces would take each other's place."""
+    for items in (loaded.backends, loaded.policies):
+        seen: dict[str, str] = {}
+        for item in items:
+            about = item.value.metadata
+            first = seen.setdefault(about.name, about.namespace)
+            if first != about.namespace:
+                raise ValueError(
+                    f"{item.position()}: {item.value.kind} {about.name} is in the namespaces "
+                    f"{first} and {about.namespace}; local mode has one"
+                )
+
+
 def desire(
     loaded: Loaded,
     *,
@@ -103,7 +117,12 @@ def desire(
     previous: Manifest | None,
     time_scale: float,
 ) -> Desired:
-    """What has to run; `accepted` and `previous` are what was so far."""
+    """
+    What has to run; `accepted` and `previous` are what was so far.
+
+    Raises ValueError for files that only make sense in a cluster.
+    """
+    _one_namespace(loaded)
     backends = {item.value.metadata.name: item.value for item in loaded.backends}
     plan = compile_table(
         namespace=NAMESPACE,

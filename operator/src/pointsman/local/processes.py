@@ -10,6 +10,7 @@
 import asyncio
 import contextlib
 import ctypes
+import errno
 import logging
 import os
 import signal
@@ -81,12 +82,15 @@ class Processes:
     def __init__(self, directory: Path, changed: Callable[[], None]) -> None:
         self._directory = directory
         self._changed = changed
+        self._fixed: dict[int, str] = {}
+        """Port that a process says itself -> key of the one process that may have it."""
         self.running: dict[str, Running] = {}
 
     async def apply(self, wanted: Mapping[str, Wanted]) -> None:
         """Stop what is unwanted or different, start what is missing; a change is a restart."""
         gone = [key for key, run in self.running.items() if wanted.get(key) != run.wanted]
         await asyncio.gather(*(self._stop(self.running.pop(key)) for key in gone))
+        self._fixed = {port: key for port, key in self._fixed.items() if key not in gone}
         for key, want in wanted.items():
             if key not in self.running:
                 run = Running(want, self._directory / f"{key.replace('/', '-')}.log")
@@ -103,6 +107,7 @@ class Processes:
             port = run.wanted.port or free_port()
             argv = [part.replace("{port}", str(port)) for part in run.wanted.argv]
             try:
+                await self._claim(key, run.wanted.port)
                 await self._run_once(key, run, argv, Endpoint(host="127.0.0.1", port=port))
             except (OSError, ValueError) as error:  # ValueError: NUL, or `=` in a variable's name
                 reason = getattr(error, "strerror", None) or str(error)
@@ -114,6 +119,20 @@ class Processes:
             await asyncio.sleep(
                 min(BACKOFF_LAST_S, BACKOFF_FIRST_S * 2 ** min(run.failures - 1, 8))
             )
+
+    async def _claim(self, key: str, port: int | None) -> None:
+        """
+        A port that is fixed must be free: else the health check would greet a stranger.
+
+        Raises OSError if another process of this fleet has it, or anybody answers there.
+        """
+        if port is None:
+            return
+        owner = self._fixed.setdefault(port, key)
+        if owner != key:
+            raise OSError(errno.EADDRINUSE, f"port {port} belongs to {owner}")
+        if await _healthy(Endpoint(host="127.0.0.1", port=port), None):
+            raise OSError(errno.EADDRINUSE, f"port {port} is in use")
 
     async def _run_once(self, key: str, run: Running, argv: list[str], endpoint: Endpoint) -> None:
         with run.log_path.open("wb") as sink:
@@ -135,6 +154,7 @@ class Processes:
                 self._changed()
             code = await asyncio.shield(ended)
             run.failure = f"ended with {_status(code)}{_last_line(run.log_path)}"
+            _signal(run.process, signal.SIGKILL)  # what it started itself goes with it
         finally:
             if not ended.done():
                 ended.cancel()
@@ -149,14 +169,17 @@ class Processes:
                 await run.task
         if process is None or process.returncode is not None:
             return
-        with contextlib.suppress(ProcessLookupError):
-            process.terminate()
-        try:
+        _signal(process, signal.SIGTERM)
+        with contextlib.suppress(TimeoutError):
             await asyncio.wait_for(process.wait(), STOP_GRACE_S)
-        except TimeoutError:
-            with contextlib.suppress(ProcessLookupError):
-                process.kill()
-            await process.wait()
+        _signal(process, signal.SIGKILL)
+        await process.wait()
+
+
+def _signal(process: asyncio.subprocess.Process, number: signal.Signals) -> None:
+    """To it and all that it started: each has a session, and so a process group, of its own."""
+    with contextlib.suppress(ProcessLookupError, PermissionError):
+        os.killpg(process.pid, number)
 
 
 def _status(code: int) -> str:

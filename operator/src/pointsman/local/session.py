@@ -129,7 +129,10 @@ class Session:
         except ValueError as error:
             return [str(error)]
         self.desired, self._manifest = desired, desired.manifest
-        for name, verdict in desired.table.verdicts.items():
+        verdicts = desired.table.verdicts
+        for name in self._accepted.keys() - verdicts.keys():
+            del self._accepted[name]  # a later policy of that name is another one
+        for name, verdict in verdicts.items():
             if verdict.accepted.status:
                 self._accepted[name] = Revision(
                     name=verdict.revision, policy=name, number=1, spec=verdict.policy.spec

@@ -1,0 +1,57 @@
+"""What local mode makes of files, without running it."""
+
+from pathlib import Path
+
+import pytest
+
+from pointsman.api.manifests import load_text
+from pointsman.local.desired import desire
+from pointsman.local.session import Session
+
+BACKEND = """
+apiVersion: pointsman.dev/v1alpha1
+kind: ModelBackend
+metadata: {name: a}
+spec: {model: m, deployment: {engine: Simulator}}
+"""
+
+
+def policy(name: str, *model_names: str) -> str:
+    return f"""
+---
+apiVersion: pointsman.dev/v1alpha1
+kind: RoutingPolicy
+metadata: {{name: {name}}}
+spec:
+  modelNames: [{", ".join(model_names)}]
+  default: {{targets: [{{backendRef: {{name: a}}}}]}}
+"""
+
+
+def test_a_local_vllm_has_its_users_home() -> None:
+    """The image needs another one; here it would be a folder that nobody may write."""
+    text = BACKEND.replace("engine: Simulator", "engine: VLLM, env: [{name: A, value: b}]")
+    desired = desire(load_text(text), accepted={}, previous=None, time_scale=1)
+
+    assert desired.processes["a/0"].env == (("A", "b"),)
+
+
+def test_one_name_in_two_namespaces_is_refused() -> None:
+    """Local mode has one namespace: one of the two would silently win."""
+    text = BACKEND + "\n---" + BACKEND.replace("name: a", "name: a, namespace: prod")
+
+    with pytest.raises(ValueError, match="ModelBackend a is in the namespaces default and prod"):
+        desire(load_text(text), accepted={}, previous=None, time_scale=1)
+
+
+async def test_a_removed_policy_vouches_for_no_later_one(tmp_path: Path) -> None:
+    """Its revision is not what a refused policy of the same name falls back to."""
+    file = tmp_path / "all.yaml"
+    session = Session([file], say=lambda _line: None)
+    try:
+        for names in ({"one": "x", "two": "z"}, {"one": "x"}):
+            file.write_text(BACKEND + "".join(policy(*pair) for pair in names.items()))
+            assert session._read() == []
+            assert session._accepted.keys() == names.keys()
+    finally:
+        session._directory.cleanup()
