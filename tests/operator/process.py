@@ -1,5 +1,7 @@
 """An operator as a child process, under its own ServiceAccount's token."""
 
+import contextlib
+import os
 import signal
 import subprocess
 import sys
@@ -36,12 +38,24 @@ class OperatorProcess:
     def start(self, **environment: str) -> None:
         with self.log.open("ab") as log:
             self.process = subprocess.Popen(
-                self._command, stdout=log, stderr=log, env=self._environment | environment, cwd=ROOT
+                self._command,
+                stdout=log,
+                stderr=log,
+                env=self._environment | environment,
+                cwd=ROOT,
+                start_new_session=True,
             )
+
+    def lives_on(self, seconds: float) -> bool:
+        """False if it ends within this time."""
+        assert self.process, "start first"
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            self.process.wait(seconds)
+        return self.process.returncode is None
 
     def kill(self) -> None:
         if self.process and self.process.poll() is None:
-            self.process.send_signal(signal.SIGKILL)
+            os.killpg(self.process.pid, signal.SIGKILL)
             self.process.wait(10)
 
     def __enter__(self) -> Self:
@@ -54,4 +68,9 @@ class OperatorProcess:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
+        """Asked to end, so that it gives the Lease back: the next one need not wait."""
+        if self.process:
+            self.process.terminate()
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                self.process.wait(10)
         self.kill()
