@@ -1,6 +1,8 @@
 """The charts on a real API server: rendered, admitted, and allowed to do what the code does."""
 
 import json
+import shutil
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -14,8 +16,15 @@ pytestmark = pytest.mark.bench
 CHARTS = Path(__file__).parent.parent.parent / "charts"
 
 
-def render(bench: Bench, *options: str, chart: str = "pointsman") -> list[dict[str, Any]]:
-    text = bench.helm("template", "desk", str(CHARTS / chart), "--namespace", "ai", *options)
+def render(
+    bench: Bench,
+    *options: str,
+    chart: str | Path = "pointsman",
+    release: str = "desk",
+    namespace: str = "ai",
+) -> list[dict[str, Any]]:
+    path = str(CHARTS / chart)
+    text = bench.helm("template", release, path, "--namespace", namespace, *options)
     return [item for item in yaml.safe_load_all(text) if item]
 
 
@@ -84,7 +93,7 @@ def test_the_role_is_exactly_what_the_code_uses(rendered: list[dict[str, Any]]) 
 
 def test_only_the_router_may_review_tokens(rendered: list[dict[str, Any]]) -> None:
     """The one right beyond the namespace."""
-    role = one(rendered, "ClusterRole", "ai-desk-router")
+    role = one(rendered, "ClusterRole", "ai:desk:router")
 
     assert role["rules"] == [
         {"apiGroups": ["authentication.k8s.io"], "resources": ["tokenreviews"], "verbs": ["create"]}
@@ -108,6 +117,59 @@ def test_a_single_router_has_no_disruption_budget(bench: Bench) -> None:
     alone = render(bench, "--set", "router.replicas=1")
 
     assert "PodDisruptionBudget" not in {item["kind"] for item in alone}
+
+
+def leaves(node: object) -> Iterator[object]:
+    if isinstance(node, dict):
+        for key, value in node.items():
+            yield key
+            yield from leaves(value)
+    elif isinstance(node, list):
+        for value in node:
+            yield from leaves(value)
+    else:
+        yield node
+
+
+@pytest.mark.parametrize("name", ["1", "1e3", "0x1f", "null", "true"])
+def test_names_that_yaml_would_read_as_something_else(bench: Bench, name: str) -> None:
+    """Helm and Kubernetes allow them."""
+    plain = [*leaves(render(bench, release="r", namespace="n"))]
+    odd = [*leaves(render(bench, release=name, namespace=name))]
+
+    assert [type(value) for value in odd] == [type(value) for value in plain]
+
+
+def test_two_releases_never_share_an_object_of_the_cluster(bench: Bench) -> None:
+    """Whatever hyphens their names hold."""
+    one, two = (
+        {
+            (item["kind"], item["metadata"]["name"])
+            for item in render(bench, release=release, namespace=namespace)
+            if "namespace" not in item["metadata"]
+        }
+        for release, namespace in (("b-c", "a"), ("c", "a-b"))
+    )
+
+    assert one
+    assert not one & two
+
+
+def test_a_version_with_build_metadata_makes_labels(bench: Bench, tmp_path: Path) -> None:
+    """A + is allowed in a version and not in a label."""
+    chart = shutil.copytree(CHARTS / "pointsman", tmp_path / "pointsman")
+    about = yaml.safe_load((chart / "Chart.yaml").read_text())
+    about |= {"version": "1.0.0+abc", "appVersion": "1.0.0+abc"}
+    (chart / "Chart.yaml").write_text(yaml.safe_dump(about))
+    labels = one(render(bench, chart=chart), "Deployment", "desk-router")["metadata"]["labels"]
+
+    assert not [value for value in labels.values() if "+" in value]
+
+
+def test_a_drain_longer_than_the_grace_period_is_refused(bench: Bench) -> None:
+    """The kubelet would kill the router in the middle of it."""
+    with pytest.raises(CommandFailed, match=r"drainSeconds must be less than"):
+        render(bench, "--set", "router.drainSeconds=60")
 
 
 def test_a_misspelled_value_is_refused(bench: Bench) -> None:

@@ -1,7 +1,7 @@
 {{/* Labels of one component: (dict "root" $ "component" "router") */}}
 {{- define "pointsman.labels" -}}
-helm.sh/chart: {{ printf "%s-%s" .root.Chart.Name .root.Chart.Version }}
-app.kubernetes.io/version: {{ .root.Chart.AppVersion | quote }}
+helm.sh/chart: {{ printf "%s-%s" .root.Chart.Name .root.Chart.Version | replace "+" "_" | trunc 63 }}
+app.kubernetes.io/version: {{ .root.Chart.AppVersion | replace "+" "_" | trunc 63 | quote }}
 app.kubernetes.io/managed-by: {{ .root.Release.Service }}
 app.kubernetes.io/part-of: pointsman
 {{ include "pointsman.selector" . }}
@@ -10,8 +10,13 @@ app.kubernetes.io/part-of: pointsman
 {{/* Labels that select one component's pods; the operator finds routers by them. */}}
 {{- define "pointsman.selector" -}}
 app.kubernetes.io/name: pointsman
-app.kubernetes.io/instance: {{ .root.Release.Name }}
+app.kubernetes.io/instance: {{ .root.Release.Name | quote }}
 app.kubernetes.io/component: {{ .component }}
+{{- end }}
+
+{{/* Of objects without a namespace; colons, since both names may hold hyphens. */}}
+{{- define "pointsman.clusterName" -}}
+{{ .Release.Namespace }}:{{ .Release.Name }}:router
 {{- end }}
 
 {{- define "pointsman.image" -}}
