@@ -10,7 +10,13 @@ from pointsman.operator.cluster import kinds
 from pointsman.operator.cluster.kinds import Kind
 from pointsman.operator.cluster.observe import observe_backend, observe_table
 from pointsman.operator.cluster.routers import RouterFleet
-from pointsman.operator.cluster.tables import blob_name, manifest_name, write_blob
+from pointsman.operator.cluster.tables import (
+    blob_name,
+    manifest_name,
+    read_table,
+    write_blob,
+    write_manifest,
+)
 from pointsman.operator.controllers.policies import PolicyController
 from pointsman.operator.errors import Stalled
 from pointsman.operator.plan.policy_status import RouterView
@@ -119,6 +125,27 @@ async def test_status_names_what_is_in_force_while_an_edit_cannot_be_stored(kind
     assert desk(api)["status"]["activeRevision"] == before
     assert condition(api, "Ready")["status"] == "False"
     assert "exceeded quota" in condition(api, "Programmed")["message"]
+
+
+async def test_the_history_of_many_policies_fits_into_an_annotation() -> None:
+    """The API server refuses more than 256 KiB, and then no edit would reach anybody."""
+    api = FakeApi()
+    for number in range(12):
+        entries = tuple(
+            table.PolicyEntry(
+                name=f"p{n}", revision="r", blob=table.digest(f"{number}/{n}".encode()),
+                model_names=(f"m{n}",),
+            )
+            for n in range(2_000)
+        )  # fmt: skip
+        stored = await read_table(api, SETTINGS.release)
+        told = table.Manifest(namespace=NAMESPACE, epoch=1, serial=number, policies=entries)
+        await write_manifest(api, SETTINGS.release, stored, told)
+    about = api.stored["ConfigMap", MANIFEST]["metadata"]
+    stored = await read_table(api, SETTINGS.release)
+
+    assert sum(map(len, about["annotations"].values())) < 256 * 1024
+    assert {entry.blob[:12] for entry in entries} == set(stored.history[-1])
 
 
 async def test_a_policy_is_not_seen_without_the_backend_that_came_before_it() -> None:

@@ -23,6 +23,8 @@ from pointsman.operator.plan.objects import annotations_of, labels_of, meta, nam
 ANNOTATION_HISTORY: Final = f"{names.GROUP}/recent-blobs"
 """JSON: for each of the last manifests, oldest first, the short hashes of its blobs."""
 HISTORY: Final = 10
+MAX_HISTORY_BYTES: Final = 192 * 1024
+"""The API server takes 256 KiB of annotations; beyond that no manifest could be written at all."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -129,9 +131,12 @@ def _is_blob(item: Object, release: str, digest: str) -> bool:
 
 def _next_history(stored: StoredTable, manifest: table.Manifest) -> tuple[tuple[str, ...], ...]:
     blobs = tuple(sorted({short(entry.blob) for entry in manifest.policies}))
-    if stored.history and stored.history[-1] == blobs:
-        return stored.history
-    return (*stored.history, blobs)[-HISTORY:]
+    history = stored.history
+    if not history or history[-1] != blobs:
+        history = (*history, blobs)[-HISTORY:]
+    while len(history) > 1 and len(msgspec.json.encode(history)) > MAX_HISTORY_BYTES:
+        history = history[1:]
+    return history
 
 
 async def write_manifest(
