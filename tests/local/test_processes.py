@@ -124,7 +124,7 @@ async def test_what_a_process_started_itself_ends_with_it(
 
 async def test_a_fixed_port_that_a_stranger_has_is_no_ready_server(processes: Processes) -> None:
     """Requests would go to whoever listens there."""
-    stranger = await asyncio.start_server(lambda _r, _w: None, "127.0.0.1", 0)
+    stranger = await asyncio.start_server(lambda _r, w: w.close(), "127.0.0.1", 0)
     port = stranger.sockets[0].getsockname()[1]
     sleeper = ("sh", "-c", "exec sleep 600")
     async with stranger:
