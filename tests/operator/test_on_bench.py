@@ -330,7 +330,7 @@ def test_an_edit_reaches_all_routers_quickly(
     settles(fleet, "Ready", ready(fleet))
     address = fleet.bench.pod_ip(NAMESPACE, operator_pods(fleet)[0])
     took_ms = []
-    for n in range(20):
+    for n in range(15):
         item = policy(default=route("a", "b"), model_names=("auto", f"n{n}"))
         apply(fleet, item)
         answered = time.time()
