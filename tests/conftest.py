@@ -1,5 +1,27 @@
 """Fixtures of the whole suite; a bench that cannot run says so loudly, and fails in CI."""
 
+import gc
+import warnings
+from collections.abc import Generator
+
+import pytest
+
 from tests.bench.fixtures import bench
 
 __all__ = ["bench"]
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_teardown(item: pytest.Item) -> Generator[None, None, None]:
+    """
+    Collect what a bench test left in cycles, while nobody else is blamed for it.
+
+    Bench tests kill the API server under open connections. CPython 3.11 leaves the transport of a
+    TLS handshake that was cut in this way to the garbage collector, whose ResourceWarning would
+    fail whichever test runs then. Tests on loopback keep their strict checks.
+    """
+    yield
+    if item.get_closest_marker("bench"):
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", ResourceWarning)
+            gc.collect()
