@@ -59,6 +59,15 @@ def test_a_changed_byte_or_a_missing_end_is_refused(body: bytes, data: st.DataOb
             unseal(IDENTITY, damaged)
 
 
+def test_an_empty_body_without_its_line_end_is_refused() -> None:
+    """The last byte of the file is the header's line end: without it the end is missing."""
+    whole = seal(IDENTITY, 7, b"")
+
+    assert unseal(IDENTITY, whole) == (7, b"")
+    with pytest.raises(UnusableError):
+        unseal(IDENTITY, whole[:-1])
+
+
 @pytest.mark.parametrize(
     "damage",
     [

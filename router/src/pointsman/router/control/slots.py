@@ -39,7 +39,9 @@ def unseal(identity: str, data: bytes) -> tuple[int, bytes]:
     """Undo `seal`; UnusableError if it is not whole or not ours."""
     if not data:
         raise UnusableError("it is empty")
-    line, _, body = data.partition(b"\n")
+    line, line_end, body = data.partition(b"\n")
+    if not line_end:
+        raise UnusableError("its header has no end")
     parts = line.decode("utf-8", "replace").split(" ")
     if len(parts) != 4 or parts[0] != _MAGIC or not parts[2].isdecimal():
         raise UnusableError("it is no state file of this version")
