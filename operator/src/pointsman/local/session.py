@@ -42,12 +42,6 @@ class Refused(Exception):
     """Local mode cannot start; each line says what is wrong and where."""
 
 
-def findings(paths: Sequence[Path]) -> tuple[Finding, ...]:
-    """Everything `pointsman check` would say about these files."""
-    loaded = load(paths)
-    return (*loaded.problems, *cross_check(loaded))
-
-
 def errors(found: Sequence[Finding]) -> list[str]:
     """The findings that stop local mode: what the API server would refuse."""
     return [str(one) for one in found if one.severity is Severity.ERROR]

@@ -174,10 +174,7 @@ class Switch:
         return _Running(policy, data)
 
     def _compile(self, name: str, wanted: str, data: bytes) -> CompiledPolicy:
-        try:
-            blob = decode_blob(data)
-        except RecursionError as error:
-            raise TableError(f"blob {wanted[:12]} is nested too deeply") from error
+        blob = decode_blob(data)
         if (blob.namespace, blob.name) != (self._namespace, name):
             raise TableError(f"blob {wanted[:12]} is policy {blob.namespace}/{blob.name}")
         return compile_policy(blob, wanted)
