@@ -2,7 +2,7 @@
 
 import asyncio
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
 
@@ -28,8 +28,8 @@ class FakeRouter:
         self.port = 0
         self.newest_epoch = 0
 
-    def say(self, kind: str, *acks: table.Ack) -> None:
-        event = table.AdminEvent(type=kind, acks=acks)  # type: ignore[arg-type]
+    def say(self, kind: str, *acks: table.Ack, unreachable: tuple[str, ...] = ()) -> None:
+        event = table.AdminEvent(type=kind, acks=acks, unreachable=unreachable)  # type: ignore[arg-type]
         self.lines.put_nowait(table.encode(event) + b"\n")
 
     def hang_up(self) -> None:
@@ -64,7 +64,11 @@ class FakeRouter:
 
 @asynccontextmanager
 async def following(
-    router: FakeRouter, tmp_path: Path, *, silence_s: float = 15.0
+    router: FakeRouter,
+    tmp_path: Path,
+    *,
+    silence_s: float = 15.0,
+    on_reach: Callable[[str], None] = lambda _: None,
 ) -> AsyncIterator[tuple[RouterFleet, asyncio.Event]]:
     """A fleet that follows one router, and an event that is set at every change."""
     token, changed = tmp_path / "token", asyncio.Event()
@@ -76,7 +80,7 @@ async def following(
             router_token_file=token,
             router_silence_s=silence_s,
         )
-        fleet = RouterFleet(settings, changed.set)
+        fleet = RouterFleet(settings, changed.set, on_reach=on_reach)
         fleet.start(group, 7)
         fleet.set_pods([RouterPod("r1", "u1", "127.0.0.1")])
         try:
@@ -259,3 +263,49 @@ def test_pods_on_their_way_out_or_without_an_address_do_not_count() -> None:
     failed = {**there, "status": {"podIP": "10.0.0.1", "phase": "Failed"}}
 
     assert router_pods([there, pending, leaving, failed]) == [RouterPod("a", "1", "10.0.0.1")]
+
+
+async def test_a_backend_is_asked_about_again_until_all_reach_it(tmp_path: Path) -> None:
+    """Not answered yet, no endpoint, reached: each word calls for the backend that asked."""
+    router = FakeRouter()
+    asked_again: list[str] = []
+    async with following(router, tmp_path, on_reach=asked_again.append) as (fleet, changed):
+        assert fleet.unreached("late") == "r1 has not answered yet"
+        router.say("Hello", unreachable=("late", "other"))
+        await next_change(changed)
+        assert asked_again == ["late"]
+        assert fleet.unreached("late") == "r1 has no endpoint of it yet"
+        router.say("Ack", unreachable=("other",))
+        await next_change(changed)
+        assert asked_again == ["late", "late"]
+        assert fleet.unreached("late") == ""
+        router.say("Ack")
+        await next_change(changed)
+    assert asked_again == ["late", "late"]
+
+
+async def test_a_router_that_is_gone_or_silent_is_not_waited_for(tmp_path: Path) -> None:
+    """Its pod may be on a node that died; others answer meanwhile."""
+    router = FakeRouter()
+    asked_again: list[str] = []
+    async with following(router, tmp_path, on_reach=asked_again.append) as (fleet, _):
+        assert fleet.unreached("late")
+        fleet.set_pods([])
+        assert asked_again == ["late"]
+        assert fleet.unreached("late") == ""
+    async with following(router, tmp_path, silence_s=0.05) as (fleet, changed):
+        await next_change(changed)
+        assert fleet.unreached("late") == ""
+
+
+async def test_before_the_first_look_no_router_is_known(tmp_path: Path) -> None:
+    """A leader that has just begun does not take "none known" for "none there"."""
+    asked_again: list[str] = []
+    fleet = RouterFleet(Settings(namespace="ai"), lambda: None, on_reach=asked_again.append)
+    async with asyncio.TaskGroup() as group:
+        fleet.start(group, 1)
+        assert fleet.unreached("late") == "the routers are not known yet"
+        fleet.set_pods([])
+        assert asked_again == ["late"]
+        assert fleet.unreached("late") == ""
+        await fleet.close()

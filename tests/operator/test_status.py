@@ -10,7 +10,12 @@ from hypothesis import strategies as st
 from pointsman.api import table
 from pointsman.api.v1alpha1.status import ModelBackendStatus, RoutingPolicyStatus
 from pointsman.api.validation import parse
-from pointsman.operator.plan.backend_status import Surroundings, address_problem, backend_status
+from pointsman.operator.plan.backend_status import (
+    Surroundings,
+    address_problem,
+    backend_status,
+    becomes_reachable,
+)
 from pointsman.operator.plan.objects import observed_backend
 from pointsman.operator.plan.policy_status import RouterView, policy_status, premature
 from tests.operator.objects import NAMESPACE, NOW, accepted, backend, compiled, policy, route
@@ -32,7 +37,7 @@ def rolled_out(count: int) -> dict[str, int]:
 
 
 def status_of(
-    item: Mapping[str, Any], *, allow_loopback: bool = False, **around: Any
+    item: Mapping[str, Any], *, allow_loopback: bool = False, unreached: str = "", **around: Any
 ) -> dict[str, Any]:
     """The status, already checked against the rules and the CRD's schema."""
     status = backend_status(
@@ -42,6 +47,7 @@ def status_of(
         stored={},
         now=NOW,
         allow_loopback=allow_loopback,
+        unreached=unreached,
     )
     assert_well_formed(status, generation=item["metadata"]["generation"])
     parse(ModelBackendStatus, status)
@@ -406,3 +412,33 @@ def test_every_backend_status_obeys_the_rules(
 
     if word(found, "Ready")[0] == "True":
         assert status.get("availableReplicas", 0) >= desired
+
+
+def test_a_server_that_a_router_cannot_reach_is_available_and_not_ready() -> None:
+    """`kubectl wait --for=condition=Ready` must not return before requests are answered."""
+    around: dict[str, Any] = {
+        "deployment": deployment(**rolled_out(1), observedGeneration=1),
+        "service": SERVICE,
+    }
+    there = status_of(backend("a"), **around)
+    assert word(there, "Ready") == ("True", "Ready")
+    status = status_of(backend("a"), unreached="r-1 has no endpoint of it yet", **around)
+    assert word(status, "Ready") == ("False", "AwaitingRouters")
+    assert word(status, "Available")[0] == "True"
+    assert word(status, "Reconciling") == ("True", "AwaitingRouters")
+
+    assert becomes_reachable(there, {})
+    assert becomes_reachable(there, status)
+    assert not becomes_reachable(there, there), "routers come and go"
+    assert not becomes_reachable(status, {})
+
+
+def test_who_has_no_servers_here_waits_for_no_router() -> None:
+    """An external backend, and one that is scaled to zero on purpose."""
+    around: dict[str, Any] = {
+        "deployment": deployment(desired=0, observedGeneration=1, **rolled_out(0)),
+        "service": SERVICE,
+    }
+    assert not becomes_reachable(status_of(backend("a"), **around), {})
+    external = backend("a", deployment=None, external={"url": "https://models.example.com/v1"})
+    assert not becomes_reachable(status_of(external), {})

@@ -4,11 +4,12 @@ from pathlib import Path
 
 from prometheus_client import CollectorRegistry
 
-from pointsman.api.table import Endpoint, digest
+from pointsman.api.table import Endpoint, decode_event, digest
 from pointsman.router.control.credentials import SecretFacts
 from pointsman.router.control.metrics import ControlMetrics
 from pointsman.router.control.source import TableFeed
 from pointsman.router.control.store import Store
+from pointsman.router.control.stream import Broadcast
 from pointsman.router.live import Live
 from tests.router.control.objects import (
     NAMESPACE,
@@ -17,6 +18,7 @@ from tests.router.control.objects import (
     external_backend,
     manifest,
     policy,
+    service_backend,
 )
 
 FACTS = SecretFacts(True, ("api.example.com",), {"api-key": b"sk-1"})
@@ -128,3 +130,41 @@ def test_nothing_on_disk_is_no_table(tmp_path: Path) -> None:
 
     assert not feed.restore()
     assert not feed.live.ready
+
+
+def test_a_backend_without_an_endpoint_is_told_with_the_acks() -> None:
+    """So that the operator calls nothing Ready that a router cannot send requests to."""
+    feed = _feed()
+    said: list[tuple[tuple[int, int] | None, int, tuple[str, ...]]] = []
+    broadcast = Broadcast("router-0", feed, ControlMetrics(CollectorRegistry()))
+    reader = broadcast.join(0)
+    feed.ack_listeners.append(
+        lambda: said.append((feed.position, len(feed.acks), feed.unreachable))
+    )
+    blob = policy(backends=[external_backend(), service_backend()])
+    feed.offer(manifest(1, entry(blob)), by_digest(blob))
+    there = {"demo/small-model:8000": (Endpoint(host="127.0.0.1", port=1),)}
+    feed.endpoints(there)
+    feed.endpoints({**there, "demo/else:8000": ()})
+    feed.endpoints({})
+
+    assert said == [((1, 1), 1, ("small",)), ((1, 1), 1, ()), ((1, 1), 1, ("small",))]
+    events = [decode_event(line) for line in reader.waiting]
+    assert [(e.type, e.unreachable) for e in events] == [
+        ("Hello", ()),
+        ("Ack", ("small",)),
+        ("Ack", ()),
+        ("Ack", ("small",)),
+    ]
+
+
+def test_a_switch_is_told_once_with_the_endpoints_that_it_found() -> None:
+    """Not first with the old ones: that would look like a backend that nobody reaches."""
+    feed = _feed()
+    said: list[tuple[str, ...]] = []
+    feed.ack_listeners.append(lambda: said.append(feed.unreachable))
+    there = {"demo/small-model:8000": (Endpoint(host="127.0.0.1", port=1),)}
+    feed.table_listeners.append(lambda: feed.endpoints(there))
+    blob = policy()
+    feed.offer(manifest(1, entry(blob)), by_digest(blob))
+    assert said == [()]

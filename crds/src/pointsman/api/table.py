@@ -172,8 +172,8 @@ class AdminEvent(Struct, frozen=True):
     """
     One line of a router's admin stream (`GET /admin/stream`, NDJSON).
 
-    `Hello` opens it, `Ack` follows every switch, `Load` every change of load (at most one in
-    100 ms), `Heartbeat` silence of 5 s.
+    `Hello` opens it, `Ack` follows every switch and every change of `unreachable`, `Load` every
+    change of load (at most one in 100 ms), `Heartbeat` silence of 5 s.
     """
 
     type: Literal["Hello", "Ack", "Load", "Heartbeat"]
@@ -183,6 +183,8 @@ class AdminEvent(Struct, frozen=True):
     acks: tuple[Ack, ...] = ()
     in_flight: dict[str, int] = {}
     """Backend name -> requests sent and not finished."""
+    unreachable: tuple[str, ...] = ()
+    """In Hello and Ack: backends of the table in force without a ready endpoint, by name."""
 
 
 class TableError(ValueError):

@@ -57,9 +57,12 @@ class Operator:
     def __init__(self, api: Api, settings: Settings, epoch: int) -> None:
         self.services = Services()
         self.fleet = RouterFleet(
-            settings, on_change=lambda: self.queue.add("table"), fence=api.fence
+            settings,
+            on_change=lambda: self.queue.add("table"),
+            fence=api.fence,
+            on_reach=lambda backend: self.queue.add(f"backend/{backend}"),
         )
-        self.backends = BackendController(api, settings, self.services.note)
+        self.backends = BackendController(api, settings, self.services.note, self.fleet.unreached)
         self.policies = PolicyController(api, settings, self.fleet)
         self.queue = KeyedQueue(self.reconcile, concurrency=settings.concurrency)
         self.resync = Resync(api, settings, self.queue.add)

@@ -63,6 +63,8 @@ class _Router:
     acks: dict[str, table.Ack] = field(default_factory=dict)
     acked_at: dict[tuple[str, str], float] = field(default_factory=dict)
     """(policy, blob) -> unix time of the first ack."""
+    unreachable: frozenset[str] = frozenset()
+    """Backends that it would send requests to and knows no endpoint of."""
 
 
 async def lines_of(content: Chunks, silence_s: float) -> AsyncIterator[bytes]:
@@ -87,21 +89,31 @@ async def lines_of(content: Chunks, silence_s: float) -> AsyncIterator[bytes]:
 
 
 class RouterFleet:
-    """All router pods of a release; `on_change` is called at each ack, and at each new silence."""
+    """
+    All router pods of a release; `on_change` is called at each ack, and at each new silence.
+
+    `on_reach` is called with a backend that `unreached` was asked about, when its answer may be
+    another one.
+    """
 
     def __init__(
         self,
         settings: Settings,
         on_change: Callable[[], None],
         fence: Callable[[], None] = lambda: None,
+        on_reach: Callable[[str], None] = lambda _: None,
     ) -> None:
         self._settings = settings
-        self._on_change = on_change
+        self._tell_change = on_change
+        self._tell_reach = on_reach
+        self._asked: set[str] = set()
+        """Backends that are held back until routers say that they reach them."""
         self._fence = fence
         """Raises Broken unless this process surely leads."""
         self._routers: dict[str, _Router] = {}
         self._group: asyncio.TaskGroup | None = None
         self._session: aiohttp.ClientSession | None = None
+        self._known = False
         self.epoch = 0
 
     def start(self, group: asyncio.TaskGroup, epoch: int) -> None:
@@ -119,15 +131,45 @@ class RouterFleet:
     def set_pods(self, pods: Sequence[RouterPod]) -> None:
         """Dial new pods, forget those that are gone."""
         assert self._group, "start first"
+        first, self._known = not self._known, True
         wanted = {pod.uid: pod for pod in pods}
         for uid in [uid for uid, r in self._routers.items() if wanted.get(uid) != r.pod]:
             task = self._routers.pop(uid).task
             if task:
                 task.cancel()
+            first = True
         for uid, pod in wanted.items():
             if uid not in self._routers:
                 router = self._routers[uid] = _Router(pod)
                 router.task = self._group.create_task(self._follow(router), name=f"router {uid}")
+        if first:
+            self._reconsider()
+
+    def unreached(self, backend: str) -> str:
+        """
+        Which router has no endpoint yet of a backend in its table, in words; empty if all do.
+
+        A router that was dialed just now has not been asked; one that is silent is not waited for.
+        """
+        said = "" if self._known else "the routers are not known yet"
+        for view in self.views():
+            if view.pending:
+                said = f"{view.pod} has not answered yet"
+            elif not view.silent and backend in view.unreachable:
+                said = f"{view.pod} has no endpoint of it yet"
+                break
+        if said:
+            self._asked.add(backend)
+        return said
+
+    def _on_change(self) -> None:
+        self._tell_change()
+        self._reconsider()
+
+    def _reconsider(self) -> None:
+        asked, self._asked = self._asked, set()
+        for backend in asked:
+            self._tell_reach(backend)
 
     def views(self) -> list[RouterView]:
         """What is known now, by pod name."""
@@ -138,6 +180,7 @@ class RouterFleet:
                 pending=not r.spoke and not self._silent(r),
                 acks=dict(r.acks),
                 position=r.position,
+                unreachable=r.unreachable,
             )
             for r in self._routers.values()
         ]
@@ -235,6 +278,7 @@ class RouterFleet:
         now = time.time()
         # Each of these lists all policies: one that is not there is not run any more.
         router.acks = {ack.policy: ack for ack in event.acks}
+        router.unreachable = frozenset(event.unreachable)
         for ack in event.acks:
             router.acked_at.setdefault((ack.policy, ack.blob), now)
         current = {(ack.policy, ack.blob) for ack in router.acks.values()}

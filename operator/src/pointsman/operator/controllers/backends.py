@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import Callable
 from datetime import UTC, datetime
+from functools import partial
 from typing import Any
 
 from pointsman.api.v1alpha1 import ModelBackend
@@ -11,7 +12,11 @@ from pointsman.operator.cluster import kinds
 from pointsman.operator.cluster.client import Api, Object
 from pointsman.operator.cluster.observe import BackendView, observe_backend
 from pointsman.operator.controllers.status import write_status
-from pointsman.operator.plan.backend_status import Surroundings, backend_status
+from pointsman.operator.plan.backend_status import (
+    Surroundings,
+    backend_status,
+    becomes_reachable,
+)
 from pointsman.operator.plan.children import Images, differs, ownership, render_children
 from pointsman.operator.plan.objects import observed_backend
 from pointsman.operator.settings import Settings
@@ -26,12 +31,18 @@ class BackendController:
     """Reconciles `backend/<name>`."""
 
     def __init__(
-        self, api: Api, settings: Settings, on_service: Callable[[str, str | None], None]
+        self,
+        api: Api,
+        settings: Settings,
+        on_service: Callable[[str, str | None], None],
+        unreached: Callable[[str], str],
     ) -> None:
         self._api = api
         self._images = Images(simulator=settings.image, vllm=settings.vllm_image)
         self._on_service = on_service
         """Told which Service a backend refers to, so that its slices' events find it."""
+        self._unreached = unreached
+        """Which router does not reach a backend yet, in words; calls again when that changes."""
 
     async def reconcile(self, name: str) -> None:
         """Observe once, apply the children that differ, write the status."""
@@ -42,13 +53,18 @@ class BackendController:
         around = view.around
         if not isinstance(observed.parsed, Invalid):
             around = await self._apply(observed.parsed, view)
-        status = backend_status(
+        stored = view.item.get("status") or {}
+        say = partial(
+            backend_status,
             observed,
             around,
             namespace=self._api.namespace,
-            stored=view.item.get("status") or {},
+            stored=stored,
             now=timestamp(),
         )
+        status = say()
+        if becomes_reachable(status, stored) and (unreached := self._unreached(name)):
+            status = say(unreached=unreached)
         await write_status(self._api, kinds.MODEL_BACKEND, view.item, status)
 
     async def _apply(self, backend: ModelBackend, view: BackendView) -> Surroundings:

@@ -5,11 +5,13 @@
 | deployment | a replica answers              | every replica of the wanted spec answers |
 | service    | a ready endpoint               | the same                                |
 | external   | assumed: calls show it         | its address is allowed                  |
+
+What is in the cluster becomes Ready only when every router that speaks knows an endpoint of it.
 """
 
 import ipaddress
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Final
 from urllib.parse import urlsplit
 
@@ -248,6 +250,30 @@ def _kstatus(judged: _Judged) -> tuple[Condition, ...]:
     return (_condition(kind, True, judged.ready.reason, judged.ready.message),)
 
 
+def becomes_reachable(status: Json, stored: Json) -> bool:
+    """
+    True if `status` says for the first time of this generation that servers here are ready.
+
+    Only then it matters whether routers know them already: one that was Ready stays so, for
+    routers come and go, and who has no servers here has no endpoints to be known.
+    """
+
+    def told(about: Json, kind: ConditionType) -> bool:
+        return any(
+            c.get("type") == kind
+            and c.get("status") == "True"
+            and c.get("observedGeneration") == status["observedGeneration"]
+            for c in about.get("conditions") or ()
+        )
+
+    return (
+        told(status, ConditionType.READY)
+        and told(status, ConditionType.AVAILABLE)
+        and bool(status.get("readyReplicas"))
+        and not told(stored, ConditionType.READY)
+    )
+
+
 def backend_status(
     observed: ObservedBackend,
     around: Surroundings,
@@ -256,8 +282,14 @@ def backend_status(
     stored: Json,
     now: str,
     allow_loopback: bool = False,
+    unreached: str = "",
 ) -> dict[str, Any]:
-    """The whole `status`; `stored` is the present one, `now` is RFC 3339."""
+    """
+    The whole `status`; `stored` is the present one, `now` is RFC 3339.
+
+    `unreached` says which router knows no endpoint of it yet: a server that some callers cannot
+    reach is available and not Ready.
+    """
     backend = observed.parsed
     if isinstance(backend, Invalid):
         judged = _both(False, Reason.INVALID, describe(backend.problems), stalled=True)
@@ -267,6 +299,9 @@ def backend_status(
         judged = _service(backend, namespace, around)
     else:
         judged = _own(backend, namespace, around)
+    if unreached and judged.ready.status:
+        reason = Reason.AWAITING_ROUTERS
+        judged = replace(judged, ready=_condition(ConditionType.READY, False, reason, unreached))
     wanted = [judged.ready, judged.available]
     if judged.progressing:
         wanted.append(judged.progressing)

@@ -36,6 +36,8 @@ class RouterView:
     acks: Mapping[str, table.Ack] = field(default_factory=dict)
     position: tuple[int, int] = (0, 0)
     """(epoch, serial) of the manifest that the acks speak of."""
+    unreachable: frozenset[str] = frozenset()
+    """Backends in its table that it knows no endpoint of."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -56,7 +56,9 @@ class TableFeed:
         self.table_listeners: list[Callable[[], None]] = []
         """Called after the table in force changed, in the same turn of the loop."""
         self.ack_listeners: list[Callable[[], None]] = []
-        """Called after the acks or the position changed."""
+        """Called after the acks, the position or the unreachable backends changed."""
+        self._unreachable: tuple[str, ...] = ()
+        self._switching = False
 
     @property
     def manifest(self) -> Manifest | None:
@@ -72,6 +74,11 @@ class TableFeed:
     def acks(self) -> tuple[Ack, ...]:
         """One for each policy of the manifest in force, problems with keys included."""
         return self._acks
+
+    @property
+    def unreachable(self) -> tuple[str, ...]:
+        """Backends of the table in force without a ready endpoint, by name."""
+        return self._unreachable
 
     def wanted(self, manifest: Manifest) -> frozenset[str]:
         """Digests whose bytes an offer of this manifest would look at."""
@@ -121,6 +128,8 @@ class TableFeed:
         if endpoints == self.live.endpoints:
             return
         self.live.endpoints = dict(endpoints)
+        if not self._switching:
+            self._tell()
         if self.store:
             self.store.save_endpoints(self.live.endpoints)
 
@@ -179,18 +188,32 @@ class TableFeed:
             self._judge()
         self.live.ready = True
         if outcome.table is not None:
+            self._switching = True  # one word about a switch, after its endpoints are found
             for listener in self.table_listeners:
                 listener()
+            self._switching = False
         self._tell(outcome)
 
     def _tell(self, outcome: Outcome | None = None) -> None:
-        before, self._acks = self._acks, tuple(map(self._with_problems, self._switch.acks))
-        if self._acks == before and not (outcome and outcome.in_force):
+        before = self._acks, self._unreachable
+        self._acks = tuple(map(self._with_problems, self._switch.acks))
+        self._unreachable = self._without_endpoint()
+        if (self._acks, self._unreachable) == before and not (outcome and outcome.in_force):
             return
         self._measure()
         _log.info("table-in-force", extra=self._facts())
         for listener in self.ack_listeners:
             listener()
+
+    def _without_endpoint(self) -> tuple[str, ...]:
+        found = {
+            name
+            for policy in self.live.table.policies
+            for name, backend in policy.backends.items()
+            if isinstance(backend.address, ServiceAddress)
+            and not self.live.endpoints_of(backend.address)
+        }
+        return tuple(sorted(found))
 
     def _with_problems(self, ack: Ack) -> Ack:
         texts = self._problems.get(ack.policy, ())

@@ -117,6 +117,7 @@ class Broadcast:
                     serial=serial,
                     acks=self._feed.acks if kind in ("Hello", "Ack") else (),
                     in_flight=dict(self._live.in_flight) if kind != "Ack" else {},
+                    unreachable=self._feed.unreachable if kind in ("Hello", "Ack") else (),
                 )
             )
             + b"\n"
