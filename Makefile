@@ -32,7 +32,7 @@ check: $(STAMP) ## lint, types, import rules, generated files, unit tests; under
 	@$(BIN)/mypy --no-error-summary
 	@$(BIN)/lint-imports --no-logo > .lint-imports.log 2>&1 || { cat .lint-imports.log; exit 1; }
 	@$(BIN)/python -m pointsman.api.schema --check
-	@$(BIN)/python -m pytest -q -m "not bench and not local" --timeout 60
+	@$(BIN)/python -m pytest -q -n 2 -m "not bench and not local" --timeout 60
 
 bench: $(STAMP) ## a shell beside a real control plane with CRDs, operator, routers, models
 	@$(BIN)/python -m tests.e2e
