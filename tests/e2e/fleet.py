@@ -99,7 +99,7 @@ def install(bench: Bench, namespace: str) -> Fleet:
     bench.kubectl("wait", "--for=condition=Established", "crd", "--all", "--timeout=30s")
     rendered = bench.helm(
         "template", RELEASE, str(ROOT / "charts" / "pointsman"), "--namespace", namespace,
-        "--set", f"router.replicas={ROUTERS}",
+        "--set", f"router.replicas={ROUTERS},router.minReadySeconds=1",
     )  # fmt: skip
     bench.kubectl("apply", "--server-side", "-n", namespace, "-f", "-", input=rendered)
     fleet = Fleet(bench, namespace)

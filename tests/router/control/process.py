@@ -60,9 +60,13 @@ class RouterProcess:
                 found: Json = facts
                 return found
 
+    def signal(self, number: int = signal.SIGTERM) -> None:
+        """Sent to the process alone."""
+        self._process.send_signal(number)
+
     def stop(self) -> int:
         """SIGTERM; its exit code."""
-        self._process.send_signal(signal.SIGTERM)
+        self.signal()
         return self._process.wait(timeout=PATIENCE_S)
 
     async def status(self, path: str) -> int:
@@ -115,7 +119,7 @@ def router_process(folder: Path, *options: str) -> Iterator[RouterProcess]:
     command = [
         *(sys.executable, "-m", "pointsman.router", "--listen=127.0.0.1:0", "--admin=127.0.0.1:0"),
         *(f"--state-dir={folder / 'state'}", f"--keys-dir={folder / 'keys'}"),
-        *(f"--namespace={NAMESPACE}", *options),
+        *(f"--namespace={NAMESPACE}", "--shutdown-delay-seconds=0", *options),
     ]
     environment = os.environ | {"POD_NAME": "router-0"}
     process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True, env=environment)

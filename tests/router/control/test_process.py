@@ -54,6 +54,26 @@ async def test_a_process_lives_through_its_server_and_itself(tmp_path: Path) -> 
             assert router.stop() == 0
 
 
+async def test_readiness_goes_before_the_listener_and_a_second_signal_ends_it(
+    tmp_path: Path,
+) -> None:
+    """For the delay it is not ready and serves; then nothing more is waited for, exit 0."""
+    blob = policy()
+    async with FakeApi() as api:
+        api.put(blob_object(blob))
+        api.put(manifest_object(manifest(1, entry(blob))))
+        options = (_kubeconfig(tmp_path, api), _OPEN, "--shutdown-delay-seconds=3600")
+        with router_process(tmp_path, *options) as router:
+            await router.until_ready(lambda ready: ready["ready"])
+            router.signal()
+            await router.until_ready(lambda ready: ready["draining"])
+            assert await router.status("/readyz") == 503
+            assert await router.status("/healthz") == 200  # a liveness probe must not end it
+            assert await router.models() == ["support-auto"]
+            assert router.stop() == 0
+            assert router.wait_for("drained")["cut"] == 0
+
+
 async def test_without_any_table_a_process_is_not_ready(tmp_path: Path) -> None:
     """It runs, says so, and waits."""
     async with FakeApi() as api:

@@ -45,6 +45,8 @@ def test_flags_win_over_the_environment() -> None:
         ["--listen=0.0.0.0:99999"],
         ["--drain-seconds=0"],
         ["--drain-seconds=nan"],
+        ["--shutdown-delay-seconds=-1"],
+        ["--shutdown-delay-seconds=nan"],
         ["--admin-auth=none"],
         ["--admin-auth=none", "--admin=10.0.0.1:9901"],
         ["--admin-auth=maybe"],

@@ -11,7 +11,7 @@ from pointsman.api.table import Match, Route, Target
 from pointsman.router.serve.limits import Limits
 from pointsman.simulator.faults import Fault, FaultMode
 from tests.router.serve.test_fallback import SSE_HEAD, WORD, answers, chunked
-from tests.router.serve.world import LIMITS, World, chat, post, until, world
+from tests.router.serve.world import World, chat, post, until, world
 
 
 @pytest.fixture
@@ -343,43 +343,6 @@ async def test_the_table_switches_under_load_without_a_failed_request(one: World
     stop = True
     await asyncio.gather(*tasks)
     assert len(seen) > 10
-
-
-async def test_a_drain_finishes_what_runs_and_refuses_the_rest() -> None:
-    """New work gets a retryable 503 and a close; the running stream ends whole."""
-    async with world(LIMITS) as there:
-        await there.simulator("small", ttft_s=0.3, tokens_per_second=100.0)
-        there.route("small")
-        async with there.client() as running, there.client() as idle:
-            await running.send(post(chat(stream=True)))
-            await until(lambda: there.live.in_flight == {"small": 1})
-            draining = asyncio.create_task(there.plane.drain(10.0))
-            await until(lambda: there.live.draining)
-            await idle.send(post(chat()))
-            refused = await idle.reply()
-            assert (refused.status, refused.error["code"]) == (503, "draining")
-            assert refused.headers["connection"] == "close"
-            assert "retry-after" in refused.headers
-            assert await idle.rest() == b""
-            reply = await running.reply()
-            assert reply.complete
-            assert reply.events[-1] == "[DONE]"
-            await draining
-            with pytest.raises(ConnectionError):
-                await asyncio.open_connection("127.0.0.1", there.port)
-
-
-async def test_a_drain_does_not_wait_longer_than_its_deadline() -> None:
-    """What hangs is cut."""
-    async with world(LIMITS) as there:
-        await there.simulator("small")
-        there.simulators["small"].faults.order(Fault(FaultMode.HANG))
-        there.route("small")
-        async with there.client() as client:
-            await client.send(post(chat()))
-            await until(lambda: there.live.in_flight == {"small": 1})
-            await there.plane.drain(0.05)
-            assert await client.rest() == b""
 
 
 async def test_a_client_that_leaves_in_mid_stream_aborts_the_backend(there: World) -> None:

@@ -34,8 +34,11 @@ _FLUSH_S = 2.0
 
 
 class _Plane(Protocol):
-    async def drain(self, deadline_s: float) -> None:
-        """Finish what runs, accept nothing new."""
+    async def drain(self, deadline_s: float, *, delay_s: float) -> int:
+        """Finish what runs, accept nothing new; how many requests were cut."""
+
+    def hurry(self) -> None:
+        """End a drain now."""
 
 
 async def _start_data_plane(
@@ -62,7 +65,7 @@ async def _keep_running(part: str, run: Callable[[], Awaitable[None]], failures:
 
 
 async def serve(settings: Settings, server: ApiServer) -> None:
-    """One router, until SIGTERM or SIGINT."""
+    """One router, until SIGTERM or SIGINT; a second one cuts what still runs."""
     loop = asyncio.get_running_loop()
     stop = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
@@ -91,9 +94,12 @@ async def serve(settings: Settings, server: ApiServer) -> None:
                 _keep_running("cluster", control.cluster.run, metrics.control_failures)
             )
             await stop.wait()
-            live.draining = True
-            _log.info("draining", extra={"seconds": settings.drain_s})
-            await plane.drain(settings.drain_s)
+            for number in (signal.SIGTERM, signal.SIGINT):
+                loop.add_signal_handler(number, plane.hurry)
+            asked = {"delay_seconds": settings.shutdown_delay_s, "seconds": settings.drain_s}
+            _log.info("draining", extra=asked)
+            cut = await plane.drain(settings.drain_s, delay_s=settings.shutdown_delay_s)
+            _log.log(logging.WARNING if cut else logging.INFO, "drained", extra={"cut": cut})
             follow.cancel()
     await asyncio.to_thread(store.flush, _FLUSH_S)
     _log.info("stopped")

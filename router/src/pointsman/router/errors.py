@@ -6,6 +6,11 @@ Problem
 └── UpstreamBroken   502, 503 or 504: every backend that may answer was tried
 """
 
+from typing import Final
+
+GOING_AWAY: Final = "draining"
+"""The code of what a router that ends refuses or cuts."""
+
 
 class Problem(Exception):
     """An answer in OpenAI's error shape; `message` holds no secret and no text of a backend."""
@@ -65,3 +70,8 @@ class UpstreamBroken(Problem):
     """No backend gave an answer."""
 
     type = "upstream_error"
+
+
+def going_away() -> Refused:
+    """What a router that ends says: another one answers at once."""
+    return Refused("This router is shutting down.", code=GOING_AWAY, retry_after_s=1, close=True)

@@ -47,8 +47,11 @@ class Settings:
     operator_service_account: str = "pointsman-operator"
     kubeconfig: Path | None = None
     """None: what the kubelet gives every pod."""
-    drain_s: float = 30.0
-    """Kubernetes' default grace period: what still runs then is killed anyway."""
+    shutdown_delay_s: float = 5.0
+    """From SIGTERM on everything is still served for so long: whoever sends here by EndpointSlices
+    learns of the end within a second or two, on a busy cluster a little later."""
+    drain_s: float = 20.0
+    """After that. With the delay it fits in Kubernetes' default grace period of 30 s."""
     admin_auth: Literal["token", "none"] = "token"
     router: str = "router"
     """How this process calls itself on the admin stream: the pod's name."""
@@ -62,6 +65,8 @@ class Settings:
             raise ValueError("--release must not be empty")
         if not 0 < self.drain_s < float("inf"):
             raise ValueError("--drain-seconds must be over 0")
+        if not 0 <= self.shutdown_delay_s < float("inf"):
+            raise ValueError("--shutdown-delay-seconds must not be negative")
         if self.admin_auth == "none" and not self.admin.is_loopback:
             raise ValueError("--admin-auth none needs --admin on a loopback address")
 
@@ -87,6 +92,7 @@ def parse(
             keys_dir=_path(given.keys_dir),
             operator_service_account=given.operator_service_account,
             kubeconfig=_path(given.kubeconfig),
+            shutdown_delay_s=given.shutdown_delay_seconds,
             drain_s=given.drain_seconds,
             admin_auth=given.admin_auth,
             router=environment.get("POD_NAME") or socket.gethostname(),
@@ -123,10 +129,16 @@ def _parser(environment: Mapping[str, str]) -> argparse.ArgumentParser:
     flag("admin-auth", "token", "none: no token is asked, on loopback only.", ("token", "none"))
     flag("log-level", "info", "Least level that is logged.", ("debug", "info", "warning", "error"))
     parser.add_argument(
+        "--shutdown-delay-seconds",
+        type=float,
+        default=environment.get("POINTSMAN_SHUTDOWN_DELAY_SECONDS", "5"),
+        help="How long new requests are still served after SIGTERM. Default: 5.",
+    )
+    parser.add_argument(
         "--drain-seconds",
         type=float,
-        default=environment.get("POINTSMAN_DRAIN_SECONDS", "30"),
-        help="How long requests may take to end after SIGTERM. Default: 30.",
+        default=environment.get("POINTSMAN_DRAIN_SECONDS", "20"),
+        help="How long requests may take to end after that. Default: 20.",
     )
     return parser
 

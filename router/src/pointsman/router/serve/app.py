@@ -1,7 +1,7 @@
 """The data plane: listens, carries every request through stack.py, drains.
 
-Guarantees that after `drain` no socket, task or timer of it is left. Keeps nothing of a request
-that is over.
+Guarantees that after `drain` no socket, task or timer of it is left, and that no request was lost
+without a word. Keeps nothing of a request that is over.
 """
 
 import asyncio
@@ -54,6 +54,9 @@ class DataPlane:
         metrics.in_flight = live.in_flight
         self._clients: set[ClientConnection] = set()
         self._running = 0
+        self.refusing = False
+        """True when a drain takes no more from connections that it did not have before."""
+        self._hurried = False
         self.held_bodies_bytes = 0
         """Large request bodies that are held now; each connection counts its own."""
         self._server: asyncio.Server | None = None
@@ -72,20 +75,44 @@ class DataPlane:
         bound: int = self._server.sockets[0].getsockname()[1]
         return bound
 
-    async def drain(self, deadline_s: float) -> None:
-        """Refuse new work, finish what runs within `deadline_s` seconds, then close."""
+    async def drain(self, deadline_s: float, *, delay_s: float = 0.0) -> int:
+        """
+        Serve on for `delay_s`, finish what runs within `deadline_s`, close; how many were cut.
+
+        | phase    | connections from before  | new ones                                  |
+        | delay    | served, told to close    | the same: load balancers do not know yet  |
+        | drain    | the same                 | 503 with Retry-After                      |
+        | deadline | cut: an error event in a stream that has begun, else 503             |
+
+        Each connection is told with its next answer: asked once more, it is not asked again.
+        """
         self.live.draining = True
-        await self._until(lambda: self._running == 0, deadline_s)
+        for client in self._clients:
+            client.tell_to_close()
+        await self._until(lambda: self._hurried, delay_s)
+        self.refusing = True
+        await self._until(lambda: self._hurried or not self._holds_work(), deadline_s)
+        cut = self._running
         if self._server is not None:
             self._server.close()
         for client in list(self._clients):
-            client.close() if client.exchange is None else client.abort()
+            client.end()
         await self._until(lambda: not self._clients, _CLOSE_S)
         for client in list(self._clients):
             client.abort()
         await self.pools.close()
         await self._until(lambda: not self._clients, _CLOSE_S)
         self.wheel.stop()
+        return cut
+
+    def hurry(self) -> None:
+        """End a drain now: cut what runs."""
+        self._hurried = True
+        self._changed.set()
+
+    def _holds_work(self) -> bool:
+        """A request is in work, or on its way in on a connection that will be served."""
+        return self._running > 0 or any(c.admitted and c.in_request for c in self._clients)
 
     async def _until(self, holds: Callable[[], bool], deadline_s: float) -> None:
         try:

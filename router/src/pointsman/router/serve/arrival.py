@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Final
 
 from pointsman.analysis import Analysis, Task
 from pointsman.analysis import analyze as analyze_text
-from pointsman.router.errors import BadRequest, Refused
+from pointsman.router.errors import BadRequest, Refused, going_away
 from pointsman.router.wire.openai import read_chat
 from pointsman.router.wire.request import HeaderView
 from pointsman.routing import Decision, RequestFacts
@@ -52,8 +52,8 @@ def _note(exchange: "Exchange", name: bytes, value: bytes) -> None:
 def resolve(exchange: "Exchange") -> None:
     """The policy that answers for the model name."""
     plane = exchange.plane
-    if plane.live.draining:
-        raise Refused("This router is shutting down.", code="draining", retry_after_s=1, close=True)
+    if plane.refusing and not exchange.client.admitted:
+        raise going_away()
     if not plane.live.ready:
         raise Refused("No routing table is in force yet.", code="not_ready", retry_after_s=1)
     by_model = plane.live.table.by_model

@@ -13,9 +13,9 @@ from typing import TYPE_CHECKING
 
 from pointsman.analysis import Analysis
 from pointsman.api.table import Backend
-from pointsman.router.errors import Problem
+from pointsman.router.errors import Problem, going_away
 from pointsman.router.policy import retry
-from pointsman.router.policy.retry import Fault, Kind
+from pointsman.router.policy.retry import CUT, Fault, Kind
 from pointsman.router.serve import account as accounts
 from pointsman.router.serve import attempt as attempts
 from pointsman.router.serve.tracks import Track
@@ -224,6 +224,14 @@ class Exchange:
             self.refuse(Problem(500, "The router met an error of its own.", code="internal_error"))
 
     # What the client's connection says.
+
+    def cut_off(self) -> None:
+        """The router ends before the answer did."""
+        if self.committed and self.attempt is not None:
+            detail = "the router was shut down"
+            self.attempt.failed(Fault(Kind.ERROR, CUT, detail, retryable=False))
+        else:
+            self.refuse(going_away())
 
     def client_gone(self) -> None:
         """Nobody waits for the answer."""

@@ -11,7 +11,7 @@ from collections import deque
 from enum import StrEnum
 from typing import TYPE_CHECKING, cast
 
-from pointsman.router.errors import BadRequest, Problem, Refused
+from pointsman.router.errors import BadRequest, Problem, Refused, going_away
 from pointsman.router.serve import surface
 from pointsman.router.serve.exchange import Exchange
 from pointsman.router.serve.wheel import Alarm
@@ -48,6 +48,8 @@ class ClientConnection(asyncio.Protocol):
         self._reading = True
         self._held_bytes = 0
         """What this connection has added to the plane's held bodies."""
+        self.admitted = not plane.refusing
+        """False for those that came when the router had begun to refuse."""
         self.paused = False
         """True while the client does not read what was sent."""
         self.keep_alive = True
@@ -75,6 +77,30 @@ class ClientConnection(asyncio.Protocol):
             self.close()
         elif not self._advancing:
             self._advance()
+
+    @property
+    def in_request(self) -> bool:
+        """True while a request is coming in."""
+        return self._reader.in_head or self._reader.in_body
+
+    def tell_to_close(self) -> None:
+        """The connection ends with the answer in work, unless its head has said otherwise."""
+        if self.exchange is not None and not self.exchange.committed:
+            self.keep_alive = False
+
+    def end(self) -> None:
+        """The router ends: cut what is in work, and leave without a reset."""
+        self._queue.clear()
+        if self.exchange is not None:
+            self.exchange.cut_off()
+        elif self.in_request and self._is_open():
+            self._refuse(going_away())
+        if self._is_open():
+            # A request that is on its way at this moment shall meet an end, not a reset: RFC 9112
+            # 9.6. The plane waits a little for the client to close, and then aborts.
+            self._reader.over = True
+            self._waits = _Waits.FLUSH
+            cast(asyncio.Transport, self._transport).write_eof()
 
     def abort(self) -> None:
         """Close now; what was not sent is lost."""

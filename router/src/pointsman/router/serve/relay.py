@@ -9,8 +9,10 @@
 
 from typing import TYPE_CHECKING, Final, Protocol
 
+from pointsman.router.errors import GOING_AWAY
 from pointsman.router.policy.retry import (
     CREDENTIAL_STATUSES,
+    CUT,
     RETRYABLE_STATUSES,
     Fault,
     Kind,
@@ -205,6 +207,8 @@ class Stream:
         exchange.use(read_stream_usage(self._tail.bytes()) or self._estimate())
         timeout = fault.kind is Kind.TIMEOUT
         code = "upstream_timeout" if timeout else "upstream_disconnected"
+        if fault.reason == CUT:
+            code = GOING_AWAY
         message = f"The answer is incomplete: {fault.detail or fault.reason}."
         exchange.relay(error_event(message, code))
         exchange.break_off(fault, in_band=True)
