@@ -9,7 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from pointsman.local.processes import Processes, Wanted, free_port
+from pointsman.local.output import MAX_FILE_BYTES
+from pointsman.local.processes import Processes, Wanted, back_off_s, free_port
 
 pytestmark = pytest.mark.local
 
@@ -27,7 +28,7 @@ async def processes(tmp_path: Path) -> AsyncIterator[Processes]:
     await runner.close()
 
 
-async def eventually(holds: Callable[[], bool], *, deadline_s: float = 20) -> None:
+async def eventually(holds: Callable[[], bool], *, deadline_s: float = 60) -> None:
     """Wait until something is so; raises TimeoutError."""
     async with asyncio.timeout(deadline_s):
         while not holds():  # noqa: ASYNC110 - polling with a deadline is the point
@@ -66,6 +67,88 @@ async def test_a_process_that_dies_at_start_says_its_last_words(processes: Proce
     await eventually(lambda: bool(processes.running["m/0"].failure))
 
     assert processes.running["m/0"].failure == "ended with exit code 1: no model file"
+
+
+async def test_a_failure_shows_the_last_lines_of_this_run(processes: Processes) -> None:
+    """Three lines as one printable line, without colors; the file keeps every run."""
+    script = (
+        "import sys; print('one\\ntwo'); print('\\x1b[31mred\\x1b[0m\\a\\n\\n'); sys.exit('last')"
+    )
+    await processes.apply({"m/0": Wanted(argv=(sys.executable, "-c", script))})
+    run = processes.running["m/0"]
+    await eventually(lambda: run.failures >= 2)
+
+    assert run.failure == "ended with exit code 1: two | red | last"
+    assert run.output.path.read_text().count("last") >= 2
+
+
+async def test_what_dies_right_after_it_was_ready_backs_off_too(processes: Processes) -> None:
+    """Its failures go on being counted: else it would be started twice a second for ever."""
+    script = (
+        "import http.server, os, threading\n"
+        "class H(http.server.BaseHTTPRequestHandler):\n"
+        "  def do_GET(self):\n"
+        "    self.send_response(200); self.end_headers(); self.wfile.flush()\n"
+        "    threading.Timer(0.1, lambda: os._exit(3)).start()\n"
+        "http.server.HTTPServer(('127.0.0.1', {port}), H).serve_forever()\n"
+    )
+    await processes.apply({"m/0": Wanted(argv=(sys.executable, "-c", script))})
+    run = processes.running["m/0"]
+    for failures in (1, 2, 3):
+        await eventually(lambda: run.state == "Ready")
+        await eventually(lambda wanted=failures: run.failures == wanted)  # type: ignore[misc]
+        assert "exit code 3" in run.failure
+
+
+def test_the_back_off_doubles_within_bounds() -> None:
+    """From half a second to ten."""
+    waits = [back_off_s(failures) for failures in range(1, 200)]
+
+    assert waits[:5] == [0.5, 1, 2, 4, 8]
+    assert set(waits[5:]) == {10.0}
+
+
+async def test_a_server_that_never_listens_is_told(tmp_path: Path) -> None:
+    """It is no failure, since large models load for minutes; it is not silent either."""
+    changes: list[None] = []
+    runner = Processes(tmp_path, lambda: changes.append(None), slow_s=0.2)
+    try:
+        script = "echo loading; exec sleep 600"
+        await runner.apply({"m/0": Wanted(argv=("sh", "-c", script))})
+        run = runner.running["m/0"]
+        await eventually(lambda: run.slow and run.output.last_words() == "loading")
+
+        assert (run.state, run.failure, len(changes)) == ("Starting", "", 1)
+    finally:
+        await runner.close()
+
+
+async def test_a_flood_of_output_fills_no_disk(processes: Processes) -> None:
+    """`yes` prints gigabytes a second; it is slowed down, and the files are turned over."""
+    await processes.apply({"m/0": Wanted(argv=("yes", "flood " * 1000))})
+    run = processes.running["m/0"]
+    old = run.output.path.with_name(f"{run.output.path.name}.1")
+    await eventually(old.exists, deadline_s=60)
+    sizes = [file.stat().st_size for file in (old, run.output.path) if file.exists()]
+
+    assert max(sizes) <= MAX_FILE_BYTES
+    assert "flood" in run.output.last_words()
+    await processes.apply({})
+    assert processes.running == {}
+
+
+async def test_words_while_it_is_ended_are_read(processes: Processes) -> None:
+    """Else a server that reports its end would die of a closed pipe instead."""
+    script = "trap 'echo goodbye; exit 0' TERM; echo here; while :; do sleep 0.05; done"
+    await processes.apply({"m/0": Wanted(argv=("sh", "-c", script))})
+    run = processes.running["m/0"]
+    await eventually(lambda: run.output.last_words() == "here")
+    process = run.process
+    await processes.apply({})
+
+    assert process is not None
+    assert process.returncode == 0
+    assert run.output.path.read_text().endswith("goodbye\n")
 
 
 async def test_a_missing_program_is_a_failure_not_a_crash(processes: Processes) -> None:

@@ -1,79 +1,20 @@
 """`pointsman up` as a user types it: a real process, real model servers, the real SDK."""
 
-import os
 import shutil
 import signal
 import socket
-import subprocess
 import sys
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 import openai
 import pytest
 
+from tests.local.running import DEADLINE_S, children, run, up, wait_until_gone
+
 pytestmark = pytest.mark.local
 
 EXAMPLES = Path(__file__).parent.parent.parent / "crds" / "examples"
-DEADLINE_S = 40.0
-
-
-class Up:
-    """A running `pointsman up` and what it has said so far."""
-
-    def __init__(self, process: subprocess.Popen[str]) -> None:
-        self.process = process
-        self.lines: list[str] = []
-        assert process.stdout is not None
-        os.set_blocking(process.stdout.fileno(), False)
-
-    def read(self) -> None:
-        """Take what it has said."""
-        assert self.process.stdout is not None
-        while line := self.process.stdout.readline():
-            self.lines.append(line.rstrip())
-
-    def wait_for(self, text: str) -> str:
-        """The first line that holds the text; fails with everything said after the deadline."""
-        end = time.monotonic() + DEADLINE_S
-        while time.monotonic() < end:
-            self.read()
-            for line in self.lines:
-                if text in line:
-                    return line
-            if self.process.poll() is not None:
-                break
-            time.sleep(0.02)
-        raise AssertionError(f"never said {text!r}:\n" + "\n".join(self.lines))
-
-    @property
-    def url(self) -> str:
-        return self.wait_for("listening on ").split()[2]
-
-
-@contextmanager
-def up(*arguments: str) -> Iterator[Up]:
-    """Ended with SIGTERM, and with SIGKILL if that does not end it."""
-    process = subprocess.Popen(
-        [sys.executable, "-m", "pointsman.cli", "up", *arguments],
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-    )
-    running = Up(process)
-    try:
-        yield running
-    finally:
-        process.terminate()
-        try:
-            process.wait(timeout=20)
-        except subprocess.TimeoutExpired:
-            process.kill()
-            process.wait(timeout=5)
-        assert process.stdout is not None
-        process.stdout.close()
 
 
 @pytest.fixture
@@ -213,28 +154,17 @@ def test_files_with_errors_do_not_start(desk: Path, edit: tuple[str, str], expec
     """Broken YAML, an unknown field, a missing backend: what is wrong, and a non-zero exit."""
     policy = desk / "policy.yaml"
     policy.write_text(policy.read_text().replace(*edit))
-    ended = run_up(str(desk), "--port", "0")
+    ended = run("up", str(desk), "--port", "0")
 
     assert ended.returncode == 1
     assert expected in ended.stderr
     assert "Traceback" not in ended.stderr
 
 
-def run_up(*arguments: str) -> subprocess.CompletedProcess[str]:
-    """An `up` that should end by itself."""
-    return subprocess.run(
-        [sys.executable, "-m", "pointsman.cli", "up", *arguments],
-        capture_output=True,
-        text=True,
-        timeout=30,
-        check=False,
-    )
-
-
 def test_two_backends_of_one_name_do_not_start(desk: Path) -> None:
     """One of the two would silently win."""
     shutil.copy(desk / "qwen-light.yaml", desk / "qwen-again.yaml")
-    ended = run_up(str(desk), "--port", "0")
+    ended = run("up", str(desk), "--port", "0")
 
     assert ended.returncode == 1
     assert "qwen-light" in ended.stderr
@@ -242,18 +172,19 @@ def test_two_backends_of_one_name_do_not_start(desk: Path) -> None:
 
 def test_a_missing_folder_and_a_port_in_use_are_one_clear_line(desk: Path) -> None:
     """No traceback, exit 1."""
-    missing = run_up(str(desk / "nowhere"))
+    missing = run("up", str(desk / "nowhere"))
     assert missing.returncode == 1
     assert missing.stderr.count("\n") == 1
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
         taken.listen()
         port = taken.getsockname()[1]
-        refused = run_up(str(desk), "--port", str(port))
+        refused = run("up", str(desk), "--port", str(port))
 
     assert refused.returncode == 1
-    assert refused.stderr.strip().endswith(
-        f"cannot listen on 127.0.0.1:{port}: Address already in use"
+    assert refused.stderr == (
+        f"cannot listen on 127.0.0.1:{port}: Address already in use; "
+        "--port takes another one, --port 0 a free one\n"
     )
 
 
@@ -263,19 +194,8 @@ def test_sigkill_leaves_no_model_server_behind(desk: Path) -> None:
         pytest.skip("not run: parent-death signals are Linux's")
     with up(str(desk), "--port", "0") as running:
         running.wait_for("ready")
-        children = _children(running.process.pid)
-        assert len(children) == 4
+        servers = children(running.process.pid)
+        assert len(servers) == 4
         running.process.send_signal(signal.SIGKILL)
         running.process.wait(timeout=10)
-        end = time.monotonic() + 10
-        while any(Path(f"/proc/{pid}/cmdline").exists() for pid in children):
-            assert time.monotonic() < end
-            time.sleep(0.02)
-
-
-def _children(pid: int) -> list[int]:
-    return [
-        int(child)
-        for task in Path(f"/proc/{pid}/task").iterdir()
-        for child in (task / "children").read_text().split()
-    ]
+        wait_until_gone(servers)

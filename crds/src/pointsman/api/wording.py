@@ -4,14 +4,13 @@
 both; where it helps, ours goes on with what to write instead. Nothing here decides validity.
 """
 
-import difflib
-from collections.abc import Sequence
 from typing import Any
 
 from pydantic import BaseModel
 from pydantic_core import ErrorDetails
 
 from pointsman.api.shape import fields_of, model_at
+from pointsman.api.spelling import did_you_mean
 
 _TYPES = {
     "string_type": "string",
@@ -40,13 +39,6 @@ def sentence(detail: ErrorDetails, model: type[BaseModel]) -> str:
     if kind == "string_pattern_mismatch":
         return f"Invalid value: {_shown(detail['input'])}: should match '{context['pattern']}'"
     return _out_of_bounds(kind, context, detail["input"]) or str(detail["msg"])
-
-
-def did_you_mean(word: str, known: Sequence[str]) -> str:
-    """` (did you mean x?)`, or nothing when nothing known is near."""
-    lowered = {name.lower(): name for name in known}
-    near = difflib.get_close_matches(word.lower(), list(lowered), n=1, cutoff=0.6)
-    return f" (did you mean {lowered[near[0]]}?)" if near else ""
 
 
 def type_name(value: object) -> str:

@@ -1,51 +1,71 @@
 """The `pointsman` command. Exit status: 0 done, 1 what was asked for is not so, 2 wrong usage."""
 
-import argparse
+import os
 import sys
 from collections.abc import Sequence
-from pathlib import Path
+
+from pointsman.cli.arguments import Parser, Version, count, factor, port, some_path, watchable
 
 
-def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
-        prog="pointsman", description="Route each AI request to the model that fits."
-    )
+def _parser() -> Parser:
+    parser = Parser(prog="pointsman", description="Route each AI request to the model that fits.")
+    parser.add_argument("--version", action=Version, nargs=0, help="print the version")
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
 
     up = commands.add_parser("up", help="run files on this machine, without a cluster")
-    up.add_argument("paths", nargs="+", type=Path, metavar="PATH", help="file or folder of YAML")
-    up.add_argument("--host", default="127.0.0.1", help="address to listen on")
-    up.add_argument("--port", type=int, default=8080, help="port to listen on; 0 takes a free one")
     up.add_argument(
-        "--time-scale", type=float, default=1.0, metavar="N",
+        "paths", nargs="+", type=watchable, metavar="PATH", help="file or folder of YAML"
+    )
+    up.add_argument("--host", default="127.0.0.1", help="address to listen on")
+    up.add_argument("--port", type=port, default=8080, help="port to listen on; 0 takes a free one")
+    up.add_argument(
+        "--time-scale", type=factor, default=1.0, metavar="N",
         help="simulated models run N times faster",
     )  # fmt: skip
 
     check = commands.add_parser("check", help="validate files offline; exit 1 if any is wrong")
-    check.add_argument("paths", nargs="+", metavar="PATH", help="file or folder, - for stdin")
+    check.add_argument(
+        "paths", nargs="+", type=some_path, metavar="PATH", help="file or folder, - for stdin"
+    )
 
     explain = commands.add_parser("explain", help="which backend a prompt goes to, and why")
     explain.add_argument(
-        "-f", "--filename", action="append", required=True, metavar="PATH", dest="paths"
-    )
+        "-f", "--filename", action="append", required=True, type=some_path,
+        metavar="PATH", dest="paths", help="file or folder of YAML; may be repeated",
+    )  # fmt: skip
     explain.add_argument("--prompt", required=True, help="text of the user; - reads stdin")
     explain.add_argument("--model", help="model that the caller names; default: the only policy's")
     explain.add_argument("--system", default="", help="text of the system message")
     explain.add_argument("--header", action="append", default=[], metavar="NAME: VALUE")
     explain.add_argument("--metadata", action="append", default=[], metavar="KEY=VALUE")
-    explain.add_argument("--max-tokens", type=int, default=0, help="length of the answer asked for")
+    explain.add_argument(
+        "--max-tokens", type=count, default=0, help="length of the answer asked for"
+    )
     explain.add_argument("-o", "--output", choices=("text", "json"), default="text")
 
     demo = commands.add_parser("demo", help="a support desk's day on this machine, and a table")
     demo.add_argument("--once", action="store_true", help="end after the table")
     demo.add_argument("--host", default="127.0.0.1")
-    demo.add_argument("--port", type=int, help="default: 8080, or a free one if that is in use")
-    demo.add_argument("--requests", type=int, default=360, help="requests of the day")
+    demo.add_argument("--port", type=port, help="default: 8080, or a free one if that is in use")
+    demo.add_argument("--requests", type=count, default=360, help="requests of the day")
     return parser
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run one command; each is imported when it is asked for, so that all start fast."""
+    """Run one command; 130 if Ctrl-C ended it before it had anything to end."""
+    try:
+        status = _run(argv)
+        sys.stdout.flush()
+    except KeyboardInterrupt:
+        return 130
+    except BrokenPipeError:  # `| head`: nobody reads any more; Python would say so at its end
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 1
+    return status
+
+
+def _run(argv: Sequence[str] | None) -> int:
+    """Each command is imported when it is asked for, so that all start fast."""
     options = _parser().parse_args(argv)
     match options.command:
         case "check":

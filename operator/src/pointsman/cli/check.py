@@ -18,7 +18,14 @@ def check(paths: Sequence[str]) -> int:
     if errors:
         print(f"{errors} {'error' if errors == 1 else 'errors'}", file=sys.stderr)
         return 1
-    print(
-        f"{len(loaded.backends)} ModelBackends and {len(loaded.policies)} RoutingPolicies are valid"
-    )
+    if not (loaded.backends or loaded.policies or loaded.others):
+        print(f"no object in {', '.join(paths)}", file=sys.stderr)
+        return 1
+    backends = _counted(len(loaded.backends), "ModelBackend", "ModelBackends")
+    policies = _counted(len(loaded.policies), "RoutingPolicy", "RoutingPolicies")
+    print(f"{backends} and {policies} are valid")
     return 0
+
+
+def _counted(number: int, one: str, many: str) -> str:
+    return f"{number} {one if number == 1 else many}"

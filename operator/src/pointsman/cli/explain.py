@@ -6,9 +6,11 @@ import sys
 from typing import Any
 
 from pointsman.analysis import Analysis, Prompt, analyze
-from pointsman.api.manifests import Severity, load
+from pointsman.api.manifests import load
+from pointsman.api.spelling import did_you_mean
 from pointsman.api.table import decode_blob
 from pointsman.local.desired import desire
+from pointsman.local.session import errors
 from pointsman.routing import (
     CompiledTable,
     Decision,
@@ -25,9 +27,10 @@ class Unusable(Exception):
 
 def _table(paths: list[str]) -> CompiledTable:
     loaded = load(paths)
-    errors = [str(one) for one in loaded.problems if one.severity is Severity.ERROR]
-    if errors:
-        raise Unusable("\n".join(errors))
+    if wrong := errors(loaded):
+        raise Unusable("\n".join(wrong))
+    if not loaded.policies:
+        raise Unusable("no RoutingPolicy in these files")
     plan = desire(loaded, accepted={}, previous=None, time_scale=1).table
     refused = [
         f"{name}: {verdict.accepted.message}"
@@ -59,7 +62,8 @@ def _decide(options: argparse.Namespace) -> tuple[Analysis, Decision]:
         raise Unusable(f"--model is needed, one of: {', '.join(names) or 'none'}")
     policy = table.by_model.get(model)
     if policy is None:
-        raise Unusable(f"no policy has the model name {model!r}; there are: {', '.join(names)}")
+        hint = did_you_mean(model, names) or f"; there are: {', '.join(names)}"
+        raise Unusable(f"no policy has the model name {model!r}{hint}")
     user = sys.stdin.read() if options.prompt == "-" else options.prompt
     prompt = Prompt(
         user=user, system=options.system, total_chars=len(user) + len(options.system), turns=1

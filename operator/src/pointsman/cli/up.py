@@ -1,6 +1,8 @@
 """`pointsman up PATH`: serve until Ctrl-C or SIGTERM."""
 
 import asyncio
+import contextlib
+import logging
 import signal
 import sys
 from collections.abc import Coroutine, Sequence
@@ -20,31 +22,38 @@ def run(main: Coroutine[None, None, int]) -> int:
 
 
 def stop_event() -> asyncio.Event:
-    """Set by the first SIGINT or SIGTERM."""
+    """Set by the first SIGINT, SIGTERM or SIGHUP (a terminal that closes)."""
     stop = asyncio.Event()
-    for number in (signal.SIGINT, signal.SIGTERM):
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
     return stop
 
 
 async def _serve(paths: Sequence[Path], host: str, port: int, time_scale: float) -> int:
     stop = stop_event()
-    session = Session(paths, time_scale=time_scale, say=lambda line: print(line, flush=True))
+    session = Session(paths, time_scale=time_scale, say=_say)
     async with session.serve(host, port) as bound:
         models = sorted(
             {name for entry in _entries(session) for name in entry} or {"no model names yet"}
         )
-        print(f"listening on http://{host}:{bound}/v1 for {', '.join(models)}", flush=True)
+        shown = f"[{host}]" if ":" in host else host
+        _say(f"listening on http://{shown}:{bound}/v1 for {', '.join(models)}")
         ready = asyncio.create_task(_say_ready(session))
         await stop.wait()
         ready.cancel()
-        print("stopping: finishing what runs", flush=True)
+        _say("stopping: finishing what runs")
     return 0
 
 
 async def _say_ready(session: Session) -> None:
     await session.ready()
-    print("ready", flush=True)
+    _say("ready")
+
+
+def _say(line: str) -> None:
+    """One line; serving goes on when nobody reads them any more."""
+    with contextlib.suppress(BrokenPipeError):
+        print(line, flush=True)
 
 
 def _entries(session: Session) -> list[tuple[str, ...]]:
@@ -53,6 +62,8 @@ def _entries(session: Session) -> list[tuple[str, ...]]:
 
 def up(paths: Sequence[Path], *, host: str, port: int, time_scale: float) -> int:
     """1 with one clear line a problem if it cannot start."""
+    # What there is to tell is said line by line; the parts' own warnings repeat it in their words.
+    logging.getLogger("pointsman").setLevel(logging.ERROR)
     try:
         return run(_serve(paths, host, port, time_scale))
     except Refused as error:

@@ -4,14 +4,15 @@
 |----------|---------------------------------|----------------------------------------|
 | Starting | runs, does not answer yet       | a health answer, or its end            |
 | Ready    | answers                         | its end, or being unwanted             |
-| Waiting  | ended by itself; backoff 0.5→10 s | the backoff's end, or being unwanted |
+| Waiting  | ended by itself; back-off 0.5→10 s | its end, or being unwanted          |
+
+The back-off begins anew once a process has been Ready for STABLE_S.
 """
 
 import asyncio
 import contextlib
 import ctypes
 import errno
-import logging
 import os
 import signal
 import socket
@@ -22,12 +23,15 @@ from pathlib import Path
 from typing import Literal
 
 from pointsman.api.table import Endpoint
-
-log = logging.getLogger(__name__)
+from pointsman.local.output import Output
 
 BACKOFF_FIRST_S = 0.5
 BACKOFF_LAST_S = 10.0
+STABLE_S = 30.0
+SLOW_S = 10.0
+"""A start that takes longer is told; large models load for minutes, so it is no failure."""
 STOP_GRACE_S = 5.0
+LAST_OUTPUT_S = 1.0
 POLL_S = 0.05
 PR_SET_PDEATHSIG = 1
 _libc = ctypes.CDLL(None) if sys.platform == "linux" else None
@@ -49,13 +53,22 @@ class Running:
     """One process as it is now."""
 
     wanted: Wanted
-    log_path: Path
+    output: Output
     state: Literal["Starting", "Ready", "Waiting"] = "Starting"
     endpoint: Endpoint | None = None
     failure: str = ""
     failures: int = 0
+    port: int = 0
+    slow: bool = False
+    """It runs, but has not answered for SLOW_S."""
     process: asyncio.subprocess.Process | None = None
     task: asyncio.Task[None] | None = field(default=None, repr=False)
+    reading: asyncio.Task[None] | None = field(default=None, repr=False)
+
+
+def back_off_s(failures: int) -> float:
+    """How long to wait after so many failures in a row: doubled each time, within bounds."""
+    return min(BACKOFF_LAST_S, BACKOFF_FIRST_S * 2.0 ** min(failures - 1, 8))
 
 
 def free_port() -> int:
@@ -79,8 +92,11 @@ class Processes:
     endpoint appears or goes, or a process ends by itself.
     """
 
-    def __init__(self, directory: Path, changed: Callable[[], None]) -> None:
+    def __init__(
+        self, directory: Path, changed: Callable[[], None], *, slow_s: float = SLOW_S
+    ) -> None:
         self._directory = directory
+        self._slow_s = slow_s
         self._changed = changed
         self._fixed: dict[int, str] = {}
         """Port that a process says itself -> key of the one process that may have it."""
@@ -93,7 +109,7 @@ class Processes:
         self._fixed = {port: key for port, key in self._fixed.items() if key not in gone}
         for key, want in wanted.items():
             if key not in self.running:
-                run = Running(want, self._directory / f"{key.replace('/', '-')}.log")
+                run = Running(want, Output(self._directory / f"{key.replace('/', '-')}.log"))
                 run.task = asyncio.create_task(self._keep(key, run), name=f"process {key}")
                 self.running[key] = run
 
@@ -104,21 +120,18 @@ class Processes:
     async def _keep(self, key: str, run: Running) -> None:
         while True:
             run.state = "Starting"
-            port = run.wanted.port or free_port()
-            argv = [part.replace("{port}", str(port)) for part in run.wanted.argv]
+            run.port = run.wanted.port or free_port()
+            argv = [part.replace("{port}", str(run.port)) for part in run.wanted.argv]
             try:
                 await self._claim(key, run.wanted.port)
-                await self._run_once(key, run, argv, Endpoint(host="127.0.0.1", port=port))
+                await self._run_once(key, run, argv, Endpoint(host="127.0.0.1", port=run.port))
             except (OSError, ValueError) as error:  # ValueError: NUL, or `=` in a variable's name
                 reason = getattr(error, "strerror", None) or str(error)
                 run.failure = f"cannot start {argv[0]!r}: {reason}"
-            run.endpoint, run.state = None, "Waiting"
+            run.endpoint, run.state, run.slow = None, "Waiting", False
             run.failures += 1
             self._changed()
-            log.warning("process.ended key=%s failure=%s", key, run.failure)
-            await asyncio.sleep(
-                min(BACKOFF_LAST_S, BACKOFF_FIRST_S * 2 ** min(run.failures - 1, 8))
-            )
+            await asyncio.sleep(back_off_s(run.failures))
 
     async def _claim(self, key: str, port: int | None) -> None:
         """
@@ -135,45 +148,98 @@ class Processes:
             raise OSError(errno.EADDRINUSE, f"port {port} is in use")
 
     async def _run_once(self, key: str, run: Running, argv: list[str], endpoint: Endpoint) -> None:
-        with run.log_path.open("wb") as sink:
-            run.process = await asyncio.create_subprocess_exec(
-                *argv,
-                stdin=asyncio.subprocess.DEVNULL,
-                stdout=sink,
-                stderr=asyncio.subprocess.STDOUT,
-                env={**os.environ, **dict(run.wanted.env)},
-                preexec_fn=_die_with_parent,
-                start_new_session=True,
-            )
+        spawning = asyncio.create_task(_spawn(run, argv), name=f"process {key} start")
+        try:
+            run.process = await asyncio.shield(spawning)
+        except asyncio.CancelledError:  # unwanted in the very moment: _stop needs to know it
+            with contextlib.suppress(OSError, ValueError):
+                run.process = await spawning
+            raise
         ended = asyncio.create_task(run.process.wait(), name=f"process {key} end")
         try:
-            while not ended.done() and not await _healthy(endpoint, run.wanted.health):
-                await asyncio.wait({ended}, timeout=POLL_S)
-            if not ended.done():
-                run.state, run.endpoint, run.failure, run.failures = "Ready", endpoint, "", 0
+            if await self._answers(run, ended, endpoint):
+                run.state, run.endpoint, run.failure, run.slow = "Ready", endpoint, "", False
                 self._changed()
+                done, _ = await asyncio.wait({ended}, timeout=STABLE_S)
+                if not done:
+                    run.failures = 0
             code = await asyncio.shield(ended)
-            run.failure = f"ended with {_status(code)}{_last_line(run.log_path)}"
-            _signal(run.process, signal.SIGKILL)  # what it started itself goes with it
+            _end_group(run)
+            await _end_reading(run)
+            said = run.output.last_words()
+            run.failure = f"ended with {_status(code)}{f': {said}' if said else ''}"
         finally:
             if not ended.done():
                 ended.cancel()
                 with contextlib.suppress(asyncio.CancelledError):
                     await ended
 
+    async def _answers(self, run: Running, ended: "asyncio.Task[int]", endpoint: Endpoint) -> bool:
+        """True when it answers, False when it has ended."""
+        clock = asyncio.get_running_loop().time
+        began = clock()
+        while not ended.done():
+            if await _healthy(endpoint, run.wanted.health):
+                return not ended.done()
+            if not run.slow and clock() - began > self._slow_s:
+                run.slow = True
+                self._changed()
+            await asyncio.wait({ended}, timeout=POLL_S)
+        return False
+
     async def _stop(self, run: Running) -> None:
-        process = run.process
         if run.task is not None:
             run.task.cancel()
             with contextlib.suppress(asyncio.CancelledError):
                 await run.task
-        if process is None or process.returncode is not None:
-            return
-        _signal(process, signal.SIGTERM)
-        with contextlib.suppress(TimeoutError):
-            await asyncio.wait_for(process.wait(), STOP_GRACE_S)
-        _signal(process, signal.SIGKILL)
-        await process.wait()
+        process = run.process
+        if process is not None:
+            if process.returncode is None:
+                _signal(process, signal.SIGTERM)
+                with contextlib.suppress(TimeoutError):
+                    await asyncio.wait_for(process.wait(), STOP_GRACE_S)
+            _end_group(run)
+            await process.wait()
+        await _end_reading(run)
+
+
+async def _spawn(run: Running, argv: list[str]) -> asyncio.subprocess.Process:
+    """A process in a session of its own whose output is followed; raises OSError, ValueError."""
+    readable, writable = os.pipe()
+    try:
+        process = await asyncio.create_subprocess_exec(
+            *argv,
+            stdin=asyncio.subprocess.DEVNULL,
+            stdout=writable,
+            stderr=asyncio.subprocess.STDOUT,
+            env={**os.environ, **dict(run.wanted.env)},
+            preexec_fn=_die_with_parent,
+            start_new_session=True,
+        )
+    except BaseException:
+        os.close(readable)
+        raise
+    finally:
+        os.close(writable)
+    run.output.begin()
+    run.reading = asyncio.create_task(run.output.follow(readable), name="output")
+    return process
+
+
+def _end_group(run: Running) -> None:
+    """What it started itself goes with it; once only, for the number may be given again."""
+    if run.process is not None:
+        _signal(run.process, signal.SIGKILL)
+    run.process = None
+
+
+async def _end_reading(run: Running) -> None:
+    """When nobody writes any more; what left the process's session may hold the pipe for ever."""
+    if run.reading is not None:
+        await asyncio.wait({run.reading}, timeout=LAST_OUTPUT_S)
+        run.reading.cancel()
+        await asyncio.wait({run.reading})  # not `await run.reading`: our own end would be lost
+        run.reading = None
 
 
 def _signal(process: asyncio.subprocess.Process, number: signal.Signals) -> None:
@@ -184,14 +250,6 @@ def _signal(process: asyncio.subprocess.Process, number: signal.Signals) -> None
 
 def _status(code: int) -> str:
     return f"signal {signal.Signals(-code).name}" if code < 0 else f"exit code {code}"
-
-
-def _last_line(path: Path) -> str:
-    """What the process said last, as `: text`; empty when it said nothing."""
-    with path.open("rb") as log_file:
-        log_file.seek(max(0, path.stat().st_size - 4096))
-        lines = [line for line in log_file.read().decode(errors="replace").splitlines() if line]
-    return f": {lines[-1].strip()[:300]}" if lines else ""
 
 
 async def _healthy(endpoint: Endpoint, health: str | None) -> bool:

@@ -6,8 +6,9 @@ process comes or goes. Files with errors are refused aloud and what ran before g
 
 import asyncio
 import contextlib
-import logging
+import errno
 import os
+import socket
 import tempfile
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from pathlib import Path
@@ -16,10 +17,11 @@ from prometheus_client import CollectorRegistry
 from watchfiles import awatch
 
 from pointsman.api.conditions import Reason
-from pointsman.api.manifests import Finding, Severity, cross_check, load
+from pointsman.api.manifests import Loaded, Severity, cross_check, load
+from pointsman.api.names import ANNOTATION_LOCAL_ADDRESS
 from pointsman.api.table import Endpoint, Manifest, ServiceAddress
 from pointsman.local.desired import Desired, desire, metadata_of, secret_data, texts
-from pointsman.local.processes import Processes
+from pointsman.local.processes import Processes, Running
 from pointsman.operator.plan.blobs import compile_backend
 from pointsman.operator.plan.revisions import Revision
 from pointsman.router.control.credentials import SecretFacts, facts_of
@@ -29,8 +31,6 @@ from pointsman.router.live import Live
 from pointsman.router.metrics import Metrics
 from pointsman.router.serve.app import DataPlane
 from pointsman.router.serve.limits import Limits
-
-log = logging.getLogger(__name__)
 
 DRAIN_S = 10.0
 LOOK_S = 1.0
@@ -42,9 +42,21 @@ class Refused(Exception):
     """Local mode cannot start; each line says what is wrong and where."""
 
 
-def errors(found: Sequence[Finding]) -> list[str]:
-    """The findings that stop local mode: what the API server would refuse."""
-    return [str(one) for one in found if one.severity is Severity.ERROR]
+def errors(loaded: Loaded) -> list[str]:
+    """
+    What stops local mode: what the API server or the operator would refuse, by file and line.
+
+    If there is any, the warnings of reading come with it: an object of a group that is not ours is
+    ignored, and may be what another one misses. A folder without one of our objects is an error.
+    """
+    found = sorted((*loaded.problems, *cross_check(loaded)), key=lambda one: one.position)
+    if any(one.severity is Severity.ERROR for one in found):
+        return [
+            str(one) for one in found if one.severity is Severity.ERROR or one in loaded.problems
+        ]
+    if not loaded.policies and not loaded.backends:
+        return [*map(str, found), "no ModelBackend and no RoutingPolicy in these files"]
+    return []
 
 
 class Session:
@@ -77,8 +89,9 @@ class Session:
         try:
             bound = await self._plane.start(host, port)
         except OSError as error:
-            reason = os.strerror(error.errno) if error.errno else str(error)
-            raise Refused(f"cannot listen on {host}:{port}: {reason}") from error
+            raise Refused(_cannot_listen(host, port, error)) from error
+        except UnicodeError as error:
+            raise Refused(f"cannot listen on {host}:{port}: this is no name of a host") from error
         try:
             async with asyncio.TaskGroup() as group:
                 tasks = [
@@ -108,10 +121,7 @@ class Session:
     def _read(self) -> list[str]:
         """Read and plan; the problems, in which case nothing has changed."""
         loaded = load(self._paths)
-        problems = errors((*loaded.problems, *cross_check(loaded)))
-        if not problems and not loaded.policies and not loaded.backends:
-            problems = ["no ModelBackend and no RoutingPolicy in these files"]
-        if problems:
+        if problems := errors(loaded):
             return problems
         try:
             desired = desire(
@@ -123,6 +133,8 @@ class Session:
         except ValueError as error:
             return [str(error)]
         self.desired, self._manifest = desired, desired.manifest
+        for ignored in loaded.problems:
+            self._tell(f"ignored {ignored.position}", str(ignored.problem))
         verdicts = desired.table.verdicts
         for name in self._accepted.keys() - verdicts.keys():
             del self._accepted[name]  # a later policy of that name is another one
@@ -137,8 +149,14 @@ class Session:
         """The system watches inodes: whoever replaces a file or a folder gets a new watcher."""
         while True:
             watched = _identities(self._paths)
-            with contextlib.suppress(FileNotFoundError):  # gone just now: look again below
+            try:
                 await self._watch_while(watched)
+            except (
+                OSError
+            ) as error:  # gone just now, not readable, or the system's limit of watches
+                if not isinstance(error, FileNotFoundError):
+                    self._tell("files", f"{error}; they are looked at every {LOOK_S:g} s instead")
+                self._reread()
             await asyncio.sleep(LOOK_S if _identities(self._paths) == watched else 0)
 
     async def _watch_while(self, watched: Mapping[Path, tuple[int, ...]]) -> None:
@@ -161,6 +179,8 @@ class Session:
         if problems != self._refused:
             for problem in problems:
                 self._say(f"refused, what ran goes on: {problem}")
+            if not problems:
+                self._say("the files are valid again")
         self._refused = problems
         self._wake.set()
 
@@ -189,6 +209,7 @@ class Session:
                 self._tell(f"policy {name} warning", str(warning))
         for name in desired.backends:
             self._tell(f"backend {name}", self._state_of(desired, name))
+        self._tell_removed(desired)
 
     def _endpoints(self, desired: Desired) -> Mapping[str, tuple[Endpoint, ...]]:
         found: dict[str, tuple[Endpoint, ...]] = dict(desired.fixed_endpoints)
@@ -201,25 +222,64 @@ class Session:
     def _state_of(self, desired: Desired, name: str) -> str:
         spec = desired.backends[name].spec
         if spec.external:
+            ref = spec.external.credentials_secret_ref
+            if ref and ref.name not in desired.secrets:
+                return f"{Reason.SECRET_NOT_FOUND}: no Secret {ref.name} among these files"
             return f"{Reason.EXTERNAL} {spec.external.url}"
         if spec.service:
             key = f"{NAMESPACE}/{spec.service.name}:{spec.service.port}"
             known = desired.fixed_endpoints.get(key)
-            missing = f"{Reason.SERVICE_NOT_FOUND}: local mode has no Services"
+            missing = (
+                f"{Reason.SERVICE_NOT_FOUND}: local mode has no Services; the annotation "
+                f"{ANNOTATION_LOCAL_ADDRESS}: HOST:PORT says where it is"
+            )
             return f"{Reason.READY} at {known[0].host}:{known[0].port}" if known else missing
         runs = [run for key, run in self._processes.running.items() if key.startswith(f"{name}/")]
-        ready = [run for run in runs if run.state == "Ready"]
-        failures = sorted({run.failure for run in runs if run.failure})
-        if failures:
-            return f"{Reason.POD_FAILING}: {'; '.join(failures)}"
-        if not runs:
-            return str(Reason.SCALED_TO_ZERO)
-        return str(Reason.READY if len(ready) == len(runs) else Reason.PROGRESSING)
+        return _state_of_processes(runs)
+
+    def _tell_removed(self, desired: Desired) -> None:
+        kept = {f"backend {name}" for name in desired.backends}
+        kept |= {f"policy {name}" for name in desired.table.verdicts}
+        ours = [one for one in self._said if one.startswith(("backend ", "policy "))]
+        for subject in ours:
+            if " ".join(subject.split(" ")[:2]) not in kept:
+                del self._said[subject]
+                if subject.count(" ") == 1:
+                    self._say(f"{subject}: removed")
 
     def _tell(self, subject: str, state: str) -> None:
         if self._said.get(subject) != state:
             self._said[subject] = state
             self._say(f"{subject}: {state}")
+
+
+def _cannot_listen(host: str, port: int, error: OSError) -> str:
+    known = error.errno and not isinstance(error, socket.gaierror)
+    reason = os.strerror(error.errno or 0) if known else error.strerror or str(error)
+    next_step = {
+        errno.EADDRINUSE: "; --port takes another one, --port 0 a free one",
+        errno.EADDRNOTAVAIL: "; this machine has no such address",
+        errno.EACCES: "; ports below 1024 are the system's",
+    }.get(error.errno or 0, "")
+    return f"cannot listen on {host}:{port}: {reason}{next_step}"
+
+
+def _state_of_processes(runs: Sequence[Running]) -> str:
+    failing = sorted({run.failure for run in runs if run.failure})
+    if failing:
+        log = _log_of(next(run for run in runs if run.failure))
+        return f"{Reason.POD_FAILING}: {'; '.join(failing)}; it is tried again and again{log}"
+    if not runs:
+        return str(Reason.SCALED_TO_ZERO)
+    if slow := next((run for run in runs if run.slow), None):
+        said = slow.output.last_words() or "nothing"
+        where = f"no answer on port {slow.port} yet; said: {said}"
+        return f"{Reason.PROGRESSING}: {where}{_log_of(slow)}"
+    return str(Reason.READY if all(run.state == "Ready" for run in runs) else Reason.PROGRESSING)
+
+
+def _log_of(run: Running) -> str:
+    return f", log {run.output.path}" if run.output.path.exists() else ""
 
 
 def _identities(paths: Sequence[Path]) -> dict[Path, tuple[int, ...]]:
@@ -233,7 +293,10 @@ def _identities(paths: Sequence[Path]) -> dict[Path, tuple[int, ...]]:
 
 
 def _secrets(desired: Desired) -> dict[str, SecretFacts | None]:
-    return {
+    """By name; None for one that a backend names and no file has."""
+    externals = [backend.spec.external for backend in desired.backends.values()]
+    refs = [one.credentials_secret_ref for one in externals if one]
+    return dict.fromkeys(ref.name for ref in refs if ref) | {
         name: facts_of(
             texts(metadata_of(secret).get("labels")),
             texts(metadata_of(secret).get("annotations")),

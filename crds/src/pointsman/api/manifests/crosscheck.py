@@ -16,9 +16,9 @@ from pointsman.api.names import (
     MODEL_BACKEND,
     ROUTING_POLICY,
 )
+from pointsman.api.spelling import did_you_mean
 from pointsman.api.v1alpha1 import RoutingPolicy
 from pointsman.api.v1alpha1.shadowing import contradicts_itself, covers
-from pointsman.api.wording import did_you_mean
 
 
 def cross_check(loaded: Loaded) -> tuple[Finding, ...]:
@@ -59,7 +59,12 @@ def _named(loaded: Loaded) -> Iterator[tuple[tuple[str, ...], Item[Any]]]:
 
 
 def _references(loaded: Loaded) -> Iterator[Finding]:
+    """Silent where something was not read: it may be what is missing, and its own line says so."""
+    if loaded.unread:
+        return
     known: dict[str, list[str]] = {}
+    for namespace, name in loaded.broken_backends:
+        known.setdefault(namespace, []).append(name)
     for backend in loaded.backends:
         known.setdefault(backend.value.metadata.namespace, []).append(backend.value.metadata.name)
     for policy in loaded.policies:

@@ -79,6 +79,10 @@ def read(text: str, lines_before: int = 0) -> Document | None:
         mark = error.problem_mark or error.context_mark
         line = lines_before + (mark.line + 1 if mark else 1)
         raise BadDocument(line, _yaml_problem(text, error)) from error
+    except yaml.reader.ReaderError as error:
+        found = chr(error.character) if isinstance(error.character, int) else error.character
+        line = lines_before + text[: max(0, text.find(found))].count("\n") + 1
+        raise BadDocument(line, f"not YAML: a control character, U+{ord(found):04X}") from error
     except (yaml.YAMLError, UnicodeEncodeError) as error:
         raise BadDocument(lines_before + 1, f"not YAML: {' '.join(str(error).split())}") from error
     if root is None or (root.kind == "scalar" and root.plain and root.value == ""):

@@ -104,3 +104,7 @@ class Loaded:
     others: tuple[Item[dict[str, Any]], ...] = ()
     """Objects of other kinds (Secret, ConfigMap, Service, ...), unchecked."""
     problems: tuple[Finding, ...] = ()
+    broken_backends: frozenset[tuple[str, str]] = frozenset()
+    """(namespace, name) of ModelBackends that have problems: they exist, so no name is missing."""
+    unread: bool = False
+    """Something could not be read so far as to know what it is: it may be what another names."""

@@ -22,13 +22,14 @@ from pointsman.api.manifests.finding import (
     Source,
 )
 from pointsman.api.names import API_VERSION, GROUP, MODEL_BACKEND, ROUTING_POLICY
+from pointsman.api.spelling import did_you_mean
 from pointsman.api.v1alpha1 import ModelBackend, RoutingPolicy
 from pointsman.api.validation import Invalid, M, Problem, parse
-from pointsman.api.wording import did_you_mean
 
 MAX_FILE_BYTES: Final = 8 * 1024 * 1024
 EXTENSIONS: Final = (".json", ".yaml", ".yml")
 _KINDS: Final = (MODEL_BACKEND, ROUTING_POLICY)
+_LISTS: Final = ("List", *(f"{kind}List" for kind in _KINDS))
 
 
 def load(paths: Iterable[str | Path]) -> Loaded:
@@ -55,10 +56,17 @@ class _Reading:
     policies: list[Item[RoutingPolicy]] = field(default_factory=list)
     others: list[Item[dict[str, Any]]] = field(default_factory=list)
     problems: list[Finding] = field(default_factory=list)
+    broken_backends: set[tuple[str, str]] = field(default_factory=set)
+    unread: bool = False
 
     def loaded(self) -> Loaded:
         return Loaded(
-            tuple(self.backends), tuple(self.policies), tuple(self.others), tuple(self.problems)
+            backends=tuple(self.backends),
+            policies=tuple(self.policies),
+            others=tuple(self.others),
+            problems=tuple(self.problems),
+            broken_backends=frozenset(self.broken_backends),
+            unread=self.unread,
         )
 
     def path(self, path: Path) -> None:
@@ -66,12 +74,16 @@ class _Reading:
             self._file(path)
             return
         try:
-            files = sorted(f for f in path.iterdir() if f.suffix in EXTENSIONS and f.is_file())
+            inside = sorted(path.iterdir())
+            files = [f for f in inside if f.suffix in EXTENSIONS and f.is_file()]
+            deeper = any(f.is_dir() for f in inside)
         except OSError as error:  # not readable, or gone in the meantime
             self._report(Position(str(path), 0), error.strerror or str(error))
             return
         if not files:
-            self._report(Position(str(path), 0), "no .json, .yaml or .yml file in this folder")
+            below = "; folders in it are not read" if deeper else ""
+            message = f"no .json, .yaml or .yml file in this folder{below}"
+            self._report(Position(str(path), 0), message)
         for file in files:
             self._file(file)
 
@@ -112,13 +124,19 @@ class _Reading:
         version, kind = value.get("apiVersion"), value.get("kind")
         if not (isinstance(version, str) and isinstance(kind, str) and version and kind):
             self._report(source.position(), "apiVersion and kind must be set")
-        elif kind == "List" and isinstance(value.get("items"), list):
-            for number in range(len(value["items"])):
-                self._object(document, file, (*root, "items", number))
+        elif kind in _LISTS:
+            self._list(document, source, value.get("items"))
         elif version.split("/")[0] == GROUP:
             self._ours(value, source, version, kind)
         else:
             self._other(value, source, kind)
+
+    def _list(self, document: Document, source: Source, items: object) -> None:
+        if not isinstance(items, list):
+            self._report(source.position("items"), "must be a list", "items")
+            return
+        for number in range(len(items)):
+            self._object(document, source.file, (*source.root, "items", number))
 
     def _ours(self, value: dict[str, Any], source: Source, version: str, kind: str) -> None:
         if version != API_VERSION:
@@ -143,6 +161,16 @@ class _Reading:
             self.problems += [
                 Finding(source.position(problem.path), problem) for problem in error.problems
             ]
+            if model is ModelBackend:
+                self._broken_backend(value.get("metadata"))
+
+    def _broken_backend(self, metadata: object) -> None:
+        about = metadata if isinstance(metadata, dict) else {}
+        name, namespace = about.get("name"), about.get("namespace", "default")
+        if isinstance(name, str) and isinstance(namespace, str):
+            self.broken_backends.add((namespace, name))
+        else:
+            self.unread = True
 
     def _other(self, value: dict[str, Any], source: Source, kind: str) -> None:
         if kind in _KINDS:
@@ -152,4 +180,5 @@ class _Reading:
         self.others.append(Item(value, source))
 
     def _report(self, position: Position, message: str, path: str = "") -> None:
+        self.unread = True
         self.problems.append(Finding(position, Problem(path, message, Reason.INVALID)))

@@ -1,0 +1,105 @@
+"""`pointsman` as a user types it: real processes, what they said, and what they left behind."""
+
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+DEADLINE_S = 120.0
+"""Two loaded cores need long for a start; nobody waits for it otherwise."""
+
+
+class Up:
+    """A running `pointsman up` and what it has said so far."""
+
+    def __init__(self, process: subprocess.Popen[str]) -> None:
+        self.process = process
+        self.lines: list[str] = []
+        assert process.stdout is not None
+        os.set_blocking(process.stdout.fileno(), False)
+
+    def read(self) -> None:
+        """Take what it has said."""
+        assert self.process.stdout is not None
+        while line := self.process.stdout.readline():
+            self.lines.append(line.rstrip())
+
+    def wait_for(self, text: str) -> str:
+        """The first line that holds the text; fails with everything said after the deadline."""
+        end = time.monotonic() + DEADLINE_S
+        while time.monotonic() < end:
+            self.read()
+            for line in self.lines:
+                if text in line:
+                    return line
+            if self.process.poll() is not None:
+                break
+            time.sleep(0.02)
+        raise AssertionError(f"never said {text!r}:\n" + "\n".join(self.lines))
+
+    @property
+    def url(self) -> str:
+        return self.wait_for("listening on ").split()[2]
+
+
+@contextmanager
+def up(*arguments: str) -> Iterator[Up]:
+    """Ended with SIGTERM, and with SIGKILL if that does not end it."""
+    process = subprocess.Popen(
+        [sys.executable, "-m", "pointsman.cli", "up", *arguments],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    )
+    running = Up(process)
+    try:
+        yield running
+    finally:
+        process.terminate()
+        try:
+            process.wait(timeout=20)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait(timeout=5)
+        assert process.stdout is not None
+        process.stdout.close()
+
+
+def run(*arguments: str, stdin: str = "") -> subprocess.CompletedProcess[str]:
+    """A command that ends by itself."""
+    return subprocess.run(
+        [sys.executable, "-m", "pointsman.cli", *arguments],
+        input=stdin,
+        capture_output=True,
+        text=True,
+        timeout=DEADLINE_S,
+        check=False,
+    )
+
+
+def children(pid: int) -> list[int]:
+    return [
+        int(child)
+        for task in Path(f"/proc/{pid}/task").iterdir()
+        for child in (task / "children").read_text().split()
+    ]
+
+
+def wait_until_gone(pids: list[int]) -> None:
+    """Until none of these processes exists; one that nobody has waited for yet is gone too."""
+    end = time.monotonic() + DEADLINE_S
+    while alive := [pid for pid in pids if is_alive(pid)]:
+        assert time.monotonic() < end, alive
+        time.sleep(0.02)
+
+
+def is_alive(pid: int) -> bool:
+    """Whether it is there and no zombie."""
+    try:
+        stat = Path(f"/proc/{pid}/stat").read_text()
+    except (FileNotFoundError, ProcessLookupError):
+        return False
+    return stat.rpartition(")")[2].split()[0] != "Z"

@@ -1,0 +1,175 @@
+"""Ctrl-C and SIGTERM at every stage of `pointsman up`: no traceback, nobody left."""
+
+import signal
+import sys
+import time
+import urllib.request
+import uuid
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from itertools import product
+from pathlib import Path
+
+import pytest
+
+from tests.local.running import DEADLINE_S, Up, up
+
+pytestmark = [
+    pytest.mark.local,
+    pytest.mark.skipif(sys.platform != "linux", reason="not run: processes are found in /proc"),
+]
+FLEET = """\
+apiVersion: pointsman.dev/v1alpha1
+kind: ModelBackend
+metadata: {name: first}
+spec: {model: m, replicas: 2, deployment: {engine: Simulator}}
+---
+apiVersion: pointsman.dev/v1alpha1
+kind: ModelBackend
+metadata: {name: crashing}
+spec:
+  model: m
+  deployment: {engine: Custom, image: none, command: [sh, -c, "sleep 600 & exit 1"], port: 1}
+---
+apiVersion: pointsman.dev/v1alpha1
+kind: RoutingPolicy
+metadata: {name: desk}
+spec:
+  modelNames: [chat]
+  default: {targets: [{backendRef: {name: first}}]}
+"""
+STUBBORN = """\
+---
+apiVersion: pointsman.dev/v1alpha1
+kind: ModelBackend
+metadata: {name: stubborn}
+spec:
+  model: m
+  deployment:
+    engine: Custom
+    image: none
+    command: [sh, -c, "trap '' TERM; sleep 600 & while :; do wait; done"]
+    port: 2
+"""
+
+
+def marked(mark: str) -> list[str]:
+    """Command lines of the living processes that have the mark in their environment."""
+    found = []
+    for folder in Path("/proc").iterdir():
+        try:
+            if folder.name.isdigit() and mark.encode() in (folder / "environ").read_bytes():
+                found.append((folder / "cmdline").read_bytes().replace(b"\0", b" ").decode())
+        except OSError:  # ended meanwhile
+            continue
+    return found
+
+
+def at_once(_: Up, __: str) -> None:
+    """Before Python runs a line of ours."""
+
+
+def importing(_: Up, mark: str) -> None:
+    """The interpreter runs."""
+    end = time.monotonic() + DEADLINE_S
+    while not any("pointsman.cli" in line for line in marked(mark)):
+        assert time.monotonic() < end
+
+
+def listening(running: Up, _: str) -> None:
+    """The model servers are being started."""
+    running.wait_for("listening on ")
+
+
+def first_server(_: Up, mark: str) -> None:
+    """One server has been started, others have not."""
+    end = time.monotonic() + DEADLINE_S
+    while not any("pointsman.simulator" in line for line in marked(mark)):
+        assert time.monotonic() < end
+
+
+def failing(running: Up, _: str) -> None:
+    """A server waits for its next start."""
+    running.wait_for("backend crashing: PodFailing")
+
+
+def serving(running: Up, _: str) -> None:
+    """The simulators answer."""
+    running.wait_for("backend first: Ready")
+
+
+def models(url: str) -> str:
+    """What `/v1/models` answers."""
+    with urllib.request.urlopen(f"{url}/models", timeout=30) as answer:
+        text: str = answer.read().decode()
+        return text
+
+
+@contextmanager
+def marking(monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
+    """A mark that every process inherits; at the end none that has it may live."""
+    name, value = "POINTSMAN_TEST_MARK", uuid.uuid4().hex
+    with monkeypatch.context() as patch:
+        patch.setenv(name, value)
+        yield f"{name}={value}"
+    assert marked(f"{name}={value}") == []
+
+
+@pytest.mark.parametrize(
+    ("stage", "number"),
+    [
+        *product(
+            [at_once, importing, listening, first_server, failing, serving],
+            [signal.SIGINT, signal.SIGTERM],
+        ),
+        (serving, signal.SIGHUP),
+    ],
+)
+def test_no_process_is_left(
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    stage: Callable[[Up, str], None],
+    number: signal.Signals,
+) -> None:
+    """Neither servers nor what they started, also of one that crashes all the time."""
+    (tmp_path / "all.yaml").write_text(FLEET)
+    with marking(monkeypatch) as mark, up(str(tmp_path), "--port", "0") as running:
+        stage(running, mark)
+        running.process.send_signal(number)
+        status = running.process.wait(timeout=DEADLINE_S)
+        running.read()
+
+    if stage in (at_once, importing):
+        assert status in {0, 130, -number}  # -number: before it could take signals itself
+        assert not [line for line in running.lines if "pointsman/cli" in line], running.lines
+    else:
+        assert status == 0
+        assert running.lines[-1] == "stopping: finishing what runs"
+
+
+def test_a_server_that_ignores_sigterm_is_ended(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """With SIGKILL, after its time of grace; with all that it started."""
+    (tmp_path / "all.yaml").write_text(FLEET + STUBBORN)
+    with marking(monkeypatch), up(str(tmp_path), "--port", "0") as running:
+        running.wait_for("backend first: Ready")
+        running.process.send_signal(signal.SIGINT)
+        assert running.process.wait(timeout=DEADLINE_S) == 0
+
+
+def test_whoever_reads_the_lines_may_go(tmp_path: Path) -> None:
+    """`pointsman up | head -1`: it goes on serving, and ends well."""
+    (tmp_path / "all.yaml").write_text(FLEET)
+    with up(str(tmp_path), "--port", "0") as running:
+        url = running.url
+        running.wait_for("backend first: Ready")
+        assert running.process.stdout is not None
+        running.process.stdout.close()
+        (tmp_path / "all.yaml").write_text(FLEET.replace("[chat]", "[chat, other]"))
+        end = time.monotonic() + DEADLINE_S
+        while "other" not in models(url):
+            assert time.monotonic() < end
+        running.process.send_signal(signal.SIGTERM)
+
+        assert running.process.wait(timeout=DEADLINE_S) == 0
