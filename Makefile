@@ -6,10 +6,10 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 export PYTHONDONTWRITEBYTECODE ?=
 
-.PHONY: help demo test check bench fmt generate figures clean
+.PHONY: help demo test check bench bench-router fmt generate figures clean
 
 help: ## list the targets
-	@awk -F':.*## ' '/^[a-z]+:.*## /{printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  make %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 $(STAMP): requirements.lock pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit("Python 3.11 or newer is needed, this is " + sys.version.split()[0]) if sys.version_info < (3, 11) else None'
@@ -36,6 +36,9 @@ check: $(STAMP) ## lint, types, import rules, generated files, unit tests; under
 
 bench: $(STAMP) ## a shell beside a real control plane with CRDs, operator, routers, models
 	@$(BIN)/python -m tests.e2e
+
+bench-router: $(STAMP) ## the router's CPU beside nginx and sglang-router (QUICK=1: under a minute)
+	@$(BIN)/python -m tests.perf.router $(if $(JSON),--json $(JSON))
 
 fmt: $(STAMP) ## format and sort
 	@$(BIN)/ruff check --fix --quiet . ; $(BIN)/ruff format --quiet .

@@ -4,7 +4,12 @@ import os
 import subprocess
 import sys
 
-COMMANDS = ("tests.perf.analysis", "tests.perf.router", "tests.perf.propagation")
+COMMANDS = (
+    "tests.perf.analysis",
+    "tests.perf.router",
+    "tests.perf.memory",
+    "tests.perf.propagation",
+)
 
 
 def main() -> int:

@@ -1,262 +1,224 @@
-"""`python -m tests.perf.router [--json PATH]`: what the router costs next to nginx; QUICK=1.
+"""`make bench-router`: what the router costs beside nginx, sglang-router and vllm-router.
 
-Direct, nginx (if installed) and the router (`plain`: rules on headers; `tasks`: also on the text,
-so that each request is analyzed) over the same simulators, in interleaved rounds; medians of the
-ratios inside a round. CPU is utime + stime of the proxy from /proc; it has one core to itself,
-simulators and load share the other and bound requests/s.
+`python -m tests.perf.router [--loads c32,s256] [--proxies nginx,plain] [--rounds N] [--seconds S]
+[--json PATH]`; QUICK=1 is small. Each proxy alone on one core, load and backend on the others, in
+interleaved rounds; each rests before the next starts. CPU is the proxy's own for 1,000 answers, of
+streams for 1,000 chunks; ratios are taken within a round, then the median over the rounds.
+docs/performance.md tells what the figures mean and what to distrust.
 """
 
 import argparse
 import json
 import os
-import shutil
+import platform
 import statistics
 import subprocess
 import sys
-import tempfile
-import time
-from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
+from tests.bench import netns
+from tests.perf import generator, peers, processes
+from tests.perf.peers import Proxy
+
 QUICK = bool(os.environ.get("QUICK"))
-ROUNDS, SECONDS = (3, 1.5) if QUICK else (7, 5.0)
-HZ = os.sysconf("SC_CLK_TCK")
-NGINX = """
-daemon off; worker_processes 1; pid {folder}/pid; error_log stderr crit;
-events {{ worker_connections 4096; }}
-http {{
-  access_log off; client_body_temp_path {folder}/b; proxy_temp_path {folder}/p;
-  fastcgi_temp_path {folder}/f; uwsgi_temp_path {folder}/u; scgi_temp_path {folder}/s;
-  upstream models {{ least_conn; {servers} keepalive 2048; keepalive_requests 100000000; }}
-  server {{
-    listen 127.0.0.1:{port}; tcp_nodelay on; keepalive_requests 100000000;
-    location / {{ proxy_pass http://models; proxy_http_version 1.1; proxy_buffering off;
-                  proxy_set_header Connection ""; client_body_buffer_size 64k; }}
-  }}
-}}
-"""
+WARM_S = 0.3
+DEFAULT_JSON = Path(__file__).parents[2] / "build" / "bench-router.json"
+LOADS = {
+    "c1": ("whole", 1),
+    "c32": ("whole", 32),
+    "c256": ("whole", 256),
+    "s256": ("stream", 256),
+}
+"""Name -> what is asked for, by how many connections at once."""
+PROXIES = ("direct", "nginx", "sglang-router", "vllm-router", "plain", "tasks")
+"""`plain` and `tasks` are ours: rules on headers; rules on the text, so that it is analyzed."""
+BASES = ("nginx", "sglang-router")
 
 
-@dataclass(frozen=True)
-class Scenario:
-    """One kind of load."""
-
-    name: str
-    kind: str
-    connections: int
-    simulator: tuple[str, ...]
-
-
-FAST = ("--ttft", "0s", "--tokens-per-second", "0", "--max-concurrency", "100000")
-SLOW = ("--ttft", "0s", "--tokens-per-second", "50", "--max-concurrency", "100000")
-SCENARIOS = (
-    Scenario("c32", "whole", 32, FAST),
-    Scenario("c1", "whole", 1, FAST),
-    Scenario("s128", "stream", 128, SLOW),
-)
-
-
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Sample:
-    """One run of one proxy; `cpu_ms` for 1,000 answers, of a stream for 1,000 events."""
+    """One window; `cpu_ms` is for 1,000 answers, of streams for 1,000 chunks."""
 
-    scenario: str
+    load: str
     proxy: str
+    round: int
     per_s: float
     cpu_ms: float
+    busy: float
+    """Share of its core that the proxy took."""
     p50_us: float
+    """Of whole answers; of streams until the first event."""
     p99_us: float
+    gap_p99_us: float
     errors: int
+    error_samples: tuple[str, ...]
+    rested: bool
+    """False if the proxy before was still at work."""
 
 
-def pin(pid: int, core: int) -> None:
-    """Keep the proxy apart from the rest where there is more than one core."""
-    cores = sorted(os.sched_getaffinity(0))
-    if len(cores) > 1:
-        os.sched_setaffinity(pid, {cores[0]} if core == 0 else set(cores[1:]))
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What is measured."""
+
+    loads: tuple[str, ...]
+    proxies: tuple[str, ...]
+    rounds: int
+    seconds: float
 
 
-def tree(pid: int) -> list[int]:
-    """The process and its children."""
-    found = [pid]
-    for task in Path(f"/proc/{pid}/task").iterdir():
-        found += [int(child) for child in (task / "children").read_text().split()]
-    return found
-
-
-def cpu_s(pids: list[int]) -> float:
-    """CPU seconds so far."""
-    ticks = 0
-    for pid in pids:
-        fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
-        ticks += int(fields[11]) + int(fields[12])
-    return ticks / HZ
-
-
-@contextmanager
-def process(*arguments: str, core: int) -> Iterator["subprocess.Popen[str]"]:
-    """A child that is ended and waited for."""
-    child = subprocess.Popen(arguments, stdout=subprocess.PIPE, text=True)
-    try:
-        pin(child.pid, core)
-        yield child
-    finally:
-        child.terminate()
-        child.wait(10)
-        if child.stdout is not None:
-            child.stdout.close()
-
-
-def line(child: "subprocess.Popen[str]") -> str:
-    """The next line of its output."""
-    assert child.stdout is not None
-    text = child.stdout.readline().strip()
-    if not text:
-        raise RuntimeError(f"{child.args!r} ended early")
-    return text
-
-
-@contextmanager
-def simulators(flags: tuple[str, ...]) -> Iterator[list[int]]:
-    """Two model servers; their ports."""
-    command = (sys.executable, "-m", "pointsman.simulator", "--model", "m", "--host", "127.0.0.1",
-               "--port", "0", *flags)  # fmt: skip
-    with ExitStack() as stack:
-        children = [stack.enter_context(process(*command, core=1)) for _ in range(2)]
-        yield [int(line(child).rpartition(":")[2]) for child in children]
-
-
-@contextmanager
-def nginx(ports: list[int]) -> Iterator[tuple[int, list[int]]]:
-    """nginx with one worker; its port and processes."""
-    with tempfile.TemporaryDirectory() as folder:
-        port = ports[0] + 1 if ports[0] < 60_000 else ports[0] - 1000
-        servers = " ".join(f"server 127.0.0.1:{p};" for p in ports)
-        Path(folder, "conf").write_text(NGINX.format(folder=folder, servers=servers, port=port))
-        path = shutil.which("nginx") or "/usr/sbin/nginx"
-        with process(path, "-p", folder, "-e", "stderr", "-c", f"{folder}/conf", core=0) as child:
-            until_listening(port)
-            pids = tree(child.pid)
-            for pid in pids:
-                pin(pid, 0)
-            yield port, pids
-
-
-@contextmanager
-def router(kind: str, ports: list[int]) -> Iterator[tuple[int, list[int]]]:
-    """The data plane; its port and process."""
-    command = (sys.executable, "-m", "tests.perf.plane", kind, *map(str, ports))
-    with process(*command, core=0) as child:
-        yield int(line(child)), [child.pid]
-
-
-def until_listening(port: int) -> None:
-    """Wait until a TCP connection is accepted; at most 5 s."""
-    import socket
-
-    end_s = time.monotonic() + 5
-    while True:
-        try:
-            socket.create_connection(("127.0.0.1", port), 1).close()
-        except OSError:
-            if time.monotonic() > end_s:
-                raise
-            time.sleep(0.02)
-        else:
-            return
-
-
-def run(scenario: Scenario, proxy: str, port: int, pids: list[int]) -> Sample:
-    """One measured window."""
-    arguments = (str(port), str(scenario.connections), str(SECONDS), scenario.kind)
-    with process(sys.executable, "-m", "tests.perf.load", *arguments, core=1) as load:
-        assert line(load) == "go"
-        before_s = cpu_s(pids)
-        assert line(load) == "stop"
-        used_s = cpu_s(pids) - before_s
-        found = json.loads(line(load))
-    count = found["chunks"] if scenario.kind == "stream" else found["answers"]
+def window(binary: Path, name: str, proxy: Proxy, plan: Plan, number: int) -> Sample:
+    """One proxy under one load."""
+    kind, connections = LOADS[name]
+    flags: dict[str, object] = {"kind": kind, "connections": connections}
+    flags |= {"warm": f"{WARM_S}s", "window": f"{plan.seconds}s"}
+    rest = processes.cores()[1]
+    seen, used_s = generator.load(
+        binary, rest, proxy.port, flags, lambda: processes.cpu_s(proxy.pids)
+    )
+    rested = processes.until_idle(proxy.pids)
+    count = seen.chunks if kind == "stream" else seen.answers
     return Sample(
-        scenario.name,
-        proxy,
-        count / found["elapsed_s"],
-        used_s * 1e6 / max(count, 1),
-        found["p50_us"],
-        found["p99_us"],
-        found["errors"],
+        load=name,
+        proxy=proxy.name,
+        round=number,
+        per_s=count / seen.elapsed_s,
+        cpu_ms=used_s * 1e6 / max(count, 1),
+        busy=used_s / seen.elapsed_s,
+        p50_us=seen.p50_us,
+        p99_us=seen.p99_us,
+        gap_p99_us=seen.gap_p99_us,
+        errors=seen.errors + (count == 0),
+        error_samples=tuple(seen.error_samples or ()),
+        rested=rested,
     )
 
 
-def measure(scenario: Scenario) -> list[Sample]:
-    """Interleaved rounds."""
+def measure(binary: Path, plan: Plan, starts: dict[str, peers.Start]) -> list[Sample]:
+    """A B C … A B C …, for each load; whatever has an error is no figure."""
+    core, rest = processes.cores()
     samples: list[Sample] = []
     with ExitStack() as stack:
-        ports = stack.enter_context(simulators(scenario.simulator))
-        proxies: dict[str, tuple[int, list[int]]] = {"direct": (ports[0], [])}
-        if has_nginx():
-            proxies["nginx"] = stack.enter_context(nginx(ports))
-        for kind in ("plain", "tasks"):
-            proxies[kind] = stack.enter_context(router(kind, ports))
-        for _ in range(ROUNDS):
-            samples += [run(scenario, name, *where) for name, where in proxies.items()]
+        ports = stack.enter_context(generator.mock(binary, rest))
+        running = [Proxy("direct", ports[0], [])] if "direct" in plan.proxies else []
+        running += [stack.enter_context(start(core, ports)) for start in starts.values()]
+        for proxy in running:
+            processes.until_idle(proxy.pids)
+        for name in plan.loads:
+            for number in range(plan.rounds):
+                samples += [window(binary, name, proxy, plan, number) for proxy in running]
     return samples
 
 
-def has_nginx() -> bool:
-    """True if there is something to compare with."""
-    return bool(shutil.which("nginx")) or Path("/usr/sbin/nginx").exists()
+Row = dict[str, object]
 
 
-def rows(samples: list[Sample]) -> list[dict[str, object]]:
-    """Medians, and medians of the ratios inside a round, for each scenario and proxy."""
-    found: list[dict[str, object]] = []
-    for scenario in dict.fromkeys(sample.scenario for sample in samples):
-        here = [sample for sample in samples if sample.scenario == scenario]
-        nginx_cpu = [sample.cpu_ms for sample in here if sample.proxy == "nginx"]
-        direct = [sample.p50_us for sample in here if sample.proxy == "direct"]
-        for proxy in dict.fromkeys(sample.proxy for sample in here):
-            mine = [sample for sample in here if sample.proxy == proxy]
-            row: dict[str, object] = {"scenario": scenario, "proxy": proxy, "rounds": len(mine)}
-            for name in ("per_s", "cpu_ms", "p50_us", "p99_us"):
-                row[name] = round(statistics.median(getattr(s, name) for s in mine), 2)
-            row["errors"] = sum(sample.errors for sample in mine)
-            added = [s.p50_us - d for s, d in zip(mine, direct, strict=True)]
-            row["added_p50_us"] = round(statistics.median(added), 1)
-            if nginx_cpu and proxy != "direct":
-                ratios = [s.cpu_ms / n for s, n in zip(mine, nginx_cpu, strict=True) if n]
-                row["x_nginx"] = round(statistics.median(ratios), 2) if ratios else None
-            found.append(row)
+def rows(samples: list[Sample]) -> list[Row]:
+    """For each load and proxy: medians, and medians of the ratios within a round."""
+    found: list[Row] = []
+    by = {(s.load, s.proxy, s.round): s for s in samples}
+    for load, proxy in dict.fromkeys((s.load, s.proxy) for s in samples):
+        mine = [s for s in samples if (s.load, s.proxy) == (load, proxy)]
+        row: Row = {"load": load, "proxy": proxy, "rounds": len(mine)}
+        for name in ("per_s", "cpu_ms", "busy", "p50_us", "p99_us", "gap_p99_us"):
+            row[name] = round(statistics.median(getattr(s, name) for s in mine), 3)
+        for base in BASES:
+            pairs = [(s, by.get((load, base, s.round))) for s in mine]
+            ratios = [s.cpu_ms / b.cpu_ms for s, b in pairs if b is not None and s.cpu_ms]
+            if ratios:
+                row[f"x_{base}"] = round(statistics.median(ratios), 2)
+                row[f"x_{base}_range"] = [round(min(ratios), 2), round(max(ratios), 2)]
+        row["errors"] = sum(s.errors for s in mine)
+        row["restless"] = sum(not s.rested for s in mine)
+        found.append(row)
     return found
 
 
-def show(table: list[dict[str, object]]) -> None:
+def show(table: list[Row]) -> None:
     """For people."""
-    print(f"{'load':6}{'proxy':8}{'per s':>10}{'CPU ms/1k':>11}{'x nginx':>9}{'p50 us':>9}"
-          f"{'p99 us':>9}{'added p50':>11}{'errors':>8}")  # fmt: skip
+    print(f"{'load':6}{'proxy':15}{'per s':>9}{'CPU ms/1k':>11}{'x nginx':>9}{'(range)':>13}"
+          f"{'x sglang':>10}{'core':>6}{'p50 us':>9}{'p99 us':>9}{'errors':>8}")  # fmt: skip
     for row in table:
-        print(f"{row['scenario']:6}{row['proxy']:8}{row['per_s']:>10,.0f}{row['cpu_ms']:>11.1f}"
-              f"{row.get('x_nginx') or '-':>9}{row['p50_us']:>9,.0f}{row['p99_us']:>9,.0f}"
-              f"{row['added_p50_us']:>11,.0f}{row['errors']:>8}")  # fmt: skip
-    print("per s: answers, of s128 streamed events; CPU for 1,000 of them.")
+        spread = row.get("x_nginx_range")
+        shown = "-".join(f"{value:.2f}" for value in spread) if isinstance(spread, list) else "-"
+        print(f"{row['load']:6}{row['proxy']:15}{row['per_s']:>9,.0f}{row['cpu_ms']:>11.1f}"
+              f"{row.get('x_nginx', '-'):>9}{shown:>13}{row.get('x_sglang-router', '-'):>10}"
+              f"{row['busy']:>6.0%}{row['p50_us']:>9,.0f}{row['p99_us']:>9,.0f}"
+              f"{row['errors']:>8}")  # fmt: skip
+    print("per s and CPU: answers, of s256 streamed chunks; latency of s256: to the first event.")
+
+
+def complain(samples: list[Sample]) -> None:
+    """What makes a figure void or doubtful."""
+    for sample in samples:
+        if sample.errors:
+            what = "; ".join(sample.error_samples) or "nothing was answered"
+            print(f"!! {sample.load} {sample.proxy}: {sample.errors} errors: {what}")
+        if not sample.rested:
+            print(f"!! {sample.load} {sample.proxy} did not come to rest afterwards")
+
+
+def versions() -> dict[str, str]:
+    """Of what is compared."""
+    found = {"kernel": platform.release(), "python": platform.python_version()}
+    path = peers.nginx_path()
+    if path:
+        said = subprocess.run([path, "-v"], capture_output=True, text=True, check=False).stderr
+        found["nginx"] = said.strip().rpartition("/")[2]
+    return found | peers.locked_versions()
+
+
+def arguments() -> tuple[Plan, Path]:
+    """Of the command line; QUICK=1 in the environment changes the defaults."""
+    parser = argparse.ArgumentParser(description="What the router costs beside its peers.")
+    default = ("c32", "s256") if QUICK else tuple(LOADS)
+    proxies = tuple(p for p in PROXIES if not QUICK or p not in ("direct", "vllm-router"))
+    parser.add_argument("--loads", default=",".join(default), help=f"of {','.join(LOADS)}")
+    parser.add_argument("--proxies", default=",".join(proxies), help=f"of {','.join(PROXIES)}")
+    parser.add_argument("--rounds", type=int, default=3 if QUICK else 7)
+    parser.add_argument("--seconds", type=float, default=1.0 if QUICK else 2.0)
+    parser.add_argument("--json", type=Path, default=DEFAULT_JSON, help="where figures go")
+    found = parser.parse_args()
+    loads, names = tuple(found.loads.split(",")), tuple(found.proxies.split(","))
+    if unknown := (set(loads) - set(LOADS)) | (set(names) - set(PROXIES)):
+        parser.error(f"unknown: {', '.join(sorted(unknown))}")
+    return Plan(loads, names, found.rounds, found.seconds), found.json
+
+
+def report(plan: Plan, samples: list[Sample], path: Path) -> int:
+    """Print and write; 1 if anything failed."""
+    table = rows(samples)
+    show(table)
+    complain(samples)
+    data = {
+        "versions": versions(),
+        "plan": asdict(plan),
+        "figures": table,
+        "samples": [asdict(sample) for sample in samples],
+    }
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(json.dumps(data, indent=1) + "\n")
+    print(f"figures: {path}")
+    return 1 if any(sample.errors for sample in samples) else 0
 
 
 def main() -> int:
-    """Measure and print; 1 if a request failed."""
-    parser = argparse.ArgumentParser(description="The router's cost next to nginx.")
-    parser.add_argument("--json", type=Path, help="write the figures here")
-    arguments = parser.parse_args()
-    print(f"{ROUNDS} interleaved rounds of {SECONDS:g} s, {os.cpu_count()} cores")
-    if not has_nginx():
-        print("!! nginx is not installed (apt-get install nginx-light): NO comparison with it")
-    samples = [sample for scenario in SCENARIOS for sample in measure(scenario)]
-    table = rows(samples)
-    show(table)
-    if arguments.json:
-        data = {"figures": table, "samples": [asdict(sample) for sample in samples]}
-        arguments.json.write_text(json.dumps(data, indent=1) + "\n")
-    return 1 if any(sample.errors for sample in samples) else 0
+    """Measure and print; 1 if an answer was wrong."""
+    plan, path = arguments()
+    binary = generator.build()
+    starts = peers.available(list(plan.proxies))
+
+    def run() -> int:
+        if os.geteuid() == 0:
+            netns.enter_new()  # nobody else's firewall rules, and nothing to dial but the loopback
+        if len(os.sched_getaffinity(0)) < 2:
+            print("!! one core only: load, backend and proxy share it")
+        print(f"{plan.rounds} interleaved rounds of {plan.seconds:g} s, {os.cpu_count()} cores")
+        print(", ".join(f"{name} {version}" for name, version in versions().items()), flush=True)
+        return report(plan, measure(binary, plan, starts), path)
+
+    return processes.in_own_session(run)
 
 
 if __name__ == "__main__":

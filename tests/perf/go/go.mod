@@ -1,0 +1,3 @@
+module pointsman.dev/perf
+
+go 1.26

@@ -1,0 +1,137 @@
+"""The bench of the router: a wrong answer is an error, never a fast one; nothing is left behind."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from tests.perf import generator, peers, processes
+from tests.perf.router import Sample, rows
+
+pytestmark = pytest.mark.local
+SHORT: dict[str, object] = {"connections": 8, "warm": "100ms", "window": "300ms"}
+STREAM: dict[str, object] = SHORT | {"kind": "stream", "events": 8}
+ALL = ",".join(map(str, sorted(os.sched_getaffinity(0))))
+
+
+@pytest.fixture(scope="module")
+def binary() -> Path:
+    """Load and mock."""
+    return generator.build()
+
+
+@pytest.mark.parametrize("flags", [SHORT, STREAM], ids=["whole", "stream"])
+@pytest.mark.parametrize("through", ["direct", "plain", "tasks"])
+def test_right_answers_are_counted(binary: Path, flags: dict[str, object], through: str) -> None:
+    """Straight from the mock and through the router; chunks of streams too."""
+    with generator.mock(binary, ALL, "-gap", "5ms") as ports:
+        if through == "direct":
+            seen, _ = generator.load(binary, ALL, ports[0], flags)
+        else:
+            with peers.ours(through)(ALL, ports) as proxy:
+                seen, used_s = generator.load(
+                    binary, ALL, proxy.port, flags, lambda: processes.cpu_s(proxy.pids)
+                )
+                assert used_s > 0
+
+    assert (seen.errors, seen.error_samples) == (0, None)
+    assert seen.answers > 0
+    assert (seen.chunks > seen.answers) == (flags is STREAM)
+
+
+@pytest.mark.parametrize(
+    ("wrong", "flags", "said"),
+    [
+        ("status", SHORT, "status: HTTP/1.1 400"),
+        ("text", SHORT, "the body differs"),
+        ("cut", SHORT, "ended within an answer"),
+        ("lost", STREAM, "the body differs"),
+    ],
+)
+def test_a_wrong_answer_is_an_error(
+    binary: Path, wrong: str, flags: dict[str, object], said: str
+) -> None:
+    """A refusal, another text, half an answer, a stream without one of its events."""
+    with generator.mock(binary, ALL, "-gap", "5ms", "-wrong", wrong) as ports:
+        seen, _ = generator.load(binary, ALL, ports[0], flags)
+
+    assert seen.errors > 0
+    assert said in (seen.error_samples or [""])[0]
+    assert seen.answers == 0
+
+
+def test_a_proxy_that_is_not_there_is_an_error(binary: Path) -> None:
+    """Not a window with nothing in it."""
+    seen, _ = generator.load(binary, ALL, peers.free_port(), SHORT)
+
+    assert seen.errors > 0
+
+
+def test_what_was_started_ends_with_its_parent(binary: Path) -> None:
+    """Also when the parent is killed."""
+    code = (
+        "import sys, time; from pathlib import Path; from tests.perf.generator import mock\n"
+        f"with mock(Path({str(binary)!r}), {ALL!r}) as ports: print(*ports, flush=True); input()"
+    )
+    with subprocess.Popen(
+        [sys.executable, "-c", code], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    ) as parent:
+        assert parent.stdout is not None
+        assert parent.stdout.readline()
+        children = processes.family(parent.pid)[1:]
+        assert len(children) == 1
+        parent.send_signal(signal.SIGKILL)
+        parent.wait(10)
+    end_s = time.monotonic() + 30
+    while Path(f"/proc/{children[0]}").exists() and not _is_zombie(children[0]):
+        assert time.monotonic() < end_s, "the mock outlived its parent"
+
+
+def _is_zombie(pid: int) -> bool:
+    try:
+        return ") Z " in Path(f"/proc/{pid}/stat").read_text()
+    except FileNotFoundError:
+        return True
+
+
+def test_cpu_time_is_exact_and_idleness_is_seen() -> None:
+    """A child that burns as much as it says; one that never rests, and one that does."""
+    burn = (
+        "import sys, time\n"
+        "while time.process_time() < 0.2: pass\n"
+        "print(time.process_time(), flush=True); input()\n"
+        "while True: pass"
+    )
+    with processes.started(ALL, sys.executable, "-c", burn) as child:
+        said_s = float(processes.line(child))
+        assert processes.until_idle([child.pid])
+        seen_s = processes.cpu_s([child.pid])
+        assert child.stdin is not None
+        child.stdin.write("\n")
+        child.stdin.flush()
+        while processes.cpu_s([child.pid]) < seen_s + 0.05:
+            pass
+        assert not processes.until_idle([child.pid], within_s=0.01)
+
+    assert said_s <= seen_s < said_s + 0.1
+
+
+def test_ratios_are_taken_within_a_round() -> None:
+    """The median of the rounds' ratios, whatever one slow round did to both."""
+    sample = Sample("c32", "nginx", 0, 1.0, 10.0, 0.5, 1.0, 1.0, 1.0, 0, (), rested=True)
+    nginx = [replace(sample, round=n, cpu_ms=ms) for n, ms in enumerate((10.0, 40.0, 20.0))]
+    ours = [
+        replace(sample, proxy="plain", round=n, cpu_ms=ms)
+        for n, ms in enumerate((20.0, 80.0, 60.0))
+    ]
+    table = {row["proxy"]: row for row in rows([*nginx, *ours])}
+
+    assert table["plain"]["x_nginx"] == 2.0
+    assert table["plain"]["x_nginx_range"] == [2.0, 3.0]
+    assert table["plain"]["cpu_ms"] == 60.0
+    assert "x_sglang-router" not in table["plain"]
