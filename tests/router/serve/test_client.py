@@ -84,15 +84,16 @@ async def test_a_body_that_is_no_chat_request_is_400(
 
 
 async def test_unknown_paths_and_methods_have_openais_error_shape(one: World) -> None:
-    """404 for what is not there (yet), 405 with Allow for the wrong method."""
+    """404 for what is not there, 405 with Allow for the wrong method."""
     async with one.client() as client:
-        for path in ("/v1/completions", "/v1/embeddings", "/v1/responses", "/", "/v1"):
+        for path in ("/v1/responses", "/chat/completions", "/v1/embeddings/", "/", "/v1"):
             await client.send(post(chat(), path=path))
             reply = await client.reply()
             assert (reply.status, reply.error["code"]) == (404, "unknown_url")
-        await client.send(b"GET /v1/chat/completions HTTP/1.1\r\nhost: x\r\n\r\n")
-        reply = await client.reply(b"GET")
-        assert (reply.status, reply.headers["allow"]) == (405, "POST")
+        for path in ("/v1/chat/completions", "/v1/completions", "/v1/embeddings"):
+            await client.send(f"GET {path} HTTP/1.1\r\nhost: x\r\n\r\n".encode())
+            reply = await client.reply(b"GET")
+            assert (reply.status, reply.headers["allow"]) == (405, "POST")
         await client.send(post(chat(), path="/v1/models"))
         reply = await client.reply()
         assert (reply.status, reply.headers["allow"]) == (405, "GET, HEAD")

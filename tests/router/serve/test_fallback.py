@@ -373,9 +373,21 @@ async def test_retry_after_comes_back_when_it_does_not_fit(there: World) -> None
     there.simulators["first"].faults.order(Fault(FaultMode.ERROR_429, retry_after_s=3600))
     there.route("first")
     reply = await there.ask()
-    assert reply.status == 503
+    assert (reply.status, reply.error["code"]) == (429, "rate_limit_exceeded")
+    assert reply.error["type"] == "rate_limit_error"
     assert reply.headers["retry-after"] == "3600"
     assert len(there.simulators["first"].log.as_json()) == 1
+
+
+async def test_only_if_all_were_rate_limited_it_is_429(two: World) -> None:
+    """One that is gone makes it 503: coming back may meet another state."""
+    for name in ("first", "second"):
+        two.simulators[name].faults.order(Fault(FaultMode.ERROR_429, retry_after_s=3600))
+    assert (await two.ask()).status == 429
+    two.place("first")
+    reply = await two.ask()
+    assert (reply.status, reply.error["code"]) == (503, "backends_unavailable")
+    assert reply.headers["retry-after"] == "3600"
 
 
 async def test_a_large_answer_that_breaks_is_seen_as_broken() -> None:

@@ -8,7 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pointsman.router.errors import BadRequest
-from pointsman.router.wire.openai import read_answer, read_chat, read_stream_usage, says_too_long
+from pointsman.router.wire.openai import read_answer, read_chat, read_stream_usage
+from pointsman.router.wire.refusal import says_too_long
 from pointsman.router.wire.splice import replace_model
 
 KEYS = st.sampled_from(["model", "mod", "messages", "metadata", "tools", "stream_options", 'a"b'])

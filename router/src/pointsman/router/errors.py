@@ -3,7 +3,12 @@
 Problem
 ├── Refused          503: not now; the caller may come back after `retry_after_s`
 ├── BadRequest       4xx: never, whoever answers; the caller has to change the request
-└── UpstreamBroken   502, 503 or 504: every backend that may answer was tried
+├── UpstreamBroken   502, 503 or 504: every backend that may answer was tried
+├── RateLimited      429: every one of them said 429
+└── Bug              500: an error of this program
+
+An SDK chooses its exception, and whether it tries again, by the status alone; `type` and `code` are
+for people and for callers that look closer.
 """
 
 from typing import Final
@@ -75,3 +80,21 @@ class UpstreamBroken(Problem):
 def going_away() -> Refused:
     """What a router that ends says: another one answers at once."""
     return Refused("This router is shutting down.", code=GOING_AWAY, retry_after_s=1, close=True)
+
+
+class RateLimited(Problem):
+    """The backends' limits, not the router's: they are told as what they are."""
+
+    type = "rate_limit_error"
+
+    def __init__(self, message: str, *, retry_after_s: float) -> None:
+        super().__init__(429, message, code="rate_limit_exceeded", retry_after_s=retry_after_s)
+
+
+class Bug(Problem):
+    """Counted and logged where it happened; the caller gets no details."""
+
+    type = "server_error"
+
+    def __init__(self) -> None:
+        super().__init__(500, "The router met an error of its own.", code="internal_error")

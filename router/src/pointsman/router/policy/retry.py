@@ -21,9 +21,9 @@ BUDGET_START: Final = 10.0
 BUDGET_MAX: Final = 100.0
 RETRYABLE_STATUSES: Final = frozenset({408, 429, 500, 502, 503, 504})
 CREDENTIAL_STATUSES: Final = frozenset({401, 402, 403, 407})
+"""The caller's credentials never reach a backend, so these are about the router's."""
 CUT: Final = "Cut"
 """Reason of the fault that is no backend's: the router itself ends."""
-"""The caller's credentials never reach a backend, so these are about the router's."""
 
 
 class Kind(StrEnum):

@@ -9,8 +9,7 @@ from typing import TYPE_CHECKING, Final
 from pointsman.analysis import Analysis, Task
 from pointsman.analysis import analyze as analyze_text
 from pointsman.router.errors import BadRequest, Refused, going_away
-from pointsman.router.wire.openai import read_chat
-from pointsman.router.wire.request import HeaderView
+from pointsman.router.wire.request import HeaderView, is_request_id
 from pointsman.routing import Decision, RequestFacts
 from pointsman.routing import decide as decide_route
 
@@ -20,7 +19,6 @@ if TYPE_CHECKING:
 _FORWARDED: Final = frozenset({b"accept", b"traceparent", b"tracestate"})
 """Besides content type, length and request id, what a model server gets of a caller's headers."""
 _READ: Final = frozenset({b"x-request-id", b"x-pointsman-debug", b"content-encoding"})
-_REQUEST_ID_BYTES: Final = 128
 _NAMED_MODELS: Final = 20
 _BYTES_A_TOKEN: Final = 4
 _MOST_TOKENS_A_BYTE: Final = 4
@@ -36,12 +34,12 @@ def read(exchange: "Exchange") -> None:
         elif name in _READ:
             _note(exchange, name, value)
     exchange.forwarded = forwarded
-    exchange.chat = read_chat(exchange.request.body)
+    exchange.asked = exchange.operation.read(exchange.request.body)
 
 
 def _note(exchange: "Exchange", name: bytes, value: bytes) -> None:
     if name == b"x-request-id":
-        if len(value) <= _REQUEST_ID_BYTES:
+        if is_request_id(value):
             exchange.request_id = value
     elif name == b"x-pointsman-debug":
         exchange.debug = value.strip().lower() == b"true"
@@ -57,13 +55,13 @@ def resolve(exchange: "Exchange") -> None:
     if not plane.live.ready:
         raise Refused("No routing table is in force yet.", code="not_ready", retry_after_s=1)
     by_model = plane.live.table.by_model
-    policy = by_model.get(exchange.chat.model)
+    policy = by_model.get(exchange.asked.model)
     if policy is None:
         names = sorted(by_model)
         more = f" and {len(names) - _NAMED_MODELS} more" if len(names) > _NAMED_MODELS else ""
         available = ", ".join(names[:_NAMED_MODELS]) + more if names else "none"
         raise BadRequest(
-            f"The model `{exchange.chat.model[:200]}` does not exist. Available: {available}.",
+            f"The model `{exchange.asked.model[:200]}` does not exist. Available: {available}.",
             status=404,
             code="model_not_found",
             param="model",
@@ -78,15 +76,15 @@ def analyze(exchange: "Exchange") -> None:
     Where no rule looks at them and the body fits every window even at the worst rate, its size is
     enough: reading a text costs more than all the rest of a request.
     """
-    chat, body = exchange.chat, exchange.request.body
+    asked, body = exchange.asked, exchange.request.body
     need = exchange.plane.tracks.need(exchange.policy)
     if not (need.analysis or exchange.debug) and b"image" not in body:
-        most = len(body) * _MOST_TOKENS_A_BYTE + chat.max_output_tokens
+        most = len(body) * _MOST_TOKENS_A_BYTE + asked.max_output_tokens
         if not need.window or most <= need.window:
             tokens = len(body) // _BYTES_A_TOKEN
             exchange.analysis = Analysis(Task.CHAT, False, "und", tokens, 0.0, ())
             return
-    prompt = chat.prompt()
+    prompt = asked.prompt()
     exchange.images = prompt.images
     exchange.analysis = analysis = analyze_text(prompt)
     exchange.plane.metrics.analyzed(analysis.task, analysis.decided)
@@ -94,22 +92,22 @@ def analyze(exchange: "Exchange") -> None:
 
 def decide(exchange: "Exchange") -> None:
     """The candidates, in order."""
-    chat = exchange.chat
+    asked = exchange.asked
     facts = RequestFacts(
         analysis=exchange.analysis,
         headers=HeaderView(exchange.request.headers),
-        metadata=chat.metadata,
-        max_output_tokens=chat.max_output_tokens,
-        tools=chat.tools,
+        metadata=asked.metadata,
+        max_output_tokens=asked.max_output_tokens,
+        tools=asked.tools,
         images=exchange.images,
     )
     decision = decide_route(exchange.policy, facts, dice=exchange.plane.dice())
     exchange.route_taken(decision)
     if not decision.candidates:
-        raise _none_can(decision)
+        raise _none_can(decision, exchange.operation.text)
 
 
-def _none_can(decision: Decision) -> BadRequest | Refused:
+def _none_can(decision: Decision, param: str) -> BadRequest | Refused:
     """Why no backend of the route can take the request."""
     if not decision.skipped:
         rule = decision.route.route.name
@@ -119,7 +117,7 @@ def _none_can(decision: Decision) -> BadRequest | Refused:
         return BadRequest(
             f"The request is too long for every backend it may go to: {tried}.",
             code="context_length_exceeded",
-            param="messages",
+            param=param,
         )
     return BadRequest(
         f"No backend that the request may go to can do what it asks for: {tried}.",

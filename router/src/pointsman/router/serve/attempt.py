@@ -8,7 +8,7 @@ import logging
 from typing import TYPE_CHECKING, Final
 
 from pointsman.api.table import Backend, ServiceAddress
-from pointsman.router.errors import BadRequest, UpstreamBroken
+from pointsman.router.errors import BadRequest, Problem, RateLimited, UpstreamBroken
 from pointsman.router.policy import balance, retry
 from pointsman.router.policy.retry import Action, Fault, Kind, Situation
 from pointsman.router.serve import relay as relays
@@ -51,8 +51,10 @@ class Attempt:
         except UNREADABLE:  # its other members are read only now, and with less stack left
             exchange.refuse(BadRequest("The body is nested too deeply, or is not UTF-8."))
             return
-        head = b"%b%bcontent-length: %d\r\n%bx-request-id: %b\r\n%b\r\n" % (
-            place.request_line,
+        head = b"%b%b%b%bcontent-length: %d\r\n%bx-request-id: %b\r\n%b\r\n" % (
+            place.before,
+            exchange.operation.path,
+            place.after,
             _HEAD,
             len(body),
             exchange.forwarded,
@@ -224,7 +226,7 @@ def _situation(exchange: "Exchange", backend: Backend, fault: Fault) -> Situatio
     )
 
 
-def _summary(exchange: "Exchange") -> UpstreamBroken:
+def _summary(exchange: "Exchange") -> Problem:
     """What the caller is told: each attempt with its reason, never a backend's own text."""
     failures = exchange.failures
     tried = "; ".join(f"{backend}: {fault.detail or fault.reason}" for backend, fault in failures)
@@ -235,6 +237,8 @@ def _summary(exchange: "Exchange") -> UpstreamBroken:
     if all(f.reason in _NOT_NOW for _, f in failures):
         hints = [f.retry_after_s for _, f in failures if f.retry_after_s is not None]
         retry_after_s = min(hints, default=1.0)
+        if all(f.reason == "Http429" for _, f in failures):
+            return RateLimited(message, retry_after_s=retry_after_s)
         return UpstreamBroken(
             503, message, code="backends_unavailable", retry_after_s=retry_after_s
         )

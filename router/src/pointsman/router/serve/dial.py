@@ -27,8 +27,10 @@ class Place:
     port: int
     key: tuple[str, int, str]
     """Connections with equal keys are interchangeable."""
-    request_line: bytes
-    """With the Host header."""
+    before: bytes
+    """The request line up to the operation's path."""
+    after: bytes
+    """The rest of it, with the Host header."""
     external: bool = False
     tls: bool = False
     ca_bundle: str | None = None
@@ -46,14 +48,10 @@ def _bracketed(host: str) -> str:
     return f"[{host}]" if ":" in host else host
 
 
-def _request_line(path: str, host: str) -> bytes:
-    return f"POST {path} HTTP/1.1\r\nhost: {host}\r\n".encode("ascii")
-
-
 def service_place(host: str, port: int) -> Place:
     """An endpoint of a Service in the cluster."""
-    line = _request_line("/v1/chat/completions", f"{_bracketed(host)}:{port}")
-    return Place(host, port, (host, port, ""), line)
+    after = f" HTTP/1.1\r\nhost: {_bracketed(host)}:{port}\r\n".encode("ascii")
+    return Place(host, port, (host, port, ""), b"POST /v1", after)
 
 
 @lru_cache(maxsize=1024)
@@ -65,16 +63,19 @@ def external_place(address: ExternalAddress) -> Place:
     tls = url.scheme == "https"
     default = 443 if tls else 80
     port = url.port or default
-    path = url.path.rstrip("/") + "/chat/completions" + (f"?{url.query}" if url.query else "")
+    path, query = url.path.rstrip("/"), f"?{url.query}" if url.query else ""
     name = _bracketed(url.hostname)
-    if not (path + name).isascii() or not (path + name).isprintable() or " " in path + name:
+    written = path + query + name
+    if not written.isascii() or not written.isprintable() or " " in written:
         raise ValueError("its URL is not plain ASCII")
+    host = name if port == default else f"{name}:{port}"
     bundle = hashlib.sha256((address.ca_bundle or "").encode()).hexdigest() if tls else "plain"
     return Place(
         url.hostname,
         port,
         (url.hostname, port, bundle),
-        _request_line(path, name if port == default else f"{name}:{port}"),
+        f"POST {path}".encode(),
+        f"{query} HTTP/1.1\r\nhost: {host}\r\n".encode(),
         True,
         tls,
         address.ca_bundle,

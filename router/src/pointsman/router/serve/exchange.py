@@ -13,13 +13,14 @@ from typing import TYPE_CHECKING
 
 from pointsman.analysis import Analysis
 from pointsman.api.table import Backend
-from pointsman.router.errors import Problem, going_away
+from pointsman.router.errors import Bug, Problem, going_away
 from pointsman.router.policy import retry
 from pointsman.router.policy.retry import CUT, Fault, Kind
 from pointsman.router.serve import account as accounts
 from pointsman.router.serve import attempt as attempts
 from pointsman.router.serve.tracks import Track
-from pointsman.router.wire.openai import ChatRequest, Usage
+from pointsman.router.wire.openai import Asked, Usage
+from pointsman.router.wire.operation import Operation
 from pointsman.router.wire.problem import LAST_CHUNK, chunk, problem_answer, status_line
 from pointsman.router.wire.request import Request
 from pointsman.router.wire.response import ResponseReader
@@ -38,21 +39,27 @@ class Exchange:
 
     __slots__ = (
         "_decision_id", "_done_by_s", "_first_by_s", "_index", "_over", "_retry_at_s",
-        "_total_by_s", "analysis", "attempt", "attempts", "candidates", "chain_s", "chat",
+        "_total_by_s", "analysis", "asked", "attempt", "attempts", "candidates", "chain_s",
         "chunked", "client", "code", "committed", "committed_s", "debug", "failures", "forwarded",
-        "heard_s", "images", "overhead_s", "plane", "policy", "received_s", "request",
+        "heard_s", "images", "operation", "overhead_s", "plane", "policy", "received_s", "request",
         "request_id", "retries", "streamed", "taken", "track", "tried", "usage",
     )  # fmt: skip
-    chat: ChatRequest
+    asked: Asked
     policy: CompiledPolicy
     analysis: Analysis
     taken: CompiledRoute
     candidates: tuple[Backend, ...]
 
     def __init__(
-        self, plane: "DataPlane", client: "ClientConnection", request: Request, now_s: float
+        self,
+        plane: "DataPlane",
+        client: "ClientConnection",
+        request: Request,
+        operation: Operation,
+        now_s: float,
     ) -> None:
         self.plane = plane
+        self.operation = operation
         self.client = client
         self.request = request
         self.received_s = self.heard_s = self.committed_s = now_s
@@ -117,7 +124,7 @@ class Exchange:
             self.overhead_s = now_s - self.received_s
         # Whoever waits for a whole answer waits for its last token: cutting it early is of use only
         # if another backend may answer instead.
-        if self.chat.stream or (self.others_left and self.taken.on_timeout):
+        if self.asked.stream or (self.others_left and self.taken.on_timeout):
             self._first_by_s = now_s + self.taken.route.first_token_timeout_s
         else:
             self._first_by_s = inf
@@ -150,7 +157,7 @@ class Exchange:
         else:
             framing = b""
             self.client.keep_alive = False
-        self.streamed = self.chat.stream and reader.status == 200
+        self.streamed = self.asked.stream and reader.status == 200
         if self.streamed:
             framing += b"cache-control: no-cache\r\n"
         head = b"%bcontent-type: %b\r\n%b%b%b\r\n" % (
@@ -221,7 +228,7 @@ class Exchange:
         if self.committed:
             self.break_off(Fault(Kind.ERROR, "InternalError"), in_band=False)
         else:
-            self.refuse(Problem(500, "The router met an error of its own.", code="internal_error"))
+            self.refuse(Bug())
 
     # What the client's connection says.
 
@@ -310,6 +317,8 @@ class Exchange:
             )
         for name, value in upstream.items():
             if name == b"x-request-id":
+                if value == self.request_id:  # the backend gives back ours
+                    continue
                 lines += b"x-pointsman-provider-request-id: %b\r\n" % value
             elif name != b"content-type":
                 lines += b"%b: %b\r\n" % (name, value)

@@ -15,6 +15,7 @@ from pointsman.router.errors import BadRequest, Problem, Refused, going_away
 from pointsman.router.serve import surface
 from pointsman.router.serve.exchange import Exchange
 from pointsman.router.serve.wheel import Alarm
+from pointsman.router.wire.operation import Operation
 from pointsman.router.wire.problem import CONTINUE, problem_answer
 from pointsman.router.wire.request import Request, RequestReader, Unreadable
 
@@ -131,7 +132,7 @@ class ClientConnection(asyncio.Protocol):
         else:
             full = Refused("Too many connections.", code="overloaded", retry_after_s=1, close=True)
             self._reader.over = True
-            self.write(problem_answer(full))
+            self.write(problem_answer(full, more=surface.id_line(plane)))
             self.close()
 
     def data_received(self, data: bytes) -> None:
@@ -201,24 +202,29 @@ class ClientConnection(asyncio.Protocol):
             return
         self.keep_alive = request.keep_alive and not plane.live.draining
         try:
-            answer = surface.answer(plane, request, keep_alive=self.keep_alive)
+            found = surface.answer(plane, request, keep_alive=self.keep_alive)
         except Problem as problem:
             plane.metrics.unrouted.answered(problem.status)
-            head_only = request.method == b"HEAD"
-            self.write(problem_answer(problem, keep_alive=self.keep_alive, without_body=head_only))
+            answer = problem_answer(
+                problem,
+                more=surface.id_line(plane, request),
+                keep_alive=self.keep_alive,
+                without_body=request.method == b"HEAD",
+            )
+            self.write(answer)
         else:
-            if answer is None:
+            if isinstance(found, Operation):
                 plane.running(1)
-                self.exchange = Exchange(plane, self, request, plane.clock())
+                self.exchange = Exchange(plane, self, request, found, plane.clock())
                 self.exchange.run()
                 return
-            self.write(answer)
+            self.write(found)
         if not self.keep_alive:
             self.close()
 
     def _refuse(self, problem: Problem) -> None:
         self._plane.metrics.unrouted.answered(problem.status)
-        self.write(problem_answer(problem))
+        self.write(problem_answer(problem, more=surface.id_line(self._plane)))
         self.close()
 
     def _hold(self) -> None:

@@ -19,12 +19,14 @@ from pointsman.router.policy.retry import (
     parse_retry_after_s,
 )
 from pointsman.router.wire.openai import (
+    USAGE_BYTES,
     Usage,
     read_answer,
     read_stream_usage,
-    says_too_long,
+    read_usage_at_end,
 )
 from pointsman.router.wire.problem import error_event
+from pointsman.router.wire.refusal import in_openais_shape, says_too_long
 from pointsman.router.wire.response import ResponseReader
 from pointsman.router.wire.sse import Opening, StreamOpening, StreamTail
 
@@ -52,7 +54,7 @@ def choose(exchange: "Exchange", reader: ResponseReader) -> Relay | Fault:
     """What to do with an answer whose head is `reader`'s."""
     status = reader.status
     if 200 <= status < 300:
-        wanted = exchange.chat.stream
+        wanted = exchange.asked.stream
         media = reader.headers.get(b"content-type", b"").partition(b";")[0].strip().lower()
         fits = media == EVENT_STREAM if wanted else media.endswith(b"json")
         if not fits:
@@ -72,29 +74,35 @@ def choose(exchange: "Exchange", reader: ResponseReader) -> Relay | Fault:
 class Whole:
     """A JSON body, held back while it is small."""
 
-    __slots__ = ("_exchange", "_pieces", "_reader", "_size")
+    __slots__ = ("_end", "_exchange", "_pieces", "_reader", "_size")
 
     def __init__(self, exchange: "Exchange", reader: ResponseReader) -> None:
         self._exchange = exchange
         self._reader = reader
         self._pieces: list[bytes] = []
         self._size = 0
+        self._end = b""
+        """Of a body that was sent before it was complete: its last bytes."""
 
     def feed(self, data: bytes) -> None:
         exchange = self._exchange
         self._size += len(data)
         if exchange.committed:
+            end = data if len(data) >= USAGE_BYTES else self._end + data
+            self._end = end[-USAGE_BYTES:]
             exchange.relay(data)
             return
         self._pieces.append(data)
         if max(self._size, self._reader.length or 0) > exchange.plane.limits.buffered_body_bytes:
-            exchange.commit(self._reader, self._reader.length, b"".join(self._pieces))
+            body = b"".join(self._pieces)
+            self._end = body[-USAGE_BYTES:]
+            exchange.commit(self._reader, self._reader.length, body)
             self._pieces = []
 
     def finished(self) -> None:
         exchange = self._exchange
         if exchange.committed:
-            exchange.use(_estimate(exchange, self._size // _CHARS_A_TOKEN))
+            exchange.use(read_usage_at_end(self._end) or self._estimate())
             exchange.complete()
             return
         pieces = self._pieces
@@ -103,7 +111,7 @@ class Whole:
         if wrong:
             exchange.fail(Fault(Kind.ERROR, "Malformed", wrong))
             return
-        exchange.use(usage or _estimate(exchange, len(body) // _CHARS_A_TOKEN))
+        exchange.use(usage or self._estimate())
         exchange.commit(self._reader, len(body), body)
         exchange.complete()
 
@@ -113,9 +121,14 @@ class Whole:
         else:
             self._exchange.fail(fault)
 
+    def _estimate(self) -> Usage:
+        exchange = self._exchange
+        generates = exchange.operation.generates
+        return _estimate(exchange, self._size // _CHARS_A_TOKEN if generates else 0)
+
 
 class Refusal:
-    """A 4xx about the request itself, relayed as it is."""
+    """A 4xx about the request itself, relayed as it is, if it is an error in OpenAI's shape."""
 
     __slots__ = ("_exchange", "_pieces", "_reader", "_size")
 
@@ -135,12 +148,16 @@ class Refusal:
     def finished(self) -> None:
         exchange = self._exchange
         body = b"".join(self._pieces)
+        reader = self._reader
         falls_back = exchange.taken.on_context_window and exchange.others_left
-        if falls_back and self._reader.status in (400, 413) and says_too_long(body):
+        if falls_back and reader.status in (400, 413) and says_too_long(body):
             detail = "the request does not fit its context window"
             exchange.fail(Fault(Kind.CONTEXT_WINDOW, "ContextWindow", detail, retryable=False))
             return
-        exchange.commit(self._reader, len(body), body)
+        shaped = in_openais_shape(reader.status, body)
+        if shaped is not body:
+            reader.headers[b"content-type"] = b"application/json"
+        exchange.commit(reader, len(shaped), shaped)
         exchange.complete()
 
     def lost(self, fault: Fault) -> None:

@@ -1,7 +1,7 @@
 """Which paths there are, and the answers that need no backend.
 
 Guarantees OpenAI's error shape for what is not there: 404 for unknown paths, 405 with Allow for
-other methods. /v1/completions, /v1/embeddings and others are not there yet.
+other methods; the request's id on every answer.
 """
 
 from typing import TYPE_CHECKING, Final
@@ -11,25 +11,26 @@ import msgspec
 
 from pointsman.router.errors import BadRequest, Refused
 from pointsman.router.wire import problem
-from pointsman.router.wire.request import Request
+from pointsman.router.wire.operation import OPERATIONS, Operation
+from pointsman.router.wire.request import Request, is_request_id
 
 if TYPE_CHECKING:
     from pointsman.router.serve.app import DataPlane
 
-_CHAT: Final = b"/v1/chat/completions"
 _MODELS: Final = b"/v1/models"
 _HEALTH: Final = b"/healthz"
 _READS: Final = (b"GET", b"HEAD")
 _encode = msgspec.json.Encoder().encode
 
 
-def answer(plane: "DataPlane", request: Request, *, keep_alive: bool) -> bytes | None:
-    """The answer, or None for a request that is to be routed; raises Problem."""
+def answer(plane: "DataPlane", request: Request, *, keep_alive: bool) -> bytes | Operation:
+    """The answer, or what is to be routed; raises Problem."""
     path = request.target.partition(b"?")[0]
-    if path == _CHAT:
+    operation = OPERATIONS.get(path)
+    if operation is not None:
         if request.method != b"POST":
             raise _wrong_method(request, path, "POST")
-        return None
+        return operation
     if path == _HEALTH:
         found: object = {"status": "draining" if plane.live.draining else "ok"}
     elif path == _MODELS or path.startswith(_MODELS + b"/"):
@@ -47,8 +48,20 @@ def answer(plane: "DataPlane", request: Request, *, keep_alive: bool) -> bytes |
         found = _models(plane, path[len(_MODELS) + 1 :])
     plane.metrics.unrouted.answered(200)
     return problem.answer(
-        200, _encode(found), keep_alive=keep_alive, without_body=request.method == b"HEAD"
+        200,
+        _encode(found),
+        more=id_line(plane, request),
+        keep_alive=keep_alive,
+        without_body=request.method == b"HEAD",
     )
+
+
+def id_line(plane: "DataPlane", request: Request | None = None) -> bytes:
+    """The header line of the request's id: the caller's if it sent one, else a new one."""
+    given = request.header(b"x-request-id") if request is not None else None
+    if given is None or not is_request_id(given):
+        given = plane.next_id()
+    return b"x-request-id: %b\r\n" % given
 
 
 def _wrong_method(request: Request, path: bytes, allow: str) -> BadRequest:

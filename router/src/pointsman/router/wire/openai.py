@@ -2,12 +2,13 @@
 
 Guarantees that a request a backend may understand is not refused for fields the router does not
 use, and that little more text is copied than the analysis looks at. Refuses bodies that are not a
-JSON object with `model` and `messages`.
+JSON object with `model` and `messages`. Other operations than chat: texts.py.
 """
 
-from collections.abc import Iterator
+import re
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from typing import Annotated, Final
+from typing import Annotated, Final, TypeVar
 
 import msgspec
 
@@ -15,79 +16,85 @@ from pointsman.analysis import Prompt
 from pointsman.router.errors import BadRequest
 from pointsman.router.wire.unreadable import UNREADABLE
 
+T = TypeVar("T")
+
 _HISTORY_CHARS: Final = 16 * 1024
 """Kept of the messages that are neither system nor the last of the user; half head, half tail."""
-_ABSENT: Final = msgspec.Raw()
+ABSENT: Final = msgspec.Raw()
 _NOTHING: Final = frozenset({b"", b"null", b"[]", b'""', b"{}"})
 
+Count = Annotated[int, msgspec.Meta(ge=0)]
 
-_Count = Annotated[int, msgspec.Meta(ge=0)]
+
+USAGE_BYTES: Final = 2048
+"""Usage with all details takes about 400."""
+_COUNTS: Final = re.compile(rb'"(prompt_tokens|completion_tokens)"\s*:\s*(\d{1,15})\b')
 
 
 class _Message(msgspec.Struct):
     role: str = ""
-    content: msgspec.Raw = _ABSENT
-    tool_calls: msgspec.Raw = _ABSENT
+    content: msgspec.Raw = ABSENT
+    tool_calls: msgspec.Raw = ABSENT
 
 
 class _Part(msgspec.Struct):
     type: str = ""
-    text: msgspec.Raw = _ABSENT
+    text: msgspec.Raw = ABSENT
 
 
 class _Chat(msgspec.Struct):
     model: str
     messages: list[_Message]
     stream: bool | None = None
-    max_tokens: _Count | None = None
-    max_completion_tokens: _Count | None = None
-    metadata: msgspec.Raw = _ABSENT
-    tools: msgspec.Raw = _ABSENT
-    functions: msgspec.Raw = _ABSENT
+    max_tokens: Count | None = None
+    max_completion_tokens: Count | None = None
+    metadata: msgspec.Raw = ABSENT
+    tools: msgspec.Raw = ABSENT
+    functions: msgspec.Raw = ABSENT
 
 
-class _PromptDetails(msgspec.Struct):
-    prompt_tokens: int = 0
-    completion_tokens: int = 0
+class _Tokens(msgspec.Struct):
+    prompt_tokens: int | None = None
+    completion_tokens: int | None = None
+    """Embeddings have none."""
 
 
 class _Answer(msgspec.Struct):
-    usage: _PromptDetails | None = None
-    error: msgspec.Raw = _ABSENT
-
-
-class _ErrorFields(msgspec.Struct):
-    message: msgspec.Raw = _ABSENT
-    code: msgspec.Raw = _ABSENT
-
-
-class _ErrorBody(msgspec.Struct):
-    error: _ErrorFields | None = None
-    message: msgspec.Raw = _ABSENT
+    usage: _Tokens | None = None
+    error: msgspec.Raw = ABSENT
 
 
 _chat = msgspec.json.Decoder(_Chat).decode
 _answer = msgspec.json.Decoder(_Answer).decode
-_error = msgspec.json.Decoder(_ErrorBody).decode
 _text = msgspec.json.Decoder(str).decode
 _parts = msgspec.json.Decoder(list[_Part]).decode
 _map = msgspec.json.Decoder(dict[str, object]).decode
 
 
 @dataclass(slots=True)
-class ChatRequest:
-    """What a chat completion request asks for; the texts are decoded only by `prompt()`."""
+class Asked:
+    """What a request of any operation asks for; the texts are decoded only by `prompt()`."""
 
     model: str
     stream: bool
     max_output_tokens: int
     metadata: dict[str, str]
     tools: bool
+
+    def prompt(self) -> Prompt:
+        """Text and counts for the analysis."""
+        raise NotImplementedError
+
+
+@dataclass(slots=True)
+class ChatRequest(Asked):
+    """A chat completion."""
+
     _messages: list[_Message]
     _tools_chars: int
 
     def prompt(self) -> Prompt:
-        """Text and counts for the analysis."""
+        """Of the messages; see Asked."""
         return _prompt(self)
 
 
@@ -100,10 +107,10 @@ class Usage:
     estimated: bool = False
 
 
-def read_chat(body: bytes) -> ChatRequest:
-    """Raises BadRequest; `param` names the field where there is one."""
+def decoded(decode: Callable[[bytes], T], body: bytes) -> T:
+    """The body; BadRequest if it is something else, with the field's name where there is one."""
     try:
-        chat = _chat(body)
+        return decode(body)
     except msgspec.ValidationError as error:
         text = str(error)
         param = text.rpartition("`$.")[2].rstrip("`") if "`$." in text else None
@@ -113,28 +120,33 @@ def read_chat(body: bytes) -> ChatRequest:
         raise BadRequest(f"The request is not valid: {text}.", param=param) from None
     except UNREADABLE as error:
         raise BadRequest(f"The body is not JSON: {error}.") from None
-    tools = _size(chat.tools) or _size(chat.functions)
+
+
+def read_chat(body: bytes) -> ChatRequest:
+    """Raises BadRequest; `param` names the field where there is one."""
+    chat = decoded(_chat, body)
+    tools = size_of(chat.tools) or size_of(chat.functions)
     return ChatRequest(
         chat.model,
         bool(chat.stream),
         chat.max_completion_tokens or chat.max_tokens or 0,
-        _metadata(chat.metadata),
+        read_metadata(chat.metadata),
         bool(tools),
         chat.messages,
         tools,
     )
 
 
-def _size(raw: msgspec.Raw) -> int:
+def size_of(raw: msgspec.Raw) -> int:
     """Bytes of a value, 0 for one that says nothing."""
-    if raw is _ABSENT:
+    if raw is ABSENT:
         return 0
     size = memoryview(raw).nbytes
     return 0 if size <= 4 and bytes(raw) in _NOTHING else size
 
 
-def _metadata(raw: msgspec.Raw) -> dict[str, str]:
-    if raw is _ABSENT or not _size(raw):
+def read_metadata(raw: msgspec.Raw) -> dict[str, str]:
+    if raw is ABSENT or not size_of(raw):
         return {}
     try:
         found = _map(raw)
@@ -145,14 +157,14 @@ def _metadata(raw: msgspec.Raw) -> dict[str, str]:
 
 def _content(raw: msgspec.Raw) -> tuple[str, bool]:
     """The text of a message and whether it holds an image; what is not understood is empty."""
-    if not _size(raw):
+    if not size_of(raw):
         return "", False
     try:
         if memoryview(raw)[0] == b'"'[0]:
             return _text(raw), False
         parts = _parts(raw)
         images = any(part.type in ("image_url", "input_image", "image") for part in parts)
-        return "\n".join(_text(part.text) for part in parts if _size(part.text)), images
+        return "\n".join(_text(part.text) for part in parts if size_of(part.text)), images
     except UNREADABLE:
         return "", False
 
@@ -167,7 +179,7 @@ def _prompt(chat: ChatRequest) -> Prompt:
     for message in chat._messages:
         text, shows = _content(message.content)
         images = images or shows
-        total += len(text) + _size(message.tool_calls)
+        total += len(text) + size_of(message.tool_calls)
         if message.role == "user":
             user = len(history)
             history.append(text)
@@ -215,7 +227,7 @@ def read_answer(body: bytes) -> tuple[Usage | None, str]:
         answer = _answer(body)
     except UNREADABLE:
         return None, "the answer is not a JSON object in OpenAI's shape"
-    if _size(answer.error):
+    if size_of(answer.error):
         return None, "the answer is an error with status 200"
     return _usage(answer), ""
 
@@ -224,7 +236,7 @@ def _usage(answer: _Answer) -> Usage | None:
     usage = answer.usage
     if usage is None:
         return None
-    return Usage(max(usage.prompt_tokens, 0), max(usage.completion_tokens, 0))
+    return Usage(max(usage.prompt_tokens or 0, 0), max(usage.completion_tokens or 0, 0))
 
 
 def read_stream_usage(tail: bytes) -> Usage | None:
@@ -240,12 +252,12 @@ def read_stream_usage(tail: bytes) -> Usage | None:
     return None
 
 
-def says_too_long(body: bytes) -> bool:
-    """True for a 400 that means the request does not fit the context window (OpenAI, vLLM)."""
-    try:
-        found = _error(body)
-    except UNREADABLE:
-        return False
-    code = bytes(found.error.code) if found.error else b""
-    message = bytes(found.error.message if found.error else found.message).lower()
-    return code == b'"context_length_exceeded"' or b"maximum context length" in message
+def read_usage_at_end(end: bytes) -> Usage | None:
+    """Usage from the last bytes of a whole answer, whose last members it is among."""
+    at = end.rfind(b'"usage"')
+    if at < 1 or end[at - 1] == b"\\"[0]:  # text that quotes one
+        return None
+    counts = {name: int(count) for name, count in _COUNTS.findall(end, at)}
+    if b"prompt_tokens" not in counts:
+        return None
+    return Usage(counts[b"prompt_tokens"], counts.get(b"completion_tokens", 0))

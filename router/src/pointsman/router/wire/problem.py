@@ -24,23 +24,18 @@ def status_line(status: int) -> bytes:
 
 
 def error_body(problem: Problem) -> bytes:
+    """The body that says it."""
+    return error_json(problem.message, problem.type, param=problem.param, code=problem.code)
+
+
+def error_json(message: str, kind: str, *, param: str | None, code: str | None) -> bytes:
     """`{"error": {"message", "type", "param", "code"}}`."""
-    return _encode(
-        {
-            "error": {
-                "message": problem.message,
-                "type": problem.type,
-                "param": problem.param,
-                "code": problem.code,
-            }
-        }
-    )
+    return _encode({"error": {"message": message, "type": kind, "param": param, "code": code}})
 
 
 def error_event(message: str, code: str) -> bytes:
     """The event that ends a stream which broke after its first content; no `[DONE]` follows."""
-    error = {"message": message, "type": "upstream_error", "param": None, "code": code}
-    return b"data: " + _encode({"error": error}) + b"\n\n"
+    return b"data: " + error_json(message, "upstream_error", param=None, code=code) + b"\n\n"
 
 
 def answer(

@@ -1,0 +1,32 @@
+"""PURE: what a caller may ask models for, one row an operation.
+
+Adding one is a row here, if a backend answers it below the same base URL under the same name.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Final
+
+from pointsman.router.wire.openai import Asked, read_chat
+from pointsman.router.wire.texts import read_completion, read_embedding
+
+
+@dataclass(frozen=True, slots=True)
+class Operation:
+    """One path that is routed."""
+
+    path: bytes
+    """Below the base URL, ours and a backend's."""
+    read: Callable[[bytes], Asked]
+    """The fields of a body; raises BadRequest."""
+    text: str
+    """The field that holds what models read."""
+    generates: bool
+    """False if the answer is no text, so that its size says nothing about tokens."""
+
+
+CHAT: Final = Operation(b"/chat/completions", read_chat, "messages", True)
+COMPLETION: Final = Operation(b"/completions", read_completion, "prompt", True)
+EMBEDDING: Final = Operation(b"/embeddings", read_embedding, "input", False)
+OPERATIONS: Final = {b"/v1" + found.path: found for found in (CHAT, COMPLETION, EMBEDDING)}
+"""By the path that callers use."""

@@ -1,0 +1,66 @@
+"""PURE: a backend's 4xx about the request, in OpenAI's error shape whatever shape it came in.
+
+Guarantees that a body in that shape keeps its bytes, and that SDKs find the message of any other:
+vLLM's flat one, FastAPI's `detail`, Ollama's string, a page of HTML. Adds nothing of its own where
+there is a message.
+"""
+
+from typing import Final
+
+import msgspec
+
+from pointsman.router.wire.problem import error_json
+from pointsman.router.wire.unreadable import UNREADABLE
+
+_MESSAGE_CHARS: Final = 4096
+_decode = msgspec.json.Decoder(dict[str, object]).decode
+
+
+def _read(body: bytes) -> dict[str, object]:
+    try:
+        return _decode(body)
+    except UNREADABLE:
+        return {}
+
+
+def in_openais_shape(status: int, body: bytes) -> bytes:
+    """`body` itself if it is an error in OpenAI's shape, else one that says the same."""
+    told = _read(body)
+    error = told.get("error")
+    if isinstance(error, dict) and isinstance(error.get("message"), str):
+        if error.keys() >= {"type", "param", "code"}:
+            return body
+        told = error
+    elif isinstance(error, str):
+        told = {**told, "message": error}
+    message = told.get("message")
+    if not isinstance(message, str) or not message:
+        detail = told.get("detail")
+        if isinstance(detail, str) and detail:
+            message = detail
+        else:
+            listed = f": {msgspec.json.encode(detail).decode()}" if detail else "."
+            message = f"The backend refused the request with status {status}{listed}"
+    return error_json(
+        message[:_MESSAGE_CHARS],
+        _text(told.get("type")) or "invalid_request_error",
+        param=_text(told.get("param")),
+        code=_text(told.get("code")),
+    )
+
+
+def _text(value: object) -> str | None:
+    """vLLM and llama.cpp put the status into `code`: that is no code."""
+    return value if isinstance(value, str) else None
+
+
+def says_too_long(body: bytes) -> bool:
+    """True for a 400 that means the request does not fit the context window (OpenAI, vLLM)."""
+    told = _read(body)
+    error = told.get("error")
+    if isinstance(error, dict):
+        told = error
+    message = told.get("message")
+    return told.get("code") == "context_length_exceeded" or (
+        isinstance(message, str) and "maximum context length" in message.lower()
+    )

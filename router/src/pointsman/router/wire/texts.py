@@ -1,0 +1,96 @@
+"""PURE: completions and embeddings: requests whose text is a string, a list of them, or tokens.
+
+Guarantees that of several texts the longest is analyzed, because each has a context window of its
+own; that nothing is decoded before that is asked for. What is not understood counts as empty: the
+backend judges it. Refuses a text that is neither a string nor a list.
+"""
+
+from dataclasses import dataclass
+from typing import Final
+
+import msgspec
+
+from pointsman.analysis import Prompt
+from pointsman.router.errors import BadRequest
+from pointsman.router.wire.openai import ABSENT, Asked, Count, decoded, read_metadata, size_of
+from pointsman.router.wire.unreadable import UNREADABLE
+
+_CHARS_A_TOKEN: Final = 4
+"""What the analysis takes a token of plain ASCII for: so that it counts given tokens right."""
+_MOST_ARRAYS: Final = 2048
+"""OpenAI's limit; those beyond it are counted as one."""
+
+
+class _Completion(msgspec.Struct):
+    model: str
+    prompt: msgspec.Raw
+    stream: bool | None = None
+    max_tokens: Count | None = None
+    metadata: msgspec.Raw = ABSENT
+    suffix: msgspec.Raw = ABSENT
+
+
+class _Embedding(msgspec.Struct):
+    model: str
+    input: msgspec.Raw
+    metadata: msgspec.Raw = ABSENT
+
+
+_completion = msgspec.json.Decoder(_Completion).decode
+_embedding = msgspec.json.Decoder(_Embedding).decode
+_texts = msgspec.json.Decoder(str | list[str]).decode
+
+
+@dataclass(slots=True)
+class TextRequest(Asked):
+    """A completion or embeddings."""
+
+    _text: msgspec.Raw
+    _more_chars: int
+
+    def prompt(self) -> Prompt:
+        """Of the longest text; see Asked."""
+        text, chars = _longest(self._text)
+        return Prompt(user=text, total_chars=chars + self._more_chars)
+
+
+def read_completion(body: bytes) -> TextRequest:
+    """Raises BadRequest; `param` names the field where there is one."""
+    asked = decoded(_completion, body)
+    _check(asked.prompt, "prompt")
+    return TextRequest(
+        asked.model,
+        bool(asked.stream),
+        asked.max_tokens or 0,
+        read_metadata(asked.metadata),
+        False,
+        asked.prompt,
+        size_of(asked.suffix),
+    )
+
+
+def read_embedding(body: bytes) -> TextRequest:
+    """Raises BadRequest; `param` names the field where there is one."""
+    asked = decoded(_embedding, body)
+    _check(asked.input, "input")
+    return TextRequest(asked.model, False, 0, read_metadata(asked.metadata), False, asked.input, 0)
+
+
+def _check(raw: msgspec.Raw, field: str) -> None:
+    if bytes(memoryview(raw)[:1]) not in (b'"', b"["):
+        message = f"The field {field} is neither a string nor a list of strings or tokens."
+        raise BadRequest(message, param=field)
+
+
+def _longest(raw: msgspec.Raw) -> tuple[str, int]:
+    """The longest of the texts and its characters; of tokens only how much text they stand for."""
+    try:
+        found = _texts(raw)
+    except msgspec.ValidationError:
+        # Token arrays are counted, not decoded: each number would be an object.
+        tokens = max(part.count(b",") + 1 for part in bytes(raw).split(b"]", _MOST_ARRAYS))
+        return "", tokens * _CHARS_A_TOKEN
+    except UNREADABLE:
+        return "", 0
+    text = found if isinstance(found, str) else max(found, key=len, default="")
+    return text, len(text)
