@@ -105,8 +105,47 @@ async def test_completions() -> None:
         assert done.choices[0].finish_reason == "stop"
         assert tokens.usage is not None
         assert tokens.usage.prompt_tokens == 3
-        with pytest.raises(openai.BadRequestError, match="exactly one prompt"):
-            await client.completions.create(model=MODEL, prompt=["a", "b"])
+        both = await client.completions.create(model=MODEL, prompt=["Once upon", "Then"], n=2)
+        assert [c.index for c in both.choices] == [0, 1, 2, 3]
+        assert both.choices[0].text == text
+        assert len({c.text for c in both.choices}) == 4
+        with pytest.raises(openai.BadRequestError, match="At most 128 answers"):
+            await client.completions.create(model=MODEL, prompt=["a", "b"], n=65)
+
+
+async def test_several_answers_are_spoken_side_by_side() -> None:
+    """`n` choices, each its own text, streamed as it is whole; usage counts all of them."""
+    async with sdk(output_tokens=6) as client:
+        done = await client.chat.completions.create(model=MODEL, messages=HELLO, n=3)
+        stream = await client.chat.completions.create(model=MODEL, messages=HELLO, n=3, stream=True)
+        texts, ends = ["", "", ""], 0
+        async for chunk in stream:
+            (choice,) = chunk.choices
+            texts[choice.index] += choice.delta.content or ""
+            ends += choice.finish_reason is not None
+    assert texts == [choice.message.content for choice in done.choices]
+    assert len(set(texts)) == ends == 3
+    assert done.usage is not None
+    assert done.usage.completion_tokens == 18
+
+
+async def test_log_probabilities_are_of_the_tokens() -> None:
+    """In the form of each operation, the same streamed and whole."""
+    async with sdk(output_tokens=5) as client:
+        ask: Any = {"model": MODEL, "messages": HELLO, "logprobs": True, "top_logprobs": 1}
+        done = await client.chat.completions.create(**ask)
+        stream = await client.chat.completions.create(**ask, stream=True)
+        choices = [chunk.choices[0] async for chunk in stream]
+        text = await client.completions.create(model=MODEL, prompt="x", logprobs=1)
+    assert done.choices[0].logprobs is not None
+    whole = done.choices[0].logprobs.content or []
+    assert "".join(t.token for t in whole) == done.choices[0].message.content
+    assert [t.top_logprobs[0].token for t in whole] == [t.token for t in whole]
+    assert [t for c in choices if c.logprobs for t in c.logprobs.content or []] == whole
+    logprobs = text.choices[0].logprobs
+    assert logprobs is not None
+    assert "".join(logprobs.tokens or []) == text.choices[0].text
+    assert [text.choices[0].text.index(t) for t in logprobs.tokens or []] == logprobs.text_offset
 
 
 async def test_embeddings_in_both_encodings() -> None:
@@ -127,6 +166,30 @@ async def test_models_can_be_listed_and_read() -> None:
         assert (await client.models.retrieve(MODEL)).id == MODEL
         with pytest.raises(openai.NotFoundError):
             await client.models.retrieve("gpt-x")
+
+
+async def test_tools_may_be_called_in_parallel() -> None:
+    """Each once, with arguments that satisfy its schema; the SDK's accumulator agrees."""
+    tools: Any = [
+        {"type": "function", "function": {"name": name, "strict": True, "parameters": {
+            "type": "object", "properties": {field: {"type": "integer"}}, "required": [field],
+            "additionalProperties": False}}}
+        for name, field in (("left", "track"), ("right", "signal"))
+    ]  # fmt: skip
+    ask: Any = {"model": MODEL, "messages": HELLO, "tools": tools, "tool_choice": "required",
+                "parallel_tool_calls": True}  # fmt: skip
+    async with sdk() as client:
+        done = await client.chat.completions.create(**ask)
+        async with client.chat.completions.stream(**ask) as stream:
+            streamed = await stream.get_final_completion()
+    for answer in (done, streamed):
+        calls = [c for c in answer.choices[0].message.tool_calls or [] if c.type == "function"]
+        assert [(c.function.name, c.function.arguments) for c in calls] == [
+            ("left", '{"track":0}'),
+            ("right", '{"signal":0}'),
+        ]
+        assert len({c.id for c in calls}) == 2
+        assert answer.choices[0].finish_reason == "tool_calls"
 
 
 async def test_a_tool_is_called_where_the_caller_insists() -> None:
@@ -206,8 +269,9 @@ async def test_errors_are_the_sdks_exceptions() -> None:
         with pytest.raises(openai.AuthenticationError) as refused:
             await client.with_options(api_key="wrong").models.list()
         assert refused.value.code == "invalid_api_key"
-        with pytest.raises(openai.BadRequestError, match="n must be 1"):
-            await create(model=MODEL, messages=HELLO, n=2)
+        with pytest.raises(openai.BadRequestError) as too_many:
+            await create(model=MODEL, messages=HELLO, n=129)
+        assert too_many.value.param == "n"
     async with sdk(error_rate=1.0) as client:
         with pytest.raises(openai.InternalServerError) as broken:
             await client.chat.completions.create(model=MODEL, messages=HELLO)

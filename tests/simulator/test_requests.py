@@ -88,7 +88,7 @@ def test_an_answer_ends_where_it_should(
 ) -> None:
     """At its own length, at the caller's limit, or where the window ends ("Hello?" has 5)."""
     job = planned(chat() if limit is None else chat(max_tokens=limit), **changes)
-    assert (len(job.pieces), job.finish, job.prompt_tokens) == (pieces, finish, 5)
+    assert (len(job.choices[0].pieces), job.finish, job.prompt_tokens) == (pieces, finish, 5)
 
 
 def test_the_context_window_counts_prompt_and_answer() -> None:
@@ -211,7 +211,7 @@ async def test_several_requests_on_one_connection() -> None:
         writer.write(b"".join(encode("POST", "/v1/chat/completions", b) for b in bodies))
         for body in bodies:
             buffered = await _one(reader)
-            assert planned(body).pieces[-1].encode().strip() in buffered
+            assert planned(body).choices[0].pieces[-1].encode().strip() in buffered
         writer.close()
 
 
@@ -252,3 +252,32 @@ async def test_what_is_no_http_gets_an_answer_and_is_closed() -> None:
         assert "not HTTP" in answer.error()["message"]
         assert await reader.read() == b""
         writer.close()
+
+
+async def test_a_request_id_comes_back() -> None:
+    """The caller's where it is one, a new one elsewhere; on streams, errors and lists, too."""
+    async with simulated(output_tokens=3) as simulator:
+        seen = set()
+        for method, path, body in (
+            ("POST", "/v1/chat/completions", chat()),
+            ("POST", "/v1/chat/completions", chat(stream=True)),
+            ("POST", "/v1/embeddings", {"model": "m", "input": []}),
+            ("GET", "/v1/models", None),
+        ):
+            for given in ("req-1", "x" * 129, "two words", None):
+                headers = {} if given is None else {"X-Request-ID": given}
+                answer = await send(simulator.port, method, path, body, headers)
+                got = answer.headers["x-request-id"]
+                assert (got == given) is (given == "req-1")
+                seen.add(got)
+    assert len(seen) == 1 + 4 * 3
+
+
+@pytest.mark.parametrize("stream", [False, True])
+async def test_every_token_of_every_answer_is_counted(stream: bool) -> None:
+    """In vLLM's counter, whichever way it was asked for."""
+    async with simulated(output_tokens=7) as simulator:
+        await post(simulator.port, chat(n=3, stream=stream))
+        await post(simulator.port, {"model": "m", "prompt": ["a", "b"]}, "/v1/completions")
+        assert simulator.server.metrics.generation_tokens == 7 * (3 + 2)
+        assert simulator.server.tokens_held == 0

@@ -16,6 +16,7 @@ from pointsman.simulator.openai_requests import (
     CHAT,
     COMPLETION,
     EMBEDDING,
+    MAX_CHOICES,
     ChatRequest,
     read_body,
     task_of,
@@ -27,23 +28,54 @@ _TOKENS_A_MESSAGE = 3  # role and separators of a chat template; OpenAI's cookbo
 
 
 @dataclass(frozen=True, slots=True)
+class Call:
+    """One tool call; its pieces are its arguments, as JSON."""
+
+    name: str
+    pieces: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """One answer: its pieces are its tokens, those of its calls where it calls."""
+
+    pieces: tuple[str, ...]
+    finish: Finish
+    calls: tuple[Call, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class Generation:
-    """An answer to be spoken: its pieces are its tokens."""
+    """Answers to be spoken, side by side."""
 
     kind: Literal["chat", "text"]
     id: str
     created_s: int
     model: str
     fingerprint: str
-    pieces: tuple[str, ...]
-    finish: Finish
-    tool: str | None
+    choices: tuple[Choice, ...]
     prompt_tokens: int
     stream: bool
     include_usage: bool
     task: str
     declared_quality: float
     correct: bool
+    logprobs: int | None
+    """How many alternatives are told with each token; None: no log probabilities."""
+
+    @property
+    def steps(self) -> int:
+        """In each, every answer that is not at its end speaks one token."""
+        return max(len(choice.pieces) for choice in self.choices)
+
+    @property
+    def finish(self) -> Finish:
+        """How the first answer ends."""
+        return self.choices[0].finish
+
+    def tokens(self, start: int = 0, end: int | None = None) -> int:
+        """Tokens spoken from one step to another."""
+        return sum(len(choice.pieces[start:end]) for choice in self.choices)
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,7 +112,7 @@ def plan(path: str, body: bytes, settings: Settings, origin: Origin) -> Job:
 
 def _chat(body: bytes, settings: Settings, origin: Origin) -> Generation:
     request = read_body(CHAT, body)
-    _check_common(request.model, request.n, settings)
+    _check_model(request.model, settings)
     prompt = request.prompt()
     limit = request.max_completion_tokens or request.max_tokens
     prompt_tokens = count_tokens(prompt) + _TOKENS_A_MESSAGE * len(request.messages)
@@ -88,24 +120,37 @@ def _chat(body: bytes, settings: Settings, origin: Origin) -> Generation:
     task = task_of(request.metadata)
     quality = settings.quality_of(task)
     correct = is_correct(request.question(), quality)
-    tool = request.called_function()
-    pieces, finish = _speak(request, prompt, settings, correct=correct, tool=tool, room=room)
+    calls = _calls(request, settings)
     return Generation(
         kind="chat",
         id="chatcmpl-" + origin.serial,
         created_s=origin.created_s,
         model=settings.model,
         fingerprint=origin.fingerprint,
-        pieces=pieces,
-        finish=finish,
-        tool=tool,
+        choices=tuple(
+            _speak(request, _varied(prompt, i), settings, correct=correct, calls=calls, room=room)
+            for i in range(request.n or 1)
+        ),
         prompt_tokens=prompt_tokens,
         stream=bool(request.stream),
         include_usage=bool(request.stream_options and request.stream_options.include_usage),
         task=task,
         declared_quality=quality,
         correct=correct,
+        logprobs=(request.top_logprobs or 0) if request.logprobs else None,
     )
+
+
+def _calls(request: ChatRequest, settings: Settings) -> tuple[Call, ...]:
+    return tuple(
+        Call(called.name, json_pieces(settings.model, called.parameters or {"type": "object"}))
+        for called in request.called_functions()
+    )
+
+
+def _varied(prompt: str, index: int) -> str:
+    """What the `index`-th answer to a prompt is made from: each has its own filler."""
+    return f"{prompt}\x00{index}" if index else prompt
 
 
 def _speak(
@@ -114,58 +159,62 @@ def _speak(
     settings: Settings,
     *,
     correct: bool,
-    tool: str | None,
+    calls: tuple[Call, ...],
     room: int,
-) -> tuple[tuple[str, ...], Finish]:
-    if tool is not None:
-        return ("{}",), "tool_calls"
+) -> Choice:
+    if calls:
+        return Choice(tuple(piece for call in calls for piece in call.pieces), "tool_calls", calls)
     wanted = request.response_format
     if wanted is not None and wanted.type != "text":
         schema = wanted.json_schema.schema if wanted.json_schema is not None else None
         pieces = json_pieces(settings.model, schema)
-        return (pieces, "stop") if len(pieces) <= room else (pieces[:room], "length")
+        return Choice(pieces[:room], "stop" if len(pieces) <= room else "length")
     return _filler(prompt, settings, correct=correct, room=room)
 
 
-def _filler(
-    prompt: str, settings: Settings, *, correct: bool, room: int
-) -> tuple[tuple[str, ...], Finish]:
+def _filler(prompt: str, settings: Settings, *, correct: bool, room: int) -> Choice:
     tokens = min(room, settings.output_tokens)
     pieces = answer_pieces(settings.model, prompt, correct=correct, tokens=tokens)
-    return pieces, "length" if room < settings.output_tokens else "stop"
+    return Choice(pieces, "length" if room < settings.output_tokens else "stop")
 
 
 def _completion(body: bytes, settings: Settings, origin: Origin) -> Generation:
     request = read_body(COMPLETION, body)
-    _check_common(request.model, request.n, settings)
-    prompt = request.text()
-    prompt_tokens = count_tokens(prompt)
-    room = _room(prompt_tokens, request.max_tokens, settings.context_window, "prompt")
+    _check_model(request.model, settings)
+    prompts = request.texts()
+    answers = request.n or 1
+    if len(prompts) * answers > MAX_CHOICES:
+        message = f"At most {MAX_CHOICES} answers at a time, prompts times n."
+        raise BadRequest(message, param="prompt")
     task = task_of(request.metadata)
     quality = settings.quality_of(task)
-    correct = is_correct(prompt, quality)
-    pieces, finish = _filler(prompt, settings, correct=correct, room=room)
+    choices: list[Choice] = []
+    for prompt in prompts:
+        room = _room(count_tokens(prompt), request.max_tokens, settings.context_window, "prompt")
+        right = is_correct(prompt, quality)
+        choices += (
+            _filler(_varied(prompt, i), settings, correct=right, room=room) for i in range(answers)
+        )
     return Generation(
         kind="text",
         id="cmpl-" + origin.serial,
         created_s=origin.created_s,
         model=settings.model,
         fingerprint=origin.fingerprint,
-        pieces=pieces,
-        finish=finish,
-        tool=None,
-        prompt_tokens=prompt_tokens,
+        choices=tuple(choices),
+        prompt_tokens=sum(map(count_tokens, prompts)),
         stream=bool(request.stream),
         include_usage=bool(request.stream_options and request.stream_options.include_usage),
         task=task,
         declared_quality=quality,
-        correct=correct,
+        correct=is_correct(prompts[0], quality),
+        logprobs=request.logprobs,
     )
 
 
 def _embedding(body: bytes, settings: Settings) -> Embedding:
     request = read_body(EMBEDDING, body)
-    _check_common(request.model, None, settings)
+    _check_model(request.model, settings)
     texts = tuple(request.texts())
     for text in texts:
         _room(count_tokens(text), 0, settings.context_window, "input")
@@ -178,7 +227,7 @@ def _embedding(body: bytes, settings: Settings) -> Embedding:
     )
 
 
-def _check_common(model: str, n: int | None, settings: Settings) -> None:
+def _check_model(model: str, settings: Settings) -> None:
     if settings.strict_model and model != settings.model:
         raise BadRequest(
             f"The model `{model}` does not exist.",
@@ -186,8 +235,6 @@ def _check_common(model: str, n: int | None, settings: Settings) -> None:
             code="model_not_found",
             param="model",
         )
-    if n not in (None, 1):
-        raise BadRequest("The simulator answers once: n must be 1.", param="n")
 
 
 def _room(prompt_tokens: int, limit: int | None, window: int, param: str) -> int:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
+import re
 import sys
 import time
 
@@ -29,6 +30,7 @@ from pointsman.simulator.slots import Slots
 
 _GENERATION = frozenset({"/v1/chat/completions", "/v1/completions", "/v1/embeddings"})
 _READ = frozenset({"/health", "/metrics", "/version", "/v1/models"})
+_REQUEST_ID = re.compile(rb"[!-~]{1,128}")
 VERSION = "0.1.0"
 
 
@@ -46,6 +48,7 @@ class ModelServer:
         self.draining = False
         self._ready_at_s = ready_at_s
         self._serial = 0
+        self._answers = 0
         self._fingerprint = settings.fingerprint()
         self._created_s = int(time.time())
         self._id_prefix = hashlib.blake2b(
@@ -75,6 +78,7 @@ class ModelServer:
     def answer(self, request: Request, connection: Connection) -> bytes | Work:
         """The response, or the work that writes it."""
         keep_alive = request.keep_alive
+        id_line = self._id_line(request)
         try:
             if request.path.startswith("/simulator/") and self.settings.control:
                 body = msgspec.json.encode(control(request, self))
@@ -82,12 +86,20 @@ class ModelServer:
             if self.settings.control:
                 self.log.add(request, time.monotonic())
             if request.path in _GENERATION:
-                return self._generate(request, connection)
-            return self._read(request)
+                return self._generate(request, connection, id_line)
+            return self._read(request, id_line)
         except ApiError as error:
-            return error_response(error, keep_alive=keep_alive)
+            return error_response(error, more=id_line, keep_alive=keep_alive)
 
-    def _generate(self, request: Request, connection: Connection) -> bytes | Work:
+    def _id_line(self, request: Request) -> bytes:
+        """The caller's request id if it is visible ASCII of at most 128 bytes, else a new one."""
+        given = request.header(b"x-request-id")
+        if given is None or not _REQUEST_ID.fullmatch(given):
+            self._answers += 1
+            given = b"%s-%x" % (self._id_prefix.encode(), self._answers)
+        return b"x-request-id: %s\r\n" % given
+
+    def _generate(self, request: Request, connection: Connection, id_line: bytes) -> bytes | Work:
         if request.method != "POST":
             raise BadRequest(f"{request.path} takes POST, not {request.method}.", status=405)
         self._check_key(request)
@@ -103,8 +115,10 @@ class ModelServer:
             self.slots.leave()
             self._count_instant(job)
             body = embeddings(job) if isinstance(job, Embedding) else whole(job)
-            return json_response(body, keep_alive=request.keep_alive)
-        return Performance(self, connection, request, job, settings=settings, fault=fault)
+            return json_response(body, more=id_line, keep_alive=request.keep_alive)
+        return Performance(
+            self, connection, request, job, settings=settings, fault=fault, id_line=id_line
+        )
 
     def _is_instant(self, job: Job) -> bool:
         settings = self.settings
@@ -120,7 +134,7 @@ class ModelServer:
         if isinstance(job, Embedding):
             metrics.finish("stop")
         else:
-            metrics.generation_tokens += len(job.pieces)
+            metrics.generation_tokens += job.tokens()
             metrics.finish(job.finish)
 
     def _check_key(self, request: Request) -> None:
@@ -147,7 +161,7 @@ class ModelServer:
         if fails(self._serial, seed=settings.seed, error_rate=settings.error_rate):
             raise Broken("This request is one of the error rate's.", code="error_rate")
 
-    def _read(self, request: Request) -> bytes:
+    def _read(self, request: Request, id_line: bytes) -> bytes:
         path = request.path
         is_model = path.startswith("/v1/models/")
         if path not in _READ and not is_model:
@@ -167,6 +181,7 @@ class ModelServer:
             200,
             body,
             content_type=content_type,
+            more=id_line,
             keep_alive=request.keep_alive,
             without_body=request.method == "HEAD",
         )

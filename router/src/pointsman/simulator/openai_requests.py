@@ -6,6 +6,7 @@ as model servers do. Refuses anything else with BadRequest that names the field.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Annotated, Literal, TypeVar
 
 import msgspec
@@ -17,7 +18,9 @@ T = TypeVar("T")
 TASK_KEY = "pointsman-simulator-task"
 _IMAGE_TOKENS_TEXT = "\x00" * 1024  # 256 tokens, a small image at OpenAI's low detail is 85 to 258
 
+MAX_CHOICES = 128  # OpenAI's limit of n
 Count = Annotated[int, msgspec.Meta(ge=1)]
+Choices = Annotated[int, msgspec.Meta(ge=1, le=MAX_CHOICES)]
 Temperature = Annotated[float, msgspec.Meta(ge=0, le=2)]
 Role = Literal["system", "developer", "user", "assistant", "tool", "function"]
 
@@ -52,9 +55,10 @@ class StreamOptions(msgspec.Struct, frozen=True):
 
 
 class Function(msgspec.Struct, frozen=True):
-    """The name of a function a model may call; its parameters do not matter here."""
+    """A function a model may call; `parameters` is the JSON schema of its arguments."""
 
     name: str
+    parameters: dict[str, object] | None = None
 
 
 class Tool(msgspec.Struct, frozen=True):
@@ -86,10 +90,13 @@ class ChatRequest(msgspec.Struct, frozen=True):
     stream_options: StreamOptions | None = None
     max_tokens: Count | None = None
     max_completion_tokens: Count | None = None
-    n: int | None = None
+    n: Choices | None = None
     temperature: Temperature | None = None
+    logprobs: bool | None = None
+    top_logprobs: Annotated[int, msgspec.Meta(ge=0, le=20)] | None = None
     tools: list[Tool] | None = None
     tool_choice: str | Tool | None = None
+    parallel_tool_calls: bool | None = None
     response_format: ResponseFormat | None = None
     metadata: dict[str, str] | None = None
 
@@ -106,46 +113,45 @@ class ChatRequest(msgspec.Struct, frozen=True):
             return self.messages[0].text()
         return "\n".join(message.text() for message in self.messages)
 
-    def called_function(self) -> str | None:
-        """The function the caller insists on, else None. BadRequest where there is none such."""
+    def called_functions(self) -> list[Function]:
+        """
+        The functions the caller insists on. BadRequest where there is none such.
+
+        `required` calls the first one, or each once if the caller says `parallel_tool_calls`.
+        """
         choice = self.tool_choice
-        names = [tool.function.name for tool in self.tools or () if tool.function is not None]
         if choice is None or choice in ("auto", "none"):
-            return None
+            return []
         if isinstance(choice, Tool) and choice.function is None:
-            return None
-        wanted = choice.function.name if isinstance(choice, Tool) and choice.function else None
-        if wanted is None and choice != "required":
+            return []
+        there = [tool.function for tool in self.tools or () if tool.function is not None]
+        if isinstance(choice, Tool) and choice.function is not None:
+            found = [function for function in there if function.name == choice.function.name][:1]
+        elif choice == "required":
+            found = there if self.parallel_tool_calls else there[:1]
+        else:
             raise BadRequest(f"Invalid value for tool_choice: {choice!r}.", param="tool_choice")
-        if wanted is None and names:
-            return names[0]
-        if wanted not in names:
+        if not found:
             raise BadRequest("tool_choice needs a tool of this name in tools.", param="tool_choice")
-        return wanted
+        return found
 
 
 class CompletionRequest(msgspec.Struct, frozen=True):
     """The body of POST /v1/completions."""
 
     model: str
-    prompt: str | list[str | int]
+    prompt: str | list[str | int | list[int]]
     stream: bool | None = None
     stream_options: StreamOptions | None = None
     max_tokens: Count | None = None
-    n: int | None = None
+    n: Choices | None = None
     temperature: Temperature | None = None
+    logprobs: Annotated[int, msgspec.Meta(ge=0, le=5)] | None = None
     metadata: dict[str, str] | None = None
 
-    def text(self) -> str:
-        """The prompt; a token array becomes 4 characters a token. BadRequest for several."""
-        prompt = self.prompt
-        if isinstance(prompt, str):
-            return prompt
-        if len(prompt) == 1 and isinstance(prompt[0], str):
-            return prompt[0]
-        if not prompt or any(isinstance(item, str) for item in prompt):
-            raise BadRequest("The simulator takes exactly one prompt.", param="prompt")
-        return "".join(f"{item:4}"[:4] for item in prompt)
+    def texts(self) -> list[str]:
+        """The prompts, at least one; a token array becomes 4 characters a token."""
+        return _texts(self.prompt, "prompt", lambda ids: "".join(f"{i:4}"[:4] for i in ids))
 
 
 class EmbeddingRequest(msgspec.Struct, frozen=True):
@@ -158,17 +164,24 @@ class EmbeddingRequest(msgspec.Struct, frozen=True):
 
     def texts(self) -> list[str]:
         """The inputs as texts, at least one; a token array is one text."""
-        given = self.input
-        if isinstance(given, str):
-            return [given]
-        if not given or len(given) > 2048:
-            raise BadRequest("input must hold 1 to 2048 items.", param="input")
-        if all(isinstance(item, int) for item in given):
-            return [" ".join(map(str, given))]
-        if any(isinstance(item, int) for item in given):
-            raise BadRequest("input mixes tokens and texts.", param="input")
-        return [item if isinstance(item, str) else " ".join(map(str, item))
-                for item in given if not isinstance(item, int)]  # fmt: skip
+        return _texts(self.input, "input", lambda ids: " ".join(map(str, ids)))
+
+
+def _texts(
+    given: str | list[str | int | list[int]], param: str, spell: Callable[[list[int]], str]
+) -> list[str]:
+    """One text or several; `spell` turns tokens into one."""
+    if isinstance(given, str):
+        return [given]
+    if not given or len(given) > 2048:
+        raise BadRequest(f"{param} must hold 1 to 2048 items.", param=param)
+    tokens = [item for item in given if isinstance(item, int)]
+    if len(tokens) == len(given):
+        return [spell(tokens)]
+    if tokens:
+        raise BadRequest(f"{param} mixes tokens and texts.", param=param)
+    return [item if isinstance(item, str) else spell(item)
+            for item in given if not isinstance(item, int)]  # fmt: skip
 
 
 CHAT = msgspec.json.Decoder(ChatRequest)

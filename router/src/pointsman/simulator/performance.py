@@ -50,12 +50,14 @@ class Performance:
         *,
         settings: Settings,
         fault: Fault,
+        id_line: bytes,
     ) -> None:
         self._server = server
         self._connection = connection
         self._request = request
         self._job = job
         self._fault = fault
+        self._id_line = id_line
         self._time_scale = settings.time_scale
         self._ttft_s = settings.ttft_s / settings.time_scale
         self._tokens_per_s = settings.tokens_per_second * settings.time_scale
@@ -69,9 +71,9 @@ class Performance:
             await server.slots.enter()
         except ApiError as error:
             keep_alive = self._request.keep_alive
-            self._connection.write(error_response(error, keep_alive=keep_alive))
+            self._connection.write(error_response(error, more=self._id_line, keep_alive=keep_alive))
             return
-        held = job.prompt_tokens + (0 if isinstance(job, Embedding) else len(job.pieces))
+        held = job.prompt_tokens + (0 if isinstance(job, Embedding) else job.tokens())
         server.tokens_held += held
         finish = "abort"
         try:
@@ -104,13 +106,13 @@ class Performance:
         if job.stream:
             return await self._stream(job, start_s)
         if self._tokens_per_s:
-            await _sleep_until(start_s + (len(job.pieces) - 1) / self._tokens_per_s)
-        self._server.metrics.generation_tokens += len(job.pieces)
+            await _sleep_until(start_s + (job.steps - 1) / self._tokens_per_s)
+        self._server.metrics.generation_tokens += job.tokens()
         return await self._send_whole(whole(job))
 
     async def _send_whole(self, body: bytes) -> bool:
         """Send a non-streamed answer, or the part of it the fault lets through."""
-        data = json_response(body, keep_alive=self._request.keep_alive)
+        data = json_response(body, more=self._id_line, keep_alive=self._request.keep_alive)
         if self._fault.mode is FaultMode.DIE_MID_STREAM:
             self._connection.write(data[: -len(body) // 2])
             await self._connection.reset()
@@ -125,7 +127,7 @@ class Performance:
     async def _stream(self, job: Generation, start_s: float) -> bool:
         connection, framed = self._connection, self._request.chunks_allowed
         wrap = chunk if framed else _unwrapped
-        head = stream_head(chunked=framed, keep_alive=self._request.keep_alive)
+        head = stream_head(more=self._id_line, chunked=framed, keep_alive=self._request.keep_alive)
         pending = head + wrap(opening_event(job))
         events = token_events(job)
         dies = self._fault.mode is FaultMode.DIE_MID_STREAM
@@ -134,8 +136,8 @@ class Performance:
         while sent < end:
             due = self._tokens_due(start_s, sent)
             batch = events[sent : min(end, sent + max(1, due))]
+            self._server.metrics.generation_tokens += job.tokens(sent, sent + len(batch))
             sent += len(batch)
-            self._server.metrics.generation_tokens += len(batch)
             await self._write(pending + b"".join(map(wrap, batch)))
             pending = b""
             if sent < end and self._tokens_per_s:
@@ -178,12 +180,20 @@ class Performance:
             case FaultMode.WRONG_CONTENT_TYPE:
                 page = b"<html><body>It works!</body></html>"
                 connection.write(
-                    response(200, page, content_type=b"text/html", keep_alive=keep_alive)
+                    response(
+                        200,
+                        page,
+                        content_type=b"text/html",
+                        more=self._id_line,
+                        keep_alive=keep_alive,
+                    )
                 )
             case mode:
                 if mode is FaultMode.HANG_AFTER_HEADERS:
                     chunked = self._request.chunks_allowed
-                    connection.write(stream_head(chunked=chunked, keep_alive=keep_alive))
+                    connection.write(
+                        stream_head(more=self._id_line, chunked=chunked, keep_alive=keep_alive)
+                    )
                 await asyncio.Event().wait()  # until the client or the server goes away
 
 
