@@ -5,10 +5,17 @@ import warnings
 from collections.abc import Generator
 
 import pytest
+from hypothesis import HealthCheck, settings
 
 from tests.bench.fixtures import bench
 
 __all__ = ["bench"]
+
+# How long an example takes says how busy the machine is: bounds in time have tests of their own.
+settings.register_profile(
+    "pointsman", deadline=None, suppress_health_check=[HealthCheck.too_slow], print_blob=True
+)
+settings.load_profile("pointsman")
 
 
 @pytest.hookimpl(wrapper=True)

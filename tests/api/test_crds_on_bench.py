@@ -163,7 +163,7 @@ def plain(text: str) -> bool:
     return document is not None and not isinstance(document.value[0], dict)
 
 
-@settings(max_examples=10, deadline=None)
+@settings(max_examples=10)
 @given(st.lists(SCALARS.filter(plain), min_size=50, max_size=100))
 def test_yaml_is_read_as_kubectl_reads_it(bench: Bench, texts: list[str]) -> None:
     """The same text is the same JSON, for numbers, dates, and words that may be booleans."""

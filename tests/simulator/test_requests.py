@@ -8,7 +8,7 @@ import json
 from typing import Any
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from pointsman.simulator.errors import BadRequest
@@ -51,7 +51,6 @@ def planned(body: Any, **changes: Any) -> Generation:
     )
     | JSON,
 )
-@settings(suppress_health_check=[HealthCheck.too_slow])
 def test_no_json_raises_anything_but_bad_request(path: str, body: Any) -> None:
     """Wrong types are the caller's fault, never ours."""
     with contextlib.suppress(BadRequest):
