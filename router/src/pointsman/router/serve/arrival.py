@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Final
 from pointsman.analysis import Analysis, Task
 from pointsman.analysis import analyze as analyze_text
 from pointsman.router.errors import BadRequest, Refused, going_away
-from pointsman.router.wire.request import HeaderView, is_request_id
+from pointsman.router.wire.request import HeaderView
+from pointsman.router.wire.request_id import is_request_id
 from pointsman.routing import Decision, RequestFacts
 from pointsman.routing import decide as decide_route
 

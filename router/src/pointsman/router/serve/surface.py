@@ -12,7 +12,8 @@ import msgspec
 from pointsman.router.errors import BadRequest, Refused
 from pointsman.router.wire import problem
 from pointsman.router.wire.operation import OPERATIONS, Operation
-from pointsman.router.wire.request import Request, is_request_id
+from pointsman.router.wire.request import Request
+from pointsman.router.wire.request_id import is_request_id
 
 if TYPE_CHECKING:
     from pointsman.router.serve.app import DataPlane

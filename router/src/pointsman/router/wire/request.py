@@ -5,7 +5,6 @@ llhttp refuses in its strict mode, and beyond it other versions than 1.0 and 1.1
 other than chunked, a missing or doubled Host, oversized heads and bodies, CONNECT.
 """
 
-import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Final, TypeVar, overload
@@ -76,15 +75,6 @@ class HeaderView(Mapping[str, str]):
 
     def __len__(self) -> int:
         return len({key for key, _ in self._headers})
-
-
-_REQUEST_ID: Final = re.compile(rb"[!-~]{1,128}")
-"""Visible ASCII: it is copied into headers and logs."""
-
-
-def is_request_id(value: bytes) -> bool:
-    """True for what may be a request's id; a caller's that is none is replaced by ours."""
-    return _REQUEST_ID.fullmatch(value) is not None
 
 
 _FRAMING: Final = frozenset(
