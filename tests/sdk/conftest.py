@@ -45,5 +45,5 @@ async def there() -> AsyncIterator[World]:
         await found.simulator("small")
         endpoint = found.live.endpoints["default/small:8000"][0]
         found.place("small", endpoint.port, capabilities=("Tools",))
-        found.route("small", first_token_timeout_s=0.3)
+        found.route("small")
         yield found

@@ -29,6 +29,12 @@ def fails(mode: FaultMode, **more: int) -> Arrange:
     return arrange
 
 
+async def is_silent(there: World) -> None:
+    """The backend takes the request and says nothing; the route does not wait long."""
+    there.simulators["small"].faults.order(Fault(FaultMode.HANG))
+    there.route("small", first_token_timeout_s=0.2)
+
+
 async def is_gone(there: World) -> None:
     """The backend has no endpoint."""
     there.place("small")
@@ -74,6 +80,7 @@ class Row:
 
 INVALID = "invalid_request_error"
 LONG = "word " * (BODY_BYTES // 4)
+LARGE = "word " * 3_000_000
 ROWS = (
     Row("a wrong type", nothing, chat(messages="hi"), "BadRequestError", 400, INVALID,
         param="messages"),
@@ -103,6 +110,8 @@ ROWS = (
         "method_not_allowed"),
     Row("too large", nothing, chat(messages=[{"role": "user", "content": LONG}]), "APIError", 413,
         INVALID),
+    Row("too large for any buffer", nothing, chat(messages=[{"role": "user", "content": LARGE}]),
+        "APIError", 413, INVALID),
     Row("a rate limit", fails(FaultMode.ERROR_429, retry_after_s=120), chat(), "RateLimitError",
         429, "rate_limit_error", "rate_limit_exceeded"),
     Row("a rate limit, streamed", fails(FaultMode.ERROR_429, retry_after_s=120), chat(stream=True),
@@ -123,7 +132,7 @@ ROWS = (
         "service_unavailable", "not_ready"),
     Row("a drain", drains, embeddings(), "InternalServerError", 503, "service_unavailable",
         "draining"),
-    Row("silence", fails(FaultMode.HANG), chat(stream=True), "InternalServerError", 504,
+    Row("silence", is_silent, chat(stream=True), "InternalServerError", 504,
         "upstream_error", "upstream_timeout"),
 )  # fmt: skip
 
@@ -188,6 +197,7 @@ async def test_an_sdk_comes_back_when_it_is_told_to(there: World, sdk: Sdk) -> N
 )
 async def test_an_sdk_tries_again_what_may_pass(there: World, sdk: Sdk, mode: FaultMode) -> None:
     """502, 429 and 504 are tried again by the SDK itself; the second try answers."""
+    there.route("small", first_token_timeout_s=3)
     there.simulators["small"].faults.order(Fault(mode, count=1, retry_after_s=1))
     call = Call("chat.completions.create", {"model": "auto", "messages": HELLO, "stream": True},
                 max_retries=1)  # fmt: skip

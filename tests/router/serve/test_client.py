@@ -4,6 +4,7 @@ import asyncio
 import json
 import socket
 from contextlib import suppress
+from dataclasses import replace
 
 import pytest
 
@@ -11,7 +12,7 @@ from pointsman.api.table import Match, Route, Target
 from pointsman.router.serve.limits import Limits
 from pointsman.simulator.faults import Fault, FaultMode
 from tests.router.serve.test_fallback import SSE_HEAD, WORD, answers, chunked
-from tests.router.serve.world import World, chat, post, until, world
+from tests.router.serve.world import LIMITS, PATIENCE_S, World, chat, post, until, world
 
 
 @pytest.fixture
@@ -355,3 +356,35 @@ async def test_a_client_that_leaves_in_mid_stream_aborts_the_backend(there: Worl
         await client.read_until(WORD)
     await until(lambda: there.live.in_flight == {})
     assert there.count("attempts_total", backend="first", outcome="ClientGone") == 1
+
+
+@pytest.mark.parametrize(
+    "framing",
+    [b"content-length: 20000000", b"transfer-encoding: chunked"],
+    ids=["length", "chunks"],
+)
+async def test_who_sends_too_much_can_read_why(framing: bytes) -> None:
+    """The rest is read and thrown away, so that no reset overtakes the answer (RFC 9112 9.6)."""
+    piece = b"x" * 1_000_000 if b"length" in framing else b"%x\r\n%b\r\n" % (10**6, b"x" * 10**6)
+    async with world(replace(LIMITS, body_bytes=100_000)) as there, there.client() as client:
+        await client.send(b"POST /v1/embeddings HTTP/1.1\r\nhost: x\r\n%b\r\n\r\n" % framing)
+        for _ in range(20):
+            await client.send(piece)
+        reply = await client.reply()
+        assert (reply.status, reply.complete) == (413, True)
+        assert reply.headers["connection"] == "close"
+        assert there.plane.held_bodies_bytes == 0
+        assert await client.rest() == b""
+
+
+async def test_who_never_stops_sending_is_cut() -> None:
+    """The answer is owed for a while, not for ever."""
+    limits = replace(LIMITS, body_bytes=1000, head_s=0.3)
+    async with world(limits) as there, there.client() as client:
+        await client.send(b"POST / HTTP/1.1\r\nhost: x\r\ncontent-length: 5000\r\n\r\n")
+        assert (await client.reply()).status == 413
+        async with asyncio.timeout(PATIENCE_S):
+            while there.metrics.connections:
+                with suppress(ConnectionError):
+                    await client.send(b"x" * 1000)
+                await asyncio.sleep(0.01)

@@ -96,12 +96,9 @@ class ClientConnection(asyncio.Protocol):
             self.exchange.cut_off()
         elif self.in_request and self._is_open():
             self._refuse(going_away())
-        if self._is_open():
-            # A request that is on its way at this moment shall meet an end, not a reset: RFC 9112
-            # 9.6. The plane waits a little for the client to close, and then aborts.
-            self._reader.over = True
-            self._waits = _Waits.FLUSH
-            cast(asyncio.Transport, self._transport).write_eof()
+        # A request that is on its way at this moment shall meet an end, not a reset. The plane
+        # waits a little for the client to close, and then aborts.
+        self._linger()
 
     def abort(self) -> None:
         """Close now; what was not sent is lost."""
@@ -136,6 +133,8 @@ class ClientConnection(asyncio.Protocol):
             self.close()
 
     def data_received(self, data: bytes) -> None:
+        if self._waits is _Waits.FLUSH:
+            return
         found = self._reader.feed(data)
         if found:
             self._queue.extend(found)
@@ -225,7 +224,29 @@ class ClientConnection(asyncio.Protocol):
     def _refuse(self, problem: Problem) -> None:
         self._plane.metrics.unrouted.answered(problem.status)
         self.write(problem_answer(problem, more=surface.id_line(self._plane)))
-        self.close()
+        if self.in_request and problem.status != 408:  # who was slow had its time
+            self._linger()
+        else:
+            self.close()
+
+    def _linger(self) -> None:
+        """
+        End our side only, and throw away what the client still sends.
+
+        Bytes that arrive at a closed socket are answered with a reset, which may overtake the
+        answer (RFC 9112 9.6): the client would see a broken connection and send it all again.
+        """
+        if not self._is_open():
+            return
+        limits = self._plane.limits
+        self._reader = RequestReader(limits.head_bytes, limits.body_bytes)
+        self._reader.over = True
+        self._queue.clear()
+        self._hold()
+        self._start_reading()
+        self._waits = _Waits.FLUSH
+        cast(asyncio.Transport, self._transport).write_eof()
+        self.set_alarm(self._plane.clock() + limits.head_s)
 
     def _hold(self) -> None:
         """Count the bodies that this connection holds."""
@@ -249,7 +270,10 @@ class ClientConnection(asyncio.Protocol):
             self._refuse(Refused(message, code="overloaded", retry_after_s=1, close=True))
 
     def _is_open(self) -> bool:
-        return self._transport is not None and not self._transport.is_closing()
+        """True if requests may come."""
+        transport = self._transport
+        ends = self._waits is _Waits.FLUSH
+        return transport is not None and not ends and not transport.is_closing()
 
     def _stop_reading(self) -> None:
         if self._reading and self._is_open():
