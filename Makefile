@@ -44,7 +44,7 @@ bench-router: $(STAMP) ## the router's CPU beside nginx and sglang-router (QUICK
 fmt: $(STAMP) ## format and sort
 	@$(BIN)/ruff check --fix --quiet . ; $(BIN)/ruff format --quiet .
 
-generate: $(STAMP) ## CRD manifests from the pydantic types
+generate: $(STAMP) ## CRD manifests and pages of the kinds, from the pydantic types
 	@$(BIN)/python -m pointsman.api.schema
 
 figures: $(STAMP) ## the measured numbers of the README (QUICK=1: small and under a minute each)

@@ -16,7 +16,7 @@ from tests.bench import Bench
 from tests.e2e.fleet import RELEASE, ROUTERS, Fleet, install
 from tests.operator.objects import backend, policy, route
 from tests.operator.process import OperatorProcess
-from tests.support.conditions import assert_well_formed
+from tests.support.conditions import assert_well_formed, unexplained
 
 pytestmark = pytest.mark.bench
 NAMESPACE = "operator-bench"
@@ -40,6 +40,7 @@ def _empty(fleet: Fleet) -> Iterator[None]:
     for item in every(fleet, *KINDS):
         generation = item["metadata"]["generation"]
         assert_well_formed(item.get("status", {}), generation=generation)
+        assert unexplained(item["kind"], item.get("status", {})) == []
     clean(fleet)
 
 

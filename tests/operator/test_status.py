@@ -19,7 +19,7 @@ from pointsman.operator.plan.backend_status import (
 from pointsman.operator.plan.objects import observed_backend
 from pointsman.operator.plan.policy_status import RouterView, policy_status, premature
 from tests.operator.objects import NAMESPACE, NOW, accepted, backend, compiled, policy, route
-from tests.support.conditions import assert_well_formed
+from tests.support.conditions import assert_well_formed, unexplained
 
 OWNER = {"kind": "ModelBackend", "uid": "uid-a", "controller": True}
 META = {"name": "a-model", "generation": 1, "ownerReferences": [OWNER]}
@@ -50,6 +50,7 @@ def status_of(
         unreached=unreached,
     )
     assert_well_formed(status, generation=item["metadata"]["generation"])
+    assert unexplained("ModelBackend", status) == []
     parse(ModelBackendStatus, status)
     return status
 
@@ -248,6 +249,7 @@ def router(pod: str, ack: table.Ack | None = GOOD, *, silent: bool = False) -> R
 def policy_status_of(*routers: RouterView, plan: Any = PLAN) -> dict[str, Any]:
     status = policy_status(plan.verdicts["desk"], routers, stored={}, now=NOW)
     assert_well_formed(status, generation=1)
+    assert unexplained("RoutingPolicy", status) == []
     parse(RoutingPolicyStatus, status)
     return status
 

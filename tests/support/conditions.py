@@ -7,6 +7,8 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 
+from pointsman.api.meanings import MEANINGS
+
 NEGATIVE = frozenset({"Reconciling", "Stalled"})
 FIELDS = frozenset(
     {"type", "status", "observedGeneration", "lastTransitionTime", "reason", "message"}
@@ -60,6 +62,15 @@ def broken_rules(status: Mapping[str, Any], *, generation: int) -> list[str]:
         "kstatus: not Ready is in progress or failed": ready != "True" and not NEGATIVE & true,
     }
     return problems + [rule for rule, broken in checks.items() if broken]
+
+
+def unexplained(kind: str, status: Mapping[str, Any]) -> list[str]:
+    """Condition types and reasons that the page about this kind does not explain."""
+    known = MEANINGS[kind]
+    conditions = status.get("conditions", [])
+    types = {c["type"] for c in conditions} - {str(one) for one in known.conditions}
+    reasons = {c["reason"] for c in conditions} - {str(one) for one in known.reasons}
+    return sorted(types | reasons)
 
 
 def assert_well_formed(status: Mapping[str, Any], *, generation: int) -> None:

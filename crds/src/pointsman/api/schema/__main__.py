@@ -1,4 +1,4 @@
-"""`python -m pointsman.api.schema [--check]`: writes the CRDs, or says which file is stale."""
+"""`python -m pointsman.api.schema [--check]`: writes CRDs and pages, or says which are stale."""
 
 import argparse
 import sys
@@ -7,14 +7,23 @@ from pathlib import Path
 from typing import Final
 
 from pointsman.api.schema.crd import KINDS, file_name, render
+from pointsman.api.schema.page import EXAMPLES, page, page_name
 
 FOLDERS: Final = ("crds/manifests", "charts/pointsman-crds/templates")
+PAGES: Final = "docs/kinds"
 _REPOSITORY: Final = Path(__file__).resolve().parents[5]
 
 
 def wanted(root: Path) -> dict[Path, str]:
     """Every generated file below `root`, with its content."""
-    return {root / folder / file_name(kind): render(kind) for folder in FOLDERS for kind in KINDS}
+    crds = {root / folder / file_name(kind): render(kind) for folder in FOLDERS for kind in KINDS}
+    pages = {
+        root / PAGES / page_name(kind): page(
+            kind, (_REPOSITORY / EXAMPLES[kind.name]).read_text(encoding="utf-8")
+        )
+        for kind in KINDS
+    }
+    return crds | pages
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

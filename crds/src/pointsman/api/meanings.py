@@ -1,0 +1,87 @@
+"""What each condition and each reason of a kind's status means, for the pages about the kinds.
+
+Complete by test: every status that a test of the operator makes uses only what stands here.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Final
+
+from pointsman.api.conditions import ConditionType, Reason
+from pointsman.api.names import MODEL_BACKEND, ROUTING_POLICY
+
+
+@dataclass(frozen=True, slots=True)
+class Meaning:
+    """The words of one kind; a reason's text goes on with what to do where there is something."""
+
+    conditions: Mapping[ConditionType, str]
+    reasons: Mapping[Reason, str]
+
+
+_WAITS = "Present only while True: not Ready, and it will go on by itself."
+_STUCK = "Present only while True: not Ready, and a person is needed."
+
+MEANINGS: Final[Mapping[str, Meaning]] = {
+    MODEL_BACKEND: Meaning(
+        conditions={
+            ConditionType.READY: "What was asked for answers, and routers can send to it: every "
+            "replica of this spec, an endpoint, or an allowed address.",
+            ConditionType.AVAILABLE: "Something answers; it may be less than was asked for.",
+            ConditionType.PROGRESSING: "A rollout is under way; only with `deployment`.",
+            ConditionType.RECONCILING: _WAITS,
+            ConditionType.STALLED: _STUCK,
+        },
+        reasons={
+            Reason.READY: "Every replica of this spec answers.",
+            Reason.EXTERNAL: "Requests go to the URL's host; nothing runs here.",
+            Reason.ENDPOINTS_AVAILABLE: "The Service has ready endpoints on this port.",
+            Reason.SCALED_TO_ZERO: "`replicas` is 0: asked for, so Ready, but nothing answers.",
+            Reason.PROGRESSING: "Deployment and Service are being made, or replicas replaced.",
+            Reason.ROLLOUT_COMPLETE: "Every replica runs this spec.",
+            Reason.MINIMUM_REPLICAS_AVAILABLE: "At least one replica answers.",
+            Reason.MINIMUM_REPLICAS_UNAVAILABLE: "Replicas run and do not answer yet; a large "
+            "model loads for minutes.",
+            Reason.POD_FAILING: "A pod does not start or keeps ending; the message and "
+            "`status.lastFailure` hold Kubernetes' own reason.",
+            Reason.SERVICE_NOT_FOUND: "There is no Service of this name in the namespace.",
+            Reason.NO_ENDPOINTS: "The Service lacks the port, or no pod behind it is ready.",
+            Reason.ADDRESS_NOT_ALLOWED: "The URL leads to a loopback, link-local or metadata "
+            "address.",
+            Reason.NAME_CONFLICT: "A Deployment or Service with the name that this one needs "
+            "belongs to someone else; rename the backend or the other.",
+            Reason.INVALID: "The object breaks a rule that the API server did not know when it was "
+            "stored; the message names the field.",
+            Reason.AWAITING_ROUTERS: "Servers are ready, and not every router knows them yet.",
+        },
+    ),
+    ROUTING_POLICY: Meaning(
+        conditions={
+            ConditionType.READY: "Accepted, ResolvedRefs and Programmed are all True.",
+            ConditionType.ACCEPTED: "This spec became a revision. If not, the last accepted "
+            "revision stays in force.",
+            ConditionType.RESOLVED_REFS: "Every backend that it names is there and valid.",
+            ConditionType.PROGRAMMED: "Every router has said that it runs the revision in force.",
+            ConditionType.RECONCILING: _WAITS,
+            ConditionType.STALLED: _STUCK,
+        },
+        reasons={
+            Reason.READY: "All of it is so.",
+            Reason.ACCEPTED: "The spec is a revision.",
+            Reason.RESOLVED_REFS: "Every name leads to a backend.",
+            Reason.PROGRAMMED: "Every router runs it.",
+            Reason.INVALID: "The spec breaks a rule; the message names the field.",
+            Reason.BACKEND_NOT_FOUND: "A backend that it names is not in this namespace. A new "
+            "spec waits for it; a revision in force goes on without it.",
+            Reason.BACKEND_INVALID: "A backend that it names is refused; see that one's status.",
+            Reason.MODEL_NAME_CONFLICT: "An older policy has this model name; rename one of them.",
+            Reason.TOO_LARGE: "The compiled policy exceeds what one ConfigMap holds.",
+            Reason.NOT_ACCEPTED: "No revision was ever accepted, so there is none to judge.",
+            Reason.PROGRESSING: "The revision cannot be stored yet; it is tried again.",
+            Reason.AWAITING_ROUTERS: "Some routers have not said yet that they run it; "
+            "`status.routers.laggards` names them.",
+            Reason.NO_ROUTERS: "No router pod is running.",
+            Reason.ROUTER_REFUSED: "A router refused the revision; the message says why.",
+        },
+    ),
+}
