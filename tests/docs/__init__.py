@@ -1,0 +1,1 @@
+"""The pages of the repository, their snippets run as they stand there."""
