@@ -4,7 +4,7 @@ Guarantees that a message is read once, however many detectors look at it.
 Refuses decisions: detectors/ decide, analysis.py orders them.
 """
 
-from dataclasses import dataclass
+import msgspec
 
 from pointsman.analysis.language import Language
 from pointsman.analysis.prompt import AnalysisSettings, Prompt
@@ -12,9 +12,8 @@ from pointsman.analysis.text import Text
 from pointsman.api.tasks import Task
 
 
-@dataclass(slots=True)  # not frozen: see text.py
-class Facts:
-    """One request, read. Not changed once built."""
+class Facts(msgspec.Struct, frozen=True, gc=False):
+    """One request, read."""
 
     prompt: Prompt
     settings: AnalysisSettings
@@ -26,9 +25,8 @@ class Facts:
     """Estimate over all messages."""
 
 
-@dataclass(slots=True)
-class Verdict:
-    """What a detector is sure of. Not changed once built."""
+class Verdict(msgspec.Struct, frozen=True, gc=False):
+    """What a detector is sure of."""
 
     task: Task
     confidence: float

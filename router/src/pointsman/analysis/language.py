@@ -5,7 +5,7 @@ does not count; a foreign quotation in an English sentence leaves it English.
 Refuses to guess from a single shared word: then the answer is "und".
 """
 
-from dataclasses import dataclass
+import msgspec
 
 from pointsman.analysis.language_words import CYRILLIC_WORDS, LATIN_LETTERS, LATIN_WORDS
 from pointsman.analysis.scripts import Scripts
@@ -53,9 +53,8 @@ _PERSIAN = frozenset("پچژگ")
 _URDU = frozenset("ٹڈڑںے")
 
 
-@dataclass(slots=True)  # not frozen: see text.py
-class Language:
-    """The language of a message and how it was told. Not changed once built."""
+class Language(msgspec.Struct, frozen=True, gc=False):
+    """The language of a message and how it was told."""
 
     code: str
     """ISO 639-1, "und" if it cannot be told."""

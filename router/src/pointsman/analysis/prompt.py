@@ -6,12 +6,13 @@ Refuses to hold a request's bytes: the router reads a `Prompt` out of the body.
 
 from dataclasses import dataclass
 
+import msgspec
+
 from pointsman.api.tasks import Task
 
 
-@dataclass(slots=True, kw_only=True)  # not frozen: that costs 0.2 microseconds a field
-class Prompt:
-    """What the router reads out of one request. Not changed once built; the analysis caps it."""
+class Prompt(msgspec.Struct, frozen=True, gc=False, kw_only=True):
+    """What the router reads out of one request; the analysis caps it."""
 
     user: str
     """Text of the last user message."""
@@ -38,8 +39,7 @@ class AnalysisSettings:
     window still common among served models, less room for the answer)."""
 
 
-@dataclass(slots=True)
-class Analysis:
+class Analysis(msgspec.Struct, frozen=True, gc=False):
     """What the analysis found."""
 
     task: Task

@@ -4,7 +4,7 @@ Guarantees counts at memory speed: lead bytes never occur inside a character, so
 prefixes counts characters. Refuses to tell languages apart; language.py does.
 """
 
-from dataclasses import dataclass
+import msgspec
 
 # Script -> (prefixes of its letters in UTF-8, how many Latin letters a character stands for).
 # Ranges: the Unicode block chart. A Chinese character carries about as much as three Latin letters,
@@ -51,8 +51,7 @@ _ASCII = bytes(range(0x80))
 _NOT_LATIN_LEAD = bytes(sorted(set(range(256)) - set(range(0xC3, 0xCA))))
 
 
-@dataclass(slots=True)  # not frozen: see text.py
-class Scripts:
+class Scripts(msgspec.Struct, frozen=True, gc=False):
     """Counts of one sample."""
 
     latin: int

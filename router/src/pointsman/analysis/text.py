@@ -6,7 +6,8 @@ this view and no more.
 """
 
 import re
-from dataclasses import dataclass
+
+import msgspec
 
 # 3,000 + 1,000 characters hold a request's instruction whether it stands before or after what was
 # pasted; measured in the research on learned routing: the cap keeps p99 under 0.3 ms at 100 kB.
@@ -28,9 +29,9 @@ _INDENT = " \t>+$-*|"
 _FENCED = re.compile(r"```.*?(?:```|\Z)", re.DOTALL)
 
 
-@dataclass(slots=True)  # not frozen: that costs 0.2 microseconds a field
-class Text:
-    """What detectors may read of one message. Not changed once built."""
+# A Struct is built in a sixth of the time that a dataclass takes.
+class Text(msgspec.Struct, frozen=True, gc=False):
+    """What detectors may read of one message."""
 
     chars: int
     """Length of the whole message in characters."""
@@ -58,6 +59,13 @@ class Text:
     def has_digits(self) -> bool:
         """False only if there is no digit of any script in the sample."""
         return not self.sample.isascii() or any(map(self.sample.__contains__, "0123456789"))
+
+    @property
+    def between(self) -> tuple[str, ...]:
+        """The words that are not in the edge."""
+        if self.edge is self.words:
+            return ()
+        return self.words[EDGE_HEAD_WORDS:-EDGE_TAIL_WORDS]
 
     def numbers(self) -> int:
         """Count the numbers written in digits in the sample outside fences."""

@@ -6,20 +6,21 @@ capability, or whose context window the request does not fit, is skipped with a 
 
 from bisect import bisect_right
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
+
+import msgspec
 
 from pointsman.analysis import Analysis
 from pointsman.api.table import Backend
 from pointsman.routing.compiled import CompiledMatch, CompiledPolicy, CompiledRoute
 
 
-@dataclass(slots=True, kw_only=True)  # not frozen: that costs 0.2 microseconds a field
-class RequestFacts:
+class RequestFacts(msgspec.Struct, frozen=True, gc=False, kw_only=True):
     """What rules may look at; header names are in lower case, tokens are estimated."""
 
     analysis: Analysis
-    headers: Mapping[str, str] = field(default_factory=dict)
-    metadata: Mapping[str, str] = field(default_factory=dict)
+    headers: Mapping[str, str] = msgspec.field(default_factory=dict)
+    metadata: Mapping[str, str] = msgspec.field(default_factory=dict)
     max_output_tokens: int = 0
     tools: bool = False
     images: bool = False
@@ -35,15 +36,14 @@ class Skipped:
     """True if the request is too long for it, rather than of the wrong kind."""
 
 
-@dataclass(slots=True)
-class Decision:
+class Decision(msgspec.Struct, frozen=True, gc=False):
     """Candidates in the order of trying; the first is the target, the rest the fallback chain."""
 
     policy: CompiledPolicy
     route: CompiledRoute
     candidates: tuple[Backend, ...]
     skipped: tuple[Skipped, ...] = ()
-    evidence: tuple[str, ...] = field(default=())
+    evidence: tuple[str, ...] = ()
 
 
 def _fails(match: CompiledMatch, facts: RequestFacts) -> tuple[str, str] | None:

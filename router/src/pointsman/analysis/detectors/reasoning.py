@@ -89,14 +89,13 @@ CUES = (
 _OPTION = re.compile(r"(?:^|[\s(])\(?([a-e1-5])[).:]\s")
 # A second and a third option, whatever their number and the way they are marked.
 _LISTED = tuple((mark, (f"b{mark}", f"c{mark}"), (f"2{mark}", f"3{mark}")) for mark in ").:")
+# What phrases begin with is looked for first, and once.
 _STEPS = (
-    "step by step",
-    "step-by-step",
-    "show your work",
-    "show your reasoning",
-    "must be true",
-    "explain your reasoning",
-    "chain of thought",
+    ("step", ("step by step", "step-by-step")),
+    ("show your", ("show your work", "show your reasoning")),
+    ("must be true", ("must be true",)),
+    ("explain your reasoning", ("explain your reasoning",)),
+    ("chain of thought", ("chain of thought",)),
 )
 # A word problem tells a story first; a shorter question with a number is a fact or a conversion.
 _STORY_WORDS = 12
@@ -169,14 +168,15 @@ def _vocabulary(text: Text) -> tuple[float, str] | None:
 
 
 def _logic(text: Text) -> tuple[float, str] | None:
-    for phrase in _STEPS:
-        if phrase in text.lower:
-            return 0.7, f"reasoning: {phrase!r}"
-    words = text.cues if text.edge is text.words else text.words
-    clues = _CLUES.intersection(words)
-    if len(clues) >= 2 or (clues and len(_SEQUENCE_CLUES.intersection(words)) >= 4):
-        return 0.75, f"reasoning: words {', '.join(sorted(clues)[:3])}"
     lower = text.lower
+    for start, phrases in _STEPS:
+        if start in lower:
+            for phrase in phrases:
+                if phrase in lower:
+                    return 0.7, f"reasoning: {phrase!r}"
+    clues = (text.cues & _CLUES).union(_CLUES.intersection(text.between))
+    if len(clues) >= 2 or (clues and len(_SEQUENCE_CLUES.intersection(text.words)) >= 4):
+        return 0.75, f"reasoning: words {', '.join(sorted(clues)[:3])}"
     if not _lists(lower):
         return None
     options = {match.group(1) for match in _OPTION.finditer(lower)}

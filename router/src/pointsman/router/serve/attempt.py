@@ -159,9 +159,10 @@ def _pool(exchange: "Exchange", backend: Backend) -> tuple[Pool, Place] | Fault:
     else:
         one, other = balance.pick_two(len(endpoints), plane.dice(), plane.dice())
         chosen = plane.pools.service(endpoints[one].host, endpoints[one].port)
-        second = plane.pools.service(endpoints[other].host, endpoints[other].port)
-        if not balance.choose(chosen.outstanding, second.outstanding):
-            chosen = second
+        if chosen.outstanding:  # else nothing is better
+            second = plane.pools.service(endpoints[other].host, endpoints[other].port)
+            if not balance.choose(chosen.outstanding, second.outstanding):
+                chosen = second
     return chosen, chosen.place
 
 

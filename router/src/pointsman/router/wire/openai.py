@@ -7,7 +7,6 @@ JSON object with `model` and `messages`. Other operations than chat: texts.py.
 
 import re
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from typing import Annotated, Final, TypeVar
 
 import msgspec
@@ -71,8 +70,7 @@ _parts = msgspec.json.Decoder(list[_Part]).decode
 _map = msgspec.json.Decoder(dict[str, object]).decode
 
 
-@dataclass(slots=True)
-class Asked:
+class Asked(msgspec.Struct, frozen=True, gc=False):
     """What a request of any operation asks for; the texts are decoded only by `prompt()`."""
 
     model: str
@@ -86,8 +84,7 @@ class Asked:
         raise NotImplementedError
 
 
-@dataclass(slots=True)
-class ChatRequest(Asked):
+class ChatRequest(Asked, frozen=True, gc=False):
     """A chat completion."""
 
     _messages: list[_Message]
@@ -98,9 +95,8 @@ class ChatRequest(Asked):
         return _prompt(self)
 
 
-@dataclass(slots=True)  # not frozen: that costs a microsecond each time
-class Usage:
-    """Tokens of one answer; `estimated` if the backend did not say. Not changed once built."""
+class Usage(msgspec.Struct, frozen=True, gc=False):
+    """Tokens of one answer; `estimated` if the backend did not say."""
 
     prompt_tokens: int
     completion_tokens: int

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import Any, Final, TypeVar, overload
 
 import httptools
+import msgspec
 
 T = TypeVar("T")
 
@@ -17,9 +18,8 @@ Headers = list[tuple[bytes, bytes]]
 """(lower-case name, value) as received, duplicates included."""
 
 
-@dataclass(slots=True)
-class Request:
-    """One complete request; `target` is the path with its query. Not changed once built."""
+class Request(msgspec.Struct, frozen=True, gc=False):
+    """One complete request; `target` is the path with its query."""
 
     method: bytes
     target: bytes
@@ -67,8 +67,11 @@ class HeaderView(Mapping[str, str]):
     def get(self, name: str, default: object = None, /) -> object:
         """Mapping's, without an exception for each header that is not there."""
         wanted = name.encode("latin-1", "replace")
-        found = [value.decode("latin-1") for key, value in self._headers if key == wanted]
-        return ", ".join(found) if found else default
+        found: bytes | None = None
+        for key, value in self._headers:
+            if key == wanted:
+                found = value if found is None else b"%b, %b" % (found, value)
+        return default if found is None else found.decode("latin-1")
 
     def __iter__(self) -> Iterator[str]:
         return iter({key.decode("latin-1"): None for key, _ in self._headers})

@@ -5,7 +5,6 @@ own; that nothing is decoded before that is asked for. What is not understood co
 backend judges it. Refuses a text that is neither a string nor a list.
 """
 
-from dataclasses import dataclass
 from typing import Final
 
 import msgspec
@@ -41,8 +40,7 @@ _embedding = msgspec.json.Decoder(_Embedding).decode
 _texts = msgspec.json.Decoder(str | list[str]).decode
 
 
-@dataclass(slots=True)
-class TextRequest(Asked):
+class TextRequest(Asked, frozen=True, gc=False):
     """A completion or embeddings."""
 
     _text: msgspec.Raw
