@@ -80,15 +80,15 @@ def load(
     core: str,
     port: int,
     flags: dict[str, object],
-    cpu_s: Callable[[], float] = lambda: 0.0,
-) -> tuple[Seen, float]:
-    """One window, and what `cpu_s` grew in it."""
+    counters: Callable[[], tuple[float, ...]] = tuple,
+) -> tuple[Seen, tuple[float, ...]]:
+    """One window, and what each of the counters grew in it."""
     arguments = [text for name, value in flags.items() for text in (f"-{name}", str(value))]
     with started(core, str(binary), "load", "-port", str(port), *arguments) as child:
         if line(child, MARGIN_S) != "go":
             raise RuntimeError("the load did not start")
-        before_s = cpu_s()
+        before = counters()
         if line(child, 60 + MARGIN_S) != "stop":
             raise RuntimeError("the load did not stop")
-        used_s = cpu_s() - before_s
-        return Seen(**json.loads(line(child, MARGIN_S))), used_s
+        grown = tuple(after - was for after, was in zip(counters(), before, strict=True))
+        return Seen(**json.loads(line(child, MARGIN_S))), grown

@@ -80,6 +80,14 @@ def cpu_s(pids: Sequence[int]) -> float:
     return sum(time.clock_gettime((~pid << 3) | _SCHED_CLOCK) for pid in pids)
 
 
+def core_busy_s(core: str) -> float:
+    """Seconds that one core has worked, for whomever."""
+    fields = re.search(rf"^cpu{core} (.+)$", Path("/proc/stat").read_text(), re.MULTILINE)
+    assert fields, f"/proc/stat has no cpu{core}"
+    user, nice, system, _idle, _iowait, *rest = map(int, fields[1].split()[:8])
+    return (user + nice + system + sum(rest)) / os.sysconf("SC_CLK_TCK")
+
+
 def until_idle(pids: Sequence[int], within_s: float = 10.0) -> bool:
     """Wait until they do nothing, as long as one looks; False if they never rest."""
     end_s = time.monotonic() + within_s

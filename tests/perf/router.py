@@ -35,6 +35,7 @@ LOADS = {
 PROXIES = ("direct", "nginx", "sglang-router", "vllm-router", "plain", "tasks")
 """`plain` and `tasks` are ours: rules on headers; rules on the text, so that it is analyzed."""
 BASES = ("nginx", "sglang-router")
+MOST_OTHERS = 0.05
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +49,8 @@ class Sample:
     cpu_ms: float
     busy: float
     """Share of its core that the proxy took."""
+    others: float
+    """Share of that core that other work took."""
     p50_us: float
     """Of whole answers; of streams until the first event."""
     p99_us: float
@@ -73,10 +76,12 @@ def window(binary: Path, name: str, proxy: Proxy, plan: Plan, number: int) -> Sa
     kind, connections = LOADS[name]
     flags: dict[str, object] = {"kind": kind, "connections": connections}
     flags |= {"warm": f"{WARM_S}s", "window": f"{plan.seconds}s"}
-    rest = processes.cores()[1]
-    seen, used_s = generator.load(
-        binary, rest, proxy.port, flags, lambda: processes.cpu_s(proxy.pids)
-    )
+    core, rest = processes.cores()
+
+    def counters() -> tuple[float, float]:
+        return processes.cpu_s(proxy.pids), processes.core_busy_s(core)
+
+    seen, (used_s, busy_s) = generator.load(binary, rest, proxy.port, flags, counters)
     rested = processes.until_idle(proxy.pids)
     count = seen.chunks if kind == "stream" else seen.answers
     return Sample(
@@ -86,6 +91,7 @@ def window(binary: Path, name: str, proxy: Proxy, plan: Plan, number: int) -> Sa
         per_s=count / seen.elapsed_s,
         cpu_ms=used_s * 1e6 / max(count, 1),
         busy=used_s / seen.elapsed_s,
+        others=max(busy_s - used_s, 0.0) / seen.elapsed_s,
         p50_us=seen.p50_us,
         p99_us=seen.p99_us,
         gap_p99_us=seen.gap_p99_us,
@@ -121,7 +127,7 @@ def rows(samples: list[Sample]) -> list[Row]:
     for load, proxy in dict.fromkeys((s.load, s.proxy) for s in samples):
         mine = [s for s in samples if (s.load, s.proxy) == (load, proxy)]
         row: Row = {"load": load, "proxy": proxy, "rounds": len(mine)}
-        for name in ("per_s", "cpu_ms", "busy", "p50_us", "p99_us", "gap_p99_us"):
+        for name in ("per_s", "cpu_ms", "busy", "others", "p50_us", "p99_us", "gap_p99_us"):
             row[name] = round(statistics.median(getattr(s, name) for s in mine), 3)
         for base in BASES:
             pairs = [(s, by.get((load, base, s.round))) for s in mine]
@@ -157,6 +163,9 @@ def complain(samples: list[Sample]) -> None:
             print(f"!! {sample.load} {sample.proxy}: {sample.errors} errors: {what}")
         if not sample.rested:
             print(f"!! {sample.load} {sample.proxy} did not come to rest afterwards")
+    others = statistics.median(sample.others for sample in samples)
+    if others > MOST_OTHERS:
+        print(f"!! other work took {others:.0%} of the measured core: repeat on an idle machine")
 
 
 def versions() -> dict[str, str]:

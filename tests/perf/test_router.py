@@ -34,8 +34,8 @@ def test_right_answers_are_counted(binary: Path, flags: dict[str, object], throu
             seen, _ = generator.load(binary, ALL, ports[0], flags)
         else:
             with peers.ours(through)(ALL, ports) as proxy:
-                seen, used_s = generator.load(
-                    binary, ALL, proxy.port, flags, lambda: processes.cpu_s(proxy.pids)
+                seen, (used_s,) = generator.load(
+                    binary, ALL, proxy.port, flags, lambda: (processes.cpu_s(proxy.pids),)
                 )
                 assert used_s > 0
 
@@ -121,9 +121,20 @@ def test_cpu_time_is_exact_and_idleness_is_seen() -> None:
     assert said_s <= seen_s < said_s + 0.1
 
 
+def test_the_work_of_a_core_holds_that_of_its_processes() -> None:
+    """What others do there is seen."""
+    core = processes.cores()[0]
+    code = "import time\nwhile time.process_time() < 0.3: pass\nprint('done', flush=True); input()"
+    before_s = processes.core_busy_s(core)
+    with processes.started(core, sys.executable, "-c", code) as child:
+        processes.line(child)
+        grown_s = processes.core_busy_s(core) - before_s
+    assert grown_s >= 0.2
+
+
 def test_ratios_are_taken_within_a_round() -> None:
     """The median of the rounds' ratios, whatever one slow round did to both."""
-    sample = Sample("c32", "nginx", 0, 1.0, 10.0, 0.5, 1.0, 1.0, 1.0, 0, (), rested=True)
+    sample = Sample("c32", "nginx", 0, 1.0, 10.0, 0.5, 0.0, 1.0, 1.0, 1.0, 0, (), rested=True)
     nginx = [replace(sample, round=n, cpu_ms=ms) for n, ms in enumerate((10.0, 40.0, 20.0))]
     ours = [
         replace(sample, proxy="plain", round=n, cpu_ms=ms)

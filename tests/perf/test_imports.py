@@ -1,0 +1,44 @@
+"""What the processes load, since that is nearly all that they hold in memory when idle."""
+
+import subprocess
+import sys
+
+import pytest
+
+# Everything that a process imports late is named too: an idle one has it loaded.
+ROUTER = "pointsman.router.__main__, pointsman.router.serve.app, pointsman.router.control.process"
+OPERATOR = "pointsman.operator.__main__"
+FOREIGN = {"numpy", "openai", "httpx", "rich", "watchfiles", "pyroute2", "pytest", "hypothesis"}
+
+
+def loaded(modules: str) -> set[str]:
+    """Names of all modules in a fresh interpreter after importing these."""
+    done = subprocess.run(
+        [sys.executable, "-c", f"import sys, {modules}; print(*sys.modules)"],
+        capture_output=True,
+        text=True,
+        check=True,
+        timeout=60,
+    )
+    return set(done.stdout.split())
+
+
+@pytest.mark.parametrize(
+    ("modules", "never"),
+    [
+        (ROUTER, FOREIGN | {"pydantic", "kubernetes", "kopf", "pointsman.operator", "requests"}),
+        (OPERATOR, FOREIGN | {"pointsman.router", "pointsman.local", "pointsman.simulator"}),
+    ],
+    ids=["router", "operator"],
+)
+def test_a_process_loads_nothing_it_has_no_use_for(modules: str, never: set[str]) -> None:
+    """By whole packages."""
+    assert loaded(modules) & never == set()
+
+
+def test_the_operator_loads_no_models_of_the_kubernetes_client() -> None:
+    """There are some 700, each a module; plans work on JSON."""
+    models = {name for name in loaded(OPERATOR) if ".client.models." in name}
+
+    assert "kubernetes.aio.client" in loaded(OPERATOR)
+    assert len(models) < 20
