@@ -144,7 +144,7 @@ def test_no_process_is_left(
         assert not [line for line in running.lines if "pointsman/cli" in line], running.lines
     else:
         assert status == 0
-        assert running.lines[-1] == "stopping: finishing what runs"
+        assert running.lines[-1] == "stopping: finishing what runs; once more ends it at once"
 
 
 def test_a_server_that_ignores_sigterm_is_ended(

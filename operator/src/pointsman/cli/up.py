@@ -1,4 +1,8 @@
-"""`pointsman up PATH`: serve until Ctrl-C or SIGTERM."""
+"""`pointsman up PATH`: serve until Ctrl-C or SIGTERM, then finish what runs; a second one cuts it.
+
+Exit status: 0 after an end that was asked for once, 128 and the signal's number after a second one
+(130 for Ctrl-C), 1 when it cannot start.
+"""
 
 import asyncio
 import contextlib
@@ -7,8 +11,12 @@ import signal
 import sys
 from collections.abc import Coroutine, Sequence
 from pathlib import Path
+from typing import Final
 
 from pointsman.local.session import Refused, Session
+
+ENDING: Final = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+"""SIGHUP: a terminal that closes."""
 
 
 def run(main: Coroutine[None, None, int]) -> int:
@@ -22,9 +30,9 @@ def run(main: Coroutine[None, None, int]) -> int:
 
 
 def stop_event() -> asyncio.Event:
-    """Set by the first SIGINT, SIGTERM or SIGHUP (a terminal that closes)."""
+    """Set by the first signal that asks for the end."""
     stop = asyncio.Event()
-    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+    for number in ENDING:
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
     return stop
 
@@ -41,8 +49,22 @@ async def _serve(paths: Sequence[Path], host: str, port: int, time_scale: float)
         ready = asyncio.create_task(_say_ready(session))
         await stop.wait()
         ready.cancel()
-        _say("stopping: finishing what runs")
-    return 0
+        hurried = _hurry_when_asked_again(session)
+        _say("stopping: finishing what runs; once more ends it at once")
+    return 128 + hurried[0] if hurried else 0
+
+
+def _hurry_when_asked_again(session: Session) -> list[int]:
+    """The signals that came after the first, as they come."""
+    hurried: list[int] = []
+
+    def hurry(number: int) -> None:
+        hurried.append(number)
+        session.hurry()
+
+    for number in ENDING:
+        asyncio.get_running_loop().add_signal_handler(number, hurry, number)
+    return hurried
 
 
 async def _say_ready(session: Session) -> None:

@@ -101,6 +101,9 @@ class Processes:
         self._fixed: dict[int, str] = {}
         """Port that a process says itself -> key of the one process that may have it."""
         self.running: dict[str, Running] = {}
+        self._ending: list[asyncio.subprocess.Process] = []
+        """Asked to end, and not gone yet."""
+        self._hurried = False
 
     async def apply(self, wanted: Mapping[str, Wanted]) -> None:
         """Stop what is unwanted or different, start what is missing; a change is a restart."""
@@ -116,6 +119,12 @@ class Processes:
     async def close(self) -> None:
         """Stop everything; SIGTERM, then SIGKILL after STOP_GRACE_S."""
         await self.apply({})
+
+    def hurry(self) -> None:
+        """Wait for no process's own end any more: SIGKILL at once, now and in `close`."""
+        self._hurried = True
+        for process in self._ending:
+            _signal(process, signal.SIGKILL)
 
     async def _keep(self, key: str, run: Running) -> None:
         while True:
@@ -196,8 +205,10 @@ class Processes:
         if process is not None:
             if process.returncode is None:
                 _signal(process, signal.SIGTERM)
+                self._ending.append(process)
                 with contextlib.suppress(TimeoutError):
-                    await asyncio.wait_for(process.wait(), STOP_GRACE_S)
+                    await asyncio.wait_for(process.wait(), 0 if self._hurried else STOP_GRACE_S)
+                self._ending.remove(process)
             _end_group(run)
             await process.wait()
         await _end_reading(run)

@@ -102,10 +102,15 @@ class Session:
                 for task in tasks:
                     task.cancel()
         finally:
-            self._live.draining = True
-            await self._plane.drain(DRAIN_S)
+            if cut := await self._plane.drain(DRAIN_S):
+                self._say(f"{cut} unfinished request{'s were' if cut > 1 else ' was'} cut")
             await self._processes.close()
             self._directory.cleanup()
+
+    def hurry(self) -> None:
+        """End now: requests are cut, model servers killed."""
+        self._plane.hurry()
+        self._processes.hurry()
 
     async def ready(self) -> None:
         """Return once every process answers; the caller sets the deadline."""
