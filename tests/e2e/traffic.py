@@ -13,7 +13,10 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 
 import aiohttp
+from aiohttp.abc import AbstractResolver
 
+SHORT = 4
+"""Tokens of a usual answer."""
 PROMPTS = (
     "How do I change my billing address?",
     "Fix this bug:\n```python\ndef f(x):\n    return x +\n```\nIt raises SyntaxError.",
@@ -38,17 +41,20 @@ class Seen:
 
 async def _client(
     number: int, urls: Sequence[str], seen: Seen, stop: asyncio.Event, *, pause_s: float,
-    model: str, headers: Mapping[str, str],
+    model: str, headers: Mapping[str, str], tokens: int, resolver: AbstractResolver | None,
 ) -> None:  # fmt: skip
-    async with aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=30)) as session:
+    async with aiohttp.ClientSession(
+        connector=aiohttp.TCPConnector(resolver=resolver, use_dns_cache=False),
+        timeout=aiohttp.ClientTimeout(total=60),
+    ) as session:
         for turn in itertools.count(number):
             if stop.is_set():
                 return
             body = {
                 "model": model,
                 "messages": [{"role": "user", "content": PROMPTS[turn % len(PROMPTS)]}],
-                "max_tokens": 4,
-                "stream": turn % 2 == 0,
+                "max_tokens": tokens,
+                "stream": turn % 2 == 0 or tokens > SHORT,
             }
             url = urls[turn % len(urls)]
             began = time.monotonic()
@@ -76,14 +82,28 @@ async def traffic(
     pause_s: float = 0.1,
     model: str = "auto",
     headers: Mapping[str, str] | None = None,
+    tokens: int = SHORT,
+    resolver: AbstractResolver | None = None,
 ) -> AsyncIterator[Seen]:
-    """Send for as long as the block lasts; on leaving it every open request is awaited."""
+    """
+    Send for as long as the block lasts; on leaving it every open request is awaited.
+
+    Answers of more than a few `tokens` are all streamed; a `resolver` says where connections go.
+    """
     seen, stop = Seen(), asyncio.Event()
     async with asyncio.TaskGroup() as group:
         for number in range(clients):
             group.create_task(
                 _client(
-                    number, urls, seen, stop, pause_s=pause_s, model=model, headers=headers or {}
+                    number,
+                    urls,
+                    seen,
+                    stop,
+                    pause_s=pause_s,
+                    model=model,
+                    headers=headers or {},
+                    tokens=tokens,
+                    resolver=resolver,
                 )
             )
         try:
