@@ -1,0 +1,1 @@
+"""Scaling decisions in virtual time."""
