@@ -98,7 +98,7 @@ amounts = st.dictionaries(
     max_size=2,
 )
 deployments = st.fixed_dictionaries(
-    {"engine": st.sampled_from(["VLLM", "Simulator", "Custom"])},
+    {"engine": st.sampled_from(["VLLM", "Ollama", "Simulator", "Custom"])},
     optional={
         "image": st.sampled_from(["registry/x:1", ""]),
         "command": st.lists(st.just("run"), max_size=2),
@@ -109,6 +109,12 @@ deployments = st.fixed_dictionaries(
         ),
         "port": st.sampled_from([1, 8000, 65535, 0, 65536]),
         "resources": optional(requests=amounts, limits=amounts),
+        "cache": optional(
+            claimName=object_names,
+            size=st.sampled_from(["1Gi", 5, "x"]),
+            storageClassName=st.sampled_from(["fast", "A"]),
+        ),
+        "podTemplate": st.sampled_from([{}, {"spec": {"x": [None, 1]}}, {"any": None}, []]),
     },
 )
 externals = st.fixed_dictionaries(

@@ -70,7 +70,7 @@ def test_the_api_server_refuses_with_the_message(cluster: Bench, file: Path) -> 
         ("mb.spec", ["model\t<string> -required-", "contextWindow\t<integer>"]),
         (
             "mb.spec.deployment.engine",
-            ["ENUM: VLLM Simulator Custom", "a stand-in without a model"],
+            ["ENUM: VLLM SGLang LlamaCpp Ollama Simulator Custom", "a stand-in without a model"],
         ),
         ("mb.spec.deployment.resources.limits", ["map[string]", "GPUs belong here."]),
         ("mb.status.lastFailure", ["such as ImagePullBackOff"]),

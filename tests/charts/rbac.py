@@ -16,7 +16,7 @@ VERBS = {
     "apply": {"create", "patch"},
     "delete": {"delete"},
 }
-VARIABLES = {"controllers/backends.py": ["DEPLOYMENT", "SERVICE"]}
+VARIABLES = {"controllers/backends.py": ["DEPLOYMENT", "SERVICE", "POD_DISRUPTION_BUDGET"]}
 """Files where the kind is a variable, and what it stands for."""
 
 Right = tuple[str, str, str]
@@ -30,7 +30,8 @@ def right(kind: kinds.Kind, verb: str, part: str = "") -> Right:
 
 def kinds_of(node: ast.expr, file: str) -> list[kinds.Kind]:
     name = node.attr if isinstance(node, ast.Attribute) else getattr(node, "id", "")
-    names = [name] if name.isupper() else VARIABLES.get(file, []) if name == "kind" else []
+    variable = name == "kind" or isinstance(node, ast.Subscript)
+    names = [name] if name.isupper() else VARIABLES.get(file, []) if variable else []
     return [getattr(kinds, one) for one in names if hasattr(kinds, one)]
 
 

@@ -138,7 +138,8 @@ def here(tmp_path: Path) -> Path:
             BACKEND.replace("Simulator", "Simulater"),
             (
                 '6: spec.deployment.engine: Unsupported value: "Simulater": supported values: '
-                '"VLLM", "Simulator", "Custom" (did you mean Simulator?)'
+                '"VLLM", "SGLang", "LlamaCpp", "Ollama", "Simulator", "Custom" '
+                "(did you mean Simulator?)"
             ),
         ),
         (

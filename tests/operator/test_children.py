@@ -26,6 +26,9 @@ def container(**spec: Any) -> dict[str, Any]:
 ENGINES: list[dict[str, Any]] = [
     {"engine": "Simulator"},
     {"engine": "VLLM"},
+    {"engine": "SGLang", "image": "x:1"},
+    {"engine": "LlamaCpp", "image": "x:1"},
+    {"engine": "Ollama", "image": "x:1"},
     {"engine": "Custom", "image": "x:1"},
 ]
 

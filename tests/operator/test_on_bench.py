@@ -137,6 +137,37 @@ def test_a_backend_deleted_in_use_is_skipped(fleet: Fleet) -> None:
     assert [one.backend for one in last.targets] == ["a"]
 
 
+def test_what_the_api_server_refuses_is_the_backends_condition(fleet: Fleet) -> None:
+    """An override that merges and means nothing: said with the API server's words, and mended."""
+    wrong = {"spec": {"dnsPolicy": "Sometimes"}}
+    apply(fleet, backend("a", deployment={"engine": "Simulator", "podTemplate": wrong}))
+
+    def told() -> bool:
+        found = fleet.condition("modelbackend", "a", "Ready")
+        return found.get("reason") == "Invalid" and "Sometimes" in found.get("message", "")
+
+    settles(fleet, "the API server's words", told)
+    right = {"metadata": {"annotations": {"team": "desk"}}, "spec": {"dnsPolicy": "ClusterFirst"}}
+    apply(fleet, backend("a", deployment={"engine": "Simulator", "podTemplate": right}))
+    fleet.wait_ready("modelbackends")
+    template = fleet.get("deployment", "a-model")["spec"]["template"]
+    assert template["metadata"]["annotations"] == {"team": "desk"}
+
+
+def test_a_disruption_budget_comes_and_goes_with_the_second_replica(fleet: Fleet) -> None:
+    """Drained nodes take one replica at a time; with one there would be nothing to drain."""
+
+    def budgets() -> list[dict[str, Any]]:
+        return every(fleet, "poddisruptionbudgets", selector="pointsman.dev/backend=a")
+
+    apply(fleet, backend("a", replicas=2))
+    settles(fleet, "a budget", lambda: len(budgets()) == 1)
+    fleet.wait_ready("modelbackends")
+    settles(fleet, "a way to drain", lambda: budgets()[0]["status"]["disruptionsAllowed"] == 1)
+    apply(fleet, backend("a", replicas=1))
+    settles(fleet, "no budget", lambda: not budgets())
+
+
 def test_a_server_that_cannot_start_says_why(fleet: Fleet) -> None:
     """Pod, container, word and exit code are in the status."""
     broken = {"engine": "Custom", "image": "x:1", "command": ["sh", "-c", "exit 7"]}

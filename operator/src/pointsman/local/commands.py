@@ -8,7 +8,7 @@ import sys
 from collections.abc import Mapping
 from typing import Any
 
-from pointsman.api.names import DEFAULT_MODEL_PORT
+from pointsman.api.names import ANNOTATION_LOCAL_ADDRESS, DEFAULT_MODEL_PORT
 from pointsman.api.v1alpha1 import Engine, ModelBackend
 from pointsman.local.processes import Wanted
 
@@ -38,6 +38,16 @@ def commands(
             argv = (sys.executable, "-m", "pointsman.simulator", *args, *pace, *LOOPBACK)
         case Engine.VLLM:
             argv = ("vllm", "serve", *args, *LOOPBACK)
+        case Engine.SGLANG:
+            argv = ("python3", "-m", "sglang.launch_server", *args, *LOOPBACK)
+        case Engine.LLAMA_CPP:
+            argv = ("llama-server", *args, *LOOPBACK)
+        case Engine.OLLAMA:
+            raise ValueError(
+                f"ModelBackend {name}: local mode does not start Ollama, which keeps its models to "
+                "itself; run it, and name it by `service` and the annotation "
+                f"{ANNOTATION_LOCAL_ADDRESS}: 127.0.0.1:11434"
+            )
         case Engine.CUSTOM:
             argv = (*deployment.command, *args)
             port = deployment.port or DEFAULT_MODEL_PORT

@@ -43,3 +43,12 @@ class Broken(ReconcileError):
     """The process has to end."""
 
     reason = "Broken"
+
+
+def one_of(group: BaseExceptionGroup[ReconcileError]) -> ReconcileError:
+    """One error of a group, to be told for all."""
+    one: BaseException = group
+    while isinstance(one, BaseExceptionGroup):
+        one = one.exceptions[0]
+    assert isinstance(one, ReconcileError)
+    return one

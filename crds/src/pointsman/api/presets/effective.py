@@ -11,7 +11,11 @@ from typing import Final
 from pointsman.api.presets.known import Preset, preset_for
 from pointsman.api.v1alpha1 import Capability, Engine, ModelBackendSpec
 
-_WINDOW_FLAGS: Final = {Engine.VLLM: "--max-model-len", Engine.SIMULATOR: "--context-window"}
+_WINDOW_FLAGS: Final = {
+    Engine.VLLM: "--max-model-len",
+    Engine.SGLANG: "--context-length",
+    Engine.SIMULATOR: "--context-window",
+}
 _PARSER_FLAG: Final = "--tool-call-parser"
 
 

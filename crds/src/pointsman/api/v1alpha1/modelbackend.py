@@ -8,7 +8,7 @@ import re
 from enum import StrEnum
 from typing import Annotated, ClassVar, Literal
 
-from pydantic import BeforeValidator, Field
+from pydantic import BeforeValidator, Field, JsonValue, WithJsonSchema
 
 from pointsman.api.v1alpha1.meta import ObjectMeta
 from pointsman.api.validation import ApiModel, ObjectName, Price, Rule
@@ -38,6 +38,13 @@ Quantity = Annotated[
 """As in a pod: `cpu: 2` and `cpu: 500m` both work."""
 
 
+PodTemplate = Annotated[
+    dict[str, JsonValue],
+    WithJsonSchema({"type": "object", "x-kubernetes-preserve-unknown-fields": True}),
+]
+"""A strategic merge patch; what it may hold is checked when it is merged."""
+
+
 class Family(StrEnum):
     """Model families with a preset, and Other."""
 
@@ -52,8 +59,14 @@ class Engine(StrEnum):
     """Model servers that Pointsman can run."""
 
     VLLM = "VLLM"
+    SGLANG = "SGLang"
+    LLAMA_CPP = "LlamaCpp"
+    OLLAMA = "Ollama"
     SIMULATOR = "Simulator"
     CUSTOM = "Custom"
+
+
+WITH_DEFAULT_IMAGE = frozenset({Engine.VLLM, Engine.SIMULATOR})
 
 
 class Capability(StrEnum):
@@ -64,7 +77,7 @@ class Capability(StrEnum):
 
 
 class EnvVar(ApiModel):
-    """One environment variable with a plain value; secrets belong into `podTemplate` later."""
+    """One environment variable with a plain value; `podTemplate` has those of Secrets."""
 
     name: str = Field(
         pattern=r"^[A-Za-z_][A-Za-z0-9_]*$", max_length=256, description="Name of the variable."
@@ -85,18 +98,50 @@ class ResourceRequirements(ApiModel):
     )
 
 
+class ModelCache(ApiModel):
+    """Where weights are kept, mounted at /var/cache/model."""
+
+    claim_name: ObjectName | None = Field(
+        default=None,
+        description="A PersistentVolumeClaim in the same namespace: weights outlive the pod. "
+        "Several replicas on several nodes need one that can be mounted there (ReadWriteMany).",
+    )
+    size: Quantity | None = Field(
+        default=None,
+        description="Size of a volume that is made for each pod and goes with it, such as 200Gi: "
+        "for weights that do not fit on the node's own disk.",
+    )
+    storage_class_name: ObjectName | None = Field(
+        default=None, description="Storage class of that volume. Default: the cluster's."
+    )
+
+    rules: ClassVar[tuple[Rule, ...]] = (
+        Rule(
+            "has(self.claimName) != has(self.size)",
+            "exactly one of claimName and size must be set",
+            lambda c: (c.claim_name is None) != (c.size is None),
+        ),
+        Rule(
+            "!has(self.storageClassName) || has(self.size)",
+            "storageClassName needs a size",
+            lambda c: c.storage_class_name is None or c.size is not None,
+            field=".storageClassName",
+        ),
+    )
+
+
 class Deployment(ApiModel):
     """A model server that Pointsman runs as a Deployment and a Service."""
 
     engine: Engine = Field(
-        description="Model server: VLLM, Simulator (a stand-in without a model), or Custom "
-        "(any OpenAI-compatible server; needs an image)."
+        description="Model server: VLLM, SGLang, LlamaCpp (llama-server), Ollama, Simulator (a "
+        "stand-in without a model), or Custom (any OpenAI-compatible server)."
     )
     image: str | None = Field(
         default=None,
         min_length=1,
         max_length=512,
-        description="Container image. Default: the engine's.",
+        description="Container image; VLLM and Simulator have a default.",
     )
     command: list[Annotated[str, Field(max_length=4096)]] = Field(
         default=[],
@@ -120,6 +165,17 @@ class Deployment(ApiModel):
     resources: ResourceRequirements | None = Field(
         default=None, description="Resources of the model server's container."
     )
+    cache: ModelCache | None = Field(
+        default=None,
+        description="Volume for weights. Default: an emptyDir, which is lost with the pod.",
+    )
+    pod_template: PodTemplate | None = Field(
+        default=None,
+        description="Overrides of the pod template (metadata and spec), merged as `kubectl patch "
+        "--type=strategic` does: for imagePullSecrets, tolerations, runtimeClassName, sidecars, "
+        "env from Secrets. The model server's container is named model; `$patch: delete` and "
+        "`$patch: replace` work, null does not.",
+    )
 
     schema_extra: ClassVar[dict[str, dict[str, object]]] = {
         "env": {"x-kubernetes-list-type": "map", "x-kubernetes-list-map-keys": ["name"]},
@@ -128,9 +184,15 @@ class Deployment(ApiModel):
     }
     rules: ClassVar[tuple[Rule, ...]] = (
         Rule(
-            "self.engine != 'Custom' || has(self.image)",
-            "engine Custom needs an image",
-            lambda d: d.engine != Engine.CUSTOM or d.image is not None,
+            "self.engine in ['VLLM', 'Simulator'] || has(self.image)",
+            "this engine needs an image",
+            lambda d: d.engine in WITH_DEFAULT_IMAGE or d.image is not None,
+        ),
+        Rule(
+            "self.engine != 'Simulator' || !has(self.cache)",
+            "engine Simulator has no weights to cache",
+            lambda d: d.engine != Engine.SIMULATOR or d.cache is None,
+            field=".cache",
         ),
         Rule(
             "self.engine == 'Custom' || !has(self.command) || self.command.size() == 0",

@@ -31,6 +31,7 @@ ROUTING_POLICY: Final = Kind(
 CONTROLLER_REVISION: Final = Kind("ControllerRevision", "apps/v1", "controllerrevisions")
 DEPLOYMENT: Final = Kind("Deployment", "apps/v1", "deployments")
 SERVICE: Final = Kind("Service", "v1", "services")
+POD_DISRUPTION_BUDGET: Final = Kind("PodDisruptionBudget", "policy/v1", "poddisruptionbudgets")
 POD: Final = Kind("Pod", "v1", "pods")
 CONFIG_MAP: Final = Kind("ConfigMap", "v1", "configmaps")
 ENDPOINT_SLICE: Final = Kind("EndpointSlice", "discovery.k8s.io/v1", "endpointslices")

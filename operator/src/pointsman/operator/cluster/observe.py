@@ -51,6 +51,8 @@ class BackendView:
     item: Object
     around: Surroundings
     own_service: Object | None
+    budget: Object | None = None
+    """The PodDisruptionBudget of its name."""
 
 
 def router_pods(pods: Sequence[Object]) -> list[RouterPod]:
@@ -106,6 +108,7 @@ async def observe_backend(
         item_task = group.create_task(api.get(kinds.MODEL_BACKEND, name))
         deployment = group.create_task(api.get(kinds.DEPLOYMENT, own))
         service_task = group.create_task(api.get(kinds.SERVICE, own))
+        budget = group.create_task(api.get(kinds.POD_DISRUPTION_BUDGET, own))
         pods = group.create_task(api.list_all(kinds.POD, f"{names.LABEL_BACKEND}={name}"))
     item, service = item_task.result(), service_task.result()
     if item is None or meta(item).get("deletionTimestamp"):
@@ -124,7 +127,7 @@ async def observe_backend(
     around = Surroundings(
         deployment=deployment.result(), service=service, pods=pods.result(), slices=slices
     )
-    return BackendView(item=item, around=around, own_service=own_service)
+    return BackendView(item=item, around=around, own_service=own_service, budget=budget.result())
 
 
 def service_of(item: Mapping[str, Any]) -> str | None:

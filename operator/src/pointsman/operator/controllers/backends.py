@@ -1,17 +1,19 @@
 """The ModelBackend controller: Deployment and Service as wanted, status as seen."""
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from dataclasses import replace
 from datetime import UTC, datetime
 from functools import partial
-from typing import Any
+from typing import Any, Final
 
 from pointsman.api.v1alpha1 import ModelBackend
-from pointsman.api.validation import Invalid
+from pointsman.api.validation import Invalid, Problem
 from pointsman.operator.cluster import kinds
 from pointsman.operator.cluster.client import Api, Object
 from pointsman.operator.cluster.observe import BackendView, observe_backend
 from pointsman.operator.controllers.status import write_status
+from pointsman.operator.errors import ReconcileError, Stalled, one_of
 from pointsman.operator.plan.backend_status import (
     Surroundings,
     backend_status,
@@ -20,6 +22,9 @@ from pointsman.operator.plan.backend_status import (
 from pointsman.operator.plan.children import Images, differs, ownership, render_children
 from pointsman.operator.plan.objects import observed_backend
 from pointsman.operator.settings import Settings
+
+_CHILDREN: Final = (kinds.DEPLOYMENT, kinds.SERVICE, kinds.POD_DISRUPTION_BUDGET)
+_NOT_OURS: Final = frozenset({"Foreign", "Predecessor"})
 
 
 def timestamp() -> str:
@@ -51,8 +56,18 @@ class BackendController:
             return  # children have an owner: the garbage collector has them
         observed = observed_backend(view.item)
         around = view.around
+        refused: ReconcileError | None = None
         if not isinstance(observed.parsed, Invalid):
-            around = await self._apply(observed.parsed, view)
+            children = self._render(observed.parsed)
+            if isinstance(children, Invalid):
+                observed = replace(observed, parsed=children)
+            else:
+                try:
+                    around = await self._apply(children, view)
+                except* Stalled as group:
+                    refused = one_of(group)
+                    problem = Problem("spec.deployment", f"the API server refuses it: {refused}")
+                    observed = replace(observed, parsed=Invalid((problem,)))
         stored = view.item.get("status") or {}
         say = partial(
             backend_status,
@@ -66,38 +81,51 @@ class BackendController:
         if becomes_reachable(status, stored) and (unreached := self._unreached(name)):
             status = say(unreached=unreached)
         await write_status(self._api, kinds.MODEL_BACKEND, view.item, status)
+        if refused:
+            raise refused  # tried again slowly: a quota may be raised
 
-    async def _apply(self, backend: ModelBackend, view: BackendView) -> Surroundings:
+    def _render(self, backend: ModelBackend) -> dict[str, Any] | Invalid:
+        """Children by kind."""
+        try:
+            children = render_children(backend, namespace=self._api.namespace, images=self._images)
+        except Invalid as error:
+            return error
+        return {child["kind"]: child for child in children}
+
+    async def _apply(self, wanted: Mapping[str, Any], view: BackendView) -> Surroundings:
         """Children as wanted; what is around the backend afterwards."""
-        wanted = render_children(backend, namespace=self._api.namespace, images=self._images)
-        live = {kinds.DEPLOYMENT: view.around.deployment, kinds.SERVICE: view.own_service}
-        uid = backend.metadata.uid
-        if not wanted:
-            await self._remove(live, uid)
+        live = {
+            kinds.DEPLOYMENT: view.around.deployment,
+            kinds.SERVICE: view.own_service,
+            kinds.POD_DISRUPTION_BUDGET: view.budget,
+        }
+        uid = str(view.item["metadata"]["uid"])
+        owners = {kind: ownership(one, uid=uid) for kind, one in live.items()}
+        await self._remove([live[k] for k in live if owners[k] == "Ours" and k.name not in wanted])
+        needed = (kinds.DEPLOYMENT, kinds.SERVICE)
+        if not wanted or any(owners[kind] in _NOT_OURS for kind in needed):
             return view.around
-        if any(ownership(one, uid=uid) in {"Foreign", "Predecessor"} for one in live.values()):
-            return view.around
-        by_kind: dict[str, Any] = {child["kind"]: child for child in wanted}
         done: dict[str, Any] = {}
 
         async def apply(kind: kinds.Kind) -> None:
-            stored, child = live[kind], by_kind[kind.name]
+            stored, child = live[kind], wanted[kind.name]
             if stored is None or differs(stored, child):
                 stored = await self._api.apply(kind, child)
             done[kind.name] = stored
 
         async with asyncio.TaskGroup() as group:
             for kind in live:
-                group.create_task(apply(kind))
+                if kind.name in wanted and owners[kind] not in _NOT_OURS:
+                    group.create_task(apply(kind))
         return Surroundings(
             deployment=done["Deployment"], service=done["Service"], pods=view.around.pods
         )
 
-    async def _remove(self, live: dict[kinds.Kind, Any], uid: str) -> None:
-        """Children of a backend that is no longer deployed by us."""
-        for kind, one in live.items():
-            if one is not None and ownership(one, uid=uid) == "Ours":
-                await self._api.delete(kind, one)
+    async def _remove(self, children: list[Any]) -> None:
+        """Children that the backend no longer has."""
+        by_name = {kind.name: kind for kind in _CHILDREN}
+        for child in children:
+            await self._api.delete(by_name[child["kind"]], child)
 
 
 def backend_keys(items: list[Object]) -> list[str]:

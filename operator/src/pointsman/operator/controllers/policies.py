@@ -27,7 +27,7 @@ from pointsman.operator.cluster.tables import (
 )
 from pointsman.operator.controllers.backends import timestamp
 from pointsman.operator.controllers.status import write_status
-from pointsman.operator.errors import ReconcileError
+from pointsman.operator.errors import ReconcileError, one_of
 from pointsman.operator.plan.objects import name_of, parsed
 from pointsman.operator.plan.policy_status import RouterView, policy_status, premature
 from pointsman.operator.plan.revisions import (
@@ -117,7 +117,7 @@ class PolicyController:
                             write_blob(self._api, self._settings.release, entry.blob, blob)
                         )
             except* ReconcileError as group_of_errors:
-                failures[verdict.policy.name] = _one_of(group_of_errors)
+                failures[verdict.policy.name] = one_of(group_of_errors)
 
         async with asyncio.TaskGroup() as group:
             for verdict in plan.verdicts.values():
@@ -251,11 +251,3 @@ def _without_doubles(entries: list[table.PolicyEntry]) -> list[table.PolicyEntry
         if names == entry.model_names:
             result.append(entry)
     return result
-
-
-def _one_of(group: BaseExceptionGroup[ReconcileError]) -> ReconcileError:
-    one: BaseException = group
-    while isinstance(one, BaseExceptionGroup):
-        one = one.exceptions[0]
-    assert isinstance(one, ReconcileError)
-    return one

@@ -1,4 +1,4 @@
-"""The Deployment and the Service of a backend with `deployment`, and whether live ones differ.
+"""The objects of a backend with `deployment`, and whether live ones differ.
 
 Guarantees pods that pass the restricted Pod Security Standard and rollouts that never take the
 last good pod away. Refuses to decide about objects that another owner controls.
@@ -13,8 +13,11 @@ from typing import Any, Final, Literal
 
 from pointsman.api import names
 from pointsman.api.v1alpha1 import Deployment, Engine, ModelBackend
-from pointsman.operator.plan.engines import container_of, volumes_of
-from pointsman.operator.plan.objects import Json, annotations_of, controller_of
+from pointsman.api.validation import Invalid, Problem
+from pointsman.operator.plan.draining import grace_s
+from pointsman.operator.plan.engines import container_of, init_containers_of, volumes_of
+from pointsman.operator.plan.objects import Json, annotations_of, controller_of, labels_of
+from pointsman.operator.plan.strategic_merge import MergeRefused, merge_template
 
 ANNOTATION_HASH: Final = f"{names.GROUP}/spec-hash"
 LABEL_PART_OF: Final = "app.kubernetes.io/part-of"
@@ -92,16 +95,25 @@ def _deployment(
     namespace: str, backend: ModelBackend, deployment: Deployment, images: Images
 ) -> dict[str, Any]:
     name = backend.metadata.name
+    container = container_of(backend.spec, deployment, simulator=images.simulator, vllm=images.vllm)
     pod: dict[str, Any] = {
         "automountServiceAccountToken": False,
         "enableServiceLinks": False,
-        "terminationGracePeriodSeconds": 60,
+        "terminationGracePeriodSeconds": grace_s(deployment.engine),
         "securityContext": _pod_security(deployment.engine),
-        "containers": [
-            container_of(backend.spec, deployment, simulator=images.simulator, vllm=images.vllm)
+        "topologySpreadConstraints": [
+            {
+                "maxSkew": 1,
+                "topologyKey": "kubernetes.io/hostname",
+                "whenUnsatisfiable": "ScheduleAnyway",
+                "labelSelector": {"matchLabels": selector_of(name)},
+            }
         ],
+        "containers": [container],
     }
-    if volumes := volumes_of(deployment.engine):
+    if first := init_containers_of(backend.spec, deployment, container):
+        pod["initContainers"] = first
+    if volumes := volumes_of(deployment):
         pod["volumes"] = volumes
     replicas = backend.spec.replicas
     return {
@@ -116,7 +128,51 @@ def _deployment(
                 "rollingUpdate": {"maxUnavailable": 0, "maxSurge": 1},
             },
             "progressDeadlineSeconds": 600,
-            "template": {"metadata": {"labels": labels_of_backend(name)}, "spec": pod},
+            "template": overridden(
+                {"metadata": {"labels": labels_of_backend(name)}, "spec": pod},
+                deployment.pod_template or {},
+            ),
+        },
+    }
+
+
+def overridden(template: dict[str, Any], patch: Json) -> dict[str, Any]:
+    """
+    The pod template with `podTemplate` merged in; raises Invalid where that breaks the backend.
+
+    Labels that select the pods, the container `model` and its port `http` have to stay: without
+    them the Deployment, the Service and the routers would look past each other.
+    """
+    place = "spec.deployment.podTemplate"
+    unknown = sorted(patch.keys() - {"metadata", "spec"})
+    if unknown:
+        raise Invalid((Problem(f"{place}.{unknown[0]}", "is neither metadata nor spec"),))
+    try:
+        merged = merge_template(template, patch)
+    except MergeRefused as error:
+        where = f"{place}.{error.path}" if error.path else place
+        raise Invalid((Problem(where, error.message),)) from error
+    labels, kept = labels_of(merged), labels_of(template)
+    lost = next((key for key in kept if labels.get(key) != kept[key]), None)
+    if lost:
+        raise Invalid((Problem(f"{place}.metadata.labels", f"the label {lost} has to stay"),))
+    containers = (merged.get("spec") or {}).get("containers") or ()
+    model: Json = next((one for one in containers if one.get("name") == "model"), {})
+    if all(port.get("name") != "http" for port in model.get("ports") or ()):
+        message = "the container model and its port http have to stay"
+        raise Invalid((Problem(f"{place}.spec.containers", message),))
+    return merged
+
+
+def _disruption_budget(namespace: str, backend: ModelBackend) -> dict[str, Any]:
+    """A drained node takes one replica at a time."""
+    return {
+        "apiVersion": "policy/v1",
+        "kind": "PodDisruptionBudget",
+        "metadata": _meta(namespace, backend),
+        "spec": {
+            "maxUnavailable": 1,
+            "selector": {"matchLabels": selector_of(backend.metadata.name)},
         },
     }
 
@@ -152,14 +208,21 @@ def _stamped(child: dict[str, Any]) -> dict[str, Any]:
 def render_children(
     backend: ModelBackend, *, namespace: str, images: Images
 ) -> tuple[dict[str, Any], ...]:
-    """Deployment and Service, or nothing for a backend that is not deployed by us."""
+    """
+    Deployment, Service and, above one replica, PodDisruptionBudget; raises Invalid.
+
+    Nothing for a backend that is not deployed by us.
+    """
     deployment = backend.spec.deployment
     if deployment is None:
         return ()
-    return (
-        _stamped(_deployment(namespace, backend, deployment, images)),
-        _stamped(_service(namespace, backend, deployment)),
-    )
+    children = [
+        _deployment(namespace, backend, deployment, images),
+        _service(namespace, backend, deployment),
+    ]
+    if (backend.spec.replicas or 0) > 1:
+        children.append(_disruption_budget(namespace, backend))
+    return tuple(map(_stamped, children))
 
 
 _SUFFIX: Final[dict[str, Decimal | int]] = {
