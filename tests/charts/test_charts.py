@@ -1,6 +1,8 @@
 """The charts on a real API server: rendered, admitted, and allowed to do what the code does."""
 
+import base64
 import json
+import re
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
@@ -9,6 +11,8 @@ from typing import Any
 import pytest
 import yaml
 
+from pointsman.api.callers import digest_of
+from pointsman.router.control.callers import read_secret
 from tests.bench import Bench, CommandFailed
 from tests.charts.rbac import rights_of_code
 
@@ -110,6 +114,64 @@ def test_the_admin_port_is_the_operators(rendered: list[dict[str, Any]]) -> None
     assert [
         peer["podSelector"]["matchLabels"]["app.kubernetes.io/component"] for peer in ports["admin"]
     ] == ["operator"]
+
+
+def _arguments(items: list[dict[str, Any]]) -> list[str]:
+    pod = one(items, "Deployment", "desk-router")["spec"]["template"]["spec"]
+    arguments: list[str] = pod["containers"][0]["args"]
+    return [argument for argument in arguments if argument.startswith("--caller")]
+
+
+def test_a_chart_is_open_only_by_choice(bench: Bench, rendered: list[dict[str, Any]]) -> None:
+    """By default callers need keys of the release's own Secret."""
+    named = render(bench, "--set", "callers.secrets={one,two}")
+
+    assert _arguments(rendered) == ["--callers=Keys", "--caller-secrets=desk-callers"]
+    assert _arguments(named) == ["--callers=Keys", "--caller-secrets=one,two"]
+    assert _arguments(render(bench, "--set", "callers.mode=Open")) == ["--callers=Open"]
+
+
+@pytest.mark.parametrize(
+    "values",
+    ["callers.mode=", "callers.mode=open", "callers.mode=null", "callers.mode=false",
+     "callers=null", "callers.mode=Open,callers.secrets={a}", "callers.secrets={A_b}",
+     "callers.secrets=a"],
+)  # fmt: skip
+def test_no_value_of_the_chart_opens_by_accident(bench: Bench, values: str) -> None:
+    """Nothing is rendered."""
+    with pytest.raises(CommandFailed):
+        render(bench, "--set", values)
+
+
+def test_the_notes_tell_how_to_make_the_first_key(bench: Bench) -> None:
+    """Their commands without ours, as they stand: the Secret knows the key that the shell has."""
+    bench.kubectl("create", "namespace", "notes")
+    options = ("--namespace", "notes", "--dry-run=client")
+    said = bench.helm("install", "desk", str(CHARTS / "pointsman"), *options).partition("NOTES:")[2]
+    by_hand = said.partition("without it")[2]
+    commands = [line for line in by_hand.splitlines() if re.match("  (export|kubectl)", line)][:3]
+    script = "\n".join(["set -eu", *commands, 'printf %s "$OPENAI_API_KEY"'])
+    try:
+        key = bench.run("sh", "-c", script).splitlines()[-1].encode()
+        said = bench.kubectl("-n", "notes", "get", "secret", "desk-callers", "-o", "json")
+        secret = json.loads(said)
+        data = {name: base64.b64decode(value) for name, value in secret["data"].items()}
+        found = read_secret("desk-callers", secret["metadata"]["labels"], data)
+    finally:
+        bench.kubectl("delete", "namespace", "notes", "--wait=false")
+
+    assert found.problems == ()
+    assert [caller.digests for caller in found.callers] == [frozenset({digest_of(key)})]
+    assert len(key) == 68
+
+
+def test_open_notes_say_that_it_is_open(bench: Bench) -> None:
+    """And ask for no key."""
+    options = ("--namespace", "ai", "--dry-run=client", "--set", "callers.mode=Open")
+    said = bench.helm("install", "desk", str(CHARTS / "pointsman"), *options).partition("NOTES:")[2]
+
+    assert "everybody who reaches the routers" in said
+    assert "OPENAI_API_KEY" not in said
 
 
 def test_a_single_router_has_no_disruption_budget(bench: Bench) -> None:

@@ -269,8 +269,8 @@ def test_what_kubectl_takes_is_taken(here: Path) -> None:
 
 USAGES = [
     (["upp", "d"], "pointsman: no command upp (did you mean up?)"),
-    (["xyz"], "pointsman: no command xyz; there are: up, check, explain, demo"),
-    ([], "pointsman: a command is needed: up, check, explain, demo"),
+    (["xyz"], "pointsman: no command xyz; there are: up, check, explain, key, demo"),
+    ([], "pointsman: a command is needed: up, check, explain, key, demo"),
     (["--verison"], "pointsman: no flag --verison (did you mean --version?)"),
     (["up"], "pointsman up: the following arguments are required: PATH"),
     (["up", "d", "--prot", "80"], "pointsman up: no flag --prot (did you mean --port?)"),
@@ -322,8 +322,8 @@ def test_addresses_that_cannot_be_had(here: Path) -> None:
     write(here / "d", a_yaml=BACKEND, b_yaml=POLICY)
     elsewhere, nowhere = together(
         here,
-        ["up", "d", "--port", "0", "--host", "192.0.2.1"],
-        ["up", "d", "--port", "0", "--host", "no..host"],
+        ["up", "d", "--open", "--port", "0", "--host", "192.0.2.1"],
+        ["up", "d", "--open", "--port", "0", "--host", "no..host"],
     )
 
     assert elsewhere[0] == nowhere[0] == 1

@@ -10,7 +10,7 @@ import sys
 
 from tests.bench import Bench, BenchBroken, BuildFailed, CommandFailed, NoNamespace
 from tests.bench.__main__ import say, stay
-from tests.e2e.fleet import install
+from tests.e2e.fleet import CALLER_KEY, install
 
 NAMESPACE = "models"
 
@@ -31,6 +31,7 @@ def main() -> int:
             bench.kubectl("config", "set-context", "--current", f"--namespace={NAMESPACE}")
             say(bench.kubectl("get", "mb,rp,pods", "-n", NAMESPACE))
             say(f"KUBECONFIG={bench.kubeconfig}; base URLs: {', '.join(fleet.routers())}")
+            say(f"OPENAI_API_KEY={CALLER_KEY}")
             return stay(bench)
     except (BuildFailed, NoNamespace, BenchBroken, CommandFailed) as error:
         say(f"bench: {error}")

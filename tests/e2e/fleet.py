@@ -14,12 +14,16 @@ from typing import Any
 
 import openai
 
+from pointsman.api.callers import CallerEntry, hash_of
+from pointsman.cli.key import manifest
 from tests.bench import Bench, CommandFailed
 
 ROOT = Path(__file__).parent.parent.parent
 EXAMPLES = ROOT / "crds" / "examples"
 RELEASE = "pointsman"
 ROUTERS = 3
+CALLER = "e2e"
+CALLER_KEY = "pmk-caller-key-of-the-end-to-end-tests-5d1c"
 
 
 @dataclass(slots=True)
@@ -65,9 +69,7 @@ class Fleet:
     @contextmanager
     def client(self, base_url: str) -> Iterator[openai.OpenAI]:
         """The real SDK, without its own retries: every failure is seen."""
-        with openai.OpenAI(
-            base_url=base_url, api_key="caller-key", max_retries=0, timeout=60
-        ) as sdk:
+        with openai.OpenAI(base_url=base_url, api_key=CALLER_KEY, max_retries=0, timeout=60) as sdk:
             yield sdk
 
     def story(self) -> str:
@@ -91,9 +93,17 @@ class Fleet:
         )
 
 
+def callers() -> str:
+    """The Secret with the caller of these tests, who may use everything."""
+    everything = CallerEntry(keys=(hash_of(CALLER_KEY.encode()),), team="tests")
+    return manifest.new(f"{RELEASE}-callers", CALLER, everything)
+
+
 def install(bench: Bench, namespace: str) -> Fleet:
     """Render both charts with Helm, apply them, and wait until three routers run."""
     bench.kubectl("create", "namespace", namespace)
+    fleet = Fleet(bench, namespace)
+    fleet.kubectl("apply", "-f", "-", stdin=callers())
     crds = bench.helm("template", "pointsman-crds", str(ROOT / "charts" / "pointsman-crds"))
     bench.kubectl("apply", "--server-side", "-f", "-", input=crds)
     bench.kubectl("wait", "--for=condition=Established", "crd", "--all", "--timeout=30s")
@@ -102,7 +112,6 @@ def install(bench: Bench, namespace: str) -> Fleet:
         "--set", f"router.replicas={ROUTERS},router.minReadySeconds=1",
     )  # fmt: skip
     bench.kubectl("apply", "--server-side", "-n", namespace, "-f", "-", input=rendered)
-    fleet = Fleet(bench, namespace)
     try:
         fleet.kubectl("wait", "--for=condition=Available", "deployment", "--all", "--timeout=90s")
     except CommandFailed as error:

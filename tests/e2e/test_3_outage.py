@@ -10,7 +10,7 @@ import pytest
 
 from tests.bench import Refused
 from tests.e2e.external import PROVIDER_KEY, Provider, provider
-from tests.e2e.fleet import Fleet
+from tests.e2e.fleet import CALLER_KEY, Fleet
 from tests.e2e.traffic import traffic, until
 
 pytestmark = [pytest.mark.bench, pytest.mark.timeout(600)]
@@ -63,7 +63,7 @@ def test_the_provider_sees_its_own_key_and_never_the_callers(
     assert headers["authorization"] == f"Bearer {PROVIDER_KEY}"
     assert "cookie" not in headers
     assert [name for name in headers if name.startswith("x-pointsman-")] == []
-    assert "caller-key" not in str(outside.seen())
+    assert CALLER_KEY not in str(outside.seen())
 
 
 def test_no_key_is_in_anything_that_the_fleet_says(fleet: Fleet, outside: Provider) -> None:
@@ -78,7 +78,7 @@ def test_no_key_is_in_anything_that_the_fleet_says(fleet: Fleet, outside: Provid
 
     for text in said:
         assert PROVIDER_KEY not in text
-        assert "caller-key" not in text
+        assert CALLER_KEY not in text
 
 
 async def test_routers_outlive_the_control_plane_and_their_own_restart(

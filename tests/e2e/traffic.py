@@ -15,6 +15,8 @@ from dataclasses import dataclass, field
 import aiohttp
 from aiohttp.abc import AbstractResolver
 
+from tests.e2e.fleet import CALLER_KEY
+
 SHORT = 4
 """Tokens of a usual answer."""
 PROMPTS = (
@@ -22,6 +24,8 @@ PROMPTS = (
     "Fix this bug:\n```python\ndef f(x):\n    return x +\n```\nIt raises SyntaxError.",
     "Wie kann ich mein Passwort ändern, ohne die Daten meines Teams zu verlieren?",
 )
+
+_KEY: Mapping[str, str] = {"authorization": f"Bearer {CALLER_KEY}"}
 
 
 @dataclass(slots=True)
@@ -60,7 +64,7 @@ async def _client(
             began = time.monotonic()
             try:
                 async with session.post(
-                    f"{url}/chat/completions", json=body, headers=dict(headers)
+                    f"{url}/chat/completions", json=body, headers={**_KEY, **headers}
                 ) as answer:
                     text = await answer.text()
                     whole = "[DONE]" in text if body["stream"] else '"finish_reason"' in text
@@ -89,6 +93,7 @@ async def traffic(
     Send for as long as the block lasts; on leaving it every open request is awaited.
 
     Answers of more than a few `tokens` are all streamed; a `resolver` says where connections go.
+    `headers` may be changed meanwhile; without an `authorization` the fleet's own caller asks.
     """
     seen, stop = Seen(), asyncio.Event()
     async with asyncio.TaskGroup() as group:

@@ -20,6 +20,7 @@ from pointsman.api.table import (
     ServiceAddress,
     Target,
 )
+from pointsman.router.callers import OPEN
 from pointsman.router.live import Live
 from pointsman.router.metrics import Metrics
 from pointsman.router.serve.app import DataPlane
@@ -74,6 +75,7 @@ def table(kind: str, ports: list[int]) -> Live:
     )
     endpoints = tuple(Endpoint(host="127.0.0.1", port=port) for port in ports)
     return Live(
+        callers=OPEN,
         table=compile_table([compile_policy(blob, "perf")]),
         ready=True,
         endpoints={address.key: endpoints},

@@ -19,6 +19,11 @@ app.kubernetes.io/component: {{ .component }}
 {{ .Release.Namespace }}:{{ .Release.Name }}:router
 {{- end }}
 
+{{/* Apart by commas. */}}
+{{- define "pointsman.callerSecrets" -}}
+{{- .Values.callers.secrets | default (list (printf "%s-callers" .Release.Name)) | join "," }}
+{{- end }}
+
 {{- define "pointsman.image" -}}
 {{ .Values.image.repository }}:{{ .Values.image.tag | default .Chart.AppVersion }}
 {{- end }}

@@ -11,6 +11,8 @@ from pointsman.router.control.kube_config import ApiServer
 from tests.router.control.objects import (
     Json,
     blob_object,
+    caller_entry,
+    callers_object,
     entry,
     external_backend,
     manifest,
@@ -239,6 +241,80 @@ class ApiContract:
                 assert router.feed.acks[0].error == ""
             finally:
                 await world.start()
+
+    async def test_callers_follow_their_secret(self, world: World, release: str) -> None:
+        """Not there, there, rotated by two keys at a time, without its label, gone."""
+        secret = f"callers-{release}"
+        async with running_router(world.server, release=release, callers=[secret]) as router:
+
+            async def says(key: bytes, wanted: str) -> None:
+                await until(lambda: router.caller(key) == wanted, f"{key!r} to be {wanted}")
+
+            await says(b"one", "UnknownKey")
+            await world.apply(callers_object(secret, app=caller_entry(b"one", team="search")))
+            await says(b"one", "app")
+            await world.apply(callers_object(secret, app=caller_entry(b"one", b"two")))
+            await says(b"two", "app")
+            assert router.caller(b"one") == "app"
+            await world.apply(callers_object(secret, app=caller_entry(b"two")))
+            await says(b"one", "UnknownKey")
+            assert router.caller(b"two") == "app"
+            await world.apply(callers_object(secret, other=caller_entry(b"two")))
+            await says(b"two", "other")
+            await world.apply(callers_object(secret, labels={}, other=caller_entry(b"two")))
+            await says(b"two", "UnknownKey")
+            await world.apply(callers_object(secret, other=caller_entry(b"two")))
+            await says(b"two", "other")
+            await world.delete("Secret", secret)
+            await says(b"two", "UnknownKey")
+
+    async def test_callers_outlive_the_server_and_a_restart(
+        self, world: World, release: str, tmp_path: Path
+    ) -> None:
+        """What was known stays known, what was withdrawn does not come back; then it follows."""
+        secret = f"callers-{release}"
+        callers = [secret]
+        await world.apply(callers_object(secret, app=caller_entry(b"old", policies=["desk"])))
+        async with running_router(
+            world.server, release=release, folder=tmp_path, callers=callers
+        ) as router:
+            await until(lambda: router.caller(b"old") == "app", "the first key")
+            await world.apply(callers_object(secret, app=caller_entry(b"new", policies=["desk"])))
+            await until(lambda: router.caller(b"new") == "app", "the second key")
+            await world.stop()
+            await until(lambda: router.cluster.unread, "a reading to fail")
+            assert router.caller(b"new") == "app"
+        try:
+            async with running_router(
+                world.server, release=release, folder=tmp_path, callers=callers
+            ) as router:
+                assert router.caller(b"new") == "app"
+                assert router.caller(b"old") == router.caller(b"other") == "UnknownKey"
+                assert router.live.callers.everyone[0].policies == frozenset({"desk"})
+                await until(lambda: router.cluster.unread, "a reading to fail")
+                assert router.caller(b"new") == "app"
+                await world.start()
+                await world.delete("Secret", secret)
+                await until(lambda: router.caller(b"new") == "UnknownKey", "the withdrawal")
+        finally:
+            await world.start()
+
+    async def test_without_the_server_and_a_disk_nobody_is_known(
+        self, world: World, release: str
+    ) -> None:
+        """That is no 401, and no open door."""
+        secret = f"callers-{release}"
+        await world.apply(callers_object(secret, app=caller_entry(b"one")))
+        await world.stop()
+        try:
+            async with running_router(world.server, release=release, callers=[secret]) as router:
+                await until(lambda: router.cluster.unread, "a reading to fail")
+                assert router.caller(b"one") == router.caller(b"other") == "NotReady"
+                await world.start()
+                await until(lambda: router.caller(b"one") == "app", "the first reading")
+                assert router.caller(b"other") == "UnknownKey"
+        finally:
+            await world.start()
 
     async def test_only_the_operators_token_for_routers_is_allowed(
         self, world: World, release: str

@@ -1,10 +1,12 @@
 """Tables, blobs and Kubernetes objects for the tests of the control side."""
 
 import base64
+import json
 from collections.abc import Iterable, Mapping
 from typing import Any
 
 from pointsman.api import table
+from pointsman.api.callers import hash_of
 
 NAMESPACE = "demo"
 Json = dict[str, Any]
@@ -127,6 +129,27 @@ def secret_object(
         },
         "data": {"api-key": base64.b64encode(value).decode()},
     }
+
+
+def callers_object(
+    name: str = "callers", *, labels: Mapping[str, str] | None = None, **entries: bytes
+) -> Json:
+    """A labeled Secret with these callers."""
+    return {
+        "apiVersion": "v1",
+        "kind": "Secret",
+        "metadata": {
+            "name": name,
+            "namespace": NAMESPACE,
+            "labels": {"pointsman.dev/callers": "true"} if labels is None else dict(labels),
+        },
+        "data": {entry: base64.b64encode(value).decode() for entry, value in entries.items()},
+    }
+
+
+def caller_entry(*keys: bytes, **fields: object) -> bytes:
+    """The entry of who has these keys."""
+    return json.dumps({"keys": [hash_of(key) for key in keys], **fields}).encode()
 
 
 def _config_map(name: str, part: str, data: bytes, release: str) -> Json:

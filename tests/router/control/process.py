@@ -115,11 +115,11 @@ class RouterProcess:
 
 @contextmanager
 def router_process(folder: Path, *options: str) -> Iterator[RouterProcess]:
-    """Starts `python -m pointsman.router` and ends it whatever happens."""
+    """Starts `python -m pointsman.router`, open unless told otherwise, and ends it in any case."""
     command = [
         *(sys.executable, "-m", "pointsman.router", "--listen=127.0.0.1:0", "--admin=127.0.0.1:0"),
         *(f"--state-dir={folder / 'state'}", f"--keys-dir={folder / 'keys'}"),
-        *(f"--namespace={NAMESPACE}", "--shutdown-delay-seconds=0", *options),
+        *(f"--namespace={NAMESPACE}", "--shutdown-delay-seconds=0", "--callers=Open", *options),
     ]
     environment = os.environ | {"POD_NAME": "router-0"}
     process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True, env=environment)

@@ -1,15 +1,18 @@
 """A router's control side in this process, and how to wait for what it does."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
+import time
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
 from prometheus_client import CollectorRegistry
 
+from pointsman.router.callers import OPEN, Refusal, judge
 from pointsman.router.control.admin import Admin
 from pointsman.router.control.auth import TokenAuth
+from pointsman.router.control.callers import CallerFeed
 from pointsman.router.control.cluster import Cluster
 from pointsman.router.control.kube import KubeClient
 from pointsman.router.control.kube_config import ApiServer
@@ -47,7 +50,14 @@ class Router:
     auth: TokenAuth
     admin: Admin
     metrics: ControlMetrics
+    callers: CallerFeed | None
     url: str
+
+    def caller(self, key: bytes) -> str:
+        """Name of whom a request with this key is from, or why it is refused."""
+        headers = [(b"authorization", b"Bearer " + key)]
+        found = judge(self.live.callers, headers, time.time()).caller
+        return str(found) if isinstance(found, Refusal) else found.name
 
     def running(self) -> dict[str, str]:
         """Policy -> revision in force."""
@@ -62,8 +72,9 @@ async def running_router(
     folder: Path | None = None,
     token: bool = False,
     heartbeat_s: float = 5.0,
+    callers: Sequence[str] = (),
 ) -> AsyncIterator[Router]:
-    """Restores, follows the API server, and listens on an admin port."""
+    """Restores, follows the API server, listens on an admin port; open without `callers`."""
     live = Live()
     metrics = ControlMetrics(CollectorRegistry())
     store = (
@@ -78,9 +89,20 @@ async def running_router(
     )
     feed = TableFeed(live, metrics, namespace=NAMESPACE, store=store)
     feed.restore()
+    known = CallerFeed(live, metrics, names=callers, store=store) if callers else None
+    if known is None:
+        live.callers = OPEN
+    else:
+        known.restore()
     async with KubeClient(server, request_s=5) as client:
         cluster = Cluster(
-            feed, client, metrics, release=release, timing=HASTY, secrets_every_s=0.05
+            feed,
+            client,
+            metrics,
+            release=release,
+            callers=known,
+            timing=HASTY,
+            secrets_every_s=0.05,
         )
         auth = TokenAuth(client, OPERATOR)
         admin = Admin(
@@ -88,14 +110,26 @@ async def running_router(
             metrics,
             router="router-0",
             auth=auth if token else None,
-            details=lambda: {"watches": cluster.state},
+            details=lambda: {
+                "watches": cluster.state,
+                "callers": known.shown() if known else None,
+            },
             heartbeat_s=heartbeat_s,
         )
         port = await admin.start("127.0.0.1", 0)
         task = asyncio.create_task(cluster.run())
         try:
             yield Router(
-                live, feed, store, client, cluster, auth, admin, metrics, f"http://127.0.0.1:{port}"
+                live,
+                feed,
+                store,
+                client,
+                cluster,
+                auth,
+                admin,
+                metrics,
+                known,
+                f"http://127.0.0.1:{port}",
             )
         finally:
             task.cancel()

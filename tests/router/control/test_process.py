@@ -85,7 +85,8 @@ async def test_without_any_table_a_process_is_not_ready(tmp_path: Path) -> None:
 
 def test_flags_and_kubeconfigs_that_mean_nothing_end_it(tmp_path: Path) -> None:
     """With 2 and one line that says why."""
-    for options in (["--namespace="], [f"--kubeconfig={tmp_path / 'missing'}"]):
+    missing = f"--kubeconfig={tmp_path / 'missing'}"
+    for options in (["--namespace=", "--callers=Open"], ["--callers=Open", missing], []):
         done = subprocess.run(
             [sys.executable, "-m", "pointsman.router", "--namespace=demo", *options],
             capture_output=True,

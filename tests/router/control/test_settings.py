@@ -11,9 +11,9 @@ from pointsman.router.control.kube_config import ConfigError, from_kubeconfig, i
 from pointsman.router.settings import Address, parse
 
 
-def test_defaults_need_only_the_namespace() -> None:
-    """Which the pod's environment gives."""
-    settings = parse([], {"POD_NAMESPACE": "demo", "POD_NAME": "router-7"})
+def test_defaults_need_only_the_namespace_and_who_may_call() -> None:
+    """The pod's environment gives the first, somebody chooses the second."""
+    settings = parse(["--callers=Open"], {"POD_NAMESPACE": "demo", "POD_NAME": "router-7"})
 
     assert settings.listen == Address("0.0.0.0", 8080)
     assert settings.admin == Address("0.0.0.0", 9901)
@@ -25,6 +25,8 @@ def test_flags_win_over_the_environment() -> None:
     """And both over defaults."""
     environment = {
         "POD_NAMESPACE": "demo",
+        "POINTSMAN_CALLERS": "Keys",
+        "POINTSMAN_CALLER_SECRETS": "here, there",
         "POINTSMAN_RELEASE": "blue",
         "POINTSMAN_STATE_DIR": "/state",
         "POINTSMAN_DRAIN_SECONDS": "5",
@@ -34,6 +36,7 @@ def test_flags_win_over_the_environment() -> None:
 
     assert (settings.release, settings.drain_s) == ("green", 5.0)
     assert settings.state_dir == Path("/state")
+    assert (settings.callers, settings.caller_secrets) == ("Keys", ("here", "there"))
     assert settings.listen == Address("::1", 0)
 
 
@@ -56,13 +59,39 @@ def test_flags_win_over_the_environment() -> None:
 def test_what_means_nothing_is_refused(flags: list[str], capsys: object) -> None:
     """With exit code 2; an admin port without tokens is for loopback only."""
     with pytest.raises(SystemExit, match="2"):
+        parse(["--callers=Open", *flags], {"POD_NAMESPACE": "demo"})
+
+
+@pytest.mark.parametrize(
+    ("flags", "named"),
+    [
+        ([], "--callers"),
+        (["--callers="], "--callers"),
+        (["--callers=open"], "--callers"),
+        (["--callers=None"], "--callers"),
+        (["--caller-secrets=a"], "--callers"),
+        (["--callers=Keys"], "--caller-secrets"),
+        (["--callers=Keys", "--caller-secrets=,"], "--caller-secrets"),
+        (["--callers=Keys", "--caller-secrets=a,a"], "--caller-secrets"),
+        (["--callers=Keys", "--caller-secrets=../x"], "--caller-secrets"),
+        (["--callers=Open", "--caller-secrets=a"], "--caller-secrets"),
+    ],
+)
+def test_no_router_is_open_by_accident(
+    flags: list[str], named: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Unset, misspelled or contradictory: the flag is named, and nothing starts."""
+    with pytest.raises(SystemExit, match="2"):
         parse(flags, {"POD_NAMESPACE": "demo"})
+
+    assert named in capsys.readouterr().err.splitlines()[-1]
 
 
 def test_loopback_may_go_without_tokens() -> None:
     """For local mode."""
     settings = parse(
-        ["--admin-auth=none", "--admin=127.0.0.1:0", "--namespace=demo"], environment={}
+        ["--admin-auth=none", "--admin=127.0.0.1:0", "--namespace=demo", "--callers=Open"],
+        environment={},
     )
 
     assert settings.admin.is_loopback

@@ -22,6 +22,7 @@ from pointsman.api.table import (
     ServiceAddress,
     Target,
 )
+from pointsman.router.callers import OPEN
 from pointsman.router.live import Live
 from pointsman.router.metrics import Metrics
 from pointsman.router.serve.app import DataPlane
@@ -333,8 +334,8 @@ async def until(holds: Callable[[], bool]) -> None:
 async def world(
     limits: Limits = LIMITS, dice: Callable[[], float] = lambda: 0.0
 ) -> AsyncIterator[World]:
-    """A running data plane; afterwards nothing of it may be left."""
-    live, metrics = Live(), Metrics()
+    """A running data plane that is open to all; afterwards nothing of it may be left."""
+    live, metrics = Live(callers=OPEN), Metrics()
     plane = DataPlane(live, limits, metrics, dice=dice)
     async with AsyncExitStack() as stack:
         found = World(stack, plane, live, metrics)

@@ -25,6 +25,8 @@ LABEL_CREDENTIAL: Final = f"{GROUP}/credential"
 ANNOTATION_ALLOWED_HOSTS: Final = f"{GROUP}/allowed-hosts"
 """On a credential Secret: comma-separated hosts that may see the key; `*.example.com` covers one
 label and more."""
+LABEL_CALLERS: Final = f"{GROUP}/callers"
+"""On a Secret whose entries are callers of a router (value `true`); without it nobody is let in."""
 
 ANNOTATION_LOCAL_ADDRESS: Final = f"{GROUP}/local-address"
 """On a ModelBackend with `service`: where local mode finds that server, as `127.0.0.1:11434`."""

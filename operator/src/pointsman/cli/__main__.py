@@ -5,6 +5,7 @@ import sys
 from collections.abc import Sequence
 
 from pointsman.cli.arguments import Parser, Version, count, factor, port, some_path, watchable
+from pointsman.cli.key.arguments import add_parser as add_key
 
 
 def _parser() -> Parser:
@@ -18,6 +19,7 @@ def _parser() -> Parser:
     )
     up.add_argument("--host", default="127.0.0.1", help="address to listen on")
     up.add_argument("--port", type=port, default=8080, help="port to listen on; 0 takes a free one")
+    up.add_argument("--open", action="store_true", help="let everybody call, from anywhere")
     up.add_argument(
         "--time-scale", type=factor, default=1.0, metavar="N",
         help="simulated models run N times faster",
@@ -43,9 +45,12 @@ def _parser() -> Parser:
     )
     explain.add_argument("-o", "--output", choices=("text", "json"), default="text")
 
+    add_key(commands)
+
     demo = commands.add_parser("demo", help="a support desk's day on this machine, and a table")
     demo.add_argument("--once", action="store_true", help="end after the table")
     demo.add_argument("--host", default="127.0.0.1")
+    demo.add_argument("--open", action="store_true", help="let everybody call, from anywhere")
     demo.add_argument("--port", type=port, help="default: 8080, or a free one if that is in use")
     demo.add_argument("--requests", type=count, default=360, help="requests of the day")
     return parser
@@ -80,13 +85,25 @@ def _run(argv: Sequence[str] | None) -> int:
             from pointsman.cli.up import up  # noqa: PLC0415
 
             return up(
-                options.paths, host=options.host, port=options.port, time_scale=options.time_scale
+                options.paths,
+                host=options.host,
+                port=options.port,
+                time_scale=options.time_scale,
+                chosen_open=options.open,
             )
+        case "key":
+            from pointsman.cli.key.commands import key  # noqa: PLC0415
+
+            return key(options)
         case _:
             from pointsman.cli.demo.run import demo  # noqa: PLC0415
 
             return demo(
-                once=options.once, host=options.host, port=options.port, count=options.requests
+                once=options.once,
+                host=options.host,
+                port=options.port,
+                count=options.requests,
+                chosen_open=options.open,
             )
 
 

@@ -37,9 +37,11 @@ def stop_event() -> asyncio.Event:
     return stop
 
 
-async def _serve(paths: Sequence[Path], host: str, port: int, time_scale: float) -> int:
+async def _serve(
+    paths: Sequence[Path], host: str, port: int, *, time_scale: float, chosen_open: bool
+) -> int:
     stop = stop_event()
-    session = Session(paths, time_scale=time_scale, say=_say)
+    session = Session(paths, time_scale=time_scale, say=_say, chosen_open=chosen_open)
     async with session.serve(host, port) as bound:
         models = sorted(
             {name for entry in _entries(session) for name in entry} or {"no model names yet"}
@@ -82,12 +84,14 @@ def _entries(session: Session) -> list[tuple[str, ...]]:
     return [e.model_names for e in session.desired.table.entries] if session.desired else []
 
 
-def up(paths: Sequence[Path], *, host: str, port: int, time_scale: float) -> int:
+def up(
+    paths: Sequence[Path], *, host: str, port: int, time_scale: float, chosen_open: bool = False
+) -> int:
     """1 with one clear line a problem if it cannot start."""
     # What there is to tell is said line by line; the parts' own warnings repeat it in their words.
     logging.getLogger("pointsman").setLevel(logging.ERROR)
     try:
-        return run(_serve(paths, host, port, time_scale))
+        return run(_serve(paths, host, port, time_scale=time_scale, chosen_open=chosen_open))
     except Refused as error:
         print(error, file=sys.stderr)
         return 1

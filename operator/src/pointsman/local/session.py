@@ -20,6 +20,7 @@ from pointsman.api.conditions import Reason
 from pointsman.api.manifests import Loaded, Severity, cross_check, load
 from pointsman.api.names import ANNOTATION_LOCAL_ADDRESS
 from pointsman.api.table import Endpoint, Manifest, ServiceAddress
+from pointsman.local.callers import LocalCallers, NotOpen
 from pointsman.local.desired import Desired, desire, metadata_of, secret_data, texts
 from pointsman.local.processes import Processes, Running
 from pointsman.operator.plan.blobs import compile_backend
@@ -60,12 +61,22 @@ def errors(loaded: Loaded) -> list[str]:
 
 
 class Session:
-    """One fleet on this machine. `say` gets one line for each thing that changed."""
+    """
+    One fleet on this machine. `say` gets one line for each thing that changed.
+
+    `chosen_open`: everybody may call, also from other machines.
+    """
 
     def __init__(
-        self, paths: Sequence[Path], *, time_scale: float = 1.0, say: Callable[[str], None]
+        self,
+        paths: Sequence[Path],
+        *,
+        time_scale: float = 1.0,
+        say: Callable[[str], None],
+        chosen_open: bool = False,
     ) -> None:
         self._paths = paths
+        self._chosen_open = chosen_open
         self._time_scale = time_scale
         self._say = say
         self._said: dict[str, str] = {}
@@ -76,7 +87,9 @@ class Session:
         self.desired: Desired | None = None
         self._live = Live()
         registry = CollectorRegistry()
-        self._feed = TableFeed(self._live, ControlMetrics(registry), namespace=NAMESPACE)
+        metrics = ControlMetrics(registry)
+        self._feed = TableFeed(self._live, metrics, namespace=NAMESPACE)
+        self._callers = LocalCallers(self._live, metrics)
         self._plane = DataPlane(self._live, Limits(allow_loopback=True), Metrics(registry))
         self._directory = tempfile.TemporaryDirectory(prefix="pointsman-up-")
         self._processes = Processes(Path(self._directory.name), self._wake.set)
@@ -84,8 +97,15 @@ class Session:
     @contextlib.asynccontextmanager
     async def serve(self, host: str, port: int) -> AsyncIterator[int]:
         """Run while the block lasts; gives the bound port. Raises Refused before anything runs."""
+        with self._directory:
+            async with self._serve(host, port) as bound:
+                yield bound
+
+    @contextlib.asynccontextmanager
+    async def _serve(self, host: str, port: int) -> AsyncIterator[int]:
         if problems := self._read():
             raise Refused("\n".join(problems))
+        self._let_in(host)
         try:
             bound = await self._plane.start(host, port)
         except OSError as error:
@@ -105,7 +125,14 @@ class Session:
             if cut := await self._plane.drain(DRAIN_S):
                 self._say(f"{cut} unfinished request{'s were' if cut > 1 else ' was'} cut")
             await self._processes.close()
-            self._directory.cleanup()
+
+    def _let_in(self, host: str) -> None:
+        """Before anybody can call."""
+        try:
+            secrets = self.desired.secrets if self.desired else {}
+            self._callers.begin(secrets, host, chosen_open=self._chosen_open)
+        except NotOpen as error:
+            raise Refused(str(error)) from None
 
     def hurry(self) -> None:
         """End now: requests are cut, model servers killed."""
@@ -203,6 +230,8 @@ class Session:
         self._feed.endpoints(self._endpoints(desired))
         self._feed.offer(desired.manifest, desired.table.blobs)
         self._feed.secrets(_secrets(desired), {})
+        for subject, state in self._callers.follow(desired.secrets).items():
+            self._tell(subject, state)
         for ack in self._feed.acks:
             state = f"in force, revision {ack.revision}" if ack.revision else "not in force"
             self._tell(f"policy {ack.policy}", f"{state}{f': {ack.error}' if ack.error else ''}")

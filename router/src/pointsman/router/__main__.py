@@ -14,6 +14,8 @@ from typing import Protocol
 
 from prometheus_client import CollectorRegistry, Counter
 
+from pointsman.router.callers import OPEN
+from pointsman.router.control.callers import CallerFeed
 from pointsman.router.control.kube_config import (
     ApiServer,
     ConfigError,
@@ -64,6 +66,19 @@ async def _keep_running(part: str, run: Callable[[], Awaitable[None]], failures:
         await asyncio.sleep(_RESTART_S)
 
 
+def _callers(
+    settings: Settings, live: Live, metrics: ControlMetrics, store: Store
+) -> CallerFeed | None:
+    """None where somebody chose to let everybody in."""
+    if settings.callers == "Open":
+        live.callers = OPEN
+        _log.warning("open", extra={"reason": "--callers Open: no key is asked for"})
+        return None
+    feed = CallerFeed(live, metrics, names=settings.caller_secrets, store=store)
+    feed.restore()
+    return feed
+
+
 async def serve(settings: Settings, server: ApiServer) -> None:
     """One router, until SIGTERM or SIGINT; a second one cuts what still runs."""
     loop = asyncio.get_running_loop()
@@ -81,13 +96,15 @@ async def serve(settings: Settings, server: ApiServer) -> None:
     )
     feed = TableFeed(live, metrics, namespace=settings.namespace, store=store)
     feed.restore()
+    callers = _callers(settings, live, metrics, store)
     plane, port = await _start_data_plane(live, settings, registry)
     _log.info("serving", extra={"host": settings.listen.host, "port": port})
     # aiohttp takes 0.3 s to import: requests are answered meanwhile.
     await asyncio.to_thread(importlib.import_module, "pointsman.router.control.process")
     from pointsman.router.control.process import control_side  # noqa: PLC0415
 
-    async with control_side(settings, server, feed, store, metrics) as control:
+    side = control_side(settings, server, feed, callers=callers, store=store, metrics=metrics)
+    async with side as control:
         _log.info("administered", extra={"host": settings.admin.host, "port": control.port})
         async with asyncio.TaskGroup() as group:
             follow = group.create_task(

@@ -8,6 +8,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
 from pointsman.api.table import CredentialRef, Endpoint, ServiceAddress
+from pointsman.router.callers import NOT_READ, Callers
 from pointsman.routing import CompiledTable
 
 
@@ -23,6 +24,8 @@ class Live:
     credentials: Mapping[tuple[str, str], bytes] = field(default_factory=dict, repr=False)
     """(Secret name, key) -> API key, only for Secrets whose label and allowed hosts were checked
     against every URL that uses them."""
+    callers: Callers = NOT_READ
+    """Who may call. Nobody, until Secrets were read or somebody chose `callers.OPEN`."""
     draining: bool = False
     in_flight: dict[str, int] = field(default_factory=dict)
     """Backend name -> requests sent and not finished."""

@@ -25,6 +25,10 @@ _FIRST_TOKEN_S: Final = (
 )  # fmt: skip
 _OVERHEAD_S: Final = (5e-5, 1e-4, 2.5e-4, 5e-4, 1e-3, 2.5e-3, 5e-3, 0.01, 0.025, 0.1)
 _PREFIX: Final = "pointsman_router_"
+_MOST_TEAMS: Final = 256
+"""Teams come from Secrets and so are few; a Secret that makes one up a day must not fill memory."""
+_FURTHER_TEAMS: Final = "_further"
+"""No team's name begins with an underscore."""
 
 
 class Histogram:
@@ -79,23 +83,13 @@ class RouteSeries:
 
 
 @dataclass(slots=True)
-class BackendSeries:
-    """Attempts at one backend, over all policies."""
+class Tokens:
+    """Sums over answers."""
 
-    backend: str
-    attempts: dict[str, int] = field(default_factory=dict)
-    """Outcome (`Ok` or a reason) -> count."""
-    retries: int = 0
     input_tokens: int = 0
     output_tokens: int = 0
     estimated_input_tokens: int = 0
     estimated_output_tokens: int = 0
-    cost: dict[str, float] = field(default_factory=dict)
-    """Currency -> sum."""
-
-    def attempted(self, outcome: str) -> None:
-        """Count one attempt."""
-        _count(self.attempts, outcome)
 
     def used(self, prompt: int, completion: int, *, estimated: bool) -> None:
         """Count the tokens of one answer."""
@@ -105,6 +99,43 @@ class BackendSeries:
         else:
             self.input_tokens += prompt
             self.output_tokens += completion
+
+    def add_to(self, family: CounterMetricFamily, name: str) -> None:
+        """With the labels direction and source after `name`."""
+        family.add_metric([name, "input", "stated"], self.input_tokens)
+        family.add_metric([name, "output", "stated"], self.output_tokens)
+        family.add_metric([name, "input", "estimated"], self.estimated_input_tokens)
+        family.add_metric([name, "output", "estimated"], self.estimated_output_tokens)
+
+
+@dataclass(slots=True)
+class BackendSeries:
+    """Attempts at one backend, over all policies."""
+
+    backend: str
+    attempts: dict[str, int] = field(default_factory=dict)
+    """Outcome (`Ok` or a reason) -> count."""
+    retries: int = 0
+    tokens: Tokens = field(default_factory=Tokens)
+    cost: dict[str, float] = field(default_factory=dict)
+    """Currency -> sum."""
+
+    def attempted(self, outcome: str) -> None:
+        """Count one attempt."""
+        _count(self.attempts, outcome)
+
+
+@dataclass(slots=True)
+class TeamSeries:
+    """Requests of the callers of one team."""
+
+    team: str
+    codes: dict[int, int] = field(default_factory=dict)
+    tokens: Tokens = field(default_factory=Tokens)
+
+    def answered(self, code: int) -> None:
+        """Count one answer."""
+        self.codes[code] = self.codes.get(code, 0) + 1
 
 
 class Metrics(Collector):
@@ -119,6 +150,9 @@ class Metrics(Collector):
         """Bugs of this router that a request met; each is logged."""
         self.overhead = Histogram(_OVERHEAD_S)
         self.tasks: dict[str, int] = {}
+        self.refusals: dict[str, int] = {}
+        """Requests without a key that is known, by reason."""
+        self._teams: dict[str, TeamSeries] = {}
         self._routes: dict[tuple[str, str, str], RouteSeries] = {}
         self._backends: dict[str, BackendSeries] = {}
         self.unrouted = self.route("", "", "")
@@ -139,6 +173,19 @@ class Metrics(Collector):
             found = self._backends[name] = BackendSeries(name)
         return found
 
+    def team(self, name: str) -> TeamSeries:
+        """The series of this team, or of all that came after too many."""
+        found = self._teams.get(name)
+        if found is None:
+            if len(self._teams) >= _MOST_TEAMS:
+                name = _FURTHER_TEAMS
+            found = self._teams.setdefault(name, TeamSeries(name))
+        return found
+
+    def refused(self, reason: str) -> None:
+        """Count one request that was not let in."""
+        _count(self.refusals, reason)
+
     def analyzed(self, task: str, decided: bool) -> None:
         """Count one analysis."""
         _count(self.tasks, task if decided else "Undecided")
@@ -147,6 +194,7 @@ class Metrics(Collector):
         """For prometheus_client."""
         yield from self._collect_routes()
         yield from self._collect_backends()
+        yield from self._collect_callers()
         overhead = HistogramMetricFamily(
             _PREFIX + "overhead_seconds", "The router's own time for an answered request."
         )
@@ -207,13 +255,22 @@ class Metrics(Collector):
             for outcome, count in series.attempts.items():
                 attempts.add_metric([name, outcome], count)
             retries.add_metric([name], series.retries)
-            tokens.add_metric([name, "input", "stated"], series.input_tokens)
-            tokens.add_metric([name, "output", "stated"], series.output_tokens)
-            tokens.add_metric([name, "input", "estimated"], series.estimated_input_tokens)
-            tokens.add_metric([name, "output", "estimated"], series.estimated_output_tokens)
+            series.tokens.add_to(tokens, name)
             for currency, amount in series.cost.items():
                 cost.add_metric([name, currency], amount)
         yield from (attempts, retries, tokens, cost)
+
+    def _collect_callers(self) -> Iterable[Metric]:
+        refused = _counter("refused_callers", "Requests without a key that counts.", "reason")
+        for reason, count in self.refusals.items():
+            refused.add_metric([reason], count)
+        requests = _counter("team_requests", "Answers by the caller's team.", "team", "code")
+        tokens = _counter("team_tokens", "Tokens by team.", "team", "direction", "source")
+        for series in self._teams.values():
+            for code, number in series.codes.items():
+                requests.add_metric([series.team, str(code)], number)
+            series.tokens.add_to(tokens, series.team)
+        yield from (refused, requests, tokens)
 
 
 def _counter(name: str, text: str, *labels: str) -> CounterMetricFamily:

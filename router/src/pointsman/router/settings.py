@@ -1,17 +1,21 @@
 """Every knob of the router's process: flag, environment variable, default and its reason.
 
-Guarantees that a `Settings` value is usable: addresses have ports, times are positive, and the
-admin port is open to everybody on loopback only. Refuses anything else, naming the flag.
+Guarantees that a `Settings` value is usable: addresses have ports, times are positive, the admin
+port is open to everybody on loopback only, and somebody chose who may call. Refuses anything else,
+naming the flag.
 """
 
 import argparse
 import os
+import re
 import socket
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from ipaddress import ip_address
 from pathlib import Path
 from typing import Literal
+
+_SECRET = re.compile(r"[a-z0-9]([-a-z0-9.]{0,251}[a-z0-9])?")
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,6 +39,10 @@ class Settings:
     """One router process."""
 
     namespace: str
+    callers: Literal["Keys", "Open"]
+    """No default: a router is open because somebody said so."""
+    caller_secrets: tuple[str, ...] = ()
+    """Secrets with callers' keys; their order decides who keeps a name that two of them use."""
     release: str = "pointsman"
     """Value of the label on the ConfigMaps of our table: two releases may share a namespace."""
     listen: Address = Address("0.0.0.0", 8080)  # noqa: S104 - a pod has to be reachable
@@ -42,8 +50,8 @@ class Settings:
     state_dir: Path | None = None
     """None: nothing survives a restart, which then needs the API server."""
     keys_dir: Path | None = None
-    """A memory-backed volume; None: a restarted router has no provider keys before it has read
-    them again."""
+    """A memory-backed volume; None: a restarted router has no provider keys and knows no caller
+    before it has read them again."""
     operator_service_account: str = "pointsman-operator"
     kubeconfig: Path | None = None
     """None: what the kubelet gives every pod."""
@@ -63,12 +71,28 @@ class Settings:
             raise ValueError("--namespace (or POD_NAMESPACE) is needed")
         if not self.release:
             raise ValueError("--release must not be empty")
+        self._check_callers()
         if not 0 < self.drain_s < float("inf"):
             raise ValueError("--drain-seconds must be over 0")
         if not 0 <= self.shutdown_delay_s < float("inf"):
             raise ValueError("--shutdown-delay-seconds must not be negative")
         if self.admin_auth == "none" and not self.admin.is_loopback:
             raise ValueError("--admin-auth none needs --admin on a loopback address")
+
+    def _check_callers(self) -> None:
+        if self.callers not in ("Keys", "Open"):
+            raise ValueError(
+                "--callers (or POINTSMAN_CALLERS) is needed: Keys, or Open for everybody"
+            )
+        if self.callers == "Open" and self.caller_secrets:
+            raise ValueError("--caller-secrets has no meaning with --callers Open")
+        if self.callers == "Keys" and not self.caller_secrets:
+            raise ValueError("--callers Keys needs --caller-secrets")
+        for name in self.caller_secrets:
+            if not _SECRET.fullmatch(name):
+                raise ValueError(f"--caller-secrets: {name!r} is no name of a Secret")
+        if len(set(self.caller_secrets)) < len(self.caller_secrets):
+            raise ValueError("--caller-secrets names a Secret twice")
 
     @property
     def operator_user(self) -> str:
@@ -85,6 +109,8 @@ def parse(
     try:
         return Settings(
             namespace=given.namespace,
+            callers=given.callers,
+            caller_secrets=tuple(n for n in map(str.strip, given.caller_secrets.split(",")) if n),
             release=given.release,
             listen=_address("--listen", given.listen),
             admin=_address("--admin", given.admin),
@@ -123,7 +149,9 @@ def _parser(environment: Mapping[str, str]) -> argparse.ArgumentParser:
     flag("namespace", environment.get("POD_NAMESPACE", ""), "Namespace that is served.")
     flag("release", "pointsman", "Helm release whose table is served.")
     flag("state-dir", "", "Folder for last-known-good state.")
-    flag("keys-dir", "", "Folder for API keys, in memory (emptyDir with medium: Memory).")
+    flag("keys-dir", "", "Folder for keys and callers, in memory (emptyDir with medium: Memory).")
+    flag("callers", "", "Keys: who calls needs an API key. Open: everybody may call.")
+    flag("caller-secrets", "", "Secrets with callers' keys, apart by commas.")
     flag("operator-service-account", "pointsman-operator", "Who may use /admin.")
     flag("kubeconfig", "", "For runs outside of a pod.")
     flag("admin-auth", "token", "none: no token is asked, on loopback only.", ("token", "none"))

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from enum import StrEnum
 
-from pointsman.router.serve import account, arrival, attempt, relay
+from pointsman.router.serve import account, arrival, attempt, authenticate, relay
 from pointsman.router.serve.exchange import Exchange
 
 
@@ -32,8 +32,11 @@ class Layer:
 
 
 STACK: tuple[Layer, ...] = (
+    Layer("authenticate", Phase.ARRIVAL, authenticate.authenticate,
+          "first: who has no key must not make us read a body; it was judged at its head, by which "
+          "it was decided whether to keep the body at all"),
     Layer("read", Phase.ARRIVAL, arrival.read,
-          "first: a body that is no request must cost nothing else; all others need its fields"),
+          "before all others, which need its fields: a body that is no request costs nothing else"),
     Layer("resolve", Phase.ARRIVAL, arrival.resolve,
           "before the analysis: an unknown model or a missing table costs no reading of text"),
     Layer("analyze", Phase.ARRIVAL, arrival.analyze,

@@ -110,11 +110,14 @@ def slots_of(backends: Iterable[ModelBackend]) -> int:
 
 
 @contextlib.asynccontextmanager
-async def fleet(folder: Path, host: str, port: int) -> AsyncIterator[str]:
+async def fleet(
+    folder: Path, host: str, port: int, *, chosen_open: bool = False
+) -> AsyncIterator[str]:
     """`pointsman up` as a process of its own; gives its base URL. Ended with the block."""
     process = await asyncio.create_subprocess_exec(
         sys.executable, "-m", "pointsman.cli", "up", str(folder), "--host", host,
         "--port", str(port), "--time-scale", f"{TIME_SCALE:g}",
+        *(["--open"] if chosen_open else []),
         stdout=subprocess.PIPE, stderr=subprocess.STDOUT, start_new_session=True,
     )  # fmt: skip
     assert process.stdout is not None
@@ -223,7 +226,7 @@ def usual_port(host: str) -> int:
     return USUAL_PORT
 
 
-async def _demo(*, once: bool, host: str, port: int, count: int) -> int:
+async def _demo(*, once: bool, host: str, port: int, count: int, chosen_open: bool) -> int:
     console = Console()
     stop = stop_event()
     source = example()
@@ -238,7 +241,7 @@ async def _demo(*, once: bool, host: str, port: int, count: int) -> int:
         declared = prices(backends(folder))
         console.print(f"starting the fleet of {source.name}: {', '.join(sorted(known))}")
         began = time.monotonic()
-        async with fleet(folder, host, port) as url:
+        async with fleet(folder, host, port, chosen_open=chosen_open) as url:
             console.print(f"ready after {time.monotonic() - began:.1f} s at {url}")
             answers = await _send_arms(console, url, day(count))
             status = _report(console, answers, declared, dearest=dearest, cheapest=cheapest)
@@ -260,11 +263,11 @@ def _invite(console: Console, url: str) -> None:
     )
 
 
-def demo(*, once: bool, host: str, port: int | None, count: int) -> int:
+def demo(*, once: bool, host: str, port: int | None, count: int, chosen_open: bool = False) -> int:
     """1 if any request failed or the fleet did not start."""
     try:
         chosen = usual_port(host) if port is None else port
-        return run(_demo(once=once, host=host, port=chosen, count=count))
+        return run(_demo(once=once, host=host, port=chosen, count=count, chosen_open=chosen_open))
     except DemoFailed as error:
         print(error, file=sys.stderr)
         return 1

@@ -9,12 +9,14 @@ import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Mapping
 from http import HTTPStatus
+from math import inf
 
 import msgspec
 from aiohttp import web
 from prometheus_client.exposition import CONTENT_TYPE_LATEST, generate_latest
 
 from pointsman.api.names import HEADER_EPOCH
+from pointsman.router.callers import Caller
 from pointsman.router.control.auth import TokenAuth
 from pointsman.router.control.metrics import ControlMetrics
 from pointsman.router.control.source import TableFeed
@@ -107,7 +109,8 @@ class Admin:
 
     async def _readyz(self, _: web.Request) -> web.StreamResponse:
         live = self._feed.live
-        ready = live.ready and not live.draining
+        known = live.callers.complete or bool(live.callers.everyone)
+        ready = live.ready and known and not live.draining
         epoch, serial = self._feed.position or (0, 0)
         body = {
             "ready": ready,
@@ -136,6 +139,7 @@ class Admin:
                 "acks": feed.acks,
                 "endpoints": feed.live.endpoints,
                 "credentials": sorted(f"{name}/{key}" for name, key in feed.live.credentials),
+                "callers": [_shown(caller) for caller in feed.live.callers.everyone],
                 "inFlight": feed.live.in_flight,
             }
         )
@@ -168,6 +172,18 @@ class Admin:
             if reader.ended:
                 _log.info("stream-ended", extra={"reason": reader.ended, "epoch": reader.epoch})
         return response
+
+
+def _shown(caller: Caller) -> dict[str, object]:
+    """No hash: it is of no use to who reads this, and of some to who guesses keys."""
+    every = caller.policies is None
+    return {
+        "name": caller.name,
+        "team": caller.team,
+        "policies": ["*"] if every else sorted(caller.policies or ()),
+        "keys": len(caller.digests),
+        "expires": None if caller.expires_at_s == inf else caller.expires_at_s,
+    }
 
 
 def _json(body: object, status: HTTPStatus = HTTPStatus.OK) -> web.Response:

@@ -10,7 +10,7 @@ import io
 import logging
 import random
 import zlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Set
 from urllib.parse import quote
 
 from pointsman.api.names import LABEL_TABLE, LABEL_TABLE_PART
@@ -21,7 +21,8 @@ from pointsman.api.table import (
     decode_manifest,
     digest,
 )
-from pointsman.router.control.credentials import SecretFacts, facts_of, uses
+from pointsman.router.control.callers import CallerFeed, CallerSecret, read_secret
+from pointsman.router.control.credentials import facts_of, uses
 from pointsman.router.control.endpoints import by_service, resolve
 from pointsman.router.control.kube import ApiError, KubeClient, Unreachable, decode
 from pointsman.router.control.metrics import ControlMetrics
@@ -31,7 +32,7 @@ from pointsman.router.control.watch import Object, Reflector, Timing
 
 _log = logging.getLogger(__name__)
 SECRETS_EVERY_S = 15.0
-"""A rotated key is used this soon; one GET for each Secret in use."""
+"""A rotated key, a provider's or a caller's, counts this soon; one GET for each Secret in use."""
 _SECRETS_AT_ONCE = 8
 
 
@@ -45,14 +46,18 @@ class Cluster:
         metrics: ControlMetrics,
         *,
         release: str,
+        callers: CallerFeed | None = None,
         timing: Timing | None = None,
         secrets_every_s: float = SECRETS_EVERY_S,
     ) -> None:
         self._feed = feed
         self._client = client
+        self._callers = callers
         self._secrets_every_s = secrets_every_s
         self._digests: dict[str, tuple[str, str]] = {}
         """ConfigMap -> (resourceVersion, digest of what it holds)."""
+        self._caller_secrets: dict[str, tuple[Secret, CallerSecret]] = {}
+        """Name -> (as it was read, what it says): thousands of entries are parsed once."""
         self._services: Mapping[str, Service] = {}
         self._slices: dict[str, list[EndpointSlice]] = {}
         self._wake = asyncio.Event()
@@ -182,16 +187,18 @@ class Cluster:
     async def _read_secrets(self) -> None:
         while True:
             self._wake.clear()
-            secrets = dict(self._feed.known_secrets)
+            used = {use.ref.name for use in uses(self._feed.live.table)}
+            callers = self._callers.names if self._callers else ()
+            read: dict[str, Secret | None] = {}
             unread: dict[str, str] = {}
-            names = sorted({use.ref.name for use in uses(self._feed.live.table)})
             gate = asyncio.Semaphore(_SECRETS_AT_ONCE)
             async with asyncio.TaskGroup() as group:
-                for name in names:
-                    group.create_task(self._read_secret(name, gate, secrets, unread))
+                for name in sorted(used.union(callers)):
+                    group.create_task(self._read_secret(name, gate, read, unread))
             # A table that came meanwhile may use others: they are read in the next turn.
             self.unread = unread
-            self._feed.secrets({n: f for n, f in secrets.items() if n in names}, unread)
+            self._tell_credentials(used, read, unread)
+            self._tell_callers(read, unread)
             jitter = random.uniform(0.8, 1.0)  # noqa: S311 - spreads the readings of a fleet
             try:
                 async with asyncio.timeout(self._secrets_every_s * jitter):
@@ -199,29 +206,58 @@ class Cluster:
             except TimeoutError:
                 continue
 
+    def _tell_credentials(
+        self, used: Set[str], read: Mapping[str, Secret | None], unread: Mapping[str, str]
+    ) -> None:
+        secrets = {n: f for n, f in self._feed.known_secrets.items() if n in used}
+        for name in used & read.keys():
+            secret = read[name]
+            secrets[name] = (
+                facts_of(secret.labels, secret.metadata.annotations or {}, secret.data or {})
+                if secret
+                else None
+            )
+        self._feed.secrets(secrets, {n: why for n, why in unread.items() if n in used})
+
+    def _tell_callers(self, read: Mapping[str, Secret | None], unread: Mapping[str, str]) -> None:
+        if self._callers is None:
+            return
+        known = self._callers.known
+        secrets: dict[str, CallerSecret | None] = {}
+        for name in self._callers.names:
+            if name in read:
+                secret = read[name]
+                secrets[name] = self._caller_secret(name, secret) if secret else None
+            elif name in known:
+                secrets[name] = known[name]
+        self._callers.read(secrets, {n: unread[n] for n in self._callers.names if n in unread})
+
+    def _caller_secret(self, name: str, secret: Secret) -> CallerSecret:
+        known = self._caller_secrets.get(name)
+        if known is not None and known[0] == secret:
+            return known[1]
+        found = read_secret(name, secret.labels, secret.data or {})
+        self._caller_secrets[name] = secret, found
+        return found
+
     async def _read_secret(
         self,
         name: str,
         gate: asyncio.Semaphore,
-        secrets: dict[str, SecretFacts | None],
+        read: dict[str, Secret | None],
         unread: dict[str, str],
     ) -> None:
         async with gate:
             try:
                 path = f"{self._secrets_path}/{quote(name, safe='')}"
-                secret = decode(await self._client.get(path), Secret)
+                read[name] = decode(await self._client.get(path), Secret)
             except ApiError as error:
                 if error.status == 404:
-                    secrets[name] = None
+                    read[name] = None
                 else:
                     unread[name] = f"the API server answers {error.status}"
             except Unreachable as error:
                 unread[name] = f"API server: {error}"
-            else:
-                meta = secret.metadata
-                secrets[name] = facts_of(
-                    meta.labels or {}, meta.annotations or {}, secret.data or {}
-                )
 
 
 def _part(item: Object) -> str | None:

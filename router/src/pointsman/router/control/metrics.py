@@ -55,6 +55,15 @@ class ControlMetrics:
             "Policies of which at least one API key is missing.",
             registry=registry,
         )
+        self.callers = Gauge(
+            "pointsman_router_callers", "Callers with a key that counts.", registry=registry
+        )
+        self.caller_problems = Gauge(
+            "pointsman_router_caller_problems",
+            "Entries and Secrets of callers that let nobody in, by reason.",
+            ["reason"],
+            registry=registry,
+        )
         self.streams = Gauge(
             "pointsman_router_admin_streams", "Open admin streams.", registry=registry
         )

@@ -21,6 +21,11 @@ class Secret(Object, frozen=True):
 
     data: dict[str, bytes] | None = None
 
+    @property
+    def labels(self) -> dict[str, str]:
+        """Empty where there are none."""
+        return self.metadata.labels or {}
+
     def __repr__(self) -> str:
         return f"Secret({self.metadata.name})"
 

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 
 from pointsman.router.control.admin import Admin
 from pointsman.router.control.auth import TokenAuth
+from pointsman.router.control.callers import CallerFeed
 from pointsman.router.control.cluster import Cluster
 from pointsman.router.control.kube import KubeClient
 from pointsman.router.control.kube_config import ApiServer
@@ -32,12 +33,18 @@ async def control_side(
     settings: Settings,
     server: ApiServer,
     feed: TableFeed,
+    *,
+    callers: CallerFeed | None,
     store: Store,
     metrics: ControlMetrics,
 ) -> AsyncIterator[ControlSide]:
-    """Listens on the admin port; `cluster.run` is left to the caller."""
+    """
+    Listens on the admin port; `cluster.run` is left to the caller.
+
+    `callers` None: the router is open.
+    """
     async with KubeClient(server) as client:
-        cluster = Cluster(feed, client, metrics, release=settings.release)
+        cluster = Cluster(feed, client, metrics, release=settings.release, callers=callers)
         token = settings.admin_auth == "token"
         admin = Admin(
             feed,
@@ -47,6 +54,7 @@ async def control_side(
             details=lambda: {
                 "watches": cluster.state,
                 "unreadSecrets": cluster.unread,
+                "callers": callers.shown() if callers else {"mode": "Open"},
                 "state": store.problems,
             },
         )

@@ -1,20 +1,22 @@
-"""Last-known-good: the table in force, the endpoints and the keys, each a document on disk.
+"""Last-known-good: table, endpoints, providers' keys and callers, each a document on disk.
 
-Guarantees that what comes back is what was in force, byte for byte. Keys live apart, in a folder
-of mode 0700 with files of mode 0600, and are meant for a memory-backed volume. Refuses foreign or
-damaged documents (`problems` says which); a lost one never stops the router.
+Guarantees that what comes back is what was in force, byte for byte. Keys and callers live apart, in
+a folder of mode 0700 with files of mode 0600, and are meant for a memory-backed volume. Refuses
+foreign or damaged documents (`problems` says which); a lost one never stops the router.
 """
 
 import logging
 import os
 import stat
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
+from math import inf
 from pathlib import Path
 from typing import TypeVar
 
 import msgspec
 
 from pointsman.api.table import Endpoint, Manifest
+from pointsman.router.callers import Caller
 from pointsman.router.control.credentials import SecretFacts
 from pointsman.router.control.metrics import ControlMetrics
 from pointsman.router.control.slots import Slots
@@ -36,6 +38,14 @@ class _Secret(msgspec.Struct, frozen=True):
     values: dict[str, bytes]
 
 
+class _Caller(msgspec.Struct, frozen=True):
+    name: str
+    team: str
+    policies: tuple[str, ...] | None
+    digests: tuple[bytes, ...]
+    expires_at_s: float | None
+
+
 class Store:
     """`state` and `keys` are folders; None means that nothing of that kind is kept."""
 
@@ -52,10 +62,12 @@ class Store:
         self._metrics = metrics
         self._writer = writer or Writer(metrics)
         self._refused: dict[str, str] = {}
-        self._kept: dict[str, _Secret] | None = None
+        self._kept: dict[str, bytes] = {}
+        """Private document -> what it was last told to hold."""
         self._table = self._open(state, "table", private=False)
         self._endpoints = self._open(state, "endpoints", private=False)
         self._keys = self._open(keys, "keys", private=True)
+        self._callers = self._open(keys, "callers", private=True)
 
     @property
     def problems(self) -> dict[str, str]:
@@ -98,17 +110,32 @@ class Store:
     def save_secrets(self, secrets: Mapping[str, SecretFacts]) -> None:
         """Store exactly these soon; never blocks, and does nothing if they are stored already."""
         kept = {n: _Secret(f.allowed_hosts, dict(f.values)) for n, f in secrets.items()}
-        slots = self._keys
-        if slots is None or kept == self._kept:
+        self._save_private("keys", self._keys, msgspec.json.encode(kept, order="deterministic"))
+
+    def load_callers(self) -> dict[str, tuple[Caller, ...]] | None:
+        """Secret -> callers that were accepted from it; None if nothing was ever stored."""
+        found = self._load("callers", self._callers, dict[str, tuple[_Caller, ...]])
+        if found is None:
+            return None
+        return {name: tuple(map(_caller, callers)) for name, callers in found.items()}
+
+    def save_callers(self, secrets: Mapping[str, Iterable[Caller]]) -> None:
+        """Store exactly these soon; as `save_secrets`."""
+        kept = {name: tuple(map(_stored, callers)) for name, callers in secrets.items()}
+        self._save_private(
+            "callers", self._callers, msgspec.json.encode(kept, order="deterministic")
+        )
+
+    def _save_private(self, document: str, slots: Slots | None, body: bytes) -> None:
+        if slots is None or self._kept.get(document) == body:
             return
-        self._kept = kept
+        self._kept[document] = body
 
         def save() -> None:
-            body = msgspec.json.encode(kept)
             slots.save(body)
             slots.save(body)  # a withdrawn key must not come back from the other slot
 
-        self._writer.put("keys", save)
+        self._writer.put(document, save)
 
     def _open(self, folder: Path | None, document: str, *, private: bool) -> Slots | None:
         if folder is None:
@@ -155,3 +182,23 @@ def _unfit(facts: os.stat_result, *, private: bool) -> str:
 
 def _encode_table(table: InForce) -> bytes:
     return msgspec.json.encode(_Table(table.manifest, dict(table.running), dict(table.blobs)))
+
+
+def _stored(caller: Caller) -> _Caller:
+    return _Caller(
+        name=caller.name,
+        team=caller.team,
+        policies=None if caller.policies is None else tuple(sorted(caller.policies)),
+        digests=tuple(sorted(caller.digests)),
+        expires_at_s=None if caller.expires_at_s == inf else caller.expires_at_s,
+    )
+
+
+def _caller(stored: _Caller) -> Caller:
+    return Caller(
+        name=stored.name,
+        team=stored.team,
+        policies=None if stored.policies is None else frozenset(stored.policies),
+        digests=frozenset(stored.digests),
+        expires_at_s=inf if stored.expires_at_s is None else stored.expires_at_s,
+    )

@@ -19,6 +19,9 @@ def account(exchange: "Exchange", code: int, now_s: float) -> None:
     series = exchange.track.route if exchange.track is not None else metrics.unrouted
     series.answered(code)
     series.duration.observe(now_s - exchange.received_s)
+    team = metrics.team(exchange.caller.team) if exchange.caller.name else None
+    if team is not None:
+        team.answered(code)
     if exchange.committed:
         metrics.overhead.observe(exchange.overhead_s)
         if exchange.streamed:
@@ -28,7 +31,9 @@ def account(exchange: "Exchange", code: int, now_s: float) -> None:
     if usage is None or backend is None:
         return
     prompt, completion = usage.prompt_tokens, usage.completion_tokens
-    backend.used(prompt, completion, estimated=usage.estimated)
+    backend.tokens.used(prompt, completion, estimated=usage.estimated)
+    if team is not None:
+        team.tokens.used(prompt, completion, estimated=usage.estimated)
     prices = exchange.candidate
     amount = (
         prompt * prices.input_per_million + completion * prices.output_per_million

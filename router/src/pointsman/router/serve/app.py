@@ -28,7 +28,11 @@ _CLOSE_S = 1.0
 
 
 class DataPlane:
-    """One router's data plane; `clock` is monotonic seconds, `dice` is in [0, 1)."""
+    """
+    One router's data plane.
+
+    `clock` is monotonic seconds, `wall` Unix time, `dice` in [0, 1).
+    """
 
     wheel: Wheel
     pools: Pools
@@ -40,12 +44,14 @@ class DataPlane:
         metrics: Metrics,
         *,
         clock: Callable[[], float] = time.monotonic,
+        wall: Callable[[], float] = time.time,
         dice: Callable[[], float] = random.random,
     ) -> None:
         self.live = live
         self.limits = limits
         self.metrics = metrics
         self.clock = clock
+        self.wall = wall
         self.dice = dice
         self.arrival = arrival_layers()
         self.tracks = Tracks(live, metrics)

@@ -1,4 +1,4 @@
-"""The layers of a request before anything is sent: read, resolve, analyze, decide.
+"""The layers between authentication and the network: read, resolve, analyze, decide.
 
 Guarantees that each either fills in its part of the exchange or raises a Problem that says what the
 caller can change. Refuses to touch the network: these run without a wait.
@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Final
 from pointsman.analysis import Analysis, Task
 from pointsman.analysis import analyze as analyze_text
 from pointsman.router.errors import BadRequest, Refused, going_away
+from pointsman.router.serve.authenticate import models_of, no_such_model
 from pointsman.router.wire.request import HeaderView
 from pointsman.router.wire.request_id import is_request_id
 from pointsman.routing import Decision, RequestFacts
@@ -20,7 +21,6 @@ if TYPE_CHECKING:
 _FORWARDED: Final = frozenset({b"accept", b"traceparent", b"tracestate"})
 """Besides content type, length and request id, what a model server gets of a caller's headers."""
 _READ: Final = frozenset({b"x-request-id", b"x-pointsman-debug", b"content-encoding"})
-_NAMED_MODELS: Final = 20
 _BYTES_A_TOKEN: Final = 4
 _MOST_TOKENS_A_BYTE: Final = 4
 """A message of one letter is 30 bytes of JSON and 5 tokens; the analysis never estimates more."""
@@ -49,24 +49,16 @@ def _note(exchange: "Exchange", name: bytes, value: bytes) -> None:
 
 
 def resolve(exchange: "Exchange") -> None:
-    """The policy that answers for the model name."""
+    """The policy that answers for the model name, if the caller may use it."""
     plane = exchange.plane
     if plane.refusing and not exchange.client.admitted:
         raise going_away()
     if not plane.live.ready:
         raise Refused("No routing table is in force yet.", code="not_ready", retry_after_s=1)
-    by_model = plane.live.table.by_model
-    policy = by_model.get(exchange.asked.model)
-    if policy is None:
-        names = sorted(by_model)
-        more = f" and {len(names) - _NAMED_MODELS} more" if len(names) > _NAMED_MODELS else ""
-        available = ", ".join(names[:_NAMED_MODELS]) + more if names else "none"
-        raise BadRequest(
-            f"The model `{exchange.asked.model[:200]}` does not exist. Available: {available}.",
-            status=404,
-            code="model_not_found",
-            param="model",
-        )
+    model, caller = exchange.asked.model, exchange.caller
+    policy = plane.live.table.by_model.get(model)
+    if policy is None or not caller.may_use(policy.name):
+        raise no_such_model(caller, model, models_of(plane, caller))
     exchange.policy = policy
 
 

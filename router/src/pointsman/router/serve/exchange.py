@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 from pointsman.analysis import Analysis
 from pointsman.api.table import Backend
+from pointsman.router.callers import NOBODY, Caller
 from pointsman.router.errors import Bug, Problem, going_away
 from pointsman.router.policy import retry
 from pointsman.router.policy.retry import CUT, Fault, Kind
@@ -39,10 +40,11 @@ class Exchange:
 
     __slots__ = (
         "_decision_id", "_done_by_s", "_first_by_s", "_index", "_over", "_retry_at_s",
-        "_total_by_s", "analysis", "asked", "attempt", "attempts", "candidates", "chain_s",
-        "chunked", "client", "code", "committed", "committed_s", "debug", "failures", "forwarded",
-        "heard_s", "images", "operation", "overhead_s", "plane", "policy", "received_s", "request",
-        "request_id", "retries", "streamed", "taken", "track", "tried", "usage",
+        "_total_by_s", "analysis", "asked", "attempt", "attempts", "caller", "candidates",
+        "chain_s", "chunked", "client", "code", "committed", "committed_s", "debug", "failures",
+        "forwarded", "heard_s", "images", "operation", "overhead_s", "plane", "policy",
+        "received_s", "request", "request_id", "retries", "streamed", "taken", "track", "tried",
+        "usage",
     )  # fmt: skip
     asked: Asked
     policy: CompiledPolicy
@@ -64,6 +66,7 @@ class Exchange:
         self.request = request
         self.received_s = self.heard_s = self.committed_s = now_s
         self._decision_id = self.request_id = plane.next_id()
+        self.caller: Caller = NOBODY
         self.forwarded = b""
         self.debug = self.images = self.committed = self.streamed = False
         self.chunked = self._over = False
@@ -315,6 +318,11 @@ class Exchange:
                 )
                 + b"x-pointsman-tokens: %d\r\n" % analysis.context_tokens
             )
+            if self.caller.name:
+                lines += b"x-pointsman-caller: %b\r\nx-pointsman-team: %b\r\n" % (
+                    self.caller.name.encode(),
+                    self.caller.team.encode(),
+                )
         for name, value in upstream.items():
             if name == b"x-request-id":
                 if value == self.request_id:  # the backend gives back ours

@@ -11,13 +11,14 @@ from collections import deque
 from enum import StrEnum
 from typing import TYPE_CHECKING, cast
 
+from pointsman.router.callers import Refusal, Verdict, judge
 from pointsman.router.errors import BadRequest, Problem, Refused, going_away
-from pointsman.router.serve import surface
+from pointsman.router.serve import authenticate, surface
 from pointsman.router.serve.exchange import Exchange
 from pointsman.router.serve.wheel import Alarm
 from pointsman.router.wire.operation import Operation
 from pointsman.router.wire.problem import CONTINUE, problem_answer
-from pointsman.router.wire.request import Request, RequestReader, Unreadable
+from pointsman.router.wire.request import Headers, Request, RequestReader, Unreadable
 
 if TYPE_CHECKING:
     from pointsman.router.serve.app import DataPlane
@@ -40,7 +41,8 @@ class ClientConnection(asyncio.Protocol):
     def __init__(self, plane: "DataPlane") -> None:
         self._plane = plane
         self._transport: asyncio.Transport | None = None
-        self._reader = RequestReader(plane.limits.head_bytes, plane.limits.body_bytes)
+        limits = plane.limits
+        self._reader = RequestReader(limits.head_bytes, limits.body_bytes, self._judge)
         self._queue: deque[Request | Unreadable] = deque()
         self.exchange: Exchange | None = None
         self._alarm = Alarm(self._ring)
@@ -194,6 +196,10 @@ class ClientConnection(asyncio.Protocol):
         self._waits = _Waits.REQUEST
         self._watch_reading()
 
+    def _judge(self, headers: Headers) -> Verdict:
+        """At the end of a head, so that a stranger's body is not kept."""
+        return judge(self._plane.live.callers, headers, self._plane.wall())
+
     def _answer(self, request: Request | Unreadable) -> None:
         plane = self._plane
         if isinstance(request, Unreadable):
@@ -295,6 +301,11 @@ class ClientConnection(asyncio.Protocol):
         elif reader.in_body:
             waits, limit_s = _Waits.BODY, limits.body_s
             if reader.takes_continue():
+                verdict = reader.refused
+                if verdict is not None and isinstance(verdict.caller, Refusal):
+                    reader.over = True
+                    self._refuse(authenticate.refuse(self._plane, verdict.caller, close=True))
+                    return
                 self.write(CONTINUE)
         else:
             waits, limit_s = _Waits.REQUEST, limits.keep_alive_s

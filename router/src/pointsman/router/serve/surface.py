@@ -1,7 +1,7 @@
 """Which paths there are, and the answers that need no backend.
 
 Guarantees OpenAI's error shape for what is not there: 404 for unknown paths, 405 with Allow for
-other methods; the request's id on every answer.
+other methods; the request's id on every answer. All but /healthz is only for who may call.
 """
 
 from typing import TYPE_CHECKING, Final
@@ -9,7 +9,9 @@ from urllib.parse import unquote_to_bytes
 
 import msgspec
 
+from pointsman.router.callers import Caller
 from pointsman.router.errors import BadRequest, Refused
+from pointsman.router.serve.authenticate import caller_of, models_of, no_such_model
 from pointsman.router.wire import problem
 from pointsman.router.wire.operation import OPERATIONS, Operation
 from pointsman.router.wire.request import Request
@@ -28,25 +30,27 @@ def answer(plane: "DataPlane", request: Request, *, keep_alive: bool) -> bytes |
     """The answer, or what is to be routed; raises Problem."""
     path = request.target.partition(b"?")[0]
     operation = OPERATIONS.get(path)
-    if operation is not None:
-        if request.method != b"POST":
-            raise _wrong_method(request, path, "POST")
-        return operation
-    if path == _HEALTH:
-        found: object = {"status": "draining" if plane.live.draining else "ok"}
-    elif path == _MODELS or path.startswith(_MODELS + b"/"):
-        found = None
+    if operation is not None and request.method == b"POST":
+        return operation  # stack.py begins with authentication
+    if path == _HEALTH:  # load balancers have no key
+        caller = None
     else:
-        shown = path[:200].decode("latin-1")
-        raise BadRequest(
-            f"Unknown request URL: {request.method.decode('latin-1')} {shown}.",
-            status=404,
-            code="unknown_url",
-        )
+        caller = caller_of(plane, request)
+        if operation is not None:
+            raise _wrong_method(request, path, "POST")
+        if path != _MODELS and not path.startswith(_MODELS + b"/"):
+            shown = path[:200].decode("latin-1")
+            raise BadRequest(
+                f"Unknown request URL: {request.method.decode('latin-1')} {shown}.",
+                status=404,
+                code="unknown_url",
+            )
     if request.method not in _READS:
         raise _wrong_method(request, path, "GET, HEAD")
-    if found is None:
-        found = _models(plane, path[len(_MODELS) + 1 :])
+    if caller is None:
+        found: object = {"status": "draining" if plane.live.draining else "ok"}
+    else:
+        found = _models(plane, caller, path[len(_MODELS) + 1 :])
     plane.metrics.unrouted.answered(200)
     return problem.answer(
         200,
@@ -75,20 +79,15 @@ def _wrong_method(request: Request, path: bytes, allow: str) -> BadRequest:
     )
 
 
-def _models(plane: "DataPlane", quoted: bytes) -> object:
+def _models(plane: "DataPlane", caller: Caller, quoted: bytes) -> object:
     if not plane.live.ready:
         raise Refused("No routing table is in force yet.", code="not_ready", retry_after_s=1)
-    names = sorted(plane.live.table.by_model)
+    names = models_of(plane, caller)
     if not quoted:
         return {"object": "list", "data": [_card(name) for name in names]}
     wanted = unquote_to_bytes(quoted).decode("utf-8", "replace")
-    if wanted not in plane.live.table.by_model:
-        raise BadRequest(
-            f"The model `{wanted[:200]}` does not exist.",
-            status=404,
-            code="model_not_found",
-            param="model",
-        )
+    if wanted not in names:
+        raise no_such_model(caller, wanted, names)
     return _card(wanted)
 
 

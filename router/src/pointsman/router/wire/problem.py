@@ -61,9 +61,11 @@ def answer(
 def problem_answer(
     problem: Problem, *, more: bytes = b"", keep_alive: bool = True, without_body: bool = False
 ) -> bytes:
-    """A Problem as an answer, with Retry-After (whole seconds, at least 1) and Allow."""
+    """A Problem as an answer; Retry-After is in whole seconds, at least 1."""
     if problem.retry_after_s is not None:
         more += b"retry-after: %d\r\n" % max(1, -int(-problem.retry_after_s // 1))
+    if problem.status == 401:
+        more += b"www-authenticate: Bearer\r\n"
     if problem.allow:
         more += b"allow: %b\r\n" % problem.allow.encode()
     return answer(

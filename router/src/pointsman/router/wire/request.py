@@ -5,12 +5,14 @@ llhttp refuses in its strict mode, and beyond it other versions than 1.0 and 1.1
 other than chunked, a missing or doubled Host, oversized heads and bodies, CONNECT.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Final, TypeVar, overload
 
 import httptools
 import msgspec
+
+from pointsman.router.callers import Refusal, Verdict
 
 T = TypeVar("T")
 
@@ -27,6 +29,8 @@ class Request(msgspec.Struct, frozen=True, gc=False):
     body: bytes
     keep_alive: bool
     http11: bool
+    verdict: Verdict | None = None
+    """What `judge` said of its head."""
 
     def header(self, name: bytes) -> bytes | None:
         """The first value of a header, `name` in lower case."""
@@ -92,7 +96,11 @@ class _Refusal(Exception):
 
 
 class RequestReader:
-    """Feed it bytes, take what `feed` returns; nothing follows an Unreadable or a last request."""
+    """
+    Feed it bytes, take what `feed` returns; nothing follows an Unreadable or a last request.
+
+    `judge` is asked once a head is complete: the body of who is refused is read, but not kept.
+    """
 
     __slots__ = (
         "_begun",
@@ -105,6 +113,7 @@ class RequestReader:
         "_headers",
         "_hosts",
         "_http11",
+        "_judge",
         "_keep_alive",
         "_length",
         "_max_body",
@@ -116,14 +125,21 @@ class RequestReader:
         "_target",
         "_upgrade",
         "_upgrading",
+        "_verdict",
         "in_body",
         "in_head",
         "over",
     )
 
-    def __init__(self, max_head_bytes: int, max_body_bytes: int) -> None:
+    def __init__(
+        self,
+        max_head_bytes: int,
+        max_body_bytes: int,
+        judge: Callable[[Headers], Verdict] | None = None,
+    ) -> None:
         self._max_head = max_head_bytes
         self._max_body = max_body_bytes
+        self._judge = judge
         self._parser: Any = httptools.HttpRequestParser(self)
         self._events: list[Request | Unreadable] = []
         self.in_head = False
@@ -162,8 +178,13 @@ class RequestReader:
 
     @property
     def body_bytes(self) -> int:
-        """Of the body that is coming in."""
-        return self._body_size if self.in_body else 0
+        """Of the body that is coming in and kept."""
+        return self._body_size if self.in_body and not self._is_refused() else 0
+
+    @property
+    def refused(self) -> Verdict | None:
+        """Of the request whose body is coming in: the verdict, if that is a refusal."""
+        return self._verdict if self.in_body and self._is_refused() else None
 
     def takes_continue(self) -> bool:
         """True once for a request whose head asks for `100 Continue` and whose body is missing."""
@@ -171,6 +192,9 @@ class RequestReader:
         if asked:
             self._expects = False
         return asked
+
+    def _is_refused(self) -> bool:
+        return self._verdict is not None and isinstance(self._verdict.caller, Refusal)
 
     def _parse(self, data: bytes) -> None:
         while data:
@@ -233,6 +257,7 @@ class RequestReader:
         self._length = -1
         self._chunked = self._expects = self._upgrade = self._upgrading = False
         self._http11 = self._keep_alive = True
+        self._verdict: Verdict | None = None
         self.in_head = True
         self.in_body = False
         self._begun += 1
@@ -294,6 +319,8 @@ class RequestReader:
             self._upgrading = parser.should_upgrade()
         if not self._http11:
             self._expects = False
+        if self._judge is not None:
+            self._verdict = self._judge(self._headers)
         self.in_head = False
         self.in_body = True
 
@@ -301,7 +328,8 @@ class RequestReader:
         self._body_size += len(body)
         if self._body_size > self._max_body:
             raise _Refusal(413, self._too_large_body())
-        self._body.append(body)
+        if not self._is_refused():
+            self._body.append(body)
 
     def on_message_complete(self) -> None:
         if self._upgrading or self.over:
@@ -315,6 +343,7 @@ class RequestReader:
                 body[0] if len(body) == 1 else b"".join(body),
                 self._keep_alive,
                 self._http11,
+                self._verdict,
             )
         )
         self.over = not self._keep_alive

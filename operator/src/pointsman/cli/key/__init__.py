@@ -1,0 +1,1 @@
+"""`pointsman key`: makes keys for callers, and keeps their hashes in a Secret's manifest."""

@@ -1,0 +1,31 @@
+"""The arguments of `pointsman key`; imports nothing, so that every command starts fast."""
+
+import argparse
+from datetime import datetime
+from pathlib import Path
+
+
+def add_parser(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+    """The arguments of `pointsman key`."""
+    parser = commands.add_parser("key", help="API keys for callers of the router")
+    actions = parser.add_subparsers(dest="action", required=True, metavar="ACTION")
+    create = actions.add_parser("create", help="a new key; one more for a caller that has one")
+    retire = actions.add_parser("retire", help="take all keys of a caller but its newest")
+    for action in (create, retire):
+        action.add_argument("name", metavar="NAME", help="the caller")
+    create.add_argument("--team", help="who answers for it: a label of metrics")
+    create.add_argument(
+        "--policy", action="append", metavar="NAME",
+        help="a RoutingPolicy that it may use; may be given again; default: all",
+    )  # fmt: skip
+    create.add_argument(
+        "--expires-at", type=datetime.fromisoformat, metavar="TIME", help="2027-01-31T00:00:00Z"
+    )
+    create.add_argument("--namespace", help="namespace of a new Secret")
+    create.add_argument("--into", type=Path, metavar="FILE", help="manifest to write or to change")
+    retire.add_argument("--into", type=Path, metavar="FILE", required=True, help="the manifest")
+    show = actions.add_parser("list", help="the callers of a manifest")
+    show.add_argument("file", type=Path, metavar="FILE")
+    for action in (create, retire, show):
+        action.add_argument("--secret", default="pointsman-callers", help="default: %(default)s")
+    actions.add_parser("hash", help="the hash of a key on stdin, as an entry wants it")
