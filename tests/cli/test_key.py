@@ -1,0 +1,241 @@
+"""`pointsman key` as a user types it: keys that a router takes, files that stay as they were."""
+
+import base64
+import io
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from pointsman.api.callers import CallerEntry, hash_of
+from pointsman.cli.__main__ import main
+from pointsman.cli.key import manifest
+from pointsman.router.callers import Refusal, judge
+from pointsman.router.control.callers import combine, read_secret
+
+SECRET = "pointsman-callers"
+
+
+def secrets_of(text: str) -> dict[str, dict[str, Any]]:
+    """The Secrets of a manifest by name."""
+    documents = [one for one in yaml.safe_load_all(text) if one]
+    return {one["metadata"]["name"]: one for one in documents if one["kind"] == "Secret"}
+
+
+def who(text: str, key: str, secret: str = SECRET) -> str:
+    """Whom a router would see, were this manifest applied."""
+    found = secrets_of(text)[secret]
+    data = {name: base64.b64decode(value) for name, value in found.get("data", {}).items()}
+    data |= {name: value.encode() for name, value in found.get("stringData", {}).items()}
+    read = read_secret(secret, found["metadata"]["labels"], data)
+    callers, problems = combine([secret], {secret: read})
+    assert problems == ()
+    caller = judge(callers, [(b"authorization", f"Bearer {key}".encode())], 0.0).caller
+    return str(caller) if isinstance(caller, Refusal) else caller.name
+
+
+def create(capsys: pytest.CaptureFixture[str], *arguments: str) -> str:
+    """The key that `pointsman key create ... --into` prints."""
+    assert main(["key", "create", *arguments]) == 0
+    return capsys.readouterr().out.strip()
+
+
+def test_a_made_key_is_one_that_a_router_takes(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """stdout has the key alone, the file its hash; each key is another."""
+    file = tmp_path / "callers.yaml"
+    into = ("--into", str(file))
+    app = create(capsys, "app", "--team", "search", "--policy", "desk", *into)
+    other = create(capsys, "1e3", *into)
+    text = file.read_text()
+
+    assert app.startswith("pmk-")
+    assert len(app) == len(other) == 47
+    assert (who(text, app), who(text, other)) == ("app", "1e3")
+    assert app not in text
+    assert other not in text
+    entry = manifest.entries(text, SECRET)["app"]
+    assert (entry.team, entry.policies) == ("search", ("desk",))
+
+
+def test_without_a_file_the_manifest_is_on_stdout(capsys: pytest.CaptureFixture[str]) -> None:
+    """For a pipe into kubectl; the key is on stderr."""
+    assert main(["key", "create", "app", "--secret", "mine", "--namespace", "models"]) == 0
+    said = capsys.readouterr()
+    key = next(word for word in said.err.split() if word.startswith("pmk-"))
+
+    assert who(said.out, key, "mine") == "app"
+    assert secrets_of(said.out)["mine"]["metadata"]["namespace"] == "models"
+    assert key not in said.out
+
+
+def test_a_rotation_by_file(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """A second key beside the first, which keeps team and policies; then the first is retired."""
+    file = tmp_path / "callers.yaml"
+    into = ("--into", str(file))
+    old = create(capsys, "app", "--team", "search", "--policy", "desk", *into)
+    new = create(capsys, "app", *into)
+    both = file.read_text()
+    assert main(["key", "retire", "app", *into]) == 0
+    after = file.read_text()
+
+    assert [who(both, key) for key in (old, new)] == ["app", "app"]
+    assert [who(after, key) for key in (old, new)] == ["UnknownKey", "app"]
+    assert manifest.entries(after, SECRET)["app"].policies == ("desk",)
+    capsys.readouterr()
+    assert main(["key", "list", str(file)]) == 0
+    assert capsys.readouterr().out == "app: team search, policies desk, keys 1\n"
+
+
+def test_everything_else_of_a_file_stays(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Comments, other objects, other entries, the form in which they are written."""
+    file = tmp_path / "all.yaml"
+    hand = hash_of(b"by-hand")
+    text = f"""# ours
+kind: ConfigMap   # not a Secret
+metadata: {{name: {SECRET}}}
+---
+apiVersion: v1
+kind: Secret
+metadata:
+  name: {SECRET}
+  labels: {{pointsman.dev/callers: "true"}}
+stringData:
+    # by hand
+    hand: |
+      {{"keys": ["{hand}"]}}
+    other: '{{"keys": ["{hash_of(b"other")}"]}}'  # stays
+---
+kind: Service
+metadata: {{name: last}}
+"""
+    file.write_text(text)
+    key = create(capsys, "app", "--into", str(file))
+    second = create(capsys, "hand", "--into", str(file))
+    after = file.read_text()
+
+    for part in ("# ours\n", "# not a Secret", "    # by hand\n", "# stays\n", "name: last}\n"):
+        assert part in after
+    assert [who(after, k) for k in (key, second, "by-hand", "other")] == [
+        "app", "hand", "hand", "other",
+    ]  # fmt: skip
+    lines = [line for line in text.splitlines() if "hand" not in line and hand not in line]
+    assert [line for line in lines if line not in after] == []
+
+
+def test_a_file_without_the_secret_gets_it(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """As a document more."""
+    file = tmp_path / "all.yaml"
+    file.write_text("kind: Service\nmetadata: {name: first}\n")
+    key = create(capsys, "app", "--into", str(file))
+
+    assert who(file.read_text(), key) == "app"
+    assert file.read_text().startswith("kind: Service\nmetadata: {name: first}\n---\n")
+
+
+LABELED = """kind: Secret
+metadata: {name: pointsman-callers, labels: {pointsman.dev/callers: "true"}}
+"""
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("kind: Secret\nmetadata: {name: pointsman-callers}\ndata: {}\n", "lacks the label"),
+        ("kind: [", "not YAML"),
+        (f"{LABELED}", "no entries yet"),
+        (f'{LABELED}data: {{a: "%"}}\n', "entry a is not base64"),
+        (f'{LABELED}stringData: {{a: "pmk-secret"}}\n', "entry a: it is not JSON"),
+        (
+            f'{LABELED}stringData: {{a: \'{{"keys": ["{hash_of(b"k")}"]}}\'}}\n',
+            "one line for each caller",
+        ),
+    ],
+)
+def test_a_file_that_is_not_understood_is_left_alone(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], text: str, said: str
+) -> None:
+    """One line, exit 1, and no key that nobody could use."""
+    file = tmp_path / "callers.yaml"
+    file.write_text(text)
+
+    assert main(["key", "create", "app", "--into", str(file)]) == 1
+    out, err = capsys.readouterr()
+    assert said in err
+    assert "pmk-" not in out + err
+    assert file.read_text() == text
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["a b"], "no name for a caller"),
+        (["app", "--policy", "A B"], "policies[0] must be a plain name"),
+        (["app", "--team", "a b"], "team must be a plain name"),
+        (["app", "--expires-at", "2027-01-31T00:00:00"], "expiresAt"),
+        (["app", "--into", "/no/such/folder/x"], "/no/such/folder/x"),
+    ],
+)
+def test_what_no_router_would_take_is_not_written(
+    capsys: pytest.CaptureFixture[str], arguments: list[str], said: str
+) -> None:
+    """One line and exit 1."""
+    assert main(["key", "create", *arguments]) == 1
+    out, err = capsys.readouterr()
+    assert said in err
+    assert len(err.splitlines()) == 1
+    assert out == ""
+
+
+class _Stdin:
+    def __init__(self, data: bytes) -> None:
+        self.buffer = io.BytesIO(data)
+
+
+@pytest.mark.parametrize(
+    ("given_key", "status"),
+    [(b"k" * 32, 0), (b"k" * 32 + b"\n", 0), (b"k" * 512, 0), (b"short", 1), (b"", 1),
+     (b"k" * 513, 1), (b"k" * 16 + b" " + b"k" * 16, 1), (b"\xe9" * 40, 1)],
+)  # fmt: skip
+def test_hash_takes_long_plain_keys_only(
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    given_key: bytes,
+    status: int,
+) -> None:
+    """Its hash has no salt, so a short key could be found from it."""
+    monkeypatch.setattr("sys.stdin", _Stdin(given_key))
+
+    assert main(["key", "hash"]) == status
+    out, _ = capsys.readouterr()
+    assert out == (f"{hash_of(given_key.strip())}\n" if status == 0 else "")
+
+
+_NAMES = st.from_regex(r"[-._a-zA-Z0-9]{1,12}", fullmatch=True).filter(
+    lambda name: name not in (".", "..")
+)
+
+
+@settings(deadline=None)
+@given(st.dictionaries(_NAMES, st.binary(min_size=1, max_size=8), min_size=1, max_size=6))
+def test_any_names_come_back(callers: dict[str, bytes]) -> None:
+    """Also those that YAML would read as numbers, words or nothing."""
+    text = ""
+    for name, key in callers.items():
+        entry = CallerEntry(keys=(hash_of(key),))
+        text = (
+            manifest.put(text, SECRET, name, entry) if text else manifest.new(SECRET, name, entry)
+        )
+
+    found = manifest.entries(text, SECRET)
+    assert {name: entry.keys for name, entry in found.items()} == {
+        name: (hash_of(key),) for name, key in callers.items()
+    }
