@@ -80,12 +80,15 @@ class RouterProcess:
             body: Json = await answer.json()
             return body
 
-    async def models(self) -> list[str]:
-        """Model names that the data plane offers."""
+    async def models(self, key: str = "") -> list[str] | int:
+        """Model names that the data plane offers to who has this key, or the status."""
+        headers = {"Authorization": f"Bearer {key}"} if key else {}
         async with (
             aiohttp.ClientSession() as session,
-            session.get(f"{self.url}/v1/models") as answer,
+            session.get(f"{self.url}/v1/models", headers=headers) as answer,
         ):
+            if answer.status != 200:
+                return answer.status
             return [model["id"] for model in (await answer.json())["data"]]
 
     async def until_ready(self, holds: Callable[[Json], object]) -> None:

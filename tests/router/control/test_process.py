@@ -6,6 +6,8 @@ from pathlib import Path
 
 from tests.router.control.objects import (
     blob_object,
+    caller_entry,
+    callers_object,
     entry,
     manifest,
     manifest_object,
@@ -72,6 +74,38 @@ async def test_readiness_goes_before_the_listener_and_a_second_signal_ends_it(
             assert await router.models() == ["support-auto"]
             assert router.stop() == 0
             assert router.wait_for("drained")["cut"] == 0
+
+
+def _everything_in(folder: Path) -> str:
+    return "".join(path.read_text("latin-1") for path in folder.rglob("*") if path.is_file())
+
+
+async def test_callers_outlive_their_server_and_the_process(tmp_path: Path) -> None:
+    """Known keys count from the first request on; without a disk nobody is called unknown."""
+    blob = policy()
+    async with FakeApi() as api:
+        options = (
+            _kubeconfig(tmp_path, api), _OPEN, "--callers=Keys", "--caller-secrets=callers",
+        )  # fmt: skip
+        api.put(blob_object(blob))
+        api.put(manifest_object(manifest(1, entry(blob))))
+        api.put(callers_object(app=caller_entry(b"known-key")))
+        with router_process(tmp_path, *options) as router:
+            await router.until_ready(lambda ready: ready["ready"])
+            assert await router.models("known-key") == ["support-auto"]
+            assert await router.models() == await router.models("other-key") == 401
+            assert router.stop() == 0
+        await api.stop()
+        with router_process(tmp_path, *options) as router:
+            assert await router.models("known-key") == ["support-auto"]
+            assert await router.models() == await router.models("other-key") == 401
+            assert (await router.json("/readyz"))["callers"]["known"] == 1
+            assert router.stop() == 0
+        with router_process(tmp_path / "new", *options) as router:
+            assert await router.models("known-key") == await router.models() == 503
+            assert await router.status("/readyz") == 503
+            assert router.stop() == 0
+    assert "known-key" not in _everything_in(tmp_path)
 
 
 async def test_without_any_table_a_process_is_not_ready(tmp_path: Path) -> None:

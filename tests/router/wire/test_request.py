@@ -1,5 +1,6 @@
 """Reading requests: independent of how bytes are cut, and at least as strict as h11."""
 
+from collections.abc import Callable
 from itertools import pairwise
 
 import h11
@@ -7,7 +8,8 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from pointsman.router.wire.request import HeaderView, Request, RequestReader, Unreadable
+from pointsman.router.callers import ANYONE, NOT_READ, Refusal, Verdict
+from pointsman.router.wire.request import Headers, HeaderView, Request, RequestReader, Unreadable
 
 HEAD_BYTES, BODY_BYTES = 4096, 8192
 Events = list[Request | Unreadable]
@@ -22,9 +24,13 @@ GOOD = (
 )
 
 
-def read(data: bytes, cuts: list[int] | None = None) -> Events:
+def read(
+    data: bytes,
+    cuts: list[int] | None = None,
+    judge: Callable[[Headers], Verdict] | None = None,
+) -> Events:
     """All that a reader makes of `data`, fed in the pieces between `cuts`."""
-    reader = RequestReader(HEAD_BYTES, BODY_BYTES)
+    reader = RequestReader(HEAD_BYTES, BODY_BYTES, judge)
     edges = sorted({0, len(data), *(cut % (len(data) + 1) for cut in cuts or ())})
     found: Events = []
     for start, end in pairwise(edges):
@@ -45,6 +51,24 @@ def test_what_is_sent_is_what_is_read() -> None:
     assert [r.keep_alive for r in found] == [True, True, True, True, False]
     assert HeaderView(found[1].headers)["x-two"] == "1, 2"
     assert dict(HeaderView(found[0].headers)) == {"host": "a", "content-length": "5"}
+
+
+@settings(deadline=None)
+@given(st.lists(st.integers(0, len(GOOD)), max_size=40))
+@example([])
+@example(list(range(len(GOOD))))
+def test_of_who_is_refused_no_body_is_kept(cuts: list[int]) -> None:
+    """However it comes; the requests behind it are read as before."""
+
+    def by_chunks(headers: Headers) -> Verdict:
+        chunked = any(name == b"transfer-encoding" for name, _ in headers)
+        return Verdict(NOT_READ, ANYONE if chunked else Refusal.NO_KEY)
+
+    found = [event for event in read(GOOD, cuts, by_chunks) if isinstance(event, Request)]
+    plain = [event for event in read(GOOD) if isinstance(event, Request)]
+    assert [request.body for request in found] == [b"", b"", b"abcde", b"", b""]
+    assert [request.headers for request in found] == [request.headers for request in plain]
+    assert all(request.verdict is not None for request in found)
 
 
 @given(st.lists(st.integers(0, len(GOOD)), max_size=40))
