@@ -7,6 +7,7 @@ from pathlib import Path
 
 import aiohttp
 import pytest
+import yaml
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from prometheus_client import CollectorRegistry
@@ -275,3 +276,17 @@ def test_a_search_does_not_grow_with_the_callers() -> None:
 
     assert problems == ()
     assert min(spent_s(callers) for _ in range(5)) < 50 * min(spent_s(few) for _ in range(5))
+
+
+def test_the_secret_of_the_readme_is_one_that_is_read() -> None:
+    """As it stands there."""
+    page = Path(__file__).parents[3] / "router" / "README.md"
+    shown = page.read_text().partition("```yaml\n")[2].partition("```")[0]
+    secret = yaml.safe_load(shown)
+    data = {name: value.encode() for name, value in secret["stringData"].items()}
+    found = read_secret("callers", secret["metadata"]["labels"], data)
+
+    assert found.problems == ()
+    assert [(c.name, c.team, c.policies) for c in found.callers] == [
+        ("my-app", "search", frozenset({"support-desk"}))
+    ]
