@@ -59,6 +59,17 @@ def fleet(bench: Bench) -> Iterator[Fleet]:
     bench.kubectl("delete", "namespace", "desk", "--wait=false")
 
 
+@pytest.fixture(scope="session")
+def calm(fleet: Fleet, bench: Bench) -> Iterator[Fleet]:
+    """The same release and support desk in another namespace, whose operator is not killed."""
+    assert fleet.namespace != "calm"
+    running = install(bench, "calm")
+    running.apply_example("02-support-desk")
+    running.wait_ready("mb", "rp")
+    yield running
+    bench.kubectl("delete", "namespace", "calm", "--wait=false")
+
+
 @pytest.fixture(scope="session", autouse=True)
 def killer(fleet: Fleet) -> Iterator[Killer]:
     """The operator is killed at random during every test of this folder."""

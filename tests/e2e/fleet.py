@@ -32,6 +32,7 @@ class Fleet:
 
     bench: Bench
     namespace: str
+    release: str = RELEASE
     _turn: Iterator[int] = field(default_factory=itertools.count)
 
     def kubectl(self, *args: str, stdin: str | None = None) -> str:
@@ -57,7 +58,7 @@ class Fleet:
                 "-o",
                 "json",
                 "-l",
-                f"app.kubernetes.io/instance={RELEASE},app.kubernetes.io/component={component}",
+                f"app.kubernetes.io/instance={self.release},app.kubernetes.io/component={component}",
             )
         )
         return sorted(listed["items"], key=lambda pod: pod["metadata"]["name"])
@@ -99,6 +100,14 @@ def callers() -> str:
     return manifest.new(f"{RELEASE}-callers", CALLER, everything)
 
 
+def rendered(bench: Bench, namespace: str, release: str = RELEASE) -> str:
+    """The chart's objects as Helm renders them."""
+    return bench.helm(
+        "template", release, str(ROOT / "charts" / "pointsman"), "--namespace", namespace,
+        "--set", f"router.replicas={ROUTERS},router.minReadySeconds=1",
+    )  # fmt: skip
+
+
 def install(bench: Bench, namespace: str) -> Fleet:
     """Render both charts with Helm, apply them, and wait until three routers run."""
     bench.kubectl("create", "namespace", namespace)
@@ -107,11 +116,8 @@ def install(bench: Bench, namespace: str) -> Fleet:
     crds = bench.helm("template", "pointsman-crds", str(ROOT / "charts" / "pointsman-crds"))
     bench.kubectl("apply", "--server-side", "-f", "-", input=crds)
     bench.kubectl("wait", "--for=condition=Established", "crd", "--all", "--timeout=30s")
-    rendered = bench.helm(
-        "template", RELEASE, str(ROOT / "charts" / "pointsman"), "--namespace", namespace,
-        "--set", f"router.replicas={ROUTERS},router.minReadySeconds=1",
-    )  # fmt: skip
-    bench.kubectl("apply", "--server-side", "-n", namespace, "-f", "-", input=rendered)
+    chart = rendered(bench, namespace)
+    bench.kubectl("apply", "--server-side", "-n", namespace, "-f", "-", input=chart)
     try:
         fleet.kubectl("wait", "--for=condition=Available", "deployment", "--all", "--timeout=90s")
     except CommandFailed as error:

@@ -5,9 +5,8 @@ from typing import Any
 
 import pytest
 
-from tests.bench import Bench
 from tests.e2e.conftest import Killer
-from tests.e2e.fleet import Fleet, install
+from tests.e2e.fleet import Fleet
 
 pytestmark = [pytest.mark.bench, pytest.mark.timeout(600)]
 
@@ -35,20 +34,16 @@ def end_state(fleet: Fleet) -> dict[str, Any]:
     return state
 
 
-def test_the_same_end_state_as_without_a_kill(fleet: Fleet, bench: Bench, killer: Killer) -> None:
-    """A fresh namespace where the operator was never killed comes to the same."""
+def test_the_same_end_state_as_without_a_kill(fleet: Fleet, calm: Fleet, killer: Killer) -> None:
+    """A namespace where the operator was never killed comes to the same."""
     killer.stop()
     print(f"the operator was killed {len(killer.killed)} times")
     assert len(killer.killed) >= 3
     fleet.kubectl("delete", "mb/deepseek-reasoner", "--ignore-not-found")
     fleet.apply_example("02-support-desk")
     fleet.wait_ready("mb", "rp")
-    calm = install(bench, "calm")
-    calm.apply_example("02-support-desk")
-    calm.wait_ready("mb", "rp")
 
     def same() -> bool:
         return end_state(fleet) == end_state(calm)
 
-    bench.wait_for(same, 60, "the same end state in both namespaces")
-    bench.kubectl("delete", "namespace", "calm", "--wait=false")
+    fleet.bench.wait_for(same, 60, "the same end state in both namespaces")

@@ -41,8 +41,8 @@ def test_pods_belong_to_a_backend_or_are_routers() -> None:
     """By label."""
     keys = Keys("pointsman", KEYS)
 
-    assert keys.labeled(event("MODIFIED", labels={"pointsman.dev/backend": "a"})) == ["backend/a"]
-    assert keys.labeled(event("ADDED")) == ["table"]
+    assert keys.pod(event("MODIFIED", labels={"pointsman.dev/backend": "a"})) == ["backend/a"]
+    assert keys.pod(event("ADDED")) == ["table"]
 
 
 def test_slices_concern_the_backends_of_their_service() -> None:
@@ -71,6 +71,16 @@ def test_kopf_never_runs_out_of_patience() -> None:
         waits = list(itertools.islice(iter(backoffs), 500))
         assert len(waits) == 500
         assert 0 < min(waits) <= max(waits) <= 30
+
+
+def test_deployments_concern_whose_name_they_have() -> None:
+    """A foreign one that goes gives the name free: its backend must not wait for the resync."""
+    keys = Keys("pointsman", KEYS)
+
+    own = event("MODIFIED", "x-model", labels={"pointsman.dev/backend": "x"})
+    assert keys.deployment(own) == ["backend/x"]
+    assert keys.deployment(event("DELETED", "x-model")) == ["backend/x"]
+    assert keys.deployment(event("MODIFIED", "pointsman-router")) == []
 
 
 def test_services_concern_whoever_has_or_wants_them() -> None:

@@ -1,7 +1,7 @@
 """Health, metrics and propagation over HTTP, from a thread: a blocked loop cannot say it is well.
 
 /healthz fails when the loop's heartbeat is old or the resync is overdue; /readyz while the process
-neither leads nor waits its turn to lead.
+neither leads nor waits its turn to lead, for example beside an older release.
 """
 
 import json
@@ -26,6 +26,8 @@ class Vitals:
     resync_s: float | None = None
     """None while this process does not lead."""
     ready: bool = False
+    refused: str = ""
+    """Why this process may not even wait its turn: readiness fails, liveness does not."""
 
     def trouble(self, now_s: float) -> str:
         """Why the process should be restarted, or an empty string."""
@@ -44,7 +46,7 @@ class HealthServer:
     ) -> None:
         answers: dict[str, Callable[[], tuple[int, str, bytes]]] = {
             "/healthz": lambda: _plain(vitals.trouble(time.monotonic())),
-            "/readyz": lambda: _plain("" if vitals.ready else "NotReady"),
+            "/readyz": lambda: _plain(vitals.refused or ("" if vitals.ready else "NotReady")),
             "/metrics": lambda: (
                 200,
                 "text/plain; version=0.0.4",

@@ -10,6 +10,7 @@ import signal
 import time
 from collections import defaultdict
 from dataclasses import dataclass
+from typing import Final
 
 from pointsman.operator.cluster import kinds
 from pointsman.operator.cluster.client import Api
@@ -23,9 +24,13 @@ from pointsman.operator.controllers.resync import Resync
 from pointsman.operator.controllers.triggers import Triggers
 from pointsman.operator.errors import Broken, ReconcileError
 from pointsman.operator.health import HealthServer, Vitals
+from pointsman.operator.plan.claim import OPERATORS, older_release
 from pointsman.operator.settings import Settings
 
 log = logging.getLogger("pointsman.operator")
+
+CLAIM_S: Final = 2.0
+"""How often a refused release looks whether it may serve now."""
 
 
 class Services:
@@ -128,6 +133,30 @@ async def _crds_installed(api: Api) -> None:
             return
 
 
+async def _namespace_is_ours(process: "_Process", api: Api) -> None:
+    """Wait while an older release serves this namespace, aloud; it is not disturbed."""
+    told = None
+    while True:
+        try:
+            found = await api.list_all(kinds.DEPLOYMENT, OPERATORS)
+        except ReconcileError as error:
+            log.warning("not listed", extra={"reason": error.reason, "error": str(error)})
+            await asyncio.sleep(0.5)
+            continue
+        older = older_release(found, release=process.settings.release)
+        if older is None:
+            process.vitals.refused = ""
+            return
+        process.vitals.refused = (
+            f'NamespaceTaken: release "{older}" serves namespace "{api.namespace}"; install into '
+            "another namespace, or uninstall that one"
+        )
+        if older != told:
+            told = older
+            log.error("waiting", extra={"error": process.vitals.refused})
+        await asyncio.sleep(CLAIM_S)
+
+
 async def _epoch(api: Api, settings: Settings, elected: int) -> int:
     """The Lease's epoch, unless the Lease was deleted: then one more than the manifest's."""
     manifest = (await read_table(api, settings.release)).manifest
@@ -149,6 +178,7 @@ class _Process:
 
 async def _lead(process: _Process, api: Api, elector: Elector) -> None:
     settings = process.settings
+    await _namespace_is_ours(process, api)
     if settings.leader_elect:
         await elector.acquire()
     async with asyncio.TaskGroup() as group:

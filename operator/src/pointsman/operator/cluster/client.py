@@ -184,9 +184,12 @@ class Api:
         metrics.WRITES.labels(kind.name, "replace").inc()
         return done
 
-    async def apply(self, kind: Kind, body: Object) -> Object:
-        """Server-side apply: the fields in `body` become ours, whoever had them."""
-        query = {"fieldManager": FIELD_MANAGER, "force": "true"}
+    async def apply(self, kind: Kind, body: Object, *, force: bool) -> Object:
+        """
+        Server-side apply: with `force` the fields in `body` become ours, whoever had them; without
+        it Conflict if somebody has them.
+        """
+        query = {"fieldManager": FIELD_MANAGER, "force": "true" if force else "false"}
         path = kind.path(self.namespace, body["metadata"]["name"])
         done = await self._write("PATCH", kind, path, body=body, query=query, content=APPLY)
         metrics.WRITES.labels(kind.name, "apply").inc()

@@ -110,7 +110,8 @@ class BackendController:
         async def apply(kind: kinds.Kind) -> None:
             stored, child = live[kind], wanted[kind.name]
             if stored is None or differs(stored, child):
-                stored = await self._api.apply(kind, child)
+                # What appeared since it was looked for is somebody else's.
+                stored = await self._api.apply(kind, child, force=stored is not None)
             done[kind.name] = stored
 
         async with asyncio.TaskGroup() as group:

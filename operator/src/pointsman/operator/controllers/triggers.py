@@ -47,7 +47,6 @@ def pinned_settings(settings: Settings) -> kopf.OperatorSettings:
     pins.watching.connect_timeout = 30
     pins.watching.reconnect_backoff = 0.1
     pins.watching.inactivity_timeout = 70
-    pins.watching.label_selectors["apps", "deployments"] = names.LABEL_BACKEND
     pins.watching.label_selectors["", "v1", "pods"] = f"{LABEL_PART_OF}={PART_OF}"
     table = f"{names.LABEL_TABLE}={settings.release}"
     pins.watching.label_selectors["", "v1", "configmaps"] = table
@@ -90,8 +89,8 @@ class Keys:
         """The table."""
         return [] if self._unchanged(event) else ["table"]
 
-    def labeled(self, event: Event) -> list[str]:
-        """A Deployment or a pod: of a backend, or else of a router."""
+    def pod(self, event: Event) -> list[str]:
+        """A backend, or else the table, for it is a router."""
         labels = event["object"]["metadata"].get("labels") or {}
         owner = labels.get(names.LABEL_BACKEND)
         return [f"backend/{owner}"] if owner else ["table"]
@@ -103,14 +102,13 @@ class Keys:
         return [f"backend/{name}" for name in self._services.get(service, ())]
 
     def service(self, event: Event) -> list[str]:
-        """Those backends, and the one whose own it is, or whose own it stands in the way of."""
-        about = event["object"]["metadata"]
-        owner = (about.get("labels") or {}).get(names.LABEL_BACKEND)
-        found = {owner} if owner else set()
-        if about["name"].endswith(OWN_SERVICE):
-            found.add(about["name"].removesuffix(OWN_SERVICE))
-        found |= self._services.get(about["name"], frozenset())
-        return sorted(f"backend/{name}" for name in found)
+        """Those backends, and the one whose own it is."""
+        name = event["object"]["metadata"]["name"]
+        return _keys(_children_of(event) | self._services.get(name, frozenset()))
+
+    def deployment(self, event: Event) -> list[str]:
+        """The backend whose own it is."""
+        return _keys(_children_of(event))
 
     def config_map(self, event: Event) -> list[str]:
         """The table, when it was touched; a new blob is our own doing."""
@@ -118,6 +116,20 @@ class Keys:
         if event["type"] == "DELETED" or (event["type"] and name == self._manifest):
             return ["table"]
         return []
+
+
+def _children_of(event: Event) -> set[str]:
+    """The backend whose child it is, or whose child it stands in the way of."""
+    about = event["object"]["metadata"]
+    owner = (about.get("labels") or {}).get(names.LABEL_BACKEND)
+    found = {owner} if owner else set()
+    if about["name"].endswith(OWN_SERVICE):
+        found.add(about["name"].removesuffix(OWN_SERVICE))
+    return found
+
+
+def _keys(backends: set[str]) -> list[str]:
+    return sorted(f"backend/{name}" for name in backends)
 
 
 def _service_account() -> kopf.ConnectionInfo | None:
@@ -148,8 +160,8 @@ def _registry(keys: Keys, add: Callable[[str], None]) -> kopf.OperatorRegistry:
 
     watch(names.API_VERSION, "modelbackends", keys.backend)
     watch(names.API_VERSION, "routingpolicies", keys.policy)
-    watch("apps/v1", "deployments", keys.labeled)
-    watch("v1", "pods", keys.labeled)
+    watch("apps/v1", "deployments", keys.deployment)
+    watch("v1", "pods", keys.pod)
     watch("v1", "services", keys.service)
     watch("discovery.k8s.io/v1", "endpointslices", keys.slice)
     watch("v1", "configmaps", keys.config_map)

@@ -125,7 +125,14 @@ def _service(backend: ModelBackend, namespace: str, around: Surroundings) -> _Ju
     if around.service is None:
         message = f'spec.service.name: Service "{service.name}" not found'
         return _both(False, Reason.SERVICE_NOT_FOUND, message)
-    ports = (around.service.get("spec") or {}).get("ports") or ()
+    spec = around.service.get("spec") or {}
+    if spec.get("type") == "ExternalName":
+        message = (
+            f'spec.service.name: Service "{service.name}" is an ExternalName, which has no '
+            "endpoints; servers outside the cluster are for spec.external"
+        )
+        return _both(False, Reason.NO_ENDPOINTS, message, stalled=True)
+    ports = spec.get("ports") or ()
     if all(p.get("port") != service.port for p in ports):
         message = f'spec.service.port: Service "{service.name}" has no port {service.port}'
         return _both(False, Reason.NO_ENDPOINTS, message)
