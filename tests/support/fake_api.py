@@ -20,7 +20,17 @@ _COLLECTIONS = {
     "Secret": ("/api/v1", "secrets"),
     "Service": ("/api/v1", "services"),
     "EndpointSlice": ("/apis/discovery.k8s.io/v1", "endpointslices"),
+    "Pod": ("/api/v1", "pods"),
+    "Deployment": ("/apis/apps/v1", "deployments"),
+    "ModelBackend": ("/apis/pointsman.dev/v1alpha1", "modelbackends"),
+    "RoutingPolicy": ("/apis/pointsman.dev/v1alpha1", "routingpolicies"),
+    "KopfPeering": ("/apis/kopf.dev/v1", "kopfpeerings"),
 }
+_CLUSTER_WIDE = {
+    "Namespace": ("/api/v1", "namespaces"),
+    "CustomResourceDefinition": ("/apis/apiextensions.k8s.io/v1", "customresourcedefinitions"),
+}
+"""Listed by discovery, and not served."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,7 +85,10 @@ class FakeApi:
         """Listen, on the port of last time."""
         app = web.Application(middlewares=[self._note])
         app.router.add_post("/apis/authentication.k8s.io/v1/tokenreviews", self._review)
-        for prefix in {prefix for prefix, _ in _COLLECTIONS.values()}:
+        app.router.add_get("/api", _versions)
+        app.router.add_get("/apis", _groups)
+        for prefix in {prefix for prefix, _ in (_COLLECTIONS | _CLUSTER_WIDE).values()}:
+            app.router.add_get(prefix, _kinds)
             folder = prefix + "/namespaces/{namespace}/{plural}"
             app.router.add_get(folder, self._collection)
             app.router.add_get(folder + "/{name}", self._single)
@@ -230,6 +243,30 @@ class FakeApi:
         if status["authenticated"]:
             status |= {"user": {"username": user}, "audiences": common}
         return web.json_response({"kind": "TokenReview", "status": status}, status=201)
+
+
+async def _versions(_: web.Request) -> web.StreamResponse:
+    return web.json_response({"kind": "APIVersions", "versions": ["v1"]})
+
+
+async def _groups(_: web.Request) -> web.StreamResponse:
+    found = {prefix for prefix, _ in (_COLLECTIONS | _CLUSTER_WIDE).values()} - {"/api/v1"}
+    groups = []
+    for group, version in sorted(prefix.split("/")[2:] for prefix in found):
+        known = {"groupVersion": f"{group}/{version}", "version": version}
+        groups.append({"name": group, "versions": [known], "preferredVersion": known})
+    return web.json_response({"kind": "APIGroupList", "groups": groups})
+
+
+async def _kinds(request: web.Request) -> web.StreamResponse:
+    verbs = ["get", "list", "watch", "create", "patch", "delete"]
+    resources = [
+        {"name": plural, "singularName": kind.lower(), "kind": kind, "verbs": verbs}
+        | {"namespaced": kind in _COLLECTIONS}
+        for kind, (prefix, plural) in (_COLLECTIONS | _CLUSTER_WIDE).items()
+        if prefix == request.path
+    ]
+    return web.json_response({"kind": "APIResourceList", "resources": resources})
 
 
 def _path(thing: Mapping[str, Any]) -> str:
