@@ -35,6 +35,12 @@ API_ERRORS = Counter(
 WRITES = Counter(
     "pointsman_operator_writes", "Objects written.", ("kind", "what"), registry=REGISTRY
 )
+WATCH_RESTARTS = Counter(
+    "pointsman_operator_watch_restarts",
+    "How often all watches were begun anew after an error, by its class.",
+    ("reason",),
+    registry=REGISTRY,
+)
 ROUTERS = Gauge(
     "pointsman_operator_routers", "Router pods by what is known of them.", ("state",),
     registry=REGISTRY,

@@ -157,10 +157,21 @@ async def _namespace_is_ours(process: "_Process", api: Api) -> None:
         await asyncio.sleep(CLAIM_S)
 
 
-async def _epoch(api: Api, settings: Settings, elected: int) -> int:
-    """The Lease's epoch, unless the Lease was deleted: then one more than the manifest's."""
-    manifest = (await read_table(api, settings.release)).manifest
-    return max(elected, manifest.epoch + 1 if manifest else 1)
+async def leading_epoch(api: Api, settings: Settings, elected: int) -> int:
+    """
+    The Lease's epoch, unless the Lease was deleted: then one more than the manifest's.
+
+    Tries until the table could be read: a process that ended here would be started again by a
+    kubelet that waits longer each time, up to five minutes.
+    """
+    while True:
+        try:
+            manifest = (await read_table(api, settings.release)).manifest
+        except* ReconcileError as group:
+            log.warning("table not read", extra={"error": repr(group.exceptions[0])})
+        else:
+            return max(elected, manifest.epoch + 1 if manifest else 1)
+        await asyncio.sleep(0.5)
 
 
 @dataclass(slots=True)
@@ -186,7 +197,7 @@ async def _lead(process: _Process, api: Api, elector: Elector) -> None:
             api.fence = elector.fence
             group.create_task(elector.keep(), name="lease")
         await _crds_installed(api)
-        epoch = await _epoch(api, settings, elector.epoch)
+        epoch = await leading_epoch(api, settings, elector.epoch)
         operator = Operator(api, settings, epoch)
         process.operator = operator
         log.info("leading", extra={"namespace": api.namespace, "epoch": epoch})
@@ -198,7 +209,7 @@ async def run(settings: Settings, *, api_class: type[Api] = Api) -> None:
     loop, stop = asyncio.get_running_loop(), asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop.set)
-    vitals = Vitals(max_age_s=settings.liveness_age_s, max_resync_age_s=3 * settings.resync_max_s)
+    vitals = Vitals(max_age_s=settings.liveness_age_s, max_resync_age_s=4 * settings.resync_s)
     process = _Process(settings, vitals)
 
     def programmed() -> dict[str, object]:

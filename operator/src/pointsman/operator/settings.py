@@ -46,11 +46,16 @@ class Settings:
     leader_elect: bool = True
     """False only where nobody else can be running."""
     log_level: str = "INFO"
-    resync_min_s: float = 60.0
-    resync_max_s: float = 120.0
-    """Full resync in a random moment between: what repairs every event that was lost."""
+    resync_s: float = 80.0
+    """Full resync after half to all of it: repairs every event that was lost. With a reconcile it
+    stays under the 90 s in which everything converges after a fault."""
     request_timeout_s: float = 30.0
     """One API request; half of the API server's own limit."""
+    watch_inactivity_s: float = 70.0
+    """A watch that says nothing for so long is dead: bookmarks come each minute. Less where a
+    balancer before the API server drops idle connections sooner, and says nothing."""
+    watch_backoff_max_s: float = 30.0
+    """Between two tries of a watch's request: an outage of hours costs two requests a minute."""
     concurrency: int = 8
     """Reconciles and status writes at once: keeps a full resync under the API server's fairness."""
     router_silence_s: float = 15.0
@@ -92,6 +97,9 @@ def _parser() -> argparse.ArgumentParser:
     _flag(parser, "health-port", "9902", "port of /healthz, /readyz, /metrics")
     _flag(parser, "kubeconfig", None, "kubeconfig file; default: the pod's service account")
     _flag(parser, "leader-elect", "true", "true or false")
+    _flag(parser, "api-timeout-seconds", "30", "deadline of one request to the API server")
+    _flag(parser, "watch-inactivity-seconds", "70", "a watch silent for so long is dead")
+    _flag(parser, "resync-seconds", "80", "longest time between two full resyncs")
     _flag(parser, "log-level", "INFO", "DEBUG, INFO, WARNING or ERROR")
     return parser
 
@@ -106,6 +114,17 @@ def parse_settings(arguments: Sequence[str] | None = None) -> Settings:
         admin_port, health_port = int(given.router_admin_port), int(given.health_port)
     except ValueError:
         parser.error("ports are numbers")
+    try:
+        api_s, inactivity_s, resync_s = (
+            _seconds(text)
+            for text in (
+                given.api_timeout_seconds,
+                given.watch_inactivity_seconds,
+                given.resync_seconds,
+            )
+        )
+    except ValueError:
+        parser.error("seconds are numbers over 0")
     if given.log_level not in {"DEBUG", "INFO", "WARNING", "ERROR"}:
         parser.error("--log-level must be DEBUG, INFO, WARNING or ERROR")
     release = given.release
@@ -125,4 +144,14 @@ def parse_settings(arguments: Sequence[str] | None = None) -> Settings:
         kubeconfig=Path(given.kubeconfig) if given.kubeconfig else None,
         leader_elect=given.leader_elect == "true",
         log_level=given.log_level,
+        request_timeout_s=api_s,
+        watch_inactivity_s=inactivity_s,
+        resync_s=resync_s,
     )
+
+
+def _seconds(text: str) -> float:
+    value = float(text)
+    if not 0 < value < float("inf"):
+        raise ValueError(text)
+    return value

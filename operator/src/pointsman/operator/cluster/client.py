@@ -5,6 +5,7 @@ JSON. Every failure leaves as an error of ours; every write first asks the fence
 process may still write.
 """
 
+import asyncio
 import ssl
 import time
 from collections.abc import Callable, Mapping
@@ -58,7 +59,9 @@ class Api:
         self.fence: Callable[[], None] = _never
         self._configuration = configuration
         self._timeout = aiohttp.ClientTimeout(total=settings.request_timeout_s, connect=5)
+        self._limit = 4 * settings.concurrency
         self._client: Any = aio_client.ApiClient(configuration)
+        self._closing: set[asyncio.Task[None]] = set()
 
     @classmethod
     async def open(cls, settings: Settings) -> Self:
@@ -74,15 +77,37 @@ class Api:
         except aio_config.ConfigException as error:
             raise Stalled(f"no credentials for the API server: {error}") from error
         api = cls(configuration, settings)
-        rest = api._client.rest_client
-        context: ssl.SSLContext = rest.ssl_context
-        configuration.client_session_kwargs = {
-            "connector": aiohttp.TCPConnector(
-                limit=4 * settings.concurrency, ssl=context, keepalive_timeout=KEEPALIVE_S
-            ),
-            "trust_env": False,
-        }
+        configuration.client_session_kwargs = {"connector": api._connector(), "trust_env": False}
         return api
+
+    def _connector(self) -> aiohttp.TCPConnector:
+        context: ssl.SSLContext = self._client.rest_client.ssl_context
+        return aiohttp.TCPConnector(limit=self._limit, ssl=context, keepalive_timeout=KEEPALIVE_S)
+
+    def _leave_connections(self, left: aiohttp.TCPConnector) -> None:
+        """
+        Begin a new pool; requests under way end in the old one.
+
+        A request without an answer says that the way is cut, and each idle connection of the pool
+        would cost the same deadline once more before one is opened that works.
+        """
+        if self._configuration.client_session_kwargs["connector"] is left:
+            self._configuration.client_session_kwargs["connector"] = self._connector()
+            session, self._client.rest_client.pool_manager = (
+                self._client.rest_client.pool_manager, None,
+            )  # fmt: skip
+            closing = asyncio.create_task(self._close_later(session, left))
+            self._closing.add(closing)
+            closing.add_done_callback(self._closing.discard)
+
+    async def _close_later(
+        self, session: aiohttp.ClientSession, left: aiohttp.TCPConnector
+    ) -> None:
+        try:
+            await asyncio.sleep(self._timeout.total or 0)
+        finally:
+            await session.close()
+            await left.close()
 
     async def close(self) -> None:
         """Close all connections."""
@@ -90,6 +115,10 @@ class Api:
         await self._client.close()
         if connector is not None:
             await connector.close()
+        closing = list(self._closing)
+        for task in closing:
+            task.cancel()
+        await asyncio.gather(*closing, return_exceptions=True)
 
     async def _send(
         self,
@@ -103,7 +132,7 @@ class Api:
     ) -> Object:
         sent = {"Accept": "application/json", **(headers or {})}
         url = self._configuration.host + path + (f"?{urlencode(query)}" if query else "")
-        begun = time.perf_counter()
+        begun, pool = time.perf_counter(), self._configuration.client_session_kwargs["connector"]
         try:
             token = await self._configuration.get_api_key_with_prefix(
                 "BearerToken", alias="authorization"
@@ -116,6 +145,8 @@ class Api:
             data: bytes = await response.read()
         except (aiohttp.ClientError, TimeoutError, OSError) as error:
             metrics.API_ERRORS.labels(verb, kind.name, "Unreachable").inc()
+            if isinstance(error, TimeoutError):
+                self._leave_connections(pool)
             raise Waiting(f"{verb} {kind.name}: {type(error).__name__}: {error}") from error
         finally:
             metrics.API_SECONDS.labels(verb, kind.name).observe(time.perf_counter() - begun)

@@ -49,8 +49,12 @@ def _record(item: dict[str, Any] | None) -> LeaseRecord:
 class Elector:
     """One process's claim to lead a release."""
 
-    def __init__(self, api: Api, settings: Settings) -> None:
+    def __init__(
+        self, api: Api, settings: Settings, *, attempt_s: float = RENEW_DEADLINE_S / 2
+    ) -> None:
         self._api = api
+        self.attempt_s = attempt_s
+        """For one reading and writing; client-go's share: a silent one leaves time for another."""
         self._me = settings.identity
         self._name = f"{settings.release}-operator"
         self._memory: LeaseMemory | None = None
@@ -62,6 +66,11 @@ class Elector:
         """Raises Broken unless this process surely leads."""
         if not self._leads() or time.monotonic() > self._renewed_s + RENEW_DEADLINE_S:
             raise Broken("LeaseLost: this process may not write")
+
+    @property
+    def version(self) -> str:
+        """The resourceVersion of the Lease as last seen or written; empty before."""
+        return self._memory.record.version if self._memory else ""
 
     def _leads(self) -> bool:
         return self._memory is not None and self._memory.leading
@@ -109,10 +118,11 @@ class Elector:
         """Return once this process leads; keeps trying through errors."""
         while True:
             try:
-                if await self.step():
-                    return
-            except ReconcileError as error:
-                log.warning("lease not taken", extra={"reason": error.reason, "error": str(error)})
+                async with asyncio.timeout(self.attempt_s):
+                    if await self.step():
+                        return
+            except (ReconcileError, TimeoutError) as error:
+                log.warning("lease not taken", extra={"error": repr(error)})
             await asyncio.sleep(RETRY_S)
 
     async def keep(self) -> NoReturn:
@@ -122,7 +132,7 @@ class Elector:
             if left_s <= 0:
                 exit_now("LeaseLost")
             try:
-                async with asyncio.timeout(left_s):
+                async with asyncio.timeout(min(left_s, self.attempt_s)):
                     await self.step()
             except (ReconcileError, TimeoutError) as error:
                 log.warning("lease not renewed", extra={"error": str(error)})

@@ -32,9 +32,7 @@ class Resync:
                 for key in backend_keys(await self._api.list_all(kinds.MODEL_BACKEND)):
                     self._add(key)
                 self.last_s = time.monotonic()
-                wait_s = random.uniform(  # noqa: S311 - jitter
-                    self._settings.resync_min_s, self._settings.resync_max_s
-                )
+                wait_s = self._settings.resync_s * random.uniform(0.5, 1.0)  # noqa: S311 - jitter
             except ReconcileError as error:
                 log.warning("resync failed", extra={"reason": error.reason, "error": str(error)})
                 wait_s = random.uniform(2.0, 5.0)  # noqa: S311 - jitter

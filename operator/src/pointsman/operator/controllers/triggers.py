@@ -5,16 +5,22 @@ end ends the process. Nothing of what it caches is used. DESIGN.md has the reaso
 """
 
 import asyncio
+import contextlib
+import functools
 import logging
 import os
 import random
 import threading
+import time
 from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
 from typing import Any, Final
 
+import aiohttp
 import kopf
 
 from pointsman.api import names
+from pointsman.operator import metrics
 from pointsman.operator.cluster.tables import manifest_name
 from pointsman.operator.plan.children import LABEL_PART_OF, PART_OF
 from pointsman.operator.settings import SERVICE_ACCOUNT, Settings
@@ -23,30 +29,42 @@ log = logging.getLogger("pointsman.triggers")
 
 OWN_SERVICE: Final = names.service_name("")
 PREFIX: Final = f"operator.{names.GROUP}"
+WATCHER: Final = "watcher for "
+"""How kopf names the tasks that watch."""
+START_S: Final = 60.0
+"""So long may kopf look for kinds before it is begun anew: it looks once, and a kind that an API
+server on its way up did not name would never be watched."""
+BURIAL_S: Final = 2.0
+"""So long may a life's last tasks take; kopf's own limits add up to half a minute, or to never."""
+STEADY_S: Final = 60.0
+"""A life of kopf that was so long starts the next one's back-off anew."""
 Event = Mapping[str, Any]
 
 
+@dataclass(frozen=True, slots=True)
 class Backoffs:
-    """Endless and new at each iteration: 1 to 30 s with full jitter. A finite list ends kopf."""
+    """Endless and new at each iteration, where a finite list ends kopf: 1 s doubling to `max_s`."""
+
+    max_s: float
 
     def __iter__(self) -> Iterator[float]:
-        limit = 1.0
+        limit = min(1.0, self.max_s)
         while True:
-            yield random.uniform(0.1, limit)  # noqa: S311 - jitter
-            limit = min(30.0, limit * 2)
+            yield random.uniform(limit / 10, limit)  # noqa: S311 - jitter
+            limit = min(self.max_s, limit * 2)
 
 
 def pinned_settings(settings: Settings) -> kopf.OperatorSettings:
     """kopf's settings, each one pinned for a fault that was seen."""
     pins = kopf.OperatorSettings()
-    pins.networking.error_backoffs = Backoffs()
+    pins.networking.error_backoffs = Backoffs(settings.watch_backoff_max_s)
     pins.networking.request_timeout = settings.request_timeout_s
     pins.networking.connect_timeout = 5
     pins.watching.server_timeout = 300
     pins.watching.client_timeout = 310
     pins.watching.connect_timeout = 30
     pins.watching.reconnect_backoff = 0.1
-    pins.watching.inactivity_timeout = 70
+    pins.watching.inactivity_timeout = settings.watch_inactivity_s
     pins.watching.label_selectors["", "v1", "pods"] = f"{LABEL_PART_OF}={PART_OF}"
     table = f"{names.LABEL_TABLE}={settings.release}"
     pins.watching.label_selectors["", "v1", "configmaps"] = table
@@ -132,6 +150,18 @@ def _keys(backends: set[str]) -> list[str]:
     return sorted(f"backend/{name}" for name in backends)
 
 
+WATCHED: Final[tuple[tuple[str, str, Callable[[Keys, Event], list[str]]], ...]] = (
+    (names.API_VERSION, "modelbackends", Keys.backend),
+    (names.API_VERSION, "routingpolicies", Keys.policy),
+    ("apps/v1", "deployments", Keys.deployment),
+    ("v1", "pods", Keys.pod),
+    ("v1", "services", Keys.service),
+    ("discovery.k8s.io/v1", "endpointslices", Keys.slice),
+    ("v1", "configmaps", Keys.config_map),
+)
+"""What is watched, and which keys an event of it concerns."""
+
+
 def _service_account() -> kopf.ConnectionInfo | None:
     """The pod's own, by address: kopf's login wants a cluster DNS. None outside a cluster."""
     host, port = (
@@ -147,7 +177,9 @@ def _service_account() -> kopf.ConnectionInfo | None:
     )
 
 
-def _registry(keys: Keys, add: Callable[[str], None]) -> kopf.OperatorRegistry:
+def _registry(
+    keys: Keys, add: Callable[[str], None], sessions: list[aiohttp.ClientSession]
+) -> kopf.OperatorRegistry:
     registry = kopf.OperatorRegistry()
 
     def watch(api_version: str, plural: str, of: Callable[[Event], list[str]]) -> None:
@@ -158,20 +190,68 @@ def _registry(keys: Keys, add: Callable[[str], None]) -> kopf.OperatorRegistry:
             for key in of(event):
                 add(key)
 
-    watch(names.API_VERSION, "modelbackends", keys.backend)
-    watch(names.API_VERSION, "routingpolicies", keys.policy)
-    watch("apps/v1", "deployments", keys.deployment)
-    watch("v1", "pods", keys.pod)
-    watch("v1", "services", keys.service)
-    watch("discovery.k8s.io/v1", "endpointslices", keys.slice)
-    watch("v1", "configmaps", keys.config_map)
+    for api_version, plural, concerned in WATCHED:
+        watch(api_version, plural, functools.partial(concerned, keys))
 
     @kopf.on.login(registry=registry)
-    async def login(**kwargs: Any) -> kopf.ConnectionInfo | None:
+    async def login(**kwargs: Any) -> kopf.AiohttpSession | None:
         found = _service_account() or kopf.login_with_kubeconfig(**kwargs)
-        return found if isinstance(found, kopf.ConnectionInfo) else None
+        if not isinstance(found, kopf.ConnectionInfo):
+            return None
+        # Ours to close: a life of kopf that hangs at its end would keep its connections.
+        connector = aiohttp.TCPConnector(limit=0, ssl=found.as_ssl_context())
+        sessions.append(aiohttp.ClientSession(connector=connector, headers=found.as_http_headers()))
+        return kopf.AiohttpSession(aiohttp_session=sessions[-1], server=found.server)
 
     return registry
+
+
+class WatcherEnded(Exception):
+    """A watch of kopf's is missing; kopf itself may not notice, and may never end."""
+
+
+async def _watchers(whole: asyncio.Task[None]) -> set[asyncio.Task[None]]:
+    """kopf's tasks that watch, as soon as there is one for each kind or one has ended already."""
+    end_s, seen = time.monotonic() + START_S, set[asyncio.Task[None]]()
+    while not whole.done():
+        seen |= {task for task in asyncio.all_tasks() if task.get_name().startswith(WATCHER)}
+        if len(seen) == len(WATCHED) or any(task.done() for task in seen):
+            break
+        if time.monotonic() > end_s:  # discovery told of too few kinds, once and for all
+            raise WatcherEnded(f"{len(seen)} of {len(WATCHED)} began in {START_S:g} s")
+        await asyncio.wait({whole}, timeout=0.05)
+    return seen
+
+
+def _hear(task: asyncio.Task[Any]) -> None:
+    """Take note of a task's error, or asyncio complains at some later time: kopf has logged it."""
+    if not task.cancelled():
+        task.exception()
+
+
+def _bury(loop: asyncio.AbstractEventLoop, sessions: list[aiohttp.ClientSession]) -> None:
+    """Close the loop of a life that is over, whatever still hangs in it."""
+    left = asyncio.all_tasks(loop)
+
+    def gone(task: asyncio.Task[Any]) -> None:
+        _hear(task)
+        left.discard(task)
+        if not left:
+            loop.stop()
+
+    # No task may wait for these: kopf, when it is cancelled, cancels whatever began after it.
+    for task in list(left):
+        task.add_done_callback(gone)
+        task.cancel()
+    if left:
+        loop.call_later(BURIAL_S, loop.stop)
+        loop.run_forever()
+    with contextlib.suppress(asyncio.CancelledError):
+        for session in sessions:
+            loop.run_until_complete(session.close())
+    loop.run_until_complete(loop.shutdown_asyncgens())
+    loop.run_until_complete(asyncio.sleep(0.1))  # what was told to close does so in later turns
+    loop.close()
 
 
 class Triggers:
@@ -190,6 +270,7 @@ class Triggers:
         self._add = add
         self._on_end = on_end
         self._stop = threading.Event()
+        self._end: Callable[[], object] = lambda: None
         self._keys = Keys(settings.release, services)
         self._thread = threading.Thread(target=self._run, name="kopf", daemon=True)
 
@@ -199,27 +280,67 @@ class Triggers:
             os.environ["KUBECONFIG"] = str(self._settings.kubeconfig)
         self._thread.start()
 
-    def stop(self) -> None:
-        """Ask kopf to end; the process does not wait for it."""
+    def stop(self, wait_s: float = 0.0) -> None:
+        """Ask kopf to end, and wait for it at most so long: a process that ends need not."""
         self._stop.set()
+        with contextlib.suppress(RuntimeError):  # between two lives there is no loop to tell
+            self._end()
+        self._thread.join(wait_s)
 
     def _run(self) -> None:
-        reason = "WatchersEnded"
+        pauses = iter(Backoffs(self._settings.watch_backoff_max_s))
+        while not self._stop.is_set():
+            begun_s = time.monotonic()
+            if (reason := self._watch()) is not None:
+                if not self._stop.is_set():
+                    self._loop.call_soon_threadsafe(self._on_end, reason)
+                return
+            if time.monotonic() - begun_s > STEADY_S:
+                pauses = iter(Backoffs(self._settings.watch_backoff_max_s))
+            self._stop.wait(next(pauses))
+
+    def _watch(self) -> str | None:
+        """One life of kopf: why it ended for good, or None if another one may help."""
+        loop, sessions = asyncio.new_event_loop(), list[aiohttp.ClientSession]()
         try:
-            asyncio.run(
-                kopf.operator(
-                    registry=_registry(self._keys, self._enqueue),
-                    settings=pinned_settings(self._settings),
-                    namespaces=[self._settings.namespace],
-                    standalone=True,
-                    stop_flag=self._stop,
-                )
-            )
+            loop.run_until_complete(self._life(sessions))
+        except Exception as error:
+            reason = type(error).__name__
+            log.exception("watches begin anew", extra={"reason": reason})
+            metrics.WATCH_RESTARTS.labels(reason).inc()
+            return None
         except BaseException as error:  # also CancelledError: nobody else would hear of it
             log.exception("kopf failed", extra={"reason": type(error).__name__})
-            reason = type(error).__name__
-        if not self._stop.is_set():
-            self._loop.call_soon_threadsafe(self._on_end, reason)
+            return type(error).__name__
+        finally:
+            _bury(loop, sessions)
+        return "WatchersEnded"
+
+    async def _life(self, sessions: list[aiohttp.ClientSession]) -> None:
+        """Until asked to stop; raises what ended kopf, or the first of its watchers."""
+        # A flag of this loop: for a threading.Event kopf parks a thread, which outlives kopf.
+        loop, stop = asyncio.get_running_loop(), asyncio.Event()
+        self._end = lambda: loop.call_soon_threadsafe(stop.set)
+        if self._stop.is_set():
+            return
+        running = kopf.operator(
+            registry=_registry(self._keys, self._enqueue, sessions),
+            settings=pinned_settings(self._settings),
+            namespaces=[self._settings.namespace],
+            standalone=True,
+            stop_flag=stop,
+        )
+        whole = loop.create_task(running, name="kopf")
+        parts = {whole} | await _watchers(whole)
+        for part in parts:
+            part.add_done_callback(_hear)
+        ended, _ = await asyncio.wait(parts, return_when=asyncio.FIRST_COMPLETED)
+        if self._stop.is_set():
+            await asyncio.wait({whole}, timeout=BURIAL_S)
+            return
+        for task in ended:
+            task.result()
+        raise WatcherEnded(", ".join(task.get_name() for task in ended))
 
     def _enqueue(self, key: str) -> None:
         if not self._stop.is_set():

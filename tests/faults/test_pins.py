@@ -1,0 +1,238 @@
+"""kopf itself, over HTTP, against each fault that a pin is for; and what a pin keeps it from.
+
+The clocks are shortened by settings; each deadline here is far below kopf's default, so that every
+test fails without its pin.
+"""
+
+import asyncio
+import gc
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from pointsman.operator.controllers.triggers import WATCHED, Triggers
+from pointsman.operator.settings import Settings
+from tests.faults.fault import Fault
+from tests.faults.proxy import FaultProxy, Upstream
+from tests.operator.objects import backend
+from tests.support.fake_api import FakeApi
+
+DEADLINE_S = 30
+WATCHES = frozenset(plural for _, plural, _ in WATCHED)
+NAMESPACE = "ai"
+HASTY = {"watch_backoff_max_s": 0.05}
+KUBECONFIG = """
+apiVersion: v1
+kind: Config
+current-context: c
+contexts: [{name: c, context: {cluster: c, user: u}}]
+clusters: [{name: c, cluster: {server: "http://127.0.0.1:%d"}}]
+users: [{name: u, user: {token: t}}]
+"""
+
+
+@dataclass(slots=True)
+class World:
+    """kopf in its thread, behind the proxy, before a fake API server."""
+
+    api: FakeApi
+    proxy: FaultProxy
+    keys: list[str] = field(default_factory=list)
+    ended: list[str] = field(default_factory=list)
+    serial: int = 0
+
+    async def until(self, holds: Callable[[], object], what: str) -> None:
+        """Wait for what another thread does."""
+        try:
+            async with asyncio.timeout(DEADLINE_S):
+                while not holds():  # noqa: ASYNC110 - another thread
+                    await asyncio.sleep(0.01)
+        except TimeoutError:
+            raise AssertionError(f"waited {DEADLINE_S} s for {what}; {self.ended}") from None
+
+    async def all_open(self) -> None:
+        """Every watch is open."""
+        wanted = {("127.0.0.1", plural) for plural in WATCHES}
+        await self.until(lambda: wanted <= self.proxy.watches().keys(), "all watches")
+
+    async def notices(self) -> None:
+        """A new backend becomes a key."""
+        self.serial += 1
+        name = f"b{self.serial}"
+        self.api.put(thing(name))
+        await self.until(lambda: f"backend/{name}" in self.keys, name)
+
+    async def met(self, count: int) -> None:
+        """So many requests met the fault."""
+        await self.until(lambda: len(self.proxy.met()) >= count, f"{count} requests")
+
+    def queries(self, plural: str, *, watch: bool) -> list[dict[str, str]]:
+        """The queries of all lists or watches of a kind."""
+        return [
+            dict(query)
+            for _, path, query in self.api.requests
+            if path.endswith(f"/{plural}") and ("watch" in query) == watch
+        ]
+
+
+def thing(name: str, **about: Any) -> dict[str, Any]:
+    """A backend."""
+    item = backend(name)
+    item["metadata"] |= {"namespace": NAMESPACE, **about}
+    return item
+
+
+@asynccontextmanager
+async def world(
+    folder: Path, fault: Fault | None = None, *, await_open: bool = True, **clocks: float
+) -> AsyncIterator[World]:
+    """kopf runs; `fault` is there from the beginning."""
+    async with FakeApi() as api:
+        port = int(api.url.rpartition(":")[2])
+        with FaultProxy(Upstream("127.0.0.1", port, None)) as proxy:
+            here = World(api, proxy)
+            if fault:
+                proxy.inject(fault)
+            file = folder / "kubeconfig"
+            file.write_text(KUBECONFIG % proxy.port)
+            triggers = Triggers(
+                Settings(namespace=NAMESPACE, kubeconfig=file, **(HASTY | clocks)),  # type: ignore[arg-type]
+                add=here.keys.append,
+                services={},
+                on_end=here.ended.append,
+            )
+            triggers.start()
+            try:
+                if not fault:
+                    await here.all_open()
+                yield here
+            finally:
+                proxy.heal()
+                await asyncio.to_thread(triggers.stop, DEADLINE_S)
+                gc.collect()  # what a life of kopf leaves in cycles is this test's own
+
+
+@pytest.fixture(autouse=True)
+def _environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Triggers set KUBECONFIG, since kopf reads nothing else."""
+    monkeypatch.setenv("KUBECONFIG", "")
+
+
+@pytest.mark.parametrize("status", [403, 429, 503])
+async def test_error_backoffs_outlast_any_outage(tmp_path: Path, status: int) -> None:
+    """More refusals than kopf's own list has steps; each watcher goes on by itself."""
+    fault = Fault("refused", "status", status=status, streams="end")
+    async with world(tmp_path) as here:
+        here.proxy.inject(fault)
+        await here.met(12 * len(WATCHES))
+        here.proxy.heal()
+        await here.all_open()
+        await here.notices()
+
+        assert here.ended == []
+
+
+async def test_request_timeout_ends_a_silent_list(tmp_path: Path) -> None:
+    """kopf's own would be 300 s."""
+    fault = Fault("silent lists", "silent", on="reads", path="/modelbackends")
+    async with world(tmp_path, fault, request_timeout_s=0.3) as here:
+        await here.met(2)
+        here.proxy.heal()
+        await here.notices()
+
+
+async def test_inactivity_timeout_ends_a_silent_watch(tmp_path: Path) -> None:
+    """The change of the silent time is seen, by a new watch from the version that was seen last."""
+    async with world(tmp_path, watch_inactivity_s=0.5) as here:
+        here.proxy.inject(Fault("half-open", streams="freeze", connections="freeze"))
+        await here.notices()
+
+
+async def test_server_timeout_is_asked_of_every_watch(tmp_path: Path) -> None:
+    """Without it the API server chooses 30 to 60 minutes."""
+    async with world(tmp_path) as here:
+        for plural in WATCHES:
+            await here.until(lambda: here.queries(plural, watch=True), f"a watch of {plural}")  # noqa: B023 - awaited
+            asked = {query.get("timeoutSeconds") for query in here.queries(plural, watch=True)}
+            assert asked == {"300"}
+
+
+async def test_label_selectors_are_the_servers_work(tmp_path: Path) -> None:
+    """Lists and watches of what a namespace may have thousands of."""
+    wanted = {
+        "pods": "app.kubernetes.io/part-of=pointsman",
+        "deployments": "pointsman.dev/backend",
+        "configmaps": "pointsman.dev/routing-table=pointsman",
+    }
+    async with world(tmp_path) as here:
+        for plural, selector in wanted.items():
+            for watch in (False, True):
+                queries = here.queries(plural, watch=watch)
+                assert {query.get("labelSelector") for query in queries} == {selector}
+
+
+async def test_standalone_is_stopped_by_nobodys_peering(tmp_path: Path) -> None:
+    """Another kopf operator's peering, of a higher priority, would pause ours for ever."""
+    async with world(tmp_path) as here:
+        here.api.put(
+            {
+                "apiVersion": "kopf.dev/v1",
+                "kind": "KopfPeering",
+                "metadata": {"name": "default", "namespace": NAMESPACE, "uid": "p"},
+                "status": {"other": {"priority": 100, "lifetime": 3600,
+                                     "lastseen": "2100-01-01T00:00:00+00:00"}},
+            }
+        )  # fmt: skip
+        await here.notices()
+
+        assert not here.queries("kopfpeerings", watch=False)
+
+
+async def test_scanning_disabled_needs_no_right_on_the_cluster(tmp_path: Path) -> None:
+    """Neither namespaces nor CRDs are listed: a Role is enough."""
+    async with world(tmp_path) as here:
+        await here.notices()
+        asked = {path.rpartition("/")[2] for _, path, _ in here.api.requests}
+
+        assert not asked & {"namespaces", "customresourcedefinitions"}
+
+
+async def test_kopf_writes_nothing(tmp_path: Path) -> None:
+    """No finalizer, annotation or Event, not even about an object on which a handler fails."""
+    async with world(tmp_path) as here:
+        poison = thing("poison")
+        del poison["metadata"]["uid"]
+        here.api.put(poison)
+        await here.notices()
+
+        assert {method for method, _, _ in here.api.requests} == {"GET"}
+
+
+ENDS_KOPF = {
+    "an ERROR that is not 410": Fault("", streams="error", status=500),
+    "garbage": Fault("", streams="garbage"),
+    "half a line": Fault("", streams="half"),
+    "410 as a status": Fault("", "status", on="watches", status=410, streams="end"),
+    "half a list": Fault("", "truncate", on="reads", status=410, streams="error"),
+}
+
+
+@pytest.mark.parametrize("fault", ENDS_KOPF.values(), ids=ENDS_KOPF.keys())
+async def test_what_ends_kopf_does_not_end_the_process(tmp_path: Path, fault: Fault) -> None:
+    """It is begun anew in place: no new epoch, no dials, no back-off of a kubelet."""
+    async with world(tmp_path) as here:
+        await here.notices()
+        lists = len(here.queries("modelbackends", watch=False))
+        here.proxy.inject(fault)
+        await here.until(
+            lambda: len(here.queries("modelbackends", watch=False)) > lists, "a new list"
+        )
+        here.proxy.heal()
+        await here.all_open()
+        await here.notices()
+
+        assert here.ended == []

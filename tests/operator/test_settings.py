@@ -1,0 +1,31 @@
+"""The operator's flags: what means nothing is refused with its reason."""
+
+import pytest
+
+from pointsman.operator.settings import parse_settings
+
+
+def test_clocks_come_from_flags_or_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Flags first."""
+    monkeypatch.setenv("POINTSMAN_WATCH_INACTIVITY_SECONDS", "9")
+    monkeypatch.setenv("POINTSMAN_RESYNC_SECONDS", "8")
+    settings = parse_settings(["--namespace=ai", "--resync-seconds=7.5"])
+
+    assert (settings.watch_inactivity_s, settings.resync_s) == (9.0, 7.5)
+    assert settings.request_timeout_s == 30.0
+
+
+@pytest.mark.parametrize("seconds", ["0", "-1", "nan", "inf", "soon", ""])
+@pytest.mark.parametrize("flag", ["api-timeout", "watch-inactivity", "resync"])
+def test_a_clock_without_sense_is_refused(
+    flag: str, seconds: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A deadline of zero would refuse everything, an endless one would wait for ever."""
+    with pytest.raises(SystemExit, match="2"):
+        parse_settings(["--namespace=ai", f"--{flag}-seconds={seconds}"])
+    assert "seconds are numbers over 0" in capsys.readouterr().err
+
+
+def test_a_resync_comes_before_the_promised_90_seconds() -> None:
+    """With the time for one reconcile."""
+    assert parse_settings(["--namespace=ai"]).resync_s <= 85.0
