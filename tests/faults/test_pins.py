@@ -165,7 +165,6 @@ async def test_label_selectors_are_the_servers_work(tmp_path: Path) -> None:
     """Lists and watches of what a namespace may have thousands of."""
     wanted = {
         "pods": "app.kubernetes.io/part-of=pointsman",
-        "deployments": "pointsman.dev/backend",
         "configmaps": "pointsman.dev/routing-table=pointsman",
     }
     async with world(tmp_path) as here:

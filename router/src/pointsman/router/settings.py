@@ -64,6 +64,13 @@ class Settings:
     router: str = "router"
     """How this process calls itself on the admin stream: the pod's name."""
     log_level: Literal["debug", "info", "warning", "error"] = "info"
+    api_timeout_s: float = 20.0
+    """One request to the API server that is no watch; it gives up itself after 60 s."""
+    watch_inactivity_s: float = 70.0
+    """A watch that says nothing for so long is dead: bookmarks come each minute. Less where a
+    balancer before the API server drops idle connections sooner, and says nothing."""
+    resync_s: float = 300.0
+    """A full list repairs what no fault announced; it costs one list a kind and router."""
 
     def __post_init__(self) -> None:
         """ValueError where a value means nothing."""
@@ -76,6 +83,12 @@ class Settings:
             raise ValueError("--drain-seconds must be over 0")
         if not 0 <= self.shutdown_delay_s < float("inf"):
             raise ValueError("--shutdown-delay-seconds must not be negative")
+        clocks = (self.api_timeout_s, self.watch_inactivity_s, self.resync_s)
+        if not all(0 < seconds < float("inf") for seconds in clocks):
+            raise ValueError(
+                "--api-timeout-seconds, --watch-inactivity-seconds and --resync-seconds"
+                " must be over 0"
+            )
         if self.admin_auth == "none" and not self.admin.is_loopback:
             raise ValueError("--admin-auth none needs --admin on a loopback address")
 
@@ -123,6 +136,9 @@ def parse(
             admin_auth=given.admin_auth,
             router=environment.get("POD_NAME") or socket.gethostname(),
             log_level=given.log_level,
+            api_timeout_s=given.api_timeout_seconds,
+            watch_inactivity_s=given.watch_inactivity_seconds,
+            resync_s=given.resync_seconds,
         )
     except ValueError as error:
         parser.error(str(error))
@@ -156,18 +172,20 @@ def _parser(environment: Mapping[str, str]) -> argparse.ArgumentParser:
     flag("kubeconfig", "", "For runs outside of a pod.")
     flag("admin-auth", "token", "none: no token is asked, on loopback only.", ("token", "none"))
     flag("log-level", "info", "Least level that is logged.", ("debug", "info", "warning", "error"))
-    parser.add_argument(
-        "--shutdown-delay-seconds",
-        type=float,
-        default=environment.get("POINTSMAN_SHUTDOWN_DELAY_SECONDS", "5"),
-        help="How long new requests are still served after SIGTERM. Default: 5.",
-    )
-    parser.add_argument(
-        "--drain-seconds",
-        type=float,
-        default=environment.get("POINTSMAN_DRAIN_SECONDS", "20"),
-        help="How long requests may take to end after that. Default: 20.",
-    )
+    for name, seconds, text in (
+        ("shutdown-delay", "5", "How long new requests are still served after SIGTERM."),
+        ("drain", "20", "How long requests may take to end after that."),
+        ("api-timeout", "20", "Deadline of one request to the API server."),
+        ("watch-inactivity", "70", "A watch that is silent for so long is dead."),
+        ("resync", "300", "A full list is asked for this often."),
+    ):
+        variable = f"POINTSMAN_{name.upper().replace('-', '_')}_SECONDS"
+        parser.add_argument(
+            f"--{name}-seconds",
+            type=float,
+            default=environment.get(variable, seconds),
+            help=f"{text} Default: {seconds}.",
+        )
     return parser
 
 

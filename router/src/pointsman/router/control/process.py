@@ -16,6 +16,7 @@ from pointsman.router.control.kube_config import ApiServer
 from pointsman.router.control.metrics import ControlMetrics
 from pointsman.router.control.source import TableFeed
 from pointsman.router.control.store import Store
+from pointsman.router.control.watch import Timing
 from pointsman.router.settings import Settings
 
 
@@ -43,8 +44,11 @@ async def control_side(
 
     `callers` None: the router is open.
     """
-    async with KubeClient(server) as client:
-        cluster = Cluster(feed, client, metrics, release=settings.release, callers=callers)
+    timing = Timing(inactivity_s=settings.watch_inactivity_s, relist_s=settings.resync_s)
+    async with KubeClient(server, request_s=settings.api_timeout_s) as client:
+        cluster = Cluster(
+            feed, client, metrics, release=settings.release, callers=callers, timing=timing
+        )
         token = settings.admin_auth == "token"
         admin = Admin(
             feed,
