@@ -327,7 +327,6 @@ class Triggers:
             registry=_registry(self._keys, self._enqueue, sessions),
             settings=pinned_settings(self._settings),
             namespaces=[self._settings.namespace],
-            standalone=True,
             stop_flag=stop,
         )
         whole = loop.create_task(running, name="kopf")
