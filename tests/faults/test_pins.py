@@ -170,6 +170,10 @@ async def test_label_selectors_are_the_servers_work(tmp_path: Path) -> None:
     async with world(tmp_path) as here:
         for plural, selector in wanted.items():
             for watch in (False, True):
+                await here.until(
+                    lambda: here.queries(plural, watch=watch),  # noqa: B023 - awaited
+                    f"requests for {plural}",
+                )
                 queries = here.queries(plural, watch=watch)
                 assert {query.get("labelSelector") for query in queries} == {selector}
 
