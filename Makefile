@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 export PYTHONDONTWRITEBYTECODE ?=
 
-.PHONY: help demo test check bench bench-router fmt generate figures clean
+.PHONY: help demo test check bench bench-router fmt generate sim-scaling figures clean
 
 help: ## list the targets
 	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  make %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -46,6 +46,9 @@ fmt: $(STAMP) ## format and sort
 
 generate: $(STAMP) ## CRD manifests and pages of the kinds, from the pydantic types
 	@$(BIN)/python -m pointsman.api.schema
+
+sim-scaling: $(STAMP) ## autoscalers side by side in virtual time (QUICK=1: under a minute)
+	@$(BIN)/python -m tests.sim.scaling $(if $(JSON),--json $(JSON))
 
 figures: $(STAMP) ## the measured numbers of the README (QUICK=1: small and under a minute each)
 	@$(BIN)/python -m tests.perf

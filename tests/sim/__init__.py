@@ -1,0 +1,1 @@
+"""Simulations in virtual time: what a decision costs over an hour, computed in a second."""

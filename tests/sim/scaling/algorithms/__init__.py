@@ -1,0 +1,1 @@
+"""The autoscalers under comparison: one file each, written from its documented formula."""
