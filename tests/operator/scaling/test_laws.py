@@ -92,7 +92,7 @@ def play(bounds: Bounds, steps: Steps, replicas: int, check: Check) -> None:
         replicas = decision.desired
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=40, deadline=None)
 @given(bounds=ALL_BOUNDS, steps=STEPS, replicas=st.integers(0, 60))
 def test_never_outside_the_bounds(bounds: Bounds, steps: Steps, replicas: int) -> None:
     """Also from a count that somebody else set outside of them."""
@@ -103,7 +103,7 @@ def test_never_outside_the_bounds(bounds: Bounds, steps: Steps, replicas: int) -
     play(bounds, steps, replicas, check)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=40, deadline=None)
 @given(bounds=ALL_BOUNDS, steps=STEPS, replicas=st.integers(0, 60))
 def test_never_down_without_data(bounds: Bounds, steps: Steps, replicas: int) -> None:
     """Only a maximum that the user set can lower it then."""
@@ -115,7 +115,7 @@ def test_never_down_without_data(bounds: Bounds, steps: Steps, replicas: int) ->
     play(bounds, steps, replicas, check)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=40, deadline=None)
 @given(bounds=ALL_BOUNDS, steps=STEPS)
 def test_never_to_zero_under_load_or_unconfirmed(bounds: Bounds, steps: Steps) -> None:
     """Whoever waits keeps the last replica, and so does a router that has not confirmed."""
@@ -134,7 +134,7 @@ def test_never_to_zero_under_load_or_unconfirmed(bounds: Bounds, steps: Steps) -
         replicas = decision.desired
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=25, deadline=None)
 @given(load=st.integers(0, 200), more=st.integers(1, 200), seconds=st.integers(10, 400))
 def test_more_waiting_never_wants_fewer(load: int, more: int, seconds: int) -> None:
     """The same past, more held now: at least as many."""
@@ -186,7 +186,7 @@ def _within(policy: RulesPolicy, began: int, change: int) -> bool:
     return change * 100 <= began * policy.value + 99
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=40, deadline=None)
 @given(
     rules=RULES,
     steps=STEPS,
@@ -217,7 +217,7 @@ def test_up_limits_hold_in_every_window(
     play(bounds, steps, replicas, check)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=40, deadline=None)
 @given(bounds=ALL_BOUNDS, steps=STEPS, replicas=st.integers(0, 60))
 def test_the_memory_fits_an_annotation(bounds: Bounds, steps: Steps, replicas: int) -> None:
     """However long it goes on, and it is read back as it was written."""
@@ -227,7 +227,7 @@ def test_the_memory_fits_an_annotation(bounds: Bounds, steps: Steps, replicas: i
         assert len(text) < 16_384
         assert load_memory(text) == memory
 
-    play(bounds, steps * 3, replicas, check)
+    play(bounds, steps * 2, replicas, check)
 
 
 def test_the_memory_of_a_busy_day_stays_small() -> None:
@@ -236,7 +236,7 @@ def test_the_memory_of_a_busy_day_stays_small() -> None:
     bounds = Bounds(0, 400, 1.0, 3600.0, Behavior(rules, rules))
     drive = Drive(bounds, replicas=1)
     longest = 0
-    for index in range(2500):
+    for index in range(1500):
         drive.decide(drive.steady((index * 7919) % 400))
         assert drive.memory is not None
         longest = max(longest, len(dump_memory(drive.memory)))

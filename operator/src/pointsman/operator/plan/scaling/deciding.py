@@ -50,6 +50,9 @@ DOWN_RATE: Final = 2
 SPARE_FACTOR: Final = 4
 FORGET: Final = 150.0
 """Requests after which the service time has forgotten 63 % of what was."""
+KNOWN: Final = 30.0
+"""Requests from which the service time is known. While no pod is ready there are at most as many
+as take at once all that waits; once it is known, all that will wait when they can be ready."""
 LONGEST_PERIOD_S: Final = 1800.0
 """The longest period of a behavior's policy."""
 
@@ -209,6 +212,9 @@ def _wanted(case: _Case) -> tuple[int, Reason, _Step]:
         reason = Reason.BACKLOG
     if _panics(case):
         need, reason = max(need, with_headroom(case.demand.panic) / target), Reason.PANIC
+    if case.fleet.ready == 0:
+        known = case.memory.served >= KNOWN
+        need = min(need, max(load, case.demand.waiting if known else 0.0) / target)
     wanted = max(1, math.ceil(need - 1e-9))
     if replicas == 0:
         return wanted, Reason.WOKEN, _Step(wanted)
