@@ -70,7 +70,7 @@ class Memory(msgspec.Struct, frozen=True, array_like=True):
 
 
 def dump_memory(memory: Memory) -> str:
-    """Return the annotation's text: JSON, some 4 KiB and at worst 16."""
+    """Return the annotation's text: JSON, some 2 KiB and at worst 16."""
     return msgspec.json.encode(memory).decode()
 
 
