@@ -8,7 +8,7 @@ export PYTHONDONTWRITEBYTECODE ?=
 
 .PHONY: help demo test check bench bench-router fmt generate sim-scaling figures clean
 
-help: ## list the targets
+help:
 	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  make %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 $(STAMP): requirements.lock pyproject.toml
