@@ -89,10 +89,13 @@ class Verdict(NamedTuple):
     caller: Caller | Refusal
 
 
+_OPEN: Final = Verdict(OPEN, ANYONE)
+
+
 def judge(callers: Callers, headers: Iterable[tuple[bytes, bytes]], now_s: float) -> Verdict:
     """Of a request's headers (names in lower case); `now_s` is Unix time."""
     if callers.open:
-        return Verdict(callers, ANYONE)
+        return _OPEN if callers is OPEN else Verdict(callers, ANYONE)
     shown = [value for name, value in headers if name == b"authorization"]
     caller = _search(callers, shown, now_s)
     if not callers.complete and isinstance(caller, Refusal):
