@@ -5,6 +5,7 @@ from collections.abc import Iterator
 
 import pytest
 
+from tests.e2e.conftest import Killer
 from tests.e2e.fleet import Fleet
 from tests.e2e.objects import apply, backend, policy, server, service
 from tests.e2e.test_4_broken import answered_by, wait_condition
@@ -15,6 +16,13 @@ WEB = {"name": "web", "port": 80, "targetPort": "api"}
 OTHER = {"name": "other", "port": 9100, "targetPort": 9999}
 """A Service port of the number that the container listens on, and nobody behind it."""
 SELECTOR = {"app": "legacy"}
+
+
+@pytest.fixture(autouse=True)
+def no_kill(killer: Killer) -> Iterator[None]:
+    """These tests are about other things."""
+    with killer.paused():
+        yield
 
 
 @pytest.fixture

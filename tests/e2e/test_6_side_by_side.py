@@ -89,7 +89,9 @@ def untouched(fleet: Fleet) -> list[tuple[str, str, str]]:
     kinds = "deployments,services,pods"
     items = json.loads(fleet.kubectl("get", kinds, "-o", "json", "-l", "pointsman.dev/backend"))
     return sorted(
-        (item["kind"], item["metadata"]["name"], item["metadata"]["uid"]) for item in items["items"]
+        (item["kind"], item["metadata"]["name"], item["metadata"]["uid"])
+        for item in items["items"]
+        if "deletionTimestamp" not in item["metadata"]
     )
 
 
