@@ -198,7 +198,7 @@ async def _hold(
         outcome.samples += 1
         lasted_s = time.monotonic() - began
         unmet = clients - {met.client for met in world.proxy.met()}
-        met = not unmet or fault.request in {"pass", "lose"} or lasted_s > MET_S
+        met = not unmet or fault.request in {"pass", "lose", "drip"} or lasted_s > MET_S
         if met and lasted_s >= outcome.held_s:
             return
         await asyncio.sleep(POLL_S)
