@@ -1,6 +1,9 @@
 """Reading requests: independent of how bytes are cut, and at least as strict as h11."""
 
-from collections.abc import Callable
+import gc
+import tracemalloc
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from itertools import pairwise
 
 import h11
@@ -9,7 +12,8 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from pointsman.router.callers import ANYONE, NOT_READ, Refusal, Verdict
-from pointsman.router.wire.request import Headers, HeaderView, Request, RequestReader, Unreadable
+from pointsman.router.wire.headers import Headers, HeaderView
+from pointsman.router.wire.request import Request, RequestReader, Unreadable
 
 HEAD_BYTES, BODY_BYTES = 4096, 8192
 Events = list[Request | Unreadable]
@@ -203,3 +207,79 @@ def test_continue_is_asked_for_once_and_only_while_the_body_is_missing() -> None
     assert len(reader.feed(b"hi")) == 1
     assert len(reader.feed(head + b"hi")) == 1
     assert not reader.takes_continue()
+
+
+@given(st.lists(st.integers(0, len(GOOD)), max_size=10), st.integers(1, 4))
+def test_reading_a_few_requests_at_a_time_reads_the_same(cuts: list[int], at_once: int) -> None:
+    """What waits is bytes, however many requests they are."""
+    reader = RequestReader(HEAD_BYTES, BODY_BYTES, at_once=at_once)
+    edges = sorted({0, len(GOOD), *cuts})
+    found: Events = []
+    for start, end in pairwise(edges):
+        events = reader.feed(GOOD[start:end])
+        while events:
+            assert len(events) <= at_once
+            found += events
+            events = reader.feed(b"")
+        assert not reader.waiting_bytes
+    assert found == read(GOOD)
+
+
+def test_what_is_read_later_takes_no_more_memory_than_its_bytes() -> None:
+    """Ten thousand small requests in one read are not ten thousand objects."""
+    reader = RequestReader(HEAD_BYTES, BODY_BYTES, at_once=16)
+    data = b"GET / HTTP/1.1\r\nhost: a\r\n\r\n" * 10_000
+    with traced() as grown:
+        assert len(reader.feed(data)) == 16
+    assert grown[0] < 2 * len(data)
+
+
+def test_small_chunks_take_no_more_memory_than_their_bytes() -> None:
+    """An object for each piece of two bytes would be twenty times the body."""
+    size = 1 << 20
+    reader = RequestReader(HEAD_BYTES, size)
+    reader.feed(b"POST / HTTP/1.1\r\nhost: a\r\ntransfer-encoding: chunked\r\n\r\n")
+    chunks = b"4\r\nabcd\r\n" * 10_000
+    with traced() as grown:
+        for _ in range(20):
+            assert reader.feed(chunks) == []
+    assert reader.body_bytes == 800_000
+    assert grown[0] < 3 * reader.body_bytes
+
+
+@contextmanager
+def traced() -> Iterator[list[int]]:
+    """How many bytes of memory are held afterwards that were not before."""
+    grown = [0]
+    gc.collect()
+    tracemalloc.start()
+    try:
+        yield grown
+        gc.collect()
+        grown[0] = tracemalloc.get_traced_memory()[0]
+    finally:
+        tracemalloc.stop()
+
+
+@pytest.mark.parametrize(("count", "status"), [(99, None), (100, 431), (2000, 431)])
+def test_headers_are_counted(count: int, status: int | None) -> None:
+    """A hundred with Host; each rule on headers looks through all of them."""
+    data = b"GET / HTTP/1.1\r\nhost: a\r\n" + b"x:y\r\n" * count + b"\r\n"
+    (event,) = RequestReader(64 * 1024, BODY_BYTES).feed(data)
+    assert (event.status if isinstance(event, Unreadable) else None) == status
+
+
+@pytest.mark.parametrize(
+    ("target", "path"),
+    [
+        (b"http://b/v1/models?x=1", b"/v1/models?x=1"),
+        (b"HTTPS://b:443", b"/"),
+        (b"http://b?x", b"/?x"),
+        (b"*", b"*"),
+    ],
+)
+def test_an_absolute_target_is_the_path_in_it(target: bytes, path: bytes) -> None:
+    """RFC 9112 3.2.2: a server must accept the absolute form."""
+    (event,) = read(b"GET %b HTTP/1.1\r\nhost: a\r\n\r\n" % target)
+    assert isinstance(event, Request)
+    assert event.target == path

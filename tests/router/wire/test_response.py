@@ -70,8 +70,13 @@ def test_a_cut_answer_is_never_complete(kind: str, at: int) -> None:
         b"HTTP/1.1 200 OK\r\nContent-Length: 1\r\nTransfer-Encoding: chunked\r\n\r\n",
         b"HTTP/1.1 200 OK\r\nTransfer-Encoding: gzip\r\n\r\n",
         b"HTTP/1.1 200 OK\r\nContent-Encoding: gzip\r\n\r\n",
-        b"HTTP/1.1 200 OK\r\nContent-Length: 1\r\n\r\nabHTTP/1.1 200 OK\r\n\r\n",
-        b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\nHTTP/1.1 200 OK\r\n\r\n",
+        b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\nTransfer-Encoding: chunked\r\n\r\n",
+        b"HTTP/2.0 200 OK\r\nContent-Length: 1\r\n\r\na",
+        b"RTSP/1.0 200 OK\r\nContent-Length: 1\r\n\r\na",
+        b"HTTP/1.1 099 OK\r\nContent-Length: 1\r\n\r\na",
+        b"HTTP/1.1 200 O\x01K\r\nContent-Length: 1\r\n\r\na",
+        b"HTTP/1.1 100 Continue\r\n\r\n" * 50,
+        b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n0\r\nContent-Length: 1\r\n\r\n",
         b"HTTP/1.1 200 OK\r\nx: " + b"y" * 2000,
         b"HTTP/1.1 200 OK\r\nx: " + b"y" * 2000 + b"\r\n\r\n",
         b"garbage\r\n\r\n",
@@ -80,6 +85,41 @@ def test_a_cut_answer_is_never_complete(kind: str, at: int) -> None:
 def test_what_is_no_answer_is_malformed(data: bytes) -> None:
     """With a reason of our own, whole or byte by byte."""
     for cuts in ([], list(range(len(data)))):
+        with pytest.raises(Malformed):
+            read(data, cuts)
+
+
+@pytest.mark.parametrize(
+    "framing",
+    [b"1;" + b"x" * 100_000, b"0\r\nx: " + b"x" * 100_000, b"0\r\n" + b"x: y\r\n" * 20_000],
+)
+def test_framing_without_end_is_malformed(framing: bytes) -> None:
+    """A trailer is held until it ends, so that it must."""
+    head = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"
+    with pytest.raises(Malformed):
+        read(head + framing, list(range(0, len(framing), 1000)))
+
+
+@pytest.mark.parametrize("kind", ["length", "chunks"])
+@pytest.mark.parametrize("surplus", [b"x", b"\r\n", b"\n", ANSWERS["length"]])
+@given(cuts=st.lists(st.integers(0, 300), max_size=10))
+def test_an_answer_ends_where_it_ends(kind: str, surplus: bytes, cuts: list[int]) -> None:
+    """What follows is no part of it, and nobody else's answer either."""
+    reader, body = read(ANSWERS[kind] + surplus, cuts)
+    assert (reader.status, body, reader.complete) == (200, b"hello", True)
+    assert not reader.reusable
+
+
+@given(st.integers(0, 500), st.lists(st.integers(0, 1500), max_size=10))
+def test_a_head_is_too_large_however_it_is_cut(more: int, cuts: list[int]) -> None:
+    """The bound is in bytes of the head; a body that came with it does not count."""
+    head = b"HTTP/1.1 200 OK\r\nContent-Length: 800\r\nx: "
+    head += b"y" * (750 + more - len(head)) + b"\r\n\r\n"
+    data = head + b"z" * 800
+    if len(head) <= 1000:
+        reader, body = read(data, cuts)
+        assert (len(body), reader.complete) == (800, True)
+    else:
         with pytest.raises(Malformed):
             read(data, cuts)
 

@@ -10,7 +10,7 @@ from pointsman.analysis import Analysis, Task
 from pointsman.analysis import analyze as analyze_text
 from pointsman.router.errors import BadRequest, Refused, going_away
 from pointsman.router.serve.authenticate import models_of, no_such_model
-from pointsman.router.wire.request import HeaderView
+from pointsman.router.wire.headers import HeaderView
 from pointsman.router.wire.request_id import is_request_id
 from pointsman.routing import Decision, RequestFacts
 from pointsman.routing import decide as decide_route

@@ -17,18 +17,25 @@ class Limits:
     held_bodies_bytes: int = 256 * 1024 * 1024
     """Of all requests together, those that are still coming in included: half of the memory that
     the chart gives a router. Beyond it a large request is refused with 503."""
-    large_body_bytes: int = 64 * 1024
-    """Bodies that come in one read and are smaller than this are not counted among them."""
+    large_body_bytes: int = 8 * 1024
+    """Bodies that come in one read and are smaller than this are not counted among them: 10,000
+    connections with one each are 80 MiB."""
+    headers: int = 100
+    """Of one request: Apache's and Envoy's default. Each rule on headers looks through them."""
     head_s: float = 10.0
     """From a head's first byte to its last; who drips longer holds a connection for nothing."""
     body_s: float = 60.0
     """From the head to the body's last byte: 20 MiB at 3 Mbit/s."""
     keep_alive_s: float = 75.0
     """Idle connections of clients: nginx's default, above the 60 s of usual load balancers."""
+    linger_s: float = 5.0
+    """After a refusal, while the client still sends: closing at once would reset the connection,
+    and the client would not see why (nginx's lingering_timeout)."""
     connections: int = 10_000
     """Of clients; beyond it they are refused with 503 instead of starving those that are in."""
     pipelined: int = 16
-    """Complete requests that wait behind the one in work before the socket is not read."""
+    """Complete requests that wait behind the one in work before the socket is not read; more that
+    came with them wait as bytes."""
     response_head_bytes: int = 64 * 1024
     """Twice ours: providers send long policy headers."""
     buffered_body_bytes: int = 256 * 1024

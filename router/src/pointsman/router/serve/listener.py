@@ -16,9 +16,10 @@ from pointsman.router.errors import BadRequest, Problem, Refused, going_away
 from pointsman.router.serve import authenticate, surface
 from pointsman.router.serve.exchange import Exchange
 from pointsman.router.serve.wheel import Alarm
+from pointsman.router.wire.headers import Headers
 from pointsman.router.wire.operation import Operation
 from pointsman.router.wire.problem import CONTINUE, problem_answer
-from pointsman.router.wire.request import Headers, Request, RequestReader, Unreadable
+from pointsman.router.wire.request import Request, RequestReader, Unreadable
 
 if TYPE_CHECKING:
     from pointsman.router.serve.app import DataPlane
@@ -42,7 +43,13 @@ class ClientConnection(asyncio.Protocol):
         self._plane = plane
         self._transport: asyncio.Transport | None = None
         limits = plane.limits
-        self._reader = RequestReader(limits.head_bytes, limits.body_bytes, self._judge)
+        self._reader = RequestReader(
+            limits.head_bytes,
+            limits.body_bytes,
+            self._judge,
+            max_headers=limits.headers,
+            at_once=limits.pipelined,
+        )
         self._queue: deque[Request | Unreadable] = deque()
         self.exchange: Exchange | None = None
         self._alarm = Alarm(self._ring)
@@ -135,14 +142,14 @@ class ClientConnection(asyncio.Protocol):
             self.close()
 
     def data_received(self, data: bytes) -> None:
-        if self._waits is _Waits.FLUSH:
+        if self._waits is _Waits.FLUSH:  # what follows a refusal
             return
         found = self._reader.feed(data)
         if found:
             self._queue.extend(found)
             if self.exchange is None:
                 self._advance()
-            if len(self._queue) >= self._plane.limits.pipelined:
+            if len(self._queue) >= self._plane.limits.pipelined or self._reader.waiting_bytes:
                 self._stop_reading()
         elif self.exchange is None:
             self._watch_reading()
@@ -183,13 +190,17 @@ class ClientConnection(asyncio.Protocol):
         """Answer what waits, until something takes time."""
         self._advancing = True
         try:
-            while self._queue and self.exchange is None and not self.paused and self._is_open():
+            while self.exchange is None and not self.paused and self._is_open():
+                if not self._queue and self._reader.waiting_bytes:
+                    self._queue.extend(self._reader.feed(b""))
+                if not self._queue:
+                    break
                 self._answer(self._queue.popleft())
         finally:
             self._advancing = False
-        if self.exchange is not None or not self._is_open():
+        if self.exchange is not None or self._waits is _Waits.FLUSH or not self._is_open():
             return
-        if self._queue:  # the client does not read its answers
+        if self._queue or self._reader.waiting_bytes:  # the client does not read its answers
             self.set_alarm(self._plane.clock() + self._plane.limits.keep_alive_s)
             return
         self._start_reading()
@@ -252,12 +263,14 @@ class ClientConnection(asyncio.Protocol):
         self._start_reading()
         self._waits = _Waits.FLUSH
         cast(asyncio.Transport, self._transport).write_eof()
-        self.set_alarm(self._plane.clock() + limits.head_s)
+        self.set_alarm(self._plane.clock() + limits.linger_s)
 
     def _hold(self) -> None:
         """Count the bodies that this connection holds."""
-        held = self._reader.body_bytes
-        held += sum(len(item.body) for item in self._queue if isinstance(item, Request))
+        held = self._reader.body_bytes + self._reader.waiting_bytes
+        for item in self._queue:
+            if isinstance(item, Request):
+                held += len(item.body) + item.head_bytes
         if self.exchange is not None:
             held += len(self.exchange.request.body)
         self._plane.held_bodies_bytes += held - self._held_bytes
@@ -271,7 +284,6 @@ class ClientConnection(asyncio.Protocol):
         if self.exchange is not None:  # an answer comes first; it is read on afterwards
             self._stop_reading()
         elif self._reader.in_body:
-            self._reader.over = True
             message = "The router holds too many large requests."
             self._refuse(Refused(message, code="overloaded", retry_after_s=1, close=True))
 

@@ -1,23 +1,23 @@
 """SANS-I/O: a client's HTTP/1.1 requests out of bytes, in the order they came, pipelined or not.
 
-Guarantees the same requests however the bytes are cut. Refuses, with one final Unreadable: what
-llhttp refuses in its strict mode, and beyond it other versions than 1.0 and 1.1, transfer codings
-other than chunked, a missing or doubled Host, oversized heads and bodies, CONNECT.
+Guarantees the same requests however the bytes are cut, and that each ends where two readers of it,
+llhttp and this one, see its end. Refuses, with one final Unreadable: what llhttp refuses in its
+strict mode, and beyond it other versions than 1.0 and 1.1, transfer codings other than chunked, a
+Host that is missing, doubled or no host, oversized heads and bodies, CONNECT.
 """
 
-from collections.abc import Callable, Iterator, Mapping
+import sys
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, Final, TypeVar, overload
+from typing import Any, Final
 
 import httptools
 import msgspec
 
 from pointsman.router.callers import Refusal, Verdict
-
-T = TypeVar("T")
-
-Headers = list[tuple[bytes, bytes]]
-"""(lower-case name, value) as received, duplicates included."""
+from pointsman.router.wire.chunks import TRAILED_FRAMING, BadChunks, ChunkWalk, part
+from pointsman.router.wire.headers import Headers, without_upgrade
+from pointsman.router.wire.target import is_host, path_of
 
 
 class Request(msgspec.Struct, frozen=True, gc=False):
@@ -29,6 +29,7 @@ class Request(msgspec.Struct, frozen=True, gc=False):
     body: bytes
     keep_alive: bool
     http11: bool
+    head_bytes: int = 0
     verdict: Verdict | None = None
     """What `judge` said of its head."""
 
@@ -48,45 +49,11 @@ class Unreadable:
     message: str
 
 
-class HeaderView(Mapping[str, str]):
-    """Headers as text, looked up without building a dictionary; duplicates are joined."""
-
-    __slots__ = ("_headers",)
-
-    def __init__(self, headers: Headers) -> None:
-        self._headers = headers
-
-    def __getitem__(self, name: str) -> str:
-        found = self.get(name)
-        if found is None:
-            raise KeyError(name)
-        return found
-
-    @overload
-    def get(self, name: str, /) -> str | None: ...
-    @overload
-    def get(self, name: str, default: str, /) -> str: ...
-    @overload
-    def get(self, name: str, default: T, /) -> str | T: ...
-    def get(self, name: str, default: object = None, /) -> object:
-        """Mapping's, without an exception for each header that is not there."""
-        wanted = name.encode("latin-1", "replace")
-        found: bytes | None = None
-        for key, value in self._headers:
-            if key == wanted:
-                found = value if found is None else b"%b, %b" % (found, value)
-        return default if found is None else found.decode("latin-1")
-
-    def __iter__(self) -> Iterator[str]:
-        return iter({key.decode("latin-1"): None for key, _ in self._headers})
-
-    def __len__(self) -> int:
-        return len({key for key, _ in self._headers})
-
-
 _FRAMING: Final = frozenset(
     {b"host", b"content-length", b"transfer-encoding", b"expect", b"upgrade"}
 )
+_HEAD_END: Final = b"\r\n\r\n"
+_TWO_READINGS: Final = "Two readers see different ends of this request."
 
 
 class _Refusal(Exception):
@@ -100,27 +67,33 @@ class RequestReader:
     Feed it bytes, take what `feed` returns; nothing follows an Unreadable or a last request.
 
     `judge` is asked once a head is complete: the body of who is refused is read, but not kept.
+    `at_once` requests are read by one `feed`; while there are `waiting_bytes`, `feed(b"")` goes on.
     """
 
     __slots__ = (
+        "_at_once",
         "_begun",
         "_body",
         "_body_size",
         "_chunked",
+        "_chunks",
         "_events",
         "_expects",
-        "_head_size",
+        "_head_bytes",
         "_headers",
         "_hosts",
         "_http11",
         "_judge",
         "_keep_alive",
+        "_left",
         "_length",
         "_max_body",
         "_max_head",
+        "_max_headers",
         "_method",
         "_parser",
         "_raw",
+        "_rest",
         "_seen",
         "_target",
         "_upgrade",
@@ -136,32 +109,42 @@ class RequestReader:
         max_head_bytes: int,
         max_body_bytes: int,
         judge: Callable[[Headers], Verdict] | None = None,
+        *,
+        max_headers: int = 100,
+        at_once: int = sys.maxsize,
     ) -> None:
         self._max_head = max_head_bytes
         self._max_body = max_body_bytes
         self._judge = judge
+        self._max_headers = max_headers
+        self._at_once = at_once
         self._parser: Any = httptools.HttpRequestParser(self)
         self._events: list[Request | Unreadable] = []
+        self._rest = b""
+        self._seen = b""
+        self._body: bytes | bytearray = b""
+        self._body_size = 0
         self.in_head = False
         """True between a head's first byte and its last."""
         self.in_body = False
         self.over = False
-        self._raw = self._begun = 0
-        self._seen = b""
-        self._expects = False
-        self.on_message_begin()
-        self.in_head = False
+        self._expects = self._begun = False
 
     def feed(self, data: bytes) -> list[Request | Unreadable]:
         """What `data` completes."""
         if self.over:
             return []
-        at_boundary = not (self.in_head or self.in_body)
-        self._begun = 0
-        self._seen = self._seen + data if self.in_head else data
+        if self._rest:
+            data = self._rest + data
+            self._rest = b""
+        events = self._events
+        at = 0
         try:
-            self._parse(data)
-            self._check_raw(len(data), at_boundary=at_boundary)
+            while at < len(data) and not self.over:
+                if len(events) >= self._at_once:
+                    self._rest = data[at:]
+                    break
+                at = self._take(data, at)
         except _Refusal as refusal:
             self._end(refusal.unreadable)
         except httptools.HttpParserCallbackError as error:
@@ -171,7 +154,6 @@ class RequestReader:
             self._end(cause.unreadable)
         except httptools.HttpParserError as error:
             self._end(Unreadable(400, f"This is not HTTP/1.1 as this server reads it: {error}."))
-        events = self._events
         if events:
             self._events = []
         return events
@@ -186,6 +168,11 @@ class RequestReader:
         """Of the request whose body is coming in: the verdict, if that is a refusal."""
         return self._verdict if self.in_body and self._is_refused() else None
 
+    @property
+    def waiting_bytes(self) -> int:
+        """Fed, but not read yet."""
+        return len(self._rest)
+
     def takes_continue(self) -> bool:
         """True once for a request whose head asks for `100 Continue` and whose body is missing."""
         asked = self._expects and self.in_body
@@ -196,82 +183,160 @@ class RequestReader:
     def _is_refused(self) -> bool:
         return self._verdict is not None and isinstance(self._verdict.caller, Refusal)
 
-    def _parse(self, data: bytes) -> None:
-        while data:
-            try:
-                self._parser.feed_data(data)
-            except httptools.HttpParserUpgrade as upgrade:
-                data = self._ignore_upgrade(data[upgrade.args[0] :])
-                continue
-            break
+    def _take(self, data: bytes, at: int) -> int:
+        """Read from `data` at `at` to the end of a head, of a body or of the data; where it is."""
+        if not self.in_body:
+            return self._take_head(data, at)
+        if self._chunked:
+            return self._take_chunks(data, at)
+        stop = min(at + self._left, len(data))
+        self._left -= stop - at
+        self._parser.feed_data(part(data, at, stop))
+        self._agree(over=not self._left)
+        return stop
 
-    def _ignore_upgrade(self, rest: bytes) -> bytes:
-        """What to parse instead: RFC 9110 7.8 lets a server ignore Upgrade, llhttp does not."""
-        framing = b"".join(
-            b"%b: %b\r\n" % header
-            for header in self._headers
-            if header[0] not in (b"upgrade", b"connection", b"http2-settings")
-        )
-        close = any(n == b"connection" and b"close" in v.lower() for n, v in self._headers)
-        head = b"%b %b HTTP/%b\r\n%b%b\r\n" % (
-            self._method,
-            self._target,
-            b"1.1" if self._http11 else b"1.0",
-            framing,
-            b"connection: close\r\n" if close else b"",
-        )
-        self._parser = httptools.HttpRequestParser(self)
-        self._seen = head + rest
-        return self._seen
-
-    def _check_raw(self, size: int, *, at_boundary: bool) -> None:
-        """Bound what llhttp and httptools hold of a header or a trailer that does not end."""
-        if not self._begun:
-            self._raw += size
-        else:  # where in `data` a second message began is not known
-            self._raw = size if self._begun == 1 and at_boundary else 0
-        if self.in_head:
-            if self._raw > self._max_head:
-                raise _Refusal(431, self._too_large_head())
-        elif self.in_body:
-            if self._raw > self._max_head + 2 * self._max_body + size:
-                raise _Refusal(413, "The chunked body has more framing than content.")
+    def _take_head(self, data: bytes, at: int) -> int:
+        before = len(self._seen)
+        if before:
+            self._seen += data[at : at + self._max_head + 1]
+            found = self._seen.find(_HEAD_END, max(before - 3, 0))
+            size = found + 4 if found >= 0 else len(self._seen)
         else:
-            self._seen = b""
+            self._begin()
+            found = data.find(_HEAD_END, at)
+            size = (found + 4 if found >= 0 else len(data)) - at
+        if size > self._max_head:
+            message = f"The request's head is larger than {self._max_head:,} bytes."
+            raise _Refusal(431, message)
+        stop = at + size - before
+        if found < 0:
+            piece = data[at:stop]
+            self._seen = self._seen if before else piece
+            self._parse_head(piece)
+            if not self.in_head:
+                raise _Refusal(400, _TWO_READINGS)
+            return stop
+        self._seen = self._seen[:size] if before else data if not at else data[at:stop]
+        alone = not (at or before)
+        parsed = self._parse_head(data if alone else data[at:stop])
+        self._seen = b""
+        self._left = max(self._length, 0)
+        self._head_bytes = size
+        if alone and parsed and len(data) > size:
+            return self._take_rest(data, size)
+        self._agree(over=not (self._chunked or self._left))
+        return stop
 
-    def _too_large_head(self) -> str:
-        return f"The request's head is larger than {self._max_head:,} bytes."
+    def _take_rest(self, data: bytes, at: int) -> int:
+        """What followed a head in one read was parsed with it, which is quicker: where it ends."""
+        if self._chunked:
+            stop = self._walk(data, at)
+            over = self._chunks.over
+        else:
+            stop = min(at + self._left, len(data))
+            self._left -= stop - at
+            over = not self._left
+        self._agree(over=over)
+        if stop < len(data):  # llhttp went on into the next request
+            self._parser = httptools.HttpRequestParser(self)
+        return stop
+
+    def _parse_head(self, data: bytes) -> bool:
+        """Parse a head or a part of it, with all that came with it; False if only the head was."""
+        try:
+            self._parser.feed_data(data)
+        except httptools.HttpParserUpgrade:
+            pass  # not here: a refusal in a handler would get another context
+        except httptools.HttpParserError:
+            if self.in_head or self.in_body:
+                raise
+            return True  # it is about what follows a complete request
+        else:
+            return True
+        self._ignore_upgrade()
+        return False
+
+    def _ignore_upgrade(self) -> None:
+        """RFC 9110 7.8 lets a server ignore Upgrade, llhttp does not: the head is read without."""
+        self._seen = without_upgrade(self._method, self._target, self._headers, http11=self._http11)
+        self._parser = httptools.HttpRequestParser(self)
+        self._begin()
+        self._parser.feed_data(self._seen)
+
+    def _take_chunks(self, data: bytes, at: int) -> int:
+        stop = self._walk(data, at)
+        self._parser.feed_data(part(data, at, stop))
+        self._agree(over=self._chunks.over)
+        return stop
+
+    def _walk(self, data: bytes, at: int) -> int:
+        chunks = self._chunks
+        try:
+            stop = chunks.feed(data, at)
+        except BadChunks as error:
+            raise _Refusal(431 if error.too_large else 400, str(error)) from None
+        if chunks.body_bytes > self._max_body:
+            raise _Refusal(413, self._too_large_body())
+        self._raw += stop - at
+        if self._raw > self._max_head + 2 * self._max_body:
+            raise _Refusal(413, "The chunked body has more framing than content.")
+        return stop
+
+    def _agree(self, *, over: bool) -> None:
+        """Both readers see the request's end here, or both do not; only then is it read."""
+        if self.in_head or self.in_body is over:
+            raise _Refusal(400, _TWO_READINGS)
+        if over:
+            self._events.append(
+                Request(
+                    self._method,
+                    self._target,
+                    self._headers,
+                    bytes(self._body),
+                    self._keep_alive,
+                    self._http11,
+                    self._head_bytes,
+                    self._verdict,
+                )
+            )
+            self._body = b""
+            self.over = not self._keep_alive
 
     def _end(self, last: Unreadable) -> None:
         if not self.over:
             self._events.append(last)
         self.over = True
+        self._body = self._seen = b""
 
-    # httptools calls these.
-
-    def on_message_begin(self) -> None:
+    def _begin(self) -> None:
+        """A request's first byte."""
         self._method = self._target = b""
         self._headers: Headers = []
-        self._body: list[bytes] = []
-        self._body_size = self._head_size = self._hosts = 0
+        self._body = b""
+        self._body_size = self._hosts = self._raw = 0
         self._length = -1
         self._chunked = self._expects = self._upgrade = self._upgrading = False
         self._http11 = self._keep_alive = True
         self._verdict: Verdict | None = None
         self.in_head = True
-        self.in_body = False
-        self._begun += 1
+        self.in_body = self._begun = False
+
+    # httptools calls these.
+
+    def on_message_begin(self) -> None:
+        if self._begun or not self.in_head:
+            raise _Refusal(400, _TWO_READINGS)  # or it is the next request's, see `_take_rest`
+        self._begun = True
 
     def on_url(self, url: bytes) -> None:
         self._target += url
 
     def on_header(self, name: bytes, value: bytes) -> None:
-        if self.in_body:  # trailers of a chunked body are dropped
-            self._head_size += len(name) + len(value) + 4
-            if self._head_size > self._max_head:
-                raise _Refusal(431, self._too_large_head())
-            return
         name = name.lower()
+        if self.in_body:  # trailers of a chunked body are dropped
+            if name in TRAILED_FRAMING:
+                raise _Refusal(400, "A trailer says where the body ends.")
+            return
         self._headers.append((name, value))
         if name in _FRAMING:
             self._frame(name, value)
@@ -280,10 +345,12 @@ class RequestReader:
         """A header that says where the message ends or how to go on."""
         if name == b"host":
             self._hosts += 1
+            if not is_host(value):
+                raise _Refusal(400, "The Host header is no host.")
         elif name == b"content-length":
             self._length = int(value)
         elif name == b"transfer-encoding":
-            if value.strip().lower() != b"chunked":
+            if self._chunked or value.strip(b" \t").lower() != b"chunked":
                 raise _Refusal(501, "The only transfer coding that is read is chunked.")
             self._chunked = True
         elif name == b"expect":
@@ -295,25 +362,19 @@ class RequestReader:
 
     def on_headers_complete(self) -> None:
         parser = self._parser
-        if len(self._seen) > self._max_head:
-            lines = sum(len(name) + len(value) + 4 for name, value in self._headers)
-            if lines + len(self._target) > self._max_head:
-                raise _Refusal(431, self._too_large_head())
         self._method = parser.get_method()
         version = parser.get_http_version()
         self._http11 = version == "1.1"
         if not self._http11 and version != "1.0":
             raise _Refusal(505, "This server speaks HTTP/1.1.")
-        if b"%b %b HTTP/%b\r\n" % (self._method, self._target, version.encode()) not in self._seen:
+        line = b"%b %b HTTP/%b\r\n" % (self._method, self._target, version.encode())
+        if not self._seen.startswith(line):
             raise _Refusal(400, "The request line's words are not set apart by one space each.")
         if self._hosts > 1 or (self._http11 and not self._hosts):
             raise _Refusal(400, "A request needs exactly one Host header.")
-        if self._chunked and not self._http11:
-            raise _Refusal(400, "HTTP/1.0 knows no chunked body.")
-        if self._method == b"CONNECT":
-            raise _Refusal(405, "This server is no proxy.")
-        if self._length > self._max_body:
-            raise _Refusal(413, self._too_large_body())
+        self._bound()
+        if self._target[:1] != b"/":
+            self._normalize()
         self._keep_alive = parser.should_keep_alive()
         if self._upgrade:
             self._upgrading = parser.should_upgrade()
@@ -324,30 +385,39 @@ class RequestReader:
         self.in_head = False
         self.in_body = True
 
+    def _bound(self) -> None:
+        if len(self._headers) > self._max_headers:
+            raise _Refusal(431, f"The request has more than {self._max_headers} headers.")
+        if self._length > self._max_body:
+            raise _Refusal(413, self._too_large_body())
+        if self._chunked:
+            if not self._http11:
+                raise _Refusal(400, "HTTP/1.0 knows no chunked body.")
+            self._chunks = ChunkWalk(self._max_head)
+
+    def _normalize(self) -> None:
+        if self._method == b"CONNECT":
+            raise _Refusal(405, "This server is no proxy.")
+        path = path_of(self._target)
+        if path is None:
+            raise _Refusal(400, "The request's target is neither a path nor an http(s) URL.")
+        if not self._upgrade:  # else the head is read again as it came
+            self._target = path
+
     def on_body(self, body: bytes) -> None:
         self._body_size += len(body)
-        if self._body_size > self._max_body:
-            raise _Refusal(413, self._too_large_body())
-        if not self._is_refused():
-            self._body.append(body)
+        if self._is_refused():
+            return
+        if not self._body:
+            self._body = body
+            return
+        if isinstance(self._body, bytes):  # one piece is not copied; many small ones take no more
+            self._body = bytearray(self._body)  # memory than their bytes
+        self._body += body
 
     def on_message_complete(self) -> None:
-        if self._upgrading or self.over:
-            return
-        body = self._body
-        self._events.append(
-            Request(
-                self._method,
-                self._target,
-                self._headers,
-                body[0] if len(body) == 1 else b"".join(body),
-                self._keep_alive,
-                self._http11,
-                self._verdict,
-            )
-        )
-        self.over = not self._keep_alive
-        self.in_body = False
+        if not self._upgrading:
+            self.in_body = False
 
     def _too_large_body(self) -> str:
         return f"The request's body is larger than {self._max_body:,} bytes."

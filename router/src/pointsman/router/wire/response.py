@@ -1,13 +1,17 @@
 """SANS-I/O: one upstream answer out of bytes, and its end.
 
 Guarantees the same events however the bytes are cut; `complete` only for a body whose length, last
-chunk or (where neither is given) end of connection says so. Refuses heads over a bound, 101,
-answers nobody asked for, and compressed bodies, since it asked for identity.
+chunk or (where neither is given) end of connection says so; `reusable` only if nothing followed.
+Refuses heads over a bound, other protocols than HTTP/1.x, 101, and compressed bodies, since it
+asked for identity.
 """
 
+import re
 from typing import Any, Final
 
 import httptools
+
+from pointsman.router.wire.chunks import TRAILED_FRAMING
 
 KEPT: Final = frozenset({b"content-type", b"retry-after", b"x-request-id", b"date"})
 """What may come back to a caller; Set-Cookie, openai-* and x-ratelimit-* are the router's own."""
@@ -15,6 +19,19 @@ KEPT: Final = frozenset({b"content-type", b"retry-after", b"x-request-id", b"dat
 
 class Malformed(Exception):
     """The answer is not HTTP as this router reads it; the text is ours, not the backend's."""
+
+
+_START: Final = b"HTTP/1."
+_HEAD_END: Final = b"\r\n\r\n"
+_BARREN_BYTES: Final = 64 * 1024
+"""Of chunk extensions and trailers in a row: no server sends that many, and trailers are held."""
+
+
+_CONTROL: Final = re.compile(rb"[\x00-\x08\x0a-\x1f\x7f]")
+
+
+class _Over(Exception):
+    """The end of an interim answer, or the beginning of one after this."""
 
 
 class ResponseReader:
@@ -25,11 +42,17 @@ class ResponseReader:
     """
 
     __slots__ = (
+        "_barren",
         "_body",
+        "_chunked",
+        "_edge",
+        "_expected",
         "_framed",
         "_head_size",
         "_max_head",
         "_parser",
+        "_raw",
+        "_start",
         "complete",
         "headers",
         "length",
@@ -41,7 +64,6 @@ class ResponseReader:
         self._max_head = max_head_bytes
         self._parser: Any = httptools.HttpResponseParser(self)
         self._body: list[bytes] = []
-        self.complete = True
         self.reset()
 
     def reset(self) -> None:
@@ -49,26 +71,103 @@ class ResponseReader:
         self.status = 0
         self.headers: dict[bytes, bytes] = {}
         self.length: int | None = None
-        self.complete = self.reusable = self._framed = False
-        self._head_size = 0
+        self.complete = self.reusable = self._framed = self._chunked = False
+        self._head_size = self._barren = self._raw = 0
+        self._start = self._edge = b""
+        self._expected: int | None = None
         if self._body:
             self._body = []
 
     def feed(self, data: bytes) -> None:
-        """Raises Malformed."""
+        """Raises Malformed; what follows a complete answer is dropped, and the connection spent."""
+        size = len(data)
+        if not self.status:
+            end = data.find(_HEAD_END) + 4
+            if self._head_size or end < 4 or data[:7] != _START or end > self._max_head:
+                size = self._feed_head(data, 0)
+            else:  # the usual case: all of the head in one read
+                self._feed(data)
+                if self.status:
+                    size -= end
+                else:
+                    self._head_size = end
+                    size = self._feed_head(data, self._skip_interim(end))
+            if not self.status:
+                return
+        elif self.complete:
+            self.reusable = False
+            return
+        else:
+            self._feed(data)
+        if self._chunked:
+            self._follow_chunks(data, size)
+        elif self._expected is not None:
+            self._raw += size
+            if self._raw > self._expected:  # llhttp skips line ends between two answers
+                self.reusable = False
+
+    def _skip_interim(self, end: int) -> int:
+        """Begin anew at `end`, behind an interim answer."""
+        self._start = self._edge = b""
+        self._parser = httptools.HttpResponseParser(self)
+        return end
+
+    def _feed_head(self, data: bytes, at: int) -> int:
+        """Read interim answers and the head with what follows it: how many bytes that are."""
+        while at < len(data):
+            if len(self._start) < len(_START):
+                self._start = (self._start + data[at : at + len(_START)])[: len(_START)]
+                if not _START.startswith(self._start):
+                    raise Malformed("the answer is not HTTP/1.1")
+            edge = self._edge
+            if edge and (found := (edge + data[at : at + 3]).find(_HEAD_END)) >= 0:
+                over, end = True, at - len(edge) + found + 4
+            else:
+                found = data.find(_HEAD_END, at)
+                over, end = found >= 0, found + 4 if found >= 0 else len(data)
+            self._head_size += end - at
+            if self._head_size > self._max_head:
+                raise Malformed(f"the head is larger than {self._max_head:,} bytes")
+            self._feed(data[at:] if at else data)
+            if not over:
+                self._edge = (edge + data[at:])[-3:]
+                return 0
+            self._edge = b""
+            if self.status:
+                return len(data) - end
+            at = self._skip_interim(end)
+        return 0
+
+    def _follow_chunks(self, data: bytes, size: int) -> None:
+        if self.complete:  # llhttp skips line ends between two answers
+            end = data if size >= 5 else self._edge + data
+            if end[-4:] != _HEAD_END or end[-5:-4] in b"\r\n":
+                self.reusable = False
+            return
+        self._edge = data if size >= 5 else (self._edge + data[len(data) - size :])[-5:]
+        if self._body:
+            self._barren = 0
+        else:
+            self._barren += size
+            if self._barren > _BARREN_BYTES:
+                raise Malformed("the body has framing without content")
+
+    def _feed(self, data: bytes) -> None:
         try:
             self._parser.feed_data(data)
         except httptools.HttpParserCallbackError as error:
             cause = error.__context__
-            if isinstance(cause, Malformed):
+            if isinstance(cause, _Over):
+                if self.complete:
+                    self.reusable = False
+            elif isinstance(cause, Malformed):
                 raise cause from None
-            raise
+            else:
+                raise
         except (httptools.HttpParserError, httptools.HttpParserUpgrade) as error:
-            raise Malformed("the answer is not HTTP/1.1") from error
-        if not self.status:
-            self._head_size += len(data)
-            if self._head_size > self._max_head:
-                raise Malformed(f"the head is larger than {self._max_head:,} bytes")
+            if not self.complete:
+                raise Malformed("the answer is not HTTP/1.1") from error
+            self.reusable = False
 
     def eof(self) -> bool:
         """The connection ended; True if that completes the answer."""
@@ -88,24 +187,27 @@ class ResponseReader:
 
     def on_message_begin(self) -> None:
         if self.complete:
-            raise Malformed("an answer came that nobody asked for")
+            raise _Over
+
+    def on_status(self, reason: bytes) -> None:
+        if _CONTROL.search(reason) is not None:
+            raise Malformed("there are control bytes in its first line")
 
     def on_header(self, name: bytes, value: bytes) -> None:
-        if self.status:  # a trailer
-            return
-        self._head_size += len(name) + len(value)
-        if self._head_size > self._max_head:
-            raise Malformed(f"the head is larger than {self._max_head:,} bytes")
         name = name.lower()
+        if self.status:
+            if name in TRAILED_FRAMING:
+                raise Malformed("a trailer says where the body ends")
+            return
         if name in KEPT:
             self.headers[name] = value
         elif name == b"content-length":
             self.length = int(value)
             self._framed = True
         elif name == b"transfer-encoding":
-            if value.strip().lower() != b"chunked":
+            if self._chunked or value.strip(b" \t").lower() != b"chunked":
                 raise Malformed("the transfer coding is not chunked")
-            self._framed = True
+            self._framed = self._chunked = True
         elif name == b"content-encoding" and value.strip().lower() not in (b"", b"identity"):
             raise Malformed("the body is compressed, though identity was asked for")
 
@@ -113,21 +215,24 @@ class ResponseReader:
         status = self._parser.get_status_code()
         if status == 101:
             raise Malformed("the answer switches protocols")
+        if status < 100:
+            raise Malformed("the status is none")
         if status < 200:
             self.headers = {}
             self.length = None
-            self._framed = False
-            return
+            self._framed = self._chunked = False
+            raise _Over
         self.status = status
         if status in (204, 304):
             self._framed = True
+            self._expected = 0
+        else:
+            self._expected = self.length
         self.reusable = self._framed
 
     def on_body(self, body: bytes) -> None:
         self._body.append(body)
 
     def on_message_complete(self) -> None:
-        if not self.status:  # 100 Continue, 103 Early Hints
-            return
         self.complete = True
         self.reusable = self.reusable and bool(self._parser.should_keep_alive())
