@@ -1,8 +1,11 @@
 """Every test of this folder runs on asyncio's loop and on uvloop, and may leave nothing behind."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
+import logging
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import suppress
 from pathlib import Path
+from typing import Any
 
 import pytest
 import uvloop
@@ -15,24 +18,51 @@ def pytest_asyncio_loop_factories() -> dict[str, Callable[[], asyncio.AbstractEv
     return {"asyncio": asyncio.SelectorEventLoop, "uvloop": uvloop.new_event_loop}
 
 
-def _sockets() -> int:
-    found = 0
+def _descriptors() -> list[str]:
+    """Sockets, pipes and files; not what a loop opens for itself when it first needs it."""
+    found = []
     for entry in Path("/proc/self/fd").iterdir():
         try:
-            found += str(entry.readlink()).startswith("socket:")
+            found.append(str(entry.readlink()))
         except OSError:  # closed meanwhile
             continue
-    return found
+    return [name for name in found if not name.startswith(("anon_inode:", "/dev/"))]
+
+
+class _Errors(logging.Handler):
+    """Errors that somebody logged instead of raising."""
+
+    def __init__(self) -> None:
+        super().__init__(logging.ERROR)
+        self.texts: list[str] = []
+
+    def emit(self, record: logging.LogRecord) -> None:
+        self.texts.append(self.format(record))
+
+
+@pytest.fixture
+def errors() -> Iterator[list[str]]:
+    """What was logged as an error; a test that expects one takes it out."""
+    handler = _Errors()
+    logging.getLogger().addHandler(handler)
+    yield handler.texts
+    logging.getLogger().removeHandler(handler)
 
 
 @pytest.fixture(autouse=True)
-async def _nothing_left() -> AsyncIterator[None]:
-    """No task and no socket outlives a test."""
-    before = _sockets()
+async def _nothing_left(errors: list[str]) -> AsyncIterator[None]:
+    """No task and no descriptor outlives a test, and no exception was thrown at the event loop."""
+    unhandled: list[dict[str, Any]] = []
+    asyncio.get_running_loop().set_exception_handler(lambda _, context: unhandled.append(context))
+    before = _descriptors()
     yield
     current = asyncio.current_task()
     await until(lambda: not [t for t in asyncio.all_tasks() if t is not current and not t.done()])
-    await until(lambda: _sockets() <= before)
+    with suppress(TimeoutError):
+        await until(lambda: len(_descriptors()) <= len(before))
+    assert len(_descriptors()) <= len(before), sorted(_descriptors())
+    assert unhandled == []
+    assert errors == []
 
 
 @pytest.fixture

@@ -6,7 +6,6 @@ from functools import partial
 from math import inf
 from typing import Any, cast
 
-import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -112,7 +111,7 @@ def test_a_loop_that_was_blocked_loses_no_alarm(
     assert all(timer.call is None for timer in loop.timers), "it ticks on with no alarm set"
 
 
-def test_an_alarm_that_fails_stops_no_other(caplog: pytest.LogCaptureFixture) -> None:
+def test_an_alarm_that_fails_stops_no_other(errors: list[str]) -> None:
     """All connections' deadlines hang on one timer; the bug is logged."""
     loop, wheel = made()
     rung: list[float] = []
@@ -124,7 +123,8 @@ def test_an_alarm_that_fails_stops_no_other(caplog: pytest.LogCaptureFixture) ->
         wheel.set(Alarm(ring), loop.now_s + 1)
     loop.run(10.0)
     assert len(rung) == 2
-    assert [record.getMessage() for record in caplog.records] == ["an alarm met a bug"] * 2
+    assert [text.partition("\n")[0] for text in errors] == ["an alarm met a bug"] * 2
+    errors.clear()
 
 
 def test_an_alarm_that_is_off_never_rings() -> None:
