@@ -459,6 +459,7 @@ async def test_a_client_that_leaves_ends_its_attempt(two: World, stream: bool) -
     async with two.client() as client:
         await client.send(post(chat(stream=stream)))
         await until(lambda: two.live.in_flight == {"first": 1})
+        await until(lambda: two.simulators["first"].faults.left == 0)  # it has begun to hang
     await until(lambda: two.live.in_flight == {})
     await until(lambda: not two.simulators["first"].connections)
     assert two.count("attempts_total", backend="first", outcome="ClientGone") == 1
