@@ -155,7 +155,7 @@ def h11_reads(data: bytes) -> tuple[str, bytes]:
         return "refused", b""
 
 
-@settings(max_examples=2000)
+@settings(max_examples=300)  # tests/fuzz does it more often
 @given(messages())
 @example(b"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 5\r\n\r\nhello")
 def test_what_h11_refuses_we_refuse(data: bytes) -> None:
@@ -226,9 +226,9 @@ def test_reading_a_few_requests_at_a_time_reads_the_same(cuts: list[int], at_onc
 
 
 def test_what_is_read_later_takes_no_more_memory_than_its_bytes() -> None:
-    """Ten thousand small requests in one read are not ten thousand objects."""
+    """Thousands of small requests in one read are not thousands of objects."""
     reader = RequestReader(HEAD_BYTES, BODY_BYTES, at_once=16)
-    data = b"GET / HTTP/1.1\r\nhost: a\r\n\r\n" * 10_000
+    data = b"GET / HTTP/1.1\r\nhost: a\r\n\r\n" * 3000
     with traced() as grown:
         assert len(reader.feed(data)) == 16
     assert grown[0] < 2 * len(data)
@@ -239,11 +239,11 @@ def test_small_chunks_take_no_more_memory_than_their_bytes() -> None:
     size = 1 << 20
     reader = RequestReader(HEAD_BYTES, size)
     reader.feed(b"POST / HTTP/1.1\r\nhost: a\r\ntransfer-encoding: chunked\r\n\r\n")
-    chunks = b"4\r\nabcd\r\n" * 10_000
+    chunks = b"4\r\nabcd\r\n" * 1000
     with traced() as grown:
         for _ in range(20):
             assert reader.feed(chunks) == []
-    assert reader.body_bytes == 800_000
+    assert reader.body_bytes == 80_000
     assert grown[0] < 3 * reader.body_bytes
 
 

@@ -11,6 +11,7 @@ from pointsman.analysis import analyze as analyze_text
 from pointsman.router.errors import BadRequest, Refused, going_away
 from pointsman.router.serve.authenticate import models_of, no_such_model
 from pointsman.router.wire.headers import HeaderView
+from pointsman.router.wire.members import check_members
 from pointsman.router.wire.request_id import is_request_id
 from pointsman.routing import Decision, RequestFacts
 from pointsman.routing import decide as decide_route
@@ -36,6 +37,7 @@ def read(exchange: "Exchange") -> None:
             _note(exchange, name, value)
     exchange.forwarded = forwarded
     exchange.asked = exchange.operation.read(exchange.request.body)
+    check_members(exchange.request.body)
 
 
 def _note(exchange: "Exchange", name: bytes, value: bytes) -> None:

@@ -1,9 +1,9 @@
 """PURE: the value of a chat request's top-level `model` replaced, every other byte as it came.
 
-Guarantees that every JSON reader finds the new model, also those that ignore case (Go's): `"model"`
-in any spelling stands exactly once and is the one replaced; a body where it stands more often
-(nested, doubled, in a list) is written anew from its top-level members, whose values keep their
-bytes, without those that only differ from `model` by case.
+Guarantees that every JSON reader finds the new model, also those that ignore case (Go's), in a body
+whose top level holds it once in any spelling (members.py). Where it is the first member it is the
+one replaced, else where `"model"` stands nowhere else; other bodies are written anew from their
+top-level members, whose values keep their bytes.
 """
 
 import re
@@ -15,6 +15,7 @@ _SPELLINGS: Final = re.compile(
     rb'"(?:m|\\u00[46]d)(?:o|\\u00[46]f)(?:d|\\u00[46]4)(?:e|\\u00[46]5)(?:l|\\u00[46]c)"'
 )
 """In a body in lower case."""
+_FIRST: Final = re.compile(rb'[ \t\r\n]*\{[ \t\r\n]*"model"[ \t\r\n]*:[ \t\r\n]*("[^"\\]*")')
 _VALUE: Final = re.compile(rb'"model"[ \t\r\n]*:[ \t\r\n]*("[^"\\]*")')
 _members = msgspec.json.Decoder(dict[str, msgspec.Raw]).decode
 _encode = msgspec.json.Encoder().encode
@@ -27,6 +28,9 @@ def replace_model(body: bytes, model: str) -> bytes:
     Raises UNREADABLE for what decoding only the known members did not notice.
     """
     value = _encode(model)
+    first = _FIRST.match(body)
+    if first is not None:
+        return body[: first.start(1)] + value + body[first.end(1) :]
     lower = body.lower()
     at = lower.find(b'"model"')
     once = at >= 0 and lower.rfind(b'"model"') == at
@@ -38,10 +42,6 @@ def replace_model(body: bytes, model: str) -> bytes:
         found = _VALUE.match(body, at)
         if found is not None:
             return body[: found.start(1)] + value + body[found.end(1) :]
-    members = {
-        name: raw
-        for name, raw in _members(body).items()
-        if name == "model" or name.lower() != "model"
-    }
+    members = _members(body)
     members["model"] = msgspec.Raw(value)
     return _encode(members)
