@@ -126,7 +126,7 @@ class Client:
                     http.receive_data(await self._some())
                 elif isinstance(event, h11.Response):
                     status = event.status_code
-                    headers = {k.decode(): v.decode() for k, v in event.headers}
+                    headers = {k.decode(): v.decode("latin-1") for k, v in event.headers}
                 elif isinstance(event, h11.Data):
                     body += event.data
                 elif isinstance(event, h11.EndOfMessage):

@@ -4,13 +4,16 @@ Guarantees one count for each request that was read, with the status the client 
 before an answer). Tokens a backend did not state are estimated, and marked so.
 """
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
     from pointsman.router.serve.exchange import Exchange
 
 CLIENT_GONE = 499
 """nginx's code for a client that closed before the answer."""
+_MOST_TOKENS: Final = 10**9
+"""A thousand times the largest context windows. A backend that states more says nothing, and
+numbers beyond any float would end the request's accounting, and every scrape after it."""
 
 
 def account(exchange: "Exchange", code: int, now_s: float) -> None:
@@ -31,6 +34,8 @@ def account(exchange: "Exchange", code: int, now_s: float) -> None:
     if usage is None or backend is None:
         return
     prompt, completion = usage.prompt_tokens, usage.completion_tokens
+    if max(prompt, completion) > _MOST_TOKENS:
+        return
     backend.tokens.used(prompt, completion, estimated=usage.estimated)
     if team is not None:
         team.tokens.used(prompt, completion, estimated=usage.estimated)

@@ -2,7 +2,7 @@
 
 Guarantees that a connection is reused only after a complete answer with a length, newest first, and
 that one which turns out closed before any byte of an answer is replaced once without counting.
-Refuses to reuse after errors, cuts, surplus bytes.
+Refuses to reuse after errors, cuts, surplus bytes, and answers that came before all was sent.
 """
 
 import asyncio
@@ -65,7 +65,8 @@ class UpstreamConnection(asyncio.Protocol):
         self._asker = asker
         asker.connection = self
         self._heard = False
-        self._request = (head, body)
+        if self._reused:  # else it is not sent again
+            self._request = (head, body)
         self._reader.reset()
         if len(body) < _JOINED_BYTES:
             transport.write(head + body)
@@ -105,7 +106,9 @@ class UpstreamConnection(asyncio.Protocol):
         if asker is None:  # nobody asked
             self.cut()
             return
-        self._heard = True
+        if not self._heard:
+            self._heard = True
+            self._request = (b"", b"")
         reader = self._reader
         try:
             reader.feed(data)
@@ -140,14 +143,15 @@ class UpstreamConnection(asyncio.Protocol):
 
     def _finish(self, asker: Asker) -> None:
         self._asker = asker.connection = None
-        self._request = (b"", b"")
-        if self._transport is not None:
-            if self._reader.reusable and self._pool.keep(self):
+        transport = self._transport
+        if transport is not None:
+            unsent = transport.get_write_buffer_size()  # who answered early may not read the rest
+            if not unsent and self._reader.reusable and self._pool.keep(self):
                 self._reused = True
                 self.resume()
                 self._pool.watch(self._alarm)
             else:
-                self._transport.close()
+                transport.close() if not unsent else transport.abort()
         asker.finished()
 
     def _fail(self, fault: Fault) -> None:
