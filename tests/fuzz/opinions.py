@@ -11,7 +11,8 @@ from itertools import pairwise
 
 import h11
 
-from pointsman.router.wire.request import Request, RequestReader, Unreadable
+from pointsman.router.wire.received import Request, Unreadable
+from pointsman.router.wire.request import RequestReader
 from pointsman.router.wire.response import KEPT, Malformed, ResponseReader
 
 HEAD_BYTES, BODY_BYTES = 4096, 8192

@@ -13,7 +13,8 @@ from hypothesis import strategies as st
 
 from pointsman.router.callers import ANYONE, NOT_READ, Refusal, Verdict
 from pointsman.router.wire.headers import Headers, HeaderView
-from pointsman.router.wire.request import Request, RequestReader, Unreadable
+from pointsman.router.wire.received import Request, Unreadable
+from pointsman.router.wire.request import RequestReader
 
 HEAD_BYTES, BODY_BYTES = 4096, 8192
 Events = list[Request | Unreadable]

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Final
 
 from pointsman.router.callers import Caller, Refusal, judge
 from pointsman.router.errors import BadRequest, Problem, Refused
-from pointsman.router.wire.request import Request
+from pointsman.router.wire.received import Request
 
 if TYPE_CHECKING:
     from collections.abc import Collection

@@ -23,7 +23,7 @@ from pointsman.router.serve.tracks import Track
 from pointsman.router.wire.openai import Asked, Usage
 from pointsman.router.wire.operation import Operation
 from pointsman.router.wire.problem import LAST_CHUNK, chunk, problem_answer, status_line
-from pointsman.router.wire.request import Request
+from pointsman.router.wire.received import Request
 from pointsman.router.wire.response import ResponseReader
 from pointsman.routing import CompiledPolicy, Decision
 from pointsman.routing.compiled import CompiledRoute

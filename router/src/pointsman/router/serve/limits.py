@@ -28,9 +28,6 @@ class Limits:
     """From the head to the body's last byte: 20 MiB at 3 Mbit/s."""
     keep_alive_s: float = 75.0
     """Idle connections of clients: nginx's default, above the 60 s of usual load balancers."""
-    linger_s: float = 5.0
-    """After a refusal, while the client still sends: closing at once would reset the connection,
-    and the client would not see why (nginx's lingering_timeout)."""
     connections: int = 10_000
     """Of clients; beyond it they are refused with 503 instead of starving those that are in."""
     pipelined: int = 16

@@ -8,6 +8,7 @@ import asyncio
 import logging
 import socket
 from collections import deque
+from collections.abc import Callable
 from enum import StrEnum
 from typing import TYPE_CHECKING, cast
 
@@ -15,16 +16,22 @@ from pointsman.router.callers import Refusal, Verdict, judge
 from pointsman.router.errors import BadRequest, Problem, Refused, going_away
 from pointsman.router.serve import authenticate, surface
 from pointsman.router.serve.exchange import Exchange
+from pointsman.router.serve.limits import Limits
 from pointsman.router.serve.wheel import Alarm
 from pointsman.router.wire.headers import Headers
 from pointsman.router.wire.operation import Operation
 from pointsman.router.wire.problem import CONTINUE, problem_answer
-from pointsman.router.wire.request import Request, RequestReader, Unreadable
+from pointsman.router.wire.received import Request, Unreadable
+from pointsman.router.wire.request import RequestReader
 
 if TYPE_CHECKING:
     from pointsman.router.serve.app import DataPlane
 
 _log = logging.getLogger(__name__)
+
+
+_PROBE_S = 0.25
+"""How often a client from which nothing is read is asked whether it still waits."""
 
 
 class _Waits(StrEnum):
@@ -42,20 +49,16 @@ class ClientConnection(asyncio.Protocol):
     def __init__(self, plane: "DataPlane") -> None:
         self._plane = plane
         self._transport: asyncio.Transport | None = None
-        limits = plane.limits
-        self._reader = RequestReader(
-            limits.head_bytes,
-            limits.body_bytes,
-            self._judge,
-            max_headers=limits.headers,
-            at_once=limits.pipelined,
-        )
+        self._reader = _reader(plane.limits, self._judge)
         self._queue: deque[Request | Unreadable] = deque()
         self.exchange: Exchange | None = None
         self._alarm = Alarm(self._ring)
         self._waits = _Waits.REQUEST
         self._advancing = False
         self._reading = True
+        self._half_closed = False
+        """True if the client sends no more, and its requests are still answered."""
+        self._probe: Alarm | None = None
         self._held_bytes = 0
         """What this connection has added to the plane's held bodies."""
         self.admitted = not plane.refusing
@@ -161,12 +164,50 @@ class ClientConnection(asyncio.Protocol):
             self._hold()
             self._shed()
 
-    def eof_received(self) -> None:
-        """The transport closes itself: who stops sending has left (nginx reads it so too)."""
+    def eof_received(self) -> bool:
+        """
+        The client sends no more: it has left, or it only waits; False lets the transport close.
+
+        Both look the same, so it is asked, see `_ask_whether_it_waits`.
+        """
+        exchange = self.exchange
+        if exchange is None and not self._waiting():
+            return False
+        if exchange is not None and (exchange.committed or not exchange.request.http11):
+            return False
+        self._half_closed = True
+        self.keep_alive = self.keep_alive and self._waiting()
+        self._ask_whether_it_waits(self._plane.clock())
+        return True
+
+    def _ask_whether_it_waits(self, now_s: float) -> None:
+        """
+        Notice that a client has left from which nothing is read, before its answer is begun.
+
+        Whoever has closed its socket answers any bytes with a reset, which the next write meets;
+        whoever waits skips interim answers (RFC 9110 15.2).
+        """
+        if not self._half_closed and self._reading:
+            return
+        exchange = self.exchange
+        if exchange is not None and not exchange.committed and exchange.request.http11:
+            self.write(CONTINUE)
+        self._ask_later(now_s)
+
+    def _ask_later(self, now_s: float) -> None:
+        if self._transport is not None:
+            if self._probe is None:
+                self._probe = Alarm(self._ask_whether_it_waits)
+            self._plane.wheel.set(self._probe, now_s + _PROBE_S)
+
+    def _waiting(self) -> bool:
+        return bool(self._queue or self._reader.waiting_bytes)
 
     def connection_lost(self, exc: Exception | None) -> None:  # noqa: ARG002 - asyncio's
         self._transport = None
         self._alarm.off()
+        if self._probe is not None:
+            self._probe.off()
         self._queue.clear()
         if self.exchange is not None:
             self.exchange.client_gone()
@@ -198,10 +239,13 @@ class ClientConnection(asyncio.Protocol):
                 self._answer(self._queue.popleft())
         finally:
             self._advancing = False
-        if self.exchange is not None or self._waits is _Waits.FLUSH or not self._is_open():
+        if self.exchange is not None or not self._is_open():
             return
-        if self._queue or self._reader.waiting_bytes:  # the client does not read its answers
+        if self._waiting():  # the client does not read its answers
             self.set_alarm(self._plane.clock() + self._plane.limits.keep_alive_s)
+            return
+        if self._half_closed:
+            self.close()
             return
         self._start_reading()
         self._waits = _Waits.REQUEST
@@ -217,6 +261,8 @@ class ClientConnection(asyncio.Protocol):
             self._refuse(BadRequest(request.message, status=request.status, close=True))
             return
         self.keep_alive = request.keep_alive and not plane.live.draining
+        if self._half_closed and not self._waiting():
+            self.keep_alive = False
         try:
             found = surface.answer(plane, request, keep_alive=self.keep_alive)
         except Problem as problem:
@@ -241,10 +287,10 @@ class ClientConnection(asyncio.Protocol):
     def _refuse(self, problem: Problem) -> None:
         self._plane.metrics.unrouted.answered(problem.status)
         self.write(problem_answer(problem, more=surface.id_line(self._plane)))
-        if self.in_request and problem.status != 408:  # who was slow had its time
-            self._linger()
-        else:
+        if problem.status == 408:  # who was slow had its time
             self.close()
+        else:
+            self._linger()
 
     def _linger(self) -> None:
         """
@@ -256,14 +302,14 @@ class ClientConnection(asyncio.Protocol):
         if not self._is_open():
             return
         limits = self._plane.limits
-        self._reader = RequestReader(limits.head_bytes, limits.body_bytes)
+        self._reader = _reader(limits)
         self._reader.over = True
         self._queue.clear()
         self._hold()
         self._start_reading()
         self._waits = _Waits.FLUSH
         cast(asyncio.Transport, self._transport).write_eof()
-        self.set_alarm(self._plane.clock() + limits.linger_s)
+        self.set_alarm(self._plane.clock() + limits.head_s)
 
     def _hold(self) -> None:
         """Count the bodies that this connection holds."""
@@ -297,6 +343,7 @@ class ClientConnection(asyncio.Protocol):
         if self._reading and self._is_open():
             self._reading = False
             cast(asyncio.Transport, self._transport).pause_reading()
+            self._ask_later(self._plane.clock())
 
     def _start_reading(self) -> None:
         if not self._reading and self._is_open():
@@ -336,3 +383,13 @@ class ClientConnection(asyncio.Protocol):
             what = "head" if self._waits is _Waits.HEAD else "body"
             message = f"The request's {what} did not arrive in time."
             self._refuse(BadRequest(message, status=408, code="request_timeout", close=True))
+
+
+def _reader(limits: Limits, judge: Callable[[Headers], Verdict] | None = None) -> RequestReader:
+    return RequestReader(
+        limits.head_bytes,
+        limits.body_bytes,
+        judge,
+        max_headers=limits.headers,
+        at_once=limits.pipelined,
+    )

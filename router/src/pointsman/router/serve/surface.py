@@ -14,7 +14,7 @@ from pointsman.router.errors import BadRequest, Refused
 from pointsman.router.serve.authenticate import caller_of, models_of, no_such_model
 from pointsman.router.wire import problem
 from pointsman.router.wire.operation import OPERATIONS, Operation
-from pointsman.router.wire.request import Request
+from pointsman.router.wire.received import Request
 from pointsman.router.wire.request_id import is_request_id
 
 if TYPE_CHECKING:

@@ -8,46 +8,15 @@ Host that is missing, doubled or no host, oversized heads and bodies, CONNECT.
 
 import sys
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Any, Final
 
 import httptools
-import msgspec
 
 from pointsman.router.callers import Refusal, Verdict
 from pointsman.router.wire.chunks import TRAILED_FRAMING, BadChunks, ChunkWalk, part
 from pointsman.router.wire.headers import Headers, without_upgrade
+from pointsman.router.wire.received import Request, Unreadable
 from pointsman.router.wire.target import is_host, path_of
-
-
-class Request(msgspec.Struct, frozen=True, gc=False):
-    """One complete request; `target` is the path with its query."""
-
-    method: bytes
-    target: bytes
-    headers: Headers
-    body: bytes
-    keep_alive: bool
-    http11: bool
-    head_bytes: int = 0
-    verdict: Verdict | None = None
-    """What `judge` said of its head."""
-
-    def header(self, name: bytes) -> bytes | None:
-        """The first value of a header, `name` in lower case."""
-        for key, value in self.headers:
-            if key == name:
-                return value
-        return None
-
-
-@dataclass(frozen=True, slots=True)
-class Unreadable:
-    """The end of a connection: what is wrong with its bytes."""
-
-    status: int
-    message: str
-
 
 _FRAMING: Final = frozenset(
     {b"host", b"content-length", b"transfer-encoding", b"expect", b"upgrade"}
