@@ -18,6 +18,7 @@ from prometheus_client.exposition import CONTENT_TYPE_LATEST, generate_latest
 from pointsman.api.names import HEADER_EPOCH
 from pointsman.router.callers import Caller
 from pointsman.router.control.auth import TokenAuth
+from pointsman.router.control.bounds import BOUNDS, BoundedServer, Bounds
 from pointsman.router.control.metrics import ControlMetrics
 from pointsman.router.control.source import TableFeed
 from pointsman.router.control.stream import HEARTBEAT_S, Broadcast, TooManyReadersError
@@ -46,6 +47,7 @@ class Admin:
         auth: TokenAuth | None,
         details: Callable[[], Mapping[str, object]] = dict,
         heartbeat_s: float = HEARTBEAT_S,
+        bounds: Bounds = BOUNDS,
     ) -> None:
         self.broadcast = Broadcast(router, feed, metrics)
         self._feed = feed
@@ -54,11 +56,14 @@ class Admin:
         self._details = details
         self._heartbeat_s = heartbeat_s
         self._newest_epoch = 0
+        self._bounds = bounds
         self._runner: web.AppRunner | None = None
+        self._server: BoundedServer | None = None
+        self._listener: asyncio.Server | None = None
 
     async def start(self, host: str, port: int) -> int:
         """Listen; the port that was bound."""
-        app = web.Application(middlewares=[self._guard])
+        app = web.Application(middlewares=[self._time, self._guard])
         app.router.add_get("/healthz", self._healthz)
         app.router.add_get("/readyz", self._readyz)
         app.router.add_get("/metrics", self._print_metrics)
@@ -72,16 +77,32 @@ class Admin:
             handler_cancellation=True,  # a reader that went leaves its place at once
         )
         await self._runner.setup()
-        site = web.TCPSite(self._runner, host, port)
-        await site.start()
-        bound: int = self._runner.addresses[0][1]
+        make = self._runner.server
+        assert make is not None
+        self._server = BoundedServer(make, self._bounds)
+        loop = asyncio.get_running_loop()
+        self._listener = await loop.create_server(self._server, host, port)
+        bound: int = self._listener.sockets[0].getsockname()[1]
         return bound
 
     async def close(self) -> None:
         """End all streams and stop listening."""
         self.broadcast.close()
+        if self._listener is not None:
+            self._listener.close()
         if self._runner is not None:
             await self._runner.cleanup()
+
+    @web.middleware
+    async def _time(self, request: web.Request, handler: _Handler) -> web.StreamResponse:
+        """The bounds' deadlines stand still while a request is in work."""
+        server, transport = self._server, request.transport
+        assert server is not None
+        server.asking(transport)
+        try:
+            return await handler(request)
+        finally:
+            server.answered(transport)
 
     @web.middleware
     async def _guard(self, request: web.Request, handler: _Handler) -> web.StreamResponse:

@@ -1,0 +1,120 @@
+"""The admin port against strangers: it lies on the same loop and in the same table of sockets."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, suppress
+
+import pytest
+from prometheus_client import CollectorRegistry
+
+from pointsman.router.control.admin import Admin
+from pointsman.router.control.bounds import Bounds
+from pointsman.router.control.metrics import ControlMetrics
+from pointsman.router.control.source import TableFeed
+from pointsman.router.live import Live
+from tests.fuzz import corpus
+from tests.router.control.router import PATIENCE_S
+
+TIGHT = Bounds(head_s=0.3, idle_s=0.3, connections=20)
+GET = b"GET /healthz HTTP/1.1\r\nhost: a\r\n\r\n"
+Pair = tuple[asyncio.StreamReader, asyncio.StreamWriter]
+
+
+@pytest.fixture
+async def port() -> AsyncIterator[int]:
+    """Of an admin port with tight bounds."""
+    metrics = ControlMetrics(CollectorRegistry())
+    feed = TableFeed(Live(), metrics, namespace="demo", store=None)
+    admin = Admin(feed, metrics, router="router-0", auth=None, heartbeat_s=0.05, bounds=TIGHT)
+    yield await admin.start("127.0.0.1", 0)
+    await admin.close()
+    current = asyncio.current_task()
+    assert [task for task in asyncio.all_tasks() if task is not current and not task.done()] == []
+
+
+async def _open(stack: AsyncExitStack, port: int, data: bytes = b"") -> Pair:
+    reader, writer = await asyncio.open_connection("127.0.0.1", port)
+    stack.callback(writer.close)
+    writer.write(data)
+    return reader, writer
+
+
+async def _end(reader: asyncio.StreamReader) -> bytes:
+    async with asyncio.timeout(PATIENCE_S):
+        try:
+            return await reader.read()
+        except ConnectionError:
+            return b""
+
+
+@pytest.mark.parametrize(
+    "data",
+    [b"", b"GET", b"GET /healthz HTTP/1.1\r\nx: ", GET, GET + b"GET /heal",
+     b"POST /healthz HTTP/1.1\r\nhost: a\r\ncontent-length: 1000\r\n\r\nx"],
+    ids=["nothing", "a word", "half a head", "a request", "one and a half", "half a body"],
+)  # fmt: skip
+async def test_who_says_nothing_more_is_cut(port: int, data: bytes) -> None:
+    """Before the first request, in it, and after it."""
+    async with AsyncExitStack() as stack:
+        reader, _ = await _open(stack, port, data)
+        answer = await _end(reader)
+        assert answer.startswith(b"HTTP/1.1 200 OK") == data.startswith(GET)
+
+
+async def test_dripping_moves_no_deadline(port: int) -> None:
+    """A head takes as long as it may, however many pieces it comes in."""
+    async with AsyncExitStack() as stack:
+        reader, writer = await _open(stack, port, b"GET /healthz HTTP/1.1\r\n")
+
+        async def drip() -> None:
+            with suppress(ConnectionError):
+                while True:
+                    writer.write(b"x: y\r\n")
+                    await writer.drain()
+                    await asyncio.sleep(0.01)
+
+        dripping = asyncio.create_task(drip())
+        await _end(reader)
+        dripping.cancel()
+        await asyncio.gather(dripping, return_exceptions=True)
+
+
+async def test_a_stream_outlives_the_deadlines(port: int) -> None:
+    """They are for silence of the other side while nothing is asked."""
+    async with AsyncExitStack() as stack:
+        reader, _ = await _open(stack, port, GET.replace(b"/healthz", b"/admin/stream"))
+        async with asyncio.timeout(PATIENCE_S):
+            await reader.readuntil(b"\r\n\r\n")
+            beats = 0
+            while beats < 20:  # three times the deadlines
+                beats += b"Heartbeat" in await reader.readline()
+
+
+async def test_there_are_only_so_many_connections(port: int) -> None:
+    """Beyond them it is closed at once; a place that is free is given again."""
+    async with AsyncExitStack() as stack:
+        pairs = [await _open(stack, port, GET) for _ in range(TIGHT.connections)]
+        for reader, _ in pairs:
+            async with asyncio.timeout(PATIENCE_S):
+                assert (await reader.readline()).startswith(b"HTTP/1.1 200")
+        late, _ = await _open(stack, port, GET)
+        assert await _end(late) == b""
+        for reader, _ in pairs:
+            await _end(reader)
+        again, _ = await _open(stack, port, GET)
+        assert (await _end(again)).startswith(b"HTTP/1.1 200")
+
+
+async def test_no_shape_is_an_error_of_ours(port: int) -> None:
+    """aiohttp reads here: whatever it makes of the corpus, it is no 5xx, and the port lives on."""
+    for name, data in corpus.REFUSED.items():
+        async with AsyncExitStack() as stack:
+            reader, writer = await _open(stack, port, data)
+            with suppress(ConnectionError):
+                await writer.drain()
+                writer.write_eof()
+            answer = await _end(reader)
+            assert not answer.startswith((b"HTTP/1.1 5", b"HTTP/1.0 5")), name
+    async with AsyncExitStack() as stack:
+        reader, _ = await _open(stack, port, GET)
+        assert (await _end(reader)).startswith(b"HTTP/1.1 200")
