@@ -8,7 +8,7 @@ from typing import Any
 import kopf
 import pytest
 
-from pointsman.operator.controllers.triggers import Keys, Triggers, pinned_settings
+from pointsman.operator.controllers.triggers import Keys, Triggers, bury, pinned_settings
 from pointsman.operator.settings import Settings
 
 KEYS = {"s": frozenset({"a", "b"})}
@@ -112,3 +112,23 @@ async def test_however_kopf_ends_it_is_heard(
     triggers.start()
 
     assert await asyncio.wait_for(ended, 10) == type(error).__name__
+
+
+def test_a_life_that_does_not_want_to_end_is_buried_all_the_same() -> None:
+    """kopf cancels whatever begins after it, also what closes its loop: the thread goes on."""
+    loop = asyncio.new_event_loop()
+
+    async def jealous() -> None:
+        while True:
+            try:
+                for other in asyncio.all_tasks() - {asyncio.current_task()}:
+                    other.cancel()
+                await asyncio.sleep(0)
+            except asyncio.CancelledError:
+                continue
+
+    task = loop.create_task(jealous())
+    bury(loop, [], wait_s=0.05)
+
+    assert loop.is_closed()
+    task._log_destroy_pending = False  # type: ignore[attr-defined]  # it is the point of this test

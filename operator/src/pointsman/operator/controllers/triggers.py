@@ -12,7 +12,7 @@ import os
 import random
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Coroutine, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -229,8 +229,18 @@ def _hear(task: asyncio.Task[Any]) -> None:
         task.exception()
 
 
-def _bury(loop: asyncio.AbstractEventLoop, sessions: list[aiohttp.ClientSession]) -> None:
-    """Close the loop of a life that is over, whatever still hangs in it."""
+def bury(
+    loop: asyncio.AbstractEventLoop,
+    sessions: list[aiohttp.ClientSession],
+    *,
+    wait_s: float = BURIAL_S,
+) -> None:
+    """
+    Close the loop of a life that is over, whatever still hangs in it.
+
+    What hangs may go on cancelling all that is begun here, as kopf does: no step is sure to be
+    done, and none may end the thread.
+    """
     left = asyncio.all_tasks(loop)
 
     def gone(task: asyncio.Task[Any]) -> None:
@@ -244,13 +254,16 @@ def _bury(loop: asyncio.AbstractEventLoop, sessions: list[aiohttp.ClientSession]
         task.add_done_callback(gone)
         task.cancel()
     if left:
-        loop.call_later(BURIAL_S, loop.stop)
+        loop.call_later(wait_s, loop.stop)
         loop.run_forever()
-    with contextlib.suppress(asyncio.CancelledError):
-        for session in sessions:
-            loop.run_until_complete(session.close())
-    loop.run_until_complete(loop.shutdown_asyncgens())
-    loop.run_until_complete(asyncio.sleep(0.1))  # what was told to close does so in later turns
+    steps: list[Callable[[], Coroutine[Any, Any, None]]] = [
+        *(session.close for session in sessions),
+        loop.shutdown_asyncgens,
+        lambda: asyncio.sleep(0.1),  # what was told to close does so in later turns
+    ]
+    for step in steps:
+        with contextlib.suppress(asyncio.CancelledError, RuntimeError):
+            loop.run_until_complete(step())
     loop.close()
 
 
@@ -288,16 +301,27 @@ class Triggers:
         self._thread.join(wait_s)
 
     def _run(self) -> None:
+        reason = "ThreadEnded"
+        try:
+            reason = self._live()
+        except BaseException as error:  # a thread without watches must not look alive
+            log.exception("kopf's thread failed")
+            reason = type(error).__name__
+        finally:
+            if not self._stop.is_set():
+                self._loop.call_soon_threadsafe(self._on_end, reason)
+
+    def _live(self) -> str:
+        """One life of kopf after the other; why there is no further one."""
         pauses = iter(Backoffs(self._settings.watch_backoff_max_s))
         while not self._stop.is_set():
             begun_s = time.monotonic()
             if (reason := self._watch()) is not None:
-                if not self._stop.is_set():
-                    self._loop.call_soon_threadsafe(self._on_end, reason)
-                return
+                return reason
             if time.monotonic() - begun_s > STEADY_S:
                 pauses = iter(Backoffs(self._settings.watch_backoff_max_s))
             self._stop.wait(next(pauses))
+        return "Stopped"
 
     def _watch(self) -> str | None:
         """One life of kopf: why it ended for good, or None if another one may help."""
@@ -313,7 +337,7 @@ class Triggers:
             log.exception("kopf failed", extra={"reason": type(error).__name__})
             return type(error).__name__
         finally:
-            _bury(loop, sessions)
+            bury(loop, sessions)
         return "WatchersEnded"
 
     async def _life(self, sessions: list[aiohttp.ClientSession]) -> None:
