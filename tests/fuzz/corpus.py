@@ -25,6 +25,10 @@ READABLE: Final[dict[str, bytes]] = {
     "upgrade with a word like close": _POST + b"Connection: Upgrade, closed\r\nUpgrade: h2c\r\n"
     b"Content-Length: 5\r\n\r\nhello" + _GET,
     "absolute-form": b"GET http://b:80/healthz?x HTTP/1.1\r\nHost: a\r\n\r\n",
+    "absolute-form with an upgrade": b"GET http://b/healthz HTTP/1.1\r\nHost: a\r\nUpgrade: h2c\r\n"
+    b"Connection: upgrade\r\n\r\n",
+    "absolute-form with half an upgrade": b"GET http://b/healthz HTTP/1.1\r\nHost: a\r\n"
+    b"Upgrade: h2c\r\n\r\n",
     "absolute-form without a path": b"GET https://b?x HTTP/1.1\r\nHost: a\r\n\r\n",
     "asterisk-form": b"OPTIONS * HTTP/1.1\r\nHost: a\r\n\r\n",
     "close": _POST + b"Connection: close\r\nContent-Length: 5\r\n\r\nhello" + _GET,

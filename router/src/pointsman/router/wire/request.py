@@ -342,11 +342,11 @@ class RequestReader:
         if self._hosts > 1 or (self._http11 and not self._hosts):
             raise _Refusal(400, "A request needs exactly one Host header.")
         self._bound()
-        if self._target[:1] != b"/":
-            self._normalize()
         self._keep_alive = parser.should_keep_alive()
         if self._upgrade:
             self._upgrading = parser.should_upgrade()
+        if self._target[:1] != b"/":
+            self._normalize()
         if not self._http11:
             self._expects = False
         if self._judge is not None:
@@ -370,7 +370,7 @@ class RequestReader:
         path = path_of(self._target)
         if path is None:
             raise _Refusal(400, "The request's target is neither a path nor an http(s) URL.")
-        if not self._upgrade:  # else the head is read again as it came
+        if not self._upgrading:  # else the head is read again as it came
             self._target = path
 
     def on_body(self, body: bytes) -> None:
