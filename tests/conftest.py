@@ -3,6 +3,7 @@
 import gc
 import warnings
 from collections.abc import Generator
+from pathlib import Path
 
 import pytest
 from hypothesis import HealthCheck, settings
@@ -16,6 +17,18 @@ settings.register_profile(
     "pointsman", deadline=None, suppress_health_check=[HealthCheck.too_slow], print_blob=True
 )
 settings.load_profile("pointsman")
+
+
+LONG = ("faults", "fuzz", "sdk")
+"""Folders whose tests talk to real SDKs and watchers or search for long: not in `make check`."""
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Mark what is long by its folder, so that no file of it is forgotten."""
+    here = Path(__file__).parent
+    for item in items:
+        if item.path.relative_to(here).parts[0] in LONG:
+            item.add_marker(pytest.mark.local)
 
 
 @pytest.hookimpl(wrapper=True)
