@@ -18,7 +18,7 @@ import msgspec
 
 from pointsman.router.control.kube import ApiError, KubeClient, Unreachable
 from pointsman.router.control.kube_config import from_kubeconfig
-from tests.e2e.fleet import RELEASE
+from tests.e2e.fleet import CALLER_KEY, RELEASE
 from tests.e2e.traffic import traffic, until
 from tests.faults.fault import Fault
 from tests.faults.fleet import OPERATOR_WATCHES, ROUTER_WATCHES, FaultyFleet
@@ -29,6 +29,8 @@ PROMISE_S: Final = 90.0
 """Everything converges within this time after the heal."""
 POLL_S: Final = 0.1
 MET_S: Final = 20.0
+
+CALLER = {"authorization": f"Bearer {CALLER_KEY}"}
 
 
 @dataclass(slots=True)
@@ -169,7 +171,7 @@ async def witness(world: FaultyFleet) -> AsyncIterator[Witness]:
     timeout = aiohttp.ClientTimeout(total=30)
     async with (
         KubeClient(from_kubeconfig(world.fleet.bench.kubeconfig)) as api,
-        aiohttp.ClientSession(timeout=timeout) as http,
+        aiohttp.ClientSession(timeout=timeout, headers=CALLER) as http,
     ):
         yield Witness(world, api, http)
 

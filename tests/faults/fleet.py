@@ -24,7 +24,7 @@ from pointsman.operator.controllers.triggers import WATCHED
 from tests.bench import Bench, CommandFailed
 from tests.bench.control_plane import API_PORT
 from tests.bench.netns import HOST_IP
-from tests.e2e.fleet import RELEASE, ROOT, ROUTERS, Fleet
+from tests.e2e.fleet import RELEASE, ROOT, ROUTERS, Fleet, callers
 from tests.faults.proxy import FaultProxy, Upstream
 from tests.operator.objects import backend, policy, route
 
@@ -150,6 +150,7 @@ def faulty_fleet(bench: Bench, namespace: str) -> Iterator[FaultyFleet]:
 def _install(bench: Bench, namespace: str, proxy: FaultProxy) -> Fleet:
     charts = ROOT / "charts"
     bench.kubectl("create", "namespace", namespace)
+    bench.kubectl("apply", "-n", namespace, "-f", "-", input=callers())
     crds = bench.helm("template", "pointsman-crds", str(charts / "pointsman-crds"))
     bench.kubectl("apply", "--server-side", "-f", "-", input=crds)
     bench.kubectl("wait", "--for=condition=Established", "crd", "--all", "--timeout=30s")
