@@ -56,7 +56,7 @@ def collect(seeds: int, *, quick: bool, extra: Path | None) -> dict[str, list[Tr
 def judge(name: str, traces: Sequence[Trace], engine: Engine, refinements: int) -> Result:
     """Simulate everyone on one trace."""
     usual = defaults(traces, engine)
-    equal = equal_hours(usual[0], traces, engine, refinements=refinements)
+    equal = equal_hours(usual, traces, engine, refinements=refinements)
     counted = sum(at_s >= traces[0].begin_s for at_s in traces[0].arrivals_s)
     return Result(name, counted, usual, equal)
 

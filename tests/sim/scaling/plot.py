@@ -58,6 +58,7 @@ def _bars(axis: Axes, results: Sequence[Result]) -> None:
         [place + 0.4 for place in range(len(results))],
         [result.trace for result in results],
         fontsize=7,
+        rotation=15,
     )
     axis.set(title="p99 queue wait at equal replica-hours (cut at 100 s)", ylabel="seconds")
     axis.legend(fontsize=8, ncol=3)

@@ -2,8 +2,9 @@
 
 Hours do not simply fall as the target grows: an overloaded fleet queues, and whoever follows the
 queue orders more. So targets are scanned from the safe side (many replicas) and refined where the
-hours cross; of all tries within 2 % the one with the lowest p99 wait counts, as a careful user
-would choose. Where no target gets there, the nearest is shown with its own hours.
+hours cross or come near; of all tries within 2 %, the default among them, the one with the lowest
+p99 wait counts, as a careful user would choose. Where no target gets there, the nearest is shown
+with its own hours.
 """
 
 import itertools
@@ -19,6 +20,7 @@ from tests.sim.scaling.traces import Trace
 
 WITHIN: Final = 0.02
 CLOSE: Final = 0.005
+MOST_CROSSINGS: Final = 3
 STEP: Final = 1.25
 
 
@@ -63,50 +65,67 @@ def defaults(traces: Sequence[Trace], engine: Engine) -> list[Row]:
 
 
 def equal_hours(
-    ours: Row, traces: Sequence[Trace], engine: Engine, *, refinements: int
+    usual: Sequence[Row], traces: Sequence[Trace], engine: Engine, *, refinements: int
 ) -> list[Row]:
-    """Return everyone at the hours of `ours`."""
-    hours = ours.figures.replica_hours
-    others = [one for one in CONTENDERS if one.name != OURS]
-    matched = [_matched(one, hours, traces, engine, refinements) for one in others]
-    return [ours, *matched, fixed_at(hours, traces, engine)]
+    """Return everyone at the hours of ours; `usual` are the defaults."""
+    by_name = {row.name: row for row in usual}
+    hours = by_name[OURS].figures.replica_hours
+    matched = [
+        _matched(one, by_name[one.name], hours, _Runs(one, traces, engine), refinements)
+        for one in CONTENDERS
+        if one.name != OURS
+    ]
+    return [by_name[OURS], *matched, fixed_at(hours, traces, engine)]
 
 
-def _matched(
-    contender: Contender, hours: float, traces: Sequence[Trace], engine: Engine, refinements: int
-) -> Row:
+@dataclass(frozen=True, slots=True)
+class _Runs:
+    """One algorithm's runs on one trace, by target."""
+
+    contender: Contender
+    traces: Sequence[Trace]
+    engine: Engine
+
+    def at(self, target: float, seeds: int | None = None) -> Figures:
+        return _figures(self.contender, target, self.traces[:seeds], self.engine)
+
+    def scan(self) -> list[tuple[float, float]]:
+        """Return (target, replica-hours) of one seed, from a fifth of the limit to four limits."""
+        scanned, target = [], 0.2 * self.engine.limit
+        while target < 4.0 * self.engine.limit:
+            scanned.append((target, self.at(target, seeds=1).replica_hours))
+            target *= STEP
+        return scanned
+
+
+def _matched(contender: Contender, usual: Row, hours: float, runs: _Runs, refinements: int) -> Row:
     """Scan with one seed, refine with all."""
-    tries: dict[float, Figures] = {}
+    tries: dict[float, Figures] = {usual.target: usual.figures}
 
-    def at(target: float) -> Figures:
+    def used(target: float) -> float:
         if target not in tries:
-            tries[target] = _figures(contender, target, traces, engine)
-        return tries[target]
+            tries[target] = runs.at(target)
+        return tries[target].replica_hours
 
-    scanned: list[tuple[float, float]] = []
-    target = 0.2 * engine.limit
-    while target < 4.0 * engine.limit:
-        used = _figures(contender, target, traces[:1], engine).replica_hours
-        scanned.append((target, used))
-        target *= STEP
+    scanned = runs.scan()
+    for target, seen in scanned:
+        if abs(seen / hours - 1.0) <= 2 * WITHIN:
+            used(target)
     crossings = [
         (low[0], high[0])
         for low, high in itertools.pairwise(scanned)
         if (low[1] - hours) * (high[1] - hours) <= 0
     ]
-    for low_target, high_target in crossings[:2]:
+    for low_target, high_target in crossings[:MOST_CROSSINGS]:
         low, high = low_target, high_target
-        falls = at(low).replica_hours >= at(high).replica_hours
+        falls = used(low) >= used(high)
         for _ in range(refinements):
             middle = math.sqrt(low * high)
-            if abs(at(middle).replica_hours / hours - 1.0) <= CLOSE:
+            if abs(used(middle) / hours - 1.0) <= CLOSE:
                 break
-            if (at(middle).replica_hours > hours) == falls:
-                low = middle
-            else:
-                high = middle
+            low, high = (middle, high) if (used(middle) > hours) == falls else (low, middle)
     if not crossings:
-        at(min(scanned, key=lambda one: abs(one[1] - hours))[0])
+        used(min(scanned, key=lambda one: abs(one[1] - hours))[0])
     equal = [one for one in tries.items() if abs(one[1].replica_hours / hours - 1.0) <= WITHIN]
     if equal:
         target, figures = min(equal, key=lambda one: one[1].wait_p99_s)
