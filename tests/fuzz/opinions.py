@@ -143,8 +143,17 @@ def _path(target: bytes) -> bytes:
 
 
 def _kept(headers: Headers) -> Headers:
-    """Without what is left out where an Upgrade is ignored; `keep_alive` says what matters."""
-    return [h for h in headers if h[0] not in (b"upgrade", b"connection", b"http2-settings")]
+    """
+    Without what is left out where an Upgrade is ignored; `keep_alive` says what matters.
+
+    h11 gives the coding's name in lower case.
+    """
+    left_out = (b"upgrade", b"connection", b"http2-settings")
+    return [
+        (name, value.lower() if name == b"transfer-encoding" else value)
+        for name, value in headers
+        if name not in left_out
+    ]
 
 
 def request_disagreement(data: bytes, cuts: Sequence[int]) -> str:

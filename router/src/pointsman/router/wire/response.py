@@ -225,6 +225,7 @@ class ResponseReader:
         self.status = status
         if status in (204, 304):
             self._framed = True
+            self._chunked = False  # they have no body, whatever they say
             self._expected = 0
         else:
             self._expected = self.length
