@@ -1,7 +1,7 @@
 """Where new connections to the routers' Service go, as kube-proxy would send them.
 
 The bench has no kube-proxy: a resolver takes its place. Each new connection gets one of the
-endpoints that are ready as of late; connections that are open stay where they are.
+endpoints that were ready LATE_S ago; connections that are open stay where they are.
 """
 
 import asyncio
@@ -17,18 +17,19 @@ from aiohttp.abc import AbstractResolver, ResolveResult
 from tests.e2e.fleet import RELEASE, Fleet
 
 URL = "http://routers:8080/v1"
-LATE_S = 1.0
-"""Endpoints are looked at so seldom: kube-proxy's own default is to write at most once a second."""
+LATE_S = 2.0
+"""An endpoint that is gone is used for so long: kube-proxy writes once a second at most, and a
+router without a delay would have refused many by then."""
 
 
 class ReadyEndpoints(AbstractResolver):
     """Resolves every name to a ready router."""
 
-    def __init__(self, fleet: Fleet) -> None:
+    def __init__(self) -> None:
         self.addresses: list[str] = []
         self.seen: set[str] = set()
         """All that were ever ready."""
-        self._fleet = fleet
+        self._slices: dict[str, set[str]] = {}
         self._dice = random.Random(5)
 
     async def resolve(
@@ -50,21 +51,25 @@ class ReadyEndpoints(AbstractResolver):
     async def close(self) -> None:
         """Nothing is held."""
 
-    async def look(self) -> None:
-        """Read the EndpointSlices once."""
-        service = f"kubernetes.io/service-name={RELEASE}-router"
-        said = await asyncio.to_thread(
-            self._fleet.kubectl, "get", "endpointslices", "-l", service, "-o", "json"
+    def hear(self, event: dict[str, Any]) -> None:
+        """An event of the watch: what is new is used at once, what is gone is left late."""
+        item = event["object"]
+        self._slices[item["metadata"]["name"]] = (
+            set() if event["type"] == "DELETED" else ready(item)
         )
-        self.addresses = sorted(ready(json.loads(said)["items"]))
-        self.seen.update(self.addresses)
+        now = set().union(*self._slices.values())
+        self.seen |= now
+        self.addresses = sorted(now | set(self.addresses))
+        asyncio.get_running_loop().call_later(LATE_S, self._leave, now)
+
+    def _leave(self, then: set[str]) -> None:
+        self.addresses = sorted(then | (set().union(*self._slices.values())))
 
 
-def ready(slices: list[dict[str, Any]]) -> set[str]:
-    """Addresses of the endpoints that are ready."""
+def ready(item: dict[str, Any]) -> set[str]:
+    """Addresses of a slice's endpoints that are ready."""
     return {
         address
-        for item in slices
         for endpoint in item["endpoints"] or ()
         if endpoint["conditions"]["ready"]
         for address in endpoint["addresses"]
@@ -73,18 +78,39 @@ def ready(slices: list[dict[str, Any]]) -> set[str]:
 
 @asynccontextmanager
 async def ready_endpoints(fleet: Fleet) -> AsyncIterator[ReadyEndpoints]:
-    """Kept up to date, a little late, for as long as the block lasts."""
-    found = ReadyEndpoints(fleet)
-    await found.look()
-
-    async def follow() -> None:
-        while True:
-            await asyncio.sleep(LATE_S)
-            await found.look()
-
-    task = asyncio.create_task(follow())
+    """Watched for as long as the block lasts."""
+    found = ReadyEndpoints()
+    watch = await asyncio.create_subprocess_exec(
+        *("kubectl", "-n", fleet.namespace, "get", "endpointslices", "-o", "json"),
+        *("--watch", "--output-watch-events"),
+        *("-l", f"kubernetes.io/service-name={RELEASE}-router"),
+        stdout=asyncio.subprocess.PIPE,
+        env=fleet.bench.environment(),
+    )
+    assert watch.stdout is not None
+    following = asyncio.create_task(follow(watch.stdout, found))
     try:
+        async with asyncio.timeout(60):
+            while not found.addresses:  # noqa: ASYNC110 - until the first event
+                await asyncio.sleep(0.05)
         yield found
+        assert not following.done(), "the watch ended"
     finally:
-        task.cancel()
-        await asyncio.wait({task})
+        following.cancel()
+        await asyncio.wait({following})
+        watch.kill()
+        await watch.wait()
+
+
+async def follow(stream: asyncio.StreamReader, found: ReadyEndpoints) -> None:
+    """Hear every event that kubectl prints, one JSON object after the other."""
+    decoder, text = json.JSONDecoder(), ""
+    while chunk := await stream.read(65_536):
+        text = (text + chunk.decode()).lstrip()
+        while text:
+            try:
+                event, end = decoder.raw_decode(text)
+            except json.JSONDecodeError:
+                break  # not whole yet
+            text = text[end:].lstrip()
+            found.hear(event)

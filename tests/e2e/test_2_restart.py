@@ -8,11 +8,11 @@ from contextlib import AsyncExitStack
 import pytest
 
 from tests.e2e.endpoints import URL, ready_endpoints
-from tests.e2e.fleet import RELEASE, ROUTERS, Fleet
+from tests.e2e.fleet import DELAY_S, RELEASE, ROUTERS, Fleet
 from tests.e2e.traffic import traffic, until
 
 pytestmark = [pytest.mark.bench, pytest.mark.timeout(600)]
-STREAM_S = 8
+STREAM_S = DELAY_S + 2
 """Longer than a router's delay, so that every stream that it holds at its end outlives that."""
 TOKENS_PER_SECOND = 5
 
