@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from pointsman.operator.cluster import kinds
+from pointsman.operator.controllers.triggers import WATCHED
 
 SOURCES = Path(kinds.__file__).parent.parent
 VERBS = {
@@ -55,8 +56,7 @@ def rights_of_code() -> set[Right]:
                     found |= {right(kind, verb) for verb in VERBS[called.attr]}
             if isinstance(called, ast.Name) and called.id == "write_status":
                 found |= {right(kind, "patch", "/status") for kind in kinds_of(call.args[1], path)}
-            if isinstance(called, ast.Name) and called.id == "watch":
-                plural = ast.literal_eval(call.args[1])
-                kind = next(k for k in vars(kinds).values() if getattr(k, "plural", "") == plural)
-                found |= {right(kind, verb) for verb in ("list", "watch")}
+    for _, plural, _ in WATCHED:
+        kind = next(k for k in vars(kinds).values() if getattr(k, "plural", "") == plural)
+        found |= {right(kind, verb) for verb in ("list", "watch")}
     return found
