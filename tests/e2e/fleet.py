@@ -96,10 +96,10 @@ class Fleet:
         )
 
 
-def callers() -> str:
+def callers(release: str = RELEASE) -> str:
     """The Secret with the caller of these tests, who may use everything."""
     everything = CallerEntry(keys=(hash_of(CALLER_KEY.encode()),), team="tests")
-    return manifest.new(f"{RELEASE}-callers", CALLER, everything)
+    return manifest.new(f"{release}-callers", CALLER, everything)
 
 
 def rendered(bench: Bench, namespace: str, release: str = RELEASE) -> str:

@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from tests.e2e.fleet import RELEASE, ROUTERS, Fleet, rendered
+from tests.e2e.fleet import RELEASE, ROUTERS, Fleet, callers, rendered
 from tests.e2e.test_4_broken import answered_by, wait_condition
 
 pytestmark = [pytest.mark.bench, pytest.mark.timeout(600)]
@@ -47,6 +47,7 @@ def test_a_second_release_in_a_namespace_is_refused_until_the_first_is_gone(calm
     first, second = rendered(calm.bench, calm.namespace), Fleet(calm.bench, calm.namespace, SECOND)
     before = untouched(calm)
     chart = rendered(calm.bench, calm.namespace, SECOND)
+    calm.kubectl("apply", "-f", "-", stdin=callers(SECOND))
     calm.kubectl("apply", "--server-side", "-f", "-", stdin=chart)
     said = calm.bench.wait_for(lambda: refusal(second), 90, "a refusal in the operator's log")
     assert f'release "{RELEASE}" serves namespace "calm"' in said

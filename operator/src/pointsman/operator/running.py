@@ -190,6 +190,7 @@ class _Process:
 async def _lead(process: _Process, api: Api, elector: Elector) -> None:
     settings = process.settings
     await _namespace_is_ours(process, api)
+    process.vitals.ready = True  # not before: `helm install --wait` would take it for an answer
     if settings.leader_elect:
         await elector.acquire()
     async with asyncio.TaskGroup() as group:
@@ -226,7 +227,6 @@ async def run(settings: Settings, *, api_class: type[Api] = Api) -> None:
                 group.create_task(_heartbeat(vitals), name="heartbeat"),
                 group.create_task(_lead(process, api, elector), name="leading"),
             ]
-            vitals.ready = True
             await stop.wait()
             for task in tasks:
                 task.cancel()
