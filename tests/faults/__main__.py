@@ -18,13 +18,6 @@ from tests.faults.fault import FAULTS, Fault
 from tests.faults.fleet import FaultyFleet, faulty_fleet
 
 TARGETS = ("operator", "routers", "both")
-LEASE_S = 9.0
-"""A fault of the operator that lasts longer takes its Lease: it restarts, once."""
-
-
-def allowed(outcome: Outcome) -> int:
-    """Restarts of operators that are no breach: one of each, if the fault outlasts the Lease."""
-    return 2 if outcome.held_s > LEASE_S and outcome.target != "routers" else 0
 
 
 async def run(world: FaultyFleet, rows: list[tuple[Fault, str]], hold_s: float) -> list[Outcome]:
@@ -44,7 +37,7 @@ async def run(world: FaultyFleet, rows: list[tuple[Fault, str]], hold_s: float) 
             f"{outcome.requests:>10}{outcome.operator_restarts:>10}",
             flush=True,
         )
-        problems = outcome.problems(operator_restarts=allowed(outcome))
+        problems = outcome.problems()
         for problem in problems:
             print(f"    {problem}", flush=True)
         if problems:
@@ -67,7 +60,7 @@ def main() -> int:
     ]
     with Bench() as bench, faulty_fleet(bench, "faults") as world:
         outcomes = asyncio.run(run(world, rows, options.hold))
-    broken = [one for one in outcomes if one.problems(operator_restarts=allowed(one))]
+    broken = [one for one in outcomes if one.problems()]
     requests, failed = sum(o.requests for o in outcomes), sum(len(o.failures) for o in outcomes)
     print(f"{len(outcomes)} rows, {len(broken)} broken; {requests} requests, {failed} failed")
     if options.json:

@@ -30,8 +30,9 @@ from tests.operator.objects import backend, policy, route
 
 Json = dict[str, Any]
 BOOKMARK_S: Final = 1.5
+REQUEST_S: Final = 3
 CLOCKS: Final = {
-    "POINTSMAN_API_TIMEOUT_SECONDS": "3",
+    "POINTSMAN_API_TIMEOUT_SECONDS": f"{REQUEST_S}",
     "POINTSMAN_WATCH_INACTIVITY_SECONDS": "5",
     "POINTSMAN_RESYNC_SECONDS": "3600",
 }
