@@ -148,6 +148,8 @@ REFUSED: Final[dict[str, bytes]] = {
     "HTTP/1.10": b"GET / HTTP/1.10\r\nHost: a\r\n\r\n",
     "HTTP/2 said": b"GET / HTTP/2.0\r\nHost: a\r\n\r\n",
     "HTTP/2 preface": b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\x00\x00\x00\x04\x00\x00\x00\x00\x00",
+    "CONNECT with a path": b"CONNECT / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n"
+    + _HI,
     "RTSP": b"OPTIONS / RTSP/1.0\r\nHost: a\r\n\r\n",
     "ICE": b"SOURCE / ICE/1.0\r\nHost: a\r\n\r\n",
     "lower-case http": b"GET / http/1.1\r\nHost: a\r\n\r\n",

@@ -8,12 +8,14 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from itertools import pairwise
+from typing import Final
 
 import h11
 
 from pointsman.router.wire.received import Request, Unreadable
 from pointsman.router.wire.request import RequestReader
 from pointsman.router.wire.response import KEPT, Malformed, ResponseReader
+from pointsman.router.wire.whole import read_whole
 
 HEAD_BYTES, BODY_BYTES = 4096, 8192
 ANSWER_HEAD_BYTES = 4096
@@ -78,12 +80,12 @@ def ours(parts: Sequence[bytes]) -> Reading:
 
 def _message(event: Request) -> Message:
     return Message(
-        event.method,
-        event.target,
-        _kept([(name, value.strip(b" \t")) for name, value in event.headers]),
+        event.head.method,
+        event.head.target,
+        _kept([(name, value.strip(b" \t")) for name, value in event.head.headers]),
         event.body,
-        event.http11,
-        event.keep_alive,
+        event.head.http11,
+        event.head.keep_alive,
     )
 
 
@@ -144,11 +146,12 @@ def _path(target: bytes) -> bytes:
 
 def _kept(headers: Headers) -> Headers:
     """
-    Without what is left out where an Upgrade is ignored; `keep_alive` says what matters.
+    Without what is left out where an Upgrade is ignored; `keep_alive` says what matters. Without
+    the length, too, for requests that differ in it share a head: the body says what matters.
 
     h11 gives the coding's name in lower case.
     """
-    left_out = (b"upgrade", b"connection", b"http2-settings")
+    left_out = (b"upgrade", b"connection", b"http2-settings", b"content-length")
     return [
         (name, value.lower() if name == b"transfer-encoding" else value)
         for name, value in headers
@@ -156,11 +159,25 @@ def _kept(headers: Headers) -> Headers:
     ]
 
 
-def request_disagreement(data: bytes, cuts: Sequence[int]) -> str:
-    """Empty if the law holds for these bytes as requests."""
-    whole, cut, second = ours([data]), ours(pieces(data, cuts)), h11s(data)
+BEFORE: Final = b"POST /v1/chat/completions HTTP/1.1\r\nHost: a\r\nContent-Length: 6\r\n\r\nbefore"
+"""With the head of a seed, so that heads come that are nearly the one before them."""
+
+
+def _self_disagreement(data: bytes, cuts: Sequence[int], whole: Reading) -> str:
+    """Empty if neither cuts nor what came before make a difference."""
+    cut, after = ours(pieces(data, cuts)), ours([BEFORE, data])
     if whole != cut:
         return f"it reads {cut}, else {whole}, cut at {sorted(set(cuts))}"
+    if after.messages.pop(0).body != b"before" or after != whole:
+        return f"it reads {after} after a request, else {whole}"
+    return ""
+
+
+def request_disagreement(data: bytes, cuts: Sequence[int]) -> str:
+    """Empty if the law holds for these bytes as requests."""
+    whole, second = ours([data]), h11s(data)
+    if found := _self_disagreement(data, cuts, whole):
+        return found
     for number, message in enumerate(whole.messages):
         if number >= len(second.messages):
             return f"h11 has {second.end} at request {number}, we read {message}"
@@ -172,6 +189,15 @@ def request_disagreement(data: bytes, cuts: Sequence[int]) -> str:
         if message.keep_alive and not other.keep_alive:
             return f"h11 closes after request {number}, we keep {message}"
     return ""
+
+
+def plain_answer(data: bytes) -> Answer | None:
+    """What is made of them without a parser, if anything is."""
+    found = read_whole(data, ANSWER_HEAD_BYTES)
+    if found is None:
+        return None
+    headers = tuple(sorted(found.headers.items()))
+    return Answer("complete", 200, found.body, headers, len(found.body), True)
 
 
 def our_answer(parts: Sequence[bytes]) -> Answer:
@@ -225,6 +251,9 @@ def answer_disagreement(data: bytes, cuts: Sequence[int]) -> str:
     whole, cut = our_answer([data]), our_answer(pieces(data, cuts))
     if whole != cut:
         return f"it reads {cut}, else {whole}, cut at {sorted(set(cuts))}"
+    plain = plain_answer(data)
+    if plain is not None and plain != whole:
+        return f"without a parser it reads {plain}, else {whole}"
     if whole.end != "complete":
         return ""
     second = h11s_answer(data)

@@ -52,8 +52,12 @@ class CompiledPolicy:
     model_names: tuple[str, ...]
     routes: tuple[CompiledRoute, ...]
     backends: Mapping[str, Backend]
-    needs_analysis: bool
-    """False when no rule looks at the text: then the analysis is not run."""
+    reads_text: bool
+    """True if a rule looks at task, language or length."""
+    reads_headers: bool
+    """True if a rule looks at headers."""
+    window: float
+    """The smallest context window of its backends, in tokens."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,11 +116,13 @@ def compile_policy(blob: PolicyBlob, digest: str) -> CompiledPolicy:
         model_names=blob.model_names,
         routes=tuple(_compile_route(route, blob.backends) for route in blob.routes),
         backends=blob.backends,
-        needs_analysis=any(
-            m.tasks or m.languages or m.min_tokens is not None or m.max_tokens is not None
-            for m in matches
-        )
-        or any(backend.context_window for backend in blob.backends.values()),
+        reads_text=any(
+            m.tasks or m.languages or m.min_tokens or m.max_tokens is not None for m in matches
+        ),
+        reads_headers=any(m.headers for m in matches),
+        window=min(
+            (b.context_window for b in blob.backends.values() if b.context_window), default=inf
+        ),
     )
 
 

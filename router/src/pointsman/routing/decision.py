@@ -46,7 +46,9 @@ class Decision(msgspec.Struct, frozen=True, gc=False):
     evidence: tuple[str, ...] = ()
 
 
-def _fails(match: CompiledMatch, facts: RequestFacts) -> tuple[str, str] | None:
+def _fails(  # noqa: PLR0911 - a table
+    match: CompiledMatch, facts: RequestFacts
+) -> tuple[str, str] | None:
     """None if the match holds, otherwise the first condition that does not: (field, name)."""
     analysis = facts.analysis
     if match.tasks and not (analysis.decided and analysis.task in match.tasks):
@@ -57,10 +59,6 @@ def _fails(match: CompiledMatch, facts: RequestFacts) -> tuple[str, str] | None:
         return ("min_tokens", "")
     if match.max_tokens is not None and analysis.context_tokens > match.max_tokens:
         return ("max_tokens", "")
-    return _caller_differs(match, facts)
-
-
-def _caller_differs(match: CompiledMatch, facts: RequestFacts) -> tuple[str, str] | None:
     for name, value, prefix in match.headers:
         got = facts.headers.get(name)
         if got is None or not (got.startswith(value) if prefix else got == value):
@@ -105,19 +103,14 @@ def _overflows(backend: Backend, facts: RequestFacts) -> str:
 
 
 def _choose(route: CompiledRoute, dice: float) -> tuple[Backend, ...]:
-    """The target whose share holds `dice` in [0, 1), and its chain."""
-    if len(route.orders) == 1:
-        return route.orders[0]
+    """Of several targets the one whose share holds `dice` in [0, 1), and its chain."""
     return route.orders[bisect_right(route.bounds, int(dice * route.bounds[-1]))]
 
 
-def _order(
-    route: CompiledRoute, facts: RequestFacts, dice: float
+def _able(
+    route: CompiledRoute, order: tuple[Backend, ...], facts: RequestFacts
 ) -> tuple[tuple[Backend, ...], tuple[Skipped, ...]]:
-    order = _choose(route, dice)
-    needed = facts.analysis.context_tokens + facts.max_output_tokens
-    if needed <= route.window and not (facts.tools or facts.images):
-        return order, ()
+    """Those that can take the request, and why the others cannot."""
     candidates: list[Backend] = []
     skipped: list[Skipped] = []
     for backend in order:
@@ -152,7 +145,11 @@ def decide(
         if explain:
             why_not = _told(failed, route.match, facts.analysis)
             evidence.append(f"rule {route.route.name}: {why_not}")
-    candidates, skipped = _order(chosen, facts, dice)
+    order = chosen.orders[0] if len(chosen.orders) == 1 else _choose(chosen, dice)
+    needed = facts.analysis.context_tokens + facts.max_output_tokens
+    if needed <= chosen.window and not (facts.tools or facts.images or explain):
+        return Decision(policy, chosen, order)
+    candidates, skipped = _able(chosen, order, facts)
     if explain:
         evidence.append(f"rule {chosen.route.name}: taken")
         evidence.extend(f"backend {skip.backend}: skipped, {skip.reason}" for skip in skipped)

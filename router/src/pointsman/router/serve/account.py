@@ -40,8 +40,7 @@ def account(exchange: "Exchange", code: int, now_s: float) -> None:
     if team is not None:
         team.tokens.used(prompt, completion, estimated=usage.estimated)
     prices = exchange.candidate
-    amount = (
-        prompt * prices.input_per_million + completion * prices.output_per_million
-    ) / 1_000_000
+    amount = prompt * prices.input_per_million + completion * prices.output_per_million
     if amount:
+        amount /= 1_000_000
         backend.cost[prices.currency] = backend.cost.get(prices.currency, 0.0) + amount

@@ -147,13 +147,13 @@ class DataPlane:
         self.metrics.connections = len(self._clients)
         self._changed.set()
 
-    def running(self, change: int) -> None:
-        """Count exchanges in work."""
-        self._running += change
-        if not self._running:
-            self._changed.set()
+    def began(self) -> None:
+        """An exchange is in work."""
+        self._running += 1
 
     def ended(self, exchange: Exchange) -> None:
         """An exchange is over."""
         account(exchange, exchange.code, self.clock())
-        self.running(-1)
+        self._running -= 1
+        if not self._running and self.live.draining:
+            self._changed.set()

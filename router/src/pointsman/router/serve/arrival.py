@@ -10,56 +10,39 @@ from pointsman.analysis import Analysis, Task
 from pointsman.analysis import analyze as analyze_text
 from pointsman.router.errors import BadRequest, Refused, going_away
 from pointsman.router.serve.authenticate import models_of, no_such_model
-from pointsman.router.wire.headers import HeaderView
+from pointsman.router.wire.headers import as_texts
 from pointsman.router.wire.members import check_members
-from pointsman.router.wire.request_id import is_request_id
 from pointsman.routing import Decision, RequestFacts
 from pointsman.routing import decide as decide_route
 
 if TYPE_CHECKING:
     from pointsman.router.serve.exchange import Exchange
 
-_FORWARDED: Final = frozenset({b"accept", b"traceparent", b"tracestate"})
-"""Besides content type, length and request id, what a model server gets of a caller's headers."""
-_READ: Final = frozenset({b"x-request-id", b"x-pointsman-debug", b"content-encoding"})
+_NO_HEADERS: Final[dict[str, str]] = {}
 _BYTES_A_TOKEN: Final = 4
 _MOST_TOKENS_A_BYTE: Final = 4
 """A message of one letter is 30 bytes of JSON and 5 tokens; the analysis never estimates more."""
 
 
 def read(exchange: "Exchange") -> None:
-    """Head and body: which of the headers go on, what is asked for."""
-    forwarded = b""
-    for name, value in exchange.request.headers:
-        if name in _FORWARDED:
-            forwarded += b"%b: %b\r\n" % (name, value)
-        elif name in _READ:
-            _note(exchange, name, value)
-    exchange.forwarded = forwarded
-    exchange.asked = exchange.operation.read(exchange.request.body)
-    check_members(exchange.request.body)
-
-
-def _note(exchange: "Exchange", name: bytes, value: bytes) -> None:
-    if name == b"x-request-id":
-        if is_request_id(value):
-            exchange.request_id = value
-    elif name == b"x-pointsman-debug":
-        exchange.debug = value.strip().lower() == b"true"
-    elif value.strip().lower() not in (b"", b"identity"):
+    """The body: what is asked for."""
+    request = exchange.request
+    if request.head.compressed:
         raise BadRequest("Compressed bodies are not read.", status=415)
+    exchange.asked = exchange.operation.read(request.body)
+    check_members(request.body)
 
 
 def resolve(exchange: "Exchange") -> None:
     """The policy that answers for the model name, if the caller may use it."""
     plane = exchange.plane
+    live, model, caller = plane.live, exchange.asked.model, exchange.caller
     if plane.refusing and not exchange.client.admitted:
         raise going_away()
-    if not plane.live.ready:
+    if not live.ready:
         raise Refused("No routing table is in force yet.", code="not_ready", retry_after_s=1)
-    model, caller = exchange.asked.model, exchange.caller
-    policy = plane.live.table.by_model.get(model)
-    if policy is None or not caller.may_use(policy.name):
+    policy = live.table.by_model.get(model)
+    if policy is None or (caller.policies is not None and not caller.may_use(policy.name)):
         raise no_such_model(caller, model, models_of(plane, caller))
     exchange.policy = policy
 
@@ -71,14 +54,13 @@ def analyze(exchange: "Exchange") -> None:
     Where no rule looks at them and the body fits every window even at the worst rate, its size is
     enough: reading a text costs more than all the rest of a request.
     """
-    asked, body = exchange.asked, exchange.request.body
-    need = exchange.plane.tracks.need(exchange.policy)
-    if not (need.analysis or exchange.debug) and b"image" not in body:
-        most = len(body) * _MOST_TOKENS_A_BYTE + asked.max_output_tokens
-        if not need.window or most <= need.window:
-            tokens = len(body) // _BYTES_A_TOKEN
-            exchange.analysis = Analysis(Task.CHAT, False, "und", tokens, 0.0, ())
-            return
+    asked, body, policy = exchange.asked, exchange.request.body, exchange.policy
+    most = len(body) * _MOST_TOKENS_A_BYTE + asked.max_output_tokens
+    blind = not (policy.reads_text or exchange.debug)
+    if blind and most <= policy.window and b"image" not in body:
+        tokens = len(body) // _BYTES_A_TOKEN
+        exchange.analysis = Analysis(Task.CHAT, False, "und", tokens, 0.0, ())
+        return
     prompt = asked.prompt()
     exchange.images = prompt.images
     exchange.analysis = analysis = analyze_text(prompt)
@@ -87,16 +69,21 @@ def analyze(exchange: "Exchange") -> None:
 
 def decide(exchange: "Exchange") -> None:
     """The candidates, in order."""
-    asked = exchange.asked
+    asked, policy, head = exchange.asked, exchange.policy, exchange.request.head
+    headers = head.texts
+    if headers is None:
+        headers = _NO_HEADERS
+        if policy.reads_headers:
+            headers = head.texts = as_texts(head.headers)
     facts = RequestFacts(
         analysis=exchange.analysis,
-        headers=HeaderView(exchange.request.headers),
+        headers=headers,
         metadata=asked.metadata,
         max_output_tokens=asked.max_output_tokens,
         tools=asked.tools,
         images=exchange.images,
     )
-    decision = decide_route(exchange.policy, facts, dice=exchange.plane.dice())
+    decision = decide_route(policy, facts, dice=exchange.plane.dice())
     exchange.route_taken(decision)
     if not decision.candidates:
         raise _none_can(decision, exchange.operation.text)

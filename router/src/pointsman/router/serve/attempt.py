@@ -18,6 +18,7 @@ from pointsman.router.serve.upstream import Pool, UpstreamConnection
 from pointsman.router.wire.response import ResponseReader
 from pointsman.router.wire.splice import replace_model
 from pointsman.router.wire.unreadable import UNREADABLE
+from pointsman.router.wire.whole import WholeAnswer
 
 if TYPE_CHECKING:
     from pointsman.router.serve.exchange import Exchange
@@ -32,7 +33,10 @@ OK: Final = "Ok"
 class Attempt:
     """See the module. `cut` and `end` may be called at any time, any number of times."""
 
-    __slots__ = ("_begun", "_relay", "backend", "connection", "exchange", "pool", "track")
+    __slots__ = (
+        "_begun", "_relay", "answered", "backend", "connection", "exchange", "pool", "takes_whole",
+        "track",
+    )  # fmt: skip
 
     def __init__(self, exchange: "Exchange", backend: Backend, track: Track, pool: Pool) -> None:
         self.exchange = exchange
@@ -41,7 +45,8 @@ class Attempt:
         self.pool = pool
         self.connection: UpstreamConnection | None = None
         self._relay: relays.Relay | None = None
-        self._begun = False
+        self._begun = self.answered = False
+        self.takes_whole = not exchange.asked.stream
 
     def send(self, place: Place, authorization: bytes) -> None:
         """Ask the backend."""
@@ -57,7 +62,7 @@ class Attempt:
             place.after,
             _HEAD,
             len(body),
-            exchange.forwarded,
+            exchange.request.head.forwarded,
             exchange.request_id,
             authorization,
         )
@@ -67,6 +72,16 @@ class Attempt:
         self.pool.send(self, head, body)
 
     # A pool's Asker.
+
+    def whole(self, answer: WholeAnswer, now_s: float) -> None:
+        """All of it came at once."""
+        exchange = self.exchange
+        exchange.heard_s = now_s
+        self.answered = True
+        try:
+            relays.answer_whole(exchange, 200, answer.headers, answer.body)
+        except Exception as error:  # noqa: BLE001 - see `arrived`
+            exchange.bug(error)
 
     def arrived(self, reader: ResponseReader, data: bytes, now_s: float) -> None:
         """The head is complete, or body bytes came."""
@@ -87,6 +102,7 @@ class Attempt:
 
     def finished(self) -> None:
         """The answer is complete."""
+        self.answered = True
         try:
             if self._relay is not None:
                 self._relay.finished()
@@ -114,70 +130,70 @@ class Attempt:
             self._begun = False
             self.pool.outstanding -= 1
             self.exchange.plane.live.end(self.backend.name)
-            if self.track.backend is not None:
-                self.track.backend.attempted(outcome)
+            series = self.track.backend
+            if series is not None:
+                series.attempted(outcome)
 
 
 def start(exchange: "Exchange") -> None:
     """Try the current candidate now."""
     backend = exchange.candidate
     exchange.track = track = exchange.plane.tracks.of(exchange.policy, exchange.taken, backend)
-    found = _pool(exchange, backend)
-    authorization = _authorization(exchange, backend) if isinstance(found, tuple) else b""
+    found = _pool(exchange, track.service) if track.service else _external(exchange, backend)
     exchange.attempts += 1
-    if isinstance(found, Fault) or isinstance(authorization, Fault):
-        fault = found if isinstance(found, Fault) else authorization
-        assert isinstance(fault, Fault)
+    if isinstance(found, Fault):
+        fault = found
         if track.backend is not None:
             track.backend.attempted(fault.reason)
         after(exchange, fault)
         return
-    pool, place = found
+    pool, place, authorization = found
     exchange.attempt = attempt = Attempt(exchange, backend, track, pool)
     exchange.sending()
     attempt.send(place, authorization)
 
 
-def _pool(exchange: "Exchange", backend: Backend) -> tuple[Pool, Place] | Fault:
-    """Where the request goes: for a Service, the better of two endpoints, untried ones first."""
+def _pool(exchange: "Exchange", service: str) -> tuple[Pool, Place, bytes] | Fault:
+    """Of a Service, the better of two endpoints, untried ones first."""
     plane = exchange.plane
-    address = backend.address
-    if not isinstance(address, ServiceAddress):
-        try:
-            place = external_place(address)
-        except ValueError as error:
-            return Fault(Kind.ERROR, "BadUrl", str(error), retryable=False)
-        return plane.pools.external(place), place
-    endpoints = plane.live.endpoints_of(address)
+    endpoints = plane.live.endpoints.get(service, ())
     if exchange.tried:
         fresh = tuple(e for e in endpoints if (e.host, e.port) not in exchange.tried)
         endpoints = fresh or endpoints
-    if not endpoints:
+    count = len(endpoints)
+    if not count:
         return Fault(Kind.ERROR, "NoEndpoint", "no ready endpoint", retryable=False)
-    if len(endpoints) == 1:
-        chosen = plane.pools.service(endpoints[0].host, endpoints[0].port)
-    else:
-        one, other = balance.pick_two(len(endpoints), plane.dice(), plane.dice())
-        chosen = plane.pools.service(endpoints[one].host, endpoints[one].port)
-        if chosen.outstanding:  # else nothing is better
-            second = plane.pools.service(endpoints[other].host, endpoints[other].port)
-            if not balance.choose(chosen.outstanding, second.outstanding):
-                chosen = second
-    return chosen, chosen.place
+    pools = plane.pools
+    if count == 1:
+        chosen = pools.service(endpoints[0].host, endpoints[0].port)
+        return chosen, chosen.place, b""
+    one, other = balance.pick_two(count, plane.dice(), plane.dice())
+    chosen = pools.service(endpoints[one].host, endpoints[one].port)
+    if chosen.outstanding:  # else nothing is better
+        second = pools.service(endpoints[other].host, endpoints[other].port)
+        if not balance.choose(chosen.outstanding, second.outstanding):
+            chosen = second
+    return chosen, chosen.place, b""
 
 
-def _authorization(exchange: "Exchange", backend: Backend) -> bytes | Fault:
-    """The header line with the backend's own key, empty where it needs none."""
+def _external(exchange: "Exchange", backend: Backend) -> tuple[Pool, Place, bytes] | Fault:
+    """Where it is, and the header line with the router's own key, empty where it needs none."""
     address = backend.address
-    if isinstance(address, ServiceAddress) or address.credential is None:
-        return b""
+    assert not isinstance(address, ServiceAddress)
+    try:
+        place = external_place(address)
+    except ValueError as error:
+        return Fault(Kind.ERROR, "BadUrl", str(error), retryable=False)
+    pools = exchange.plane.pools
+    if address.credential is None:
+        return pools.external(place), place, b""
     key = exchange.plane.live.credential(address.credential)
     if key is None:
         detail = f"its credential, Secret {address.credential.name}, is not available"
         return Fault(Kind.ERROR, "NoCredential", detail, retryable=False)
     if not key or any(byte < 0x21 or byte > 0x7E for byte in key):
         return Fault(Kind.ERROR, "NoCredential", "its key is not plain ASCII", retryable=False)
-    return b"authorization: Bearer %b\r\n" % key
+    return pools.external(place), place, b"authorization: Bearer %b\r\n" % key
 
 
 def after(exchange: "Exchange", fault: Fault) -> None:

@@ -6,9 +6,9 @@ is judged again if a Secret has changed since. Refuses with 401, and with 503 wh
 
 from typing import TYPE_CHECKING, Final
 
-from pointsman.router.callers import Caller, Refusal, judge
+from pointsman.router.callers import Caller, Refusal, Verdict, judge
 from pointsman.router.errors import BadRequest, Problem, Refused
-from pointsman.router.wire.received import Request
+from pointsman.router.wire.received import Head, Request
 
 if TYPE_CHECKING:
     from collections.abc import Collection
@@ -27,7 +27,25 @@ _NAMED_MODELS: Final = 20
 
 def authenticate(exchange: "Exchange") -> None:
     """Fill in the caller."""
+    verdict = exchange.request.verdict
+    if verdict is not None and verdict.by is exchange.plane.live.callers:
+        caller = verdict.caller
+        if isinstance(caller, Caller):  # the usual case of `caller_of`
+            exchange.caller = caller
+            return
     exchange.caller = caller_of(exchange.plane, exchange.request)
+
+
+def judge_head(plane: "DataPlane", head: Head) -> Verdict:
+    """At the end of a head, so that a stranger's body is not kept; a key let in stays known."""
+    callers, now_s = plane.live.callers, plane.wall()
+    verdict = head.verdict
+    if verdict is not None and verdict.by is callers:
+        caller = verdict.caller
+        if isinstance(caller, Caller) and now_s < caller.expires_at_s:
+            return verdict
+    head.verdict = verdict = judge(callers, head.headers, now_s)
+    return verdict
 
 
 def caller_of(plane: "DataPlane", request: Request) -> Caller:
@@ -35,7 +53,7 @@ def caller_of(plane: "DataPlane", request: Request) -> Caller:
     callers = plane.live.callers
     verdict = request.verdict
     if verdict is None or (verdict.by is not callers and isinstance(verdict.caller, Caller)):
-        verdict = judge(callers, request.headers, plane.wall())
+        verdict = judge(callers, request.head.headers, plane.wall())
     # Who was refused at the head stays refused, whatever is known now: the body was not kept.
     if isinstance(verdict.caller, Refusal):
         raise refuse(plane, verdict.caller)

@@ -9,7 +9,7 @@
 
 import logging
 from math import inf
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from pointsman.analysis import Analysis
 from pointsman.api.table import Backend
@@ -22,9 +22,14 @@ from pointsman.router.serve import attempt as attempts
 from pointsman.router.serve.tracks import Track
 from pointsman.router.wire.openai import Asked, Usage
 from pointsman.router.wire.operation import Operation
-from pointsman.router.wire.problem import LAST_CHUNK, chunk, problem_answer, status_line
+from pointsman.router.wire.problem import (
+    LAST_CHUNK,
+    STATUS_LINES,
+    chunk,
+    problem_answer,
+    status_line,
+)
 from pointsman.router.wire.received import Request
-from pointsman.router.wire.response import ResponseReader
 from pointsman.routing import CompiledPolicy, Decision
 from pointsman.routing.compiled import CompiledRoute
 
@@ -33,6 +38,10 @@ if TYPE_CHECKING:
     from pointsman.router.serve.listener import ClientConnection
 
 _log = logging.getLogger(__name__)
+_LINES: Final = (
+    b"%bx-pointsman-decision-id: %b\r\nx-pointsman-attempts: %d\r\n"
+    b"x-pointsman-overhead-ms: %.3f\r\nx-request-id: %b\r\n"
+)
 
 
 class Exchange:
@@ -42,7 +51,7 @@ class Exchange:
         "_decision_id", "_done_by_s", "_first_by_s", "_index", "_over", "_retry_at_s",
         "_total_by_s", "analysis", "asked", "attempt", "attempts", "caller", "candidates",
         "chain_s", "chunked", "client", "code", "committed", "committed_s", "debug", "failures",
-        "forwarded", "heard_s", "images", "operation", "overhead_s", "plane", "policy",
+        "heard_s", "images", "operation", "overhead_s", "plane", "policy",
         "received_s", "request", "request_id", "retries", "streamed", "taken", "track", "tried",
         "usage",
     )  # fmt: skip
@@ -65,10 +74,11 @@ class Exchange:
         self.client = client
         self.request = request
         self.received_s = self.heard_s = self.committed_s = now_s
-        self._decision_id = self.request_id = plane.next_id()
+        self._decision_id = plane.next_id()
+        self.request_id = request.head.request_id or self._decision_id
         self.caller: Caller = NOBODY
-        self.forwarded = b""
-        self.debug = self.images = self.committed = self.streamed = False
+        self.debug = request.head.debug
+        self.images = self.committed = self.streamed = False
         self.chunked = self._over = False
         self.track: Track | None = None
         self.attempt: attempts.Attempt | None = None
@@ -121,17 +131,21 @@ class Exchange:
 
     def sending(self) -> None:
         """An attempt begins."""
-        now_s = self.plane.clock()
+        plane = self.plane
+        now_s = plane.clock()
         if self.attempts == 1:
-            self.plane.budget = retry.earn(self.plane.budget)
+            if plane.budget < retry.BUDGET_MAX:
+                plane.budget = retry.earn(plane.budget)
             self.overhead_s = now_s - self.received_s
         # Whoever waits for a whole answer waits for its last token: cutting it early is of use only
         # if another backend may answer instead.
-        if self.asked.stream or (self.others_left and self.taken.on_timeout):
-            self._first_by_s = now_s + self.taken.route.first_token_timeout_s
+        if self.asked.stream or (self.taken.on_timeout and self._index + 1 < len(self.candidates)):
+            first_by_s = now_s + self.taken.route.first_token_timeout_s
         else:
-            self._first_by_s = inf
-        self._arm(now_s)
+            first_by_s = inf
+        self._first_by_s = first_by_s
+        total_by_s = self._total_by_s
+        self.client.set_alarm(min(total_by_s, first_by_s))
 
     def retry_in(self, delay_s: float) -> None:
         """Try the same candidate again."""
@@ -144,33 +158,38 @@ class Exchange:
 
     # What the relay says.
 
-    def commit(self, reader: ResponseReader, length: int | None, data: bytes) -> None:
+    def commit(
+        self, status: int, headers: dict[bytes, bytes], length: int | None, data: bytes
+    ) -> None:
         """Send the head and the first bytes: from here on nobody else answers."""
         now_s = self.plane.clock()
         self.overhead_s += now_s - self.heard_s
         self.committed = True
         self.committed_s = now_s
-        self.code = reader.status
-        http11 = self.request.http11
-        self.chunked = chunked = length is None and http11
+        self.code = status
+        client, chunked = self.client, False
         if length is not None:
             framing = b"content-length: %d\r\n" % length
-        elif chunked:
+        elif self.request.head.http11:
+            self.chunked = chunked = True
             framing = b"transfer-encoding: chunked\r\n"
         else:
             framing = b""
-            self.client.keep_alive = False
-        self.streamed = self.asked.stream and reader.status == 200
-        if self.streamed:
+            client.keep_alive = False
+        if status == 200 and self.asked.stream:
+            self.streamed = True
             framing += b"cache-control: no-cache\r\n"
-        head = b"%bcontent-type: %b\r\n%b%b%b\r\n" % (
-            status_line(reader.status),
-            reader.headers.get(b"content-type", b"application/json"),
-            framing,
-            self._lines(reader.headers),
-            b"" if self.client.keep_alive else b"connection: close\r\n",
+        client.write(
+            b"%bcontent-type: %b\r\n%b%b%b\r\n%b"
+            % (
+                STATUS_LINES.get(status) or status_line(status),
+                headers.get(b"content-type", b"application/json"),
+                framing,
+                self._lines(headers),
+                b"" if client.keep_alive else b"connection: close\r\n",
+                chunk(data) if chunked else data,
+            )
         )
-        self.client.write(head + chunk(data) if chunked else head + data)
         if length != len(data):
             self._arm(now_s)
 
@@ -299,11 +318,10 @@ class Exchange:
 
     def _lines(self, upstream: dict[bytes, bytes]) -> bytes:
         """The decision headers, and what may come back of the backend's."""
-        lines = b"%bx-pointsman-decision-id: %b\r\nx-pointsman-attempts: %d\r\n" % (
+        lines = _LINES % (
             self.track.lines if self.track is not None else b"",
             self._decision_id,
             self.attempts,
-        ) + b"x-pointsman-overhead-ms: %.3f\r\nx-request-id: %b\r\n" % (
             (self.overhead_s or self.plane.clock() - self.received_s) * 1000,
             self.request_id,
         )
@@ -336,8 +354,12 @@ class Exchange:
         if self._over:
             return
         self._over = True
-        if self.attempt is not None:
-            self.attempt.cut(outcome)
+        attempt = self.attempt
+        if attempt is not None:
             self.attempt = None
+            if attempt.answered:
+                attempt.end(outcome)
+            else:
+                attempt.cut(outcome)
         self.plane.ended(self)
         self.client.answered()

@@ -10,18 +10,17 @@ import socket
 from collections import deque
 from collections.abc import Callable
 from enum import StrEnum
+from functools import partial
 from typing import TYPE_CHECKING, cast
 
-from pointsman.router.callers import Refusal, Verdict, judge
+from pointsman.router.callers import Refusal, Verdict
 from pointsman.router.errors import BadRequest, Problem, Refused, going_away
 from pointsman.router.serve import authenticate, surface
 from pointsman.router.serve.exchange import Exchange
 from pointsman.router.serve.limits import Limits
 from pointsman.router.serve.wheel import Alarm
-from pointsman.router.wire.headers import Headers
-from pointsman.router.wire.operation import Operation
 from pointsman.router.wire.problem import CONTINUE, problem_answer
-from pointsman.router.wire.received import Request, Unreadable
+from pointsman.router.wire.received import Head, Request, Unreadable
 from pointsman.router.wire.request import RequestReader
 
 if TYPE_CHECKING:
@@ -49,7 +48,7 @@ class ClientConnection(asyncio.Protocol):
     def __init__(self, plane: "DataPlane") -> None:
         self._plane = plane
         self._transport: asyncio.Transport | None = None
-        self._reader = _reader(plane.limits, self._judge)
+        self._reader = _reader(plane.limits, partial(authenticate.judge_head, plane))
         self._queue: deque[Request | Unreadable] = deque()
         self.exchange: Exchange | None = None
         self._alarm = Alarm(self._ring)
@@ -77,7 +76,10 @@ class ClientConnection(asyncio.Protocol):
 
     def set_alarm(self, at_s: float) -> None:
         """Ring the exchange in work at `at_s`."""
-        self._plane.wheel.set(self._alarm, at_s)
+        alarm = self._alarm
+        alarm.at_s = at_s
+        if at_s < alarm.filed_s:  # else it is filed early enough, and nearly always is
+            self._plane.wheel.set(alarm, at_s)
 
     def answered(self) -> None:
         """The exchange in work is over."""
@@ -88,8 +90,12 @@ class ClientConnection(asyncio.Protocol):
             return
         if not self.keep_alive:
             self.close()
-        elif not self._advancing:
-            self._advance()
+        elif self._queue or not self._reading or self._half_closed or not self._reader.idle:
+            if not self._advancing:
+                self._advance()
+        elif self._waits is not _Waits.FLUSH:  # the usual end of `_advance`
+            self._waits = _Waits.REQUEST
+            self.set_alarm(self._plane.clock() + self._plane.limits.keep_alive_s)
 
     @property
     def in_request(self) -> bool:
@@ -148,19 +154,16 @@ class ClientConnection(asyncio.Protocol):
         if self._waits is _Waits.FLUSH:  # what follows a refusal
             return
         found = self._reader.feed(data)
+        limits = self._plane.limits
         if found:
             self._queue.extend(found)
             if self.exchange is None:
                 self._advance()
-            if len(self._queue) >= self._plane.limits.pipelined or self._reader.waiting_bytes:
+            if len(self._queue) >= limits.pipelined or self._reader.waiting_bytes:
                 self._stop_reading()
         elif self.exchange is None:
             self._watch_reading()
-        if (
-            self._held_bytes
-            or self._reader.in_body
-            or len(data) > self._plane.limits.large_body_bytes
-        ):
+        if self._held_bytes or self._reader.in_body or len(data) > limits.large_body_bytes:
             self._hold()
             self._shed()
 
@@ -173,7 +176,7 @@ class ClientConnection(asyncio.Protocol):
         exchange = self.exchange
         if exchange is None and not self._waiting():
             return False
-        if exchange is not None and (exchange.committed or not exchange.request.http11):
+        if exchange is not None and (exchange.committed or not exchange.request.head.http11):
             return False
         self._half_closed = True
         self.keep_alive = self.keep_alive and self._waiting()
@@ -190,7 +193,7 @@ class ClientConnection(asyncio.Protocol):
         if not self._half_closed and self._reading:
             return
         exchange = self.exchange
-        if exchange is not None and not exchange.committed and exchange.request.http11:
+        if exchange is not None and not exchange.committed and exchange.request.head.http11:
             self.write(CONTINUE)
         self._ask_later(now_s)
 
@@ -232,10 +235,12 @@ class ClientConnection(asyncio.Protocol):
         self._advancing = True
         try:
             while self.exchange is None and not self.paused and self._is_open():
-                if not self._queue and self._reader.waiting_bytes:
-                    self._queue.extend(self._reader.feed(b""))
                 if not self._queue:
-                    break
+                    if not self._reader.waiting_bytes:
+                        break
+                    self._queue.extend(self._reader.feed(b""))
+                    if not self._queue:
+                        break
                 self._answer(self._queue.popleft())
         finally:
             self._advancing = False
@@ -251,36 +256,31 @@ class ClientConnection(asyncio.Protocol):
         self._waits = _Waits.REQUEST
         self._watch_reading()
 
-    def _judge(self, headers: Headers) -> Verdict:
-        """At the end of a head, so that a stranger's body is not kept."""
-        return judge(self._plane.live.callers, headers, self._plane.wall())
-
     def _answer(self, request: Request | Unreadable) -> None:
         plane = self._plane
         if isinstance(request, Unreadable):
             self._refuse(BadRequest(request.message, status=request.status, close=True))
             return
-        self.keep_alive = request.keep_alive and not plane.live.draining
+        head = request.head
+        self.keep_alive = head.keep_alive and not plane.live.draining
         if self._half_closed and not self._waiting():
             self.keep_alive = False
+        if head.operation is not None:
+            plane.began()
+            self.exchange = exchange = Exchange(plane, self, request, head.operation, plane.clock())
+            exchange.run()
+            return
         try:
-            found = surface.answer(plane, request, keep_alive=self.keep_alive)
+            answer = surface.answer(plane, request, keep_alive=self.keep_alive)
         except Problem as problem:
             plane.metrics.unrouted.answered(problem.status)
             answer = problem_answer(
                 problem,
                 more=surface.id_line(plane, request),
                 keep_alive=self.keep_alive,
-                without_body=request.method == b"HEAD",
+                without_body=head.method == b"HEAD",
             )
-            self.write(answer)
-        else:
-            if isinstance(found, Operation):
-                plane.running(1)
-                self.exchange = Exchange(plane, self, request, found, plane.clock())
-                self.exchange.run()
-                return
-            self.write(found)
+        self.write(answer)
         if not self.keep_alive:
             self.close()
 
@@ -316,7 +316,7 @@ class ClientConnection(asyncio.Protocol):
         held = self._reader.body_bytes + self._reader.waiting_bytes
         for item in self._queue:
             if isinstance(item, Request):
-                held += len(item.body) + item.head_bytes
+                held += len(item.body) + item.head.size
         if self.exchange is not None:
             held += len(self.exchange.request.body)
         self._plane.held_bodies_bytes += held - self._held_bytes
@@ -385,7 +385,7 @@ class ClientConnection(asyncio.Protocol):
             self._refuse(BadRequest(message, status=408, code="request_timeout", close=True))
 
 
-def _reader(limits: Limits, judge: Callable[[Headers], Verdict] | None = None) -> RequestReader:
+def _reader(limits: Limits, judge: Callable[[Head], Verdict] | None = None) -> RequestReader:
     return RequestReader(
         limits.head_bytes,
         limits.body_bytes,

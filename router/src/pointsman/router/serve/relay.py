@@ -96,24 +96,18 @@ class Whole:
         if max(self._size, self._reader.length or 0) > exchange.plane.limits.buffered_body_bytes:
             body = b"".join(self._pieces)
             self._end = body[-USAGE_BYTES:]
-            exchange.commit(self._reader, self._reader.length, body)
+            reader = self._reader
+            exchange.commit(reader.status, reader.headers, reader.length, body)
             self._pieces = []
 
     def finished(self) -> None:
         exchange = self._exchange
         if exchange.committed:
-            exchange.use(read_usage_at_end(self._end) or self._estimate())
+            exchange.use(read_usage_at_end(self._end) or _estimate_whole(exchange, self._size))
             exchange.complete()
             return
-        pieces = self._pieces
-        body = pieces[0] if len(pieces) == 1 else b"".join(pieces)
-        usage, wrong = read_answer(body)
-        if wrong:
-            exchange.fail(Fault(Kind.ERROR, "Malformed", wrong))
-            return
-        exchange.use(usage or self._estimate())
-        exchange.commit(self._reader, len(body), body)
-        exchange.complete()
+        reader = self._reader
+        answer_whole(exchange, reader.status, reader.headers, b"".join(self._pieces))
 
     def lost(self, fault: Fault) -> None:
         if self._exchange.committed:
@@ -121,10 +115,22 @@ class Whole:
         else:
             self._exchange.fail(fault)
 
-    def _estimate(self) -> Usage:
-        exchange = self._exchange
-        generates = exchange.operation.generates
-        return _estimate(exchange, self._size // _CHARS_A_TOKEN if generates else 0)
+
+def answer_whole(
+    exchange: "Exchange", status: int, headers: dict[bytes, bytes], body: bytes
+) -> None:
+    """Relay a JSON body of which nothing was sent yet, if it is an answer."""
+    usage, wrong = read_answer(body)
+    if wrong:
+        exchange.fail(Fault(Kind.ERROR, "Malformed", wrong))
+        return
+    exchange.usage = usage or _estimate_whole(exchange, len(body))
+    exchange.commit(status, headers, len(body), body)
+    exchange.complete()
+
+
+def _estimate_whole(exchange: "Exchange", size: int) -> Usage:
+    return _estimate(exchange, size // _CHARS_A_TOKEN if exchange.operation.generates else 0)
 
 
 class Refusal:
@@ -157,7 +163,7 @@ class Refusal:
         shaped = in_openais_shape(reader.status, body)
         if shaped is not body:
             reader.headers[b"content-type"] = b"application/json"
-        exchange.commit(reader, len(shaped), shaped)
+        exchange.commit(reader.status, reader.headers, len(shaped), shaped)
         exchange.complete()
 
     def lost(self, fault: Fault) -> None:
@@ -190,7 +196,7 @@ class Stream:
                 return
             self._opening = None
             data = b"".join(opening.held)
-            exchange.commit(self._reader, None, data)
+            exchange.commit(self._reader.status, self._reader.headers, None, data)
         else:
             exchange.relay(data)
         if self._tail.feed(data) and self._tail.done():

@@ -13,9 +13,8 @@ from pointsman.router.callers import Caller
 from pointsman.router.errors import BadRequest, Refused
 from pointsman.router.serve.authenticate import caller_of, models_of, no_such_model
 from pointsman.router.wire import problem
-from pointsman.router.wire.operation import OPERATIONS, Operation
-from pointsman.router.wire.received import Request
-from pointsman.router.wire.request_id import is_request_id
+from pointsman.router.wire.operation import OPERATIONS
+from pointsman.router.wire.received import Head, Request
 
 if TYPE_CHECKING:
     from pointsman.router.serve.app import DataPlane
@@ -26,27 +25,25 @@ _READS: Final = (b"GET", b"HEAD")
 _encode = msgspec.json.Encoder().encode
 
 
-def answer(plane: "DataPlane", request: Request, *, keep_alive: bool) -> bytes | Operation:
-    """The answer, or what is to be routed; raises Problem."""
-    path = request.target.partition(b"?")[0]
-    operation = OPERATIONS.get(path)
-    if operation is not None and request.method == b"POST":
-        return operation  # stack.py begins with authentication
+def answer(plane: "DataPlane", request: Request, *, keep_alive: bool) -> bytes:
+    """The answer to what is not routed; raises Problem."""
+    head = request.head
+    path = head.target.partition(b"?")[0]
     if path == _HEALTH:  # load balancers have no key
         caller = None
     else:
         caller = caller_of(plane, request)
-        if operation is not None:
-            raise _wrong_method(request, path, "POST")
+        if path in OPERATIONS:
+            raise _wrong_method(head, path, "POST")
         if path != _MODELS and not path.startswith(_MODELS + b"/"):
             shown = path[:200].decode("latin-1")
             raise BadRequest(
-                f"Unknown request URL: {request.method.decode('latin-1')} {shown}.",
+                f"Unknown request URL: {head.method.decode('latin-1')} {shown}.",
                 status=404,
                 code="unknown_url",
             )
-    if request.method not in _READS:
-        raise _wrong_method(request, path, "GET, HEAD")
+    if head.method not in _READS:
+        raise _wrong_method(head, path, "GET, HEAD")
     if caller is None:
         found: object = {"status": "draining" if plane.live.draining else "ok"}
     else:
@@ -57,20 +54,18 @@ def answer(plane: "DataPlane", request: Request, *, keep_alive: bool) -> bytes |
         _encode(found),
         more=id_line(plane, request),
         keep_alive=keep_alive,
-        without_body=request.method == b"HEAD",
+        without_body=head.method == b"HEAD",
     )
 
 
 def id_line(plane: "DataPlane", request: Request | None = None) -> bytes:
     """The header line of the request's id: the caller's if it sent one, else a new one."""
-    given = request.header(b"x-request-id") if request is not None else None
-    if given is None or not is_request_id(given):
-        given = plane.next_id()
-    return b"x-request-id: %b\r\n" % given
+    given = request.head.request_id if request is not None else None
+    return b"x-request-id: %b\r\n" % (given or plane.next_id())
 
 
-def _wrong_method(request: Request, path: bytes, allow: str) -> BadRequest:
-    method = request.method.decode("latin-1")
+def _wrong_method(head: Head, path: bytes, allow: str) -> BadRequest:
+    method = head.method.decode("latin-1")
     return BadRequest(
         f"{path[:200].decode('latin-1')} takes {allow}, not {method}.",
         status=405,

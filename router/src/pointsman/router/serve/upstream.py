@@ -16,8 +16,10 @@ from pointsman.router.serve.dial import Place, Undialed, dial, service_place
 from pointsman.router.serve.limits import Limits
 from pointsman.router.serve.wheel import Alarm, Wheel
 from pointsman.router.wire.response import Malformed, ResponseReader
+from pointsman.router.wire.whole import WholeAnswer, read_whole
 
 _log = logging.getLogger(__name__)
+_NOTHING: Final = (b"", b"")
 _JOINED_BYTES: Final = 65_536
 """Below it one write of a copy is cheaper than two writes."""
 
@@ -27,6 +29,11 @@ class Asker(Protocol):
 
     connection: "UpstreamConnection | None"
     """What carries its request; None while that is being dialed."""
+    takes_whole: bool
+    """True if `whole` may take the place of all other calls."""
+
+    def whole(self, answer: WholeAnswer, now_s: float) -> None:
+        """All of the answer, at once; the connection is free already."""
 
     def arrived(self, reader: ResponseReader, data: bytes, now_s: float) -> None:
         """The head is complete, or body bytes came; `reader.complete` may already be true."""
@@ -51,7 +58,9 @@ class UpstreamConnection(asyncio.Protocol):
         self._reused = False
         self._heard = False
         """A byte of the answer came."""
-        self._request = (b"", b"")
+        self._request = _NOTHING
+        self._parsed = False
+        """True if the reader has seen bytes since its reset."""
 
     @property
     def usable(self) -> bool:
@@ -67,7 +76,9 @@ class UpstreamConnection(asyncio.Protocol):
         self._heard = False
         if self._reused:  # else it is not sent again
             self._request = (head, body)
-        self._reader.reset()
+        if self._parsed:
+            self._parsed = False
+            self._reader.reset()
         if len(body) < _JOINED_BYTES:
             transport.write(head + body)
         else:
@@ -108,8 +119,17 @@ class UpstreamConnection(asyncio.Protocol):
             return
         if not self._heard:
             self._heard = True
-            self._request = (b"", b"")
+            self._request = _NOTHING
+            if asker.takes_whole and not self._paused:
+                answer = read_whole(data, self._pool.limits.response_head_bytes)
+                if answer is not None:
+                    self._asker = asker.connection = None
+                    now_s = self._pool.clock()
+                    self._keep_or_close(now_s)
+                    asker.whole(answer, now_s)
+                    return
         reader = self._reader
+        self._parsed = True
         try:
             reader.feed(data)
         except Malformed as error:
@@ -143,16 +163,24 @@ class UpstreamConnection(asyncio.Protocol):
 
     def _finish(self, asker: Asker) -> None:
         self._asker = asker.connection = None
-        transport = self._transport
-        if transport is not None:
-            unsent = transport.get_write_buffer_size()  # who answered early may not read the rest
-            if not unsent and self._reader.reusable and self._pool.keep(self):
-                self._reused = True
-                self.resume()
-                self._pool.watch(self._alarm)
-            else:
-                transport.close() if not unsent else transport.abort()
+        self._keep_or_close(self._pool.clock(), reusable=self._reader.reusable)
         asker.finished()
+
+    def _keep_or_close(self, now_s: float, *, reusable: bool = True) -> None:
+        transport = self._transport
+        if transport is None:
+            return
+        unsent = transport.get_write_buffer_size()  # who answered early may not read the rest
+        if reusable and not unsent and self._pool.keep(self):
+            self._reused = True
+            if self._paused:
+                self.resume()
+            alarm, at_s = self._alarm, now_s + self._pool.limits.pool_idle_s
+            alarm.at_s = at_s
+            if at_s < alarm.filed_s:  # else it is filed early enough, and nearly always is
+                self._pool.watch(alarm)
+        else:
+            transport.close() if not unsent else transport.abort()
 
     def _fail(self, fault: Fault) -> None:
         asker = self._asker
@@ -194,8 +222,9 @@ class Pool:
 
     def send(self, asker: Asker, head: bytes, body: bytes) -> None:
         """Ask over the idle connection used last, or over a new one."""
-        while self._idle:
-            connection = self._idle.pop()
+        idle = self._idle
+        while idle:
+            connection = idle.pop()
             if connection.usable:
                 connection.ask(asker, head, body)
                 return
@@ -264,8 +293,8 @@ class Pool:
         return True
 
     def watch(self, alarm: Alarm) -> None:
-        """Ring when the connection has been idle too long."""
-        self._wheel.set(alarm, self.clock() + self.limits.pool_idle_s)
+        """Ring at its time, when the connection has been idle too long."""
+        self._wheel.set(alarm, alarm.at_s)
 
     def forget(self, connection: UpstreamConnection) -> None:
         """It is no longer idle."""

@@ -1,48 +1,20 @@
 """PURE: a request's headers as they came, and as text for the rules that look at them."""
 
-from collections.abc import Iterator, Mapping
-from typing import Final, TypeVar, overload
-
-T = TypeVar("T")
+from typing import Final
 
 Headers = list[tuple[bytes, bytes]]
 """(lower-case name, value) as received, duplicates included."""
 
 
-class HeaderView(Mapping[str, str]):
-    """Headers as text, looked up without building a dictionary; duplicates are joined."""
-
-    __slots__ = ("_headers",)
-
-    def __init__(self, headers: Headers) -> None:
-        self._headers = headers
-
-    def __getitem__(self, name: str) -> str:
-        found = self.get(name)
-        if found is None:
-            raise KeyError(name)
-        return found
-
-    @overload
-    def get(self, name: str, /) -> str | None: ...
-    @overload
-    def get(self, name: str, default: str, /) -> str: ...
-    @overload
-    def get(self, name: str, default: T, /) -> str | T: ...
-    def get(self, name: str, default: object = None, /) -> object:
-        """Mapping's, without an exception for each header that is not there."""
-        wanted = name.encode("latin-1", "replace")
-        found: bytes | None = None
-        for key, value in self._headers:
-            if key == wanted:
-                found = value if found is None else b"%b, %b" % (found, value)
-        return default if found is None else found.decode("latin-1")
-
-    def __iter__(self) -> Iterator[str]:
-        return iter({key.decode("latin-1"): None for key, _ in self._headers})
-
-    def __len__(self) -> int:
-        return len({key for key, _ in self._headers})
+def as_texts(headers: Headers) -> dict[str, str]:
+    """By name, duplicates joined; without the length: requests that differ in it share a head."""
+    found: dict[str, str] = {}
+    for key, value in headers:
+        if key == b"content-length":
+            continue
+        name, text = key.decode("latin-1"), value.decode("latin-1")
+        found[name] = f"{found[name]}, {text}" if name in found else text
+    return found
 
 
 _UPGRADE: Final = frozenset({b"upgrade", b"connection", b"http2-settings"})

@@ -120,14 +120,19 @@ def decoded(decode: Callable[[bytes], T], body: bytes) -> T:
 
 def read_chat(body: bytes) -> ChatRequest:
     """Raises BadRequest; `param` names the field where there is one."""
-    chat = decoded(_chat, body)
-    tools = size_of(chat.tools) or size_of(chat.functions)
+    try:
+        chat = _chat(body)
+    except UNREADABLE:
+        chat = decoded(_chat, body)  # says why not
+    tools = 0
+    if chat.tools is not ABSENT or chat.functions is not ABSENT:
+        tools = size_of(chat.tools) or size_of(chat.functions)
     return ChatRequest(
         chat.model,
-        bool(chat.stream),
+        chat.stream is True,
         chat.max_completion_tokens or chat.max_tokens or 0,
-        read_metadata(chat.metadata),
-        bool(tools),
+        {} if chat.metadata is ABSENT else read_metadata(chat.metadata),
+        tools > 0,
         chat.messages,
         tools,
     )
@@ -223,7 +228,7 @@ def read_answer(body: bytes) -> tuple[Usage | None, str]:
         answer = _answer(body)
     except UNREADABLE:
         return None, "the answer is not a JSON object in OpenAI's shape"
-    if size_of(answer.error):
+    if answer.error is not ABSENT and size_of(answer.error):
         return None, "the answer is an error with status 200"
     return _usage(answer), ""
 

@@ -1,32 +1,80 @@
 """What a client's bytes came to: requests, or the reason why no more are read."""
 
 from dataclasses import dataclass
+from typing import Final
 
 import msgspec
 
 from pointsman.router.callers import Verdict
 from pointsman.router.wire.headers import Headers
+from pointsman.router.wire.operation import OPERATIONS, Operation
+from pointsman.router.wire.request_id import is_request_id
+
+_FORWARDED: Final = frozenset({b"accept", b"traceparent", b"tracestate"})
+"""Besides content type, length and request id, what a model server gets of a caller's headers."""
+_READ: Final = frozenset({b"x-request-id", b"x-pointsman-debug", b"content-encoding"})
+
+
+class Head:
+    """
+    All of a request that stands before its body, and what routing finds in it.
+
+    A client's requests often differ in nothing but their bodies: they share one of these. What
+    `headers` says of the length is true of the first of them.
+    """
+
+    __slots__ = (
+        "compressed", "debug", "forwarded", "headers", "http11", "keep_alive", "method",
+        "operation", "request_id", "size", "target", "texts", "verdict",
+    )  # fmt: skip
+
+    def __init__(
+        self, method: bytes, target: bytes, headers: Headers, *, keep_alive: bool, http11: bool
+    ) -> None:
+        self.method = method
+        self.target = target
+        """The path with its query."""
+        self.headers = headers
+        self.keep_alive = keep_alive
+        self.http11 = http11
+        self.size = 0
+        """Its bytes, about."""
+        self.operation: Operation | None = None
+        """What is to be routed; None for all that is answered here."""
+        if method == b"POST":
+            self.operation = OPERATIONS.get(target.partition(b"?")[0])
+        self.request_id: bytes | None = None
+        """The caller's, if it may be taken over."""
+        self.debug = self.compressed = False
+        self.forwarded = b""
+        """Header lines that go on to the model server."""
+        self.texts: dict[str, str] | None = None
+        """The headers as rules look at them; read by `headers.as_texts` when first needed."""
+        self.verdict: Verdict | None = None
+        """What was said last of who shows this key; whether it still holds is for its reader."""
+        for name, value in headers:
+            if name in _FORWARDED:
+                self.forwarded += b"%b: %b\r\n" % (name, value)
+            elif name in _READ:
+                self._note(name, value)
+
+    def _note(self, name: bytes, value: bytes) -> None:
+        if name == b"x-request-id":
+            if self.request_id is None and is_request_id(value):
+                self.request_id = value
+        elif name == b"x-pointsman-debug":
+            self.debug = value.strip().lower() == b"true"
+        elif value.strip().lower() not in (b"", b"identity"):
+            self.compressed = True
 
 
 class Request(msgspec.Struct, frozen=True, gc=False):
-    """One complete request; `target` is the path with its query."""
+    """One complete request."""
 
-    method: bytes
-    target: bytes
-    headers: Headers
+    head: Head
     body: bytes
-    keep_alive: bool
-    http11: bool
-    head_bytes: int = 0
     verdict: Verdict | None = None
     """What `judge` said of its head."""
-
-    def header(self, name: bytes) -> bytes | None:
-        """The first value of a header, `name` in lower case."""
-        for key, value in self.headers:
-            if key == name:
-                return value
-        return None
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,24 +4,31 @@ Guarantees the same requests however the bytes are cut, and that each ends where
 llhttp and this one, see its end. Refuses, with one final Unreadable: what llhttp refuses in its
 strict mode, and beyond it other versions than 1.0 and 1.1, transfer codings other than chunked, a
 Host that is missing, doubled or no host, oversized heads and bodies, CONNECT.
+
+A head with the very bytes of the one before it, but for its length's digits, is not parsed again.
 """
 
+import re
 import sys
 from collections.abc import Callable
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 import httptools
 
 from pointsman.router.callers import Refusal, Verdict
 from pointsman.router.wire.chunks import TRAILED_FRAMING, BadChunks, ChunkWalk, part
 from pointsman.router.wire.headers import Headers, without_upgrade
-from pointsman.router.wire.received import Request, Unreadable
+from pointsman.router.wire.received import Head, Request, Unreadable
 from pointsman.router.wire.target import is_host, path_of
 
 _FRAMING: Final = frozenset(
     {b"host", b"content-length", b"transfer-encoding", b"expect", b"upgrade"}
 )
 _HEAD_END: Final = b"\r\n\r\n"
+_LENGTH: Final = re.compile(rb"\r\ncontent-length:[ \t]*([0-9]{1,9})(?=\r\n)", re.IGNORECASE)
+_LENGTH_DIGITS: Final = 9
+_KEPT_HEAD_BYTES: Final = 2048
+"""Of a connection, to know its next head by; a longer one is parsed each time."""
 _TWO_READINGS: Final = "Two readers see different ends of this request."
 
 
@@ -29,6 +36,14 @@ class _Refusal(Exception):
     def __init__(self, status: int, message: str) -> None:
         super().__init__(message)
         self.unreadable = Unreadable(status, message)
+
+
+class _Known(NamedTuple):
+    """A head that was parsed, without the digits of its length."""
+
+    before: bytes
+    after: bytes
+    head: Head
 
 
 class RequestReader:
@@ -48,12 +63,12 @@ class RequestReader:
         "_chunks",
         "_events",
         "_expects",
-        "_head_bytes",
+        "_head",
         "_headers",
         "_hosts",
         "_http11",
         "_judge",
-        "_keep_alive",
+        "_known",
         "_left",
         "_length",
         "_max_body",
@@ -61,6 +76,7 @@ class RequestReader:
         "_max_headers",
         "_method",
         "_parser",
+        "_plain",
         "_raw",
         "_rest",
         "_seen",
@@ -77,7 +93,7 @@ class RequestReader:
         self,
         max_head_bytes: int,
         max_body_bytes: int,
-        judge: Callable[[Headers], Verdict] | None = None,
+        judge: Callable[[Head], Verdict] | None = None,
         *,
         max_headers: int = 100,
         at_once: int = sys.maxsize,
@@ -91,8 +107,12 @@ class RequestReader:
         self._events: list[Request | Unreadable] = []
         self._rest = b""
         self._seen = b""
+        self._known: _Known | None = None
+        self._plain = False
+        """True in the body of a known head: its length alone says where it ends."""
         self._body: bytes | bytearray = b""
         self._body_size = 0
+        self._verdict: Verdict | None = None
         self.in_head = False
         """True between a head's first byte and its last."""
         self.in_body = False
@@ -107,7 +127,9 @@ class RequestReader:
             data = self._rest + data
             self._rest = b""
         events = self._events
-        at = 0
+        known, at = self._known, 0
+        if known is not None and not (self.in_body or self.in_head):
+            at = self._take_known(known, data, 0)
         try:
             while at < len(data) and not self.over:
                 if len(events) >= self._at_once:
@@ -138,6 +160,11 @@ class RequestReader:
         return self._verdict if self.in_body and self._is_refused() else None
 
     @property
+    def idle(self) -> bool:
+        """True if nothing of a further request is here."""
+        return not (self.in_head or self.in_body or self._rest)
+
+    @property
     def waiting_bytes(self) -> int:
         """Fed, but not read yet."""
         return len(self._rest)
@@ -160,6 +187,12 @@ class RequestReader:
             return self._take_chunks(data, at)
         stop = min(at + self._left, len(data))
         self._left -= stop - at
+        if self._plain:
+            self.on_body(data[at:stop])
+            if not self._left:
+                self.in_body = self._plain = False
+                self._complete()
+            return stop
         self._parser.feed_data(part(data, at, stop))
         self._agree(over=not self._left)
         return stop
@@ -171,6 +204,8 @@ class RequestReader:
             found = self._seen.find(_HEAD_END, max(before - 3, 0))
             size = found + 4 if found >= 0 else len(self._seen)
         else:
+            if self._known is not None and (stop := self._take_known(self._known, data, at)):
+                return stop
             self._begin()
             found = data.find(_HEAD_END, at)
             size = (found + 4 if found >= 0 else len(data)) - at
@@ -189,12 +224,57 @@ class RequestReader:
         alone = not (at or before)
         parsed = self._parse_head(data if alone else data[at:stop])
         self._seen = b""
+        if self.in_head:
+            raise _Refusal(400, _TWO_READINGS)
         self._left = max(self._length, 0)
-        self._head_bytes = size
-        if alone and parsed and len(data) > size:
-            return self._take_rest(data, size)
+        self._head.size = size
+        if alone and parsed:
+            self._known = self._learned(data, size)
+            if len(data) > size:
+                return self._take_rest(data, size)
         self._agree(over=not (self._chunked or self._left))
         return stop
+
+    def _take_known(self, known: _Known, data: bytes, at: int) -> int:
+        """Read a head that is known but for its length, and its body; 0 if it is another."""
+        before, after, head = known
+        if not data.startswith(before, at):
+            return 0
+        digits_at = at + len(before)
+        end = data.find(b"\r", digits_at, digits_at + _LENGTH_DIGITS + 1)
+        digits = data[digits_at:end]
+        if end < 0 or not digits.isdigit() or not data.startswith(after, end):
+            return 0
+        length = int(digits)
+        if length > self._max_body:  # the usual way knows how to say it
+            return 0
+        start = end + len(after)
+        stop = min(start + length, len(data))
+        self._head = head
+        self._verdict = verdict = None if self._judge is None else self._judge(head)
+        self._left = length - (stop - start)
+        self._body_size = stop - start
+        kept = verdict is None or not isinstance(verdict.caller, Refusal)
+        body = data[start:stop] if kept else b""
+        if self._left:
+            self._body = body
+            self.in_body = self._plain = True
+            self._chunked = self._expects = False
+        else:
+            self._events.append(Request(head, body, verdict))
+        return stop
+
+    def _learned(self, data: bytes, size: int) -> _Known | None:
+        """The head in `data`, if one like it may be read without a parser."""
+        head = self._head
+        if size > _KEPT_HEAD_BYTES or self._length < 0 or not (head.keep_alive and head.http11):
+            return None
+        if self._chunked or self._upgrade or self._expects or self._is_refused():
+            return None
+        found = _LENGTH.search(data, 0, size)
+        if found is None or int(found[1]) != self._length:
+            return None
+        return _Known(data[: found.start(1)], data[found.end(1) : size], head)
 
     def _take_rest(self, data: bytes, at: int) -> int:
         """What followed a head in one read was parsed with it, which is quicker: where it ends."""
@@ -256,26 +336,19 @@ class RequestReader:
         if self.in_head or self.in_body is over:
             raise _Refusal(400, _TWO_READINGS)
         if over:
-            self._events.append(
-                Request(
-                    self._method,
-                    self._target,
-                    self._headers,
-                    bytes(self._body),
-                    self._keep_alive,
-                    self._http11,
-                    self._head_bytes,
-                    self._verdict,
-                )
-            )
-            self._body = b""
-            self.over = not self._keep_alive
+            self._complete()
+            self.over = not self._head.keep_alive
+
+    def _complete(self) -> None:
+        self._events.append(Request(self._head, bytes(self._body), self._verdict))
+        self._body = b""
 
     def _end(self, last: Unreadable) -> None:
         if not self.over:
             self._events.append(last)
         self.over = True
         self._body = self._seen = b""
+        self._known = None
 
     def _begin(self) -> None:
         """A request's first byte."""
@@ -285,8 +358,8 @@ class RequestReader:
         self._body_size = self._hosts = self._raw = 0
         self._length = -1
         self._chunked = self._expects = self._upgrade = self._upgrading = False
-        self._http11 = self._keep_alive = True
-        self._verdict: Verdict | None = None
+        self._http11 = True
+        self._verdict = None
         self.in_head = True
         self.in_body = self._begun = False
 
@@ -339,18 +412,26 @@ class RequestReader:
         line = b"%b %b HTTP/%b\r\n" % (self._method, self._target, version.encode())
         if not self._seen.startswith(line):
             raise _Refusal(400, "The request line's words are not set apart by one space each.")
+        if self._method == b"CONNECT":
+            raise _Refusal(405, "This server is no proxy.")
         if self._hosts > 1 or (self._http11 and not self._hosts):
             raise _Refusal(400, "A request needs exactly one Host header.")
         self._bound()
-        self._keep_alive = parser.should_keep_alive()
         if self._upgrade:
             self._upgrading = parser.should_upgrade()
         if self._target[:1] != b"/":
             self._normalize()
         if not self._http11:
             self._expects = False
+        self._head = head = Head(
+            self._method,
+            self._target,
+            self._headers,
+            keep_alive=parser.should_keep_alive(),
+            http11=self._http11,
+        )
         if self._judge is not None:
-            self._verdict = self._judge(self._headers)
+            self._verdict = self._judge(head)
         self.in_head = False
         self.in_body = True
 
@@ -365,8 +446,6 @@ class RequestReader:
             self._chunks = ChunkWalk(self._max_head)
 
     def _normalize(self) -> None:
-        if self._method == b"CONNECT":
-            raise _Refusal(405, "This server is no proxy.")
         path = path_of(self._target)
         if path is None:
             raise _Refusal(400, "The request's target is neither a path nor an http(s) URL.")

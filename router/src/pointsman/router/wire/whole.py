@@ -1,0 +1,80 @@
+"""PURE: a whole answer that came in one read and is as plain as nearly all are, without a parser.
+
+Guarantees that what it reads, ResponseReader would have read in the same way. Leaves to that one
+all else: other statuses than 200, other media than JSON, other framing than one length, a header
+twice, and every byte that is not as RFC 9112 spells it.
+"""
+
+import re
+from typing import Final, NamedTuple
+
+from pointsman.router.wire.response import KEPT
+
+_BEGINNING: Final = b"HTTP/1.1 200 "
+_HEAD_END: Final = b"\r\n\r\n"
+_PLAIN: Final = bytes({*range(0x20, 0x7F), *range(0x80, 0x100), 0x09})
+"""What may stand between line ends."""
+_TAKEN: Final = KEPT | {b"content-length"}
+_NAME: Final = re.compile(rb"[!#$%&'*+.^_`|~0-9a-z-]+")
+_OTHERS: Final = frozenset(
+    {b"transfer-encoding", b"content-encoding", b"connection", b"upgrade", b"trailer"}
+)
+"""Headers that say how to go on."""
+_NAMES: dict[bytes, bytes] = {}
+"""As spelled -> in lower case; empty for what is left to ResponseReader."""
+_MOST_NAMES: Final = 512
+
+
+class WholeAnswer(NamedTuple):
+    """Status 200 and JSON."""
+
+    headers: dict[bytes, bytes]
+    """Those of KEPT."""
+    body: bytes
+
+
+def read_whole(data: bytes, max_head_bytes: int) -> WholeAnswer | None:
+    """The answer that `data` is from its first byte to its last, if it is a plain one."""
+    end = data.find(_HEAD_END)
+    if not data.startswith(_BEGINNING) or end < 0 or end + 4 > max_head_bytes:
+        return None
+    head = data[:end]
+    lines = head.split(b"\r\n")
+    if len(head.translate(None, _PLAIN)) != 2 * len(lines) - 2:
+        return None
+    del lines[0]
+    headers = _read(lines)
+    if headers is None or headers.pop(b"content-length", b"") != b"%d" % (len(data) - end - 4):
+        return None
+    media = headers.get(b"content-type", b"")
+    if media != b"application/json" and not _is_json(media):
+        return None
+    return WholeAnswer(headers, data[end + 4 :])
+
+
+def _read(lines: list[bytes]) -> dict[bytes, bytes] | None:
+    """The headers of _TAKEN; None if one says how to go on, or stands twice, or is odd."""
+    headers: dict[bytes, bytes] = {}
+    for line in lines:
+        spelled, colon, value = line.partition(b":")
+        name = _NAMES[spelled] if spelled in _NAMES else _lower(spelled)
+        if name in _TAKEN:
+            value = value.lstrip(b" \t")
+            if name in headers or value[-1:] in b" \t":  # also if it is empty
+                return None
+            headers[name] = value
+        elif not (name and colon):
+            return None
+    return headers
+
+
+def _lower(spelled: bytes) -> bytes:
+    name = spelled.lower()
+    found = name if _NAME.fullmatch(name) and name not in _OTHERS else b""
+    if len(_NAMES) < _MOST_NAMES:
+        _NAMES[spelled] = found
+    return found
+
+
+def _is_json(content_type: bytes) -> bool:
+    return content_type.partition(b";")[0].strip().lower().endswith(b"json")

@@ -1,0 +1,110 @@
+"""Plain answers: read without the parser only where the parser would have read the same."""
+
+import pytest
+from hypothesis import example, given, settings
+from hypothesis import strategies as st
+
+from pointsman.router.wire.response import Malformed, ResponseReader
+from pointsman.router.wire.whole import WholeAnswer, read_whole
+
+PLAIN = (
+    b"HTTP/1.1 200 OK\r\nDate: Thu, 26 Nov 2026 02:00:00 GMT\r\nServer: u\r\n"
+    b'Content-Length: 5\r\nContent-Type: application/json; charset=utf-8\r\n\r\n{"a"}'
+)
+
+
+def test_a_plain_answer_is_read() -> None:
+    """With the headers that may go back, and no others."""
+    assert read_whole(PLAIN, 1000) == WholeAnswer(
+        {
+            b"date": b"Thu, 26 Nov 2026 02:00:00 GMT",
+            b"content-type": b"application/json; charset=utf-8",
+        },
+        b'{"a"}',
+    )
+
+
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [
+        (b"200 OK", b"201 Created"),
+        (b"HTTP/1.1", b"HTTP/1.0"),
+        (b"application/json", b"text/event-stream"),
+        (b"Length: 5", b"Length: 6"),
+        (b"Length: 5", b"Length: 4"),
+        (b"Length: 5", b"Length: 05"),
+        (b"Length: 5", b"Length: +5"),
+        (b"Length: 5", b"Length: 5 "),
+        (b"Length: 5", b"Length: 5\r\nContent-Length: 5"),
+        (b"Server: u", b"Transfer-Encoding: chunked"),
+        (b"Server: u", b"transfer-encoding: identity"),
+        (b"Server: u", b"Content-Encoding: gzip"),
+        (b"Server: u", b"Connection: close"),
+        (b"Server: u", b"Upgrade: h2c"),
+        (b"Server: u", b"Server"),
+        (b"Server: u", b"Server : u"),
+        (b"Server: u", b" folded: u"),
+        (b"Server: u", b"S\x00: u"),
+        (b"Server: u", b"Server: \x00"),
+        (b"Server: u", b"Server: a\rb"),
+        (b"Server: u", b"Server: a\nb"),
+        (b"Server: u", b": u"),
+    ],
+)
+def test_anything_else_is_left_to_the_parser(old: bytes, new: bytes) -> None:
+    """What ends elsewhere, goes on otherwise, or is spelled otherwise."""
+    assert PLAIN.count(old) == 1
+    assert read_whole(PLAIN.replace(old, new), 1000) is None
+
+
+def test_a_head_over_the_bound_is_left_to_the_parser() -> None:
+    """Which refuses it."""
+    end = PLAIN.index(b"{")
+    assert read_whole(PLAIN, end) is not None
+    assert read_whole(PLAIN, end - 1) is None
+
+
+@settings(max_examples=1000)
+@given(
+    st.lists(
+        st.tuples(
+            st.integers(0, len(PLAIN)),
+            st.integers(0, 4),
+            st.sampled_from(
+                [
+                    b"",
+                    b"\r\n",
+                    b"\r",
+                    b"\n",
+                    b"\x00",
+                    b" ",
+                    b"\t",
+                    b":",
+                    b"5",
+                    b"\xe9",
+                    b"Date: x\r\n",
+                    b"Connection: close\r\n",
+                    b"Transfer-Encoding: chunked\r\n",
+                    b"X: y\r\n",
+                ]
+            ),
+        ),
+        max_size=3,
+    )
+)
+@example([])
+def test_it_reads_as_the_parser_does(edits: list[tuple[int, int, bytes]]) -> None:
+    """Whatever it does not leave to it."""
+    data = PLAIN
+    for at, gone, new in edits:
+        data = data[:at] + new + data[at + gone :]
+    found = read_whole(data, 1000)
+    if found is None:
+        return
+    reader = ResponseReader(1000)
+    try:
+        reader.feed(data)
+    except Malformed as error:
+        raise AssertionError(f"{data!r} is read, though {error}") from None
+    assert (reader.status, reader.complete, reader.reusable) == (200, True, True)
+    assert (reader.headers, reader.take()) == (found.headers, found.body)
