@@ -333,7 +333,7 @@ async def until(holds: Callable[[], bool]) -> None:
 def leaks(plane: DataPlane) -> list[str]:
     """What the data plane still holds though no client is there; nothing after any test."""
     pools = plane.pools._pools.values()
-    idle = {c._alarm for pool in pools for c in pool._idle}
+    idle = {c._alarm for pool in pools for c in pool.idle}
     armed = {a for bucket in plane.wheel._buckets.values() for a in bucket if a.ring is not None}
     held = {
         "clients": len(plane._clients),
@@ -344,7 +344,7 @@ def leaks(plane: DataPlane) -> list[str]:
         "bugs": plane.metrics.internal_errors,
         "outstanding": sum(pool.outstanding for pool in pools),
         "dialing": sum(len(pool._dialing) for pool in pools),
-        "backend connections in use": sum(len(p._open) - len(p._idle) for p in pools),
+        "backend connections in use": sum(len(p._open) - len(p.idle) for p in pools),
         "alarms of nobody": len(armed - idle),
     }
     return [f"{name}: {value}" for name, value in held.items() if value]

@@ -4,7 +4,7 @@ from contextlib import suppress
 from itertools import pairwise
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from pointsman.router.wire.response import Malformed, ResponseReader
@@ -138,3 +138,42 @@ def test_a_reader_is_used_again() -> None:
         reader.reset()
         reader.feed(ANSWERS["length"])
         assert (reader.take(), reader.complete, reader.reusable) == (b"hello", True, True)
+
+
+CHUNKED = b"HTTP/1.1 200 OK\r\nContent-Type: a/b\r\nTransfer-Encoding: chunked\r\n\r\n"
+PIECES = (
+    b"2\r\nhe\r\n", b"3\r\nllo\r\n", b"000A\r\n0123456789\r\n", b"2\r\n\r\n\r\n",
+    b"2;a=b\r\nhe\r\n",
+    b"1\r\nx\r\n1\r\ny\r\n", b"0\r\n\r\n", b"0\r\nx: y\r\n\r\n", b"+2\r\nhe\r\n", b"0x2\r\nhe\r\n",
+    b"2 \r\nhe\r\n", b"2\nhe\r\n", b"2\r\nheX\n", b"2\r\nhell\r\n", b"2\r\nh\r\n", b"\r\n", b"2",
+    b"_2\r\nhe\r\n",
+)  # fmt: skip
+
+
+@settings(max_examples=1000)
+@given(st.lists(st.sampled_from(PIECES), max_size=6), st.lists(st.integers(0), max_size=4))
+@example([PIECES[0], PIECES[6]], [])
+@example([PIECES[0], b"2\r\nhe\r", b"\n3\r\nabc\r\n", PIECES[6]], [])
+def test_a_chunk_taken_whole_is_what_the_parser_reads(pieces: list[bytes], cuts: list[int]) -> None:
+    """The parser goes on behind it as if it had seen it."""
+    data = CHUNKED + b"".join(pieces)
+    edges = {0, len(data), *(cut % (len(data) + 1) for cut in cuts)}
+    for count in range(len(pieces)):
+        edges.add(len(CHUNKED) + sum(map(len, pieces[:count])))
+    ends, bodies = [], []
+    for taking in (False, True):
+        reader, body, end = ResponseReader(1000), b"", ""
+        try:
+            for start, stop in pairwise(sorted(edges)):
+                content = b""
+                if taking and reader.between_chunks and not reader.complete:
+                    content = reader.take_chunk(data[start:stop])
+                if not content:
+                    reader.feed(data[start:stop])
+                body += content + reader.take()
+        except Malformed:
+            end = "refused"
+        ends.append((end, reader.complete, reader.reusable))
+        bodies.append(body)
+    assert ends[0] == ends[1]
+    assert bodies[0] == bodies[1]

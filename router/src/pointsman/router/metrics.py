@@ -122,7 +122,7 @@ class BackendSeries:
 
     def attempted(self, outcome: str) -> None:
         """Count one attempt."""
-        _count(self.attempts, outcome)
+        self.attempts[outcome] = self.attempts.get(outcome, 0) + 1
 
 
 @dataclass(slots=True)

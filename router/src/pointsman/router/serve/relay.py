@@ -187,7 +187,9 @@ class Stream:
     def feed(self, data: bytes) -> None:
         exchange = self._exchange
         opening = self._opening
-        if opening is not None:
+        if opening is None:
+            exchange.client.write(b"%x\r\n%b\r\n" % (len(data), data) if exchange.chunked else data)
+        else:
             seen = opening.feed(data)
             if seen is Opening.BROKEN:
                 exchange.fail(Fault(Kind.ERROR, "Malformed", opening.why))
@@ -197,8 +199,6 @@ class Stream:
             self._opening = None
             data = b"".join(opening.held)
             exchange.commit(self._reader.status, self._reader.headers, None, data)
-        else:
-            exchange.relay(data)
         if self._tail.feed(data) and self._tail.done():
             exchange.may_end_soon()
 

@@ -129,6 +129,11 @@ class UpstreamConnection(asyncio.Protocol):
                     asker.whole(answer, now_s)
                     return
         reader = self._reader
+        if reader.between_chunks:
+            content = reader.take_chunk(data)
+            if content:
+                asker.arrived(reader, content, self._pool.clock())
+                return
         self._parsed = True
         try:
             reader.feed(data)
@@ -171,14 +176,16 @@ class UpstreamConnection(asyncio.Protocol):
         if transport is None:
             return
         unsent = transport.get_write_buffer_size()  # who answered early may not read the rest
-        if reusable and not unsent and self._pool.keep(self):
+        pool = self._pool
+        if reusable and not unsent and len(pool.idle) < pool.limits.pool_size:
+            pool.idle.append(self)
             self._reused = True
             if self._paused:
                 self.resume()
-            alarm, at_s = self._alarm, now_s + self._pool.limits.pool_idle_s
+            alarm, at_s = self._alarm, now_s + pool.limits.pool_idle_s
             alarm.at_s = at_s
             if at_s < alarm.filed_s:  # else it is filed early enough, and nearly always is
-                self._pool.watch(alarm)
+                pool.watch(alarm)
         else:
             transport.close() if not unsent else transport.abort()
 
@@ -199,7 +206,7 @@ class UpstreamConnection(asyncio.Protocol):
 class Pool:
     """The connections to one place, and how many requests are there."""
 
-    __slots__ = ("_dialing", "_idle", "_open", "_unused", "_wheel", "clock", "limits",
+    __slots__ = ("_dialing", "_open", "_unused", "_wheel", "clock", "idle", "limits",
                  "outstanding", "place")  # fmt: skip
 
     def __init__(
@@ -216,13 +223,13 @@ class Pool:
         self.outstanding = 0
         self._wheel = wheel
         self._unused = unused
-        self._idle: list[UpstreamConnection] = []
+        self.idle: list[UpstreamConnection] = []
         self._open: set[UpstreamConnection] = set()
         self._dialing: dict[Asker, asyncio.Task[None]] = {}
 
     def send(self, asker: Asker, head: bytes, body: bytes) -> None:
         """Ask over the idle connection used last, or over a new one."""
-        idle = self._idle
+        idle = self.idle
         while idle:
             connection = idle.pop()
             if connection.usable:
@@ -285,21 +292,14 @@ class Pool:
         self.forget(connection)
         self._tell_if_unused()
 
-    def keep(self, connection: UpstreamConnection) -> bool:
-        """False if enough are idle."""
-        if len(self._idle) >= self.limits.pool_size:
-            return False
-        self._idle.append(connection)
-        return True
-
     def watch(self, alarm: Alarm) -> None:
         """Ring at its time, when the connection has been idle too long."""
         self._wheel.set(alarm, alarm.at_s)
 
     def forget(self, connection: UpstreamConnection) -> None:
         """It is no longer idle."""
-        if connection in self._idle:
-            self._idle.remove(connection)
+        if connection in self.idle:
+            self.idle.remove(connection)
 
     def close(self) -> list[asyncio.Task[None]]:
         """Cut every connection; the tasks that are still ending."""

@@ -23,6 +23,8 @@ class Malformed(Exception):
 
 _START: Final = b"HTTP/1."
 _HEAD_END: Final = b"\r\n\r\n"
+_HEX: Final = b"0123456789abcdefABCDEF"
+_SIZE_DIGITS: Final = 6
 _BARREN_BYTES: Final = 64 * 1024
 """Of chunk extensions and trailers in a row: no server sends that many, and trailers are held."""
 
@@ -53,6 +55,8 @@ class ResponseReader:
         "_parser",
         "_raw",
         "_start",
+        "_whole_chunks",
+        "between_chunks",
         "complete",
         "headers",
         "length",
@@ -72,6 +76,9 @@ class ResponseReader:
         self.headers: dict[bytes, bytes] = {}
         self.length: int | None = None
         self.complete = self.reusable = self._framed = self._chunked = False
+        self._whole_chunks = False
+        self.between_chunks = False
+        """True if the next byte begins a chunk: `take_chunk` may do."""
         self._head_size = self._barren = self._raw = 0
         self._start = self._edge = b""
         self._expected: int | None = None
@@ -101,10 +108,24 @@ class ResponseReader:
             self._feed(data)
         if self._chunked:
             self._follow_chunks(data, size)
+            # The line that begins a chunk would have been told of; half of it ends otherwise.
+            self.between_chunks = self._whole_chunks and data.endswith(b"\r\n")
         elif self._expected is not None:
             self._raw += size
             if self._raw > self._expected:  # llhttp skips line ends between two answers
                 self.reusable = False
+
+    def take_chunk(self, data: bytes) -> bytes:
+        """The content of `data` if it is one whole plain chunk; empty if `feed` has to read it."""
+        end = data.find(b"\r\n", 0, _SIZE_DIGITS + 2)
+        digits = data[:end]
+        if end < 1 or digits.translate(None, _HEX):
+            return b""
+        if len(data) != int(digits, 16) + end + 4 or not data.endswith(b"\r\n"):
+            return b""
+        self._edge = data[-5:]
+        self._barren = 0
+        return data[end + 2 : -2]
 
     def _skip_interim(self, end: int) -> int:
         """Begin anew at `end`, behind an interim answer."""
@@ -223,6 +244,7 @@ class ResponseReader:
             self._framed = self._chunked = False
             raise _Over
         self.status = status
+        self._whole_chunks = True
         if status in (204, 304):
             self._framed = True
             self._chunked = False  # they have no body, whatever they say
@@ -230,6 +252,12 @@ class ResponseReader:
         else:
             self._expected = self.length
         self.reusable = self._framed
+
+    def on_chunk_header(self) -> None:
+        self._whole_chunks = False
+
+    def on_chunk_complete(self) -> None:
+        self._whole_chunks = True
 
     def on_body(self, body: bytes) -> None:
         self._body.append(body)
