@@ -57,14 +57,16 @@ def _read(lines: list[bytes]) -> dict[bytes, bytes] | None:
     headers: dict[bytes, bytes] = {}
     for line in lines:
         spelled, colon, value = line.partition(b":")
-        name = _NAMES[spelled] if spelled in _NAMES else _lower(spelled)
+        name = _NAMES.get(spelled)
+        if name is None:
+            name = _lower(spelled)
+        if not (name and colon):
+            return None
         if name in _TAKEN:
             value = value.lstrip(b" \t")
-            if name in headers or value[-1:] in b" \t":  # also if it is empty
+            if not value or name in headers or value.endswith((b" ", b"\t")):
                 return None
             headers[name] = value
-        elif not (name and colon):
-            return None
     return headers
 
 
