@@ -125,7 +125,7 @@ class Connection:
             return
         if fault and action == "status":
             again = [("retry-after", fault.retry_after)] if fault.retry_after else []
-            self._answer(fault.status, again, status_body(fault.status))
+            self._answer(fault.status, again, fault.page or status_body(fault.status))
         elif fault and action in {"error", "garbage"}:
             self._answer(200, [], _last_words(fault))
         else:

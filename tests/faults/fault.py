@@ -3,7 +3,7 @@
 | action of a request | what the client sees                                                      |
 |---------------------|---------------------------------------------------------------------------|
 | pass                | the API server's answer                                                   |
-| status              | an HTTP status with a Status object, from the proxy                       |
+| status              | an HTTP status with a Status object, or `page`, from the proxy            |
 | silent              | nothing, ever: the connection stays dead after the heal, too              |
 | reset               | the head and half of the answer, then RST                                 |
 | truncate            | half of the JSON, in correct framing                                      |
@@ -35,6 +35,8 @@ class Fault:
     """A pattern that the path must contain."""
     status: int = 500
     retry_after: str = ""
+    page: bytes = b""
+    """Of a balancer that knows nothing of Kubernetes, in place of the Status object."""
     streams: Cut = "keep"
     """What becomes of watches that are open when it begins; half: half a line, then the end."""
     connections: Literal["keep", "freeze"] = "keep"
@@ -56,6 +58,8 @@ FAULTS: Final = (
     Fault("403", "status", status=403, streams="end"),
     Fault("429 with Retry-After", "status", status=429, retry_after="1", streams="end"),
     Fault("503", "status", status=503, streams="end"),
+    Fault("404 of a balancer", "status", status=404, page=b"<html>404</html>", streams="end"),
+    Fault("200 of a balancer", "status", status=200, page=b'{"up": false}', streams="end"),
     Fault("silence", "silent", streams="freeze", connections="freeze"),
     Fault("deaf", "silent", streams="freeze", connections="freeze", accept="deaf"),
     Fault("half-open", streams="freeze", connections="freeze"),

@@ -17,10 +17,11 @@ from pointsman.operator.running import leading_epoch
 from pointsman.operator.settings import Settings
 from tests.faults.fault import Fault
 from tests.faults.proxy import FaultProxy, Upstream
-from tests.faults.test_pins import KUBECONFIG, NAMESPACE
+from tests.faults.test_pins import NAMESPACE
 from tests.operator.fake_api import FakeApi as MemoryApi
 from tests.router.control.objects import service_object
 from tests.support.fake_api import FakeApi
+from tests.support.kubeconfig import write_kubeconfig
 
 POOLED = 8
 CUT = Fault("half-open", streams="freeze", connections="freeze")
@@ -42,8 +43,7 @@ async def world(folder: Path, request_timeout_s: float) -> AsyncIterator[World]:
             server.put(item | {"metadata": item["metadata"] | {"namespace": NAMESPACE}})
         port = int(server.url.rpartition(":")[2])
         with FaultProxy(Upstream("127.0.0.1", port, None)) as proxy:
-            file = folder / "kubeconfig"
-            file.write_text(KUBECONFIG % proxy.port)
+            file = write_kubeconfig(folder, f"http://127.0.0.1:{proxy.port}")
             settings = Settings(
                 namespace=NAMESPACE, kubeconfig=file, request_timeout_s=request_timeout_s
             )

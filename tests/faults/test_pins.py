@@ -20,19 +20,12 @@ from tests.faults.fault import Fault
 from tests.faults.proxy import FaultProxy, Upstream
 from tests.operator.objects import backend
 from tests.support.fake_api import FakeApi
+from tests.support.kubeconfig import write_kubeconfig
 
 DEADLINE_S = 30
 WATCHES = frozenset(plural for _, plural, _ in WATCHED)
 NAMESPACE = "ai"
 HASTY = {"watch_backoff_max_s": 0.05}
-KUBECONFIG = """
-apiVersion: v1
-kind: Config
-current-context: c
-contexts: [{name: c, context: {cluster: c, user: u}}]
-clusters: [{name: c, cluster: {server: "http://127.0.0.1:%d"}}]
-users: [{name: u, user: {token: t}}]
-"""
 
 
 @dataclass(slots=True)
@@ -97,8 +90,7 @@ async def world(
             here = World(api, proxy)
             if fault:
                 proxy.inject(fault)
-            file = folder / "kubeconfig"
-            file.write_text(KUBECONFIG % proxy.port)
+            file = write_kubeconfig(folder, f"http://127.0.0.1:{proxy.port}")
             triggers = Triggers(
                 Settings(namespace=NAMESPACE, kubeconfig=file, **(HASTY | clocks)),  # type: ignore[arg-type]
                 add=here.keys.append,
@@ -220,6 +212,8 @@ ENDS_KOPF = {
     "garbage": Fault("", streams="garbage"),
     "half a line": Fault("", streams="half"),
     "410 as a status": Fault("", "status", on="watches", status=410, streams="end"),
+    "a balancer's 404": Fault("", "status", "watches", status=404, page=b"<html>", streams="end"),
+    "a balancer's 200": Fault("", "status", "watches", status=200, page=b"{}", streams="end"),
     "half a list": Fault("", "truncate", on="reads", status=410, streams="error"),
 }
 

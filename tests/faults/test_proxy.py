@@ -102,6 +102,18 @@ async def test_a_status_is_answered_by_the_proxy(name: str, status: int) -> None
         assert await here.names() == ["a"]
 
 
+@pytest.mark.parametrize("name", ["404 of a balancer", "200 of a balancer"])
+async def test_a_balancers_page_is_no_status(name: str) -> None:
+    """Of every request, reads and watches."""
+    async with world() as here:
+        here.proxy.inject(BY_NAME[name])
+        for url in (here.url, f"{here.url}/a", f"{here.url}?watch=1"):
+            async with here.client.get(url) as answer:
+                assert answer.status == BY_NAME[name].status
+                assert await answer.read() == BY_NAME[name].page
+        assert here.api.requests == []
+
+
 async def test_410_is_for_watches_only() -> None:
     """As a status, as from an API server whose etcd was compacted."""
     async with world() as here:

@@ -26,8 +26,8 @@ class DyingApi(Api):
 
     left: ClassVar[int]
 
-    async def _write(self, verb: str, kind: Kind, path: str, **more: Any) -> Object:
-        done = await super()._write(verb, kind, path, **more)
+    async def _write(self, verb: str, kind: Kind, name: str, **more: Any) -> Object:
+        done = await super()._write(verb, kind, name, **more)
         DyingApi.left -= kind.name != "Lease"
         if DyingApi.left == 0:
             os._exit(DIED_OF_WRITES)

@@ -57,6 +57,8 @@ class FakeApi:
         self.requests: list[tuple[str, str, Mapping[str, str]]] = []
         self.refuse: dict[str, int] = {}
         """Collection (plural) -> status with which all its requests are refused."""
+        self.before: tuple[int, bytes] | None = None
+        """Status and body with which something before the API server answers every request."""
         self.silent = False
         """True: open watches are told of no change."""
         self.authorizations: list[str] = []
@@ -185,6 +187,8 @@ class FakeApi:
         self.authorizations.append(request.headers.get("Authorization", ""))
         async with self._watching:
             self._watching.notify_all()
+        if self.before:
+            return web.Response(status=self.before[0], body=self.before[1])
         for plural, status in self.refuse.items():
             if f"/{plural}" in request.path:
                 return _status(status)
@@ -194,7 +198,7 @@ class FakeApi:
     async def _single(self, request: web.Request) -> web.StreamResponse:
         collection, _, name = request.path.rpartition("/")
         thing = self._objects.get(collection, {}).get(name)
-        return web.json_response(thing) if thing else _status(404)
+        return web.json_response(thing) if thing else _not_found(collection, name)
 
     async def _collection(self, request: web.Request) -> web.StreamResponse:
         selector = request.query.get("labelSelector", "")
@@ -288,3 +292,10 @@ def _status(code: int) -> web.StreamResponse:
     return web.json_response(
         {"kind": "Status", "status": "Failure", "code": code, "message": "injected"}, status=code
     )
+
+
+def _not_found(collection: str, name: str) -> web.StreamResponse:
+    plural = collection.rpartition("/")[2]
+    said = {"kind": "Status", "status": "Failure", "code": 404, "reason": "NotFound"}
+    said["message"] = f'{plural} "{name}" not found'
+    return web.json_response(said | {"details": {"name": name, "kind": plural}}, status=404)

@@ -9,6 +9,7 @@ import asyncio
 import ssl
 import time
 from collections.abc import Callable, Mapping
+from http import HTTPStatus
 from typing import Any, Final, Self
 from urllib.parse import urlencode
 
@@ -35,20 +36,51 @@ def _never() -> None:
     """The fence of a process that may always write."""
 
 
-def error_of(status: int, body: bytes) -> ReconcileError:
-    """What an answer of the API server means; its message is kept, its body is not."""
+class _Details(msgspec.Struct):
+    name: str = ""
+    kind: str = ""
+
+
+class _Status(msgspec.Struct):
+    kind: str = ""
+    message: str = ""
+    reason: str = ""
+    details: _Details | None = None
+
+
+def error_of(status: int, body: bytes, kind: Kind, name: str) -> ReconcileError:
+    """
+    What a refusal means; its message is kept, its body is not.
+
+    Gone only if it is a Status that names the object: any other 404 may come from whatever is
+    before the API server, and says nothing of the object.
+    """
     try:
-        said = str(msgspec.json.decode(body, type=dict[str, object]).get("message", ""))
-    except msgspec.DecodeError:
-        said = ""
-    text = f"{status}: {said[:1000]}"
-    if status == 404:
-        return Gone(text)
-    if status == 409:
+        said = msgspec.json.decode(body, type=_Status)
+    except (msgspec.DecodeError, RecursionError):
+        said = _Status()
+    text = f"{status}: {said.message[:1000]}"
+    if status == HTTPStatus.NOT_FOUND:
+        named = said.details == _Details(name, kind.plural)
+        surely = named and (said.kind, said.reason) == ("Status", "NotFound")
+        return Gone(text) if surely else Waiting(text)
+    if status == HTTPStatus.CONFLICT:
         return Conflict(text)
     if status in {408, 429} or status >= 500 or status == 401:
         return Waiting(text)
     return Stalled(text)
+
+
+def _items(found: Object, kind: Kind) -> list[Object]:
+    """Of a list: what is none must not pass for one without items."""
+    if not str(found.get("kind")).endswith("List") or "resourceVersion" not in _about(found):
+        raise Waiting(f"GET {kind.name}: the answer is no list")
+    return list(found.get("items") or ())
+
+
+def _about(found: Object) -> Mapping[str, Any]:
+    about = found.get("metadata")
+    return about if isinstance(about, dict) else {}
 
 
 class Api:
@@ -126,6 +158,7 @@ class Api:
         kind: Kind,
         path: str,
         *,
+        name: str = "",
         body: object = None,
         query: Mapping[str, str] | None = None,
         headers: Mapping[str, str] | None = None,
@@ -151,19 +184,22 @@ class Api:
         finally:
             metrics.API_SECONDS.labels(verb, kind.name).observe(time.perf_counter() - begun)
         if response.status >= 300:
-            failure = error_of(response.status, data)
+            failure = error_of(response.status, data, kind, name)
             metrics.API_ERRORS.labels(verb, kind.name, failure.reason).inc()
             raise type(failure)(f"{verb} {kind.name} {failure}")
         try:
-            return msgspec.json.decode(data, type=dict[str, Any])
-        except ValueError as error:  # msgspec's errors are; a proxy's page, perhaps
+            found: Object = msgspec.json.decode(data, type=dict[str, Any])
+        except (ValueError, RecursionError) as error:  # msgspec's errors; a proxy's page, perhaps
             raise Waiting(f"{verb} {kind.name}: no JSON object: {error}") from error
+        if name and verb != "DELETE" and _about(found).get("name") != name:
+            raise Waiting(f"{verb} {kind.name}: the answer is not {name}")
+        return found
 
     async def list_all(self, kind: Kind, selector: str = "") -> list[Object]:
         """All objects of a kind, optionally by label; a consistent read."""
         query = {"labelSelector": selector} if selector else None
         found = await self._send("GET", kind, kind.path(self.namespace), query=query)
-        return list(found.get("items") or ())
+        return _items(found, kind)
 
     async def list_metadata(self, kind: Kind, selector: str) -> list[Object]:
         """The same without spec and data."""
@@ -174,12 +210,12 @@ class Api:
             query={"labelSelector": selector},
             headers={"Accept": METADATA},
         )
-        return list(found.get("items") or ())
+        return _items(found, kind)
 
     async def get(self, kind: Kind, name: str) -> Object | None:
         """One object, or None."""
         try:
-            return await self._send("GET", kind, kind.path(self.namespace, name))
+            return await self._send("GET", kind, kind.path(self.namespace, name), name=name)
         except Gone:
             return None
 
@@ -187,31 +223,32 @@ class Api:
         self,
         verb: str,
         kind: Kind,
-        path: str,
+        name: str,
         *,
         body: object,
         query: Mapping[str, str],
+        below: str = "",
         content: str = "application/json",
     ) -> Object:
+        """To the object `name`; a create is sent to the collection."""
         self.fence()
+        path = kind.path(self.namespace, "" if verb == "POST" else name) + below
         return await self._send(
-            verb, kind, path, body=body, query=query, headers={"Content-Type": content}
+            verb, kind, path, name=name, body=body, query=query, headers={"Content-Type": content}
         )
 
     async def create(self, kind: Kind, body: Object) -> Object:
         """A new object; Conflict if it exists."""
-        query = {"fieldManager": FIELD_MANAGER}
-        done = await self._write("POST", kind, kind.path(self.namespace), body=body, query=query)
+        name, query = body["metadata"]["name"], {"fieldManager": FIELD_MANAGER}
+        done = await self._write("POST", kind, name, body=body, query=query)
         metrics.WRITES.labels(kind.name, "create").inc()
         return done
 
     async def replace(self, kind: Kind, body: Object) -> Object:
         """Under the resourceVersion that `body` carries; Conflict if it is no longer that."""
         assert body["metadata"]["resourceVersion"], "a replace without a lock"
-        path = kind.path(self.namespace, body["metadata"]["name"])
-        done = await self._write(
-            "PUT", kind, path, body=body, query={"fieldManager": FIELD_MANAGER}
-        )
+        name, query = body["metadata"]["name"], {"fieldManager": FIELD_MANAGER}
+        done = await self._write("PUT", kind, name, body=body, query=query)
         metrics.WRITES.labels(kind.name, "replace").inc()
         return done
 
@@ -221,8 +258,8 @@ class Api:
         it Conflict if somebody has them.
         """
         query = {"fieldManager": FIELD_MANAGER, "force": "true" if force else "false"}
-        path = kind.path(self.namespace, body["metadata"]["name"])
-        done = await self._write("PATCH", kind, path, body=body, query=query, content=APPLY)
+        name = body["metadata"]["name"]
+        done = await self._write("PATCH", kind, name, body=body, query=query, content=APPLY)
         metrics.WRITES.labels(kind.name, "apply").inc()
         return done
 
@@ -236,8 +273,9 @@ class Api:
             "status": status,
         }
         query = {"fieldManager": FIELD_MANAGER, "force": "true"}
-        path = kind.path(self.namespace, about["name"]) + "/status"
-        await self._write("PATCH", kind, path, body=body, query=query, content=APPLY)
+        await self._write(
+            "PATCH", kind, about["name"], below="/status", body=body, query=query, content=APPLY
+        )
         metrics.WRITES.labels(kind.name, "status").inc()
 
     async def delete(self, kind: Kind, item: Mapping[str, Any]) -> None:
@@ -250,8 +288,7 @@ class Api:
             "propagationPolicy": "Background",
         }
         try:
-            path = kind.path(self.namespace, about["name"])
-            await self._write("DELETE", kind, path, body=body, query={})
+            await self._write("DELETE", kind, about["name"], body=body, query={})
         except (Gone, Conflict):
             return
         metrics.WRITES.labels(kind.name, "delete").inc()

@@ -24,7 +24,7 @@ from pointsman.api.table import (
 from pointsman.router.control.callers import CallerFeed, CallerSecret, read_secret
 from pointsman.router.control.credentials import facts_of, uses
 from pointsman.router.control.endpoints import by_service, resolve
-from pointsman.router.control.kube import ApiError, KubeClient, Unreachable, decode
+from pointsman.router.control.kube import ApiError, KubeClient, NotFound, Unreachable, decode
 from pointsman.router.control.metrics import ControlMetrics
 from pointsman.router.control.objects import ConfigMap, EndpointSlice, Secret, Service
 from pointsman.router.control.source import TableFeed
@@ -250,14 +250,21 @@ class Cluster:
         async with gate:
             try:
                 path = f"{self._secrets_path}/{quote(name, safe='')}"
-                read[name] = decode(await self._client.get(path), Secret)
+                read[name] = _secret(await self._client.get(path), name)
+            except NotFound:
+                read[name] = None
             except ApiError as error:
-                if error.status == 404:
-                    read[name] = None
-                else:
-                    unread[name] = f"the API server answers {error.status}"
+                unread[name] = f"the API server answers {error.status}"
             except Unreachable as error:
                 unread[name] = f"API server: {error}"
+
+
+def _secret(answer: bytes, name: str) -> Secret:
+    """Unreachable if it is another one, or no Secret."""
+    secret = decode(answer, Secret)
+    if secret.metadata.name != name:
+        raise Unreachable("the answer is not this Secret")
+    return secret
 
 
 def _part(item: Object) -> str | None:

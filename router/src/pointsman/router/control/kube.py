@@ -1,16 +1,18 @@
 """A small Kubernetes client: GET, POST and one watch stream, each with a deadline.
 
 Guarantees that every failure is an ApiError (the server said no) or Unreachable (it said nothing
-usable), and that neither ever quotes what a successful answer held. Refuses redirects and lines
-over 8 MiB.
+usable), and that neither ever quotes what a successful answer held. NotFound is never said by a
+balancer's page. Refuses redirects and lines over 8 MiB.
 """
 
 import asyncio
 import math
 from collections.abc import AsyncGenerator, AsyncIterator, Mapping
 from contextlib import asynccontextmanager
+from http import HTTPStatus
 from types import TracebackType
 from typing import TypeVar
+from urllib.parse import unquote
 
 import aiohttp
 import msgspec
@@ -20,6 +22,7 @@ from pointsman.router.control.kube_config import ApiServer, ConfigError
 _T = TypeVar("_T")
 MAX_LINE_BYTES = 8 * 1024 * 1024
 """An object has at most 1.5 MB in etcd; escaped and with managedFields far less than this."""
+_MAX_STATUS_BYTES = 64 * 1024
 REQUEST_S = 20.0
 """For a whole request that is no watch; kube-apiserver itself gives up after 60 s."""
 CONNECT_S = 5.0
@@ -33,13 +36,35 @@ class ApiError(Exception):
         self.status = status
 
 
+class NotFound(ApiError):
+    """
+    There is no such object: a Status with reason NotFound names it and its kind.
+
+    Any other 404 may come from whatever is before the API server, and says nothing of the object.
+    """
+
+
 class Unreachable(Exception):
     """No usable answer; whether a write was done is unknown."""
 
 
+class _Details(msgspec.Struct):
+    name: str = ""
+    kind: str = ""
+
+
 class _Status(msgspec.Struct):
+    kind: str = ""
     message: str = ""
     reason: str = ""
+    details: _Details | None = None
+
+    def denies(self, path: str) -> bool:
+        """True if it says that the object at this path does not exist."""
+        *_, plural, name = path.split("/")
+        return (self.kind, self.reason) == ("Status", "NotFound") and self.details == _Details(
+            unquote(name), plural
+        )
 
 
 class KubeClient:
@@ -132,7 +157,7 @@ class KubeClient:
                 )
             async with response:
                 if response.status >= 300:
-                    raise await _refusal(response)
+                    raise await _refusal(response, path)
                 yield response
         except aiohttp.ClientError as error:
             raise Unreachable(type(error).__name__) from error
@@ -148,14 +173,17 @@ class KubeClient:
         return headers
 
 
-async def _refusal(response: aiohttp.ClientResponse) -> ApiError:
+async def _refusal(response: aiohttp.ClientResponse, path: str) -> ApiError:
+    text = b""
     async with asyncio.timeout(CONNECT_S):
-        text = await response.content.read(64 * 1024)
+        while len(text) < _MAX_STATUS_BYTES and (more := await response.content.readany()):
+            text += more
     try:
         status = msgspec.json.decode(text, type=_Status)
-    except msgspec.DecodeError:
+    except (msgspec.DecodeError, RecursionError):
         status = _Status()
-    return ApiError(response.status, status.message or status.reason or response.reason or "")
+    kind = NotFound if response.status == HTTPStatus.NOT_FOUND and status.denies(path) else ApiError
+    return kind(response.status, status.message or status.reason or response.reason or "")
 
 
 def decode(body: bytes | msgspec.Raw, kind: type[_T]) -> _T:

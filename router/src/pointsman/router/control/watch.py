@@ -56,6 +56,7 @@ ObjectT = TypeVar("ObjectT", bound=Object)
 
 
 class _List(msgspec.Struct):
+    kind: str
     metadata: Meta
     items: list[msgspec.Raw] | None = None
 
@@ -157,6 +158,8 @@ class Reflector(Generic[ObjectT]):
 
     async def _list(self) -> None:
         found: _List = decode(await self._client.get(self._path, self._params), _List)
+        if not (found.kind.endswith("List") and found.metadata.resourceVersion):
+            raise Unreachable("the answer is no list")  # and not a list without items
         readable = (self._read(item) for item in found.items or ())
         self._objects = {item.metadata.name: item for item in readable if item is not None}
         self._version = found.metadata.resourceVersion
