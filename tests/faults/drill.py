@@ -8,7 +8,7 @@ says so.
 import asyncio
 import time
 from collections import Counter
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Any, Final
@@ -76,11 +76,13 @@ class Outcome:
 class Witness:
     """Looks at routers, status, Lease and processes, past the proxy."""
 
-    def __init__(self, world: FaultyFleet, api: KubeClient, http: aiohttp.ClientSession) -> None:
-        self._world = world
+    def __init__(
+        self, namespace: str, urls: Sequence[str], api: KubeClient, http: aiohttp.ClientSession
+    ) -> None:
+        self._root = f"namespaces/{namespace}"
+        self._urls = urls
         self._api = api
         self._http = http
-        self._root = f"namespaces/{world.fleet.namespace}"
 
     async def _get(self, path: str) -> Json:
         value: Json = msgspec.json.decode(await self._api.get(path))
@@ -119,17 +121,16 @@ class Witness:
                 continue
             found += [f"{name}: {rule}" for rule in broken_rules(status, generation=generation)]
             if _true(status, "Programmed"):
-                for url in self._world.urls:
+                for url in self._urls:
                     _, _, revision = await self.answer(url, item["spec"]["modelNames"][-1])
                     if revision != status["activeRevision"]:
                         found.append(f"{name} is Programmed, {url} runs {revision or 'nothing'}")
         return found
 
-    async def missing(self) -> str:
+    async def missing(self, world: FaultyFleet) -> str:
         """The first thing that is not yet as the edits want it; empty when all is."""
-        world = self._world
         expected = f"model-{world.answerer()}"
-        for url in world.urls:
+        for url in self._urls:
             for model in (f"turn-{world.turn}", "moved", "slid"):
                 status, said, _ = await self.answer(url, model)
                 if not said.startswith(expected):
@@ -144,31 +145,32 @@ class Witness:
             for kind in ("Programmed", "Ready"):
                 if not _true(status, kind):
                     return f"{name}: not {kind}"
-        return await self._leadership() or self._watches(await self._leader())
+        leader = await self._leader()
+        return await self._leadership(world, leader) or _watches(world, leader)
 
     async def _leader(self) -> str:
         path = f"/apis/coordination.k8s.io/v1/{self._root}/leases/{RELEASE}-operator"
         return str((await self._get(path))["spec"]["holderIdentity"])
 
-    async def _leadership(self) -> str:
+    async def _leadership(self, world: FaultyFleet, holder: str) -> str:
         leading = []
-        for name, address in self._world.operators.items():
+        for name, address in world.operators.items():
             try:
                 async with self._http.get(f"http://{address}:9902/metrics") as answer:
                     if "\npointsman_operator_leading 1.0" in await answer.text():
                         leading.append(name)
             except aiohttp.ClientError as error:
                 return f"{name}: {error}"
-        holder = await self._leader()
         return "" if leading == [holder] else f"{leading} lead, {holder} holds the Lease"
 
-    def _watches(self, leader: str) -> str:
-        world, open_now = self._world, self._world.proxy.watches()
-        wanted = {(world.operators[leader], plural) for plural in OPERATOR_WATCHES}
-        for address in world.routers.values():
-            wanted |= {(address, plural) for plural in ROUTER_WATCHES}
-        closed = sorted(wanted - open_now.keys())
-        return f"no watch of {closed[0]}" if closed else ""
+
+def _watches(world: FaultyFleet, leader: str) -> str:
+    open_now = world.proxy.watches()
+    wanted = {(world.operators[leader], plural) for plural in OPERATOR_WATCHES}
+    for address in world.routers.values():
+        wanted |= {(address, plural) for plural in ROUTER_WATCHES}
+    closed = sorted(wanted - open_now.keys())
+    return f"no watch of {closed[0]}" if closed else ""
 
 
 def _true(status: Json, kind: str) -> bool:
@@ -183,15 +185,15 @@ async def witness(world: FaultyFleet) -> AsyncIterator[Witness]:
         KubeClient(from_kubeconfig(world.fleet.bench.kubeconfig)) as api,
         aiohttp.ClientSession(timeout=timeout, headers=CALLER) as http,
     ):
-        yield Witness(world, api, http)
+        yield Witness(world.fleet.namespace, world.urls, api, http)
 
 
-async def converge(looking: Witness, outcome: Outcome) -> None:
+async def converge(world: FaultyFleet, looking: Witness, outcome: Outcome) -> None:
     """Wait until nothing is missing; the outcome says how long it took, or what was missing."""
     began = time.monotonic()
     while time.monotonic() - began < PROMISE_S:
         try:
-            outcome.waiting_for = await looking.missing()
+            outcome.waiting_for = await looking.missing(world)
         except (ApiError, Unreachable, aiohttp.ClientError, KeyError) as error:
             outcome.waiting_for = repr(error)
         if not outcome.waiting_for:
@@ -233,7 +235,7 @@ async def drill(world: FaultyFleet, fault: Fault, target: str, *, hold_s: float)
             finally:
                 world.proxy.heal()
                 outcome.held_s = time.monotonic() - began_s
-            await converge(looking, outcome)
+            await converge(world, looking, outcome)
             outcome.lies += await looking.lies()
             await until(seen, 12)
         after = await looking.restarts()
