@@ -4,13 +4,15 @@ import sys
 from collections.abc import Sequence
 
 from pointsman.api.manifests import Severity, cross_check, load
+from pointsman.cli.callers import check_callers
 
 
 def check(paths: Sequence[str]) -> int:
     """Print every finding as `file:line: path: message`; 1 if any is an error."""
     loaded = load(paths)
     findings = sorted(
-        (*loaded.problems, *cross_check(loaded)), key=lambda finding: finding.position
+        (*loaded.problems, *cross_check(loaded), *check_callers(loaded)),
+        key=lambda finding: finding.position,
     )
     for finding in findings:
         print(finding, file=sys.stderr)
