@@ -42,7 +42,7 @@ class Fault:
     connections: Literal["keep", "freeze"] = "keep"
     """freeze: every connection that is open when the fault begins is dead from then on."""
     accept: Literal["yes", "deaf", "reset"] = "yes"
-    """deaf: connections are accepted, and not even TLS answers."""
+    """deaf: connections are accepted, not even TLS answers, and so it stays after the heal."""
 
     def concerns(self, method: str, target: str, *, watch: bool) -> bool:
         """Whether this request meets the fault."""

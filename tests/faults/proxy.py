@@ -99,9 +99,6 @@ class FaultProxy:
 
         def end() -> None:
             self._faults, self._everybody = {}, None
-            for held in self._deaf:
-                reset(held)
-            self._deaf.clear()
 
         self._in_loop(end)
 
