@@ -6,6 +6,9 @@ test fails without its pin.
 
 import asyncio
 import gc
+import os
+import ssl
+import sys
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
@@ -13,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import trustme
 
 from pointsman.operator.controllers.triggers import WATCHED, Triggers
 from pointsman.operator.settings import Settings
@@ -22,7 +26,7 @@ from tests.operator.objects import backend
 from tests.support.fake_api import FakeApi
 from tests.support.kubeconfig import write_kubeconfig
 
-DEADLINE_S = 30
+DEADLINE_S = 25
 WATCHES = frozenset(plural for _, plural, _ in WATCHED)
 NAMESPACE = "ai"
 HASTY = {"watch_backoff_max_s": 0.05}
@@ -81,16 +85,20 @@ def thing(name: str, **about: Any) -> dict[str, Any]:
 
 @asynccontextmanager
 async def world(
-    folder: Path, fault: Fault | None = None, *, await_open: bool = True, **clocks: float
+    folder: Path, fault: Fault | None = None, *, tls: bool = False, **clocks: float
 ) -> AsyncIterator[World]:
     """kopf runs; `fault` is there from the beginning."""
+    authority = trustme.CA()
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    authority.issue_cert("127.0.0.1").configure_cert(context)
     async with FakeApi() as api:
         port = int(api.url.rpartition(":")[2])
-        with FaultProxy(Upstream("127.0.0.1", port, None)) as proxy:
+        with FaultProxy(Upstream("127.0.0.1", port, None), tls=context if tls else None) as proxy:
             here = World(api, proxy)
             if fault:
                 proxy.inject(fault)
-            file = write_kubeconfig(folder, f"http://127.0.0.1:{proxy.port}")
+            url = f"{'https' if tls else 'http'}://127.0.0.1:{proxy.port}"
+            file = write_kubeconfig(folder, url, authority.cert_pem.bytes())
             triggers = Triggers(
                 Settings(namespace=NAMESPACE, kubeconfig=file, **(HASTY | clocks)),  # type: ignore[arg-type]
                 add=here.keys.append,
@@ -116,9 +124,10 @@ def _environment(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.mark.parametrize("status", [403, 429, 503])
 async def test_error_backoffs_outlast_any_outage(tmp_path: Path, status: int) -> None:
-    """More refusals than kopf's own list has steps; each watcher goes on by itself."""
+    """More refusals than kopf's own list has steps; each watcher goes on from where it was."""
     fault = Fault("refused", "status", status=status, streams="end")
     async with world(tmp_path) as here:
+        lists = {plural: len(here.queries(plural, watch=False)) for plural in WATCHES}
         here.proxy.inject(fault)
         await here.met(12 * len(WATCHES))
         here.proxy.heal()
@@ -126,6 +135,7 @@ async def test_error_backoffs_outlast_any_outage(tmp_path: Path, status: int) ->
         await here.notices()
 
         assert here.ended == []
+        assert {plural: len(here.queries(plural, watch=False)) for plural in WATCHES} == lists
 
 
 async def test_request_timeout_ends_a_silent_list(tmp_path: Path) -> None:
@@ -137,11 +147,54 @@ async def test_request_timeout_ends_a_silent_list(tmp_path: Path) -> None:
         await here.notices()
 
 
+DEAF = Fault("deaf", streams="end", accept="deaf")
+
+
+async def test_connect_timeout_ends_a_connection_that_nobody_takes(tmp_path: Path) -> None:
+    """kopf would wait as long as for a whole request: here for longer than this test."""
+    clocks = {"connect_timeout_s": 0.3, "request_timeout_s": 3600.0}
+    async with world(tmp_path, DEAF, tls=True, **clocks) as here:
+        await here.met(2)
+        here.proxy.heal()
+        await here.all_open()
+        await here.notices()
+
+
+async def test_connect_timeout_is_for_watches_too(tmp_path: Path) -> None:
+    """Without a longer one of their own, as others have."""
+    async with world(tmp_path, tls=True, connect_timeout_s=0.3) as here:
+        here.proxy.inject(Fault("", streams="reset", accept="deaf"))
+        await here.met(2)
+        here.proxy.heal()
+        await here.all_open()
+        await here.notices()
+
+
 async def test_inactivity_timeout_ends_a_silent_watch(tmp_path: Path) -> None:
     """The change of the silent time is seen, by a new watch from the version that was seen last."""
     async with world(tmp_path, watch_inactivity_s=0.5) as here:
         here.proxy.inject(Fault("half-open", streams="freeze", connections="freeze"))
         await here.notices()
+
+
+async def test_ultimate_exiting_timeout_kills_nobody(tmp_path: Path) -> None:
+    """kopf's own ten minutes, shortened to none: they begin when kopf ends, and kill us all."""
+    script = (
+        "import asyncio, pathlib, kopf\n"
+        "from tests.faults.test_pins import begin_anew\n"
+        "type(kopf.OperatorSettings().process).__init__.__defaults__ = (0,)\n"
+        "asyncio.run(begin_anew(pathlib.Path()))"
+    )
+    environment = os.environ | {"PYTHONPATH": os.pathsep.join(sys.path), "KUBECONFIG": ""}
+    process = await asyncio.create_subprocess_exec(
+        sys.executable, "-c", script, cwd=tmp_path, env=environment
+    )
+    try:
+        async with asyncio.timeout(2 * DEADLINE_S):
+            assert await process.wait() == 0
+    finally:
+        if process.returncode is None:
+            process.kill()
 
 
 async def test_server_timeout_is_asked_of_every_watch(tmp_path: Path) -> None:
@@ -221,7 +274,12 @@ ENDS_KOPF = {
 @pytest.mark.parametrize("fault", ENDS_KOPF.values(), ids=ENDS_KOPF.keys())
 async def test_what_ends_kopf_does_not_end_the_process(tmp_path: Path, fault: Fault) -> None:
     """It is begun anew in place: no new epoch, no dials, no back-off of a kubelet."""
-    async with world(tmp_path) as here:
+    await begin_anew(tmp_path, fault)
+
+
+async def begin_anew(folder: Path, fault: Fault = ENDS_KOPF["garbage"]) -> None:
+    """A life of kopf ends by this fault; the next one does all that the first did."""
+    async with world(folder) as here:
         await here.notices()
         lists = len(here.queries("modelbackends", watch=False))
         here.proxy.inject(fault)

@@ -8,7 +8,7 @@ from typing import Any
 import kopf
 import pytest
 
-from pointsman.operator.controllers.triggers import Keys, Triggers, bury, pinned_settings
+from pointsman.operator.controllers.triggers import BURIAL_S, Keys, Triggers, bury, pinned_settings
 from pointsman.operator.settings import Settings
 
 KEYS = {"s": frozenset({"a", "b"})}
@@ -71,6 +71,11 @@ def test_kopf_never_runs_out_of_patience() -> None:
         waits = list(itertools.islice(iter(backoffs), 500))
         assert len(waits) == 500
         assert 0 < min(waits) <= max(waits) <= 30
+
+
+def test_what_kopf_waits_for_at_its_end_fits_into_its_burial() -> None:
+    """A watcher that is cut while it begins a worker waits for that worker until this is over."""
+    assert pinned_settings(Settings(namespace="ai")).queueing.exit_timeout < BURIAL_S / 2
 
 
 def test_deployments_concern_whose_name_they_have() -> None:

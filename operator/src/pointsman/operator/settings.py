@@ -51,6 +51,8 @@ class Settings:
     stays under the 90 s in which everything converges after a fault."""
     request_timeout_s: float = 30.0
     """One API request; half of the API server's own limit."""
+    connect_timeout_s: float = 5.0
+    """One connection, TLS included, of a watch, too: what the way swallowed is tried anew."""
     watch_inactivity_s: float = 70.0
     """A watch that says nothing for so long is dead: bookmarks come each minute. Less where a
     balancer before the API server drops idle connections sooner, and says nothing."""

@@ -90,7 +90,9 @@ class Api:
         self.namespace = settings.namespace
         self.fence: Callable[[], None] = _never
         self._configuration = configuration
-        self._timeout = aiohttp.ClientTimeout(total=settings.request_timeout_s, connect=5)
+        self._timeout = aiohttp.ClientTimeout(
+            total=settings.request_timeout_s, connect=settings.connect_timeout_s
+        )
         self._limit = 4 * settings.concurrency
         self._client: Any = aio_client.ApiClient(configuration)
         self._closing: set[asyncio.Task[None]] = set()

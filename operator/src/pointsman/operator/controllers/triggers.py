@@ -59,17 +59,16 @@ def pinned_settings(settings: Settings) -> kopf.OperatorSettings:
     pins = kopf.OperatorSettings()
     pins.networking.error_backoffs = Backoffs(settings.watch_backoff_max_s)
     pins.networking.request_timeout = settings.request_timeout_s
-    pins.networking.connect_timeout = 5
+    pins.networking.connect_timeout = settings.connect_timeout_s
     pins.watching.server_timeout = 300
     pins.watching.client_timeout = 310
-    pins.watching.connect_timeout = 30
-    pins.watching.reconnect_backoff = 0.1
     pins.watching.inactivity_timeout = settings.watch_inactivity_s
     pins.watching.label_selectors["", "v1", "pods"] = f"{LABEL_PART_OF}={PART_OF}"
     table = f"{names.LABEL_TABLE}={settings.release}"
     pins.watching.label_selectors["", "v1", "configmaps"] = table
     pins.posting.enabled = False
     pins.peering.standalone = True
+    pins.queueing.exit_timeout = BURIAL_S / 4
     pins.scanning.disabled = True
     pins.process.ultimate_exiting_timeout = None
     pins.persistence.finalizer = f"{PREFIX}/finalizer"
