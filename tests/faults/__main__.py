@@ -1,4 +1,4 @@
-"""The whole matrix: `python -m tests.faults [--only PATTERN] [--hold SECONDS] [--json PATH]`.
+"""The whole matrix: `python -m tests.faults [--only PATTERN] [--hold SECONDS] [--clocks CLOCKS]`.
 
 Every fault against the operator alone, the routers alone and both, on one fleet on the bench, under
 load; prints how long each took to converge after its heal. 1 if a promise was broken.
@@ -13,17 +13,18 @@ from dataclasses import asdict
 from pathlib import Path
 
 from tests.bench import Bench
-from tests.faults.drill import Outcome, drill, settle, witness
+from tests.faults.drill import Outcome, drill, past_the_proxy, settle
 from tests.faults.fault import FAULTS, Fault
-from tests.faults.fleet import FaultyFleet, faulty_fleet
+from tests.faults.fleet import PRODUCTION, SHORT, FaultyFleet, faulty_fleet
 
 TARGETS = ("operator", "routers", "both")
+CLOCKS = {"short": SHORT, "production": PRODUCTION}
 
 
 async def run(world: FaultyFleet, rows: list[tuple[Fault, str]], hold_s: float) -> list[Outcome]:
     """One row after the other, each printed when it is known."""
-    async with witness(world) as looking:
-        await settle(world, looking)
+    async with past_the_proxy(world) as (looking, editing):
+        await settle(world, looking, editing)
     outcomes = []
     print(
         f"{'fault':<24}{'target':<10}{'held':>6}{'healed in':>11}{'requests':>10}{'restarts':>10}"
@@ -50,6 +51,9 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--only", default="", help="rows whose `target: fault` matches this")
     parser.add_argument("--hold", type=float, default=2.0, help="seconds that each fault lasts")
+    parser.add_argument(
+        "--clocks", choices=CLOCKS, default="short", help="production: rows of up to 3 minutes"
+    )
     parser.add_argument("--json", type=Path)
     options = parser.parse_args()
     rows = [
@@ -58,7 +62,8 @@ def main() -> int:
         for target in TARGETS
         if re.search(options.only, f"{target}: {fault.name}")
     ]
-    with Bench() as bench, faulty_fleet(bench, "faults") as world:
+    clocks = CLOCKS[options.clocks]
+    with Bench() as bench, faulty_fleet(bench, "faults", clocks) as world:
         outcomes = asyncio.run(run(world, rows, options.hold))
     broken = [one for one in outcomes if one.problems()]
     requests, failed = sum(o.requests for o in outcomes), sum(len(o.failures) for o in outcomes)

@@ -21,16 +21,14 @@ from pointsman.router.control.kube import ApiError, KubeClient, Unreachable
 from pointsman.router.control.kube_config import from_kubeconfig
 from tests.e2e.fleet import CALLER_KEY, RELEASE
 from tests.e2e.traffic import traffic, until
+from tests.faults.edits import Editor, editor
 from tests.faults.fault import Fault
-from tests.faults.fleet import OPERATOR_WATCHES, OPERATORS, REQUEST_S, ROUTER_WATCHES, FaultyFleet
+from tests.faults.fleet import OPERATOR_WATCHES, OPERATORS, ROUTER_WATCHES, FaultyFleet
 from tests.support.conditions import broken_rules
 
 Json = dict[str, Any]
 PROMISE_S: Final = 90.0
 """Everything converges within this time after the heal."""
-LEASE_S: Final = RENEW_DEADLINE_S - RETRY_S - REQUEST_S
-"""A longer fault may take the Lease: it may begin just before a renewal, and the next renewal but
-one may begin just before the heal, on a connection that stays dead."""
 POLL_S: Final = 0.1
 MET_S: Final = 20.0
 
@@ -45,6 +43,9 @@ class Outcome:
     target: str
     held_s: float
     """How long the fault lasted: until every client had met it, and never less than asked for."""
+    lease_s: float = 0.0
+    """A longer fault may take the Lease: it may begin just before a renewal, and the next renewal
+    but one may begin just before the heal, on a connection that stays dead."""
     converged_s: float | None = None
     waiting_for: str = ""
     requests: int = 0
@@ -57,7 +58,7 @@ class Outcome:
     @property
     def restarts_due(self) -> int:
         """Restarts of operators that are no breach: one of each, if the fault took the Lease."""
-        return OPERATORS if self.held_s > LEASE_S and self.target != "routers" else 0
+        return OPERATORS if self.held_s > self.lease_s and self.target != "routers" else 0
 
     def problems(self) -> list[str]:
         """Broken promises."""
@@ -178,14 +179,16 @@ def _true(status: Json, kind: str) -> bool:
 
 
 @asynccontextmanager
-async def witness(world: FaultyFleet) -> AsyncIterator[Witness]:
-    """With connections of its own."""
-    timeout = aiohttp.ClientTimeout(total=30)
+async def past_the_proxy(world: FaultyFleet) -> AsyncIterator[tuple[Witness, Editor]]:
+    """Who looks and who edits, with connections of their own."""
+    timeout, namespace = aiohttp.ClientTimeout(total=30), world.fleet.namespace
+    kubeconfig = world.fleet.bench.kubeconfig
     async with (
-        KubeClient(from_kubeconfig(world.fleet.bench.kubeconfig)) as api,
+        KubeClient(from_kubeconfig(kubeconfig)) as api,
         aiohttp.ClientSession(timeout=timeout, headers=CALLER) as http,
+        editor(kubeconfig, namespace) as editing,
     ):
-        yield Witness(world.fleet.namespace, world.urls, api, http)
+        yield Witness(namespace, world.urls, api, http), editing
 
 
 async def converge(world: FaultyFleet, looking: Witness, outcome: Outcome) -> None:
@@ -221,7 +224,8 @@ async def _hold(
 async def drill(world: FaultyFleet, fault: Fault, target: str, *, hold_s: float) -> Outcome:
     """The whole drill; the fleet is converged before it, or this raises AssertionError."""
     outcome, clients = Outcome(fault.name, target, hold_s), world.clients(target)
-    async with witness(world) as looking:
+    outcome.lease_s = RENEW_DEADLINE_S - RETRY_S - world.clocks.renewal_s
+    async with past_the_proxy(world) as (looking, editing):
         before = await looking.restarts()
         async with traffic(world.urls, clients=6, pause_s=0.1) as seen:
             await until(seen, 12)
@@ -230,7 +234,7 @@ async def drill(world: FaultyFleet, fault: Fault, target: str, *, hold_s: float)
             world.proxy.inject(fault, clients)
             began_s = time.monotonic()
             try:
-                await asyncio.to_thread(world.edit)
+                await world.edit(editing)
                 await _hold(world, looking, outcome, watching, fault)
             finally:
                 world.proxy.heal()
@@ -240,17 +244,16 @@ async def drill(world: FaultyFleet, fault: Fault, target: str, *, hold_s: float)
             await until(seen, 12)
         after = await looking.restarts()
         if outcome.converged_s is not None:
-            outcome.waiting_for = await settle(world, looking)
+            outcome.waiting_for = await settle(world, looking, editing)
     outcome.requests, outcome.failures = seen.total, seen.failures
     outcome.operator_restarts = sum(after[name] - before[name] for name in world.operators)
     outcome.router_restarts = sum(after[name] - before[name] for name in world.routers)
     return outcome
 
 
-async def settle(world: FaultyFleet, looking: Witness) -> str:
+async def settle(world: FaultyFleet, looking: Witness, editing: Editor) -> str:
     """Make what the next drill deletes; what is missing then: a watch that is dead shows here."""
-    await asyncio.to_thread(world.prepare)
-    name, began = f"gone-{world.turn + 1}", time.monotonic()
+    name, began = await world.prepare(editing), time.monotonic()
     while time.monotonic() - began < PROMISE_S:
         found = [await looking.answer(url, name) for url in world.urls]
         if all(status == 200 for status, _, _ in found):

@@ -1,9 +1,9 @@
 """A whole fleet whose way to the API server leads through the fault proxy.
 
 Both charts, two operators (one leads) and three routers as pods; only their KUBERNETES_SERVICE_HOST
-and _PORT and three clocks differ from what users install. kubectl and the kubelet go directly.
+and _PORT and, if SHORT, three clocks differ from what users install. All others go directly.
 
-| clock                          | default       | here          |
+| clock                          | PRODUCTION    | SHORT         |
 |--------------------------------|---------------|---------------|
 | a silent watch is dead         | 70 s          | 5 s           |
 | bookmarks of the API server    | 60 s          | 1.5 s         |
@@ -13,29 +13,50 @@ and _PORT and three clocks differ from what users install. kubectl and the kubel
 
 import json
 import ssl
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Final
 
 import yaml
 
+from pointsman.operator.cluster import kinds
 from pointsman.operator.controllers.triggers import WATCHED
+from pointsman.operator.plan.lease import RENEW_DEADLINE_S
 from tests.bench import Bench, CommandFailed
 from tests.bench.control_plane import API_PORT
 from tests.bench.netns import HOST_IP
 from tests.e2e.fleet import RELEASE, ROOT, ROUTERS, Fleet, callers
+from tests.faults.edits import Editor, bare
 from tests.faults.proxy import FaultProxy, Upstream
 from tests.operator.objects import backend, policy, route
 
 Json = dict[str, Any]
-BOOKMARK_S: Final = 1.5
-REQUEST_S: Final = 3
-CLOCKS: Final = {
-    "POINTSMAN_API_TIMEOUT_SECONDS": f"{REQUEST_S}",
-    "POINTSMAN_WATCH_INACTIVITY_SECONDS": "5",
-    "POINTSMAN_RESYNC_SECONDS": "3600",
-}
+
+
+@dataclass(frozen=True, slots=True)
+class Clocks:
+    """Of operators, routers and the API server."""
+
+    renewal_s: float
+    """So long may one try to renew the Lease take."""
+    bookmark_s: float | None = None
+    """None: the API server's own."""
+    environment: Mapping[str, str] = field(default_factory=dict)
+
+
+PRODUCTION: Final = Clocks(renewal_s=RENEW_DEADLINE_S / 2)
+SHORT: Final = Clocks(
+    renewal_s=3.0,
+    bookmark_s=1.5,
+    environment={
+        "POINTSMAN_API_TIMEOUT_SECONDS": "3",
+        "POINTSMAN_WATCH_INACTIVITY_SECONDS": "5",
+        "POINTSMAN_RESYNC_SECONDS": "3600",
+    },
+)
+QUICK: Final = {"engine": "Simulator", "args": ["--ttft=10ms", "--tokens-per-second=0"]}
+"""The drill asks for what is so a dozen times at each look."""
 OPERATORS: Final = 2
 OPERATOR_WATCHES: Final = frozenset(plural for _, plural, _ in WATCHED)
 ROUTER_WATCHES: Final = frozenset({"services", "endpointslices", "configmaps"})
@@ -50,7 +71,8 @@ class FaultyFleet:
     operators: dict[str, str]
     """Pod name -> address."""
     routers: dict[str, str]
-    servers: dict[str, Json]
+    clocks: Clocks
+    servers: dict[str, Json] = field(default_factory=dict)
     """Backend `a` or `b` -> its EndpointSlice."""
     turn: int = 0
 
@@ -66,16 +88,17 @@ class FaultyFleet:
             {"operator": operators, "routers": routers, "both": operators | routers}[target]
         )
 
-    def edit(self) -> None:
+    async def edit(self, by: Editor) -> None:
         """The next turn's edits, past the proxy: policy, backend, endpoints, a deletion."""
         self.turn += 1
-        self.apply(*self.wanted())
-        self.fleet.kubectl("delete", "rp", f"gone-{self.turn}", "--wait=false")
+        await by.apply(*self.wanted())
+        await by.delete(kinds.ROUTING_POLICY, f"gone-{self.turn}")
 
-    def prepare(self) -> None:
-        """What the next turn deletes."""
+    async def prepare(self, by: Editor) -> str:
+        """What the next turn deletes; its model name."""
         name = f"gone-{self.turn + 1}"
-        self.apply(policy(name, model_names=(name,)))
+        await by.apply(policy(name, model_names=(name,)))
+        return name
 
     def answerer(self) -> str:
         """The backend that answers in this turn, behind all model names."""
@@ -107,21 +130,19 @@ class FaultyFleet:
 
     def apply(self, *objects: Json) -> None:
         """As a user would."""
-        bare = [{**item, "metadata": _bare(item["metadata"])} for item in objects]
-        text = yaml.safe_dump_all(bare)
-        self.fleet.kubectl("apply", "--server-side", "--force-conflicts", "-f", "-", stdin=text)
+        text = yaml.safe_dump_all(map(bare, objects))
+        self.fleet.kubectl(
+            "apply", "--server-side", "--force-conflicts", "--field-manager=tests", "-f", "-",
+            stdin=text,
+        )  # fmt: skip
 
 
-def _bare(about: Json) -> Json:
-    return {key: about[key] for key in ("name", "labels") if key in about}
-
-
-def _through(proxy: FaultProxy, rendered: str) -> str:
+def _through(proxy: FaultProxy, rendered: str, clocks: Clocks) -> str:
     """The charts' Deployments, led through the proxy."""
     environment = {
         "KUBERNETES_SERVICE_HOST": HOST_IP,
         "KUBERNETES_SERVICE_PORT": str(proxy.port),
-        **CLOCKS,
+        **clocks.environment,
     }
     documents = [one for one in yaml.safe_load_all(rendered) if one]
     for document in documents:
@@ -133,22 +154,22 @@ def _through(proxy: FaultProxy, rendered: str) -> str:
 
 
 @contextmanager
-def faulty_fleet(bench: Bench, namespace: str) -> Iterator[FaultyFleet]:
+def faulty_fleet(bench: Bench, namespace: str, clocks: Clocks = SHORT) -> Iterator[FaultyFleet]:
     """Installed, with models and policies Ready; deleted afterwards."""
     tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     tls.load_cert_chain(bench.dir / "pki" / "server.crt", bench.dir / "pki" / "server.key")
     trust = ssl.create_default_context(cafile=str(bench.ca_file))
     upstream = Upstream(HOST_IP, API_PORT, trust)
-    with FaultProxy(upstream, host=HOST_IP, tls=tls, bookmark_s=BOOKMARK_S) as proxy:
-        fleet = _install(bench, namespace, proxy)
+    with FaultProxy(upstream, host=HOST_IP, tls=tls, bookmark_s=clocks.bookmark_s) as proxy:
+        fleet = _install(bench, namespace, proxy, clocks)
         try:
-            yield _with_models(fleet, proxy)
+            yield _with_models(fleet, proxy, clocks)
         finally:
             proxy.heal()
             bench.kubectl("delete", "namespace", namespace, "--wait=false")
 
 
-def _install(bench: Bench, namespace: str, proxy: FaultProxy) -> Fleet:
+def _install(bench: Bench, namespace: str, proxy: FaultProxy, clocks: Clocks) -> Fleet:
     charts = ROOT / "charts"
     bench.kubectl("create", "namespace", namespace)
     bench.kubectl("apply", "-n", namespace, "-f", "-", input=callers())
@@ -158,8 +179,9 @@ def _install(bench: Bench, namespace: str, proxy: FaultProxy) -> Fleet:
     rendered = bench.helm(
         "template", RELEASE, str(charts / "pointsman"), "--namespace", namespace,
         "--set", f"router.replicas={ROUTERS},operator.replicas={OPERATORS}",
+        "--set", "router.minReadySeconds=0",
     )  # fmt: skip
-    through = _through(proxy, rendered)
+    through = _through(proxy, rendered, clocks)
     bench.kubectl("apply", "--server-side", "-n", namespace, "-f", "-", input=through)
     fleet = Fleet(bench, namespace)
     try:
@@ -169,12 +191,12 @@ def _install(bench: Bench, namespace: str, proxy: FaultProxy) -> Fleet:
     return fleet
 
 
-def _with_models(fleet: Fleet, proxy: FaultProxy) -> FaultyFleet:
+def _with_models(fleet: Fleet, proxy: FaultProxy, clocks: Clocks) -> FaultyFleet:
     def addresses(component: str) -> dict[str, str]:
         return {pod["metadata"]["name"]: pod["status"]["podIP"] for pod in fleet.pods(component)}
 
-    world = FaultyFleet(fleet, proxy, addresses("operator"), addresses("router"), {})
-    world.apply(backend("a"), backend("b"))
+    world = FaultyFleet(fleet, proxy, addresses("operator"), addresses("router"), clocks)
+    world.apply(*(backend(name, deployment=QUICK) for name in "ab"))
     fleet.wait_ready("mb")
     for name in "ab":
         found = json.loads(

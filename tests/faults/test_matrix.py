@@ -8,7 +8,7 @@ from collections.abc import Iterator
 import pytest
 
 from tests.bench import Bench
-from tests.faults.drill import drill, settle, witness
+from tests.faults.drill import drill, past_the_proxy, settle
 from tests.faults.fault import FAULTS, Fault
 from tests.faults.fleet import FaultyFleet, faulty_fleet
 
@@ -39,8 +39,8 @@ async def test_a_fault_heals_and_nobody_noticed(
 ) -> None:
     """Zero failed requests, no lie, a restart only for the Lease; edits are in force after it."""
     if world.turn == 0:
-        async with witness(world) as looking:
-            await settle(world, looking)
+        async with past_the_proxy(world) as (looking, editing):
+            await settle(world, looking, editing)
     outcome = await drill(world, fault, target, hold_s=HOLD_S)
     print(outcome)
 

@@ -108,7 +108,7 @@ async def test_what_is_said_of_an_older_spec_is_not_asked_for() -> None:
 )
 def test_each_broken_promise_is_a_problem(broken: Json, problem: str) -> None:
     """And an outcome without one has none."""
-    good: Json = {"fault": "503", "target": "both", "held_s": 1.0, "samples": 9}
+    good: Json = {"fault": "503", "target": "both", "held_s": 1.0, "lease_s": 5.0, "samples": 9}
 
     assert Outcome(**good).problems() == []
     assert [problem in one for one in Outcome(**(good | broken)).problems()] == [True]
