@@ -35,6 +35,15 @@ async function perform({ options, method, argument, accumulate }, outcome) {
   }
 }
 
+// Node keeps connections for 4 s that nobody will use again; a new agent takes over from here.
+const DISPATCHER = Symbol.for("undici.globalDispatcher.1");
+async function leave() {
+  const used = globalThis[DISPATCHER];
+  if (!used) return;
+  globalThis[DISPATCHER] = new used.constructor();
+  await used.destroy();
+}
+
 for await (const line of createInterface({ input: process.stdin })) {
   const outcome = { answers: [], error: null, request_id: null };
   try {
@@ -42,5 +51,6 @@ for await (const line of createInterface({ input: process.stdin })) {
   } catch (error) {
     outcome.error = failure(error);
   }
+  await leave();
   process.stdout.write(JSON.stringify(outcome) + "\n");
 }
