@@ -4,7 +4,8 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
-export PYTHONDONTWRITEBYTECODE ?=
+# Hundreds of processes start in the tests; each would compile everything anew.
+export PYTHONDONTWRITEBYTECODE :=
 
 .PHONY: help demo test check bench bench-router fmt generate sim-scaling figures clean
 
