@@ -31,10 +31,11 @@ test: $(STAMP) ## everything, with a real Kubernetes control plane (built once, 
 check: $(STAMP) ## lint, types, import rules, generated files, unit tests; under a minute
 	@$(BIN)/ruff check --quiet .
 	@$(BIN)/ruff format --check --quiet .
-	@$(BIN)/mypy --no-error-summary
 	@$(BIN)/lint-imports --no-logo > .lint-imports.log 2>&1 || { cat .lint-imports.log; exit 1; }
 	@$(BIN)/python -m pointsman.api.schema --check
-	@$(BIN)/python -m pytest -q -n 2 -m "not bench and not local" --timeout 60
+	@$(BIN)/mypy --no-error-summary > .mypy.log 2>&1 & types=$$!; \
+	$(BIN)/python -m pytest -q -n 2 --dist worksteal -m "not bench and not local" --timeout 60; \
+	tests=$$?; wait $$types || { cat .mypy.log; exit 1; }; exit $$tests
 
 bench: $(STAMP) ## a shell beside a real control plane with CRDs, operator, routers, models
 	@$(BIN)/python -m tests.e2e
@@ -55,4 +56,4 @@ figures: $(STAMP) ## the measured numbers of the README (QUICK=1: small and unde
 	@$(BIN)/python -m tests.perf
 
 clean: ## remove the virtual environment and caches in the tree
-	@rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache .lint-imports.log
+	@rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache .lint-imports.log .mypy.log

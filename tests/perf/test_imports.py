@@ -2,6 +2,7 @@
 
 import subprocess
 import sys
+from functools import cache
 
 import pytest
 
@@ -11,7 +12,8 @@ OPERATOR = "pointsman.operator.__main__"
 FOREIGN = {"numpy", "openai", "httpx", "rich", "watchfiles", "pyroute2", "pytest", "hypothesis"}
 
 
-def loaded(modules: str) -> set[str]:
+@cache
+def loaded(modules: str) -> frozenset[str]:
     """Names of all modules in a fresh interpreter after importing these."""
     done = subprocess.run(
         [sys.executable, "-c", f"import sys, {modules}; print(*sys.modules)"],
@@ -20,7 +22,7 @@ def loaded(modules: str) -> set[str]:
         check=True,
         timeout=60,
     )
-    return set(done.stdout.split())
+    return frozenset(done.stdout.split())
 
 
 @pytest.mark.parametrize(

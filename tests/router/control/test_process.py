@@ -4,6 +4,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 from tests.router.control.objects import (
     blob_object,
     caller_entry,
@@ -15,6 +17,8 @@ from tests.router.control.objects import (
 )
 from tests.router.control.process import router_process
 from tests.support.fake_api import FakeApi
+
+pytestmark = pytest.mark.local
 
 _OPEN = "--admin-auth=none"
 
