@@ -114,17 +114,34 @@ async def test_a_change_of_load_is_told(session: aiohttp.ClientSession) -> None:
     assert lines <= took_s / LOAD_EVERY_S + 2
 
 
-async def test_load_that_rose_and_fell_is_not_told(session: aiohttp.ClientSession) -> None:
-    """And without readers the request path has nobody to tell."""
+async def test_a_request_shorter_than_the_interval_is_counted(
+    session: aiohttp.ClientSession,
+) -> None:
+    """Up and down again between two lines: the operator learns how many came all the same."""
     async with _router() as router:
         assert router.live.load_listeners == []
         async with session.get(f"{router.url}/admin/stream") as answer:
-            await _read(answer)
+            assert (await _read(answer)).finished == {}
             router.live.begin("small")
             router.live.end("small")
+            event = await _read(answer)
+            assert (event.type, event.in_flight, event.finished) == ("Load", {}, {"small": 1})
             router.live.begin("large")
-            assert (await _read(answer)).in_flight == {"large": 1}
+            event = await _read(answer)
+            assert (event.in_flight, event.finished) == ({"large": 1}, {"small": 1})
         await until(lambda: router.live.load_listeners == [], "the reader to be forgotten")
+
+
+async def test_an_ack_says_nothing_about_load(session: aiohttp.ClientSession) -> None:
+    """Who took its empty fields for none in flight would scale down at every edit."""
+    async with _router() as router:
+        router.live.begin("small")
+        async with session.get(f"{router.url}/admin/stream") as answer:
+            await _read(answer)
+            _offer(router, 1)
+            event = await _read(answer)
+
+    assert (event.type, event.in_flight, event.finished) == ("Ack", {}, None)
 
 
 async def test_silence_is_broken_by_heartbeats(session: aiohttp.ClientSession) -> None:

@@ -182,7 +182,10 @@ class AdminEvent(Struct, frozen=True):
     serial: int = 0
     acks: tuple[Ack, ...] = ()
     in_flight: dict[str, int] = {}
-    """Backend name -> requests sent and not finished."""
+    """Not in Ack. Backend name -> requests sent and not finished."""
+    finished: dict[str, int] | None = None
+    """Not in Ack. Backend name -> requests that ended since the router began; a backend that is not
+    named had none. None: an older router, which does not count them."""
     unreachable: tuple[str, ...] = ()
     """In Hello and Ack: backends of the table in force without a ready endpoint, by name."""
 

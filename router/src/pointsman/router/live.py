@@ -29,6 +29,8 @@ class Live:
     draining: bool = False
     in_flight: dict[str, int] = field(default_factory=dict)
     """Backend name -> requests sent and not finished."""
+    finished: dict[str, int] = field(default_factory=dict)
+    """Backend name -> requests that ended since this router began, however they did."""
     load_listeners: list[Callable[[], None]] = field(default_factory=list)
 
     def endpoints_of(self, address: ServiceAddress) -> tuple[Endpoint, ...]:
@@ -47,6 +49,7 @@ class Live:
 
     def end(self, backend: str) -> None:
         """Count one request less; every `begin` has exactly one `end`."""
+        self.finished[backend] = self.finished.get(backend, 0) + 1
         left = self.in_flight.get(backend, 0) - 1
         if left > 0:
             self.in_flight[backend] = left

@@ -63,7 +63,7 @@ class Broadcast:
         self._metrics = metrics
         self._readers: set[Reader] = set()
         self._timer: asyncio.TimerHandle | None = None
-        self._told: dict[str, int] = {}
+        self._told = self._load()
         self._told_at = 0.0
         feed.ack_listeners.append(self._acks_changed)
 
@@ -74,7 +74,7 @@ class Broadcast:
         reader = Reader(epoch)
         if not self._readers:
             self._live.load_listeners.append(self._load_changed)
-            self._told = dict(self._live.in_flight)
+            self._told = self._load()
         self._readers.add(reader)
         self._metrics.streams.set(len(self._readers))
         reader.waiting.append(self.line("Hello"))
@@ -108,6 +108,7 @@ class Broadcast:
     def line(self, kind: str) -> bytes:
         """One event of this kind, as of now."""
         epoch, serial = self._feed.position or (0, 0)
+        in_flight, finished = self._load() if kind != "Ack" else ({}, None)
         return (
             encode(
                 AdminEvent(
@@ -116,7 +117,8 @@ class Broadcast:
                     epoch=epoch,
                     serial=serial,
                     acks=self._feed.acks if kind in ("Hello", "Ack") else (),
-                    in_flight=dict(self._live.in_flight) if kind != "Ack" else {},
+                    in_flight=in_flight,
+                    finished=finished,
                     unreachable=self._feed.unreachable if kind in ("Hello", "Ack") else (),
                 )
             )
@@ -136,11 +138,16 @@ class Broadcast:
 
     def _tell_load(self) -> None:
         self._timer = None
-        if self._live.in_flight == self._told:
-            return  # up and down again: nothing to tell
-        self._told = dict(self._live.in_flight)
+        load = self._load()
+        if load == self._told:
+            return
+        self._told = load
         self._told_at = asyncio.get_running_loop().time()
         self._send(self.line("Load"))
+
+    def _load(self) -> tuple[dict[str, int], dict[str, int]]:
+        """In flight and finished, by backend, as of now."""
+        return dict(self._live.in_flight), dict(self._live.finished)
 
     def _send(self, line: bytes) -> None:
         for reader in self._readers:
