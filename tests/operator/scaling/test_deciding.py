@@ -250,3 +250,11 @@ def test_a_decision_explains_itself_in_one_sentence() -> None:
     assert decision.message.startswith("0 held and 80 in flight; ")
     assert decision.message.endswith(f"{decision.wanted} wanted, 3 by Max.")
     assert drive.now_s > NOON_S
+
+
+def test_what_the_bounds_ask_for_is_not_put_down_to_load() -> None:
+    """Nobody came, and yet there are three: the minimum says so."""
+    drive = Drive(Bounds(min_replicas=3, max_replicas=5, target_requests=4), replicas=1)
+    decision = drive.decide(drive.steady(1))
+
+    assert (decision.desired, decision.reason, decision.clamped_by) == (3, Reason.BOUNDS, Clamp.MIN)

@@ -24,6 +24,13 @@ def test_what_an_engine_has_beyond_ours_comes_from_elsewhere() -> None:
     assert (joined.elsewhere, joined.load) == (9, 16)
 
 
+def test_engines_are_compared_with_what_was_in_flight_when_they_were_asked() -> None:
+    """Else each request that ended in the seconds since would look like somebody else's."""
+    joined = join([RouterReport("a", 0, 2)], [EngineReport(4, 8)], in_flight_then=12)
+    assert joined is not None
+    assert (joined.elsewhere, joined.load) == (0, 2)
+
+
 def test_one_silent_router_is_no_data() -> None:
     """It may hold a thousand requests."""
     assert join([RouterReport("a", 0, 0), None]) is None

@@ -14,7 +14,7 @@ from pointsman.operator.plan.scaling.bounds import (
 )
 from pointsman.operator.plan.scaling.deciding import decide
 from pointsman.operator.plan.scaling.decision import Clamp, Decision, Reason
-from pointsman.operator.plan.scaling.memory import Memory, dump_memory, load_memory
+from pointsman.operator.plan.scaling.memory import Memory, dump_memory, load_memory, resumed
 from pointsman.operator.plan.scaling.signal import EngineReport, Fleet, RouterReport, Signal, join
 
 __all__ = [
@@ -36,4 +36,5 @@ __all__ = [
     "dump_memory",
     "join",
     "load_memory",
+    "resumed",
 ]

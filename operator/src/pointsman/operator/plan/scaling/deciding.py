@@ -111,7 +111,7 @@ def decide(
     step = step.to(within, limit)
     clamp = step.clamp if step.count != wanted else None
     message = _message(case, step.count, wanted, clamp)
-    reason = _reason(reason, step, fleet)
+    reason = _reason(reason, step.count, wanted=wanted, replicas=fleet.replicas)
     return Decision(step.count, wanted, signal.load, reason, clamp, message), case.memory
 
 
@@ -283,12 +283,12 @@ def _not_to_zero(case: _Case, step: _Step) -> _Step:
     return step if case.holding else step.to(1, Clamp.UNCONFIRMED)
 
 
-def _reason(reason: Reason, step: _Step, fleet: Fleet) -> Reason:
-    """Return the reason of the change that is made: Steady if none is."""
-    if step.count == fleet.replicas:
+def _reason(reason: Reason, count: int, *, wanted: int, replicas: int) -> Reason:
+    """Return the reason of the change that is made: Steady if none is, Bounds if not the load."""
+    if count == replicas:
         return Reason.STEADY
-    falls = step.count < fleet.replicas
-    return reason if falls == (reason in {Reason.LOAD_FELL, Reason.IDLE}) else Reason.BOUNDS
+    by_load = wanted > replicas if count > replicas else wanted < replicas
+    return reason if by_load else Reason.BOUNDS
 
 
 def _message(case: _Case, desired: int, wanted: int, clamp: Clamp | None) -> str:

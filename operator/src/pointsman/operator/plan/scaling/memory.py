@@ -85,6 +85,24 @@ def load_memory(text: str | None) -> Memory | None:
     return memory if memory.format == FORMAT else None
 
 
+LONGEST_DELAY_S: Final = 4 * 3600.0
+"""Four times the longest scaleDownDelaySeconds: how long a recommendation can matter."""
+
+
+def resumed(memory: Memory | None, *, replicas: int, now_s: float) -> Memory:
+    """Begin, or go on after a restart, as if `replicas` had been recommended just now.
+
+    So nothing goes down before the whole delay has passed once more, whatever was forgotten in
+    between; HPA's controller records the present count in the same way when it starts.
+    """
+    if memory is None:
+        memory = Memory(FORMAT, now_s, now_s, replicas, busy_s=now_s)
+    elif now_s < memory.at_s:
+        memory = shifted(memory, now_s - memory.at_s)
+    highs = recommended(memory.highs, now_s, replicas, LONGEST_DELAY_S, high=True)
+    return msgspec.structs.replace(memory, highs=highs)
+
+
 def shifted(memory: Memory, by_s: float) -> Memory:
     """Move every remembered time by `by_s`: after the clock went back."""
     return msgspec.structs.replace(

@@ -8,8 +8,9 @@ The load is the number of requests that somebody is waiting for:
 * in flight: sent by the routers and not ended. These ARE the requests that the engines run or
   keep waiting: an engine's own waiting count is never added to them, else they count twice.
 * elsewhere: what the engines have beyond that, max(0, waiting + running - in flight). It is the
-  load of callers that do not come through our routers, on a server shared with others. An engine
-  is scraped less often than routers report, so a small difference comes and goes; it is averaged.
+  load of callers that do not come through our routers, on a server shared with others, and of
+  routers on their way out. In flight is what it was when the engines were asked, some seconds ago;
+  what is on its way between the two comes and goes, and is averaged.
 """
 
 from collections.abc import Iterable, Mapping
@@ -70,11 +71,15 @@ class Fleet:
 
 
 def join(
-    routers: Iterable[RouterReport | None], engines: Iterable[EngineReport | None] = ()
+    routers: Iterable[RouterReport | None],
+    engines: Iterable[EngineReport | None] = (),
+    *,
+    in_flight_then: int | None = None,
 ) -> Signal | None:
     """Add the reports up; None (no data) if there is no router, or anyone who is there is silent.
 
-    Engines are passed only where their own count is wanted (shared servers).
+    Engines are passed only where they have a count of their own. `in_flight_then`: how many were in
+    flight when they were asked; None: as many as now.
     """
     held = in_flight = occupied = 0
     finished: dict[str, int] = {}
@@ -93,6 +98,6 @@ def join(
         occupied += engine.waiting + engine.running
     if known == 0:
         return None
-    elsewhere = max(0, occupied - in_flight)
+    elsewhere = max(0, occupied - (in_flight if in_flight_then is None else in_flight_then))
     counted = len(finished) == known <= MOST_ROUTERS
     return Signal(held, in_flight, elsewhere, finished if counted else None)
