@@ -13,6 +13,7 @@ from pointsman.api import table
 from pointsman.operator.cluster.observe import RouterPod, router_pods
 from pointsman.operator.cluster.routers import RouterFleet, StreamBroken, lines_of
 from pointsman.operator.errors import Broken
+from pointsman.operator.plan.scaling import RouterReport
 from pointsman.operator.settings import Settings
 
 pytestmark = pytest.mark.local
@@ -30,6 +31,10 @@ class FakeRouter:
 
     def say(self, kind: str, *acks: table.Ack, unreachable: tuple[str, ...] = ()) -> None:
         event = table.AdminEvent(type=kind, acks=acks, unreachable=unreachable)  # type: ignore[arg-type]
+        self.lines.put_nowait(table.encode(event) + b"\n")
+
+    def tell(self, kind: str, load: int, finished: dict[str, int] | None) -> None:
+        event = table.AdminEvent(type=kind, in_flight={"a": load}, finished=finished)  # type: ignore[arg-type]
         self.lines.put_nowait(table.encode(event) + b"\n")
 
     def hang_up(self) -> None:
@@ -69,6 +74,7 @@ async def following(
     *,
     silence_s: float = 15.0,
     on_reach: Callable[[str], None] = lambda _: None,
+    on_load: Callable[[], None] = lambda: None,
 ) -> AsyncIterator[tuple[RouterFleet, asyncio.Event]]:
     """A fleet that follows one router, and an event that is set at every change."""
     token, changed = tmp_path / "token", asyncio.Event()
@@ -80,7 +86,7 @@ async def following(
             router_token_file=token,
             router_silence_s=silence_s,
         )
-        fleet = RouterFleet(settings, changed.set, on_reach=on_reach)
+        fleet = RouterFleet(settings, changed.set, on_reach=on_reach, on_load=on_load)
         fleet.start(group, 7)
         fleet.set_pods([RouterPod("r1", "u1", "127.0.0.1")])
         try:
@@ -309,3 +315,31 @@ async def test_before_the_first_look_no_router_is_known(tmp_path: Path) -> None:
         assert asked_again == ["late"]
         assert fleet.unreached("late") == ""
         await fleet.close()
+
+
+async def test_a_load_is_known_while_its_stream_is_open(tmp_path: Path) -> None:
+    """What a router said before it fell silent is not what is; an Ack says nothing of it."""
+    router, told = FakeRouter(), asyncio.Event()
+    async with following(router, tmp_path, on_load=told.set) as (fleet, changed):
+        assert fleet.loads("a") == [None]
+        assert fleet.mute() == ["r1"]
+        router.tell("Hello", 3, {"a": 7})
+        await next_change(told)
+        assert fleet.loads("a") == [RouterReport("r1", 0, 3, 7)]
+        assert fleet.loads("b") == [RouterReport("r1", 0, 0, 0)]
+        assert (fleet.in_flight("a"), fleet.mute()) == (3, [])
+        changed.clear()
+        router.say("Ack", GOOD)
+        await next_change(changed)
+        assert fleet.in_flight("a") == 3
+        router.tell("Load", 4, None)
+        await next_change(told)
+        assert fleet.loads("a") == [RouterReport("r1", 0, 4, None)]
+        router.hang_up()
+        await next_change(told)
+        assert fleet.loads("a") == [None]
+        router.tell("Hello", 0, {})
+        await next_change(told)
+        assert fleet.loads("a") == [RouterReport("r1", 0, 0, 0)]
+        fleet.set_pods([])
+        assert fleet.loads("a") == []

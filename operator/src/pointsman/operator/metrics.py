@@ -1,4 +1,7 @@
-"""What the operator counts; label values are from closed sets, never names of objects."""
+"""What the operator counts; label values are from closed sets.
+
+The one exception are names of backends that it scales, which go when those go.
+"""
 
 from typing import Final
 
@@ -53,5 +56,24 @@ LEADING = Gauge("pointsman_operator_leading", "1 while this process leads.", reg
 SERIAL = Gauge("pointsman_operator_table_serial", "Serial of the manifest.", registry=REGISTRY)
 POLICIES = Gauge(
     "pointsman_operator_policies", "Policies by whether their spec is accepted.", ("accepted",),
+    registry=REGISTRY,
+)  # fmt: skip
+QUEUE_DEPTH = Gauge(
+    "pointsman_operator_queue_depth",
+    "Requests that wait or run, of each backend with scaling mode QueueDepth; absent without data.",
+    ("backend",),
+    registry=REGISTRY,
+)
+DESIRED_REPLICAS = Gauge(
+    "pointsman_operator_desired_replicas",
+    "Replicas that the last decision asks for, of each backend with scaling mode QueueDepth.",
+    ("backend",),
+    registry=REGISTRY,
+)
+SCALINGS = Counter(
+    "pointsman_operator_scalings", "Changes of replicas by reason.", ("reason",), registry=REGISTRY
+)
+ENGINE_FAULTS = Counter(
+    "pointsman_operator_engine_faults", "Model servers' metrics not read, by reason.", ("reason",),
     registry=REGISTRY,
 )  # fmt: skip

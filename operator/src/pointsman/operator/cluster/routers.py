@@ -6,6 +6,8 @@
 | there, dialed < 15 s  | pending, until it speaks             |
 | there, silent > 15 s  | no data                              |
 | gone from the API     | nothing                              |
+
+Its load is known only while its stream is open: acks stay true when it breaks, a load does not.
 """
 
 import asyncio
@@ -25,6 +27,7 @@ from pointsman.api import names, table
 from pointsman.operator import metrics
 from pointsman.operator.cluster.observe import RouterPod
 from pointsman.operator.plan.policy_status import RouterView
+from pointsman.operator.plan.scaling import RouterReport
 from pointsman.operator.settings import Settings
 
 log = logging.getLogger("pointsman.routers")
@@ -65,6 +68,8 @@ class _Router:
     """(policy, blob) -> unix time of the first ack."""
     unreachable: frozenset[str] = frozenset()
     """Backends that it would send requests to and knows no endpoint of."""
+    load: table.AdminEvent | None = None
+    """The last event of the stream that is open now which told of the load."""
 
 
 async def lines_of(content: Chunks, silence_s: float) -> AsyncIterator[bytes]:
@@ -93,7 +98,7 @@ class RouterFleet:
     All router pods of a release; `on_change` is called at each ack, and at each new silence.
 
     `on_reach` is called with a backend that `unreached` was asked about, when its answer may be
-    another one.
+    another one; `on_load` when some load is another one, or is not known any more.
     """
 
     def __init__(
@@ -102,9 +107,11 @@ class RouterFleet:
         on_change: Callable[[], None],
         fence: Callable[[], None] = lambda: None,
         on_reach: Callable[[str], None] = lambda _: None,
+        on_load: Callable[[], None] = lambda: None,
     ) -> None:
         self._settings = settings
         self._tell_change = on_change
+        self._tell_load = on_load
         self._tell_reach = on_reach
         self._asked: set[str] = set()
         """Backends that are held back until routers say that they reach them."""
@@ -189,6 +196,18 @@ class RouterFleet:
         metrics.ROUTERS.labels("Silent").set(silent)
         return sorted(found, key=lambda view: view.pod)
 
+    def loads(self, backend: str) -> list[RouterReport | None]:
+        """What each router has of a backend; None for one that does not say."""
+        return [_report(router, backend) for router in self._routers.values()]
+
+    def in_flight(self, backend: str) -> int:
+        """What the routers that speak have sent to a backend, and is not finished."""
+        return sum(one.in_flight for one in self.loads(backend) if one)
+
+    def mute(self) -> list[str]:
+        """Names of the routers whose load is not known."""
+        return sorted(r.pod.name for r in self._routers.values() if r.load is None)
+
     def blobs_in_use(self) -> set[str]:
         """Hashes that some router said it runs."""
         return {ack.blob for r in self._routers.values() for ack in r.acks.values()}
@@ -219,6 +238,9 @@ class RouterFleet:
                 reason = str(error) if isinstance(error, StreamBroken) else type(error).__name__
                 metrics.ROUTER_FAULTS.labels(reason).inc()
                 log.debug("stream", extra={"pod": router.pod.name, "reason": reason})
+                if router.load is not None:
+                    router.load = None
+                    self._tell_load()
                 if self._silent(router) and not router.told_silent:
                     router.told_silent = True
                     self._on_change()
@@ -271,6 +293,9 @@ class RouterFleet:
         news = self._silent(router) or not router.spoke or position != router.position
         router.heard_s, router.spoke, router.told_silent = time.monotonic(), True, False
         router.position = position
+        if event.type != "Ack":
+            router.load = event
+            self._tell_load()
         if event.type not in {"Hello", "Ack"}:
             if news:
                 self._on_change()
@@ -284,6 +309,14 @@ class RouterFleet:
         current = {(ack.policy, ack.blob) for ack in router.acks.values()}
         router.acked_at = {key: at for key, at in router.acked_at.items() if key in current}
         self._on_change()
+
+
+def _report(router: _Router, backend: str) -> RouterReport | None:
+    load = router.load
+    if load is None:
+        return None
+    finished = None if load.finished is None else load.finished.get(backend, 0)
+    return RouterReport(router.pod.name, 0, load.in_flight.get(backend, 0), finished)
 
 
 def _token(file: Path) -> str:

@@ -7,6 +7,7 @@ learn that the endpoint is going. An engine that says nothing gets a fixed time.
 from typing import Any, Final
 
 from pointsman.api.v1alpha1 import Engine
+from pointsman.operator.plan.gauges import GAUGES
 
 NOTICE_S: Final = 3
 """Routers drop an endpoint within a fraction of a second; this bears a slow watch."""
@@ -16,15 +17,6 @@ BLIND_S: Final = 30
 """For engines that do not tell what they are doing."""
 END_S: Final = 30
 """From SIGTERM to the end of the process: Kubernetes' own default."""
-
-_METRICS: Final = {
-    Engine.SIMULATOR: ("vllm:num_requests_running", "vllm:num_requests_waiting"),
-    Engine.VLLM: ("vllm:num_requests_running", "vllm:num_requests_waiting"),
-    Engine.SGLANG: ("sglang:num_running_reqs", "sglang:num_queue_reqs"),
-    Engine.LLAMA_CPP: ("llamacpp:requests_processing", "llamacpp:requests_deferred"),
-}
-"""Gauges at /metrics: vLLM docs, usage/metrics.md; SGLang docs, references/production_metrics.md;
-llama.cpp, tools/server/README.md."""
 
 _PYTHON: Final = """\
 import time, urllib.request
@@ -54,7 +46,7 @@ done
 
 def before_stop(engine: Engine, port: int) -> dict[str, Any]:
     """The preStop hook of the model server's container."""
-    names = _METRICS.get(engine)
+    names = GAUGES.get(engine)
     if names is None:
         return {"sleep": {"seconds": BLIND_S}}
     words = {"notice": NOTICE_S, "drain": DRAIN_S, "port": port}
@@ -67,4 +59,4 @@ def before_stop(engine: Engine, port: int) -> dict[str, Any]:
 
 def grace_s(engine: Engine) -> int:
     """terminationGracePeriodSeconds: the hook at its longest, and the process's end."""
-    return (NOTICE_S + DRAIN_S if engine in _METRICS else BLIND_S) + END_S
+    return (NOTICE_S + DRAIN_S if engine in GAUGES else BLIND_S) + END_S
