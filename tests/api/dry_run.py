@@ -10,7 +10,7 @@ from urllib.parse import urlsplit
 
 import yaml
 
-from pointsman.api.names import API_VERSION, PLURALS
+from pointsman.api.names import PLURALS
 
 
 class DryRun:
@@ -41,10 +41,11 @@ class DryRun:
 
     def create(self, value: dict[str, Any]) -> str:
         """Why the API server refuses the object; empty if it takes it."""
-        plural = PLURALS[value["kind"]]
+        plural = (PLURALS | {"HorizontalPodAutoscaler": "horizontalpodautoscalers"})[value["kind"]]
+        api, query = value["apiVersion"], "dryRun=All&fieldValidation=Strict"
         self._connection.request(
             "POST",
-            f"/apis/{API_VERSION}/namespaces/default/{plural}?dryRun=All&fieldValidation=Strict",
+            f"/apis/{api}/namespaces/default/{plural}?{query}",
             body=json.dumps(value).encode(),
             headers={"Content-Type": "application/json"},
         )

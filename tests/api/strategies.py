@@ -138,7 +138,50 @@ places = st.one_of(
     st.fixed_dictionaries({"external": externals}),
     optional(deployment=deployments, service=services, external=externals),
 )
+periods = st.fixed_dictionaries(
+    {"type": st.sampled_from(["Pods", "Percent"])},
+    optional={
+        "value": st.sampled_from([-1, 0, 1, 100]),
+        "periodSeconds": st.sampled_from([0, 1, 1800, 1801]),
+    },
+)
+good_periods = st.just({"type": "Pods", "value": 1, "periodSeconds": 60})
+scaling_rules = optional(
+    stabilizationWindowSeconds=st.sampled_from([-1, 0, 300, 3600, 3601]),
+    selectPolicy=st.sampled_from(["Max", "Min", "Disabled", "Most"]),
+    policies=st.lists(st.one_of(good_periods, periods), max_size=2),
+)
+behaviors = optional(scaleUp=scaling_rules, scaleDown=scaling_rules)
+counts = st.sampled_from([0, 1, 2, 3, 1001])
+schedules = st.fixed_dictionaries(
+    {
+        "name": st.sampled_from(["day", "night"]),
+        "start": st.sampled_from(["08:00", "23:59"]),
+        "end": st.sampled_from(["18:00", "24:00", "8:00"]),
+    },
+    optional={
+        "minReplicas": counts,
+        "maxReplicas": counts,
+        "daysOfWeek": st.lists(st.sampled_from(["Mon", "Sun"]), max_size=2),
+        "timeZone": st.sampled_from(["UTC", "Europe/Berlin", "Etc/GMT+1", "+1"]),
+    },
+)
+bounds = optional(
+    minReplicas=counts,
+    maxReplicas=counts,
+    targetRequests=st.sampled_from([-1, 0, 1, 8]),
+    scaleDownDelaySeconds=st.sampled_from([-1, 0, 3600, 3601]),
+    behavior=behaviors,
+    schedules=st.lists(schedules, max_size=2),
+)
+scalings = st.builds(
+    lambda sure, mode, more: sure | mode | more,
+    st.sampled_from([{}, {"maxReplicas": 3, "targetRequests": 8}]),
+    optional(mode=st.sampled_from(["QueueDepth", "External"])),
+    st.one_of(st.just({}), bounds),
+)
 backend_options = optional(
+    scaling=scalings,
     family=st.sampled_from(["Qwen", "DeepSeek", "GLM", "Kimi", "Other"]),
     contextWindow=st.sampled_from([255, 256, 32768]),
     capabilities=st.lists(st.sampled_from(["Tools", "Vision"]), max_size=3),

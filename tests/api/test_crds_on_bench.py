@@ -15,7 +15,7 @@ from pointsman.api.v1alpha1 import ModelBackend, RoutingPolicy
 from pointsman.api.v1alpha1.status import ModelBackendStatus, RoutingPolicyStatus
 from pointsman.api.validation import ApiModel, Invalid, parse
 from tests.api.dry_run import DryRun
-from tests.api.strategies import backends, objects, policies
+from tests.api.strategies import backends, behaviors, objects, policies
 from tests.api.test_examples import CRDS, EXAMPLES, INVALID, name
 from tests.bench.cluster import Bench, CommandFailed
 
@@ -93,7 +93,7 @@ def test_columns_and_the_category_show_the_fleet(cluster: Bench) -> None:
             cluster.kubectl("patch", kind, "--subresource=status", "--type=merge", "-p", patch)
         shown = cluster.kubectl("get", "pointsman")
         backend, policy = (line.split() for line in shown.splitlines() if line.count("/") >= 1)
-        assert backend[1:5] == ["True", "2", "first-model", "EndpointsAvailable"]
+        assert backend[1:6] == ["True", "2", "5", "first-model", "EndpointsAvailable"]
         assert policy[1:6] == ["True", '["chat"]', "one-model-abc", "3/3", "Programmed"]
     finally:
         cluster.kubectl("delete", "-f", str(CRDS / "examples" / "01-one-model"))
@@ -115,6 +115,35 @@ def test_the_scale_subresource_works(cluster: Bench) -> None:
         assert scale == "3 2 pointsman.dev/backend=first-model"
     finally:
         cluster.kubectl("delete", "mb/first-model")
+
+
+def test_who_scales_decides_who_may_write_replicas(cluster: Bench) -> None:
+    """An HPA that names a backend with QueueDepth gets an answer that says what is wrong."""
+    example = CRDS / "examples" / "07-scale-on-load" / "backend.yaml"
+    cluster.apply(example)
+    try:
+        with pytest.raises(CommandFailed, match="replicas cannot be set with scaling mode"):
+            cluster.kubectl("scale", "mb/desk-model", "--replicas=3")
+    finally:
+        cluster.kubectl("delete", "-f", str(example))
+
+
+@SAME_VERDICT
+@given(behaviors)
+def test_a_behavior_gets_the_verdict_of_an_hpa(dry_run: DryRun, behavior: dict[str, Any]) -> None:
+    """autoscaling/v2's validation is the one that users know."""
+    target = {"apiVersion": "apps/v1", "kind": "Deployment", "name": "x"}
+    hpa = {
+        "apiVersion": "autoscaling/v2",
+        "kind": "HorizontalPodAutoscaler",
+        "metadata": {"name": "a"},
+        "spec": {"scaleTargetRef": target, "maxReplicas": 3, "behavior": behavior},
+    }
+    scaling = {"maxReplicas": 3, "targetRequests": 8, "behavior": behavior}
+    spec = {"model": "m", "deployment": {"engine": "Simulator"}, "scaling": scaling}
+    theirs, ours = dry_run.create(hpa), refusal(ModelBackend, {**BACKEND, "spec": spec})
+    event("refused" if ours else "taken")
+    assert bool(theirs) == bool(ours), f"an HPA: {theirs or 'taken'}; we: {ours or 'taken'}"
 
 
 @SAME_VERDICT
@@ -185,10 +214,28 @@ READY = {
     "lastTransitionTime": "2026-01-01T00:00:00Z",
     "message": "",
 }
+BACKEND: dict[str, Any] = {
+    "apiVersion": "pointsman.dev/v1alpha1",
+    "kind": "ModelBackend",
+    "metadata": {"name": "a"},
+}
+SCALED = {
+    "time": "2026-01-02T03:04:05Z",
+    "reason": "LoadRose",
+    "observed": 7,
+    "previous": 1,
+    "desired": 2,
+    "clampedBy": "Max",
+    "message": "m",
+}
 BACKEND_STATUS = {
     "observedGeneration": 1,
     "replicas": 2,
     "readyReplicas": 2,
+    "queueDepth": 5,
+    "lastScale": SCALED,
+    "scalingHistory": [SCALED] * 5,
+    "scalingMemory": "[1]",
     "selector": "pointsman.dev/backend=first-model",
     "endpoint": "first-model-model.default.svc:8000",
     "lastFailure": {"pod": "p", "container": "c", "reason": "OOMKilled", "message": "m"},

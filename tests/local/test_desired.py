@@ -36,6 +36,16 @@ def test_a_local_vllm_has_its_users_home() -> None:
     assert desired.processes["a/0"].env == (("A", "b"),)
 
 
+def test_nothing_scales_here_so_the_fewest_run() -> None:
+    """The same file serves on a laptop."""
+    text = BACKEND.replace(
+        "model: m,", "model: m, scaling: {minReplicas: 2, maxReplicas: 9, targetRequests: 8},"
+    )
+    desired = desire(load_text(text), accepted={}, previous=None, time_scale=1)
+
+    assert desired.processes.keys() == {"a/0", "a/1"}
+
+
 def test_one_name_in_two_namespaces_is_refused() -> None:
     """Local mode has one namespace: one of the two would silently win."""
     text = BACKEND + "\n---" + BACKEND.replace("name: a", "name: a, namespace: prod")

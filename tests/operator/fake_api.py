@@ -54,6 +54,19 @@ class FakeApi(Api):
         self.put(body)
         return self.stored[kind.name, body["metadata"]["name"]]
 
+    async def apply(self, kind: Kind, body: Object, *, force: bool) -> Object:  # noqa: ARG002 - a lone writer
+        """The one manager's fields are all there are: what it leaves out is gone."""
+        self.hook("apply", kind)
+        stored = self.stored.get((kind.name, body["metadata"]["name"]))
+        if stored is not None:
+            kept = {key: stored["metadata"][key] for key in ("uid", "creationTimestamp")}
+            kept["generation"] = stored["metadata"]["generation"] + (stored["spec"] != body["spec"])
+            body = {**stored, **body, "metadata": {**body["metadata"], **kept}}
+        else:
+            body = {**body, "metadata": {**body["metadata"], "generation": 1}}
+        self.put(body)
+        return self.stored[kind.name, body["metadata"]["name"]]
+
     async def apply_status(self, kind: Kind, item: Mapping[str, Any], status: Object) -> None:
         self.hook("status", kind)
         self.stored[kind.name, item["metadata"]["name"]]["status"] = status

@@ -137,3 +137,31 @@ def test_nothing_is_taken_from_another_owner() -> None:
     assert ownership(ours, uid="uid-later") == "Predecessor"
     assert ownership({"metadata": {"ownerReferences": [deployment]}}, uid="x") == "Foreign"
     assert ownership({"metadata": {}}, uid="x") == "Foreign"
+
+
+SCALED: dict[str, Any] = {"scaling": {"minReplicas": 2, "maxReplicas": 5, "targetRequests": 8}}
+
+
+def test_a_scaled_deployment_begins_with_the_minimum() -> None:
+    """And a change of bounds alone is no change of what its pods are."""
+    wider: dict[str, Any] = {"scaling": {**SCALED["scaling"], "maxReplicas": 9}}
+
+    assert children(**SCALED)[0]["spec"]["replicas"] == 2
+    assert not differs(children(**SCALED)[0], children(**wider)[0])
+
+
+@pytest.mark.parametrize(
+    ("spec", "budget"),
+    [
+        ({}, False),
+        ({"replicas": 1}, False),
+        ({"replicas": 2}, True),
+        (SCALED, True),
+        ({"replicas": 1, "scaling": {"mode": "External"}}, True),
+    ],
+)
+def test_a_disruption_budget_does_not_come_and_go_with_the_load(
+    spec: dict[str, Any], budget: bool
+) -> None:
+    """Where somebody scales it is always there."""
+    assert ("PodDisruptionBudget" in [one["kind"] for one in children(**spec)]) is budget

@@ -18,6 +18,7 @@ from pointsman.operator.plan.backend_status import (
 )
 from pointsman.operator.plan.objects import observed_backend
 from pointsman.operator.plan.policy_status import RouterView, policy_status, premature
+from pointsman.operator.plan.scaling_status import ScalingStatus
 from tests.operator.objects import NAMESPACE, NOW, accepted, backend, compiled, policy, route
 from tests.support.conditions import assert_well_formed, unexplained
 
@@ -37,7 +38,12 @@ def rolled_out(count: int) -> dict[str, int]:
 
 
 def status_of(
-    item: Mapping[str, Any], *, allow_loopback: bool = False, unreached: str = "", **around: Any
+    item: Mapping[str, Any],
+    *,
+    allow_loopback: bool = False,
+    unreached: str = "",
+    scaling: ScalingStatus | None = None,
+    **around: Any,
 ) -> dict[str, Any]:
     """The status, already checked against the rules and the CRD's schema."""
     status = backend_status(
@@ -48,6 +54,7 @@ def status_of(
         now=NOW,
         allow_loopback=allow_loopback,
         unreached=unreached,
+        scaling=scaling,
     )
     assert_well_formed(status, generation=item["metadata"]["generation"])
     assert unexplained("ModelBackend", status) == []
@@ -396,9 +403,10 @@ COUNTS = st.integers(0, 3)
     ),
     failing=st.sampled_from([(), ("CrashLoopBackOff",), ("ContainerCreating", "ErrImagePull")]),
     overdue=st.booleans(),
+    scaled=st.booleans(),
 )
 def test_every_backend_status_obeys_the_rules(
-    desired: int, status: dict[str, int], failing: tuple[str, ...], overdue: bool
+    desired: int, status: dict[str, int], failing: tuple[str, ...], overdue: bool, scaled: bool
 ) -> None:
     """FAIL0001-0009, in every state that a Deployment can be in."""
     live = deployment(desired=desired, **status)
@@ -410,10 +418,11 @@ def test_every_backend_status_obeys_the_rules(
         deployment=live,
         service=SERVICE,
         pods=[waiting(reason) for reason in failing],
+        scaling=scale(least=2, pods_since=1) if scaled else None,
     )
 
     if word(found, "Ready")[0] == "True":
-        assert status.get("availableReplicas", 0) >= desired
+        assert status.get("availableReplicas", 0) >= (min(2, desired) if scaled else desired)
 
 
 def test_a_server_that_a_router_cannot_reach_is_available_and_not_ready() -> None:
@@ -444,3 +453,35 @@ def test_who_has_no_servers_here_waits_for_no_router() -> None:
     assert not becomes_reachable(status_of(backend("a"), **around), {})
     external = backend("a", deployment=None, external={"url": "https://models.example.com/v1"})
     assert not becomes_reachable(status_of(external), {})
+
+
+def scale(*, least: int, pods_since: int) -> ScalingStatus:
+    return ScalingStatus(fields={}, condition=None, least=least, pods_since=pods_since)
+
+
+@pytest.mark.parametrize(
+    ("desired", "counts", "ready"),
+    [
+        (3, {"observedGeneration": 2, **rolled_out(3), "availableReplicas": 1}, "True"),
+        (3, {"observedGeneration": 1, **rolled_out(1)}, "True"),
+        (1, {"observedGeneration": 2, **rolled_out(3)}, "True"),
+        (3, {"observedGeneration": 2, **rolled_out(3), "availableReplicas": 0}, "False"),
+        (3, {"observedGeneration": 2, **rolled_out(4), "updatedReplicas": 1}, "False"),
+        (3, {"observedGeneration": 0, **rolled_out(1)}, "False"),
+    ],
+)
+def test_a_backend_that_grows_with_its_load_is_ready(
+    desired: int, counts: dict[str, int], ready: str
+) -> None:
+    """What was asked for is at least one: more on its way is no fault, another spec's are."""
+    live = deployment(desired=desired, **counts)
+    live["metadata"] = {**META, "generation": 2}
+    around: dict[str, Any] = {"deployment": live, "service": SERVICE}
+    status = status_of(backend(), scaling=scale(least=1, pods_since=1), **around)
+    failing = status_of(
+        backend(), scaling=scale(least=1, pods_since=1), pods=[waiting("ErrImagePull")], **around
+    )
+
+    assert word(status, "Ready")[0] == ready
+    assert word(status, "Progressing") == ("True", "Progressing")
+    assert word(failing, "Ready") == ("False", "PodFailing")

@@ -15,6 +15,7 @@ class ConditionType(StrEnum):
     READY = "Ready"
     AVAILABLE = "Available"
     PROGRESSING = "Progressing"
+    SCALING_ACTIVE = "ScalingActive"
     ACCEPTED = "Accepted"
     RESOLVED_REFS = "ResolvedRefs"
     PROGRAMMED = "Programmed"
@@ -45,6 +46,9 @@ class Reason(StrEnum):
     ADDRESS_NOT_ALLOWED = "AddressNotAllowed"
     NAME_CONFLICT = "NameConflict"
     ENGINE_NOT_FOUND = "EngineNotFound"
+    FOLLOWS_LOAD = "FollowsLoad"
+    MAXIMUM_REACHED = "MaximumReached"
+    NO_DATA = "NoData"
     # RoutingPolicy
     ACCEPTED = "Accepted"
     RESOLVED_REFS = "ResolvedRefs"

@@ -29,11 +29,14 @@ MEANINGS: Final[Mapping[str, Meaning]] = {
             "replica of this spec, an endpoint, or an allowed address.",
             ConditionType.AVAILABLE: "Something answers; it may be less than was asked for.",
             ConditionType.PROGRESSING: "A rollout is under way; only with `deployment`.",
+            ConditionType.SCALING_ACTIVE: "The load is known and the operator sets the replicas by "
+            "it; only with scaling mode QueueDepth.",
             ConditionType.RECONCILING: _WAITS,
             ConditionType.STALLED: _STUCK,
         },
         reasons={
-            Reason.READY: "Every replica of this spec answers.",
+            Reason.READY: "Every replica of this spec answers; with scaling mode QueueDepth as "
+            "many as `minReplicas` do, and others may be on their way.",
             Reason.EXTERNAL: "Requests go to the URL's host; nothing runs here.",
             Reason.ENDPOINTS_AVAILABLE: "The Service has ready endpoints on this port.",
             Reason.SCALED_TO_ZERO: "`replicas` is 0: asked for, so Ready, but nothing answers.",
@@ -53,6 +56,10 @@ MEANINGS: Final[Mapping[str, Meaning]] = {
             Reason.INVALID: "The object breaks a rule that the API server did not know when it was "
             "stored; the message names the field.",
             Reason.AWAITING_ROUTERS: "Servers are ready, and not every router knows them yet.",
+            Reason.FOLLOWS_LOAD: "Replicas follow the requests that wait and run.",
+            Reason.MAXIMUM_REACHED: "They do, and the load asks for more than `maxReplicas`.",
+            Reason.NO_DATA: "A router, or the metrics of a model server, did not answer for 15 s: "
+            "replicas stay as they are, within the bounds. The message names it.",
         },
     ),
     ROUTING_POLICY: Meaning(

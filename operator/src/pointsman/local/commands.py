@@ -22,7 +22,8 @@ def commands(
     """
     Processes of one backend by key `<name>/<number>`.
 
-    A Custom engine says its port itself, so one process runs whatever `replicas` asks for.
+    A Custom engine says its port itself, so one process runs whatever `replicas` asks for. Nothing
+    scales here: with `scaling` the fewest replicas run.
     """
     deployment = backend.spec.deployment
     if deployment is None:
@@ -31,7 +32,7 @@ def commands(
     args = tuple(str(arg) for arg in container.get("args", ()))
     # Not the container's: HOME and the like are there for an image that has no user of ours.
     env = tuple((variable.name, variable.value) for variable in deployment.env)
-    replicas = 1 if backend.spec.replicas is None else backend.spec.replicas
+    replicas = backend.spec.replicas_at_first  # nothing scales here
     match deployment.engine:
         case Engine.SIMULATOR:
             pace = () if time_scale == 1 else ("--time-scale", f"{time_scale:g}")

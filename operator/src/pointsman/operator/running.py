@@ -14,6 +14,7 @@ from typing import Final
 
 from pointsman.operator.cluster import kinds
 from pointsman.operator.cluster.client import Api
+from pointsman.operator.cluster.engines import EngineMetrics
 from pointsman.operator.cluster.lease import Elector
 from pointsman.operator.cluster.routers import RouterFleet
 from pointsman.operator.cluster.tables import read_table
@@ -21,6 +22,7 @@ from pointsman.operator.controllers.backends import BackendController
 from pointsman.operator.controllers.policies import PolicyController
 from pointsman.operator.controllers.queue import KeyedQueue
 from pointsman.operator.controllers.resync import Resync
+from pointsman.operator.controllers.scaling import Scaler
 from pointsman.operator.controllers.triggers import Triggers
 from pointsman.operator.errors import Broken, ReconcileError
 from pointsman.operator.health import HealthServer, Vitals
@@ -66,13 +68,23 @@ class Operator:
             on_change=lambda: self.queue.add("table"),
             fence=api.fence,
             on_reach=lambda backend: self.queue.add(f"backend/{backend}"),
+            on_load=self._on_load,
         )
-        self.backends = BackendController(api, settings, self.services.note, self.fleet.unreached)
+        self.engines = EngineMetrics(self.fleet.in_flight)
+        self.scaler = Scaler(
+            self.fleet, self.engines, lambda backend: self.queue.add(f"backend/{backend}")
+        )
+        self.backends = BackendController(
+            api, settings, self.services.note, self.fleet.unreached, self.scaler
+        )
         self.policies = PolicyController(api, settings, self.fleet)
         self.queue = KeyedQueue(self.reconcile, concurrency=settings.concurrency)
         self.resync = Resync(api, settings, self.queue.add)
         self._settings = settings
         self._epoch = epoch
+
+    def _on_load(self) -> None:
+        self.scaler.on_load()
 
     async def reconcile(self, key: str) -> None:
         """`table` or `backend/<name>`."""
@@ -101,6 +113,8 @@ class Operator:
             )
             triggers.start()
             group.create_task(self.resync.run(), name="resync")
+            group.create_task(self.engines.run(), name="engines")
+            group.create_task(self.scaler.run(), name="scaling")
             group.create_task(self._beat(vitals), name="vitals")
             try:
                 raise Broken(f"{await ended}: kopf has ended")

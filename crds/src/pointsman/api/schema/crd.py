@@ -55,6 +55,9 @@ KINDS: Final = (
             _column(
                 "Replicas", ".status.readyReplicas", "Model servers that can answer.", "integer"
             ),
+            _column(
+                "Queue", ".status.queueDepth", "Requests that wait or run, in steps.", "integer"
+            ),
             _column("Model", ".spec.model", "Name of the model as its server knows it."),
             _REASON,
             _AGE,

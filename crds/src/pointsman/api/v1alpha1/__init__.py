@@ -29,6 +29,13 @@ from pointsman.api.v1alpha1.routingpolicy import (
     Target,
     Timeouts,
 )
+from pointsman.api.v1alpha1.scaling import (
+    Scaling,
+    ScalingBehavior,
+    ScalingMode,
+    ScalingRules,
+    ScalingSchedule,
+)
 
 __all__ = [
     "BackendRef",
@@ -53,6 +60,11 @@ __all__ = [
     "RoutingPolicy",
     "RoutingPolicySpec",
     "Rule",
+    "Scaling",
+    "ScalingBehavior",
+    "ScalingMode",
+    "ScalingRules",
+    "ScalingSchedule",
     "Service",
     "Target",
     "Timeouts",

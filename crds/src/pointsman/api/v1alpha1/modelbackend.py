@@ -11,6 +11,7 @@ from typing import Annotated, ClassVar, Literal
 from pydantic import BeforeValidator, Field, JsonValue, WithJsonSchema
 
 from pointsman.api.v1alpha1.meta import ObjectMeta
+from pointsman.api.v1alpha1.scaling import Scaling, ScalingMode
 from pointsman.api.validation import ApiModel, ObjectName, Price, Rule
 
 LOOPBACK_URL = r"^http://(localhost|127\.0\.0\.1|\[::1\])(:[0-9]+)?(/.*)?$"
@@ -330,8 +331,13 @@ class ModelBackendSpec(ApiModel):
         default=None,
         ge=0,
         le=1000,
-        description="Number of model servers of a deployment; the scale subresource's path. "
-        "Default: 1.",
+        description="Number of model servers of a deployment; the scale subresource's path. Not "
+        "with scaling mode QueueDepth, which counts them itself. Default: 1.",
+    )
+    scaling: Scaling | None = Field(
+        default=None,
+        description="Who sets the replicas of a deployment by its load. Without it they are what "
+        "replicas says.",
     )
 
     schema_extra: ClassVar[dict[str, dict[str, object]]] = {
@@ -352,6 +358,26 @@ class ModelBackendSpec(ApiModel):
             field=".replicas",
         ),
         Rule(
+            "!has(self.scaling) || has(self.deployment)",
+            "scaling needs a deployment",
+            lambda s: s.scaling is None or s.deployment is not None,
+            field=".scaling",
+        ),
+        Rule(
+            "!has(self.replicas) || !has(self.scaling) || "
+            "(has(self.scaling.mode) && self.scaling.mode == 'External')",
+            "replicas cannot be set with scaling mode QueueDepth, which counts them itself",
+            lambda s: s.replicas is None or s.queue_depth is None,
+            field=".replicas",
+        ),
+        Rule(
+            "has(self.replicas) || !has(self.scaling) || !has(self.scaling.mode) || "
+            "self.scaling.mode != 'External'",
+            "scaling mode External needs replicas: an autoscaler begins with them, and leaves "
+            "alone what has none",
+            lambda s: s.replicas is not None or s.scaling is None or s.queue_depth is not None,
+        ),
+        Rule(
             "!has(self.capabilities) || self.capabilities.all(a, "
             "self.capabilities.exists_one(b, a == b))",
             "capabilities holds a value twice",
@@ -359,6 +385,19 @@ class ModelBackendSpec(ApiModel):
             field=".capabilities",
         ),
     )
+
+    @property
+    def queue_depth(self) -> Scaling | None:
+        """`scaling`, if it is the operator that scales."""
+        scaling = self.scaling
+        return scaling if scaling and scaling.mode == ScalingMode.QUEUE_DEPTH else None
+
+    @property
+    def replicas_at_first(self) -> int:
+        """How many there are before anybody scales."""
+        if scaled := self.queue_depth:
+            return scaled.least
+        return 1 if self.replicas is None else self.replicas
 
 
 class ModelBackend(ApiModel):

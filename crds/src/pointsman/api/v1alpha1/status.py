@@ -47,6 +47,32 @@ class LastFailure(ApiModel):
     message: Message | None = Field(default=None, description="What Kubernetes says about it.")
 
 
+class Scaled(ApiModel):
+    """One change of the replicas by the operator, and why."""
+
+    time: str | None = Field(
+        default=None,
+        description="When it was decided.",
+        json_schema_extra={"format": "date-time"},
+    )
+    reason: Annotated[str, Field(max_length=1024)] | None = Field(
+        default=None,
+        description="LoadRose, LoadFell, Panic (the last 6 s want twice what is ready), Backlog, "
+        "Woken, Idle, or Bounds (minReplicas, maxReplicas or a schedule).",
+    )
+    observed: Count | None = Field(
+        default=None, description="Requests that waited or ran; absent if nobody could tell."
+    )
+    previous: Count | None = Field(default=None, description="Replicas before.")
+    desired: Count | None = Field(default=None, description="Replicas from then on.")
+    clamped_by: Annotated[str, Field(max_length=1024)] | None = Field(
+        default=None,
+        description="What kept desired from what the load asks for: Min, Max, Schedule, Tolerance, "
+        "Delay, Rate, Behavior, Restart, Panic, Unconfirmed or NoData; absent if nothing did.",
+    )
+    message: Message | None = Field(default=None, description="The decision in numbers.")
+
+
 class ModelBackendStatus(ApiModel):
     """Observed state of a model and its servers."""
 
@@ -70,13 +96,36 @@ class ModelBackendStatus(ApiModel):
     last_failure: LastFailure | None = Field(
         default=None, description="Why a model server does not start; absent when none fails."
     )
+    queue_depth: Count | None = Field(
+        default=None,
+        description="Requests that wait or run, rounded down to 0, 1, 2, 5, 10, 20, 50, ... and "
+        "written at most each 15 s; only with scaling mode QueueDepth.",
+    )
+    last_scale: Scaled | None = Field(
+        default=None, description="The last change of the replicas by the operator."
+    )
+    scaling_history: list[Scaled] | None = Field(
+        default=None, max_length=5, description="The last five changes, newest first."
+    )
+    cold_start_seconds: Count | None = Field(
+        default=None,
+        description="From a pod's creation until it was ready: the median of those that the "
+        "operator saw.",
+    )
+    scaling_memory: Annotated[str, Field(max_length=65536)] | None = Field(
+        default=None,
+        description="What the operator needs to go on after a restart; not for people, and "
+        "without a promise about its form.",
+    )
     conditions: list[StoredCondition] | None = Field(
         default=None,
         max_length=16,
-        description="Ready, Available, Progressing; Reconciling and Stalled only while true.",
+        description="Ready, Available, Progressing, ScalingActive; Reconciling and Stalled only "
+        "while true.",
     )
 
     schema_extra: ClassVar[dict[str, dict[str, object]]] = {
+        "scaling_history": {"x-kubernetes-list-type": "atomic"},
         "conditions": {"x-kubernetes-list-type": "map", "x-kubernetes-list-map-keys": ["type"]},
     }
 

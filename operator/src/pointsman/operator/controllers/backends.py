@@ -1,6 +1,7 @@
 """The ModelBackend controller: Deployment and Service as wanted, status as seen."""
 
 import asyncio
+import logging
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -9,9 +10,11 @@ from typing import Any, Final
 
 from pointsman.api.v1alpha1 import ModelBackend
 from pointsman.api.validation import Invalid, Problem
+from pointsman.operator import metrics
 from pointsman.operator.cluster import kinds
 from pointsman.operator.cluster.client import Api, Object
 from pointsman.operator.cluster.observe import BackendView, observe_backend
+from pointsman.operator.controllers.scaling import Plan, Scaler
 from pointsman.operator.controllers.status import write_status
 from pointsman.operator.errors import ReconcileError, Stalled, one_of
 from pointsman.operator.plan.backend_status import (
@@ -20,8 +23,12 @@ from pointsman.operator.plan.backend_status import (
     becomes_reachable,
 )
 from pointsman.operator.plan.children import Images, differs, ownership, render_children
-from pointsman.operator.plan.objects import observed_backend
+from pointsman.operator.plan.events import CONTROLLER, event_of
+from pointsman.operator.plan.objects import ObservedBackend, observed_backend
+from pointsman.operator.plan.scaling_status import record_on, scaled_record, with_scale
 from pointsman.operator.settings import Settings
+
+log = logging.getLogger("pointsman.backends")
 
 _CHILDREN: Final = (kinds.DEPLOYMENT, kinds.SERVICE, kinds.POD_DISRUPTION_BUDGET)
 _NOT_OURS: Final = frozenset({"Foreign", "Predecessor"})
@@ -41,56 +48,120 @@ class BackendController:
         settings: Settings,
         on_service: Callable[[str, str | None], None],
         unreached: Callable[[str], str],
+        scaler: Scaler,
     ) -> None:
         self._api = api
         self._images = Images(simulator=settings.image, vllm=settings.vllm_image)
+        self._identity = settings.identity or CONTROLLER
         self._on_service = on_service
         """Told which Service a backend refers to, so that its slices' events find it."""
         self._unreached = unreached
         """Which router does not reach a backend yet, in words; calls again when that changes."""
+        self._scaler = scaler
 
     async def reconcile(self, name: str) -> None:
         """Observe once, apply the children that differ, write the status."""
         view = await observe_backend(self._api, name, self._on_service)
         if view is None:
+            self._scaler.forget(name)
             return  # children have an owner: the garbage collector has them
         observed = observed_backend(view.item)
         around = view.around
         refused: ReconcileError | None = None
         if not isinstance(observed.parsed, Invalid):
-            children = self._render(observed.parsed)
-            if isinstance(children, Invalid):
-                observed = replace(observed, parsed=children)
-            else:
-                try:
-                    around = await self._apply(children, view)
-                except* Stalled as group:
-                    refused = one_of(group)
-                    problem = Problem("spec.deployment", f"the API server refuses it: {refused}")
-                    observed = replace(observed, parsed=Invalid((problem,)))
-        stored = view.item.get("status") or {}
-        say = partial(
-            backend_status,
-            observed,
-            around,
-            namespace=self._api.namespace,
-            stored=stored,
-            now=timestamp(),
-        )
-        status = say()
-        if becomes_reachable(status, stored) and (unreached := self._unreached(name)):
-            status = say(unreached=unreached)
-        await write_status(self._api, kinds.MODEL_BACKEND, view.item, status)
+            try:
+                around = await self._bring_about(observed.parsed, view)
+            except* Invalid as group:
+                observed = replace(observed, parsed=invalid_of(group))
+            except* Stalled as group:
+                refused = one_of(group)
+                problem = Problem("spec.deployment", f"the API server refuses it: {refused}")
+                observed = replace(observed, parsed=Invalid((problem,)))
+        await self._report(observed, around, view)
         if refused:
             raise refused  # tried again slowly: a quota may be raised
 
-    def _render(self, backend: ModelBackend) -> dict[str, Any] | Invalid:
-        """Children by kind."""
-        try:
-            children = render_children(backend, namespace=self._api.namespace, images=self._images)
-        except Invalid as error:
-            return error
-        return {child["kind"]: child for child in children}
+    async def _bring_about(self, backend: ModelBackend, view: BackendView) -> Surroundings:
+        """Children as wanted; what is around the backend afterwards. Raises Invalid."""
+        rendered = render_children(backend, namespace=self._api.namespace, images=self._images)
+        children = {child["kind"]: child for child in rendered}
+        plan = self._scale(backend, view)
+        if plan is None:
+            return await self._apply(children, view)
+        before, desired = view.around.deployment, plan.decision.desired
+        change = None
+        if before is not None and desired != plan.found:
+            change = scaled_record(plan.decision, previous=plan.found, now=timestamp())
+        children["Deployment"] = with_scale(
+            children["Deployment"], desired, change or record_on(before)
+        )
+        as_found = with_scale(children["Deployment"], plan.found, None)
+        scale_only = before is not None and not differs(before, as_found)
+        around = await self._apply(children, view)
+        if around.deployment is not None:
+            name = backend.metadata.name
+            self._scaler.settled(name, around.deployment, scale_only=scale_only)
+        await self._announce(plan, change if around.deployment is not before else None, view)
+        return around
+
+    def _scale(self, backend: ModelBackend, view: BackendView) -> Plan | None:
+        """What the replicas should be; None if it is not the operator that scales."""
+        around, uid = view.around, str(view.item["metadata"]["uid"])
+        if backend.spec.queue_depth is None or ownership(around.deployment, uid=uid) in _NOT_OURS:
+            self._scaler.forget(backend.metadata.name)
+            return None
+        stored = view.item.get("status") or {}
+        return self._scaler.observe(
+            backend, deployment=around.deployment, pods=around.pods, stored=stored
+        )
+
+    async def _announce(self, plan: Plan, change: Object | None, view: BackendView) -> None:
+        """Tell of changes of replicas, ours and others'; to tell is not worth a failure."""
+        decision, now = plan.decision, timestamp()
+        told: list[Object] = []
+        say = partial(event_of, view.item, instance=self._identity, now=now)
+        if plan.left is not None:
+            note = f"somebody else changed the Deployment's replicas: {plan.left} to {plan.found}"
+            told.append(say(kind="Warning", reason="Overwritten", note=note))
+        if change:
+            note = f"replicas {plan.found} to {decision.desired}. {decision.message}"
+            told.append(say(kind="Normal", reason=str(decision.reason), note=note))
+            metrics.SCALINGS.labels(str(decision.reason)).inc()
+            said = {("why" if key == "message" else key): value for key, value in change.items()}
+            log.info("scaled", extra={"backend": view.item["metadata"]["name"], **said})
+        for event in told:
+            try:
+                await self._api.create(kinds.EVENT, event)
+            except ReconcileError as error:
+                log.warning("no event", extra={"reason": error.reason, "error": str(error)})
+
+    async def _report(
+        self, observed: ObservedBackend, around: Surroundings, view: BackendView
+    ) -> None:
+        """Write the status if it says something new, or if the load is worth it."""
+        name, stored = observed.name, view.item.get("status") or {}
+
+        def say(*, fresh: bool, unreached: str = "") -> dict[str, Any]:
+            return backend_status(
+                observed,
+                around,
+                namespace=self._api.namespace,
+                stored=stored,
+                now=now,
+                unreached=unreached,
+                scaling=self._scaler.status(
+                    name, stored=stored, deployment=around.deployment, fresh=fresh
+                ),
+            )
+
+        now, unreached = timestamp(), ""
+        status = say(fresh=False)
+        if becomes_reachable(status, stored) and (unreached := self._unreached(name)):
+            status = say(fresh=False, unreached=unreached)
+        if status != stored or self._scaler.is_due(name):
+            status = say(fresh=True, unreached=unreached)
+            await write_status(self._api, kinds.MODEL_BACKEND, view.item, status)
+            self._scaler.wrote(name)
 
     async def _apply(self, wanted: Mapping[str, Any], view: BackendView) -> Surroundings:
         """Children as wanted; what is around the backend afterwards."""
@@ -127,6 +198,11 @@ class BackendController:
         by_name = {kind.name: kind for kind in _CHILDREN}
         for child in children:
             await self._api.delete(by_name[child["kind"]], child)
+
+
+def invalid_of(group: BaseExceptionGroup[Invalid]) -> Invalid:
+    """The one in the group."""
+    return next(one for one in group.exceptions if isinstance(one, Invalid))
 
 
 def backend_keys(items: list[Object]) -> list[str]:

@@ -3,6 +3,7 @@
 | backend    | Available                      | Ready                                   |
 |------------|--------------------------------|-----------------------------------------|
 | deployment | a replica answers              | every replica of the wanted spec answers |
+| the same, with QueueDepth | the same        | as many as minReplicas, and no other spec's |
 | service    | a ready endpoint               | the same                                |
 | external   | assumed: calls show it         | its address is allowed                  |
 
@@ -22,6 +23,7 @@ from pointsman.api.validation import Invalid
 from pointsman.operator.plan.children import Ownership, ownership, selector_of
 from pointsman.operator.plan.failures import UNSCHEDULABLE, Failure, first_failure
 from pointsman.operator.plan.objects import Json, ObservedBackend, conditions_of, meta
+from pointsman.operator.plan.scaling_status import ScalingStatus
 from pointsman.operator.plan.table import describe
 
 
@@ -156,8 +158,10 @@ class _Rollout:
     replicas: int
     ready: int
     observed: bool
-    """The Deployment controller has seen the spec that is stored."""
+    """The Deployment controller has seen the spec that is stored, or all but its replicas."""
     overdue: bool
+    least: int | None = None
+    """Where the operator scales: how many have to answer; the others come and go."""
 
     @property
     def complete(self) -> bool:
@@ -167,8 +171,19 @@ class _Rollout:
             and self.available >= self.desired
         )
 
+    @property
+    def enough(self) -> bool:
+        """There are as many as have to be, all of the wanted spec, and the load has its way."""
+        return (
+            self.least is not None
+            and self.observed
+            and not self.overdue
+            and self.updated == self.replicas
+            and self.available >= min(self.least, self.desired)
+        )
 
-def _rollout(deployment: Json) -> _Rollout:
+
+def _rollout(deployment: Json, scaling: ScalingStatus | None) -> _Rollout:
     status, spec = deployment.get("status") or {}, deployment.get("spec") or {}
     generation = int(meta(deployment).get("generation") or 0)
     return _Rollout(
@@ -177,7 +192,9 @@ def _rollout(deployment: Json) -> _Rollout:
         updated=int(status.get("updatedReplicas") or 0),
         replicas=int(status.get("replicas") or 0),
         ready=int(status.get("readyReplicas") or 0),
-        observed=int(status.get("observedGeneration") or 0) >= generation,
+        observed=int(status.get("observedGeneration") or 0)
+        >= (scaling.pods_since if scaling else generation),
+        least=max(1, scaling.least) if scaling else None,
         overdue=any(
             c.get("type") == "Progressing" and c.get("reason") == "ProgressDeadlineExceeded"
             for c in conditions_of(deployment)
@@ -205,6 +222,11 @@ def _deployed(rollout: _Rollout, failure: Failure | None) -> _Judged:
             ConditionType.PROGRESSING, False, Reason.ROLLOUT_COMPLETE, available.message
         )
         return _Judged(ready=ready, available=available, progressing=progressing)
+    if rollout.enough and not failure:
+        said = available.message
+        ready = _condition(ConditionType.READY, True, Reason.READY, said)
+        progressing = _condition(ConditionType.PROGRESSING, True, Reason.PROGRESSING, said)
+        return _Judged(ready=ready, available=available, progressing=progressing)
     if failure:
         said = str(failure)
         ready = _condition(ConditionType.READY, False, Reason.POD_FAILING, said)
@@ -222,7 +244,9 @@ def _deployed(rollout: _Rollout, failure: Failure | None) -> _Judged:
     return _Judged(ready=ready, available=available, progressing=progressing, stalled=stalled)
 
 
-def _own(backend: ModelBackend, namespace: str, around: Surroundings) -> _Judged:
+def _own(
+    backend: ModelBackend, namespace: str, around: Surroundings, scaling: ScalingStatus | None
+) -> _Judged:
     uid, name = backend.metadata.uid, names.service_name(backend.metadata.name)
     owners: dict[str, Ownership] = {
         "Deployment": ownership(around.deployment, uid=uid),
@@ -234,7 +258,7 @@ def _own(backend: ModelBackend, namespace: str, around: Surroundings) -> _Judged
             return _both(False, Reason.NAME_CONFLICT, message, stalled=owner == "Foreign")
     if around.deployment is None or around.service is None:
         return _both(False, Reason.PROGRESSING, f'Deployment and Service "{name}" are being made')
-    rollout, failure = _rollout(around.deployment), first_failure(around.pods)
+    rollout, failure = _rollout(around.deployment, scaling), first_failure(around.pods)
     judged = _deployed(rollout, failure)
     deployment = backend.spec.deployment
     port = (deployment.port if deployment else None) or names.DEFAULT_MODEL_PORT
@@ -290,12 +314,13 @@ def backend_status(
     now: str,
     allow_loopback: bool = False,
     unreached: str = "",
+    scaling: ScalingStatus | None = None,
 ) -> dict[str, Any]:
     """
     The whole `status`; `stored` is the present one, `now` is RFC 3339.
 
     `unreached` says which router knows no endpoint of it yet: a server that some callers cannot
-    reach is available and not Ready.
+    reach is available and not Ready. `scaling` is there if the operator scales it.
     """
     backend = observed.parsed
     if isinstance(backend, Invalid):
@@ -305,17 +330,20 @@ def backend_status(
     elif backend.spec.service:
         judged = _service(backend, namespace, around)
     else:
-        judged = _own(backend, namespace, around)
+        judged = _own(backend, namespace, around, scaling)
     if unreached and judged.ready.status:
         reason = Reason.AWAITING_ROUTERS
         judged = replace(judged, ready=_condition(ConditionType.READY, False, reason, unreached))
     wanted = [judged.ready, judged.available]
     if judged.progressing:
         wanted.append(judged.progressing)
+    if scaling and scaling.condition:
+        wanted.append(scaling.condition)
     wanted.extend(_kstatus(judged))
     return {
         "observedGeneration": observed.generation,
         **judged.fields,
+        **(scaling.fields if scaling else {}),
         "conditions": stamp(
             wanted, stored.get("conditions") or (), generation=observed.generation, now=now
         ),

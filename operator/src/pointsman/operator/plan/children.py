@@ -115,13 +115,12 @@ def _deployment(
         pod["initContainers"] = first
     if volumes := volumes_of(deployment):
         pod["volumes"] = volumes
-    replicas = backend.spec.replicas
     return {
         "apiVersion": "apps/v1",
         "kind": "Deployment",
         "metadata": _meta(namespace, backend),
         "spec": {
-            "replicas": 1 if replicas is None else replicas,
+            "replicas": backend.spec.replicas_at_first,
             "selector": {"matchLabels": selector_of(name)},
             "strategy": {
                 "type": "RollingUpdate",
@@ -209,9 +208,10 @@ def render_children(
     backend: ModelBackend, *, namespace: str, images: Images
 ) -> tuple[dict[str, Any], ...]:
     """
-    Deployment, Service and, above one replica, PodDisruptionBudget; raises Invalid.
+    Deployment, Service and, where there may be several replicas, PodDisruptionBudget.
 
-    Nothing for a backend that is not deployed by us.
+    Nothing for a backend that is not deployed by us; raises Invalid. With scaling mode QueueDepth
+    the replicas are those that it begins with.
     """
     deployment = backend.spec.deployment
     if deployment is None:
@@ -220,7 +220,7 @@ def render_children(
         _deployment(namespace, backend, deployment, images),
         _service(namespace, backend, deployment),
     ]
-    if (backend.spec.replicas or 0) > 1:
+    if backend.spec.scaling or backend.spec.replicas_at_first > 1:
         children.append(_disruption_budget(namespace, backend))
     return tuple(map(_stamped, children))
 

@@ -1,0 +1,50 @@
+"""Events of a ModelBackend, as `kubectl describe` and `kubectl events` show them.
+
+The name follows from what happened and when: one that is posted twice is there once.
+"""
+
+import hashlib
+from typing import Any, Final, Literal
+
+from pointsman.api import names
+from pointsman.operator.plan.objects import Json, meta, name_of
+
+CONTROLLER: Final = f"{names.GROUP}/operator"
+MAX_NOTE: Final = 1024
+
+
+def event_of(
+    item: Json,
+    *,
+    kind: Literal["Normal", "Warning"],
+    reason: str,
+    note: str,
+    instance: str,
+    now: str,
+) -> dict[str, Any]:
+    """An events.k8s.io/v1 Event about `item`; `now` is RFC 3339 in UTC, in whole seconds."""
+    about = meta(item)
+    digest = hashlib.sha256(f"{about.get('uid')} {now} {reason} {note}".encode()).hexdigest()
+    return {
+        "apiVersion": "events.k8s.io/v1",
+        "kind": "Event",
+        "metadata": {
+            "name": f"{name_of(item)}.{digest[:16]}",
+            "namespace": about.get("namespace"),
+        },
+        "eventTime": now.replace("Z", ".000000Z"),
+        "reportingController": CONTROLLER,
+        "reportingInstance": instance[:128],
+        "action": "Scale",
+        "reason": reason,
+        "type": kind,
+        "note": note[:MAX_NOTE],
+        "regarding": {
+            "apiVersion": names.API_VERSION,
+            "kind": names.MODEL_BACKEND,
+            "namespace": about.get("namespace"),
+            "name": name_of(item),
+            "uid": about.get("uid"),
+            "resourceVersion": about.get("resourceVersion"),
+        },
+    }
