@@ -4,7 +4,9 @@ import asyncio
 import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 from aiohttp import web
@@ -271,6 +273,23 @@ def test_pods_on_their_way_out_or_without_an_address_do_not_count() -> None:
     assert router_pods([there, pending, leaving, failed]) == [RouterPod("a", "1", "10.0.0.1")]
 
 
+@pytest.mark.parametrize(
+    ("states", "runs"),
+    [
+        ([], True),
+        ([{"running": {}}], True),
+        ([{"waiting": {"reason": "CrashLoopBackOff"}}], False),
+        ([{"terminated": {}}], False),
+        ([{"waiting": {}}, {"running": {}}], True),
+    ],
+)
+def test_what_runs_is_the_kubelets_word(states: list[dict[str, Any]], runs: bool) -> None:
+    """Without a word it may run."""
+    status = {"podIP": "10.0.0.1", "containerStatuses": [{"state": one} for one in states]}
+
+    assert [one.runs for one in router_pods([{"metadata": {}, "status": status}])] == [runs]
+
+
 async def test_a_backend_is_asked_about_again_until_all_reach_it(tmp_path: Path) -> None:
     """Not answered yet, no endpoint, reached: each word calls for the backend that asked."""
     router = FakeRouter()
@@ -343,3 +362,17 @@ async def test_a_load_is_known_while_its_stream_is_open(tmp_path: Path) -> None:
         assert fleet.loads("a") == [RouterReport("r1", 0, 0, 0)]
         fleet.set_pods([])
         assert fleet.loads("a") == []
+
+
+async def test_a_router_that_does_not_start_has_no_load(tmp_path: Path) -> None:
+    """One pod in CrashLoopBackOff must not stop all scaling; one that runs and is silent does."""
+    router, told = FakeRouter(), asyncio.Event()
+    async with following(router, tmp_path, on_load=told.set) as (fleet, _):
+        router.tell("Hello", 3, {})
+        await next_change(told)
+        broken = RouterPod("r2", "u2", "127.0.0.9", runs=False)
+        fleet.set_pods([RouterPod("r1", "u1", "127.0.0.1"), broken])
+        assert (len(fleet.loads("a")), fleet.mute()) == (1, [])
+        fleet.set_pods([RouterPod("r1", "u1", "127.0.0.1"), replace(broken, runs=True)])
+        assert (len(fleet.loads("a")), fleet.mute()) == (2, ["r2"])
+        assert fleet.in_flight("a") == 3, "the other stream is the same"

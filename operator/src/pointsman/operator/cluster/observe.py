@@ -28,6 +28,8 @@ class RouterPod:
     name: str
     uid: str
     address: str
+    runs: bool = True
+    """False while the kubelet says that its container does not: then it has no requests."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -58,13 +60,18 @@ class BackendView:
 def router_pods(pods: Sequence[Object]) -> list[RouterPod]:
     """Pods that have an address and neither ended nor are on their way out."""
     return [
-        RouterPod(name_of(pod), str(meta(pod).get("uid", "")), str(status["podIP"]))
+        RouterPod(name_of(pod), str(meta(pod).get("uid", "")), str(status["podIP"]), _runs(status))
         for pod in pods
         for status in [pod.get("status") or {}]
         if status.get("podIP")
         and not meta(pod).get("deletionTimestamp")
         and status.get("phase") not in {"Succeeded", "Failed"}
     ]
+
+
+def _runs(status: Mapping[str, Any]) -> bool:
+    states = [one.get("state") or {} for one in status.get("containerStatuses") or ()]
+    return not states or any("running" in state for state in states)
 
 
 def _live(items: Sequence[Object]) -> list[Object]:

@@ -7,7 +7,8 @@
 | there, silent > 15 s  | no data                              |
 | gone from the API     | nothing                              |
 
-Its load is known only while its stream is open: acks stay true when it breaks, a load does not.
+Its load is known only while its stream is open: acks stay true when it breaks, a load does not. A
+container that does not run has none.
 """
 
 import asyncio
@@ -140,13 +141,20 @@ class RouterFleet:
         assert self._group, "start first"
         first, self._known = not self._known, True
         wanted = {pod.uid: pod for pod in pods}
-        for uid in [uid for uid, r in self._routers.items() if wanted.get(uid) != r.pod]:
+        gone = [
+            uid
+            for uid, router in self._routers.items()
+            if uid not in wanted or wanted[uid].address != router.pod.address
+        ]
+        for uid in gone:
             task = self._routers.pop(uid).task
             if task:
                 task.cancel()
             first = True
         for uid, pod in wanted.items():
-            if uid not in self._routers:
+            if uid in self._routers:
+                self._routers[uid].pod = pod
+            else:
                 router = self._routers[uid] = _Router(pod)
                 router.task = self._group.create_task(self._follow(router), name=f"router {uid}")
         if first:
@@ -197,8 +205,8 @@ class RouterFleet:
         return sorted(found, key=lambda view: view.pod)
 
     def loads(self, backend: str) -> list[RouterReport | None]:
-        """What each router has of a backend; None for one that does not say."""
-        return [_report(router, backend) for router in self._routers.values()]
+        """What each router has of a backend; None for one that runs and does not say."""
+        return [_report(router, backend) for router in self._heard_of()]
 
     def in_flight(self, backend: str) -> int:
         """What the routers that speak have sent to a backend, and is not finished."""
@@ -206,7 +214,11 @@ class RouterFleet:
 
     def mute(self) -> list[str]:
         """Names of the routers whose load is not known."""
-        return sorted(r.pod.name for r in self._routers.values() if r.load is None)
+        return sorted(router.pod.name for router in self._heard_of() if router.load is None)
+
+    def _heard_of(self) -> list[_Router]:
+        """All but those that do not run: a router that fails to start must not hold up scaling."""
+        return [one for one in self._routers.values() if one.pod.runs or one.load is not None]
 
     def blobs_in_use(self) -> set[str]:
         """Hashes that some router said it runs."""
