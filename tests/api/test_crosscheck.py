@@ -39,6 +39,20 @@ def test_a_complete_set_has_no_findings() -> None:
     assert findings(policy("p") + backend("a")) == []
 
 
+@pytest.mark.parametrize(
+    ("zone", "known"),
+    [("Europe/Berlin", True), ("UTC", True), ("Europe/Berln", False), ("Europe", False)],
+)
+def test_a_schedule_in_no_time_zone_is_an_error(zone: str, known: bool) -> None:
+    """The API server takes the name, and the operator would not."""
+    schedule = f"{{name: a, start: '08:00', end: '09:00', minReplicas: 2, timeZone: {zone}}}"
+    scaling = f"scaling: {{maxReplicas: 3, targetRequests: 8, schedules: [{schedule}]}}"
+    found = findings(backend("a", place=f"deployment: {{engine: Simulator}}, {scaling}"))
+
+    assert (found == []) is known
+    assert all("spec.scaling.schedules[0].timeZone" in one for one in found)
+
+
 def test_a_missing_backend_is_an_error_with_a_suggestion() -> None:
     """Targets and chains are followed."""
     (found,) = findings(policy("p", target="qwen-lite") + backend("qwen-light"))

@@ -1,11 +1,13 @@
-"""What can be known about several objects together without a cluster.
+"""What can be known without a cluster, and is more than one object's schema.
 
-Pure. Errors are what the operator would not accept or could not route; a rule that can never match
-is accepted by the operator too, and so only warned of. Objects are matched within a namespace.
+Pure but for the names of time zones, which this machine knows. Errors are what the operator would
+not accept or could not route; a rule that can never match is accepted by the operator too, and so
+only warned of. Objects are matched within a namespace.
 """
 
 from collections.abc import Iterable, Iterator
 from typing import Any
+from zoneinfo import ZoneInfo
 
 from pointsman.api import hosts
 from pointsman.api.conditions import Reason
@@ -29,6 +31,7 @@ def cross_check(loaded: Loaded) -> tuple[Finding, ...]:
         *_model_names(loaded.policies),
         *_rules(loaded.policies),
         *_credentials(loaded),
+        *_time_zones(loaded),
     ]
     return tuple(sorted(findings, key=lambda finding: finding.position))
 
@@ -143,6 +146,28 @@ def _secret_problem(secret: dict[str, Any], key: str, url: str) -> str:
     if key not in _mapping(secret.get("data")) | _mapping(secret.get("stringData")):
         return f"has no key {key}"
     return ""
+
+
+def _time_zones(loaded: Loaded) -> Iterator[Finding]:
+    """Schedules in a zone that there is not; silent on a machine that knows none."""
+    if not _is_zone("UTC"):
+        return
+    for backend in loaded.backends:
+        scaling = backend.value.spec.scaling
+        for i, schedule in enumerate(scaling.schedules or () if scaling else ()):
+            if not _is_zone(schedule.time_zone):
+                message = f'"{schedule.time_zone}" is no time zone that is known here'
+                yield backend.finding(
+                    f"spec.scaling.schedules[{i}].timeZone", message, Reason.INVALID
+                )
+
+
+def _is_zone(name: str) -> bool:
+    try:
+        ZoneInfo(name)
+    except (KeyError, ValueError, OSError):
+        return False
+    return True
 
 
 def _mapping(value: object) -> dict[str, Any]:
