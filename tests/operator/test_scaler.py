@@ -344,6 +344,26 @@ async def test_what_somebody_else_wrote_is_told(world: World) -> None:
     assert world.replicas == 1
 
 
+async def test_an_apply_whose_answer_was_lost_was_nobody_elses(world: World) -> None:
+    """The Deployment has our record: nobody is accused."""
+    await world.reconcile()
+    apply = world.api.apply
+
+    async def apply_and_die(kind: Kind, body: Any, *, force: bool) -> Any:
+        await apply(kind, body, force=force)
+        raise Waiting("no answer")
+
+    world.api.apply = apply_and_die  # type: ignore[method-assign]
+    with pytest.raises(ExceptionGroup):
+        await world.pass_time(20, load=30)
+    world.api.apply = apply  # type: ignore[method-assign]
+    assert world.replicas > 1
+    await world.reconcile()
+
+    assert world.status["lastScale"]["previous"] == 1
+    assert [reason for reason, _ in world.events() if reason == "Overwritten"] == []
+
+
 @pytest.mark.parametrize("replicas", [2, 7])
 async def test_external_follows_spec_replicas(world: World, replicas: int) -> None:
     """Whoever wrote them, at any time; what QueueDepth had said is gone."""

@@ -120,7 +120,8 @@ class BackendController:
         decision, now = plan.decision, timestamp()
         told: list[Object] = []
         say = partial(event_of, view.item, instance=self._identity, now=now)
-        if plan.left is not None:
+        ours = (record_on(view.around.deployment) or {}).get("desired") == plan.found
+        if plan.left is not None and not ours:  # ours: an apply of which no answer came
             note = f"somebody else changed the Deployment's replicas: {plan.left} to {plan.found}"
             told.append(say(kind="Warning", reason="Overwritten", note=note))
         if change:
