@@ -194,6 +194,41 @@ async def test_a_restless_load_costs_four_writes_a_minute(world: World) -> None:
     assert 0 < len(world.writes) <= 40
 
 
+async def test_a_load_that_ends_while_status_is_written_is_told_later(world: World) -> None:
+    """What was written is what counts as said, not what was decided meanwhile."""
+    await world.reconcile()
+    await world.pass_time(30)
+    write = world.api.apply_status
+
+    async def slowly(kind: Kind, item: Any, status: Any) -> None:
+        if status.get("queueDepth"):
+            world.load = 0
+            world.now_s += 2
+            await world.scaler.tick(["a"])
+        await write(kind, item, status)
+
+    world.api.apply_status = slowly  # type: ignore[method-assign]
+    await world.pass_time(2, load=5)
+    assert world.status["queueDepth"] == 5
+    await world.pass_time(20)
+
+    assert world.status["queueDepth"] == 0
+
+
+async def test_a_status_that_was_edited_is_mended(world: World) -> None:
+    """By the next resync: nothing that anybody wrote is believed."""
+    await world.reconcile()
+    await world.pass_time(30)
+    world.status["queueDepth"] = 99
+    world.status["conditions"] = [
+        c for c in world.status["conditions"] if c["type"] != "ScalingActive"
+    ]
+    await world.reconcile()
+
+    assert world.status["queueDepth"] == 0
+    assert world.active() == ("True", "FollowsLoad")
+
+
 async def test_a_steady_load_writes_its_memory_each_minute(world: World) -> None:
     """What a restart needs is never much older; nothing else is news."""
     await world.reconcile()

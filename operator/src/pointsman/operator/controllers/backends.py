@@ -162,7 +162,7 @@ class BackendController:
         if status != stored or self._scaler.is_due(name):
             status = say(fresh=True, unreached=unreached)
             await write_status(self._api, kinds.MODEL_BACKEND, view.item, status)
-            self._scaler.wrote(name)
+            self._scaler.wrote(name, status)
 
     async def _apply(self, wanted: Mapping[str, Any], view: BackendView) -> Surroundings:
         """Children as wanted; what is around the backend afterwards."""

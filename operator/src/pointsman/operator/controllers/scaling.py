@@ -137,6 +137,7 @@ class Scaler:
             known.pods_since = _generation(deployment)
             self._scaled[name] = known
         known.bounds, known.fleet, known.cold = bounds, fleet, cold
+        known.written = told_in(stored)
         decision = self._decide(name, known)
         return Plan(decision, fleet.replicas, left if left != fleet.replicas else None)
 
@@ -177,10 +178,10 @@ class Scaler:
         known = self._scaled.get(name)
         return known is not None and self._news(known)
 
-    def wrote(self, name: str) -> None:
-        """Status says what it should."""
+    def wrote(self, name: str, status: Json) -> None:
+        """Status is so now; meanwhile there may have been other decisions."""
         if known := self._scaled.get(name):
-            known.written, known.wrote_s = known.told, self._monotonic()
+            known.written, known.wrote_s = told_in(status), self._monotonic()
 
     def on_load(self) -> None:
         """Some load changed; cheap, since it is called for each line of each router."""
