@@ -1,135 +1,17 @@
 """The scaling of a backend from load to Deployment and status, on a clock of its own."""
 
 import asyncio
-import logging
-from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
 
 from pointsman.operator.cluster import kinds
-from pointsman.operator.cluster.engines import EngineMetrics
 from pointsman.operator.cluster.kinds import Kind
-from pointsman.operator.controllers.backends import BackendController
-from pointsman.operator.controllers.scaling import DECIDE_S, Scaler
-from pointsman.operator.errors import Stalled, Waiting
-from pointsman.operator.metrics import REGISTRY
-from pointsman.operator.plan.scaling import RouterReport
+from pointsman.operator.errors import Stalled
 from pointsman.operator.plan.scaling_status import record_on
-from pointsman.operator.settings import Settings
-from tests.operator.fake_api import FakeApi
-from tests.operator.objects import NAMESPACE, backend
-from tests.support.conditions import assert_well_formed, unexplained
+from tests.operator.scaled import SCALING, World, metric
 
-SETTINGS = Settings(namespace=NAMESPACE, image="sim")
-SCALING = {"maxReplicas": 4, "targetRequests": 8}
-
-
-class World:
-    """An API server with one backend `a`, routers with some load, and the time."""
-
-    def __init__(self, **scaling: Any) -> None:
-        self.api = FakeApi(self._count)
-        self.now_s = 1_800_000_000.0
-        self.load: int | None = 0
-        self.finished = 0
-        self.writes: list[str] = []
-        self.due: list[str] = []
-        self.put(scaling={**SCALING, **scaling})
-        self.begin()
-
-    def put(self, *, generation: int = 1, **spec: Any) -> None:
-        status = self.api.stored.get(("ModelBackend", "a"), {}).get("status")
-        kept = {"status": status} if status else {}
-        self.api.put({**backend("a", generation=generation, **spec), **kept})
-
-    def begin(
-        self, *, on_due: Callable[[str], None] | None = None, every_s: float = DECIDE_S
-    ) -> None:
-        """Another process: it knows what is stored."""
-        engines = EngineMetrics(lambda _: 0)  # nobody runs it: no pod has an address
-        self.scaler = Scaler(
-            self,
-            engines,
-            on_due or self.due.append,
-            every_s=every_s,
-            clock=lambda: self.now_s,
-            monotonic=lambda: self.now_s,
-        )
-        self.controller = BackendController(
-            self.api, SETTINGS, lambda *_: None, lambda _: "", self.scaler
-        )
-
-    def _count(self, what: str, kind: Kind) -> None:
-        if what not in {"get", "list"}:
-            self.writes.append(f"{what} {kind.name}")
-
-    def loads(self, _backend: str) -> list[RouterReport | None]:
-        if self.load is None:
-            return [None]
-        return [RouterReport("r1", 0, self.load, self.finished)]
-
-    def mute(self) -> list[str]:
-        return ["r1"] if self.load is None else []
-
-    async def pass_time(self, seconds: float, load: int | None = -1) -> None:
-        """Decide each 2 s, reconcile what is asked for; requests take 5 s."""
-        self.load = self.load if load == -1 else load
-        for _ in range(int(seconds // 2)):
-            self.now_s += 2
-            self.finished += 2 * (self.load or 0) // 5
-            await self.scaler.tick(["a"])
-            if self.due:
-                self.due.clear()
-                await self.reconcile()
-
-    async def reconcile(self) -> None:
-        await self.controller.reconcile("a")
-        status = self.status
-        assert_well_formed(status, generation=self.item["metadata"]["generation"])
-        assert unexplained("ModelBackend", status) == []
-
-    @property
-    def item(self) -> Any:
-        return self.api.stored["ModelBackend", "a"]
-
-    @property
-    def status(self) -> dict[str, Any]:
-        found: dict[str, Any] = self.item.get("status") or {}
-        return found
-
-    @property
-    def deployment(self) -> Any:
-        return self.api.stored["Deployment", "a-model"]
-
-    @property
-    def replicas(self) -> int:
-        found: int = self.deployment["spec"]["replicas"]
-        return found
-
-    def ready(self) -> str:
-        return next(str(c["status"]) for c in self.status["conditions"] if c["type"] == "Ready")
-
-    def active(self) -> tuple[str, str]:
-        found = [c for c in self.status["conditions"] if c["type"] == "ScalingActive"]
-        return (found[0]["status"], found[0]["reason"]) if found else ("", "")
-
-    def events(self) -> list[tuple[str, str]]:
-        stored = self.api.stored.items()
-        return [(one["reason"], one["note"]) for (kind, _), one in stored if kind == "Event"]
-
-
-@pytest.fixture(autouse=True)
-def _logged(caplog: pytest.LogCaptureFixture) -> None:
-    """As in a pod: a line that cannot be logged is a failed reconcile."""
-    caplog.set_level(logging.INFO, "pointsman")
-
-
-@pytest.fixture
-def world() -> Iterator[World]:
-    made = World()
-    yield made
-    made.scaler.forget("a")
+pytestmark = pytest.mark.usefixtures("logged")
 
 
 async def test_replicas_follow_the_load_and_status_says_why(world: World) -> None:
@@ -149,7 +31,7 @@ async def test_replicas_follow_the_load_and_status_says_why(world: World) -> Non
     assert world.active() == ("True", "FollowsLoad")
     assert "replicas" not in world.item["spec"]
     assert any(reason == last["reason"] for reason, _ in world.events())
-    assert REGISTRY.get_sample_value("pointsman_operator_queue_depth", {"backend": "a"}) == 16
+    assert metric("queue_depth") == 16
 
 
 async def test_less_load_takes_them_away_after_the_delay(world: World) -> None:
@@ -252,70 +134,9 @@ async def test_no_data_holds_and_is_said(world: World) -> None:
     assert world.replicas == high
     assert world.active() == ("False", "NoData")
     assert "queueDepth" not in world.status
-    assert REGISTRY.get_sample_value("pointsman_operator_queue_depth", {"backend": "a"}) is None
+    assert metric("queue_depth") is None
     await world.pass_time(20, load=16)
     assert world.active() == ("True", "FollowsLoad")
-
-
-@pytest.mark.parametrize("away_s", [2.0, 400.0, 90_000.0])
-@pytest.mark.parametrize("memory", [True, False])
-async def test_a_restart_never_scales_down_by_itself(
-    world: World, away_s: float, memory: bool
-) -> None:
-    """Also when no load came after it: the delays begin anew, whatever is remembered."""
-    await world.reconcile()
-    await world.pass_time(60, load=16)
-    high, history = world.replicas, world.status["scalingHistory"]
-    assert high > 2
-    world.now_s += away_s
-    if not memory:
-        del world.status["scalingMemory"]
-    world.begin()
-    world.load, world.finished = 0, 0  # the routers began anew, too
-    await world.reconcile()
-    await world.pass_time(58)
-
-    assert world.replicas == high
-    assert world.status["scalingHistory"] == history
-    await world.pass_time(600)
-    assert world.replicas == 1
-
-
-async def test_a_long_delay_outlives_a_restart_of_any_length() -> None:
-    """Ten minutes mean ten minutes of the new process, not what is left of the old one's."""
-    world = World(scaleDownDelaySeconds=600)
-    await world.reconcile()
-    await world.pass_time(60, load=16)
-    high = world.replicas
-    world.now_s += 550
-    world.begin()
-    await world.reconcile()
-    await world.pass_time(590, load=0)
-    assert world.replicas == high
-    await world.pass_time(60)
-    assert world.replicas == 2, "the last one above the need stays four times as long"
-
-
-async def test_an_operator_that_dies_before_status_leaves_the_reason_behind(world: World) -> None:
-    """The record is on the Deployment, in the write that changed the replicas."""
-    await world.reconcile()
-
-    def die(what: str, kind: Kind) -> None:
-        if what == "status":
-            raise Waiting("died")
-
-    world.api.hook = die
-    with pytest.raises(Waiting):
-        await world.pass_time(20, load=30)
-    raised = world.replicas
-    assert raised > 1
-    assert "lastScale" not in world.status
-    world.api.hook = lambda *_: None
-    world.begin()
-    await world.reconcile()
-
-    assert world.status["lastScale"]["desired"] == world.replicas >= raised
-    assert world.status["lastScale"]["previous"] == 1
 
 
 async def test_whatever_is_edited_the_replicas_stay(world: World) -> None:
@@ -379,26 +200,6 @@ async def test_what_somebody_else_wrote_is_told(world: World) -> None:
     assert world.replicas == 1
 
 
-async def test_an_apply_whose_answer_was_lost_was_nobody_elses(world: World) -> None:
-    """The Deployment has our record: nobody is accused."""
-    await world.reconcile()
-    apply = world.api.apply
-
-    async def apply_and_die(kind: Kind, body: Any, *, force: bool) -> Any:
-        await apply(kind, body, force=force)
-        raise Waiting("no answer")
-
-    world.api.apply = apply_and_die  # type: ignore[method-assign]
-    with pytest.raises(ExceptionGroup):
-        await world.pass_time(20, load=30)
-    world.api.apply = apply  # type: ignore[method-assign]
-    assert world.replicas > 1
-    await world.reconcile()
-
-    assert world.status["lastScale"]["previous"] == 1
-    assert [reason for reason, _ in world.events() if reason == "Overwritten"] == []
-
-
 @pytest.mark.parametrize("replicas", [2, 7])
 async def test_external_follows_spec_replicas(world: World, replicas: int) -> None:
     """Whoever wrote them, at any time; what QueueDepth had said is gone."""
@@ -412,7 +213,7 @@ async def test_external_follows_spec_replicas(world: World, replicas: int) -> No
     assert not world.status.keys() & {"queueDepth", "lastScale", "scalingMemory"}
     await world.pass_time(60, load=90)
     assert world.replicas == replicas
-    assert desired_metric() is None
+    assert metric("desired_replicas") is None
 
 
 async def test_a_deployment_that_is_somebody_elses_is_not_scaled(world: World) -> None:
@@ -424,11 +225,7 @@ async def test_a_deployment_that_is_somebody_elses_is_not_scaled(world: World) -
 
     assert world.replicas == 1
     assert world.active() == ("", "")
-    assert desired_metric() is None
-
-
-def desired_metric() -> float | None:
-    return REGISTRY.get_sample_value("pointsman_operator_desired_replicas", {"backend": "a"})
+    assert metric("desired_replicas") is None
 
 
 async def test_an_unknown_time_zone_is_the_backends_condition(world: World) -> None:

@@ -150,7 +150,7 @@ def no_pod(fleet: Fleet) -> Iterator[None]:
 @pytest.mark.usefixtures("no_pod")
 @pytest.mark.timeout(600)
 def test_a_settled_backend_is_not_written(fleet: Fleet) -> None:
-    """Neither it nor its Deployment, in twenty reconciles and as many decisions."""
+    """Neither it nor its Deployment, in ten reconciles and as many decisions."""
     with OperatorProcess(fleet) as operator:
         operator.kill()
         operator.start(POINTSMAN_RESYNC_SECONDS="2")
@@ -159,7 +159,7 @@ def test_a_settled_backend_is_not_written(fleet: Fleet) -> None:
         settles(fleet, "ScalingActive", lambda: _active(fleet) == "FollowsLoad")
         settles(fleet, "a memory", lambda: status(fleet).get("scalingMemory"))
         before, versions = _reconciles(), _versions(fleet)
-        settles(fleet, "twenty reconciles", lambda: _reconciles() >= before + 20, 120)
+        settles(fleet, "ten reconciles", lambda: _reconciles() >= before + 10, 120)
 
         assert _versions(fleet) == versions
 

@@ -1,14 +1,13 @@
 """Version v1alpha1 of the kinds; one file a kind, and the objects they travel in."""
 
+from pointsman.api.v1alpha1.external import CredentialsSecretRef, External
 from pointsman.api.v1alpha1.meta import ObjectMeta
 from pointsman.api.v1alpha1.modelbackend import (
     Capability,
     Cost,
-    CredentialsSecretRef,
     Deployment,
     Engine,
     EnvVar,
-    External,
     Family,
     ModelBackend,
     ModelBackendSpec,
