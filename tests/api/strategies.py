@@ -52,7 +52,7 @@ fallbacks = st.fixed_dictionaries(
     {"chain": st.lists(refs, min_size=1, max_size=2)},
     optional={
         "when": st.lists(
-            st.sampled_from(["Error", "Timeout", "ContextWindow"]), min_size=1, max_size=3
+            st.sampled_from(["Error", "Timeout", "ContextWindow", "Cold"]), min_size=1, max_size=4
         ),
         "deadline": durations,
     },
@@ -180,8 +180,14 @@ scalings = st.builds(
     optional(mode=st.sampled_from(["QueueDepth", "External"])),
     st.one_of(st.just({}), bounds),
 )
+activations = optional(
+    mode=st.sampled_from(["Hold", "Reject", "Fallback", "Wait"]),
+    timeout=durations,
+    maxHeldRequests=st.sampled_from([0, 1, 10_000, 10_001]),
+)
 backend_options = optional(
     scaling=scalings,
+    activation=activations,
     family=st.sampled_from(["Qwen", "DeepSeek", "GLM", "Kimi", "Other"]),
     contextWindow=st.sampled_from([255, 256, 32768]),
     capabilities=st.lists(st.sampled_from(["Tools", "Vision"]), max_size=3),

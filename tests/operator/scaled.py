@@ -3,8 +3,10 @@
 from collections.abc import Callable
 from typing import Any
 
+from pointsman.api.table import Order
 from pointsman.operator.cluster.engines import EngineMetrics
 from pointsman.operator.cluster.kinds import Kind
+from pointsman.operator.cluster.orders import Orders
 from pointsman.operator.controllers.backends import BackendController
 from pointsman.operator.controllers.scaling import DECIDE_S, Scaler
 from pointsman.operator.metrics import REGISTRY
@@ -28,7 +30,9 @@ class World:
         self.finished = 0
         self.writes: list[str] = []
         self.due: list[str] = []
-        self.put(scaling={**SCALING, **scaling})
+        self.holding = True
+        """Whether every router says that it holds, once it is asked."""
+        self.put(scaling={**SCALING, **scaling}, activation={})
         self.begin()
 
     def put(self, *, generation: int = 1, **spec: Any) -> None:
@@ -41,17 +45,22 @@ class World:
     ) -> None:
         """Another process: it knows what is stored."""
         engines = EngineMetrics(lambda _: 0)  # nobody runs it: no pod has an address
+        self.orders = Orders(lambda _: self.holding, self._put, self.due.append)
         self.scaler = Scaler(
             self,
             engines,
+            self.orders,
             on_due or self.due.append,
             every_s=every_s,
             clock=lambda: self.now_s,
             monotonic=lambda: self.now_s,
         )
         self.controller = BackendController(
-            self.api, SETTINGS, lambda *_: None, lambda _: "", self.scaler
+            self.api, SETTINGS, lambda *_: None, lambda _: "", self.scaler, orders=self.orders
         )
+
+    async def _put(self, backend: str, order: Order) -> None:
+        """To no router."""
 
     def _count(self, what: str, kind: Kind) -> None:
         if what not in {"get", "list"}:

@@ -297,3 +297,37 @@ async def test_load_that_the_ready_replicas_take_waits_for_the_tick(world: World
     assert world.scaler.jumped("a")
     await world.scaler.tick(["a"])
     assert not world.scaler.jumped("a"), "decided on already"
+
+
+async def test_the_last_replica_goes_only_once_every_router_holds() -> None:
+    """A router that does not confirm may send a request to it at any moment."""
+    world = World(minReplicas=0)
+    await world.reconcile()
+    assert world.replicas == 0
+    world.holding = False
+    await world.pass_time(4, load=3)
+    assert world.replicas == 1
+    world.ready()
+    await world.pass_time(1200, load=0)
+    assert world.replicas == 1
+    assert world.status["lastScale"]["desired"] == 1
+    world.holding = True
+    world.orders.heard()
+    assert world.due == ["a"]
+    await world.pass_time(2)
+    assert world.replicas == 0
+    await world.pass_time(2, load=1)
+    assert world.replicas == 1
+
+
+async def test_no_data_never_scales_to_zero() -> None:
+    """Nor does a restart of the operator."""
+    world = World(minReplicas=0)
+    await world.reconcile()
+    await world.pass_time(4, load=3)
+    world.ready()
+    await world.pass_time(1200, load=None)
+    world.begin()
+    await world.reconcile()
+    await world.pass_time(1200, load=None)
+    assert world.replicas == 1

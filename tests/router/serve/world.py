@@ -186,7 +186,7 @@ class World:
         """A backend whose ready endpoints are on these ports of 127.0.0.1."""
         address = ServiceAddress(namespace="default", service=name, port=8000)
         ready = tuple(Endpoint(host="127.0.0.1", port=port) for port in ports)
-        self.live.endpoints = {**self.live.endpoints, address.key: ready}
+        self.live.replace_endpoints({**self.live.endpoints, address.key: ready})
         self.backends[name] = Backend(name=name, model=f"model-{name}", address=address, **more)  # type: ignore[arg-type]
 
     def external(
@@ -339,6 +339,7 @@ def leaks(plane: DataPlane) -> list[str]:
         "clients": len(plane._clients),
         "requests in work": plane._running,
         "requests at backends": plane.live.in_flight,
+        "requests that wait": plane.live.held,
         "bytes of bodies": plane.held_bodies_bytes,
         "connections in the metrics": plane.metrics.connections,
         "bugs": plane.metrics.internal_errors,

@@ -17,6 +17,8 @@ TABLE_VERSION: Final = 1
 MAX_BLOB_BYTES: Final = 900 * 1024
 """Compressed; a ConfigMap holds at most 1 MiB (etcd's request limit is 1.5 MB)."""
 MAX_BLOB_DECODED_BYTES: Final = 16 * 1024 * 1024
+AT_ONCE: Final = 8
+"""Requests that a server gets at first where nothing says how many it takes."""
 
 
 class Struct(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -53,7 +55,7 @@ class Fallback(Struct, frozen=True):
     """`on` holds values of FallbackOn."""
 
     chain: tuple[str, ...]
-    on: tuple[Literal["Error", "Timeout", "ContextWindow"], ...] = (
+    on: tuple[Literal["Error", "Timeout", "ContextWindow", "Cold"], ...] = (
         "Error",
         "Timeout",
         "ContextWindow",
@@ -101,6 +103,16 @@ class ExternalAddress(Struct, frozen=True, tag="external", tag_field="type"):
     ca_bundle: str | None = None
 
 
+class Activation(Struct, frozen=True):
+    """What becomes of requests while no server is ready; `mode` is a value of ActivationMode."""
+
+    mode: Literal["Hold", "Reject", "Fallback"]
+    timeout_s: float
+    max_held: int
+    at_once: int = AT_ONCE
+    """How many of those that waited a server gets at first; each that ends lets the next go."""
+
+
 class Backend(Struct, frozen=True):
     """One backend as the router needs it; prices are per million tokens."""
 
@@ -113,6 +125,7 @@ class Backend(Struct, frozen=True):
     input_per_million: float = 0.0
     output_per_million: float = 0.0
     currency: str = "USD"
+    activation: Activation | None = None
 
 
 class PolicyBlob(Struct, frozen=True, omit_defaults=False):
@@ -186,8 +199,31 @@ class AdminEvent(Struct, frozen=True):
     finished: dict[str, int] | None = None
     """Not in Ack. Backend name -> requests that ended since the router began; a backend that is not
     named had none. None: an older router, which does not count them."""
+    held: dict[str, int] = {}
+    """Not in Ack. Backend name -> requests that wait for a server of it."""
+    missed: dict[str, int] = {}
+    """Not in Ack. Backend name -> requests that met no server of it since the router began,
+    whatever became of them: one more is a reason to start one."""
+    holding: tuple[str, ...] = ()
+    """Not in Ack. Backends whose requests wait because an Order says so, by name."""
     unreachable: tuple[str, ...] = ()
     """In Hello and Ack: backends of the table in force without a ready endpoint, by name."""
+
+
+ORDER_S: Final = 15.0
+
+
+class Order(Struct, frozen=True):
+    """
+    What the leader asks of a router about one backend (`PUT /admin/backends/NAME`).
+
+    In force for ORDER_S, so that a leader that is gone holds up nobody; the next one replaces it.
+    """
+
+    hold: bool = False
+    """Its servers are about to go: requests for it wait, as if there were none."""
+    failure: str = ""
+    """Why no server of it can start: requests that wait end with this, and no others begin to."""
 
 
 class TableError(ValueError):
@@ -198,6 +234,7 @@ _encoder = msgspec.json.Encoder(order="deterministic")
 _manifest_decoder = msgspec.json.Decoder(Manifest)
 _blob_decoder = msgspec.json.Decoder(PolicyBlob)
 _event_decoder = msgspec.json.Decoder(AdminEvent)
+_order_decoder = msgspec.json.Decoder(Order)
 
 
 def encode(value: Struct) -> bytes:
@@ -264,3 +301,11 @@ def decode_event(data: bytes) -> AdminEvent:
         return _event_decoder.decode(data)
     except _UNREADABLE as error:
         raise TableError(f"admin event: {error}") from error
+
+
+def decode_order(data: bytes) -> Order:
+    """Raises TableError."""
+    try:
+        return _order_decoder.decode(data)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+        raise TableError(f"not an order: {error}") from error

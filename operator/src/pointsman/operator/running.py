@@ -72,10 +72,18 @@ class Operator:
         )
         self.engines = EngineMetrics(self.fleet.in_flight)
         self.scaler = Scaler(
-            self.fleet, self.engines, lambda backend: self.queue.add(f"backend/{backend}")
+            self.fleet,
+            self.engines,
+            self.fleet.orders,
+            lambda backend: self.queue.add(f"backend/{backend}"),
         )
         self.backends = BackendController(
-            api, settings, self.services.note, self.fleet.unreached, self.scaler
+            api,
+            settings,
+            self.services.note,
+            self.fleet.unreached,
+            self.scaler,
+            orders=self.fleet.orders,
         )
         self.policies = PolicyController(api, settings, self.fleet)
         self.queue = KeyedQueue(self.reconcile, concurrency=settings.concurrency)

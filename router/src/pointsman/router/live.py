@@ -7,7 +7,7 @@ the new one, never a mixture. Nothing here waits and nothing here does I/O.
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
-from pointsman.api.table import CredentialRef, Endpoint, ServiceAddress
+from pointsman.api.table import CredentialRef, Endpoint, Order, ServiceAddress
 from pointsman.router.callers import NOT_READ, Callers
 from pointsman.routing import CompiledTable
 
@@ -20,7 +20,8 @@ class Live:
     ready: bool = False
     """True once a table is in force: from last-known-good, or from the source."""
     endpoints: Mapping[str, tuple[Endpoint, ...]] = field(default_factory=dict)
-    """ServiceAddress.key -> ready endpoints."""
+    """ServiceAddress.key -> ready endpoints; replaced by `replace_endpoints`."""
+    endpoint_listeners: list[Callable[[], None]] = field(default_factory=list)
     credentials: Mapping[tuple[str, str], bytes] = field(default_factory=dict, repr=False)
     """(Secret name, key) -> API key, only for Secrets whose label and allowed hosts were checked
     against every URL that uses them."""
@@ -31,7 +32,19 @@ class Live:
     """Backend name -> requests sent and not finished."""
     finished: dict[str, int] = field(default_factory=dict)
     """Backend name -> requests that ended since this router began, however they did."""
+    held: dict[str, int] = field(default_factory=dict)
+    """Backend name -> requests that wait for a server of it."""
+    missed: dict[str, int] = field(default_factory=dict)
+    """Backend name -> requests that met no server since this router began."""
+    orders: dict[str, Order] = field(default_factory=dict)
+    """Backend name -> what the operator asks, and is in force."""
     load_listeners: list[Callable[[], None]] = field(default_factory=list)
+
+    def replace_endpoints(self, endpoints: Mapping[str, tuple[Endpoint, ...]]) -> None:
+        """These are ready now, and no others."""
+        self.endpoints = dict(endpoints)
+        for listener in self.endpoint_listeners:
+            listener()
 
     def endpoints_of(self, address: ServiceAddress) -> tuple[Endpoint, ...]:
         """Ready endpoints of a Service port; empty if none is known."""
@@ -40,6 +53,32 @@ class Live:
     def credential(self, ref: CredentialRef) -> bytes | None:
         """The API key, or None when it is not (or not yet) known."""
         return self.credentials.get((ref.name, ref.key))
+
+    def obey(self, backend: str, order: Order | None) -> None:
+        """This order is in force now, or none."""
+        if order == self.orders.get(backend):
+            return
+        if order is None:
+            del self.orders[backend]
+        else:
+            self.orders[backend] = order
+        for listener in (*self.endpoint_listeners, *self.load_listeners):
+            listener()
+
+    def hold(self, backend: str, waiting: int) -> None:
+        """So many wait now."""
+        if waiting:
+            self.held[backend] = waiting
+        else:
+            self.held.pop(backend, None)
+        for listener in self.load_listeners:
+            listener()
+
+    def miss(self, backend: str) -> None:
+        """One request more met no server."""
+        self.missed[backend] = self.missed.get(backend, 0) + 1
+        for listener in self.load_listeners:
+            listener()
 
     def begin(self, backend: str) -> None:
         """Count one request more that is with a backend."""

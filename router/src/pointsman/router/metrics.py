@@ -116,6 +116,9 @@ class BackendSeries:
     attempts: dict[str, int] = field(default_factory=dict)
     """Outcome (`Ok` or a reason) -> count."""
     retries: int = 0
+    waits: dict[str, int] = field(default_factory=dict)
+    """How a wait for a server ended (`Answered` or a reason) -> count."""
+    waited: Histogram = field(default_factory=lambda: Histogram(_DURATION_S))
     tokens: Tokens = field(default_factory=Tokens)
     cost: dict[str, float] = field(default_factory=dict)
     """Currency -> sum."""
@@ -123,6 +126,11 @@ class BackendSeries:
     def attempted(self, outcome: str) -> None:
         """Count one attempt."""
         self.attempts[outcome] = self.attempts.get(outcome, 0) + 1
+
+    def held(self, outcome: str, for_s: float) -> None:
+        """Count one wait for a server that is over."""
+        _count(self.waits, outcome)
+        self.waited.observe(for_s)
 
 
 @dataclass(slots=True)
@@ -145,6 +153,8 @@ class Metrics(Collector):
         self.registry = registry or CollectorRegistry()
         self.in_flight: Mapping[str, int] = {}
         """Live.in_flight, once a data plane uses it."""
+        self.held: Mapping[str, int] = {}
+        """Live.held, likewise."""
         self.connections = 0
         self.internal_errors = 0
         """Bugs of this router that a request met; each is logged."""
@@ -212,6 +222,12 @@ class Metrics(Collector):
         for name, running in self.in_flight.items():
             in_flight.add_metric([name], running)
         yield in_flight
+        held = GaugeMetricFamily(
+            _PREFIX + "held", "Requests that wait for a server of a backend.", labels=["backend"]
+        )
+        for name, waiting in self.held.items():
+            held.add_metric([name], waiting)
+        yield held
         yield GaugeMetricFamily(
             _PREFIX + "client_connections", "Open connections of clients.", self.connections
         )
@@ -249,16 +265,24 @@ class Metrics(Collector):
         tokens = _counter(
             "tokens", "Tokens, as stated or estimated.", "backend", "direction", "source"
         )
+        waits = _counter("waits", "Waits for a server, by how they ended.", "backend", "outcome")
+        waited = HistogramMetricFamily(
+            _PREFIX + "wait_seconds", "How long a wait for a server took.", labels=["backend"]
+        )
         cost = _counter("cost", "By the backend's declared prices.", "backend", "currency")
         for series in self._backends.values():
             name = series.backend
             for outcome, count in series.attempts.items():
                 attempts.add_metric([name, outcome], count)
             retries.add_metric([name], series.retries)
+            for outcome, count in series.waits.items():
+                waits.add_metric([name, outcome], count)
+            if series.waits:
+                waited.add_metric([name], series.waited.buckets(), series.waited.total)
             series.tokens.add_to(tokens, name)
             for currency, amount in series.cost.items():
                 cost.add_metric([name, currency], amount)
-        yield from (attempts, retries, tokens, cost)
+        yield from (attempts, retries, waits, waited, tokens, cost)
 
     def _collect_callers(self) -> Iterable[Metric]:
         refused = _counter("refused_callers", "Requests without a key that counts.", "reason")

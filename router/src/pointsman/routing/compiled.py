@@ -40,6 +40,7 @@ class CompiledRoute:
     on_error: bool
     on_timeout: bool
     on_context_window: bool
+    on_cold: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,6 +98,7 @@ def _compile_route(route: Route, backends: Mapping[str, Backend]) -> CompiledRou
         on_error="Error" in on,
         on_timeout="Timeout" in on,
         on_context_window="ContextWindow" in on,
+        on_cold="Cold" in on,
     )
 
 

@@ -10,6 +10,7 @@ from typing import Annotated, ClassVar, Literal
 
 from pydantic import BeforeValidator, Field, JsonValue, WithJsonSchema
 
+from pointsman.api.v1alpha1.activation import Activation
 from pointsman.api.v1alpha1.external import External
 from pointsman.api.v1alpha1.meta import ObjectMeta
 from pointsman.api.v1alpha1.scaling import Scaling, ScalingMode
@@ -281,6 +282,12 @@ class ModelBackendSpec(ApiModel):
         description="Who sets the replicas of a deployment by its load. Without it they are what "
         "replicas says.",
     )
+    activation: Activation | None = Field(
+        default=None,
+        description="What becomes of requests while no server is ready, for example because there "
+        "are 0 replicas. Without it they go to the next backend of the route on Error, else end "
+        "with 503.",
+    )
 
     schema_extra: ClassVar[dict[str, dict[str, object]]] = {
         "capabilities": {"x-kubernetes-list-type": "set"},
@@ -300,10 +307,24 @@ class ModelBackendSpec(ApiModel):
             field=".replicas",
         ),
         Rule(
+            "!has(self.activation) || !has(self.external)",
+            "activation needs a deployment or a service: nobody starts an external backend",
+            lambda s: s.activation is None or s.external is None,
+            field=".activation",
+        ),
+        Rule(
             "!has(self.scaling) || has(self.deployment)",
             "scaling needs a deployment",
             lambda s: s.scaling is None or s.deployment is not None,
             field=".scaling",
+        ),
+        Rule(
+            "!has(self.scaling) || has(self.activation) || "
+            "((!has(self.scaling.minReplicas) || self.scaling.minReplicas != 0) && "
+            "(!has(self.scaling.schedules) || self.scaling.schedules.all(s, "
+            "!has(s.minReplicas) || s.minReplicas != 0)))",
+            "minReplicas 0 needs activation: it says what becomes of requests meanwhile",
+            lambda s: s.scaling is None or s.activation is not None or not s.scaling.goes_to_zero,
         ),
         Rule(
             "!has(self.replicas) || !has(self.scaling) || "

@@ -26,6 +26,7 @@ class FallbackOn(StrEnum):
     ERROR = "Error"
     TIMEOUT = "Timeout"
     CONTEXT_WINDOW = "ContextWindow"
+    COLD = "Cold"
 
 
 class BackendRef(ApiModel):
@@ -135,9 +136,10 @@ class Fallback(ApiModel):
     when: list[FallbackOn] = Field(
         default=[FallbackOn.ERROR, FallbackOn.TIMEOUT, FallbackOn.CONTEXT_WINDOW],
         min_length=1,
-        max_length=3,
+        max_length=4,
         description="Error: refused, reset, or answered 408, 429 or 5xx. Timeout: no first token "
-        "in time. ContextWindow: the request does not fit. Never after the first content byte.",
+        "in time. ContextWindow: the request does not fit. Cold: a backend with activation has no "
+        "ready server, or none became ready in time. Never after the first content byte.",
     )
     chain: list[BackendRef] = Field(
         min_length=1,

@@ -129,11 +129,10 @@ class ScalingSchedule(ApiModel):
             field=".minReplicas",
         ),
         Rule(
-            "(!has(self.minReplicas) || self.minReplicas >= 1) && "
-            "(!has(self.maxReplicas) || self.maxReplicas >= 1)",
-            "a schedule cannot scale to zero: no router holds requests for a backend without "
-            "replicas yet",
-            lambda s: s.min_replicas != 0 and s.max_replicas != 0,
+            "!has(self.maxReplicas) || self.maxReplicas >= 1",
+            "maxReplicas of a schedule must be at least 1",
+            lambda s: s.max_replicas != 0,
+            field=".maxReplicas",
         ),
         Rule(
             "!has(self.daysOfWeek) || self.daysOfWeek.all(a, "
@@ -156,8 +155,8 @@ class Scaling(ApiModel):
     )
     min_replicas: Replicas | None = Field(
         default=None,
-        description="Fewest replicas; 0 is refused, since no router holds requests for a backend "
-        "without replicas yet. Default: 1.",
+        description="Fewest replicas. 0 needs activation, which says what becomes of requests "
+        "until the first one is ready. Default: 1.",
     )
     max_replicas: Replicas | None = Field(
         default=None, description="Most replicas; needed with mode QueueDepth."
@@ -204,13 +203,6 @@ class Scaling(ApiModel):
             ),
         ),
         Rule(
-            "!has(self.minReplicas) || self.minReplicas >= 1",
-            "minReplicas must be at least 1: no router holds requests for a backend without "
-            "replicas yet",
-            lambda s: s.min_replicas != 0,
-            field=".minReplicas",
-        ),
-        Rule(
             "!has(self.maxReplicas) || self.maxReplicas >= 1",
             "maxReplicas must be at least 1",
             lambda s: s.max_replicas != 0,
@@ -233,6 +225,11 @@ class Scaling(ApiModel):
             field=".schedules",
         ),
     )
+
+    @property
+    def goes_to_zero(self) -> bool:
+        """True if there may be no replicas, now or in some schedule."""
+        return 0 in (self.min_replicas, *(one.min_replicas for one in self.schedules or ()))
 
     @property
     def least(self) -> int:

@@ -19,23 +19,30 @@ import time
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from http import HTTPStatus
+from math import inf
 from pathlib import Path
 from typing import Final, Protocol
+from urllib.parse import quote
 
 import aiohttp
 
 from pointsman.api import names, table
 from pointsman.operator import metrics
 from pointsman.operator.cluster.observe import RouterPod
+from pointsman.operator.cluster.orders import Orders
 from pointsman.operator.plan.policy_status import RouterView
 from pointsman.operator.plan.scaling import RouterReport
 from pointsman.operator.settings import Settings
 
 log = logging.getLogger("pointsman.routers")
 
+MISSED_S: Final = 10.0
+"""A request that met no server and went elsewhere counts as load for so long: enough to be decided
+on, and less than any delay of scaling down."""
 BACKOFF_S: Final = (0.1, 2.0)
 MAX_LINE_BYTES: Final = 8 * 1024 * 1024
 CONNECT_S: Final = 2.0
+MOST_PUTS: Final = 16
 MAX_REFUSAL_BYTES: Final = 4096
 OLDER_EPOCH: Final = re.compile(rb"epoch [0-9]+ is older than ([0-9]{1,12})\b")
 """What a router says with 409."""
@@ -71,6 +78,8 @@ class _Router:
     """Backends that it would send requests to and knows no endpoint of."""
     load: table.AdminEvent | None = None
     """The last event of the stream that is open now which told of the load."""
+    missed_s: dict[str, float] = field(default_factory=dict)
+    """Backend -> when its count of requests that met no server grew last."""
 
 
 async def lines_of(content: Chunks, silence_s: float) -> AsyncIterator[bytes]:
@@ -123,6 +132,7 @@ class RouterFleet:
         self._session: aiohttp.ClientSession | None = None
         self._known = False
         self.epoch = 0
+        self.orders = Orders(self._obeyed_by_all, self._put, on_reach)
 
     def start(self, group: asyncio.TaskGroup, epoch: int) -> None:
         """Streams live in `group`; `epoch` is shown at every dial."""
@@ -130,6 +140,7 @@ class RouterFleet:
         self._session = aiohttp.ClientSession(
             connector=aiohttp.TCPConnector(limit=0, force_close=True), trust_env=False
         )
+        group.create_task(self.orders.run(), name="orders")
 
     async def close(self) -> None:
         """Drop all connections."""
@@ -220,6 +231,59 @@ class RouterFleet:
         """All but those that do not run: a router that fails to start must not hold up scaling."""
         return [one for one in self._routers.values() if one.pod.runs or one.load is not None]
 
+    def _obeyed_by_all(self, backend: str) -> bool:
+        """Whether every router holds requests for a backend, and has none of it left."""
+        heard = self._heard_of()
+        loads = [router.load for router in heard if router.load is not None]
+        return (
+            bool(heard)
+            and len(loads) == len(heard)
+            and all(
+                backend in load.holding
+                and not load.in_flight.get(backend)
+                and not load.held.get(backend)
+                for load in loads
+            )
+        )
+
+    async def _put(self, backend: str, order: table.Order) -> None:
+        """Tell every router; one that does not hear it does not confirm it either."""
+        assert self._session, "start first"
+        body = table.encode(order)
+        limit = asyncio.Semaphore(MOST_PUTS)
+
+        async def tell(router: _Router) -> None:
+            url = f"{self._base(router)}/admin/backends/{quote(backend)}"
+            timeout = aiohttp.ClientTimeout(total=CONNECT_S)
+            assert self._session is not None
+            try:
+                async with (
+                    limit,
+                    self._session.put(
+                        url,
+                        data=body,
+                        headers=self._headers(),
+                        timeout=timeout,
+                        allow_redirects=False,
+                    ) as response,
+                ):
+                    if response.status != HTTPStatus.NO_CONTENT:
+                        metrics.ROUTER_FAULTS.labels(f"Http{response.status}").inc()
+            except (aiohttp.ClientError, TimeoutError, OSError) as error:
+                metrics.ROUTER_FAULTS.labels(type(error).__name__).inc()
+
+        await asyncio.gather(*(tell(router) for router in self._heard_of()))
+
+    def _base(self, router: _Router) -> str:
+        host = f"[{router.pod.address}]" if ":" in router.pod.address else router.pod.address
+        return f"http://{host}:{self._settings.router_admin_port}"
+
+    def _headers(self) -> dict[str, str]:
+        headers = {names.HEADER_EPOCH: str(self.epoch)}
+        if token := _token(self._settings.router_token_file):
+            headers["authorization"] = f"Bearer {token}"
+        return headers
+
     def blobs_in_use(self) -> set[str]:
         """Hashes that some router said it runs."""
         return {ack.blob for r in self._routers.values() for ack in r.acks.values()}
@@ -263,13 +327,9 @@ class RouterFleet:
 
     async def _read(self, router: _Router) -> None:
         assert self._session, "start first"
-        host = f"[{router.pod.address}]" if ":" in router.pod.address else router.pod.address
-        headers = {names.HEADER_EPOCH: str(self.epoch)}
-        if token := _token(self._settings.router_token_file):
-            headers["authorization"] = f"Bearer {token}"
         async with self._session.get(
-            f"http://{host}:{self._settings.router_admin_port}/admin/stream",
-            headers=headers,
+            f"{self._base(router)}/admin/stream",
+            headers=self._headers(),
             timeout=aiohttp.ClientTimeout(
                 total=None, sock_connect=CONNECT_S, sock_read=self._settings.router_silence_s
             ),
@@ -306,8 +366,13 @@ class RouterFleet:
         router.heard_s, router.spoke, router.told_silent = time.monotonic(), True, False
         router.position = position
         if event.type != "Ack":
+            before = router.load.missed if router.load is not None else event.missed
+            for backend, count in event.missed.items():
+                if count > before.get(backend, 0):
+                    router.missed_s[backend] = time.monotonic()
             router.load = event
             self._tell_load()
+            self.orders.heard()
         if event.type not in {"Hello", "Ack"}:
             if news:
                 self._on_change()
@@ -328,7 +393,10 @@ def _report(router: _Router, backend: str) -> RouterReport | None:
     if load is None:
         return None
     finished = None if load.finished is None else load.finished.get(backend, 0)
-    return RouterReport(router.pod.name, 0, load.in_flight.get(backend, 0), finished)
+    held, in_flight = load.held.get(backend, 0), load.in_flight.get(backend, 0)
+    if not held and time.monotonic() - router.missed_s.get(backend, -inf) < MISSED_S:
+        held = 1  # it did not wait, but a server was wanted
+    return RouterReport(router.pod.name, held, in_flight, finished)
 
 
 def _token(file: Path) -> str:

@@ -14,6 +14,7 @@ from pointsman.operator import metrics
 from pointsman.operator.cluster import kinds
 from pointsman.operator.cluster.client import Api, Object
 from pointsman.operator.cluster.observe import BackendView, observe_backend
+from pointsman.operator.cluster.orders import Orders
 from pointsman.operator.controllers.scaling import Plan, Scaler
 from pointsman.operator.controllers.status import write_status
 from pointsman.operator.errors import ReconcileError, Stalled, one_of
@@ -24,7 +25,9 @@ from pointsman.operator.plan.backend_status import (
 )
 from pointsman.operator.plan.children import Images, differs, ownership, render_children
 from pointsman.operator.plan.events import CONTROLLER, event_of
+from pointsman.operator.plan.failures import why_none_starts
 from pointsman.operator.plan.objects import ObservedBackend, observed_backend
+from pointsman.operator.plan.scaling import Clamp
 from pointsman.operator.plan.scaling_status import record_on, scaled_record, with_scale
 from pointsman.operator.settings import Settings
 
@@ -49,6 +52,8 @@ class BackendController:
         on_service: Callable[[str, str | None], None],
         unreached: Callable[[str], str],
         scaler: Scaler,
+        *,
+        orders: Orders,
     ) -> None:
         self._api = api
         self._images = Images(simulator=settings.image, vllm=settings.vllm_image)
@@ -58,12 +63,14 @@ class BackendController:
         self._unreached = unreached
         """Which router does not reach a backend yet, in words; calls again when that changes."""
         self._scaler = scaler
+        self._orders = orders
 
     async def reconcile(self, name: str) -> None:
         """Observe once, apply the children that differ, write the status."""
         view = await observe_backend(self._api, name, self._on_service)
         if view is None:
             self._scaler.forget(name)
+            self._orders.end(name)
             return  # children have an owner: the garbage collector has them
         observed = observed_backend(view.item)
         around = view.around
@@ -86,6 +93,7 @@ class BackendController:
         rendered = render_children(backend, namespace=self._api.namespace, images=self._images)
         children = {child["kind"]: child for child in rendered}
         plan = self._scale(backend, view)
+        self._order(backend, view, plan)
         if plan is None:
             return await self._apply(children, view)
         before, desired = view.around.deployment, plan.decision.desired
@@ -103,6 +111,18 @@ class BackendController:
             self._scaler.settled(name, around.deployment, scale_only=scale_only)
         await self._announce(plan, change if around.deployment is not before else None, view)
         return around
+
+    def _order(self, backend: ModelBackend, view: BackendView, plan: Plan | None) -> None:
+        """What routers shall do: whoever waits for a server that cannot start shall hear why."""
+        name, around, orders = backend.metadata.name, view.around, self._orders
+        if plan and plan.decision.desired == 0:
+            orders.lapse(name)  # not ended: they may know of the last one for a moment
+        elif plan and plan.decision.clamped_by is Clamp.UNCONFIRMED:
+            return
+        elif backend.spec.activation and (why := why_none_starts(around.deployment, around.pods)):
+            orders.fail(name, why)
+        else:
+            orders.end(name)
 
     def _scale(self, backend: ModelBackend, view: BackendView) -> Plan | None:
         """What the replicas should be; None if it is not the operator that scales."""

@@ -17,10 +17,12 @@ from pointsman.api import names
 from pointsman.api.v1alpha1 import ModelBackend
 from pointsman.operator import metrics
 from pointsman.operator.cluster.engines import EngineMetrics
+from pointsman.operator.cluster.orders import Orders
 from pointsman.operator.plan.objects import Json, meta
 from pointsman.operator.plan.pods import ColdStarts, measured, ready_pods
 from pointsman.operator.plan.scaling import (
     Bounds,
+    Clamp,
     Decision,
     Fleet,
     Memory,
@@ -96,6 +98,7 @@ class Scaler:
         self,
         routers: Routers,
         engines: EngineMetrics,
+        orders: Orders,
         on_due: Callable[[str], None],
         *,
         every_s: float = DECIDE_S,
@@ -104,6 +107,7 @@ class Scaler:
     ) -> None:
         self._routers = routers
         self._engines = engines
+        self._orders = orders
         self._on_due = on_due
         self._every_s = every_s
         self._clock = clock
@@ -194,6 +198,7 @@ class Scaler:
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(max(0.0, due_s - self._monotonic())):
                     await self._woken.wait()
+                    await self.tick([name for name in self._scaled if self.wanted(name)])
                     await asyncio.sleep(DEBOUNCE_S)
             self._woken.clear()
             if self._monotonic() >= due_s:
@@ -216,12 +221,18 @@ class Scaler:
                 known.asked = (desired, now_s)
                 self._on_due(name)
 
+    def wanted(self, name: str) -> bool:
+        """Whether somebody waits for its first replica."""
+        return self._scaled[name].fleet.replicas == 0 and self._load(name) > 0
+
     def jumped(self, name: str) -> bool:
         """Whether there is more than the ready replicas take, and more than at the last look."""
-        known = self._scaled[name]
-        load = sum(one.held + one.in_flight for one in self._routers.loads(name) if one)
+        known, load = self._scaled[name], self._load(name)
         before = (known.decision.observed if known.decision else None) or 0
         return load > max(before, known.fleet.ready * known.bounds.target_requests)
+
+    def _load(self, name: str) -> int:
+        return sum(one.held + one.in_flight for one in self._routers.loads(name) if one)
 
     def _news(self, known: _Scaled) -> bool:
         return is_news(known.told, known.written, since_s=self._monotonic() - known.wrote_s)
@@ -233,8 +244,15 @@ class Scaler:
         if signal is not None:
             known.heard_s = now_s
         decision, known.memory = decide(
-            known.bounds, known.memory, signal=signal, fleet=known.fleet, now_s=self._clock()
+            known.bounds,
+            known.memory,
+            signal=signal,
+            fleet=known.fleet,
+            now_s=self._clock(),
+            holding=self._orders.is_held(name),
         )
+        if decision.clamped_by is Clamp.UNCONFIRMED:
+            self._orders.hold(name)  # what confirms it, asks for a reconcile
         known.decision = decision
         known.told = told_of(
             decision,

@@ -10,7 +10,7 @@ from pointsman.api import names, table
 from pointsman.api.conditions import Reason
 from pointsman.api.presets import effective
 from pointsman.api.quantity import parse_duration, parse_price
-from pointsman.api.v1alpha1 import Match, ModelBackend, RoutingPolicySpec
+from pointsman.api.v1alpha1 import Match, ModelBackend, ModelBackendSpec, RoutingPolicySpec
 from pointsman.api.v1alpha1.routingpolicy import Route
 from pointsman.api.validation import Invalid, Problem
 
@@ -112,6 +112,19 @@ def compile_backend(namespace: str, backend: ModelBackend) -> table.Backend:
         input_per_million=float(parse_price(cost.input_per_million)) if cost else 0.0,
         output_per_million=float(parse_price(cost.output_per_million)) if cost else 0.0,
         currency=cost.currency if cost else "USD",
+        activation=_activation(spec),
+    )
+
+
+def _activation(spec: ModelBackendSpec) -> table.Activation | None:
+    asked, scaled = spec.activation, spec.queue_depth
+    if asked is None:
+        return None
+    return table.Activation(
+        mode=asked.mode.value,
+        timeout_s=parse_duration(asked.timeout),
+        max_held=asked.max_held_requests,
+        at_once=(scaled and scaled.target_requests) or table.AT_ONCE,
     )
 
 

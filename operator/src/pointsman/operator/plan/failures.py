@@ -1,10 +1,11 @@
 """Why a model server does not start, read from its pods: the words that Kubernetes uses itself."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Final
 
 from pointsman.operator.plan.objects import Json, conditions_of, meta, name_of
+from pointsman.operator.plan.pods import ready_pods
 
 FAILING: Final = frozenset(
     {
@@ -85,6 +86,18 @@ def failure_of(pod: Json) -> Failure | None:
         reason, message = str(status.get("reason") or "Failed"), str(status.get("message") or "")
         return Failure(pod=name, container="", reason=reason, message=message)
     return None
+
+
+def why_none_starts(deployment: Json | None, pods: Sequence[Json]) -> str:
+    """The reason why no pod of a Deployment gets ready; empty if one is, or none is failing."""
+    if ready_pods(pods):
+        return ""
+    if failure := first_failure(pods):
+        return failure.reason
+    for condition in conditions_of(deployment or {}):  # a quota, or an admission webhook
+        if condition.get("type") == "ReplicaFailure" and condition.get("status") == "True":
+            return str(condition.get("reason") or "ReplicaFailure")
+    return ""
 
 
 def first_failure(pods: Iterable[Json]) -> Failure | None:

@@ -16,6 +16,7 @@ from aiohttp import web
 from prometheus_client.exposition import CONTENT_TYPE_LATEST, generate_latest
 
 from pointsman.api.names import HEADER_EPOCH
+from pointsman.api.table import ORDER_S, TableError, decode_order
 from pointsman.router.callers import Caller
 from pointsman.router.control.auth import TokenAuth
 from pointsman.router.control.bounds import BOUNDS, BoundedServer, Bounds
@@ -27,6 +28,9 @@ _log = logging.getLogger(__name__)
 _Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 WRITE_S = 5.0
 """A reader whose socket takes nothing for this long is gone."""
+MAX_ORDER_BYTES = 4096
+MAX_ORDERS = 1000
+MAX_NAME = 253
 _REFUSALS = {
     "Unauthenticated": HTTPStatus.UNAUTHORIZED,
     "Forbidden": HTTPStatus.FORBIDDEN,
@@ -56,6 +60,7 @@ class Admin:
         self._details = details
         self._heartbeat_s = heartbeat_s
         self._newest_epoch = 0
+        self._lapses: dict[str, asyncio.TimerHandle] = {}
         self._bounds = bounds
         self._runner: web.AppRunner | None = None
         self._server: BoundedServer | None = None
@@ -69,6 +74,7 @@ class Admin:
         app.router.add_get("/metrics", self._print_metrics)
         app.router.add_get("/admin/table", self._table)
         app.router.add_get("/admin/stream", self._stream)
+        app.router.add_put("/admin/backends/{name}", self._order)
         self._runner = web.AppRunner(
             app,
             access_log=None,
@@ -87,6 +93,9 @@ class Admin:
 
     async def close(self) -> None:
         """End all streams and stop listening."""
+        for timer in self._lapses.values():
+            timer.cancel()
+        self._lapses.clear()
         self.broadcast.close()
         if self._listener is not None:
             self._listener.close()
@@ -162,8 +171,38 @@ class Admin:
                 "credentials": sorted(f"{name}/{key}" for name, key in feed.live.credentials),
                 "callers": [_shown(caller) for caller in feed.live.callers.everyone],
                 "inFlight": feed.live.in_flight,
+                "held": feed.live.held,
+                "orders": feed.live.orders,
             }
         )
+
+    async def _order(self, request: web.Request) -> web.StreamResponse:
+        """Of a backend that no policy here names as well: a policy may come within its time."""
+        name = request.match_info["name"]
+        try:
+            async with asyncio.timeout(WRITE_S):
+                order = decode_order(await request.content.read(MAX_ORDER_BYTES))
+        except TimeoutError:
+            return _refuse(HTTPStatus.REQUEST_TIMEOUT, "the order did not arrive in time")
+        except TableError as error:
+            return _refuse(HTTPStatus.BAD_REQUEST, str(error))
+        full = len(self._lapses) >= MAX_ORDERS and name not in self._lapses
+        if full or len(name) > MAX_NAME:
+            return _refuse(HTTPStatus.TOO_MANY_REQUESTS, "too many orders")
+        if (before := self._lapses.pop(name, None)) is not None:
+            before.cancel()
+        live = self._feed.live
+        if order.hold or order.failure:
+            loop = asyncio.get_running_loop()
+            self._lapses[name] = loop.call_later(ORDER_S, self._lapse, name)
+            live.obey(name, order)
+        else:
+            live.obey(name, None)
+        return web.Response(status=HTTPStatus.NO_CONTENT)
+
+    def _lapse(self, name: str) -> None:
+        self._lapses.pop(name, None)
+        self._feed.live.obey(name, None)
 
     async def _stream(self, request: web.Request) -> web.StreamResponse:
         try:

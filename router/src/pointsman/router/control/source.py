@@ -103,7 +103,7 @@ class TableFeed:
             _log.warning("state-refused", extra={"document": "table", "reason": outcome.reason})
             return False
         self.from_disk = True
-        self.live.endpoints = self.store.load_endpoints()
+        self.live.replace_endpoints(self.store.load_endpoints())
         self._secrets = dict(self.store.load_secrets())
         self._apply(outcome)
         return True
@@ -127,7 +127,7 @@ class TableFeed:
         """Replace all endpoints: ServiceAddress.key -> ready endpoints."""
         if endpoints == self.live.endpoints:
             return
-        self.live.endpoints = dict(endpoints)
+        self.live.replace_endpoints(endpoints)
         if not self._switching:
             self._tell()
         if self.store:

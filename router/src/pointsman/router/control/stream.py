@@ -9,6 +9,8 @@ import asyncio
 from collections import deque
 from dataclasses import dataclass, field
 
+from msgspec import structs
+
 from pointsman.api.table import AdminEvent, encode
 from pointsman.router.control.metrics import ControlMetrics
 from pointsman.router.control.source import TableFeed
@@ -108,17 +110,16 @@ class Broadcast:
     def line(self, kind: str) -> bytes:
         """One event of this kind, as of now."""
         epoch, serial = self._feed.position or (0, 0)
-        in_flight, finished = self._load() if kind != "Ack" else ({}, None)
+        load = AdminEvent(type="Load") if kind == "Ack" else self._load()
         return (
             encode(
-                AdminEvent(
-                    type=kind,  # type: ignore[arg-type]  # callers are in this folder
+                structs.replace(
+                    load,
+                    type=kind,
                     router=self._router if kind == "Hello" else "",
                     epoch=epoch,
                     serial=serial,
                     acks=self._feed.acks if kind in ("Hello", "Ack") else (),
-                    in_flight=in_flight,
-                    finished=finished,
                     unreachable=self._feed.unreachable if kind in ("Hello", "Ack") else (),
                 )
             )
@@ -145,9 +146,17 @@ class Broadcast:
         self._told_at = asyncio.get_running_loop().time()
         self._send(self.line("Load"))
 
-    def _load(self) -> tuple[dict[str, int], dict[str, int]]:
-        """In flight and finished, by backend, as of now."""
-        return dict(self._live.in_flight), dict(self._live.finished)
+    def _load(self) -> AdminEvent:
+        """All counts by backend, as of now."""
+        live = self._live
+        return AdminEvent(
+            type="Load",
+            in_flight=dict(live.in_flight),
+            finished=dict(live.finished),
+            held=dict(live.held),
+            missed=dict(live.missed),
+            holding=tuple(sorted(name for name, order in live.orders.items() if order.hold)),
+        )
 
     def _send(self, line: bytes) -> None:
         for reader in self._readers:

@@ -32,6 +32,7 @@ class Kind(StrEnum):
     ERROR = "Error"
     TIMEOUT = "Timeout"
     CONTEXT_WINDOW = "ContextWindow"
+    COLD = "Cold"
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,6 +16,7 @@ from pointsman.router.metrics import Metrics
 from pointsman.router.policy import retry
 from pointsman.router.serve.account import account
 from pointsman.router.serve.exchange import Exchange
+from pointsman.router.serve.holds import Holds
 from pointsman.router.serve.limits import Limits
 from pointsman.router.serve.listener import ClientConnection
 from pointsman.router.serve.tracks import Tracks
@@ -55,9 +56,11 @@ class DataPlane:
         self.dice = dice
         self.arrival = arrival_layers()
         self.tracks = Tracks(live, metrics)
+        self.holds = Holds(live, clock)
         self.budget = retry.BUDGET_START
         """Retries that may be made; see policy/retry.py."""
         metrics.in_flight = live.in_flight
+        metrics.held = live.held
         self._clients: set[ClientConnection] = set()
         self._running = 0
         self.refusing = False

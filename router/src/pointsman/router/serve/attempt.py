@@ -7,7 +7,7 @@ the table's own secrets, and that nothing is tried again once content has reache
 import logging
 from typing import TYPE_CHECKING, Final
 
-from pointsman.api.table import Backend, ServiceAddress
+from pointsman.api.table import Activation, Backend, ServiceAddress
 from pointsman.router.errors import BadRequest, Problem, RateLimited, UpstreamBroken
 from pointsman.router.policy import balance, retry
 from pointsman.router.policy.retry import Action, Fault, Kind, Situation
@@ -129,7 +129,10 @@ class Attempt:
         if self._begun:
             self._begun = False
             self.pool.outstanding -= 1
-            self.exchange.plane.live.end(self.backend.name)
+            plane = self.exchange.plane
+            plane.live.end(self.backend.name)
+            if plane.holds.queues:
+                plane.holds.advance(self.backend.name)
             series = self.track.backend
             if series is not None:
                 series.attempted(outcome)
@@ -139,6 +142,9 @@ def start(exchange: "Exchange") -> None:
     """Try the current candidate now."""
     backend = exchange.candidate
     exchange.track = track = exchange.plane.tracks.of(exchange.policy, exchange.taken, backend)
+    how = backend.activation
+    if how is not None and not exchange.let_by and _waits(exchange, backend, how, track):
+        return
     found = _pool(exchange, track.service) if track.service else _external(exchange, backend)
     exchange.attempts += 1
     if isinstance(found, Fault):
@@ -151,6 +157,24 @@ def start(exchange: "Exchange") -> None:
     exchange.attempt = attempt = Attempt(exchange, backend, track, pool)
     exchange.sending()
     attempt.send(place, authorization)
+
+
+def _waits(exchange: "Exchange", backend: Backend, how: Activation, track: Track) -> bool:
+    """True if the request waits for a server, or does not have to: it went on already."""
+    holds = exchange.plane.holds
+    if not holds.must_wait(backend, track.service):
+        return False
+    fault: Fault | None = None
+    if exchange.others_left and (how.mode == "Fallback" or exchange.taken.on_cold):
+        fault = holds.fault(backend.name, "Cold", "no server is ready")
+    else:
+        fault = holds.hold(exchange, backend, how)
+    if fault is None:
+        return True
+    if track.backend is not None:
+        track.backend.attempted(fault.reason)
+    after(exchange, fault)
+    return True
 
 
 def _pool(exchange: "Exchange", service: str) -> tuple[Pool, Place, bytes] | Fault:
@@ -228,6 +252,7 @@ def _situation(exchange: "Exchange", backend: Backend, fault: Fault) -> Situatio
         Kind.ERROR: route.on_error,
         Kind.TIMEOUT: route.on_timeout,
         Kind.CONTEXT_WINDOW: route.on_context_window,
+        Kind.COLD: route.on_cold or _passes_on(backend),
     }
     address = backend.address
     endpoints = plane.live.endpoints_of(address) if isinstance(address, ServiceAddress) else ()
@@ -241,6 +266,10 @@ def _situation(exchange: "Exchange", backend: Backend, fault: Fault) -> Situatio
         deadline_s=exchange.chain_s,
         budget=plane.budget,
     )
+
+
+def _passes_on(backend: Backend) -> bool:
+    return backend.activation is not None and backend.activation.mode == "Fallback"
 
 
 def _summary(exchange: "Exchange") -> Problem:
@@ -262,5 +291,7 @@ def _summary(exchange: "Exchange") -> Problem:
     return UpstreamBroken(502, message, code="upstream_error", retry_after_s=last.retry_after_s)
 
 
-_NOT_NOW: Final = frozenset({"NoEndpoint", "Http429", "Http503"})
+_NOT_NOW: Final = frozenset(
+    {"NoEndpoint", "Cold", "CannotStart", "HoldFull", "HoldTimeout", "Http429", "Http503"}
+)
 """Faults that mean "come back later"."""

@@ -1,6 +1,7 @@
 """One routed request from its last byte to the answer's last byte: its state, deadlines and end.
 
 | state       | deadline that may end it                          | how it ends                   |
+| waiting     | the backend's hold time                           | the next candidate, or 503    |
 | asking      | first token (a stream, or a fallback is left)     | the next candidate, or 504    |
 | backing off | chain deadline (policy/retry.py)                  | the same backend again        |
 | committed   | stream idle, not counted while the client is slow | error event, or a closed body |
@@ -19,6 +20,9 @@ from pointsman.router.policy import retry
 from pointsman.router.policy.retry import CUT, Fault, Kind
 from pointsman.router.serve import account as accounts
 from pointsman.router.serve import attempt as attempts
+from pointsman.router.serve import relay as relays
+from pointsman.router.serve.decision import decision_lines
+from pointsman.router.serve.holds import Wait
 from pointsman.router.serve.tracks import Track
 from pointsman.router.wire.openai import Asked, Usage
 from pointsman.router.wire.operation import Operation
@@ -26,6 +30,7 @@ from pointsman.router.wire.problem import (
     LAST_CHUNK,
     STATUS_LINES,
     chunk,
+    error_event,
     problem_answer,
     status_line,
 )
@@ -38,22 +43,19 @@ if TYPE_CHECKING:
     from pointsman.router.serve.listener import ClientConnection
 
 _log = logging.getLogger(__name__)
-_LINES: Final = (
-    b"%bx-pointsman-decision-id: %b\r\nx-pointsman-attempts: %d\r\n"
-    b"x-pointsman-overhead-ms: %.3f\r\nx-request-id: %b\r\n"
-)
+_STREAM_FRAMING: Final = b"transfer-encoding: chunked\r\ncache-control: no-cache\r\n"
 
 
 class Exchange:
     """The layers of stack.py fill it in; see the module for its states."""
 
     __slots__ = (
-        "_decision_id", "_done_by_s", "_first_by_s", "_index", "_over", "_retry_at_s",
-        "_total_by_s", "analysis", "asked", "attempt", "attempts", "caller", "candidates",
-        "chain_s", "chunked", "client", "code", "committed", "committed_s", "debug", "failures",
-        "heard_s", "images", "operation", "overhead_s", "plane", "policy",
+        "_done_by_s", "_first_by_s", "_index", "_over", "_retry_at_s", "_total_by_s", "analysis",
+        "asked", "attempt", "attempts", "caller", "candidates", "chain_s", "chunked", "client",
+        "code", "committed", "committed_s", "debug", "decision_id", "failures", "head_sent",
+        "heard_s", "held_s", "images", "let_by", "operation", "overhead_s", "plane", "policy",
         "received_s", "request", "request_id", "retries", "streamed", "taken", "track", "tried",
-        "usage",
+        "usage", "waiting",
     )  # fmt: skip
     asked: Asked
     policy: CompiledPolicy
@@ -74,12 +76,19 @@ class Exchange:
         self.client = client
         self.request = request
         self.received_s = self.heard_s = self.committed_s = now_s
-        self._decision_id = plane.next_id()
-        self.request_id = request.head.request_id or self._decision_id
+        self.decision_id = plane.next_id()
+        self.request_id = request.head.request_id or self.decision_id
         self.caller: Caller = NOBODY
         self.debug = request.head.debug
         self.images = self.committed = self.streamed = False
         self.chunked = self._over = False
+        self.head_sent = False
+        """True once a status line was sent, which is before the commitment of a stream that waits
+        for long."""
+        self.let_by = False
+        """True for the attempt that a wait has ended with: it is its turn."""
+        self.waiting: Wait | None = None
+        self.held_s = 0.0
         self.track: Track | None = None
         self.attempt: attempts.Attempt | None = None
         self.attempts = self.retries = self._index = self.code = 0
@@ -147,6 +156,29 @@ class Exchange:
         total_by_s = self._total_by_s
         self.client.set_alarm(min(total_by_s, first_by_s))
 
+    def wait(self, waiting: Wait) -> None:
+        """For a server of the candidate."""
+        self.waiting = waiting
+        self._arm(self.plane.clock())
+
+    def let_go(self) -> None:
+        """Its turn has come."""
+        self.let_by = True
+        try:
+            attempts.start(self)
+        except Exception as error:  # noqa: BLE001 - others wait behind it; logged and counted
+            self.bug(error)
+        finally:
+            self.let_by = False
+
+    def beat(self) -> None:
+        """Bytes for what gives up on silent connections; the status line is out from here on."""
+        if not self.head_sent:
+            self.head_sent = self.chunked = True
+            head = {b"content-type": relays.EVENT_STREAM}
+            self._send_head(200, head, _STREAM_FRAMING, b"")
+        self.client.write(chunk(b": waiting for a model server\n\n"))
+
     def retry_in(self, delay_s: float) -> None:
         """Try the same candidate again."""
         if delay_s <= 0:
@@ -168,6 +200,10 @@ class Exchange:
         self.committed_s = now_s
         self.code = status
         client, chunked = self.client, False
+        if self.head_sent:
+            self._commit_begun(status, data)
+            return
+        self.head_sent = True
         if length is not None:
             framing = b"content-length: %d\r\n" % length
         elif self.request.head.http11:
@@ -179,19 +215,35 @@ class Exchange:
         if status == 200 and self.asked.stream:
             self.streamed = True
             framing += b"cache-control: no-cache\r\n"
+        self._send_head(status, headers, framing, chunk(data) if chunked else data)
+        if length != len(data):
+            self._arm(now_s)
+
+    def _send_head(
+        self, status: int, headers: dict[bytes, bytes], framing: bytes, data: bytes
+    ) -> None:
+        client = self.client
         client.write(
             b"%bcontent-type: %b\r\n%b%b%b\r\n%b"
             % (
                 STATUS_LINES.get(status) or status_line(status),
                 headers.get(b"content-type", b"application/json"),
                 framing,
-                self._lines(headers),
+                decision_lines(self, headers),
                 b"" if client.keep_alive else b"connection: close\r\n",
-                chunk(data) if chunked else data,
+                data,
             )
         )
-        if length != len(data):
-            self._arm(now_s)
+
+    def _commit_begun(self, status: int, data: bytes) -> None:
+        """Go on behind a head that was sent while the request waited."""
+        if status == 200:
+            self.streamed = True
+            self.client.write(chunk(data))
+            self._arm(self.committed_s)
+        else:
+            message = f"The backend refused the request with status {status}."
+            self.client.write(chunk(error_event(message, "backend_refused")))
 
     def relay(self, data: bytes) -> None:
         """Send more of the answer."""
@@ -236,14 +288,20 @@ class Exchange:
         self.code = problem.status
         if problem.close:
             self.client.keep_alive = False
-        self.client.write(
-            problem_answer(problem, more=self._lines({}), keep_alive=self.client.keep_alive)
-        )
+        if self.head_sent:
+            event = error_event(problem.message, problem.code or "upstream_error")
+            self.client.write(chunk(event) + LAST_CHUNK)
+        else:
+            self.client.write(
+                problem_answer(
+                    problem, more=decision_lines(self, {}), keep_alive=self.client.keep_alive
+                )
+            )
         self._end("Refused")
 
     def bug(self, error: Exception) -> None:
         """An error of this program: counted, logged, and told without details."""
-        _log.error("request %s met a bug", self._decision_id.decode(), exc_info=error)
+        _log.error("request %s met a bug", self.decision_id.decode(), exc_info=error)
         self.plane.metrics.internal_errors += 1
         if self._over:
             return
@@ -287,6 +345,8 @@ class Exchange:
             if now_s >= self._retry_at_s:
                 self._retry_at_s = inf
                 attempts.start(self)
+            elif self.waiting is not None:
+                self.waiting.ring(now_s)
         elif not self.committed:
             if now_s >= self._first_by_s:
                 self.fail(Fault(Kind.TIMEOUT, "FirstTokenTimeout", "no first token in time"))
@@ -312,48 +372,18 @@ class Exchange:
             at_s = min(self._idle_by_s(now_s), self._done_by_s, self._total_by_s)
         elif self.attempt is None:
             at_s = min(self._retry_at_s, self._total_by_s)
+            if self.waiting is not None:
+                at_s = min(at_s, self.waiting.at_s)
         else:
             at_s = min(self._first_by_s, self._total_by_s)
         self.client.set_alarm(at_s)
-
-    def _lines(self, upstream: dict[bytes, bytes]) -> bytes:
-        """The decision headers, and what may come back of the backend's."""
-        lines = _LINES % (
-            self.track.lines if self.track is not None else b"",
-            self._decision_id,
-            self.attempts,
-            (self.overhead_s or self.plane.clock() - self.received_s) * 1000,
-            self.request_id,
-        )
-        if self.debug and hasattr(self, "analysis"):
-            analysis = self.analysis
-            task = analysis.task.encode() if analysis.decided else b"Undecided"
-            lines += (
-                b"x-pointsman-task: %b\r\nx-pointsman-language: %b\r\n"
-                % (
-                    task,
-                    analysis.language.encode(),
-                )
-                + b"x-pointsman-tokens: %d\r\n" % analysis.context_tokens
-            )
-            if self.caller.name:
-                lines += b"x-pointsman-caller: %b\r\nx-pointsman-team: %b\r\n" % (
-                    self.caller.name.encode(),
-                    self.caller.team.encode(),
-                )
-        for name, value in upstream.items():
-            if name == b"x-request-id":
-                if value == self.request_id:  # the backend gives back ours
-                    continue
-                lines += b"x-pointsman-provider-request-id: %b\r\n" % value
-            elif name != b"content-type":
-                lines += b"%b: %b\r\n" % (name, value)
-        return lines
 
     def _end(self, outcome: str) -> None:
         if self._over:
             return
         self._over = True
+        if self.waiting is not None:
+            self.waiting.end(outcome)
         attempt = self.attempt
         if attempt is not None:
             self.attempt = None

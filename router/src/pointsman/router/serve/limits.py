@@ -56,6 +56,9 @@ class Limits:
     """What a client has not read yet before the backend's socket is not read."""
     done_grace_s: float = 1.0
     """After `[DONE]`: how long the backend may take to end its body."""
+    hold_heartbeat_s: float = 10.0
+    """Between two comments in a stream that waits for a server: below the 15 s after which the
+    strictest usual proxies give up."""
     tick_s: float = 0.05
     """Deadlines are kept to this."""
     allow_loopback: bool = False

@@ -104,7 +104,7 @@ class ClientConnection(asyncio.Protocol):
 
     def tell_to_close(self) -> None:
         """The connection ends with the answer in work, unless its head has said otherwise."""
-        if self.exchange is not None and not self.exchange.committed:
+        if self.exchange is not None and not self.exchange.head_sent:
             self.keep_alive = False
 
     def end(self) -> None:
@@ -176,7 +176,7 @@ class ClientConnection(asyncio.Protocol):
         exchange = self.exchange
         if exchange is None and not self._waiting():
             return False
-        if exchange is not None and (exchange.committed or not exchange.request.head.http11):
+        if exchange is not None and (exchange.head_sent or not exchange.request.head.http11):
             return False
         self._half_closed = True
         self.keep_alive = self.keep_alive and self._waiting()
@@ -193,7 +193,7 @@ class ClientConnection(asyncio.Protocol):
         if not self._half_closed and self._reading:
             return
         exchange = self.exchange
-        if exchange is not None and not exchange.committed and exchange.request.head.http11:
+        if exchange is not None and not exchange.head_sent and exchange.request.head.http11:
             self.write(CONTINUE)
         self._ask_later(now_s)
 

@@ -1,0 +1,51 @@
+"""The headers that say who answered, and why; with what may come back of the backend's.
+
+Guarantees that every answer of a routed request has them, also one that no backend gave.
+"""
+
+from typing import TYPE_CHECKING, Final
+
+if TYPE_CHECKING:
+    from pointsman.router.serve.exchange import Exchange
+
+_LINES: Final = (
+    b"%bx-pointsman-decision-id: %b\r\nx-pointsman-attempts: %d\r\n"
+    b"x-pointsman-overhead-ms: %.3f\r\nx-request-id: %b\r\n"
+)
+
+
+def decision_lines(exchange: "Exchange", upstream: dict[bytes, bytes]) -> bytes:
+    """The decision headers, and what may come back of the backend's."""
+    lines = _LINES % (
+        exchange.track.lines if exchange.track is not None else b"",
+        exchange.decision_id,
+        exchange.attempts,
+        (exchange.overhead_s or exchange.plane.clock() - exchange.received_s) * 1000,
+        exchange.request_id,
+    )
+    if exchange.held_s:
+        lines += b"x-pointsman-held-ms: %.0f\r\n" % (exchange.held_s * 1000)
+    if exchange.debug and hasattr(exchange, "analysis"):
+        analysis = exchange.analysis
+        task = analysis.task.encode() if analysis.decided else b"Undecided"
+        lines += (
+            b"x-pointsman-task: %b\r\nx-pointsman-language: %b\r\n"
+            % (
+                task,
+                analysis.language.encode(),
+            )
+            + b"x-pointsman-tokens: %d\r\n" % analysis.context_tokens
+        )
+        if exchange.caller.name:
+            lines += b"x-pointsman-caller: %b\r\nx-pointsman-team: %b\r\n" % (
+                exchange.caller.name.encode(),
+                exchange.caller.team.encode(),
+            )
+    for name, value in upstream.items():
+        if name == b"x-request-id":
+            if value == exchange.request_id:  # the backend gives back ours
+                continue
+            lines += b"x-pointsman-provider-request-id: %b\r\n" % value
+        elif name != b"content-type":
+            lines += b"%b: %b\r\n" % (name, value)
+    return lines
