@@ -13,6 +13,7 @@ from aiohttp import web
 
 from pointsman.api import table
 from pointsman.operator.cluster.observe import RouterPod, router_pods
+from pointsman.operator.cluster.orders import Orders
 from pointsman.operator.cluster.routers import RouterFleet, StreamBroken, lines_of
 from pointsman.operator.errors import Broken
 from pointsman.operator.plan.scaling import RouterReport
@@ -28,6 +29,7 @@ class FakeRouter:
     def __init__(self) -> None:
         self.lines: asyncio.Queue[bytes | None] = asyncio.Queue()
         self.asked: list[tuple[str, str]] = []
+        self.orders: asyncio.Queue[tuple[str, table.Order]] = asyncio.Queue()
         self.port = 0
         self.newest_epoch = 0
 
@@ -38,6 +40,22 @@ class FakeRouter:
     def tell(self, kind: str, load: int, finished: dict[str, int] | None) -> None:
         event = table.AdminEvent(type=kind, in_flight={"a": load}, finished=finished)  # type: ignore[arg-type]
         self.lines.put_nowait(table.encode(event) + b"\n")
+
+    def hold(self, *backends: str, held: int = 0, in_flight: int = 0, missed: int = 0) -> None:
+        """A Load that tells of `a`."""
+        event = table.AdminEvent(
+            type="Load",
+            holding=backends,
+            held={"a": held} if held else {},
+            in_flight={"a": in_flight} if in_flight else {},
+            missed={"a": missed} if missed else {},
+        )
+        self.lines.put_nowait(table.encode(event) + b"\n")
+
+    async def order(self, request: web.Request) -> web.StreamResponse:
+        said = table.decode_order(await request.read())
+        self.orders.put_nowait((request.match_info["name"], said))
+        return web.Response(status=204)
 
     def hang_up(self) -> None:
         self.lines.put_nowait(None)
@@ -58,6 +76,7 @@ class FakeRouter:
     async def serving(self) -> AsyncIterator[None]:
         app = web.Application()
         app.router.add_get("/admin/stream", self.stream)
+        app.router.add_put("/admin/backends/{name}", self.order)
         runner = web.AppRunner(app, shutdown_timeout=0.1)
         await runner.setup()
         site = web.TCPSite(runner, "127.0.0.1", 0)
@@ -376,3 +395,73 @@ async def test_a_router_that_does_not_start_has_no_load(tmp_path: Path) -> None:
         fleet.set_pods([RouterPod("r1", "u1", "127.0.0.1"), replace(broken, runs=True)])
         assert (len(fleet.loads("a")), fleet.mute()) == (2, ["r2"])
         assert fleet.in_flight("a") == 3, "the other stream is the same"
+
+
+async def test_a_backend_is_held_once_every_router_says_so_and_has_none_left(
+    tmp_path: Path,
+) -> None:
+    """A router that has still a request, or is not heard, confirms nothing."""
+    router, told, reached = FakeRouter(), asyncio.Event(), asyncio.Queue[str]()
+    async with following(router, tmp_path, on_load=told.set, on_reach=reached.put_nowait) as (
+        fleet,
+        _,
+    ):
+        router.hold()
+        await next_change(told)
+        fleet.orders.hold("a")
+        assert await router.orders.get() == ("a", table.Order(hold=True))
+        assert not fleet.orders.is_held("a")
+        for left in ({"in_flight": 1}, {"held": 1}):
+            router.hold("a", **left)
+            await next_change(told)
+            assert not fleet.orders.is_held("a")
+        assert reached.empty()
+        router.hold("a")
+        assert await reached.get() == "a"
+        assert fleet.orders.is_held("a")
+        told.clear()
+        router.hang_up()
+        await next_change(told)
+        assert not fleet.orders.is_held("a")
+        router.hold("a")
+        await next_change(told)
+        fleet.orders.end("a")
+        assert await router.orders.get() == ("a", table.Order())
+        assert not fleet.orders.is_held("a")
+
+
+async def test_an_order_is_told_again_and_again() -> None:
+    """A router that began anew hears it, too; what has lapsed is told no more."""
+    told: asyncio.Queue[tuple[str, table.Order]] = asyncio.Queue()
+
+    async def put(backend: str, order: table.Order) -> None:
+        told.put_nowait((backend, order))
+
+    orders = Orders(lambda _: False, put, lambda _: None, repeat_s=0.02)
+    async with asyncio.timeout(20):
+        running = asyncio.create_task(orders.run())
+        orders.fail("a", "ImagePullBackOff")
+        for _ in range(3):
+            assert await told.get() == ("a", table.Order(failure="ImagePullBackOff"))
+        orders.lapse("a")
+        orders.fail("b", "Unschedulable")
+        while (await told.get())[0] == "a":
+            pass
+        for _ in range(3):
+            assert (await told.get())[0] == "b"
+        running.cancel()
+
+
+async def test_a_request_that_met_no_server_and_went_elsewhere_is_load(tmp_path: Path) -> None:
+    """It has to wake one; what was missed before this operator began does not."""
+    router, told = FakeRouter(), asyncio.Event()
+    async with following(router, tmp_path, on_load=told.set) as (fleet, _):
+        router.hold(missed=5)
+        await next_change(told)
+        assert fleet.loads("a") == [RouterReport("r1", 0, 0, None)]
+        router.hold(missed=6)
+        await next_change(told)
+        assert fleet.loads("a") == [RouterReport("r1", 1, 0, None)]
+        router.hold(held=4, missed=9)
+        await next_change(told)
+        assert fleet.loads("a") == [RouterReport("r1", 4, 0, None)]

@@ -72,6 +72,7 @@ async def running_router(
     folder: Path | None = None,
     token: bool = False,
     heartbeat_s: float = 5.0,
+    order_s: float = 15.0,
     callers: Sequence[str] = (),
 ) -> AsyncIterator[Router]:
     """Restores, follows the API server, listens on an admin port; open without `callers`."""
@@ -115,6 +116,7 @@ async def running_router(
                 "callers": known.shown() if known else None,
             },
             heartbeat_s=heartbeat_s,
+            order_s=order_s,
         )
         port = await admin.start("127.0.0.1", 0)
         task = asyncio.create_task(cluster.run())

@@ -7,7 +7,8 @@ from contextlib import AsyncExitStack, asynccontextmanager
 import aiohttp
 import pytest
 
-from pointsman.api.table import AdminEvent, decode_event, digest
+from pointsman.api.table import AdminEvent, Order, decode_event, digest
+from pointsman.router.control.admin import MAX_ORDERS
 from pointsman.router.control.kube_config import ApiServer
 from pointsman.router.control.stream import LOAD_EVERY_S, MAX_READERS, MAX_WAITING
 from tests.router.control.objects import by_digest, entry, manifest, policy
@@ -18,12 +19,16 @@ TOKEN = {"Authorization": "Bearer good"}
 
 
 @asynccontextmanager
-async def _router(*, token: bool = False, heartbeat_s: float = 5.0) -> AsyncIterator[Router]:
+async def _router(
+    *, token: bool = False, heartbeat_s: float = 5.0, order_s: float = 15.0
+) -> AsyncIterator[Router]:
     async with FakeApi() as api:
         api.tokens["good"] = (OPERATOR, ("pointsman-router",))
         api.tokens["other"] = ("system:serviceaccount:demo:default", ("pointsman-router",))
         server = ApiServer(api.url)
-        async with running_router(server, token=token, heartbeat_s=heartbeat_s) as router:
+        async with running_router(
+            server, token=token, heartbeat_s=heartbeat_s, order_s=order_s
+        ) as router:
             yield router
 
 
@@ -242,3 +247,58 @@ async def test_a_token_that_cannot_be_judged_is_refused_for_now(
                 await api.stop()
 
     assert statuses == [200, 200, 503]
+
+
+async def _order(session: aiohttp.ClientSession, router: Router, body: bytes) -> int:
+    async with session.put(f"{router.url}/admin/backends/m", data=body) as answer:
+        return answer.status
+
+
+async def test_an_order_is_in_force_until_the_next_and_told(session: aiohttp.ClientSession) -> None:
+    """`holding` says which backends are held; one that fails to start is not."""
+    async with _router() as router, session.get(f"{router.url}/admin/stream") as answer:
+        assert (await _read(answer)).holding == ()
+        assert await _order(session, router, b'{"hold":true}') == 204
+        assert (await _read(answer)).holding == ("m",)
+        assert router.live.orders == {"m": Order(hold=True)}
+        assert await _order(session, router, b'{"failure":"CrashLoopBackOff"}') == 204
+        assert (await _read(answer)).holding == ()
+        assert await _order(session, router, b"{}") == 204
+        assert router.live.orders == {}
+
+
+@pytest.mark.parametrize("body", [b"", b"[]", b'{"hold":1}', b'{"hold":true', b"\xff" * 9999])
+async def test_what_is_no_order_changes_nothing(
+    session: aiohttp.ClientSession, body: bytes
+) -> None:
+    """400; the order before it stays."""
+    async with _router() as router:
+        assert await _order(session, router, b'{"hold":true}') == 204
+        assert await _order(session, router, body) == 400
+        assert router.live.orders == {"m": Order(hold=True)}
+
+
+async def test_an_order_lapses_when_it_is_not_repeated(session: aiohttp.ClientSession) -> None:
+    """A leader that is gone holds up nobody."""
+    async with _router(order_s=0.05) as router:
+        assert await _order(session, router, b'{"hold":true}') == 204
+        await until(lambda: not router.live.orders, "the end of the order")
+
+
+async def test_orders_have_a_bound(session: aiohttp.ClientSession) -> None:
+    """One for a backend that has one is taken."""
+    async with _router() as router:
+        for number in range(MAX_ORDERS):
+            url = f"{router.url}/admin/backends/b{number}"
+            async with session.put(url, data=b'{"hold":true}') as answer:
+                assert answer.status == 204
+        assert await _order(session, router, b'{"hold":true}') == 429
+        async with session.put(url, data=b'{"hold":true}') as answer:
+            assert answer.status == 204
+
+
+async def test_only_the_operator_gives_orders(session: aiohttp.ClientSession) -> None:
+    """As for all of /admin."""
+    async with _router(token=True) as router:
+        assert await _order(session, router, b'{"hold":true}') == 401
+        assert router.live.orders == {}

@@ -7,7 +7,7 @@ from typing import Literal
 
 import pytest
 
-from pointsman.api.table import Activation, Endpoint, Fallback
+from pointsman.api.table import Activation, Endpoint, Fallback, Order
 from pointsman.router.serve import holds
 from tests.router.serve.world import LIMITS, Reply, World, chat, post, until, world
 
@@ -275,3 +275,43 @@ async def test_thousands_wait_and_all_are_answered(there: World) -> None:
     replies = [await task for number, task in enumerate(tasks) if number % 10]
     assert {reply.status for reply in replies} == {200}
     assert there.live.held == {}
+
+
+async def test_an_order_to_hold_outweighs_a_server(there: World) -> None:
+    """What is sent already goes on; what comes waits until the order ends."""
+    await there.simulator("cold", ttft_s=0.1)
+    there.place("cold", *[e.port for e in ready(there)], activation=how())
+    there.route("cold")
+    running = asyncio.create_task(there.ask())
+    await until(lambda: there.live.in_flight == {"cold": 1})
+    there.live.obey("cold", Order(hold=True))
+    (waiting,) = await held(there, 1)
+    assert (await running).status == 200
+    assert there.live.held == {"cold": 1}
+    assert there.live.missed == {"cold": 1}
+    there.live.obey("cold", None)
+    assert (await waiting).status == 200
+    assert there.plane.holds.queues == {}
+
+
+async def test_who_waits_for_a_server_that_cannot_start_hears_why(there: World) -> None:
+    """At once, and so does who comes; with a warm backend, that one answers."""
+    cold(there)
+    tasks = await held(there, 3)
+    there.live.obey("cold", Order(failure="ImagePullBackOff"))
+    for reply in [*[await task for task in tasks], await there.ask()]:
+        assert reply.status == 503
+        assert "no server of it can start: ImagePullBackOff" in str(reply.error["message"])
+    assert there.count("waits_total", backend="cold", outcome="CannotStart") == 3
+    await there.simulator("warm")
+    there.route("cold", "warm", fallback=Fallback(chain=("warm",), on=("Cold",)))
+    assert (await there.ask()).headers["x-pointsman-backend"] == "warm"
+    there.route("cold")
+    there.live.obey("cold", None)
+    await start(there)
+    assert (await there.ask()).status == 200
+
+
+def ready(there: World) -> tuple[Endpoint, ...]:
+    """Of the only Service."""
+    return next(iter(there.live.endpoints.values()))

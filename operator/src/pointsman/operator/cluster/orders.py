@@ -25,10 +25,13 @@ class Orders:
         obeyed: Callable[[str], bool],
         put: Callable[[str, Order], Awaitable[None]],
         on_news: Callable[[str], None],
+        *,
+        repeat_s: float = REPEAT_S,
     ) -> None:
         self._obeyed = obeyed
         self._put = put
         self._tell = on_news
+        self._repeat_s = repeat_s
         self._meant: dict[str, Order] = {}
         self._due: dict[str, Order] = {}
         self._confirmed: set[str] = set()
@@ -73,7 +76,7 @@ class Orders:
 
     async def run(self) -> None:
         """For ever: new ones at once, all of them every few seconds."""
-        repeat_s = time.monotonic() + REPEAT_S
+        repeat_s = time.monotonic() + self._repeat_s
         while True:
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(max(0.0, repeat_s - time.monotonic())):
@@ -81,7 +84,7 @@ class Orders:
             self._woken.clear()
             due, self._due = self._due, {}
             if time.monotonic() >= repeat_s:
-                repeat_s = time.monotonic() + REPEAT_S
+                repeat_s = time.monotonic() + self._repeat_s
                 due = self._meant | due
             for backend, order in due.items():
                 await self._put(backend, order)

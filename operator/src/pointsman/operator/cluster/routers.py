@@ -130,6 +130,7 @@ class RouterFleet:
         self._routers: dict[str, _Router] = {}
         self._group: asyncio.TaskGroup | None = None
         self._session: aiohttp.ClientSession | None = None
+        self._telling: asyncio.Task[None] | None = None
         self._known = False
         self.epoch = 0
         self.orders = Orders(self._obeyed_by_all, self._put, on_reach)
@@ -140,10 +141,12 @@ class RouterFleet:
         self._session = aiohttp.ClientSession(
             connector=aiohttp.TCPConnector(limit=0, force_close=True), trust_env=False
         )
-        group.create_task(self.orders.run(), name="orders")
+        self._telling = group.create_task(self.orders.run(), name="orders")
 
     async def close(self) -> None:
         """Drop all connections."""
+        if self._telling is not None:
+            self._telling.cancel()
         if self._session is not None:
             await self._session.close()
 

@@ -51,6 +51,7 @@ class Admin:
         auth: TokenAuth | None,
         details: Callable[[], Mapping[str, object]] = dict,
         heartbeat_s: float = HEARTBEAT_S,
+        order_s: float = ORDER_S,
         bounds: Bounds = BOUNDS,
     ) -> None:
         self.broadcast = Broadcast(router, feed, metrics)
@@ -59,6 +60,7 @@ class Admin:
         self._auth = auth
         self._details = details
         self._heartbeat_s = heartbeat_s
+        self._order_s = order_s
         self._newest_epoch = 0
         self._lapses: dict[str, asyncio.TimerHandle] = {}
         self._bounds = bounds
@@ -194,7 +196,7 @@ class Admin:
         live = self._feed.live
         if order.hold or order.failure:
             loop = asyncio.get_running_loop()
-            self._lapses[name] = loop.call_later(ORDER_S, self._lapse, name)
+            self._lapses[name] = loop.call_later(self._order_s, self._lapse, name)
             live.obey(name, order)
         else:
             live.obey(name, None)

@@ -1,0 +1,80 @@
+"""From zero and back on a real control plane: no request is lost, and none waits without an end."""
+
+import asyncio
+import json
+import time
+from collections.abc import Iterator
+from typing import Any
+
+import aiohttp
+import pytest
+
+from tests.bench import Bench
+from tests.e2e.fleet import CALLER_KEY, Fleet, install
+from tests.e2e.traffic import traffic
+from tests.operator.objects import backend, policy
+from tests.operator.test_scaling_on_bench import apply, replicas, settles, status
+
+pytestmark = [pytest.mark.bench, pytest.mark.timeout(600)]
+NAMESPACE = "zero-bench"
+CYCLES = 2
+"""`python -m tests.operator.zero` plays 20, with an operator and a router that are killed."""
+SCALING: dict[str, Any] = {
+    "minReplicas": 0,
+    "maxReplicas": 5,
+    "targetRequests": 2,
+    "scaleDownDelaySeconds": 1,
+}
+
+
+@pytest.fixture(scope="module")
+def fleet(bench: Bench) -> Iterator[Fleet]:
+    """A release with three routers and one backend, which has no replica yet."""
+    fleet = install(bench, NAMESPACE)
+    apply(fleet, backend("a", scaling=SCALING, activation={"timeout": "50s"}), policy())
+    fleet.wait_ready("routingpolicies")
+    yield fleet
+    said = "".join(bench.log(NAMESPACE, pod["metadata"]["name"]) for pod in fleet.pods("operator"))
+    bench.kubectl("delete", "namespace", NAMESPACE, "--wait=false")
+    assert "forbidden" not in said, "the Role does not allow what the operator does"
+
+
+async def ask(url: str) -> tuple[int, dict[str, str], str]:
+    """One request: status, headers, body."""
+    body = {"model": "auto", "messages": [{"role": "user", "content": "hi"}], "max_tokens": 2}
+    headers = {"authorization": f"Bearer {CALLER_KEY}"}
+    timeout = aiohttp.ClientTimeout(total=60)
+    async with (
+        aiohttp.ClientSession(headers=headers, timeout=timeout) as session,
+        session.post(f"{url}/chat/completions", json=body) as answer,
+    ):
+        return answer.status, dict(answer.headers), await answer.text()
+
+
+async def test_from_zero_to_several_and_back_without_a_lost_request(fleet: Fleet) -> None:
+    """Each cycle begins with requests for nobody, and ends with no replica."""
+    assert replicas(fleet) == 0
+    for _ in range(CYCLES):
+        first = await asyncio.gather(*(ask(url) for url in fleet.routers()))
+        assert [found[0] for found in first] == [200] * 3, first
+        assert all(int(found[1]["x-pointsman-held-ms"]) > 0 for found in first)
+        async with traffic(fleet.routers(), clients=9, pause_s=0.01, tokens=60) as seen:
+            await asyncio.to_thread(settles, fleet, "more", lambda: replicas(fleet) > 1)
+        assert seen.failures == []
+        await asyncio.to_thread(settles, fleet, "none", lambda: replicas(fleet) == 0, 300)
+    found = status(fleet)
+    assert found["lastScale"]["desired"] == 0
+    assert {one["reason"] for one in found["scalingHistory"]} >= {"Woken", "Idle"}
+
+
+async def test_a_server_that_cannot_start_is_told_to_who_waits(fleet: Fleet) -> None:
+    """Long before the request's time is over, with the pod's reason, in answer and status."""
+    broken = {"engine": "Custom", "image": "vendor/none:1", "command": ["serve"]}
+    apply(fleet, backend("a", scaling=SCALING, activation={"timeout": "50s"}, deployment=broken))
+    began_s = time.monotonic()
+    code, headers, body = await ask(fleet.routers()[0])
+    assert code == 503, body
+    assert int(headers["retry-after"]) >= 1
+    reason = status(fleet)["lastFailure"]["reason"]
+    assert reason in json.loads(body)["error"]["message"]
+    assert time.monotonic() - began_s < 40
