@@ -36,14 +36,14 @@ def test_a_local_vllm_has_its_users_home() -> None:
     assert desired.processes["a/0"].env == (("A", "b"),)
 
 
-def test_nothing_scales_here_so_the_fewest_run() -> None:
-    """The same file serves on a laptop."""
-    text = BACKEND.replace(
-        "model: m,", "model: m, scaling: {minReplicas: 2, maxReplicas: 9, targetRequests: 8},"
-    )
+@pytest.mark.parametrize(("least", "running"), [(2, {"a/0", "a/1"}), (0, {"a/0"})])
+def test_nothing_scales_here_so_the_fewest_run(least: int, running: set[str]) -> None:
+    """The same file serves on a laptop; nobody would start the first one from zero."""
+    scaling = f"{{minReplicas: {least}, maxReplicas: 9, targetRequests: 8}}, activation: {{}}"
+    text = BACKEND.replace("model: m,", f"model: m, scaling: {scaling},")
     desired = desire(load_text(text), accepted={}, previous=None, time_scale=1)
 
-    assert desired.processes.keys() == {"a/0", "a/1"}
+    assert desired.processes.keys() == running
 
 
 def test_one_name_in_two_namespaces_is_refused() -> None:

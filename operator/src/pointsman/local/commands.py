@@ -23,7 +23,7 @@ def commands(
     Processes of one backend by key `<name>/<number>`.
 
     A Custom engine says its port itself, so one process runs whatever `replicas` asks for. Nothing
-    scales here: with `scaling` the fewest replicas run.
+    scales here: with `scaling` the fewest replicas run, and at least one.
     """
     deployment = backend.spec.deployment
     if deployment is None:
@@ -32,7 +32,8 @@ def commands(
     args = tuple(str(arg) for arg in container.get("args", ()))
     # Not the container's: HOME and the like are there for an image that has no user of ours.
     env = tuple((variable.name, variable.value) for variable in deployment.env)
-    replicas = backend.spec.replicas_at_first  # nothing scales here
+    scaled = backend.spec.queue_depth is not None  # nothing scales here, so that one has to run
+    replicas = max(backend.spec.replicas_at_first, int(scaled))
     match deployment.engine:
         case Engine.SIMULATOR:
             pace = () if time_scale == 1 else ("--time-scale", f"{time_scale:g}")
