@@ -12,9 +12,10 @@ import pytest
 from aiohttp import web
 
 from pointsman.api import table
+from pointsman.operator.cluster.lines import StreamBroken, lines_of
 from pointsman.operator.cluster.observe import RouterPod, router_pods
 from pointsman.operator.cluster.orders import Orders
-from pointsman.operator.cluster.routers import RouterFleet, StreamBroken, lines_of
+from pointsman.operator.cluster.routers import RouterFleet
 from pointsman.operator.errors import Broken
 from pointsman.operator.plan.scaling import RouterReport
 from pointsman.operator.settings import Settings

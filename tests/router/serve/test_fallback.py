@@ -56,7 +56,7 @@ async def two(there: World) -> World:
     """`first` with `second` as its fallback; silence is cut soon."""
     await there.simulator("first")
     await there.simulator("second")
-    there.route("first", "second", first_token_timeout_s=0.1, stream_idle_timeout_s=0.1)
+    there.route("first", "second", first_token_timeout_s=0.5, stream_idle_timeout_s=0.5)
     return there
 
 

@@ -243,6 +243,9 @@ class World:
                 await handler(reader, writer)
             except (ConnectionError, asyncio.IncompleteReadError, asyncio.CancelledError):
                 pass
+            except RuntimeError:
+                if not writer.is_closing():  # uvloop's word for a connection that is cut
+                    raise
             finally:
                 writer.close()
 

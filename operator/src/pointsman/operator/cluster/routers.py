@@ -16,18 +16,19 @@ import logging
 import random
 import re
 import time
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from http import HTTPStatus
 from math import inf
 from pathlib import Path
-from typing import Final, Protocol
+from typing import Final
 from urllib.parse import quote
 
 import aiohttp
 
 from pointsman.api import names, table
 from pointsman.operator import metrics
+from pointsman.operator.cluster.lines import StreamBroken, lines_of
 from pointsman.operator.cluster.observe import RouterPod
 from pointsman.operator.cluster.orders import Orders
 from pointsman.operator.plan.policy_status import RouterView
@@ -40,23 +41,11 @@ MISSED_S: Final = 10.0
 """A request that met no server and went elsewhere counts as load for so long: enough to be decided
 on, and less than any delay of scaling down."""
 BACKOFF_S: Final = (0.1, 2.0)
-MAX_LINE_BYTES: Final = 8 * 1024 * 1024
 CONNECT_S: Final = 2.0
 MOST_PUTS: Final = 16
 MAX_REFUSAL_BYTES: Final = 4096
 OLDER_EPOCH: Final = re.compile(rb"epoch [0-9]+ is older than ([0-9]{1,12})\b")
 """What a router says with 409."""
-
-
-class Chunks(Protocol):
-    """What is read: an aiohttp stream."""
-
-    async def readany(self) -> bytes:
-        """Some bytes; none at the end."""
-
-
-class StreamBroken(Exception):
-    """An admin stream ended; the text says why."""
 
 
 @dataclass(slots=True)
@@ -80,27 +69,6 @@ class _Router:
     """The last event of the stream that is open now which told of the load."""
     missed_s: dict[str, float] = field(default_factory=dict)
     """Backend -> when its count of requests that met no server grew last."""
-
-
-async def lines_of(content: Chunks, silence_s: float) -> AsyncIterator[bytes]:
-    """NDJSON lines, each within `silence_s` of the one before; raises StreamBroken."""
-    buffer = bytearray()
-    while True:
-        try:
-            async with asyncio.timeout(silence_s):
-                chunk = await content.readany()
-        except TimeoutError:
-            raise StreamBroken("Silent") from None
-        if not chunk:
-            raise StreamBroken("Closed")
-        buffer += chunk
-        *whole, rest = bytes(buffer).split(b"\n")
-        for line in whole:
-            if line:
-                yield line
-        if len(rest) > MAX_LINE_BYTES:
-            raise StreamBroken("LineTooLong")
-        buffer = bytearray(rest)
 
 
 class RouterFleet:

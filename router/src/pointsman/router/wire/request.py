@@ -8,42 +8,22 @@ Host that is missing, doubled or no host, oversized heads and bodies, CONNECT.
 A head with the very bytes of the one before it, but for its length's digits, is not parsed again.
 """
 
-import re
 import sys
 from collections.abc import Callable
-from typing import Any, Final, NamedTuple
+from typing import Any, Final
 
 import httptools
 
 from pointsman.router.callers import Refusal, Verdict
 from pointsman.router.wire.chunks import TRAILED_FRAMING, BadChunks, ChunkWalk, part
+from pointsman.router.wire.framing import FRAMING, ONLY_CHUNKED, Refusing, check, too_large
 from pointsman.router.wire.headers import Headers, without_upgrade
+from pointsman.router.wire.known import Known, known
 from pointsman.router.wire.received import Head, Request, Unreadable
-from pointsman.router.wire.target import is_host, path_of
+from pointsman.router.wire.target import path_of
 
-_FRAMING: Final = frozenset(
-    {b"host", b"content-length", b"transfer-encoding", b"expect", b"upgrade"}
-)
 _HEAD_END: Final = b"\r\n\r\n"
-_LENGTH: Final = re.compile(rb"\r\ncontent-length:[ \t]*([0-9]{1,9})(?=\r\n)", re.IGNORECASE)
-_LENGTH_DIGITS: Final = 9
-_KEPT_HEAD_BYTES: Final = 2048
-"""Of a connection, to know its next head by; a longer one is parsed each time."""
 _TWO_READINGS: Final = "Two readers see different ends of this request."
-
-
-class _Refusal(Exception):
-    def __init__(self, status: int, message: str) -> None:
-        super().__init__(message)
-        self.unreadable = Unreadable(status, message)
-
-
-class _Known(NamedTuple):
-    """A head that was parsed, without the digits of its length."""
-
-    before: bytes
-    after: bytes
-    head: Head
 
 
 class RequestReader:
@@ -55,39 +35,12 @@ class RequestReader:
     """
 
     __slots__ = (
-        "_at_once",
-        "_begun",
-        "_body",
-        "_body_size",
-        "_chunked",
-        "_chunks",
-        "_events",
-        "_expects",
-        "_head",
-        "_headers",
-        "_hosts",
-        "_http11",
-        "_judge",
-        "_known",
-        "_left",
-        "_length",
-        "_max_body",
-        "_max_head",
-        "_max_headers",
-        "_method",
-        "_parser",
-        "_plain",
-        "_raw",
-        "_rest",
-        "_seen",
-        "_target",
-        "_upgrade",
-        "_upgrading",
-        "_verdict",
-        "in_body",
-        "in_head",
-        "over",
-    )
+        "_at_once", "_begun", "_body", "_body_size", "_chunked", "_chunks", "_events",
+        "_expects", "_head", "_headers", "_hosts", "_http11", "_judge", "_known", "_left",
+        "_length", "_max_body", "_max_head", "_max_headers", "_method", "_parser", "_plain",
+        "_raw", "_rest", "_seen", "_target", "_upgrade", "_upgrading", "_verdict", "in_body",
+        "in_head", "over",
+    )  # fmt: skip
 
     def __init__(
         self,
@@ -107,7 +60,7 @@ class RequestReader:
         self._events: list[Request | Unreadable] = []
         self._rest = b""
         self._seen = b""
-        self._known: _Known | None = None
+        self._known: Known | None = None
         self._plain = False
         """True in the body of a known head: its length alone says where it ends."""
         self._body: bytes | bytearray = b""
@@ -127,20 +80,20 @@ class RequestReader:
             data = self._rest + data
             self._rest = b""
         events = self._events
-        known, at = self._known, 0
-        if known is not None and not (self.in_body or self.in_head):
-            at = self._take_known(known, data, 0)
+        last, at = self._known, 0
+        if last is not None and not (self.in_body or self.in_head):
+            at = self._take_known(last, data, 0)
         try:
             while at < len(data) and not self.over:
                 if len(events) >= self._at_once:
                     self._rest = data[at:]
                     break
                 at = self._take(data, at)
-        except _Refusal as refusal:
+        except Refusing as refusal:
             self._end(refusal.unreadable)
         except httptools.HttpParserCallbackError as error:
             cause = error.__context__
-            if not isinstance(cause, _Refusal):
+            if not isinstance(cause, Refusing):
                 raise
             self._end(cause.unreadable)
         except httptools.HttpParserError as error:
@@ -211,46 +164,39 @@ class RequestReader:
             size = (found + 4 if found >= 0 else len(data)) - at
         if size > self._max_head:
             message = f"The request's head is larger than {self._max_head:,} bytes."
-            raise _Refusal(431, message)
+            raise Refusing(431, message)
         stop = at + size - before
         if found < 0:
             piece = data[at:stop]
             self._seen = self._seen if before else piece
             self._parse_head(piece)
             if not self.in_head:
-                raise _Refusal(400, _TWO_READINGS)
+                raise Refusing(400, _TWO_READINGS)
             return stop
         self._seen = self._seen[:size] if before else data if not at else data[at:stop]
         alone = not (at or before)
         parsed = self._parse_head(data if alone else data[at:stop])
         self._seen = b""
         if self.in_head:
-            raise _Refusal(400, _TWO_READINGS)
+            raise Refusing(400, _TWO_READINGS)
         self._left = max(self._length, 0)
         self._head.size = size
         if alone and parsed:
-            self._known = self._learned(data, size)
+            odd = self._chunked or self._upgrade or self._expects or self._is_refused()
+            self._known = None if odd else known(self._head, data, self._length)
             if len(data) > size:
                 return self._take_rest(data, size)
         self._agree(over=not (self._chunked or self._left))
         return stop
 
-    def _take_known(self, known: _Known, data: bytes, at: int) -> int:
+    def _take_known(self, known: Known, data: bytes, at: int) -> int:
         """Read a head that is known but for its length, and its body; 0 if it is another."""
-        before, after, head = known
-        if not data.startswith(before, at):
+        found = known.find(data, at)
+        if found is None or found[1] > self._max_body:  # the usual way knows how to say it
             return 0
-        digits_at = at + len(before)
-        end = data.find(b"\r", digits_at, digits_at + _LENGTH_DIGITS + 1)
-        digits = data[digits_at:end]
-        if end < 0 or not digits.isdigit() or not data.startswith(after, end):
-            return 0
-        length = int(digits)
-        if length > self._max_body:  # the usual way knows how to say it
-            return 0
-        start = end + len(after)
+        start, length = found
         stop = min(start + length, len(data))
-        self._head = head
+        self._head = head = known.head
         self._verdict = verdict = None if self._judge is None else self._judge(head)
         self._left = length - (stop - start)
         self._body_size = stop - start
@@ -263,18 +209,6 @@ class RequestReader:
         else:
             self._events.append(Request(head, body, verdict))
         return stop
-
-    def _learned(self, data: bytes, size: int) -> _Known | None:
-        """The head in `data`, if one like it may be read without a parser."""
-        head = self._head
-        if size > _KEPT_HEAD_BYTES or self._length < 0 or not (head.keep_alive and head.http11):
-            return None
-        if self._chunked or self._upgrade or self._expects or self._is_refused():
-            return None
-        found = _LENGTH.search(data, 0, size)
-        if found is None or int(found[1]) != self._length:
-            return None
-        return _Known(data[: found.start(1)], data[found.end(1) : size], head)
 
     def _take_rest(self, data: bytes, at: int) -> int:
         """What followed a head in one read was parsed with it, which is quicker: where it ends."""
@@ -323,18 +257,18 @@ class RequestReader:
         try:
             stop = chunks.feed(data, at)
         except BadChunks as error:
-            raise _Refusal(431 if error.too_large else 400, str(error)) from None
+            raise Refusing(431 if error.too_large else 400, str(error)) from None
         if chunks.body_bytes > self._max_body:
-            raise _Refusal(413, self._too_large_body())
+            raise Refusing(413, too_large(self._max_body))
         self._raw += stop - at
         if self._raw > self._max_head + 2 * self._max_body:
-            raise _Refusal(413, "The chunked body has more framing than content.")
+            raise Refusing(413, "The chunked body has more framing than content.")
         return stop
 
     def _agree(self, *, over: bool) -> None:
         """Both readers see the request's end here, or both do not; only then is it read."""
         if self.in_head or self.in_body is over:
-            raise _Refusal(400, _TWO_READINGS)
+            raise Refusing(400, _TWO_READINGS)
         if over:
             self._complete()
             self.over = not self._head.keep_alive
@@ -367,7 +301,7 @@ class RequestReader:
 
     def on_message_begin(self) -> None:
         if self._begun or not self.in_head:
-            raise _Refusal(400, _TWO_READINGS)  # or it is the next request's, see `_take_rest`
+            raise Refusing(400, _TWO_READINGS)  # or it is the next request's, see `_take_rest`
         self._begun = True
 
     def on_url(self, url: bytes) -> None:
@@ -377,27 +311,24 @@ class RequestReader:
         name = name.lower()
         if self.in_body:  # trailers of a chunked body are dropped
             if name in TRAILED_FRAMING:
-                raise _Refusal(400, "A trailer says where the body ends.")
+                raise Refusing(400, "A trailer says where the body ends.")
             return
         self._headers.append((name, value))
-        if name in _FRAMING:
+        if name in FRAMING:
             self._frame(name, value)
 
     def _frame(self, name: bytes, value: bytes) -> None:
         """A header that says where the message ends or how to go on."""
+        check(name, value)
         if name == b"host":
             self._hosts += 1
-            if not is_host(value):
-                raise _Refusal(400, "The Host header is no host.")
         elif name == b"content-length":
             self._length = int(value)
         elif name == b"transfer-encoding":
-            if self._chunked or value.strip(b" \t").lower() != b"chunked":
-                raise _Refusal(501, "The only transfer coding that is read is chunked.")
+            if self._chunked:
+                raise Refusing(501, ONLY_CHUNKED)
             self._chunked = True
         elif name == b"expect":
-            if value.strip().lower() != b"100-continue":
-                raise _Refusal(417, "The only expectation that is met is 100-continue.")
             self._expects = True
         else:
             self._upgrade = True
@@ -408,14 +339,14 @@ class RequestReader:
         version = parser.get_http_version()
         self._http11 = version == "1.1"
         if not self._http11 and version != "1.0":
-            raise _Refusal(505, "This server speaks HTTP/1.1.")
+            raise Refusing(505, "This server speaks HTTP/1.1.")
         line = b"%b %b HTTP/%b\r\n" % (self._method, self._target, version.encode())
         if not self._seen.startswith(line):
-            raise _Refusal(400, "The request line's words are not set apart by one space each.")
+            raise Refusing(400, "The request line's words are not set apart by one space each.")
         if self._method == b"CONNECT":
-            raise _Refusal(405, "This server is no proxy.")
+            raise Refusing(405, "This server is no proxy.")
         if self._hosts > 1 or (self._http11 and not self._hosts):
-            raise _Refusal(400, "A request needs exactly one Host header.")
+            raise Refusing(400, "A request needs exactly one Host header.")
         self._bound()
         if self._upgrade:
             self._upgrading = parser.should_upgrade()
@@ -437,18 +368,18 @@ class RequestReader:
 
     def _bound(self) -> None:
         if len(self._headers) > self._max_headers:
-            raise _Refusal(431, f"The request has more than {self._max_headers} headers.")
+            raise Refusing(431, f"The request has more than {self._max_headers} headers.")
         if self._length > self._max_body:
-            raise _Refusal(413, self._too_large_body())
+            raise Refusing(413, too_large(self._max_body))
         if self._chunked:
             if not self._http11:
-                raise _Refusal(400, "HTTP/1.0 knows no chunked body.")
+                raise Refusing(400, "HTTP/1.0 knows no chunked body.")
             self._chunks = ChunkWalk(self._max_head)
 
     def _normalize(self) -> None:
         path = path_of(self._target)
         if path is None:
-            raise _Refusal(400, "The request's target is neither a path nor an http(s) URL.")
+            raise Refusing(400, "The request's target is neither a path nor an http(s) URL.")
         if not self._upgrading:  # else the head is read again as it came
             self._target = path
 
@@ -466,6 +397,3 @@ class RequestReader:
     def on_message_complete(self) -> None:
         if not self._upgrading:
             self.in_body = False
-
-    def _too_large_body(self) -> str:
-        return f"The request's body is larger than {self._max_body:,} bytes."

@@ -1,0 +1,36 @@
+"""PURE: the headers that say where a request ends or how to go on, and what they may say."""
+
+from typing import Final
+
+from pointsman.router.wire.received import Unreadable
+from pointsman.router.wire.target import is_host
+
+FRAMING: Final = frozenset(
+    {b"host", b"content-length", b"transfer-encoding", b"expect", b"upgrade"}
+)
+ONLY_CHUNKED: Final = "The only transfer coding that is read is chunked."
+
+
+class Refusing(Exception):
+    """The end of a connection is `unreadable`."""
+
+    def __init__(self, status: int, message: str) -> None:
+        super().__init__(message)
+        self.unreadable = Unreadable(status, message)
+
+
+def check(name: bytes, value: bytes) -> None:
+    """Raises Refusing; the parser has checked lengths."""
+    if name == b"host":
+        if not is_host(value):
+            raise Refusing(400, "The Host header is no host.")
+    elif name == b"transfer-encoding":
+        if value.strip(b" \t").lower() != b"chunked":
+            raise Refusing(501, ONLY_CHUNKED)
+    elif name == b"expect" and value.strip().lower() != b"100-continue":
+        raise Refusing(417, "The only expectation that is met is 100-continue.")
+
+
+def too_large(max_body_bytes: int) -> str:
+    """What is said of a body over the bound."""
+    return f"The request's body is larger than {max_body_bytes:,} bytes."
