@@ -4,6 +4,9 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
+# Two workers with a bench each and one without. Only root can give a worker, which has threads, a
+# network of its own (tests/bench/netns.py).
+WORKERS := $(if $(filter 0,$(shell id -u)),-n 3 --dist loadscope)
 # Hundreds of processes start in the tests; each would compile everything anew.
 export PYTHONDONTWRITEBYTECODE :=
 
@@ -26,7 +29,7 @@ demo: $(STAMP) ## the support desk on this machine: a day's traffic, a table, on
 test: $(STAMP) ## everything, with a real Kubernetes control plane (built once, cached outside the tree)
 	@$(BIN)/python -m tests.bench build
 	@$(BIN)/python -m tests.sdk
-	@$(BIN)/python -m pytest -q
+	@$(BIN)/python -m pytest -q $(WORKERS)
 
 check: $(STAMP) ## lint, types, import rules, generated files, unit tests; under a minute
 	@$(BIN)/ruff check --quiet .

@@ -7,8 +7,10 @@ from pathlib import Path
 
 import pytest
 from hypothesis import HealthCheck, settings
+from xdist.remote import Producer
 
 from tests.bench.fixtures import bench
+from tests.workers import Workers
 
 __all__ = ["bench"]
 
@@ -29,6 +31,11 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         if item.path.relative_to(here).parts[0] in LONG:
             item.add_marker(pytest.mark.local)
+
+
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> Workers | None:
+    """`--dist loadscope` is by bench."""
+    return Workers(config, log) if config.getvalue("dist") == "loadscope" else None
 
 
 @pytest.hookimpl(wrapper=True)
