@@ -49,10 +49,13 @@ async def test_a_held_request_is_answered_once_a_server_is_ready(there: World) -
     (waiting,) = await held(there, 1)
     assert there.live.missed == {"cold": 1}
     assert there.count("held", backend="cold") == 1
+    await asyncio.sleep(0.25)
     await start(there)
     reply = await waiting
     assert (reply.status, reply.headers["x-pointsman-backend"]) == (200, "cold")
-    assert int(reply.headers["x-pointsman-held-ms"]) >= 0
+    held_ms = int(reply.headers["x-pointsman-held-ms"])
+    assert held_ms >= 200
+    assert float(reply.headers["x-pointsman-overhead-ms"]) < held_ms
     assert there.count("waits_total", backend="cold", outcome="Answered") == 1
     assert there.live.held == {}
     assert there.plane.holds.queues == {}

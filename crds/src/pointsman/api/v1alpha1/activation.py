@@ -26,8 +26,7 @@ class Activation(ApiModel):
     )
     timeout: Duration = Field(
         default="60s",
-        description="How long a request may wait; then it goes to the next backend of the route "
-        "if fallback.when holds Cold, else it ends with 503.",
+        description="How long a request may wait; then it ends with 503.",
     )
     max_held_requests: int = Field(
         default=100,

@@ -139,7 +139,7 @@ class Fallback(ApiModel):
         max_length=4,
         description="Error: refused, reset, or answered 408, 429 or 5xx. Timeout: no first token "
         "in time. ContextWindow: the request does not fit. Cold: a backend with activation has no "
-        "ready server, or none became ready in time. Never after the first content byte.",
+        "ready server. Never after the first content byte.",
     )
     chain: list[BackendRef] = Field(
         min_length=1,

@@ -145,7 +145,7 @@ class Exchange:
         if self.attempts == 1:
             if plane.budget < retry.BUDGET_MAX:
                 plane.budget = retry.earn(plane.budget)
-            self.overhead_s = now_s - self.received_s
+            self.overhead_s = now_s - self.received_s - self.held_s
         # Whoever waits for a whole answer waits for its last token: cutting it early is of use only
         # if another backend may answer instead.
         if self.asked.stream or (self.taken.on_timeout and self._index + 1 < len(self.candidates)):
