@@ -311,6 +311,11 @@ async def test_the_last_replica_goes_only_once_every_router_holds() -> None:
     await world.pass_time(1200, load=0)
     assert world.replicas == 1
     assert world.status["lastScale"]["desired"] == 1
+    assert world.orders.is_meant("a")
+    await world.pass_time(2, load=1)
+    assert not world.orders.is_meant("a"), "who came in between waits for nothing"
+    await world.pass_time(1200, load=0)
+    assert world.orders.is_meant("a")
     world.holding = True
     world.orders.heard()
     assert world.due == ["a"]

@@ -34,6 +34,8 @@ class Orders:
         self._repeat_s = repeat_s
         self._meant: dict[str, Order] = {}
         self._due: dict[str, Order] = {}
+        self._told: set[str] = set()
+        """Backends of which some order may be in force, also one that lapses."""
         self._confirmed: set[str] = set()
         self._woken = asyncio.Event()
 
@@ -45,14 +47,20 @@ class Orders:
         """True while every router confirms it."""
         return self._meant.get(backend, NONE).hold and self._obeyed(backend)
 
+    def is_meant(self, backend: str) -> bool:
+        """True while requests for it shall wait, confirmed or not."""
+        return self._meant.get(backend, NONE).hold
+
     def fail(self, backend: str, why: str) -> None:
         """Requests that wait for it shall end: no server can start."""
         self._mean(backend, Order(failure=why))
 
     def end(self, backend: str) -> None:
         """Nothing is asked any more, from now on."""
-        if self._meant.pop(backend, None) is not None:
-            self._confirmed.discard(backend)
+        self._meant.pop(backend, None)
+        self._confirmed.discard(backend)
+        if backend in self._told:
+            self._told.discard(backend)
             self._due[backend] = NONE
             self._woken.set()
 
@@ -72,6 +80,7 @@ class Orders:
         if self._meant.get(backend) != order:
             self._confirmed.discard(backend)
             self._meant[backend] = self._due[backend] = order
+            self._told.add(backend)
             self._woken.set()
 
     async def run(self) -> None:

@@ -222,8 +222,9 @@ class Scaler:
                 self._on_due(name)
 
     def wanted(self, name: str) -> bool:
-        """Whether somebody waits for its first replica."""
-        return self._scaled[name].fleet.replicas == 0 and self._load(name) > 0
+        """Whether somebody waits for its first replica, or because the last one was to go."""
+        waits = self._scaled[name].fleet.replicas == 0 or self._orders.is_meant(name)
+        return waits and self._load(name) > 0
 
     def jumped(self, name: str) -> bool:
         """Whether there is more than the ready replicas take, and more than at the last look."""
@@ -253,6 +254,8 @@ class Scaler:
         )
         if decision.clamped_by is Clamp.UNCONFIRMED:
             self._orders.hold(name)  # what confirms it, asks for a reconcile
+        elif decision.desired and self._orders.is_meant(name):
+            self._orders.end(name)  # somebody came in between
         known.decision = decision
         known.told = told_of(
             decision,
