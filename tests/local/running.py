@@ -5,7 +5,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 
 DEADLINE_S = 120.0
@@ -13,7 +13,7 @@ DEADLINE_S = 120.0
 
 
 class Up:
-    """A running `pointsman up` and what it has said so far."""
+    """A running `pointsman up` or `demo` and what it has said so far."""
 
     def __init__(self, process: subprocess.Popen[str]) -> None:
         self.process = process
@@ -45,11 +45,16 @@ class Up:
         return self.wait_for("listening on ").split()[2]
 
 
+def up(*arguments: str) -> AbstractContextManager[Up]:
+    """`pointsman up`."""
+    return started("up", *arguments)
+
+
 @contextmanager
-def up(*arguments: str) -> Iterator[Up]:
+def started(*arguments: str) -> Iterator[Up]:
     """Ended with SIGTERM, and with SIGKILL if that does not end it."""
     process = subprocess.Popen(
-        [sys.executable, "-m", "pointsman.cli", "up", *arguments],
+        [sys.executable, "-m", "pointsman.cli", *arguments],
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,

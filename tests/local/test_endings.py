@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.local.running import DEADLINE_S, Up, up
+from tests.local.running import DEADLINE_S, Up, started, up
 
 pytestmark = [
     pytest.mark.local,
@@ -173,3 +173,16 @@ def test_whoever_reads_the_lines_may_go(tmp_path: Path) -> None:
         running.process.send_signal(signal.SIGTERM)
 
         assert running.process.wait(timeout=DEADLINE_S) == 0
+
+
+@pytest.mark.parametrize("stage", ["starting the fleet", "ready after "])
+def test_the_demo_ends_before_its_table(monkeypatch: pytest.MonkeyPatch, stage: str) -> None:
+    """Whoever has seen enough does not wait for three days to pass."""
+    with marking(monkeypatch), started("demo", "--port", "0") as running:
+        running.wait_for(stage)
+        running.process.send_signal(signal.SIGINT)
+        status = running.process.wait(timeout=DEADLINE_S)
+        running.read()
+
+    assert (status, running.lines[-1]) == (1, "stopped before the table")
+    assert not any("Serving" in line for line in running.lines)

@@ -15,8 +15,9 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import AsyncIterator, Iterable, Mapping
+from collections.abc import AsyncIterator, Coroutine, Iterable, Mapping
 from pathlib import Path
+from typing import Any, TypeVar
 
 import yaml
 from rich.console import Console
@@ -42,6 +43,9 @@ MODEL_OF_ARM = {
     "largest": "all-to-the-largest",
     "smallest": "all-to-the-smallest",
 }
+
+
+T = TypeVar("T")
 
 
 class DemoFailed(Exception):
@@ -138,6 +142,20 @@ async def fleet(
             except TimeoutError:
                 process.kill()
                 await process.wait()
+
+
+async def before(stop: asyncio.Event, work: Coroutine[Any, Any, T]) -> T:
+    """What `work` gives; cut, with DemoFailed, if the end is asked for first."""
+    working, stopping = asyncio.ensure_future(work), asyncio.ensure_future(stop.wait())
+    try:
+        await asyncio.wait({working, stopping}, return_when=asyncio.FIRST_COMPLETED)
+        if working.done():
+            return working.result()
+        raise DemoFailed("stopped before the table")
+    finally:
+        working.cancel()
+        stopping.cancel()
+        await asyncio.wait({working, stopping})
 
 
 async def _until_ready(output: asyncio.StreamReader, said: list[str]) -> str:
@@ -241,9 +259,11 @@ async def _demo(*, once: bool, host: str, port: int, count: int, chosen_open: bo
         declared = prices(backends(folder))
         console.print(f"starting the fleet of {source.name}: {', '.join(sorted(known))}")
         began = time.monotonic()
-        async with fleet(folder, host, port, chosen_open=chosen_open) as url:
+        async with contextlib.AsyncExitStack() as stack:
+            ready = stack.enter_async_context(fleet(folder, host, port, chosen_open=chosen_open))
+            url = await before(stop, ready)
             console.print(f"ready after {time.monotonic() - began:.1f} s at {url}")
-            answers = await _send_arms(console, url, day(count))
+            answers = await before(stop, _send_arms(console, url, day(count)))
             status = _report(console, answers, declared, dearest=dearest, cheapest=cheapest)
             _invite(console, url)
             if not once:
