@@ -51,6 +51,16 @@ def test_callers_that_a_router_lets_in_are_valid(said: Any, capsys: Any) -> None
     )
 
 
+def test_callers_that_are_valid_are_counted(tmp_path: Path, capsys: Any) -> None:
+    """Else a file of callers alone would seem not to have been read."""
+    (tmp_path / "c.yaml").write_text(f"{HEAD}data:\n  app: {encoded(entry(ONE))}\n")
+
+    assert main(["check", str(tmp_path)]) == 0
+    assert capsys.readouterr().out == (
+        "0 ModelBackends, 0 RoutingPolicies and 1 Secret of callers are valid\n"
+    )
+
+
 @pytest.mark.parametrize(
     ("lines", "problem"),
     [

@@ -24,6 +24,16 @@ def test_every_example_is_valid(folder: Path, capsys: pytest.CaptureFixture[str]
     assert main(["check", *paths, *files]) == 0, capsys.readouterr().err
 
 
+def test_a_name_of_the_same_family_is_not_taken_for_a_typo(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """deepseek-code is missing among these files; deepseek-reasoner was not meant."""
+    assert main(["check", str(EXAMPLES / "03-fifth-model")]) == 1
+    said = capsys.readouterr().err
+    assert "no ModelBackend deepseek-code among these files\n" in said
+    assert "did you mean" not in said
+
+
 def test_check_says_file_line_and_reason(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

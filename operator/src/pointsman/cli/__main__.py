@@ -17,8 +17,11 @@ def _parser() -> Parser:
     up.add_argument(
         "paths", nargs="+", type=watchable, metavar="PATH", help="file or folder of YAML"
     )
-    up.add_argument("--host", default="127.0.0.1", help="address to listen on")
-    up.add_argument("--port", type=port, default=8080, help="port to listen on; 0 takes a free one")
+    up.add_argument("--host", default="127.0.0.1", help="address to listen on (%(default)s)")
+    up.add_argument(
+        "--port", type=port, default=8080,
+        help="port to listen on (%(default)s); 0 takes a free one",
+    )  # fmt: skip
     up.add_argument("--open", action="store_true", help="let everybody call, from anywhere")
     up.add_argument(
         "--time-scale", type=factor, default=1.0, metavar="N",
@@ -38,21 +41,31 @@ def _parser() -> Parser:
     explain.add_argument("--prompt", required=True, help="text of the user; - reads stdin")
     explain.add_argument("--model", help="model that the caller names; default: the only policy's")
     explain.add_argument("--system", default="", help="text of the system message")
-    explain.add_argument("--header", action="append", default=[], metavar="NAME: VALUE")
-    explain.add_argument("--metadata", action="append", default=[], metavar="KEY=VALUE")
+    explain.add_argument(
+        "--header", action="append", default=[], metavar="'NAME: VALUE'",
+        help="a header of the request; may be repeated",
+    )  # fmt: skip
+    explain.add_argument(
+        "--metadata", action="append", default=[], metavar="KEY=VALUE",
+        help="an entry of the request's metadata; may be repeated",
+    )  # fmt: skip
     explain.add_argument(
         "--max-tokens", type=count, default=0, help="length of the answer asked for"
     )
-    explain.add_argument("-o", "--output", choices=("text", "json"), default="text")
+    explain.add_argument(
+        "-o", "--output", choices=("text", "json"), default="text", help="default: text"
+    )
 
     add_key(commands)
 
     demo = commands.add_parser("demo", help="a support desk's day on this machine, and a table")
     demo.add_argument("--once", action="store_true", help="end after the table")
-    demo.add_argument("--host", default="127.0.0.1")
+    demo.add_argument("--host", default="127.0.0.1", help="address to listen on (%(default)s)")
     demo.add_argument("--open", action="store_true", help="let everybody call, from anywhere")
     demo.add_argument("--port", type=port, help="default: 8080, or a free one if that is in use")
-    demo.add_argument("--requests", type=count, default=360, help="requests of the day")
+    demo.add_argument(
+        "--requests", type=count, default=360, help="requests of the day (%(default)s)"
+    )
     return parser
 
 

@@ -17,15 +17,23 @@ _FIELDS: Final = ("stringData", "data")
 """The first one counts where both have an entry."""
 
 
+def callers_secrets(loaded: Loaded) -> list[Item[dict[str, Any]]]:
+    """The Secrets that have the label of callers."""
+    return [
+        item
+        for item in loaded.others
+        if item.value.get("kind") == "Secret" and _labels(item).get(LABEL_CALLERS) == "true"
+    ]
+
+
 def check_callers(loaded: Loaded) -> Iterator[Finding]:
     """Every entry of a labeled Secret that would let nobody in; callers meet in a namespace."""
     namespaces: dict[str, dict[str, Item[dict[str, Any]]]] = {}
-    for item in loaded.others:
+    for item in callers_secrets(loaded):
         about = metadata_of(item.value)
-        if item.value.get("kind") == "Secret" and _labels(item).get(LABEL_CALLERS) == "true":
-            yield from _unreadable(item)
-            known = namespaces.setdefault(str(about.get("namespace", "default")), {})
-            known.setdefault(str(about.get("name", "")), item)
+        yield from _unreadable(item)
+        known = namespaces.setdefault(str(about.get("namespace", "default")), {})
+        known.setdefault(str(about.get("name", "")), item)
     for secrets in namespaces.values():
         read = {
             name: read_secret(name, _labels(item), secret_data(item.value))

@@ -4,7 +4,7 @@ import sys
 from collections.abc import Sequence
 
 from pointsman.api.manifests import Severity, cross_check, load
-from pointsman.cli.callers import check_callers
+from pointsman.cli.callers import callers_secrets, check_callers
 
 
 def check(paths: Sequence[str]) -> int:
@@ -25,7 +25,12 @@ def check(paths: Sequence[str]) -> int:
         return 1
     backends = _counted(len(loaded.backends), "ModelBackend", "ModelBackends")
     policies = _counted(len(loaded.policies), "RoutingPolicy", "RoutingPolicies")
-    print(f"{backends} and {policies} are valid")
+    callers = len(callers_secrets(loaded))
+    if callers:
+        secrets = _counted(callers, "Secret of callers", "Secrets of callers")
+        print(f"{backends}, {policies} and {secrets} are valid")
+    else:
+        print(f"{backends} and {policies} are valid")
     return 0
 
 

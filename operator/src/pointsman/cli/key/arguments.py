@@ -19,13 +19,16 @@ def add_parser(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") 
         help="a RoutingPolicy that it may use; may be given again; default: all",
     )  # fmt: skip
     create.add_argument(
-        "--expires-at", type=datetime.fromisoformat, metavar="TIME", help="2027-01-31T00:00:00Z"
-    )
-    create.add_argument("--namespace", help="namespace of a new Secret")
+        "--expires-at", type=datetime.fromisoformat, metavar="TIME",
+        help="when it ends, such as 2027-01-31T00:00:00Z; default: never",
+    )  # fmt: skip
+    create.add_argument("--namespace", help="namespace of a new Secret; default: kubectl decides")
     create.add_argument("--into", type=Path, metavar="FILE", help="manifest to write or to change")
     retire.add_argument("--into", type=Path, metavar="FILE", required=True, help="the manifest")
     show = actions.add_parser("list", help="the callers of a manifest")
     show.add_argument("file", type=Path, metavar="FILE")
     for action in (create, retire, show):
-        action.add_argument("--secret", default="pointsman-callers", help="default: %(default)s")
+        action.add_argument(
+            "--secret", default="pointsman-callers", help="name of the Secret (%(default)s)"
+        )
     actions.add_parser("hash", help="the hash of a key on stdin, as an entry wants it")
