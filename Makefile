@@ -16,14 +16,14 @@ help:
 	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  make %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 $(STAMP): requirements.lock pyproject.toml
-	@$(PYTHON) -c 'import sys; sys.exit("Python 3.11 or newer is needed, this is " + sys.version.split()[0]) if sys.version_info < (3, 11) else None'
+	@$(PYTHON) -c 'import sys; sys.exit("Python 3.11 or newer is needed, this is " + sys.version.split()[0] + "; make PYTHON=python3.12 takes another") if sys.version_info < (3, 11) else None'
 	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
-	@echo "installing the locked dependencies into $(VENV) ..."
+	@echo "installing the locked dependencies into $(VENV), once; this may take two minutes ..."
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements.lock
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
 	@touch $@
 
-demo: $(STAMP) ## the support desk on this machine: a day's traffic, a table, one curl (ONCE=1 ends by itself)
+demo: $(STAMP) ## the support desk on this machine: a day's traffic, a table, one curl (ONCE=1 ends by itself, PORT=9000)
 	@$(BIN)/pointsman demo $(if $(ONCE),--once) $(if $(PORT),--port $(PORT))
 
 test: $(STAMP) ## everything, with a real Kubernetes control plane (built once, cached outside the tree)
