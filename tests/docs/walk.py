@@ -19,7 +19,7 @@ from typing import Final
 from pointsman.local.processes import free_port
 from tests.docs.snippets import ROOT, Snippet, answers, snippets
 
-DEADLINE_S: Final = 180.0
+DEADLINE_S: Final = 300.0
 COPIED: Final = ("charts", "crds/examples", "crds/invalid")
 
 
