@@ -1,6 +1,5 @@
 """What the operator makes of answers: only the API server itself says that an object is gone."""
 
-import json
 from collections.abc import AsyncIterator, Awaitable, Callable
 from pathlib import Path
 
@@ -12,6 +11,7 @@ from pointsman.operator.errors import ReconcileError, Waiting
 from pointsman.operator.settings import Settings
 from tests.support.fake_api import FakeApi
 from tests.support.kubeconfig import write_kubeconfig
+from tests.support.refusals import not_found_body, status_body
 
 NAMESPACE = "ai"
 
@@ -32,27 +32,19 @@ async def client(server: FakeApi, tmp_path: Path) -> AsyncIterator[Api]:
     await api.close()
 
 
-def _status(**said: object) -> bytes:
-    return json.dumps({"kind": "Status", "apiVersion": "v1", "code": 404, **said}).encode()
-
-
-def _not_found(**details: str) -> bytes:
-    return _status(reason="NotFound", details=details)
-
-
 NOT_THE_SERVERS = {
     "404 in HTML": (404, b"<html>404 Not Found</html>"),
     "404 in text": (404, b"default backend - 404"),
     "404 in JSON": (404, b'{"error": "no such route"}'),
     "404 that is a list": (404, b"[]"),
-    "a Status that says no reason": (404, _status(details={"name": "web", "kind": "services"})),
-    "a Status without details": (404, _status(reason="NotFound")),
-    "a Status of another name": (404, _not_found(name=NAMESPACE, kind="services")),
-    "a Status of another kind": (404, _not_found(name="web", kind="namespaces")),
+    "a Status that says no reason": (404, status_body(details={"name": "web", "kind": "services"})),
+    "a Status without details": (404, status_body(reason="NotFound")),
+    "a Status of another name": (404, not_found_body(name=NAMESPACE, kind="services")),
+    "a Status of another kind": (404, not_found_body(name="web", kind="namespaces")),
     "200 in HTML": (200, b"<html>We will be back</html>"),
     "200 in JSON": (200, b'{"status": "maintenance"}'),
     "200 and a list": (200, b"[]"),
-    "200 and a Status": (200, _status(metadata={}, status="Success")),
+    "200 and a Status": (200, status_body(metadata={}, status="Success")),
 }
 BODY = {"metadata": {"name": "web", "uid": "u", "resourceVersion": "1"}}
 CALLS: dict[str, Callable[[Api], Awaitable[object]]] = {
@@ -93,5 +85,5 @@ async def test_a_deletion_that_another_answers_was_not_done(server: FakeApi, cli
     server.before = NOT_THE_SERVERS["404 in HTML"]
     with pytest.raises(ReconcileError):
         await client.delete(kinds.SERVICE, BODY)
-    server.before = 404, _not_found(name="web", kind="services")
+    server.before = 404, not_found_body(name="web", kind="services")
     await client.delete(kinds.SERVICE, BODY)

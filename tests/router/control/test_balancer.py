@@ -1,7 +1,5 @@
 """What is before the API server answers in its place: that says nothing about any object."""
 
-import json
-
 import pytest
 
 from pointsman.api.table import Endpoint
@@ -22,15 +20,7 @@ from tests.router.control.objects import (
 )
 from tests.router.control.router import running_router, until
 from tests.support.fake_api import FakeApi
-
-
-def _status(**said: object) -> bytes:
-    return json.dumps({"kind": "Status", "apiVersion": "v1", "code": 404, **said}).encode()
-
-
-def _not_found(**details: str) -> bytes:
-    return _status(reason="NotFound", details=details)
-
+from tests.support.refusals import not_found_body, status_body
 
 ANSWERS = {
     "404 in HTML": (404, b"<html>404 Not Found</html>"),
@@ -38,15 +28,18 @@ ANSWERS = {
     "404 without a body": (404, b""),
     "404 in JSON": (404, b'{"error": "no such route"}'),
     "404 that is a list": (404, b"[]"),
-    "a Status that says no reason": (404, _status(details={"name": "provider", "kind": "secrets"})),
-    "a Status without details": (404, _status(reason="NotFound")),
-    "a Status of nothing": (404, _not_found()),
-    "a Status of another name": (404, _not_found(name="demo", kind="secrets")),
-    "a Status of another kind": (404, _not_found(name="provider", kind="namespaces")),
+    "a Status that says no reason": (
+        404,
+        status_body(details={"name": "provider", "kind": "secrets"}),
+    ),
+    "a Status without details": (404, status_body(reason="NotFound")),
+    "a Status of nothing": (404, not_found_body()),
+    "a Status of another name": (404, not_found_body(name="demo", kind="secrets")),
+    "a Status of another kind": (404, not_found_body(name="provider", kind="namespaces")),
     "200 in HTML": (200, b"<html>We will be back</html>"),
     "200 in JSON": (200, b'{"status": "maintenance"}'),
     "200 with metadata": (200, b'{"metadata": {}}'),
-    "200 and a Status": (200, _status(metadata={}, status="Success")),
+    "200 and a Status": (200, status_body(metadata={}, status="Success")),
 }
 
 

@@ -18,6 +18,7 @@ import msgspec
 from kubernetes.aio import client as aio_client
 from kubernetes.aio import config as aio_config
 
+from pointsman.api.kube_status import Status
 from pointsman.operator import metrics
 from pointsman.operator.cluster.kinds import Kind
 from pointsman.operator.errors import Conflict, Gone, ReconcileError, Stalled, Waiting
@@ -36,18 +37,6 @@ def _never() -> None:
     """The fence of a process that may always write."""
 
 
-class _Details(msgspec.Struct):
-    name: str = ""
-    kind: str = ""
-
-
-class _Status(msgspec.Struct):
-    kind: str = ""
-    message: str = ""
-    reason: str = ""
-    details: _Details | None = None
-
-
 def error_of(status: int, body: bytes, kind: Kind, name: str) -> ReconcileError:
     """
     What a refusal means; its message is kept, its body is not.
@@ -56,14 +45,12 @@ def error_of(status: int, body: bytes, kind: Kind, name: str) -> ReconcileError:
     before the API server, and says nothing of the object.
     """
     try:
-        said = msgspec.json.decode(body, type=_Status)
+        said = msgspec.json.decode(body, type=Status)
     except (msgspec.DecodeError, RecursionError):
-        said = _Status()
+        said = Status()
     text = f"{status}: {said.message[:1000]}"
     if status == HTTPStatus.NOT_FOUND:
-        named = said.details == _Details(name, kind.plural)
-        surely = named and (said.kind, said.reason) == ("Status", "NotFound")
-        return Gone(text) if surely else Waiting(text)
+        return Gone(text) if said.denies(kind.plural, name) else Waiting(text)
     if status == HTTPStatus.CONFLICT:
         return Conflict(text)
     if status in {408, 429} or status >= 500 or status == 401:

@@ -17,6 +17,7 @@ from urllib.parse import unquote
 import aiohttp
 import msgspec
 
+from pointsman.api.kube_status import Status
 from pointsman.router.control.kube_config import ApiServer, ConfigError
 
 _T = TypeVar("_T")
@@ -48,23 +49,10 @@ class Unreachable(Exception):
     """No usable answer; whether a write was done is unknown."""
 
 
-class _Details(msgspec.Struct):
-    name: str = ""
-    kind: str = ""
-
-
-class _Status(msgspec.Struct):
-    kind: str = ""
-    message: str = ""
-    reason: str = ""
-    details: _Details | None = None
-
-    def denies(self, path: str) -> bool:
-        """True if it says that the object at this path does not exist."""
-        *_, plural, name = path.split("/")
-        return (self.kind, self.reason) == ("Status", "NotFound") and self.details == _Details(
-            unquote(name), plural
-        )
+def _denies(status: Status, path: str) -> bool:
+    """True if it says that the object at this path does not exist."""
+    *_, plural, name = path.split("/")
+    return status.denies(plural, unquote(name))
 
 
 class KubeClient:
@@ -179,10 +167,12 @@ async def _refusal(response: aiohttp.ClientResponse, path: str) -> ApiError:
         while len(text) < _MAX_STATUS_BYTES and (more := await response.content.readany()):
             text += more
     try:
-        status = msgspec.json.decode(text, type=_Status)
+        status = msgspec.json.decode(text, type=Status)
     except (msgspec.DecodeError, RecursionError):
-        status = _Status()
-    kind = NotFound if response.status == HTTPStatus.NOT_FOUND and status.denies(path) else ApiError
+        status = Status()
+    kind = (
+        NotFound if response.status == HTTPStatus.NOT_FOUND and _denies(status, path) else ApiError
+    )
     return kind(response.status, status.message or status.reason or response.reason or "")
 
 

@@ -42,7 +42,7 @@ def resolve(exchange: "Exchange") -> None:
     if not live.ready:
         raise Refused("No routing table is in force yet.", code="not_ready", retry_after_s=1)
     policy = live.table.by_model.get(model)
-    if policy is None or (caller.policies is not None and not caller.may_use(policy.name)):
+    if policy is None or not caller.may_use(policy.name):
         raise no_such_model(caller, model, models_of(plane, caller))
     exchange.policy = policy
 

@@ -182,10 +182,7 @@ class UpstreamConnection(asyncio.Protocol):
             self._reused = True
             if self._paused:
                 self.resume()
-            alarm, at_s = self._alarm, now_s + pool.limits.pool_idle_s
-            alarm.at_s = at_s
-            if at_s < alarm.filed_s:  # else it is filed early enough, and nearly always is
-                pool.watch(alarm)
+            pool.watch(self._alarm, now_s)
         else:
             transport.close() if not unsent else transport.abort()
 
@@ -292,9 +289,9 @@ class Pool:
         self.forget(connection)
         self._tell_if_unused()
 
-    def watch(self, alarm: Alarm) -> None:
-        """Ring at its time, when the connection has been idle too long."""
-        self._wheel.set(alarm, alarm.at_s)
+    def watch(self, alarm: Alarm, now_s: float) -> None:
+        """Ring when the connection has been idle too long."""
+        self._wheel.set(alarm, now_s + self.limits.pool_idle_s)
 
     def forget(self, connection: UpstreamConnection) -> None:
         """It is no longer idle."""
