@@ -1,0 +1,172 @@
+"""PURE: the events, version 1, one JSON object in a line each.
+
+Guarantees that an event of this version can be read by every later ledger: fields are added, with a
+default, and never change their meaning. Text of callers is in none of them but Feedback, which they
+wrote for that, and `Text`, which a policy has to ask for.
+"""
+
+from typing import Final, Literal
+
+import msgspec
+
+SCHEMA: Final = 1
+NANO: Final = 1_000_000_000
+"""Money is whole numbers of billionths: sums are exact, and 9 billion of a currency fit 64 bits."""
+MAX_EVENT_BYTES: Final = 1024 * 1024
+"""With captured text; without it an event has about 800 bytes."""
+
+
+class Struct(msgspec.Struct, frozen=True, omit_defaults=True, gc=False):
+    """Frozen; what has its default is not written."""
+
+
+class Try(Struct, frozen=True, kw_only=True):
+    """One backend that was left for the next, or tried again; `reason` is the metric's label."""
+
+    backend: str
+    reason: str
+
+
+class Text(Struct, frozen=True, kw_only=True):
+    """
+    What was asked and answered, as far as the policy lets it be kept.
+
+    Hash: `prompt` and `answer` are SHA-256 in hex of the text, to see the same text again.
+    """
+
+    how: Literal["Hash", "Full"]
+    prompt: str = ""
+    answer: str = ""
+    cut: bool = False
+    """True if one of them was longer than is kept."""
+    keep_s: int = 0
+    """How long it may be kept, in seconds."""
+
+
+class Request(Struct, frozen=True, kw_only=True, tag_field="type", tag="request"):
+    """
+    One routed request: the decision and its outcome, written when it is over.
+
+    They are one event because one is of no use without the other, and two cost twice. Times since
+    the request came in are in microseconds, of a clock that never goes back; `at_ms` is Unix time.
+    """
+
+    decision: str
+    """The id that the caller got in x-pointsman-decision-id; unique over all routers."""
+    at_ms: int
+    policy: str
+    revision: str
+    rule: str
+    operation: str = "chat/completions"
+    request_id: str = ""
+    """As the caller gave it in x-request-id; empty if it did not."""
+    caller: str = ""
+    team: str = ""
+
+    task: str = ""
+    """Empty where the analysis was not sure."""
+    language: str = ""
+    confidence: float = 0.0
+    context_tokens: int = 0
+    """Estimated, before a model was asked."""
+    tools: bool = False
+    images: bool = False
+    stream: bool = False
+
+    candidates: tuple[str, ...] = ()
+    """Backends in the order of trying."""
+    skipped: tuple[Try, ...] = ()
+    """Backends of the rule that could not take the request, and why."""
+    left: tuple[Try, ...] = ()
+    """Attempts without an answer, in their order."""
+    backend: str = ""
+    """Who answered, or was tried last; empty if none was."""
+    model: str = ""
+    """What that backend was asked for."""
+
+    status: int
+    """What the caller got; 499 if it left before."""
+    outcome: str
+    """`Ok`, or why there was no complete answer; the metric's label."""
+    duration_us: int = 0
+    first_token_us: int = 0
+    """0 for an answer that was not streamed."""
+    overhead_us: int = 0
+    """The router's own time."""
+    held_us: int = 0
+    """Waited for a server of the backend."""
+
+    input_tokens: int = 0
+    output_tokens: int = 0
+    cached_tokens: int = 0
+    """Part of input_tokens."""
+    reasoning_tokens: int = 0
+    """Part of output_tokens."""
+    estimated: bool = False
+    """True if the backend did not state its tokens."""
+    cost_nano: int = 0
+    """By the prices that were valid when it came in, in billionths of `currency`."""
+    baseline_nano: int = 0
+    """What the policy's baseline would have cost for the same tokens; 0 without a baseline."""
+    currency: str = ""
+
+    response_id: str = ""
+    """`id` of the answer."""
+    reported_model: str = ""
+    fingerprint: str = ""
+    """`system_fingerprint` of the answer."""
+    finish: str = ""
+    """`finish_reason` of the answer's first choice."""
+    text: Text | None = None
+
+
+Verdict = Literal["good_fit", "underpowered", "overprovisioned", "failed"]
+"""vLLM Semantic Router's words for how a model fitted the request."""
+
+
+class Feedback(Struct, frozen=True, kw_only=True, tag_field="type", tag="feedback"):
+    """What somebody said about one answer; at least one of the fields after `caller` is set."""
+
+    id: str
+    at_ms: int
+    decision: str = ""
+    response_id: str = ""
+    """Either of the two says which answer is meant."""
+    caller: str = ""
+    """Who said it: has to be who got the answer."""
+    score: float | None = None
+    """0 to 1."""
+    good: bool | None = None
+    verdict: Verdict | None = None
+    comment: str = ""
+    demonstration: str = ""
+    """The answer that should have been."""
+    signal: Literal["", "Retry", "Abandoned"] = ""
+    """Not said but seen: the same question again, a stream that its reader left."""
+
+
+Event = Request | Feedback
+
+_encoder = msgspec.json.Encoder()
+_decoder: Final[msgspec.json.Decoder[Event]] = msgspec.json.Decoder(Event)
+
+
+class EventError(ValueError):
+    """A line is no event of this version; the text says where, and holds none of the line."""
+
+
+encode = _encoder.encode
+"""One event as JSON, without a line end."""
+
+
+def decode(line: bytes) -> Event:
+    """Raises EventError on anything that is not one event of this version."""
+    if len(line) > MAX_EVENT_BYTES:
+        raise EventError(f"longer than {MAX_EVENT_BYTES:,} bytes")
+    try:
+        return _decoder.decode(line)
+    except msgspec.ValidationError as error:
+        where = str(error).rpartition(" - at `")[2].rstrip("`") if " - at `" in str(error) else "$"
+        raise EventError(f"not an event of version {SCHEMA}, at {where}") from None
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        raise EventError("not JSON") from None
