@@ -12,7 +12,8 @@ import zlib
 from collections.abc import Iterator, Sequence
 from typing import Final, NamedTuple
 
-MAX_FRAME_BYTES: Final = 4 * 1024 * 1024
+MAX_FRAME_BYTES: Final = 2 * 1024 * 1024
+"""Twice the largest event."""
 MAX_HEAD_BYTES: Final = 160
 _HEAD: Final = re.compile(
     rb"pointsman-events (\d{1,4}) ([0-9a-z-]{8,63}) (\d{1,18}) (\d{1,7}) (\d{1,8}) ([0-9a-f]{8})\n"

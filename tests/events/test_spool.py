@@ -1,0 +1,232 @@
+"""The spool: what is put arrives once and in order, or is counted, whatever disk and ledger do."""
+
+import errno
+import os
+import resource
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from pointsman.events import frames
+from pointsman.events.schema import MAX_EVENT_BYTES
+from pointsman.events.segments import Bounds, Segments
+from pointsman.events.spool import Spool
+
+_SPOOL = "0123456789abcdef"
+_CLOSE_S = 10.0
+
+
+def _no_timer(_: float, __: Callable[[], None]) -> None:
+    """Tests flush by hand."""
+
+
+def _lines(first: int, count: int) -> list[bytes]:
+    return [b'{"n":%d}' % number for number in range(first, first + count)]
+
+
+def _drain(segments: Segments, most_bytes: int = 1 << 20) -> list[bytes]:
+    """What a ledger would get, all of it acknowledged."""
+    found: list[bytes] = []
+    while (batch := segments.next_batch(most_bytes)) is not None:
+        for frame in frames.read_all(batch.data):
+            found.extend(frame.lines())
+        segments.taken(batch, batch.after)
+    return found
+
+
+@pytest.fixture
+def opened(tmp_path: Path) -> Iterator[Callable[..., Segments]]:
+    """Makes Segments on one folder; each but the last was released, as if its process had ended."""
+    made: list[Segments] = []
+
+    def make(folder: Path | None = tmp_path, **bounds: int) -> Segments:
+        if made:
+            made[-1].release()
+        segments = Segments(folder, Bounds(**bounds))  # type: ignore[arg-type]
+        segments.recover()
+        made.append(segments)
+        return segments
+
+    yield make
+    for segments in made:
+        segments.release()
+
+
+def test_what_is_put_arrives_in_order(tmp_path: Path) -> None:
+    """Through both threads' hands, and nothing is left on disk once it was taken."""
+    spool = Spool(tmp_path, later=_no_timer)
+    spool.start()
+    for line in _lines(1, 5000):
+        spool.put(line)
+    assert spool.close(_CLOSE_S)
+    assert _drain(spool.segments) == _lines(1, 5000)
+    assert list(tmp_path.glob("*.events")) == []
+    assert spool.dropped == {}
+
+
+@settings(max_examples=40, deadline=None)
+@given(st.lists(st.tuples(st.integers(1, 40), st.booleans()), min_size=1, max_size=12))
+def test_a_restart_loses_nothing(
+    tmp_path_factory: pytest.TempPathFactory, steps: list[tuple[int, bool]]
+) -> None:
+    """Whenever the process ends without a word, its successor sends what was not taken."""
+    folder = tmp_path_factory.mktemp("spool")
+    found: list[bytes] = []
+    sent = 0
+    for run, (count, taken) in enumerate(steps):
+        segments = Segments(folder, Bounds(segment_bytes=200))
+        segments.recover()
+        segments.add(f"{run:016x}", 1, _lines(sent + 1, count), 1, run)
+        sent += count
+        if taken:
+            batch = segments.next_batch(100)
+            assert batch is not None
+            for frame in frames.read_all(batch.data):
+                found.extend(frame.lines())
+            segments.taken(batch, batch.after)
+        assert segments._lock is not None
+        os.close(segments._lock)  # what the end of a process does, and no more
+    segments = Segments(folder, Bounds())
+    segments.recover()
+    found.extend(_drain(segments))
+    segments.release()
+    assert list(dict.fromkeys(found)) == _lines(1, sent), "in order, all; some twice"
+
+
+def test_a_torn_end_is_left_out(opened: Callable[..., Segments], tmp_path: Path) -> None:
+    """Of a frame that a power failure cut, nothing is sent, and all before it is."""
+    segments = opened()
+    segments.add(_SPOOL, 1, _lines(1, 3), 1, 0)
+    segments.release()
+    (path,) = tmp_path.glob("*.events")
+    path.write_bytes(path.read_bytes() + frames.build(1, _SPOOL, 4, _lines(4, 9))[:-5])
+    assert _drain(opened()) == _lines(1, 3)
+
+
+def test_damage_is_passed_over_and_counted(opened: Callable[..., Segments], tmp_path: Path) -> None:
+    """The frames around a damaged one arrive."""
+    segments = opened()
+    for first in (1, 11, 21):
+        segments.add(_SPOOL, first, _lines(first, 10), 1, 0)
+    segments.release()
+    (path,) = tmp_path.glob("*.events")
+    data = bytearray(path.read_bytes())
+    data[data.index(b'{"n":15}')] ^= 1
+    path.write_bytes(data)
+    segments = opened()
+    assert _drain(segments) == _lines(1, 10) + _lines(21, 10)
+    assert segments.dropped == {"Damaged": 10}
+
+
+def test_a_head_that_claims_more_hides_nothing(
+    opened: Callable[..., Segments], tmp_path: Path
+) -> None:
+    """A size that was damaged to reach beyond the file is damage, not the file's end."""
+    segments = opened()
+    segments.add(_SPOOL, 1, _lines(1, 10), 1, 0)
+    segments.add(_SPOOL, 11, _lines(11, 10), 1, 0)
+    segments.release()
+    (path,) = tmp_path.glob("*.events")
+    data = path.read_bytes()
+    size = b" %d " % len(frames.read(data)[0].body)
+    path.write_bytes(data.replace(size, b" %d " % 999_999, 1))
+    assert _drain(opened()) == _lines(11, 10)
+
+
+def test_the_oldest_goes_when_the_disk_is_full_of_it(opened: Callable[..., Segments]) -> None:
+    """The bound holds, and what was dropped plus what arrives is what was put."""
+    segments = opened(segment_bytes=1000, disk_bytes=10_000)
+    for first in range(1, 5001, 10):
+        segments.add(_SPOOL, first, _lines(first, 10), 1, 0)
+        assert segments.bytes_held()[0] <= 10_000 + 1000
+    arrived = _drain(segments)
+    assert arrived[-1] == _lines(5000, 1)[0]
+    assert arrived == _lines(5001 - len(arrived), len(arrived))
+    assert segments.dropped == {"SpoolFull": 5000 - len(arrived)}
+
+
+def test_memory_is_bounded_without_a_folder(opened: Callable[..., Segments]) -> None:
+    """The same in memory alone."""
+    segments = opened(None, segment_bytes=1000, memory_bytes=10_000)
+    for first in range(1, 5001, 10):
+        segments.add(_SPOOL, first, _lines(first, 10), 1, 0)
+    arrived = _drain(segments)
+    assert segments.dropped == {"MemoryFull": 5000 - len(arrived)}
+    assert len(arrived) > 100
+
+
+def test_a_full_disk_moves_it_to_memory_and_back(
+    opened: Callable[..., Segments], tmp_path: Path
+) -> None:
+    """What the disk does not take is kept and sent in its turn; then files are written again."""
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    segments = opened()
+    segments.add(_SPOOL, 1, _lines(1, 100), 1, 0)
+    try:  # the kernel refuses writes past this size, in the middle of a frame
+        resource.setrlimit(resource.RLIMIT_FSIZE, (1500, before[1]))
+        segments.add(_SPOOL, 101, _lines(101, 100), 1, 1)
+        resource.setrlimit(resource.RLIMIT_FSIZE, (0, before[1]))
+        segments.add(_SPOOL, 201, _lines(201, 100), 1, 2)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+    segments.close()
+    segments.add(_SPOOL, 301, _lines(301, 100), 1, 3)
+    assert len([p for p in tmp_path.glob("*.events") if p.stat().st_size]) >= 2
+    assert _drain(segments) == _lines(1, 400)
+    assert segments.dropped == {}
+
+
+def test_an_unusable_folder_is_no_end(tmp_path: Path) -> None:
+    """A folder that is a file: everything is in memory, and arrives."""
+    path = tmp_path / "file"
+    path.write_text("not a folder")
+    spool = Spool(path, later=_no_timer)
+    spool.start()
+    spool.put(b"{}")
+    assert spool.close(_CLOSE_S)
+    assert _drain(spool.segments) == [b"{}"]
+
+
+def test_a_folder_has_one_writer(opened: Callable[..., Segments], tmp_path: Path) -> None:
+    """A second process leaves the files of the first alone."""
+    opened().add(_SPOOL, 1, _lines(1, 3), 1, 0)
+    second = Segments(tmp_path, Bounds())
+    with pytest.raises(OSError, match=os.strerror(errno.EAGAIN)):
+        second.recover()
+    second.add("fedcba9876543210", 1, _lines(7, 1), 1, 0)
+    assert _drain(second) == _lines(7, 1)
+    assert len(list(tmp_path.glob("*.events"))) == 1
+
+
+def test_a_hanging_disk_is_bounded_too() -> None:
+    """While the thread writes nothing, `put` keeps what fits and counts the rest."""
+    spool = Spool(None, later=_no_timer, bounds=Bounds(memory_bytes=100_000))
+    for _ in range(2000):  # the thread was never started
+        spool.put(b"x" * 100)
+    assert spool.dropped == {"MemoryFull": 1000}
+
+
+def test_an_event_over_the_bound_is_counted() -> None:
+    """It would fit no frame."""
+    spool = Spool(None, later=_no_timer)
+    spool.put(b"x" * (MAX_EVENT_BYTES + 1))
+    assert spool.dropped == {"TooLarge": 1}
+
+
+def test_a_batch_that_is_sent_again_is_cut_the_same(opened: Callable[..., Segments]) -> None:
+    """Not acknowledged, it comes again; acknowledged beyond it, what the ledger has is left out."""
+    segments = opened()
+    for first in range(1, 101, 10):
+        segments.add(_SPOOL, first, _lines(first, 10), 1, 0)
+    one = segments.next_batch(10)
+    two = segments.next_batch(10)
+    assert one is not None
+    assert two is not None
+    assert one.data == two.data
+    segments.taken(one, 51)
+    rest = segments.next_batch(1 << 20)
+    assert rest is not None
+    assert [frame.first for frame in frames.read_all(rest.data)] == [51, 61, 71, 81, 91]
