@@ -45,7 +45,7 @@ def opened(tmp_path: Path) -> Iterator[Callable[..., Segments]]:
     def make(folder: Path | None = tmp_path, **bounds: int) -> Segments:
         if made:
             made[-1].release()
-        segments = Segments(folder, Bounds(**bounds))  # type: ignore[arg-type]
+        segments = Segments(folder, Bounds(**bounds))
         segments.recover()
         made.append(segments)
         return segments

@@ -1,8 +1,9 @@
 """`python -m tests.perf.inprocess`: one request through the router without a network.
 
-`[--kind plain|tasks] [--calls]`: microseconds of one request on one kept connection, its answer
-included, least and median over rounds; or the calls of Python functions that it takes. Caches are
-warm as they never are behind a socket: use it to compare two trees, not as what a request costs.
+`[--kind plain|tasks] [--record] [--calls]`: microseconds of one request on one kept connection,
+its answer included, least and median over rounds; or the calls of Python functions that it takes.
+Caches are warm as they never are behind a socket: use it to compare two trees, not as what a
+request costs.
 """
 
 import argparse
@@ -16,10 +17,13 @@ from typing import Any, Final, cast
 
 import uvloop
 
+from pointsman.events.segments import Bounds
+from pointsman.events.spool import Spool
 from pointsman.router.metrics import Metrics
 from pointsman.router.serve.app import DataPlane
 from pointsman.router.serve.limits import Limits
 from pointsman.router.serve.listener import ClientConnection
+from pointsman.router.serve.record import Recorder
 from pointsman.router.serve.upstream import Pools, UpstreamConnection
 from pointsman.router.serve.wheel import Wheel
 from tests.perf.plane import table
@@ -82,8 +86,11 @@ def _requests() -> list[bytes]:
 class Loop:
     """One client, and one kept connection to each of two servers."""
 
-    def __init__(self, kind: str) -> None:
-        plane = DataPlane(table(kind, PORTS), Limits(), Metrics())
+    def __init__(self, kind: str, *, record: bool = False) -> None:
+        later = asyncio.get_running_loop().call_later
+        self._spool = Spool(None, later=later, bounds=Bounds(memory_bytes=1 << 30))
+        recorder = Recorder(self._spool.put, time.time) if record else None
+        plane = DataPlane(table(kind, PORTS), Limits(), Metrics(), record=recorder)
         plane.wheel = Wheel(asyncio.get_running_loop(), plane.clock, plane.limits.tick_s)
         plane.pools = Pools(plane.limits, plane.wheel, plane.clock)
         self._requests = _requests()
@@ -141,8 +148,9 @@ async def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--kind", default="plain", choices=("plain", "tasks"))
     parser.add_argument("--calls", action="store_true")
+    parser.add_argument("--record", action="store_true")
     chosen = parser.parse_args()
-    loop = Loop(chosen.kind)
+    loop = Loop(chosen.kind, record=chosen.record)
     for number in range(WARM):
         loop.once(number)
     print(f"{chosen.kind}: {(counted if chosen.calls else timed)(loop)}")

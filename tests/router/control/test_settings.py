@@ -90,6 +90,43 @@ def test_no_router_is_open_by_accident(
     assert named in capsys.readouterr().err.splitlines()[-1]
 
 
+def test_without_a_ledger_nothing_is_recorded() -> None:
+    """A folder is enough: its events are sent by a later process that has a ledger."""
+    environment = {"POD_NAMESPACE": "demo", "POINTSMAN_CALLERS": "Open"}
+
+    assert not parse([], environment).records
+    assert parse(["--events-dir=/spool"], environment).records
+    settings = parse(["--ledger=https://ledger:8090", "--events-max-mib=16"], environment)
+
+    assert settings.records
+    assert settings.ledger is not None
+    assert settings.ledger.path == "/v1/events"
+    assert settings.events.disk_bytes == 16 * 1024 * 1024
+
+
+@pytest.mark.parametrize(
+    ("flags", "named"),
+    [
+        (["--ledger=ledger:8090"], "--ledger"),
+        (["--ledger=ftp://ledger"], "--ledger"),
+        (["--ledger-token-file=/token"], "--ledger"),
+        (["--events-max-mib=15"], "--events-max-mib"),
+        (["--events-max-mib=1e3"], "--events-max-mib"),
+        (["--events-fsync-seconds=-1"], "--events-fsync-seconds"),
+        (["--events-fsync-seconds=nan"], "--events-fsync-seconds"),
+        (["--events-fsync-seconds=soon"], "--events-fsync-seconds"),
+    ],
+)
+def test_a_spool_that_means_nothing_is_refused(
+    flags: list[str], named: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The flag is named."""
+    with pytest.raises(SystemExit, match="2"):
+        parse(["--callers=Open", *flags], {"POD_NAMESPACE": "demo"})
+
+    assert named in capsys.readouterr().err.splitlines()[-1]
+
+
 def test_loopback_may_go_without_tokens() -> None:
     """For local mode."""
     settings = parse(

@@ -99,16 +99,41 @@ def test_any_json_is_read_or_refused(value: object) -> None:
 def test_usage_is_read_from_answers_and_streams() -> None:
     """Stated usage; an answer that is none; the last usage of a stream, null before."""
     usage = {"prompt_tokens": 3, "completion_tokens": 4, "total_tokens": 7}
-    found, wrong = read_answer(json.dumps({"choices": [], "usage": usage}).encode())
+    _, found, wrong = read_answer(json.dumps({"choices": [], "usage": usage}).encode())
     assert found is not None
     assert (found.prompt_tokens, found.completion_tokens, wrong) == (3, 4, "")
-    assert read_answer(b'{"choices": []}') == (None, "")
+    assert read_answer(b'{"choices": []}')[1:] == (None, "")
     for body in (b"", b"{", b"[]", b"<html>", b'{"error": {"message": "x"}}'):
-        assert read_answer(body)[1]
+        assert read_answer(body)[2]
     event = b"data: " + json.dumps({"usage": usage}).encode() + b"\n\n"
     tail = b'lf"}\n\n' + event + b'data: {"usage":null}\n\ndata: [DONE]\n\n'
     assert read_stream_usage(tail) == found
     assert read_stream_usage(b'data: {"usage": bro\n\n') is None
+
+
+@pytest.mark.parametrize(
+    ("usage", "cached", "reasoning"),
+    [
+        ({"prompt_tokens_details": {"cached_tokens": 7}}, 7, 0),
+        ({"prompt_cache_hit_tokens": 6}, 6, 0),
+        ({"completion_tokens_details": {"reasoning_tokens": 3}}, 0, 3),
+        ({"prompt_tokens_details": {"cached_tokens": 700}}, 9, 0),
+        ({"prompt_tokens_details": {"cached_tokens": -1}}, 0, 0),
+        ({"prompt_tokens_details": None, "completion_tokens_details": {}}, 0, 0),
+        ({"prompt_tokens_details": [1], "completion_tokens_details": "x"}, 0, 0),
+        ({"prompt_cache_hit_tokens": 1.5}, 0, 0),
+    ],
+)
+def test_details_of_usage_never_cost_the_answer(
+    usage: dict[str, object], cached: int, reasoning: int
+) -> None:
+    """Parts of tokens are read where they make sense, and an answer counts where they do not."""
+    usage = {"prompt_tokens": 9, "completion_tokens": 4, **usage}
+    _, found, wrong = read_answer(json.dumps({"usage": usage, "id": 5, "model": [1]}).encode())
+    assert wrong == ""
+    assert found is not None
+    assert (found.prompt_tokens, found.completion_tokens) == (9, 4)
+    assert (found.cached_tokens, found.reasoning_tokens) == (cached, reasoning)
 
 
 @pytest.mark.parametrize(

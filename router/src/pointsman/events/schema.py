@@ -116,7 +116,7 @@ class Request(Struct, frozen=True, kw_only=True, tag_field="type", tag="request"
     fingerprint: str = ""
     """`system_fingerprint` of the answer."""
     finish: str = ""
-    """`finish_reason` of the answer's first choice."""
+    """`finish_reason` of the answer's last choice."""
     text: Text | None = None
 
 

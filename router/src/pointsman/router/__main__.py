@@ -27,6 +27,7 @@ from pointsman.router.control.metrics import ControlMetrics
 from pointsman.router.control.source import TableFeed
 from pointsman.router.control.store import Store
 from pointsman.router.live import Live
+from pointsman.router.outbox import Outbox
 from pointsman.router.settings import Settings, parse
 
 _log = logging.getLogger("pointsman.router")
@@ -44,14 +45,15 @@ class _Plane(Protocol):
 
 
 async def _start_data_plane(
-    live: Live, settings: Settings, registry: CollectorRegistry
+    live: Live, settings: Settings, registry: CollectorRegistry, outbox: Outbox | None
 ) -> tuple[_Plane, int]:
     """The one place that knows the data plane."""
     from pointsman.router.metrics import Metrics  # noqa: PLC0415
     from pointsman.router.serve.app import DataPlane  # noqa: PLC0415
     from pointsman.router.serve.limits import Limits  # noqa: PLC0415
 
-    plane = DataPlane(live, Limits(), Metrics(registry))
+    record = outbox.record if outbox is not None else None
+    plane = DataPlane(live, Limits(), Metrics(registry), record=record)
     return plane, await plane.start(settings.listen.host, settings.listen.port)
 
 
@@ -97,7 +99,8 @@ async def serve(settings: Settings, server: ApiServer) -> None:
     feed = TableFeed(live, metrics, namespace=settings.namespace, store=store)
     feed.restore()
     callers = _callers(settings, live, metrics, store)
-    plane, port = await _start_data_plane(live, settings, registry)
+    outbox = Outbox(settings, registry, later=loop.call_later) if settings.records else None
+    plane, port = await _start_data_plane(live, settings, registry, outbox)
     _log.info("serving", extra={"host": settings.listen.host, "port": port})
     # aiohttp takes 0.3 s to import: requests are answered meanwhile.
     await asyncio.to_thread(importlib.import_module, "pointsman.router.control.process")
@@ -118,6 +121,8 @@ async def serve(settings: Settings, server: ApiServer) -> None:
             cut = await plane.drain(settings.drain_s, delay_s=settings.shutdown_delay_s)
             _log.log(logging.WARNING if cut else logging.INFO, "drained", extra={"cut": cut})
             follow.cancel()
+    if outbox is not None:
+        await asyncio.to_thread(outbox.close, _FLUSH_S)
     await asyncio.to_thread(store.flush, _FLUSH_S)
     _log.info("stopped")
 

@@ -18,6 +18,8 @@ from prometheus_client.metrics_core import (
 )
 from prometheus_client.registry import Collector
 
+from pointsman.events.schema import NANO
+
 # The buckets of OpenTelemetry's gen_ai.client.operation.duration and time_to_first_token.
 _DURATION_S: Final = tuple(0.01 * 2**n for n in range(14))
 _FIRST_TOKEN_S: Final = (
@@ -120,8 +122,8 @@ class BackendSeries:
     """How a wait for a server ended (`Answered` or a reason) -> count."""
     waited: Histogram = field(default_factory=lambda: Histogram(_DURATION_S))
     tokens: Tokens = field(default_factory=Tokens)
-    cost: dict[str, float] = field(default_factory=dict)
-    """Currency -> sum."""
+    cost_nano: dict[str, int] = field(default_factory=dict)
+    """Currency -> sum in billionths."""
 
     def attempted(self, outcome: str) -> None:
         """Count one attempt."""
@@ -280,8 +282,8 @@ class Metrics(Collector):
             if series.waits:
                 waited.add_metric([name], series.waited.buckets(), series.waited.total)
             series.tokens.add_to(tokens, name)
-            for currency, amount in series.cost.items():
-                cost.add_metric([name, currency], amount)
+            for currency, nano in series.cost_nano.items():
+                cost.add_metric([name, currency], nano / NANO)
         yield from (attempts, retries, waits, waited, tokens, cost)
 
     def _collect_callers(self) -> Iterable[Metric]:

@@ -10,10 +10,13 @@ import os
 import re
 import socket
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from ipaddress import ip_address
 from pathlib import Path
 from typing import Literal
+
+from pointsman.events.segments import Bounds
+from pointsman.events.ship import Target
 
 _SECRET = re.compile(r"[a-z0-9]([-a-z0-9.]{0,251}[a-z0-9])?")
 
@@ -52,6 +55,12 @@ class Settings:
     keys_dir: Path | None = None
     """A memory-backed volume; None: a restarted router has no provider keys and knows no caller
     before it has read them again."""
+    ledger: Target | None = None
+    """Where events are sent; None: nowhere."""
+    events_dir: Path | None = None
+    """Keeps events that the ledger does not have. None: they are kept in memory, and a restart
+    loses those."""
+    events: Bounds = field(default_factory=Bounds)
     operator_service_account: str = "pointsman-operator"
     kubeconfig: Path | None = None
     """None: what the kubelet gives every pod."""
@@ -108,6 +117,11 @@ class Settings:
             raise ValueError("--caller-secrets names a Secret twice")
 
     @property
+    def records(self) -> bool:
+        """True if requests become events."""
+        return self.ledger is not None or self.events_dir is not None
+
+    @property
     def operator_user(self) -> str:
         """The user name that TokenReview has to give."""
         return f"system:serviceaccount:{self.namespace}:{self.operator_service_account}"
@@ -129,6 +143,9 @@ def parse(
             admin=_address("--admin", given.admin),
             state_dir=_path(given.state_dir),
             keys_dir=_path(given.keys_dir),
+            ledger=_ledger(given),
+            events_dir=_path(given.events_dir),
+            events=_bounds(given),
             operator_service_account=given.operator_service_account,
             kubeconfig=_path(given.kubeconfig),
             shutdown_delay_s=given.shutdown_delay_seconds,
@@ -166,6 +183,12 @@ def _parser(environment: Mapping[str, str]) -> argparse.ArgumentParser:
     flag("release", "pointsman", "Helm release whose table is served.")
     flag("state-dir", "", "Folder for last-known-good state.")
     flag("keys-dir", "", "Folder for keys and callers, in memory (emptyDir with medium: Memory).")
+    flag("ledger", "", "URL of the ledger, such as http://pointsman-ledger:8090.")
+    flag("ledger-token-file", "", "File with the token for it.")
+    flag("ledger-ca-file", "", "File with the certificates that it is trusted by.")
+    flag("events-dir", "", "Folder for events that the ledger does not have yet.")
+    flag("events-max-mib", "256", "How large that folder may get; then the oldest are dropped.")
+    flag("events-fsync-seconds", "1", "What a power failure may take; 0: nothing.")
     flag("callers", "", "Keys: who calls needs an API key. Open: everybody may call.")
     flag("caller-secrets", "", "Secrets with callers' keys, apart by commas.")
     flag("operator-service-account", "pointsman-operator", "Who may use /admin.")
@@ -187,6 +210,31 @@ def _parser(environment: Mapping[str, str]) -> argparse.ArgumentParser:
             help=f"{text} Default: {seconds}.",
         )
     return parser
+
+
+def _ledger(given: argparse.Namespace) -> Target | None:
+    token, ca = _path(given.ledger_token_file), _path(given.ledger_ca_file)
+    if given.ledger:
+        try:
+            return Target(url=given.ledger, token_file=token, ca_file=ca)
+        except ValueError as error:
+            raise ValueError(f"--ledger: {error}") from None
+    if token or ca:
+        raise ValueError("--ledger-token-file and --ledger-ca-file need --ledger")
+    return None
+
+
+def _bounds(given: argparse.Namespace) -> Bounds:
+    size = given.events_max_mib
+    if not (size.isascii() and size.isdecimal()) or not 16 <= int(size) <= 1_048_576:
+        raise ValueError("--events-max-mib must be a whole number from 16 to 1048576")
+    try:
+        fsync_s = float(given.events_fsync_seconds)
+    except ValueError:
+        fsync_s = -1.0
+    if not 0 <= fsync_s <= 3600:
+        raise ValueError("--events-fsync-seconds must be from 0 to 3600")
+    return Bounds(disk_bytes=int(size) * 1024 * 1024, fsync_s=fsync_s)
 
 
 def _address(flag: str, text: str) -> Address:

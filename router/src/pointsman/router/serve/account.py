@@ -30,17 +30,19 @@ def account(exchange: "Exchange", code: int, now_s: float) -> None:
         if exchange.streamed:
             series.first_token.observe(exchange.committed_s - exchange.received_s)
     usage = exchange.usage
-    backend = exchange.track.backend if exchange.track is not None else None
-    if usage is None or backend is None:
+    track = exchange.track
+    if usage is None or track is None or track.backend is None:
         return
+    backend = track.backend
     prompt, completion = usage.prompt_tokens, usage.completion_tokens
     if max(prompt, completion) > _MOST_TOKENS:
+        exchange.usage = None
         return
     backend.tokens.used(prompt, completion, estimated=usage.estimated)
     if team is not None:
         team.tokens.used(prompt, completion, estimated=usage.estimated)
-    prices = exchange.candidate
-    amount = prompt * prices.input_per_million + completion * prices.output_per_million
-    if amount:
-        amount /= 1_000_000
-        backend.cost[prices.currency] = backend.cost.get(prices.currency, 0.0) + amount
+    pico = prompt * track.input_pico + completion * track.output_pico
+    if pico:
+        exchange.cost_nano = nano = (pico + 500) // 1000
+        currency = exchange.candidate.currency
+        backend.cost_nano[currency] = backend.cost_nano.get(currency, 0) + nano

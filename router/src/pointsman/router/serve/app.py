@@ -47,6 +47,7 @@ class DataPlane:
         clock: Callable[[], float] = time.monotonic,
         wall: Callable[[], float] = time.time,
         dice: Callable[[], float] = random.random,
+        record: Callable[[Exchange, float], None] | None = None,
     ) -> None:
         self.live = live
         self.limits = limits
@@ -54,6 +55,8 @@ class DataPlane:
         self.clock = clock
         self.wall = wall
         self.dice = dice
+        self.record = record
+        """Keeps what a routed request was, for the ledger; None where there is none."""
         self.arrival = arrival_layers()
         self.tracks = Tracks(live, metrics)
         self.holds = Holds(live, clock)
@@ -156,7 +159,10 @@ class DataPlane:
 
     def ended(self, exchange: Exchange) -> None:
         """An exchange is over."""
-        account(exchange, exchange.code, self.clock())
+        now_s = self.clock()
+        account(exchange, exchange.code, now_s)
+        if self.record is not None and exchange.track is not None:
+            self.record(exchange, now_s)
         self._running -= 1
         if not self._running and self.live.draining:
             self._changed.set()

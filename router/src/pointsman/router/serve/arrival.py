@@ -51,12 +51,12 @@ def analyze(exchange: "Exchange") -> None:
     """
     Task, language and size of the prompt.
 
-    Where no rule looks at them and the body fits every window even at the worst rate, its size is
-    enough: reading a text costs more than all the rest of a request.
+    Where neither a rule nor the ledger looks at them, and the body fits every window even at the
+    worst rate, its size is enough: reading a text costs more than all the rest of a request.
     """
     asked, body, policy = exchange.asked, exchange.request.body, exchange.policy
     most = len(body) * _MOST_TOKENS_A_BYTE + asked.max_output_tokens
-    blind = not (policy.reads_text or exchange.debug)
+    blind = not (policy.reads_text or exchange.debug or exchange.plane.record)
     if blind and most <= policy.window and b"image" not in body:
         tokens = len(body) // _BYTES_A_TOKEN
         exchange.analysis = Analysis(Task.CHAT, False, "und", tokens, 0.0, ())

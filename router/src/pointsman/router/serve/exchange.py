@@ -24,7 +24,7 @@ from pointsman.router.serve import relay as relays
 from pointsman.router.serve.decision import decision_lines
 from pointsman.router.serve.holds import Wait
 from pointsman.router.serve.tracks import Track
-from pointsman.router.wire.openai import Asked, Usage
+from pointsman.router.wire.openai import NO_ANSWER, Answer, Asked, Usage
 from pointsman.router.wire.operation import Operation
 from pointsman.router.wire.problem import (
     LAST_CHUNK,
@@ -35,7 +35,7 @@ from pointsman.router.wire.problem import (
     status_line,
 )
 from pointsman.router.wire.received import Request
-from pointsman.routing import CompiledPolicy, Decision
+from pointsman.routing import CompiledPolicy, Decision, Skipped
 from pointsman.routing.compiled import CompiledRoute
 
 if TYPE_CHECKING:
@@ -47,21 +47,23 @@ _STREAM_FRAMING: Final = b"transfer-encoding: chunked\r\ncache-control: no-cache
 
 
 class Exchange:
-    """The layers of stack.py fill it in; see the module for its states."""
+    """The layers of stack.py fill it in; see the module. `opening` and `end` are the answer's."""
 
     __slots__ = (
         "_done_by_s", "_first_by_s", "_index", "_over", "_retry_at_s", "_total_by_s", "analysis",
         "asked", "attempt", "attempts", "caller", "candidates", "chain_s", "chunked", "client",
-        "code", "committed", "committed_s", "debug", "decision_id", "failures", "head_sent",
-        "heard_s", "held_s", "images", "let_by", "operation", "overhead_s", "plane", "policy",
-        "received_s", "request", "request_id", "retries", "streamed", "taken", "track", "tried",
-        "usage", "waiting",
+        "code", "committed", "committed_s", "cost_nano", "debug", "decision_id", "end", "failures",
+        "head_sent", "heard_s", "held_s", "images", "let_by", "opening", "operation", "outcome",
+        "overhead_s", "plane", "policy", "received_s", "request", "request_id", "retries", "said",
+        "skipped", "streamed", "taken", "track", "tried", "usage", "waiting",
     )  # fmt: skip
     asked: Asked
     policy: CompiledPolicy
     analysis: Analysis
     taken: CompiledRoute
     candidates: tuple[Backend, ...]
+    skipped: tuple[Skipped, ...]
+    outcome: str
 
     def __init__(
         self,
@@ -91,10 +93,12 @@ class Exchange:
         self.held_s = 0.0
         self.track: Track | None = None
         self.attempt: attempts.Attempt | None = None
-        self.attempts = self.retries = self._index = self.code = 0
+        self.attempts = self.retries = self._index = self.code = self.cost_nano = 0
         self.failures: list[tuple[str, Fault]] = []
         self.tried: set[tuple[str, int]] = set()
         self.usage: Usage | None = None
+        self.said: Answer = NO_ANSWER
+        self.opening = self.end = b""
         self.overhead_s = 0.0
         self.chain_s = plane.limits.retry_deadline_s
         self._first_by_s = self._retry_at_s = self._total_by_s = self._done_by_s = inf
@@ -114,7 +118,7 @@ class Exchange:
     def route_taken(self, decision: Decision) -> None:
         """The decision; deadlines count from when the request came in."""
         self.taken = decision.route
-        self.candidates = decision.candidates
+        self.candidates, self.skipped = decision.candidates, decision.skipped
         route = decision.route.route
         self._total_by_s = self.received_s + route.request_timeout_s
         if route.fallback is not None:
@@ -382,6 +386,7 @@ class Exchange:
         if self._over:
             return
         self._over = True
+        self.outcome = outcome
         if self.waiting is not None:
             self.waiting.end(outcome)
         attempt = self.attempt

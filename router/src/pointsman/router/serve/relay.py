@@ -103,6 +103,7 @@ class Whole:
     def finished(self) -> None:
         exchange = self._exchange
         if exchange.committed:
+            exchange.end = self._end
             exchange.use(read_usage_at_end(self._end) or _estimate_whole(exchange, self._size))
             exchange.complete()
             return
@@ -120,11 +121,12 @@ def answer_whole(
     exchange: "Exchange", status: int, headers: dict[bytes, bytes], body: bytes
 ) -> None:
     """Relay a JSON body of which nothing was sent yet, if it is an answer."""
-    usage, wrong = read_answer(body)
+    answer, usage, wrong = read_answer(body)
     if wrong:
         exchange.fail(Fault(Kind.ERROR, "Malformed", wrong))
         return
     exchange.usage = usage or _estimate_whole(exchange, len(body))
+    exchange.said, exchange.end = answer, body
     exchange.commit(status, headers, len(body), body)
     exchange.complete()
 
@@ -198,6 +200,7 @@ class Stream:
                 return
             self._opening = None
             data = b"".join(opening.held)
+            exchange.opening = data
             exchange.commit(self._reader.status, self._reader.headers, None, data)
         if self._tail.feed(data) and self._tail.done():
             exchange.may_end_soon()
@@ -222,12 +225,14 @@ class Stream:
 
     def _complete(self) -> None:
         exchange = self._exchange
-        exchange.use(read_stream_usage(self._tail.bytes()) or self._estimate())
+        exchange.end = self._tail.bytes()
+        exchange.use(read_stream_usage(exchange.end) or self._estimate())
         exchange.complete()
 
     def _break_off(self, fault: Fault) -> None:
         exchange = self._exchange
-        exchange.use(read_stream_usage(self._tail.bytes()) or self._estimate())
+        exchange.end = self._tail.bytes()
+        exchange.use(read_stream_usage(exchange.end) or self._estimate())
         timeout = fault.kind is Kind.TIMEOUT
         code = "upstream_timeout" if timeout else "upstream_disconnected"
         if fault.reason == CUT:

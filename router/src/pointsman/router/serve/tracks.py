@@ -23,6 +23,9 @@ class Track:
     backend: BackendSeries | None
     service: str
     """How its backend's endpoints are filed; empty for an external one."""
+    input_pico: int
+    """Price of a token in 1e-12 of the backend's currency, so that sums are exact."""
+    output_pico: int
     of: tuple[CompiledRoute, Backend | None]
 
 
@@ -65,5 +68,12 @@ class Tracks:
             self._metrics.route(policy.name, rule, name),
             self._metrics.backend(name) if backend else None,
             address.key if isinstance(address, ServiceAddress) else "",
+            _pico(backend.input_per_million) if backend else 0,
+            _pico(backend.output_per_million) if backend else 0,
             (route, backend),
         )
+
+
+def _pico(per_million: float) -> int:
+    """Of a price per million tokens; six decimals of it count."""
+    return round(per_million * 1_000_000)

@@ -52,19 +52,49 @@ class _Chat(msgspec.Struct):
     functions: msgspec.Raw = ABSENT
 
 
+class _InputDetails(msgspec.Struct):
+    cached_tokens: int | None = None
+
+
+class _OutputDetails(msgspec.Struct):
+    reasoning_tokens: int | None = None
+
+
 class _Tokens(msgspec.Struct):
     prompt_tokens: int | None = None
     completion_tokens: int | None = None
     """Embeddings have none."""
+    prompt_tokens_details: _InputDetails | None = None
+    completion_tokens_details: _OutputDetails | None = None
+    prompt_cache_hit_tokens: int | None = None
+    """How DeepSeek says cached_tokens."""
 
 
-class _Answer(msgspec.Struct):
+class Answer(msgspec.Struct):
+    """What an answer says of itself; raw values are a view into its bytes."""
+
     usage: _Tokens | None = None
+    error: msgspec.Raw = ABSENT
+    id: msgspec.Raw = ABSENT
+    model: msgspec.Raw = ABSENT
+    system_fingerprint: msgspec.Raw = ABSENT
+
+
+class _PlainTokens(msgspec.Struct):
+    prompt_tokens: int | None = None
+    completion_tokens: int | None = None
+
+
+class _PlainAnswer(msgspec.Struct):
+    """Of a server that says its details in another shape."""
+
+    usage: _PlainTokens | None = None
     error: msgspec.Raw = ABSENT
 
 
 _chat = msgspec.json.Decoder(_Chat).decode
-_answer = msgspec.json.Decoder(_Answer).decode
+_answer = msgspec.json.Decoder(Answer).decode
+_plain_answer = msgspec.json.Decoder(_PlainAnswer).decode
 _text = msgspec.json.Decoder(str).decode
 _parts = msgspec.json.Decoder(list[_Part]).decode
 _map = msgspec.json.Decoder(dict[str, object]).decode
@@ -101,6 +131,10 @@ class Usage(msgspec.Struct, frozen=True, gc=False):
     prompt_tokens: int
     completion_tokens: int
     estimated: bool = False
+    cached_tokens: int = 0
+    """Part of prompt_tokens that the backend had read before."""
+    reasoning_tokens: int = 0
+    """Part of completion_tokens that is not in the answer."""
 
 
 def decoded(decode: Callable[[bytes], T], body: bytes) -> T:
@@ -222,22 +256,46 @@ def _first(texts: Iterator[str], chars: int, *, from_start: bool) -> list[str]:
     return taken
 
 
-def read_answer(body: bytes) -> tuple[Usage | None, str]:
-    """(usage if the answer states it, what is wrong with a body that came with status 200)."""
+NO_ANSWER: Final = Answer()
+
+
+def read_answer(body: bytes) -> tuple[Answer, Usage | None, str]:
+    """(the answer, usage if it states it, what is wrong with a body that came with status 200)."""
     try:
-        answer = _answer(body)
+        answer = _decode_answer(body)
     except UNREADABLE:
-        return None, "the answer is not a JSON object in OpenAI's shape"
+        return NO_ANSWER, None, "the answer is not a JSON object in OpenAI's shape"
     if answer.error is not ABSENT and size_of(answer.error):
-        return None, "the answer is an error with status 200"
-    return _usage(answer), ""
+        return answer, None, "the answer is an error with status 200"
+    return answer, _usage(answer), ""
 
 
-def _usage(answer: _Answer) -> Usage | None:
+def _decode_answer(body: bytes) -> Answer:
+    try:
+        return _answer(body)
+    except UNREADABLE:
+        plain = _plain_answer(body)
+    usage = plain.usage
+    tokens = _Tokens(usage.prompt_tokens, usage.completion_tokens) if usage else None
+    return Answer(tokens, plain.error)
+
+
+def _usage(answer: Answer) -> Usage | None:
     usage = answer.usage
     if usage is None:
         return None
-    return Usage(max(usage.prompt_tokens or 0, 0), max(usage.completion_tokens or 0, 0))
+    prompt, completion = max(usage.prompt_tokens or 0, 0), max(usage.completion_tokens or 0, 0)
+    more, less = usage.prompt_tokens_details, usage.completion_tokens_details
+    if more is None and less is None and usage.prompt_cache_hit_tokens is None:
+        return Usage(prompt, completion)
+    cached = (more.cached_tokens if more else None) or usage.prompt_cache_hit_tokens or 0
+    reasoning = (less.reasoning_tokens if less else None) or 0
+    return Usage(
+        prompt,
+        completion,
+        cached_tokens=min(max(cached, 0), prompt),
+        reasoning_tokens=min(max(reasoning, 0), completion),
+    )
 
 
 def read_stream_usage(tail: bytes) -> Usage | None:
@@ -245,7 +303,7 @@ def read_stream_usage(tail: bytes) -> Usage | None:
     for line in reversed(tail.split(b"\n")):
         if b'"usage"' in line and line.startswith(b"data:"):
             try:
-                found = _usage(_answer(line[5:]))
+                found = _usage(_decode_answer(line[5:]))
             except UNREADABLE:
                 continue
             if found is not None:

@@ -4,7 +4,7 @@ Adding one is a row here, if a backend answers it below the same base URL under 
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Final
 
 from pointsman.router.wire.openai import Asked, read_chat
@@ -15,7 +15,7 @@ from pointsman.router.wire.texts import read_completion, read_embedding
 class Operation:
     """One path that is routed."""
 
-    path: bytes
+    name: str
     """Below the base URL, ours and a backend's."""
     read: Callable[[bytes], Asked]
     """The fields of a body; raises BadRequest."""
@@ -23,10 +23,16 @@ class Operation:
     """The field that holds what models read."""
     generates: bool
     """False if the answer is no text, so that its size says nothing about tokens."""
+    path: bytes = field(init=False)
+    """The name behind a slash."""
+
+    def __post_init__(self) -> None:
+        """Prepared once."""
+        object.__setattr__(self, "path", b"/" + self.name.encode())
 
 
-CHAT: Final = Operation(b"/chat/completions", read_chat, "messages", True)
-COMPLETION: Final = Operation(b"/completions", read_completion, "prompt", True)
-EMBEDDING: Final = Operation(b"/embeddings", read_embedding, "input", False)
+CHAT: Final = Operation("chat/completions", read_chat, "messages", True)
+COMPLETION: Final = Operation("completions", read_completion, "prompt", True)
+EMBEDDING: Final = Operation("embeddings", read_embedding, "input", False)
 OPERATIONS: Final = {b"/v1" + found.path: found for found in (CHAT, COMPLETION, EMBEDDING)}
 """By the path that callers use."""

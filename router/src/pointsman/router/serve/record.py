@@ -1,0 +1,104 @@
+"""What a routed request was, as an event for the ledger.
+
+Guarantees that nothing of a prompt or an answer is in it but counts, and that a bug here is counted
+and logged, and ends no request.
+"""
+
+import logging
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+from pointsman.events.schema import Request, Try, encode
+from pointsman.router.wire.stated import read_stated
+
+if TYPE_CHECKING:
+    from pointsman.router.serve.exchange import Exchange
+
+_log = logging.getLogger(__name__)
+
+
+class Recorder:
+    """`put` takes an encoded event; `wall` is Unix time."""
+
+    def __init__(self, put: Callable[[bytes], None], wall: Callable[[], float]) -> None:
+        self._put = put
+        self._wall = wall
+        self.failures = 0
+        """Requests that are not recorded because of a bug."""
+
+    def __call__(self, exchange: "Exchange", now_s: float) -> None:
+        """Of an exchange that reached a rule and is over; `now_s` is of the plane's clock."""
+        try:
+            self._put(encode(_event(exchange, now_s, self._wall())))
+        except Exception:  # noqa: BLE001 - the request is answered; counted and logged
+            self.failures += 1
+            _log.exception("request %s was not recorded", exchange.decision_id.decode())
+
+
+def _event(exchange: "Exchange", now_s: float, wall_s: float) -> Request:
+    analysis, asked, caller = exchange.analysis, exchange.asked, exchange.caller
+    track, usage, received_s = exchange.track, exchange.usage, exchange.received_s
+    assert track is not None
+    backend = track.of[1]
+    duration_s = now_s - received_s
+    stated = read_stated(exchange.said, exchange.opening, exchange.end)
+    return Request(
+        decision=exchange.decision_id.decode(),
+        at_ms=int((wall_s - duration_s) * 1000),
+        policy=exchange.policy.name,
+        revision=exchange.policy.revision,
+        rule=exchange.taken.route.name,
+        operation=exchange.operation.name,
+        request_id=_given_id(exchange),
+        caller=caller.name,
+        team=caller.team,
+        task=analysis.task if analysis.decided else "",
+        language=analysis.language,
+        confidence=analysis.confidence,
+        context_tokens=analysis.context_tokens,
+        tools=asked.tools,
+        images=exchange.images,
+        stream=asked.stream,
+        candidates=tuple([candidate.name for candidate in exchange.candidates]),
+        skipped=_skipped(exchange) if exchange.skipped else (),
+        left=_left(exchange) if exchange.failures else (),
+        backend=backend.name if backend else "",
+        model=backend.model if backend else "",
+        status=exchange.code,
+        outcome=_outcome(exchange),
+        duration_us=int(duration_s * 1e6),
+        first_token_us=int((exchange.committed_s - received_s) * 1e6) if exchange.streamed else 0,
+        overhead_us=int(exchange.overhead_s * 1e6),
+        held_us=int(exchange.held_s * 1e6),
+        input_tokens=usage.prompt_tokens if usage else 0,
+        output_tokens=usage.completion_tokens if usage else 0,
+        cached_tokens=usage.cached_tokens if usage else 0,
+        reasoning_tokens=usage.reasoning_tokens if usage else 0,
+        estimated=usage is not None and usage.estimated,
+        cost_nano=exchange.cost_nano,
+        currency=backend.currency if backend else "",
+        response_id=stated.id,
+        reported_model=stated.model,
+        fingerprint=stated.fingerprint,
+        finish=stated.finish,
+    )
+
+
+def _skipped(exchange: "Exchange") -> tuple[Try, ...]:
+    return tuple([Try(backend=skip.backend, reason=skip.reason) for skip in exchange.skipped])
+
+
+def _left(exchange: "Exchange") -> tuple[Try, ...]:
+    return tuple([Try(backend=name, reason=fault.reason) for name, fault in exchange.failures])
+
+
+def _given_id(exchange: "Exchange") -> str:
+    given = exchange.request_id
+    return "" if given is exchange.decision_id else given.decode("latin-1")
+
+
+def _outcome(exchange: "Exchange") -> str:
+    """Of a request that got no answer, why the last attempt failed."""
+    if exchange.outcome == "Refused" and exchange.failures:
+        return exchange.failures[-1][1].reason
+    return exchange.outcome
