@@ -116,6 +116,11 @@ async def world(
                 gc.collect()  # what a life of kopf leaves in cycles is this test's own
 
 
+# What hangs in a life of kopf that is over is left behind after BURIAL_S, and complains when the
+# garbage collector finds it.
+pytestmark = pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
+
+
 @pytest.fixture(autouse=True)
 def _environment(monkeypatch: pytest.MonkeyPatch) -> None:
     """Triggers set KUBECONFIG, since kopf reads nothing else."""

@@ -89,8 +89,8 @@ class Loop:
     def __init__(self, kind: str, *, record: bool = False) -> None:
         later = asyncio.get_running_loop().call_later
         self._spool = Spool(None, later=later, bounds=Bounds(memory_bytes=1 << 30))
-        recorder = Recorder(self._spool.put, time.time) if record else None
-        plane = DataPlane(table(kind, PORTS), Limits(), Metrics(), record=recorder)
+        plane = DataPlane(table(kind, PORTS), Limits(), Metrics())
+        plane.record = Recorder(self._spool.put, time.time) if record else None
         plane.wheel = Wheel(asyncio.get_running_loop(), plane.clock, plane.limits.tick_s)
         plane.pools = Pools(plane.limits, plane.wheel, plane.clock)
         self._requests = _requests()

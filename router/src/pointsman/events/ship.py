@@ -16,7 +16,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
-from urllib.parse import urlsplit
+from urllib.parse import urlencode, urlsplit
 
 from pointsman.events.segments import Batch, Segments
 
@@ -63,10 +63,9 @@ class Target:
             found["authorization"] = f"Bearer {self.token_file.read_text().strip()}"
         return found
 
-    @property
-    def path(self) -> str:
-        """Where events are posted."""
-        return urlsplit(self.url).path.rstrip("/") + "/v1/events"
+    def path(self, below: str) -> str:
+        """Of something the ledger serves."""
+        return urlsplit(self.url).path.rstrip("/") + below
 
 
 class Failed(Exception):
@@ -76,6 +75,20 @@ class Failed(Exception):
         super().__init__(f"{reason}: {detail}")
         self.reason = reason
         self.retry_after_s = retry_after_s
+
+
+def get(target: Target, below: str, query: dict[str, str]) -> int:
+    """The status of one GET on a connection of its own. Raises Failed where there is none."""
+    try:
+        connection = target.connect()
+        try:
+            path = f"{target.path(below)}?{urlencode(query)}"
+            connection.request("GET", path, headers=target.headers())
+            return connection.getresponse().status
+        finally:
+            connection.close()
+    except (OSError, http.client.HTTPException, ValueError) as error:
+        raise Failed("Unreachable", _reason(error)) from error
 
 
 class Shipper:
@@ -172,15 +185,16 @@ class Shipper:
         try:
             if self._connection is None:
                 self._connection = self._target.connect()
-            self._connection.request("POST", self._target.path, data, self._target.headers())
+            self._connection.request(
+                "POST", self._target.path("/v1/events"), data, self._target.headers()
+            )
             answer = self._connection.getresponse()
             body = answer.read(_MAX_ANSWER_BYTES + 1)
             if len(body) > _MAX_ANSWER_BYTES or answer.will_close:
                 self._hang_up()
         except (OSError, http.client.HTTPException, ValueError) as error:
             self._hang_up()
-            why = getattr(error, "strerror", None) or str(error) or type(error).__name__
-            raise Failed("Unreachable", why) from error
+            raise Failed("Unreachable", _reason(error)) from error
         after = answer.headers.get("retry-after", "")
         return answer.status, body, float(after) if after.isascii() and after.isdecimal() else 0.0
 
@@ -198,6 +212,10 @@ def _wanted(body: bytes) -> int:
     if not isinstance(found, int):
         raise Failed("BadAnswer", "it does not say which event it wants next")
     return found
+
+
+def _reason(error: Exception) -> str:
+    return getattr(error, "strerror", None) or str(error) or type(error).__name__
 
 
 def _text(body: bytes) -> str:

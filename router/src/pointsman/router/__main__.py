@@ -52,8 +52,9 @@ async def _start_data_plane(
     from pointsman.router.serve.app import DataPlane  # noqa: PLC0415
     from pointsman.router.serve.limits import Limits  # noqa: PLC0415
 
-    record = outbox.record if outbox is not None else None
-    plane = DataPlane(live, Limits(), Metrics(registry), record=record)
+    plane = DataPlane(live, Limits(), Metrics(registry))
+    if outbox is not None:
+        plane.record, plane.ledger = outbox.record, outbox
     return plane, await plane.start(settings.listen.host, settings.listen.port)
 
 

@@ -3,19 +3,27 @@
 Guarantees that it is running once made, and that `close` sends what is there within its deadline.
 """
 
+import asyncio
+import logging
 import time
 from collections.abc import Iterable
+from dataclasses import replace
 from typing import Final
 
 from prometheus_client import CollectorRegistry
 from prometheus_client.metrics_core import CounterMetricFamily, GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
-from pointsman.events.ship import Shipper
+from pointsman.events.schema import Feedback
+from pointsman.events.ship import Failed, Shipper, get
 from pointsman.events.spool import Later, Spool
+from pointsman.router.serve.feedback import ASK_S
 from pointsman.router.serve.record import Recorder
 from pointsman.router.settings import Settings
 
+_log = logging.getLogger(__name__)
+_MOST_ASKING: Final = 4
+"""Questions to the ledger at once, each a thread; who comes then is told later."""
 _PREFIX: Final = "pointsman_router_events_"
 
 
@@ -26,11 +34,41 @@ class Outbox(Collector):
         self.spool = Spool(settings.events_dir, later=later, bounds=settings.events)
         self.record = Recorder(self.spool.put, time.time)
         self.shipper: Shipper | None = None
+        self._target = settings.ledger and replace(settings.ledger, timeout_s=ASK_S)
+        self._asking = 0
         self.spool.start()
         if settings.ledger is not None:
             self.shipper = Shipper(self.spool.segments, settings.ledger)
             self.shipper.start()
         registry.register(self)
+
+    def put(self, event: bytes) -> None:
+        """Keep an encoded event."""
+        self.spool.put(event)
+
+    async def answered(self, feedback: Feedback) -> bool | None:
+        """True if its caller got the answer that is meant; None if nobody can tell now."""
+        known = self.record.caller_of(feedback.decision) if feedback.decision else None
+        if known is not None:
+            return known == feedback.caller
+        if self.shipper is None or self._asking >= _MOST_ASKING:
+            return None
+        self._asking += 1
+        try:
+            return await asyncio.to_thread(self._ask, feedback)
+        finally:
+            self._asking -= 1
+
+    def _ask(self, feedback: Feedback) -> bool | None:
+        named = {"decision": feedback.decision, "response_id": feedback.response_id}
+        asked = {name: value for name, value in named.items() if value}
+        assert self._target is not None
+        try:
+            status = get(self._target, "/v1/decision", {**asked, "caller": feedback.caller})
+        except Failed as failed:
+            _log.warning("ledger-away", extra={"reason": str(failed)})
+            return None
+        return {200: True, 404: False}.get(status)
 
     def close(self, deadline_s: float) -> None:
         """Write everything, and send what the ledger takes at once."""

@@ -16,9 +16,11 @@ from pointsman.router.metrics import Metrics
 from pointsman.router.policy import retry
 from pointsman.router.serve.account import account
 from pointsman.router.serve.exchange import Exchange
+from pointsman.router.serve.feedback import Ledger
 from pointsman.router.serve.holds import Holds
 from pointsman.router.serve.limits import Limits
 from pointsman.router.serve.listener import ClientConnection
+from pointsman.router.serve.record import Recorder
 from pointsman.router.serve.tracks import Tracks
 from pointsman.router.serve.upstream import Pools
 from pointsman.router.serve.wheel import Wheel
@@ -47,7 +49,6 @@ class DataPlane:
         clock: Callable[[], float] = time.monotonic,
         wall: Callable[[], float] = time.time,
         dice: Callable[[], float] = random.random,
-        record: Callable[[Exchange, float], None] | None = None,
     ) -> None:
         self.live = live
         self.limits = limits
@@ -55,8 +56,10 @@ class DataPlane:
         self.clock = clock
         self.wall = wall
         self.dice = dice
-        self.record = record
+        self.record: Recorder | None = None
         """Keeps what a routed request was, for the ledger; None where there is none."""
+        self.ledger: Ledger | None = None
+        """The same for feedback."""
         self.arrival = arrival_layers()
         self.tracks = Tracks(live, metrics)
         self.holds = Holds(live, clock)
@@ -163,6 +166,10 @@ class DataPlane:
         account(exchange, exchange.code, now_s)
         if self.record is not None and exchange.track is not None:
             self.record(exchange, now_s)
+        self.finished()
+
+    def finished(self) -> None:
+        """What was in work is over."""
         self._running -= 1
         if not self._running and self.live.draining:
             self._changed.set()

@@ -15,8 +15,9 @@ from typing import TYPE_CHECKING, cast
 
 from pointsman.router.callers import Refusal, Verdict
 from pointsman.router.errors import BadRequest, Problem, Refused, going_away
-from pointsman.router.serve import authenticate, surface
+from pointsman.router.serve import authenticate, feedback, surface
 from pointsman.router.serve.exchange import Exchange
+from pointsman.router.serve.feedback import FeedbackExchange
 from pointsman.router.serve.limits import Limits
 from pointsman.router.serve.wheel import Alarm
 from pointsman.router.wire.problem import CONTINUE, problem_answer
@@ -27,8 +28,6 @@ if TYPE_CHECKING:
     from pointsman.router.serve.app import DataPlane
 
 _log = logging.getLogger(__name__)
-
-
 _PROBE_S = 0.25
 """How often a client from which nothing is read is asked whether it still waits."""
 
@@ -50,7 +49,7 @@ class ClientConnection(asyncio.Protocol):
         self._transport: asyncio.Transport | None = None
         self._reader = _reader(plane.limits, partial(authenticate.judge_head, plane))
         self._queue: deque[Request | Unreadable] = deque()
-        self.exchange: Exchange | None = None
+        self.exchange: Exchange | FeedbackExchange | None = None
         self._alarm = Alarm(self._ring)
         self._waits = _Waits.REQUEST
         self._advancing = False
@@ -269,6 +268,11 @@ class ClientConnection(asyncio.Protocol):
             plane.began()
             self.exchange = exchange = Exchange(plane, self, request, head.operation, plane.clock())
             exchange.run()
+            return
+        if head.method == b"POST" and head.target.partition(b"?")[0] == feedback.PATH:
+            plane.began()
+            self.exchange = errand = FeedbackExchange(plane, self, request)
+            errand.run()
             return
         try:
             answer = surface.answer(plane, request, keep_alive=self.keep_alive)

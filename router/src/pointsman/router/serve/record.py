@@ -6,7 +6,7 @@ and logged, and ends no request.
 
 import logging
 from collections.abc import Callable
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from pointsman.events.schema import Request, Try, encode
 from pointsman.router.wire.stated import read_stated
@@ -15,6 +15,8 @@ if TYPE_CHECKING:
     from pointsman.router.serve.exchange import Exchange
 
 _log = logging.getLogger(__name__)
+_REMEMBERED: Final = 4096
+"""Requests whose callers are remembered, at least: about 1 MiB, for feedback that comes at once."""
 
 
 class Recorder:
@@ -25,14 +27,24 @@ class Recorder:
         self._wall = wall
         self.failures = 0
         """Requests that are not recorded because of a bug."""
+        self._callers: dict[str, str] = {}
+        self._callers_before: dict[str, str] = {}
 
     def __call__(self, exchange: "Exchange", now_s: float) -> None:
         """Of an exchange that reached a rule and is over; `now_s` is of the plane's clock."""
         try:
-            self._put(encode(_event(exchange, now_s, self._wall())))
+            event = _event(exchange, now_s, self._wall())
+            self._put(encode(event))
+            self._callers[event.decision] = event.caller
+            if len(self._callers) >= _REMEMBERED:
+                self._callers, self._callers_before = {}, self._callers
         except Exception:  # noqa: BLE001 - the request is answered; counted and logged
             self.failures += 1
             _log.exception("request %s was not recorded", exchange.decision_id.decode())
+
+    def caller_of(self, decision: str) -> str | None:
+        """Whose a recent request was; None if it is not among the last few thousand."""
+        return self._callers.get(decision, self._callers_before.get(decision))
 
 
 def _event(exchange: "Exchange", now_s: float, wall_s: float) -> Request:

@@ -11,6 +11,7 @@ import msgspec
 
 from pointsman.router.callers import Caller
 from pointsman.router.errors import BadRequest, Refused
+from pointsman.router.serve import feedback
 from pointsman.router.serve.authenticate import caller_of, models_of, no_such_model
 from pointsman.router.wire import problem
 from pointsman.router.wire.operation import OPERATIONS
@@ -33,7 +34,7 @@ def answer(plane: "DataPlane", request: Request, *, keep_alive: bool) -> bytes:
         caller = None
     else:
         caller = caller_of(plane, request)
-        if path in OPERATIONS:
+        if path in OPERATIONS or path == feedback.PATH:
             raise _wrong_method(head, path, "POST")
         if path != _MODELS and not path.startswith(_MODELS + b"/"):
             shown = path[:200].decode("latin-1")
