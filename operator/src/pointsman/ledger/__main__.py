@@ -1,0 +1,84 @@
+"""`pointsman-ledger`: opens its store, takes events and answers questions until SIGTERM.
+
+Exits 0 after a drain, 1 when it cannot listen or reach its store, 2 for flags that mean nothing or
+a store that is not for this program.
+"""
+
+import asyncio
+import logging
+import signal
+import sys
+from collections.abc import Callable
+
+from prometheus_client import CollectorRegistry, GCCollector, PlatformCollector, ProcessCollector
+
+from pointsman.ledger.access import NoToken
+from pointsman.ledger.contract import Store, StoreError, StoreUnfit
+from pointsman.ledger.logs import log_to_stderr
+from pointsman.ledger.opening import make
+from pointsman.ledger.service import Service
+from pointsman.ledger.settings import Settings, parse
+
+_log = logging.getLogger("pointsman.ledger")
+
+
+async def serve(settings: Settings, store: Store) -> None:
+    """One ledger, until SIGTERM or SIGINT."""
+    loop = asyncio.get_running_loop()
+    stop = asyncio.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stop.set)
+    registry = CollectorRegistry()
+    for collector in (ProcessCollector, PlatformCollector, GCCollector):
+        collector(registry=registry)
+    service = Service(settings, store, registry)
+    try:
+        port = await service.start()
+        facts = {"host": settings.listen.host, "port": port, "store": store.dialect}
+        _log.info("serving", extra=facts)
+        await service.run(stop)
+    finally:
+        await service.close()
+    _log.info("stopped")
+
+
+def _loop_factory() -> Callable[[], asyncio.AbstractEventLoop] | None:
+    try:
+        import uvloop  # noqa: PLC0415 - optional
+    except ImportError:
+        return None
+    factory: Callable[[], asyncio.AbstractEventLoop] = uvloop.new_event_loop
+    return factory
+
+
+def _run(settings: Settings) -> None:
+    store = make(settings)
+    if settings.migrate_to is not None:
+        store.migrate(settings.migrate_to)
+        print(f"the store has schema {store.version()} now")
+        return
+    store.open()
+    try:
+        with asyncio.Runner(loop_factory=_loop_factory()) as runner:
+            runner.run(serve(settings, store))
+    finally:
+        store.close()
+
+
+def main() -> int:
+    """Run the ledger; the exit code."""
+    settings = parse()
+    log_to_stderr(settings.log_level)
+    try:
+        _run(settings)
+    except (StoreUnfit, NoToken) as error:
+        print(f"pointsman-ledger: {error}", file=sys.stderr)
+        return 2
+    except (StoreError, OSError) as error:
+        print(f"pointsman-ledger: {error}", file=sys.stderr)
+        return 1
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

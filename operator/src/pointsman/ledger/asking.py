@@ -1,0 +1,55 @@
+"""Questions to a store: builds them, asks, and adds up."""
+
+import re
+from datetime import UTC, datetime
+from typing import Final
+
+from pointsman.ledger.contract import Store
+from pointsman.ledger.rows import BEGIN_MS, DAY_MS
+from pointsman.ledger.summary import By, Line, Summary, cut, lines, sums
+
+TEAMS: Final = 20
+_AGO: Final = re.compile(r"(\d{1,9})([smhdw])")
+_UNITS_MS: Final = {"s": 1000, "m": 60_000, "h": 3_600_000, "d": DAY_MS, "w": 7 * DAY_MS}
+
+
+class BadQuestion(ValueError):
+    """What is asked means nothing; the text says what would."""
+
+
+def when(text: str, now_ms: int) -> int:
+    """`24h` ago, or a time such as 2026-11-26 or 2026-11-26T07:00:00Z, as Unix time in ms."""
+    found = _AGO.fullmatch(text)
+    if found:
+        ago_ms = int(found[1]) * _UNITS_MS[found[2]]
+        return max(BEGIN_MS, now_ms - ago_ms)
+    try:
+        moment = datetime.fromisoformat(text)
+    except ValueError:
+        raise BadQuestion(
+            "a time is written as 24h, 7d or 30m (ago), or as 2026-11-26T07:00:00Z"
+        ) from None
+    if moment.tzinfo is None:
+        moment = moment.replace(tzinfo=UTC)
+    at_ms = int(moment.timestamp() * 1000)
+    return min(max(BEGIN_MS, at_ms), now_ms + DAY_MS)
+
+
+def ask(store: Store, from_ms: int, to_ms: int, finest_ms: int) -> Summary:
+    """All of [from, to); `finest_ms`: where sums of 5 minutes begin. Raises StoreError."""
+    spans = cut(from_ms, to_ms, finest_ms)
+    found = _lines(store, ("backend", "task"), spans)
+    teams = _lines(store, ("team",), spans)
+    lost = store.query("SELECT sum(lost) FROM spools WHERE last_ms >= ?", (from_ms,))
+    return Summary(
+        from_ms=min(span[1] for span in spans),
+        to_ms=max(span[2] for span in spans),
+        lines=found,
+        totals=_lines(store, (), spans),
+        teams=teams[:TEAMS],
+        lost=int(str(lost[0][0] or 0)),
+    )
+
+
+def _lines(store: Store, by: tuple[By, ...], spans: list[tuple[int, int, int]]) -> list[Line]:
+    return lines(by, store.query(*sums(by, spans)))

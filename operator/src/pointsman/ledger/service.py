@@ -1,0 +1,243 @@
+"""The ledger over HTTP.
+
+    POST /v1/events      frames of one spool   -> {"next": N}; 400, 409, 413, 503
+    GET  /v1/spools/ID                         -> {"next": N, "lost": N}
+    GET  /v1/summary?since=24h&until=          -> cost, speed and quality by backend and task
+    GET  /healthz /readyz /metrics             without a token
+
+Guarantees an answer within the deadlines of the settings. 503 has Retry-After and means: keep it.
+"""
+
+import asyncio
+import logging
+import time
+from collections.abc import Awaitable, Callable
+from http import HTTPStatus
+from typing import Final
+
+import msgspec
+from aiohttp import web
+from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, generate_latest
+
+from pointsman.ledger.access import Access
+from pointsman.ledger.asking import BadQuestion, ask, when
+from pointsman.ledger.batches import BadBody, NewerSchema
+from pointsman.ledger.contract import Store, StoreError
+from pointsman.ledger.intake import Intake, TooLarge, decoded, now_ms
+from pointsman.ledger.metrics import Metrics
+from pointsman.ledger.settings import Settings
+from pointsman.ledger.upkeep import Upkeep
+
+_log = logging.getLogger(__name__)
+_Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
+RETRY_AFTER_S: Final = 1
+QUESTIONS: Final = 4
+"""At once; more get 503."""
+MAX_SPOOL: Final = 63
+_READY_S: Final = 2.0
+"""How old the last sign of the store may be before it is looked at again."""
+
+
+class Service:
+    """One process; `start` opens no store."""
+
+    def __init__(self, settings: Settings, store: Store, registry: CollectorRegistry) -> None:
+        self.metrics = Metrics(registry)
+        self.draining = False
+        self._settings = settings
+        self._store = store
+        self._access = Access(settings.token_file)
+        self._decoding = asyncio.Semaphore(settings.concurrent)
+        self._asking = 0
+        self._held = 0
+        self._seen_s = 0.0
+        self._intake = Intake(
+            store,
+            self.metrics,
+            writers=1 if store.dialect == "sqlite" else settings.concurrent,
+            waiting=settings.waiting,
+            timeout_s=settings.store_timeout_s,
+        )
+        self._upkeep = Upkeep(store, settings, self.metrics)
+        self._runner: web.AppRunner | None = None
+
+    async def start(self) -> int:
+        """Listen; the port that was bound."""
+        app = web.Application(middlewares=[self._guard])
+        app.router.add_post("/v1/events", self._events)
+        app.router.add_get("/v1/spools/{spool}", self._spool)
+        app.router.add_get("/v1/summary", self._summary)
+        app.router.add_get("/healthz", self._healthz)
+        app.router.add_get("/readyz", self._readyz)
+        app.router.add_get("/metrics", self._print_metrics)
+        self._runner = web.AppRunner(
+            app,
+            access_log=None,
+            handle_signals=False,
+            auto_decompress=False,  # with a bound, by the intake
+            keepalive_timeout=90.0,
+            shutdown_timeout=self._settings.drain_s,
+        )
+        await self._runner.setup()
+        listen = self._settings.listen
+        await web.TCPSite(self._runner, listen.host, listen.port, backlog=256).start()
+        port: int = self._runner.addresses[0][1]
+        return port
+
+    async def run(self, stop: asyncio.Event) -> None:
+        """Write and keep house until `stop`, then finish what was begun."""
+        async with asyncio.TaskGroup() as group:
+            parts = [
+                group.create_task(self._intake.run()),
+                group.create_task(self._upkeep.run()),
+            ]
+            await stop.wait()
+            self.draining = True
+            _log.info("draining", extra={"held": self._held})
+            try:
+                async with asyncio.timeout(self._settings.drain_s):
+                    while self._held:  # noqa: ASYNC110 - handlers end one by one, for seconds
+                        await asyncio.sleep(0.01)
+            except TimeoutError:
+                _log.warning("cut", extra={"held": self._held})
+            for part in parts:
+                part.cancel()
+
+    async def close(self) -> None:
+        """Stop listening."""
+        if self._runner is not None:
+            await self._runner.cleanup()
+
+    @web.middleware
+    async def _guard(self, request: web.Request, handler: _Handler) -> web.StreamResponse:
+        if not request.path.startswith("/v1/"):
+            return await handler(request)
+        if not self._access.allows(request.headers.get("Authorization", "")):
+            return _refuse(HTTPStatus.UNAUTHORIZED, "the bearer token is missing or wrong")
+        try:
+            return await handler(request)
+        except StoreError as error:
+            _log.warning("store-away", extra={"reason": str(error)})
+            return _refuse(HTTPStatus.SERVICE_UNAVAILABLE, "the store cannot be used now")
+
+    async def _events(self, request: web.Request) -> web.StreamResponse:
+        if self.draining or self._held >= self._settings.waiting:
+            answer = _refuse(
+                HTTPStatus.SERVICE_UNAVAILABLE, "draining" if self.draining else "too many at once"
+            )
+        else:
+            self._held += 1
+            self.metrics.waiting.set(self._held)
+            try:
+                answer = await self._take(request)
+            except StoreError as error:
+                _log.warning("store-away", extra={"reason": str(error)})
+                answer = _refuse(HTTPStatus.SERVICE_UNAVAILABLE, "the store cannot be used now")
+            finally:
+                self._held -= 1
+                self.metrics.waiting.set(self._held)
+        self.metrics.answers.labels(str(answer.status)).inc()
+        return answer
+
+    async def _take(self, request: web.Request) -> web.Response:
+        bound = int(self._settings.max_body_mib * 1024 * 1024)
+        encoding = request.headers.get("Content-Encoding", "").strip().lower()
+        try:
+            async with self._decoding:
+                async with asyncio.timeout(self._settings.body_timeout_s):
+                    body = await _body(request, bound)
+                batch = await asyncio.to_thread(decoded, body, encoding, bound)
+                del body
+        except TimeoutError:
+            return _refuse(HTTPStatus.REQUEST_TIMEOUT, "the body did not arrive in time")
+        except BadBody as error:
+            return _refuse(HTTPStatus.BAD_REQUEST, str(error))
+        except NewerSchema as error:
+            _log.error("newer-schema", extra={"reason": str(error)})
+            return _refuse(HTTPStatus.CONFLICT, str(error))
+        except TooLarge:
+            return _refuse(
+                HTTPStatus.REQUEST_ENTITY_TOO_LARGE, f"more than {bound:,} bytes, decoded"
+            )
+        begun_s = time.monotonic()
+        taken = await self._intake.take(batch)
+        self.metrics.seconds.observe(time.monotonic() - begun_s)
+        self._seen_s = time.monotonic()
+        return _json({"next": taken.next})
+
+    async def _spool(self, request: web.Request) -> web.StreamResponse:
+        spool = request.match_info["spool"]
+        if len(spool) > MAX_SPOOL:
+            return _refuse(HTTPStatus.NOT_FOUND, "no spool has such a name")
+        wanted, lost = await asyncio.to_thread(self._store.spool, spool)
+        return _json({"next": wanted, "lost": lost})
+
+    async def _summary(self, request: web.Request) -> web.StreamResponse:
+        now = now_ms()
+        try:
+            from_ms = when(request.query.get("since", "24h"), now)
+            to_ms = when(request.query.get("until", "0s"), now)
+        except BadQuestion as error:
+            return _refuse(HTTPStatus.BAD_REQUEST, str(error))
+        if from_ms >= to_ms:
+            return _refuse(HTTPStatus.BAD_REQUEST, "since has to be before until")
+        if self._asking >= QUESTIONS:
+            return _refuse(HTTPStatus.SERVICE_UNAVAILABLE, "too many questions at once")
+        self._asking += 1
+        try:
+            finest_ms = self._upkeep.finest_ms(now)
+            found = await asyncio.to_thread(ask, self._store, from_ms, to_ms, finest_ms)
+        finally:
+            self._asking -= 1
+        return _json(found)
+
+    async def _healthz(self, _: web.Request) -> web.StreamResponse:
+        return web.Response(text="ok\n")
+
+    async def _readyz(self, _: web.Request) -> web.StreamResponse:
+        """Ready as long as the store gave a sign; asked by itself only if nobody else did."""
+        problem = "draining" if self.draining else ""
+        if not problem and time.monotonic() - self._seen_s > _READY_S:
+            try:
+                async with asyncio.timeout(self._settings.store_timeout_s):
+                    await asyncio.to_thread(self._store.ping)
+                self._seen_s = time.monotonic()
+            except (StoreError, TimeoutError) as error:
+                problem = str(error) or "the store is too slow"
+        status = HTTPStatus.SERVICE_UNAVAILABLE if problem else HTTPStatus.OK
+        body = {"ready": not problem, "store": self._store.dialect}
+        return _json({**body, "problem": problem} if problem else body, status)
+
+    async def _print_metrics(self, _: web.Request) -> web.StreamResponse:
+        return web.Response(
+            body=generate_latest(self.metrics.registry),
+            headers={"Content-Type": CONTENT_TYPE_LATEST},
+        )
+
+
+async def _body(request: web.Request, bound: int) -> bytes:
+    """Raises TooLarge before more than the bound is held."""
+    if (request.content_length or 0) > bound:
+        raise TooLarge
+    chunks, size = [], 0
+    async for chunk in request.content.iter_any():
+        size += len(chunk)
+        if size > bound:
+            raise TooLarge
+        chunks.append(chunk)
+    return b"".join(chunks)
+
+
+def _json(body: object, status: HTTPStatus = HTTPStatus.OK) -> web.Response:
+    return web.Response(
+        body=msgspec.json.encode(body) + b"\n", status=status, content_type="application/json"
+    )
+
+
+def _refuse(status: HTTPStatus, reason: str) -> web.Response:
+    answer = _json({"reason": reason}, status)
+    if status == HTTPStatus.UNAUTHORIZED:
+        answer.headers["WWW-Authenticate"] = "Bearer"
+    if status == HTTPStatus.SERVICE_UNAVAILABLE:
+        answer.headers["Retry-After"] = str(RETRY_AFTER_S)
+    return answer

@@ -1,0 +1,1 @@
+"""Where the ledger keeps what it knows: one contract, on SQLite and on PostgreSQL."""

@@ -1,0 +1,255 @@
+"""The store in one file: SQLite in WAL mode, one writer, readers beside it.
+
+Guarantees that an ingest that returned survives a loss of power (synchronous=FULL), and that a file
+which is no database of ours, or of a newer schema, is left as it was.
+"""
+
+import contextlib
+import queue
+import sqlite3
+import threading
+import time
+from collections.abc import Iterable, Iterator, Sequence
+from pathlib import Path
+from typing import Final
+
+from pointsman.ledger.batches import Batch
+from pointsman.ledger.contract import (
+    BadData,
+    Dialect,
+    Keeping,
+    Kept,
+    StoreAway,
+    StoreError,
+    StoreUnfit,
+    Taken,
+)
+from pointsman.ledger.keeping import keep_rows
+from pointsman.ledger.rows import Row
+from pointsman.ledger.stores import days, schema
+from pointsman.ledger.stores.sqlite_transaction import SqliteTransaction
+from pointsman.ledger.taking import take
+
+APPLICATION_ID: Final = 0x504D4C47
+"""`PMLG` in the file's header: whose database it is."""
+READERS: Final = 2
+_STEPS: Final = 10_000
+"""Of SQLite's machine, between two looks at the clock: below a millisecond."""
+_BAD: Final = (sqlite3.IntegrityError, sqlite3.DataError, sqlite3.InterfaceError, OverflowError)
+_UNFIT: Final = {sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_CORRUPT}
+
+
+class SqliteStore:
+    """`keep_events_ms`: older requests are only counted. `max_bytes` 0: as much as the disk has."""
+
+    dialect: Dialect = "sqlite"
+
+    def __init__(
+        self,
+        path: Path,
+        *,
+        keep_events_ms: int,
+        timeout_s: float = 10.0,
+        max_bytes: int = 0,
+    ) -> None:
+        self._path = path
+        self._keep_events_ms = keep_events_ms
+        self._timeout_s = timeout_s
+        self._max_bytes = max_bytes
+        self._writer: sqlite3.Connection | None = None
+        self._writing = threading.Lock()
+        self._readers: queue.LifoQueue[sqlite3.Connection] = queue.LifoQueue()
+        self._deadlines: dict[int, float] = {}
+
+    def open(self) -> None:
+        """Make the file, or bring it up to date."""
+        with self._translated():
+            writer = self._connect()
+            try:
+                self._check_owner(writer)
+                writer.execute("PRAGMA journal_mode = WAL")
+                writer.execute("PRAGMA synchronous = FULL")
+                writer.execute(f"PRAGMA application_id = {APPLICATION_ID}")
+                if self._max_bytes:
+                    size = writer.execute("PRAGMA page_size").fetchone()[0]
+                    writer.execute(f"PRAGMA max_page_count = {max(1, self._max_bytes // size)}")
+            except BaseException:
+                writer.close()
+                raise
+            self._writer = writer
+        if self.version() < schema.VERSION:
+            self.migrate(schema.VERSION)
+        with self._translated():
+            for _ in range(READERS):
+                reader = self._connect()
+                reader.execute("PRAGMA query_only = ON")
+                self._readers.put(reader)
+
+    def _connect(self) -> sqlite3.Connection:
+        connection = sqlite3.connect(
+            self._path, timeout=self._timeout_s / 2, isolation_level=None, check_same_thread=False
+        )
+        for pragma in (
+            "foreign_keys = OFF", "temp_store = MEMORY", "cache_size = -65536",
+            "journal_size_limit = 67108864", "trusted_schema = OFF",
+        ):  # fmt: skip
+            connection.execute(f"PRAGMA {pragma}")
+        number = id(connection)
+        connection.set_progress_handler(
+            lambda: time.monotonic() > self._deadlines.get(number, float("inf")), _STEPS
+        )
+        return connection
+
+    def _check_owner(self, connection: sqlite3.Connection) -> None:
+        """Raises StoreUnfit for a database of somebody else, and of a newer program."""
+        owner = connection.execute("PRAGMA application_id").fetchone()[0]
+        tables = {name for (name,) in connection.execute("SELECT name FROM sqlite_schema")}
+        if owner not in (0, APPLICATION_ID) or (tables and "pointsman_schema" not in tables):
+            raise StoreUnfit(f"{self._path} is a database of another program; nothing was changed")
+        version = _version(connection) if tables else 0
+        if version > schema.VERSION:
+            raise StoreUnfit(
+                f"{self._path} has schema {version}, and this program knows {schema.VERSION}:"
+                " run the newer program, or let it migrate back first"
+            )
+
+    def close(self) -> None:
+        """Give the files back; the WAL goes into the database."""
+        with self._writing:
+            if self._writer is not None:
+                self._writer.close()
+                self._writer = None
+        while not self._readers.empty():
+            self._readers.get().close()
+
+    def ping(self) -> None:
+        """One row of the schema."""
+        self.query("SELECT version FROM pointsman_schema LIMIT 1", ())
+
+    def ingest(self, batches: Sequence[Batch], now_ms: int) -> list[Taken]:
+        """One transaction for all of them."""
+        with self._transaction() as transaction:
+            return take(
+                transaction, batches, now_ms=now_ms, oldest_ms=now_ms - self._keep_events_ms
+            )
+
+    def spool(self, spool: str) -> tuple[int, int]:
+        """What is known of it."""
+        found = self.query("SELECT next, lost FROM spools WHERE spool = ?", (spool,))
+        return (int(str(found[0][0])), int(str(found[0][1]))) if found else (1, 0)
+
+    def query(self, sql: str, values: Sequence[object]) -> list[Row]:
+        """By one of the readers, who see what is committed."""
+        with self._translated():
+            try:
+                reader = self._readers.get(timeout=self._timeout_s)
+            except queue.Empty:
+                raise StoreAway("too many questions at once") from None
+            try:
+                with self._deadline(reader):
+                    found: list[Row] = reader.execute(sql, values).fetchall()
+                    return found
+            finally:
+                self._readers.put(reader)
+
+    def keep(self, keeping: Keeping) -> Kept:
+        """Rows, and then at most one day of requests."""
+        with self._transaction() as transaction:
+            kept = keep_rows(transaction, keeping)
+        with self._transaction() as transaction:
+            old = days.over(transaction.days(), keeping.events_ms)
+            if old:
+                transaction.drop(old[0])
+        removed = {**kept.removed, "days": min(1, len(old))}
+        return Kept(
+            removed=removed, bound=kept.bound, refused=kept.refused,
+            more=kept.more or len(old) > 1,
+        )  # fmt: skip
+
+    def version(self) -> int:
+        """0 for an empty file."""
+        with self._translated(), self._write() as writer:
+            return _version(writer)
+
+    def migrate(self, to: int) -> None:
+        """All steps in one transaction."""
+        with self._transaction() as transaction:
+            connection = transaction.connection
+            connection.execute(schema.render(schema.VERSIONS_TABLE, "sqlite"))
+            at = _version(connection)
+            if not 0 <= to <= schema.VERSION or at > schema.VERSION:
+                raise StoreUnfit(
+                    f"no way from schema {at} to {to}; known are 0 to {schema.VERSION}"
+                )
+            for number, name, statements in schema.steps("sqlite", at, to):
+                for statement in statements:
+                    for table in _tables(statement, transaction.days()):
+                        connection.execute(statement.replace("{requests}", table))
+                connection.execute("DELETE FROM pointsman_schema WHERE version >= ?", (number,))
+                connection.execute("INSERT INTO pointsman_schema VALUES (?, ?)", (number, name))
+
+    @contextlib.contextmanager
+    def _write(self) -> Iterator[sqlite3.Connection]:
+        if not self._writing.acquire(timeout=self._timeout_s):
+            raise StoreAway("the writer is busy")
+        try:
+            if self._writer is None:
+                raise StoreAway("the store is closed")
+            with self._deadline(self._writer):
+                yield self._writer
+        finally:
+            self._writing.release()
+
+    @contextlib.contextmanager
+    def _transaction(self) -> Iterator[SqliteTransaction]:
+        with self._translated(), self._write() as writer:
+            writer.execute("BEGIN IMMEDIATE")
+            try:
+                yield SqliteTransaction(writer)
+                writer.execute("COMMIT")
+            except BaseException:
+                self._deadlines.pop(id(writer), None)  # it must not end the rollback
+                if writer.in_transaction:
+                    writer.execute("ROLLBACK")
+                raise
+
+    @contextlib.contextmanager
+    def _deadline(self, connection: sqlite3.Connection) -> Iterator[None]:
+        self._deadlines[id(connection)] = time.monotonic() + self._timeout_s
+        try:
+            yield
+        finally:
+            self._deadlines.pop(id(connection), None)
+
+    @contextlib.contextmanager
+    def _translated(self) -> Iterator[None]:
+        try:
+            yield
+        except _BAD as error:
+            raise BadData(type(error).__name__) from error
+        except sqlite3.Error as error:
+            raise _translate(error, self._path) from error
+
+
+def _translate(error: sqlite3.Error, path: Path) -> StoreError | BadData:
+    code = getattr(error, "sqlite_errorcode", 0) & 0xFF
+    if code == sqlite3.SQLITE_TOOBIG:
+        return BadData("too big")
+    if code == sqlite3.SQLITE_NOTADB:
+        return StoreUnfit(f"{path} is no SQLite database; nothing was changed")
+    if code in _UNFIT:
+        return StoreUnfit(f"{path} is damaged: {error}")
+    return StoreAway(f"{path}: {error}")
+
+
+def _version(connection: sqlite3.Connection) -> int:
+    known = connection.execute("SELECT 1 FROM sqlite_schema WHERE name = 'pointsman_schema'")
+    if known.fetchone() is None:
+        return 0
+    found = connection.execute("SELECT max(version) FROM pointsman_schema").fetchone()[0]
+    return int(found or 0)
+
+
+def _tables(statement: str, existing: Iterable[str]) -> list[str]:
+    """Those that a statement about requests is about: the pattern, and every day."""
+    return ["requests", *existing] if "{requests}" in statement else [""]

@@ -1,0 +1,158 @@
+"""The steps of an ingest on SQLite. The table `requests` is empty: the pattern of each day's."""
+
+import json
+import sqlite3
+from collections.abc import Iterable, Sequence
+from itertools import groupby
+from typing import Final
+
+from pointsman.ledger import rows
+from pointsman.ledger.contract import Found
+from pointsman.ledger.rows import Row, Said
+from pointsman.ledger.stores import days
+from pointsman.ledger.tally import COLUMNS, Key, Series
+
+_FOUND: Final = "decision, response_id, at_ms, caller, policy, rule, task, backend, team, currency"
+_ANY: Final = "IN (SELECT value FROM json_each(?))"
+_MOVE: Final = (
+    f"INSERT INTO rollups (span_ms, bucket_ms, series, {', '.join(COLUMNS)})"  # noqa: S608
+    f" VALUES (?, ?, ?{', ?' * len(COLUMNS)}) ON CONFLICT DO UPDATE SET "
+    + ", ".join(f"{name} = {name} + excluded.{name}" for name in COLUMNS)
+)
+_KEYS: Final = {"rollups": "(span_ms, bucket_ms, series)", "spools": "spool"}
+
+
+class SqliteTransaction:
+    """Begun and ended by the store."""
+
+    def __init__(self, connection: sqlite3.Connection) -> None:
+        self.connection = connection
+
+    def days(self) -> list[str]:
+        """Tables of days, the newest first."""
+        sql = "SELECT name FROM sqlite_schema WHERE type = 'table' AND name GLOB 'requests_[0-9]*'"
+        return sorted((name for (name,) in self.connection.execute(sql)), reverse=True)
+
+    def drop(self, day: str) -> None:
+        """Its pages are used again."""
+        self.connection.execute(f"DROP TABLE {day}")
+
+    def lock_spools(self, spools: Sequence[str]) -> dict[str, int]:
+        """The whole file is locked."""
+        found = {}
+        for spool in spools:
+            row = self.connection.execute("SELECT next FROM spools WHERE spool = ?", (spool,))
+            found[spool] = int((row.fetchone() or (1,))[0])
+        return found
+
+    def save_spools(self, spools: Iterable[tuple[str, int, int]], now_ms: int) -> None:
+        """New ones too."""
+        self.connection.executemany(
+            "INSERT INTO spools (spool, next, lost, first_ms, last_ms) VALUES (?, ?, ?, ?, ?)"
+            " ON CONFLICT DO UPDATE SET next = excluded.next, lost = lost + excluded.lost,"
+            " last_ms = excluded.last_ms",
+            [(spool, wanted, lost, now_ms, now_ms) for spool, wanted, lost in spools],
+        )
+
+    def add_requests(self, rows_: Sequence[Row]) -> None:
+        """Each to the table of its day."""
+        existing = set(self.days())
+        named = sorted(((days.table(int(str(row[0]))), row) for row in rows_), key=lambda p: p[0])
+        for day, group in groupby(named, key=lambda pair: pair[0]):
+            if day not in existing:
+                self._make(day)
+            self.add(day, rows.REQUEST, [row for _, row in group])
+
+    def _make(self, day: str) -> None:
+        """A table as the pattern is now, with its indexes."""
+        sql = "SELECT sql FROM sqlite_schema WHERE tbl_name = 'requests' AND sql IS NOT NULL"
+        for (statement,) in self.connection.execute(f"{sql} ORDER BY type DESC").fetchall():
+            self.connection.execute(statement.replace("requests", day))
+
+    def add(self, table: str, columns: Sequence[str], rows_: Sequence[Row]) -> None:
+        """Row after row."""
+        marks = ", ".join("?" * len(columns))
+        self.connection.executemany(
+            f"INSERT INTO {table} ({', '.join(columns)}) VALUES ({marks})",  # noqa: S608
+            rows_,
+        )
+
+    def find(self, decisions: Sequence[str], responses: Sequence[str]) -> list[Found]:
+        """From the newest day to the oldest."""
+        found: list[Found] = []
+        for day in self.days():
+            of_day: list[Found] = []
+            for column, values in (("decision", decisions), ("response_id", responses)):
+                if values:
+                    also = " AND response_id <> ''" if column == "response_id" else ""
+                    sql = f"SELECT {_FOUND} FROM {day} WHERE {column} {_ANY}{also}"  # noqa: S608
+                    rows_ = self.connection.execute(sql, (json.dumps(values),))
+                    of_day += [_found(row) for row in rows_]
+            found += sorted(of_day, key=lambda one: -one.at_ms)
+        return found
+
+    def said_about(self, decisions: Sequence[str]) -> dict[str, list[Said]]:
+        """By decision."""
+        found: dict[str, list[Said]] = {}
+        sql = f"SELECT decision, {', '.join(rows.SAID)} FROM feedback WHERE decision {_ANY}"  # noqa: S608
+        for row in self.connection.execute(sql, (json.dumps(decisions),)):
+            found.setdefault(row[0], []).append(said_of(("", 0, 0, row[0], "", *row[1:])))
+        return found
+
+    def pending_about(self, decisions: Sequence[str], responses: Sequence[str]) -> list[Said]:
+        """Nothing waits, as a rule."""
+        if self.connection.execute("SELECT 1 FROM pending LIMIT 1").fetchone() is None:
+            return []
+        return self._pending(
+            f"decision {_ANY} OR (decision = '' AND response_id {_ANY})",
+            (json.dumps(decisions), json.dumps(responses)),
+        )
+
+    def pending_since(self, came_ms: int, limit: int) -> list[Said]:
+        """The newest first."""
+        return self._pending("came_ms > ? ORDER BY came_ms DESC LIMIT ?", (came_ms, limit))
+
+    def pending_until(self, came_ms: int, limit: int) -> list[Said]:
+        """The oldest first."""
+        return self._pending("came_ms <= ? ORDER BY came_ms LIMIT ?", (came_ms, limit))
+
+    def _pending(self, where: str, values: Sequence[object]) -> list[Said]:
+        sql = f"SELECT {', '.join(rows.PENDING)} FROM pending WHERE {where}"  # noqa: S608
+        return [said_of(row) for row in self.connection.execute(sql, values)]
+
+    def remove_pending(self, numbers: Sequence[tuple[str, int]]) -> None:
+        """By their key."""
+        self.connection.executemany("DELETE FROM pending WHERE spool = ? AND number = ?", numbers)
+
+    def count(self, series: Sequence[Series], moved: Sequence[tuple[Key, list[int]]]) -> None:
+        """One statement a rollup."""
+        self.connection.executemany(
+            "INSERT INTO series VALUES (?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING",
+            [(one.id, *one) for one in series],
+        )
+        self.connection.executemany(_MOVE, [(*key, *sums) for key, sums in moved])
+
+    def remove(self, table: str, where: str, values: Sequence[object], limit: int) -> int:
+        """What is text of callers is overwritten in the file, too."""
+        overwritten = table in ("texts", "feedback")
+        if overwritten:
+            self.connection.execute("PRAGMA secure_delete = ON")
+        key = _KEYS.get(table, "rowid")
+        inner = f"SELECT {key.strip('()')} FROM {table} WHERE {where} LIMIT {limit}"  # noqa: S608
+        sql = f"DELETE FROM {table} WHERE {key} IN ({inner})"  # noqa: S608
+        count = self.connection.execute(sql, values).rowcount
+        if overwritten:
+            self.connection.execute("PRAGMA secure_delete = OFF")
+        return count
+
+
+def _found(row: Sequence[object]) -> Found:
+    decision, response_id, at_ms, caller, *series = row
+    return Found(
+        str(decision), str(response_id), int(str(at_ms)), str(caller), Series(*map(str, series))
+    )
+
+
+def said_of(row: Sequence[object]) -> Said:
+    """Values of the columns PENDING."""
+    return Said(**dict(zip(rows.PENDING, row, strict=True)))  # type: ignore[arg-type]

@@ -1,0 +1,153 @@
+"""PURE but for the transaction it is given: one ingest, the same on every store.
+
+The order of the steps is the order of the locks, which is the same in all replicas: spools, then
+requests, then rollups.
+"""
+
+from collections import Counter
+from collections.abc import Sequence
+from typing import Final
+
+from pointsman.events.schema import Feedback, Request
+from pointsman.ledger import rows
+from pointsman.ledger.batches import Batch, Fresh, fresh, refused_ranges
+from pointsman.ledger.binding import bind
+from pointsman.ledger.contract import Taken, Transaction
+from pointsman.ledger.rows import Refusal, Row, Said
+from pointsman.ledger.tally import Tally
+
+REFUSED: Final = ("spool", "first", "events", "reason", "came_ms")
+_DECISION: Final = rows.REQUEST.index("decision")
+_RESPONSE: Final = rows.REQUEST.index("response_id")
+_Place = tuple[str, int]
+
+
+class _Work:
+    """What an ingest is about to write."""
+
+    def __init__(self, now_ms: int, oldest_ms: int) -> None:
+        self.now_ms = now_ms
+        self.oldest_ms = oldest_ms
+        self.tally = Tally()
+        self.requests: list[Row] = []
+        self.texts: list[Row] = []
+        self.said: list[Said] = []
+        self.refused: dict[_Place, Refusal] = {}
+        self.feedback: set[_Place] = set()
+        self.waiting: set[_Place] = set()
+
+    def event(self, place: _Place, event: Request | Feedback | Refusal) -> None:
+        """One new event."""
+        if isinstance(event, str):
+            self.refused[place] = event
+        elif isinstance(event, Request):
+            self.request(event)
+        else:
+            found = rows.said(event, *place, self.now_ms)
+            if isinstance(found, str):
+                self.refused[place] = found
+            else:
+                self.said.append(found)
+
+    def request(self, event: Request) -> None:
+        """Counted in any case; its row is kept unless retention would remove it at once."""
+        at_ms, wrong = rows.when_ms(event.at_ms, self.now_ms)
+        self.tally.request(event, at_ms, wrong)
+        if at_ms > self.oldest_ms:
+            self.requests.append(rows.request_row(event, at_ms, wrong))
+            text = rows.text_row(event, at_ms, self.now_ms)
+            if text is not None:
+                self.texts.append(text)
+
+
+def take(
+    transaction: Transaction, batches: Sequence[Batch], *, now_ms: int, oldest_ms: int
+) -> list[Taken]:
+    """What became of each batch; nothing is so before the transaction is committed."""
+    wanted = transaction.lock_spools(sorted({batch.spool for batch in batches}))
+    work = _Work(now_ms, oldest_ms)
+    news: list[Fresh] = []
+    for batch in batches:
+        new = fresh(batch, wanted[batch.spool])
+        wanted[batch.spool] = new.next
+        news.append(new)
+        for number, event in new.events:
+            work.event((batch.spool, number), event)
+    if work.requests:
+        transaction.add_requests(work.requests)
+    if work.texts:
+        transaction.add("texts", rows.TEXT, work.texts)
+    _bind(transaction, work)
+    write_refused(transaction, work.refused, now_ms)
+    transaction.save_spools(_spools(batches, news), now_ms)
+    write_tally(transaction, work.tally)
+    return _told(batches, news, work)
+
+
+def _bind(transaction: Transaction, work: _Work) -> None:
+    """Feedback to its request, and requests to what waited for them; what finds none waits."""
+    waited: list[Said] = []
+    if work.requests:
+        waited = transaction.pending_about(
+            [str(row[_DECISION]) for row in work.requests],
+            [str(row[_RESPONSE]) for row in work.requests if row[_RESPONSE]],
+        )
+    outcome = bind(transaction, [*waited, *work.said], work.tally)
+    work.refused.update({(one.spool, one.number): why for one, why in outcome.refused})
+    work.feedback = {(one.spool, one.number) for one, _ in outcome.bound}
+    work.waiting = {(one.spool, one.number) for one in outcome.waiting}
+    before = {(one.spool, one.number) for one in waited}
+    transaction.remove_pending(sorted(before - work.waiting))
+    new = [one for one in outcome.waiting if (one.spool, one.number) not in before]
+    if new:
+        transaction.add("pending", rows.PENDING, [one.pending_row() for one in new])
+
+
+def write_refused(transaction: Transaction, refused: dict[_Place, Refusal], now_ms: int) -> None:
+    """Neighbors of one reason in one row."""
+    found: list[Row] = []
+    for spool in sorted({spool for spool, _ in refused}):
+        mine = sorted((number, why) for (name, number), why in refused.items() if name == spool)
+        found += [(spool, *one, now_ms) for one in refused_ranges(mine)]
+    if found:
+        transaction.add("refused", REFUSED, found)
+
+
+def write_tally(transaction: Transaction, tally: Tally) -> None:
+    """Move the rollups; the last step, since everybody else waits for them."""
+    moved = tally.keyed()
+    if moved:
+        transaction.count(tally.series(), moved)
+
+
+def _spools(batches: Sequence[Batch], news: Sequence[Fresh]) -> list[tuple[str, int, int]]:
+    found: dict[str, tuple[str, int, int]] = {}
+    for batch, new in zip(batches, news, strict=True):
+        _, _, lost = found.get(batch.spool, ("", 0, 0))
+        found[batch.spool] = (batch.spool, new.next, lost + new.lost)
+    return sorted(found.values())
+
+
+def _told(batches: Sequence[Batch], news: Sequence[Fresh], work: _Work) -> list[Taken]:
+    """What had waited, and is now bound or refused, is told with the first batch."""
+    told: list[Taken] = []
+    rest = set(work.feedback) | set(work.refused)
+    own = [
+        {(batch.spool, number) for number, _ in new.events}
+        for batch, new in zip(batches, news, strict=True)
+    ]
+    others = rest.difference(*own)
+    for index, (new, mine) in enumerate(zip(news, own, strict=True)):
+        places = mine if index else mine | others
+        told.append(
+            Taken(
+                next=new.next,
+                known=new.known,
+                lost=new.lost,
+                requests=sum(isinstance(event, Request) for _, event in new.events),
+                feedback=len(places & work.feedback),
+                waiting=len(places & work.waiting),
+                refused=Counter(work.refused[one] for one in places & work.refused.keys()),
+            )
+        )
+    return told

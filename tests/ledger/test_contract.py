@@ -1,0 +1,300 @@
+"""What every store does with events: one suite, each test on each store."""
+
+from pointsman.events.schema import Event, Text, Try
+from pointsman.ledger.asking import ask
+from pointsman.ledger.contract import Keeping, Store
+from pointsman.ledger.rows import Row
+from pointsman.ledger.summary import Line, Summary
+from tests.ledger.events import DAY_MS, HOUR_MS, NOW_MS, SPOOL, batch, feedback, request
+
+
+def everything(store: Store) -> Summary:
+    """Of all time around NOW_MS."""
+    return ask(store, NOW_MS - 40 * DAY_MS, NOW_MS + 2 * DAY_MS, NOW_MS - 30 * DAY_MS)
+
+
+def total(store: Store) -> Line:
+    """Its only currency."""
+    (line,) = everything(store).totals
+    return line
+
+
+def count(store: Store, table: str) -> int:
+    """Rows."""
+    return int(str(store.query(f"SELECT count(*) FROM {table}", ())[0][0]))
+
+
+def refused(store: Store) -> list[Row]:
+    """(first, events, reason) in order."""
+    return store.query("SELECT first, events, reason FROM refused ORDER BY spool, first", ())
+
+
+def keeping(now_ms: int = NOW_MS) -> Keeping:
+    """30 days of events, 400 of rollups, 3 of waiting."""
+    return Keeping(
+        now_ms=now_ms,
+        events_ms=now_ms - 30 * DAY_MS,
+        rollups_ms=now_ms - 400 * DAY_MS,
+        pending_ms=now_ms - 3 * DAY_MS,
+    )
+
+
+def test_events_are_taken_once(store: Store) -> None:
+    """The same batch again is skipped whole, an overlapping one in part."""
+    first = batch([request(1), request(2)])
+    (taken,) = store.ingest([first], NOW_MS)
+    assert (taken.next, taken.requests, taken.known, taken.lost) == (3, 2, 0, 0)
+
+    (again,) = store.ingest([first], NOW_MS)
+    assert (again.next, again.requests, again.known) == (3, 0, 2)
+
+    (more,) = store.ingest([batch([request(2), request(3)], first=2)], NOW_MS)
+    assert (more.next, more.requests, more.known) == (4, 1, 1)
+    assert total(store).requests == 3
+    assert store.spool(SPOOL) == (4, 0)
+    assert store.spool("spool-unknown") == (1, 0)
+
+
+def test_one_group_may_hold_a_spool_twice(store: Store) -> None:
+    """Each batch begins where the one before it ended."""
+    one, two, other = (
+        batch([request(1)]), batch([request(1), request(2)]), batch([request(9)], spool="spool-b-"),
+    )  # fmt: skip
+    taken = store.ingest([one, other, two, one], NOW_MS)
+
+    assert [(one.next, one.requests, one.known) for one in taken] == [
+        (2, 1, 0), (2, 1, 0), (3, 1, 1), (3, 0, 1),
+    ]  # fmt: skip
+    assert total(store).requests == 3
+
+
+def test_a_jump_is_a_loss(store: Store) -> None:
+    """What was dropped before the first event counts too; what comes late is skipped."""
+    store.ingest([batch([request(5)], first=5)], NOW_MS)
+    (taken,) = store.ingest([batch([request(8)], first=8)], NOW_MS)
+    assert (taken.next, taken.lost) == (9, 2)
+    assert store.spool(SPOOL) == (9, 6)
+
+    (late,) = store.ingest([batch([request(6)], first=6)], NOW_MS)
+    assert (late.requests, late.known) == (0, 1)
+    assert everything(store).lost == 6
+
+
+def test_what_is_no_event_does_not_stop_the_others(store: Store) -> None:
+    """Neighbors of one reason are one row, and none of their text is kept."""
+    events: list[Event | bytes] = [
+        request(1), b"secret", b"{}", request(4, input_tokens=-1), request(5, policy="x" * 254),
+        request(6, cost_nano=10**18), request(7, decision=""), feedback(8, score=1.5), request(9),
+    ]  # fmt: skip
+    (taken,) = store.ingest([batch(events)], NOW_MS)
+
+    assert (taken.next, taken.requests) == (10, 2)
+    assert taken.refused == {"NotAnEvent": 2, "OutOfRange": 5}
+    assert refused(store) == [(2, 2, "NotAnEvent"), (4, 5, "OutOfRange")]
+
+
+def test_sums_are_those_of_the_events(store: Store) -> None:
+    """By backend and task, with fallbacks, errors, tokens, money and times."""
+    events = [
+        request(1, baseline_nano=5_000, left=(Try(backend="big", reason="Timeout"),)),
+        request(2, left=(Try(backend="small", reason="Timeout"),), estimated=True),
+        request(3, status=503, outcome="Exhausted", duration_us=1),
+        request(4, status=499, outcome="ClientGone", duration_us=1),
+        request(5, status=429, outcome="RateLimited", duration_us=1),
+        request(6, backend="big", cost_nano=50_000, duration_us=3_000_000, reasoning_tokens=7),
+    ]
+    store.ingest([batch(events)], NOW_MS)
+
+    big, small = everything(store).lines
+    assert (big.by, small.by) == (
+        {"backend": "big", "task": "coding"}, {"backend": "small", "task": "coding"},
+    )  # fmt: skip
+    assert (small.requests, small.errors, small.fallbacks, small.estimated) == (5, 2, 1, 1)
+    assert (small.input_tokens, small.output_tokens) == (500, 250)
+    assert (small.cost_nano, small.baseline_nano, small.savings_nano) == (5_000, 5_000, 4_000)
+    assert (big.cost_nano, big.savings_nano, big.reasoning_tokens) == (50_000, 0, 7)
+    assert small.duration_p50_ms is not None
+    assert big.duration_p95_ms is not None
+    assert 0.71 * 100 < small.duration_p50_ms < 1.42 * 100
+    assert 0.71 * 3_000 < big.duration_p95_ms < 1.42 * 3_000
+    assert total(store).cost_nano == 55_000
+
+
+def test_currencies_are_never_added_up(store: Store) -> None:
+    """A line for each."""
+    store.ingest([batch([request(1), request(2, currency="EUR")])], NOW_MS)
+
+    assert {(line.currency, line.cost_nano) for line in everything(store).totals} == {
+        ("EUR", 1_000), ("USD", 1_000),
+    }  # fmt: skip
+
+
+def test_a_question_is_about_its_time(store: Store) -> None:
+    """To 5 minutes; a day, an hour and 5 minutes give the same."""
+    times = [NOW_MS - ago for ago in (0, HOUR_MS, 5 * HOUR_MS, DAY_MS, 3 * DAY_MS, 9 * DAY_MS)]
+    store.ingest([batch([request(n, at_ms=at) for n, at in enumerate(times)])], NOW_MS)
+
+    for hours, wanted in ((0.5, 1), (1.5, 2), (6, 3), (25, 4), (24 * 4, 5), (24 * 10, 6)):
+        found = ask(store, NOW_MS - int(hours * HOUR_MS), NOW_MS + 1, 0)
+        assert sum(line.requests for line in found.totals) == wanted
+    gap = ask(store, NOW_MS - 8 * DAY_MS, NOW_MS - 4 * DAY_MS, 0)
+    assert gap.totals == []
+
+
+def test_absurd_times_are_kept_under_the_time_they_came(store: Store) -> None:
+    """With a flag: what they cost was paid all the same. A little backwards is nothing."""
+    events = [
+        request(1, at_ms=0), request(2, at_ms=-5), request(3, at_ms=NOW_MS + 2 * DAY_MS),
+        request(4, at_ms=2**80), request(5, at_ms=NOW_MS - 5_000), request(6, at_ms=NOW_MS - 9_000),
+    ]  # fmt: skip
+    store.ingest([batch(events)], NOW_MS)
+
+    line = total(store)
+    assert (line.requests, line.clock_wrong, line.cost_nano) == (6, 4, 6_000)
+
+
+def test_what_is_older_than_its_retention_is_only_counted(store: Store) -> None:
+    """A router that was cut off for long does not make days that go at once."""
+    store.ingest([batch([request(1, at_ms=NOW_MS - 35 * DAY_MS), request(2)])], NOW_MS)
+
+    assert total(store).requests == 2
+    assert store.keep(keeping()).removed["days"] == 0
+
+
+def test_feedback_finds_its_request(store: Store) -> None:
+    """By decision, and by the answer's id among the caller's own."""
+    store.ingest([batch([request(1), request(2, caller="other", response_id="resp-1")])], NOW_MS)
+    said = [
+        feedback(1, score=0.25),
+        feedback(2, decision="", response_id="resp-1", caller="other", score=0.75),
+    ]
+    (taken,) = store.ingest([batch(said, first=3)], NOW_MS)
+    assert (taken.feedback, taken.waiting) == (2, 0)
+
+    quality = total(store).quality
+    assert quality is not None
+    assert (quality.n, quality.mean) == (2, 0.5)
+    assert quality.low < 0.5 < quality.high
+    assert store.query("SELECT decision FROM feedback ORDER BY decision", ()) == [
+        ("d-1",), ("d-2",),
+    ]  # fmt: skip
+
+
+def test_late_feedback_counts_where_its_request_does(store: Store) -> None:
+    """In the rollup of the request, days before."""
+    store.ingest([batch([request(1, at_ms=NOW_MS - 5 * DAY_MS)])], NOW_MS)
+    store.ingest([batch([feedback(1, at_ms=NOW_MS, verdict="failed")], first=2)], NOW_MS)
+
+    (old,) = ask(store, NOW_MS - 6 * DAY_MS, NOW_MS - 4 * DAY_MS, 0).totals
+    assert (old.feedback, old.verdicts["failed"]) == (1, 1)
+
+
+def test_the_last_word_counts(store: Store) -> None:
+    """Two ratings of one request are one, the later; both are kept."""
+    store.ingest([batch([request(1)])], NOW_MS)
+    said = [
+        feedback(1, id="b", good=False, at_ms=NOW_MS + 1_000),
+        feedback(1, id="a", good=True, at_ms=NOW_MS),
+        feedback(1, id="c", signal="Retry"),
+    ]
+    for number, one in enumerate(said, 2):
+        store.ingest([batch([one], first=number)], NOW_MS)
+
+    line = total(store)
+    assert line.quality is not None
+    assert (line.quality.n, line.quality.mean, line.feedback, line.retried) == (1, 0.0, 3, 1)
+    assert count(store, "feedback") == 3
+
+
+def test_feedback_of_somebody_else_is_refused(store: Store) -> None:
+    """And so is one whose id is there, and one that says nothing."""
+    events: list[Event | bytes] = [
+        request(1),
+        feedback(1, caller="thief"),
+        feedback(1),
+        feedback(1),
+        feedback(1, id="e", comment=""),
+        feedback(1, id="", good=True),
+    ]
+    (taken,) = store.ingest([batch(events)], NOW_MS)
+
+    assert taken.feedback == 1
+    assert taken.refused == {"NotTheCaller": 1, "Duplicate": 1, "Empty": 1, "OutOfRange": 1}
+    assert total(store).feedback == 1
+
+
+def test_feedback_waits_for_its_request(store: Store) -> None:
+    """In the pending table; of another caller's answer it waits until its time is over."""
+    said = [feedback(1), feedback(2, decision="", response_id="resp-1", caller="thief")]
+    (taken,) = store.ingest([batch(said)], NOW_MS)
+    assert (taken.feedback, taken.waiting) == (0, 2)
+    assert count(store, "pending") == 2
+
+    (taken,) = store.ingest([batch([request(1)], spool="spool-other")], NOW_MS)
+    assert (taken.requests, taken.feedback) == (1, 1)
+    assert count(store, "pending") == 1
+    assert total(store).feedback == 1
+
+    later = keeping(NOW_MS + 3 * DAY_MS)
+    assert store.keep(later).refused == {"Unknown": 1}
+    assert count(store, "pending") == 0
+    assert refused(store) == [(2, 1, "Unknown")]
+
+
+def test_texts_go_when_their_time_is_over(store: Store) -> None:
+    """Their own, which is not that of the events; without one they are not kept."""
+    texts = [
+        Text(how="Full", prompt="p", answer="a", keep_s=60),
+        Text(how="Hash", prompt="h", keep_s=7200),
+        Text(how="Full", prompt="never", keep_s=0),
+    ]
+    store.ingest([batch([request(n, text=text) for n, text in enumerate(texts)])], NOW_MS)
+    assert store.query("SELECT prompt, answer FROM texts ORDER BY prompt", ()) == [
+        ("h", ""), ("p", "a"),
+    ]  # fmt: skip
+
+    assert store.keep(keeping(NOW_MS + 60_000)).removed["texts"] == 1
+    assert store.query("SELECT prompt FROM texts", ()) == [("h",)]
+    assert total(store).requests == 3
+
+
+def test_retention_is_by_bounded_steps(store: Store) -> None:
+    """Requests go by the day, rows by the step; sums of days outlive those of 5 minutes."""
+    times = [NOW_MS - days * DAY_MS for days in (0, 3, 6, 9, 12)]
+    events = [request(n, at_ms=at) for n, at in enumerate(times)]
+    store.ingest([batch([*events, *(feedback(n) for n in range(5))])], NOW_MS)
+
+    later = NOW_MS + 25 * DAY_MS
+    bound = Keeping(now_ms=later, events_ms=later - 30 * DAY_MS, rollups_ms=0, pending_ms=0, rows=1)
+    steps = 0
+    while (kept := store.keep(bound)).more:
+        steps += 1
+        assert all(count <= 1 for count in kept.removed.values())
+    assert steps >= 2
+    assert store.query("SELECT DISTINCT span_ms, count(*) FROM rollups GROUP BY span_ms", ()) == [
+        (300_000, 2), (3_600_000, 5), (86_400_000, 5),
+    ]  # fmt: skip
+    assert count(store, "feedback") == 2
+    (taken,) = store.ingest([batch([feedback(9, decision="d-4")], first=11)], later)
+    assert taken.waiting == 1
+    (taken,) = store.ingest([batch([feedback(8, decision="d-1")], first=12)], later)
+    assert taken.feedback == 1
+
+
+def test_text_of_every_kind_survives(store: Store) -> None:
+    """U+0000, which PostgreSQL has not, becomes U+FFFD; what only looks like it stays."""
+    odd = 'a\0b \\u0000 " \U0001f600 \t\n\\'
+    store.ingest([batch([request(1), feedback(1, comment=odd)])], NOW_MS)
+
+    assert store.query("SELECT comment FROM feedback", ()) == [(odd.replace("\0", "�"),)]
+
+
+def test_long_texts_of_backends_are_cut(store: Store) -> None:
+    """An id of 10 kB is no reason to lose the event; feedback finds it all the same."""
+    long = "r" * 10_000
+    events: list[Event | bytes] = [
+        request(1, response_id=long, model=long, finish=long),
+        feedback(1, decision="", response_id=long),
+    ]
+    (taken,) = store.ingest([batch(events)], NOW_MS)
+    assert (taken.requests, taken.feedback) == (1, 1)
