@@ -29,6 +29,7 @@ demo: $(STAMP) ## the support desk on this machine: a day's traffic, a table, on
 test: $(STAMP) ## everything, with a real Kubernetes control plane (built once, cached outside the tree)
 	@$(BIN)/python -m tests.bench build
 	@$(BIN)/python -m tests.sdk
+	@$(BIN)/python -m tests.postgres
 	@$(BIN)/python -m pytest -q $(WORKERS)
 
 check: $(STAMP) ## lint, types, import rules, generated files, unit tests; under a minute

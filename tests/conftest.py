@@ -10,9 +10,10 @@ from hypothesis import HealthCheck, settings
 from xdist.remote import Producer
 
 from tests.bench.fixtures import bench
+from tests.postgres.fixtures import postgres
 from tests.workers import Workers
 
-__all__ = ["bench"]
+__all__ = ["bench", "postgres"]
 
 # How long an example takes says how busy the machine is: bounds in time have tests of their own.
 settings.register_profile(

@@ -10,7 +10,7 @@ or raises; only StoreAway at the very end of one may mean either, and the number
 """
 
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Literal, Protocol
+from typing import Final, Literal, Protocol
 
 import msgspec
 
@@ -19,6 +19,8 @@ from pointsman.ledger.rows import Refusal, Row, Said
 from pointsman.ledger.tally import Key, Series
 
 Dialect = Literal["sqlite", "postgres"]
+QUESTIONS: Final = 4
+"""Asked at once; more get 503."""
 
 
 class StoreError(Exception):

@@ -1,6 +1,6 @@
 """The one place that knows both stores. psycopg is imported only where it is used."""
 
-from pointsman.ledger.contract import Store
+from pointsman.ledger.contract import QUESTIONS, Store, StoreUnfit
 from pointsman.ledger.rows import DAY_MS
 from pointsman.ledger.settings import Settings
 from pointsman.ledger.stores.sqlite import SqliteStore
@@ -9,7 +9,19 @@ from pointsman.ledger.stores.sqlite import SqliteStore
 def make(settings: Settings) -> Store:
     """The chosen store, not opened."""
     keep_events_ms = int(settings.keep_events_days * DAY_MS)
-    assert settings.db is not None
+    if settings.db is None:
+        try:
+            from pointsman.ledger.stores.postgres import PostgresStore  # noqa: PLC0415
+        except ImportError as error:
+            raise StoreUnfit(
+                f"--postgres needs psycopg: install pointsman[postgres] ({error})"
+            ) from None
+        return PostgresStore(
+            settings.postgres,
+            keep_events_ms=keep_events_ms,
+            timeout_s=settings.store_timeout_s,
+            connections=settings.concurrent + QUESTIONS + 2,
+        )
     return SqliteStore(
         settings.db,
         keep_events_ms=keep_events_ms,

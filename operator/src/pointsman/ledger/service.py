@@ -22,7 +22,7 @@ from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, generate_l
 from pointsman.ledger.access import Access
 from pointsman.ledger.asking import BadQuestion, ask, when
 from pointsman.ledger.batches import BadBody, NewerSchema
-from pointsman.ledger.contract import Store, StoreError
+from pointsman.ledger.contract import QUESTIONS, Store, StoreError
 from pointsman.ledger.intake import Intake, TooLarge, decoded, now_ms
 from pointsman.ledger.metrics import Metrics
 from pointsman.ledger.settings import Settings
@@ -31,8 +31,6 @@ from pointsman.ledger.upkeep import Upkeep
 _log = logging.getLogger(__name__)
 _Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 RETRY_AFTER_S: Final = 1
-QUESTIONS: Final = 4
-"""At once; more get 503."""
 MAX_SPOOL: Final = 63
 _READY_S: Final = 2.0
 """How old the last sign of the store may be before it is looked at again."""

@@ -1,0 +1,157 @@
+"""The steps of an ingest on PostgreSQL."""
+
+from collections.abc import Iterable, Sequence
+from typing import Final
+
+from pointsman.ledger import rows
+from pointsman.ledger.contract import Found
+from pointsman.ledger.rows import Row, Said
+from pointsman.ledger.stores import days
+from pointsman.ledger.stores.postgres_pool import Connection
+from pointsman.ledger.tally import COLUMNS, Key, Series
+
+_FOUND: Final = "decision, response_id, at_ms, caller, policy, rule, task, backend, team, currency"
+_NUMBERS: Final = ("span_ms", "bucket_ms", "series", *COLUMNS)
+_MOVE: Final = (
+    f"INSERT INTO rollups ({', '.join(_NUMBERS)})"  # noqa: S608
+    f" SELECT * FROM unnest({', '.join(['%s::bigint[]'] * len(_NUMBERS))})"
+    " ON CONFLICT (span_ms, bucket_ms, series) DO UPDATE SET "
+    + ", ".join(f"{name} = rollups.{name} + excluded.{name}" for name in COLUMNS)
+).encode()
+
+
+class MissingDays(Exception):
+    """Tables have to be made before, in a transaction of their own."""
+
+    def __init__(self, names: Sequence[str]) -> None:
+        super().__init__(names)
+        self.days = names
+
+
+class PostgresTransaction:
+    """Begun and ended by the store; `known`: the days that have a table."""
+
+    def __init__(self, connection: Connection, known: set[str]) -> None:
+        self.connection = connection
+        self._known = known
+
+    def lock_spools(self, spools: Sequence[str]) -> dict[str, int]:
+        """A new one is made first, for others to wait for."""
+        found = self._locked(spools)
+        missing = [spool for spool in spools if spool not in found]
+        if missing:
+            self.connection.execute(
+                "INSERT INTO spools SELECT name, 1, 0, 0, 0 FROM unnest(%s::text[]) AS name"
+                " ON CONFLICT DO NOTHING",
+                (missing,),
+            )
+            found.update(self._locked(missing))
+        return found
+
+    def _locked(self, spools: Sequence[str]) -> dict[str, int]:
+        sql = "SELECT spool, next FROM spools WHERE spool = ANY(%s) ORDER BY spool FOR UPDATE"
+        return dict(self.connection.execute(sql, (list(spools),)).fetchall())
+
+    def save_spools(self, spools: Iterable[tuple[str, int, int]], now_ms: int) -> None:
+        """All are there."""
+        names, wanted, lost = zip(*spools, strict=True)
+        self.connection.execute(
+            "UPDATE spools SET next = new.next, lost = spools.lost + new.lost, last_ms = %s,"
+            " first_ms = CASE first_ms WHEN 0 THEN %s ELSE first_ms END"
+            " FROM unnest(%s::text[], %s::bigint[], %s::bigint[]) AS new (spool, next, lost)"
+            " WHERE spools.spool = new.spool",
+            (now_ms, now_ms, list(names), list(wanted), list(lost)),
+        )
+
+    def add_requests(self, rows_: Sequence[Row]) -> None:
+        """PostgreSQL finds the day of each."""
+        needed = {row[0] // rows.DAY_MS for row in rows_}  # type: ignore[operator]
+        names = {days.table(day * rows.DAY_MS) for day in needed}
+        if not names <= self._known:
+            raise MissingDays(sorted(names - self._known))
+        self.add("requests", rows.REQUEST, rows_)
+
+    def add(self, table: str, columns: Sequence[str], rows_: Sequence[Row]) -> None:
+        """By COPY."""
+        sql = f"COPY {table} ({', '.join(columns)}) FROM STDIN".encode()
+        with self.connection.cursor() as cursor, cursor.copy(sql) as copy:
+            for row in rows_:
+                copy.write_row(row)
+
+    def find(self, decisions: Sequence[str], responses: Sequence[str]) -> list[Found]:
+        """Locked in the order of their decisions: who binds feedback to one is alone with it."""
+        sql = (
+            f"SELECT {_FOUND} FROM requests WHERE decision = ANY(%s)"  # noqa: S608
+            " OR (response_id <> '' AND response_id = ANY(%s)) ORDER BY decision FOR UPDATE"
+        )
+        rows_ = self.connection.execute(sql.encode(), (list(decisions), list(responses)))
+        found = [
+            Found(decision, response_id, at_ms, caller, Series(*series))
+            for decision, response_id, at_ms, caller, *series in rows_
+        ]
+        return sorted(found, key=lambda one: -one.at_ms)
+
+    def said_about(self, decisions: Sequence[str]) -> dict[str, list[Said]]:
+        """By decision."""
+        found: dict[str, list[Said]] = {}
+        sql = f"SELECT decision, {', '.join(rows.SAID)} FROM feedback WHERE decision = ANY(%s)"  # noqa: S608
+        for row in self.connection.execute(sql.encode(), (list(decisions),)):
+            found.setdefault(row[0], []).append(_said(("", 0, 0, row[0], "", *row[1:])))
+        return found
+
+    def pending_about(self, decisions: Sequence[str], responses: Sequence[str]) -> list[Said]:
+        """Nothing waits, as a rule."""
+        if self.connection.execute("SELECT 1 FROM pending LIMIT 1").fetchone() is None:
+            return []
+        return self._pending(
+            "decision = ANY(%s) OR (decision = '' AND response_id = ANY(%s))",
+            (list(decisions), list(responses)),
+        )
+
+    def pending_since(self, came_ms: int, limit: int) -> list[Said]:
+        """The newest first."""
+        return self._pending("came_ms > %s ORDER BY came_ms DESC LIMIT %s", (came_ms, limit))
+
+    def pending_until(self, came_ms: int, limit: int) -> list[Said]:
+        """The oldest first."""
+        return self._pending("came_ms <= %s ORDER BY came_ms LIMIT %s", (came_ms, limit))
+
+    def _pending(self, where: str, values: Sequence[object]) -> list[Said]:
+        """What another replica has in hand is its business."""
+        sql = f"SELECT {', '.join(rows.PENDING)} FROM pending WHERE {where} FOR UPDATE SKIP LOCKED"  # noqa: S608
+        return [_said(row) for row in self.connection.execute(sql.encode(), values)]
+
+    def remove_pending(self, numbers: Sequence[tuple[str, int]]) -> None:
+        """By their key."""
+        if numbers:
+            spools, given = zip(*numbers, strict=True)
+            self.connection.execute(
+                "DELETE FROM pending USING unnest(%s::text[], %s::bigint[]) AS gone (spool, number)"
+                " WHERE pending.spool = gone.spool AND pending.number = gone.number",
+                (list(spools), list(given)),
+            )
+
+    def count(self, series: Sequence[Series], moved: Sequence[tuple[Key, list[int]]]) -> None:
+        """All at once, in the order of the keys."""
+        columns = zip(*((one.id, *one) for one in sorted(series, key=lambda s: s.id)), strict=True)
+        ids, *names = map(list, columns)
+        self.connection.execute(
+            "INSERT INTO series SELECT * FROM unnest(%s::bigint[], %s::text[], %s::text[],"
+            " %s::text[], %s::text[], %s::text[], %s::text[]) ON CONFLICT DO NOTHING",
+            (ids, *names),
+        )
+        numbers = zip(*((*key, *sums) for key, sums in moved), strict=True)
+        self.connection.execute(_MOVE, [list(column) for column in numbers])
+
+    def remove(self, table: str, where: str, values: Sequence[object], limit: int) -> int:
+        """The order is the index's."""
+        sql = (
+            f"DELETE FROM {table} WHERE ctid = ANY(ARRAY(SELECT ctid FROM {table}"  # noqa: S608
+            f" WHERE {where.replace('?', '%s')} LIMIT {limit} FOR UPDATE SKIP LOCKED))"
+        )
+        return self.connection.execute(sql.encode(), values).rowcount
+
+
+def _said(row: Sequence[object]) -> Said:
+    """Values of the columns PENDING."""
+    return Said(**dict(zip(rows.PENDING, row, strict=True)))  # type: ignore[arg-type]
