@@ -8,7 +8,7 @@ from pointsman.events.schema import Event, Feedback, Request
 from pointsman.ledger.batches import Batch, read
 
 NOW_MS = 1_795_000_000_000
-"""2026-11-18T07:06:40Z."""
+"""2026-11-18T11:06:40Z."""
 HOUR_MS = 3_600_000
 DAY_MS = 24 * HOUR_MS
 SPOOL = "spool-00000001"

@@ -8,18 +8,21 @@ import asyncio
 import logging
 import signal
 import sys
+import time
 from collections.abc import Callable
 
 from prometheus_client import CollectorRegistry, GCCollector, PlatformCollector, ProcessCollector
 
 from pointsman.ledger.access import NoToken
-from pointsman.ledger.contract import Store, StoreError, StoreUnfit
+from pointsman.ledger.contract import Store, StoreAway, StoreError, StoreUnfit
 from pointsman.ledger.logs import log_to_stderr
 from pointsman.ledger.opening import make
 from pointsman.ledger.service import Service
 from pointsman.ledger.settings import Settings, parse
 
 _log = logging.getLogger("pointsman.ledger")
+_OPENING_S = 60.0
+_OPENING_AGAIN_S = 1.0
 
 
 async def serve(settings: Settings, store: Store) -> None:
@@ -51,14 +54,26 @@ def _loop_factory() -> Callable[[], asyncio.AbstractEventLoop] | None:
     return factory
 
 
+def _open(store: Store, schema: int | None) -> None:
+    """A store that is away gets a minute to come back: it may be starting, too."""
+    end_s = time.monotonic() + _OPENING_S
+    while True:
+        try:
+            return store.open(schema)
+        except StoreAway as error:
+            if time.monotonic() > end_s:
+                raise
+            _log.warning("store-away", extra={"reason": str(error)})
+            time.sleep(_OPENING_AGAIN_S)
+
+
 def _run(settings: Settings) -> None:
     store = make(settings)
-    if settings.migrate_to is not None:
-        store.migrate(settings.migrate_to)
-        print(f"the store has schema {store.version()} now")
-        return
-    store.open()
+    _open(store, settings.migrate_to)
     try:
+        if settings.migrate_to is not None:
+            print(f"the store has schema {store.version()} now")
+            return
         with asyncio.Runner(loop_factory=_loop_factory()) as runner:
             runner.run(serve(settings, store))
     finally:

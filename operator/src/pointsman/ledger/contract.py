@@ -134,8 +134,8 @@ class Store(Protocol):
 
     dialect: Dialect
 
-    def open(self) -> None:
-        """Make the tables or bring them up to date. Raises StoreError."""
+    def open(self, schema: int | None = None) -> None:
+        """Make the tables or bring them up to date, or to an older schema. Raises StoreError."""
 
     def close(self) -> None:
         """Give back what is held."""
@@ -157,6 +157,3 @@ class Store(Protocol):
 
     def version(self) -> int:
         """Of the schema; 0 for none."""
-
-    def migrate(self, to: int) -> None:
-        """Forward or back, with what is in the tables."""

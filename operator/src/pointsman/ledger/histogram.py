@@ -22,7 +22,8 @@ def quantile_us(bins: Sequence[int], share: float) -> float | None:
     """
     The duration below which this share (0 to 1) lies, in microseconds; None for no durations.
 
-    Within a bin they are taken to be spread evenly. In the last one, its lower border is given.
+    Within a bin they are taken to be spread evenly by their logarithms, as latencies nearly are. In
+    the last one, its lower border is given.
     """
     total = sum(bins)
     if not total:
@@ -30,9 +31,10 @@ def quantile_us(bins: Sequence[int], share: float) -> float | None:
     wanted, below = share * total, 0
     for index, count in enumerate(bins):
         if count and below + count >= wanted:
-            low = BORDERS_US[index - 1] if index else 0
-            if index == BINS - 1:
-                return float(low)
-            return low + (BORDERS_US[index] - low) * max(0.0, wanted - below) / count
+            part = max(0.0, wanted - below) / count
+            if index == 0:
+                return BORDERS_US[0] * part
+            low = BORDERS_US[index - 1]
+            return float(low) if index == BINS - 1 else low * (BORDERS_US[index] / low) ** part
         below += count
     raise AssertionError("a share is at most 1")

@@ -27,9 +27,10 @@ from pointsman.ledger.contract import (
 )
 from pointsman.ledger.keeping import keep_rows
 from pointsman.ledger.rows import DAY_MS, Row
-from pointsman.ledger.stores import days, schema
+from pointsman.ledger.stores import days
 from pointsman.ledger.stores.postgres_pool import Connection, Pool
 from pointsman.ledger.stores.postgres_transaction import MissingDays, PostgresTransaction
+from pointsman.ledger.stores.schema import VERSION, VERSIONS_TABLE, render, steps
 from pointsman.ledger.taking import take
 
 _log = logging.getLogger(__name__)
@@ -56,22 +57,24 @@ class PostgresStore:
         self._pool = Pool(conninfo, connections, timeout_s)
         self._days: set[str] = set()
 
-    def open(self) -> None:
-        """Make the tables, or bring them up to date."""
+    def open(self, schema: int | None = None) -> None:
+        """Steps in between are taken in one transaction, by one replica."""
         with self._transaction() as transaction:
             connection = transaction.connection
             found = connection.execute("SHOW server_encoding").fetchone()
             if found is None or found[0] != "UTF8":
                 raise StoreUnfit("the database has to have the encoding UTF8")
             version = _version(connection)
-        if version > schema.VERSION:
+        if version > VERSION:
             raise StoreUnfit(
-                f"the database has schema {version}, and this program knows {schema.VERSION}:"
+                f"the database has schema {version}, and this program knows {VERSION}:"
                 " run the newer program, or let it migrate back first"
             )
-        if version < schema.VERSION:
-            self.migrate(schema.VERSION)
-        self._look_for_days()
+        wanted = VERSION if schema is None else schema
+        if version != wanted:
+            self._migrate(wanted)
+        if wanted:
+            self._look_for_days()
 
     def close(self) -> None:
         """Close the connections."""
@@ -128,18 +131,15 @@ class PostgresStore:
         with self._transaction() as transaction:
             return _version(transaction.connection)
 
-    def migrate(self, to: int) -> None:
-        """All steps in one transaction, one replica at a time."""
+    def _migrate(self, to: int) -> None:
         with self._transaction(_MIGRATION_S) as transaction:
             connection = transaction.connection
             connection.execute("SELECT pg_advisory_xact_lock(%s)", (MIGRATING,))
-            connection.execute(schema.render(schema.VERSIONS_TABLE, "postgres").encode())
+            connection.execute(render(VERSIONS_TABLE, "postgres").encode())
             at = _version(connection)
-            if not 0 <= to <= schema.VERSION or at > schema.VERSION:
-                raise StoreUnfit(
-                    f"no way from schema {at} to {to}; known are 0 to {schema.VERSION}"
-                )
-            for number, name, statements in schema.steps("postgres", at, to):
+            if not 0 <= to <= VERSION or at > VERSION:
+                raise StoreUnfit(f"no way from schema {at} to {to}; known are 0 to {VERSION}")
+            for number, name, statements in steps("postgres", at, to):
                 for statement in statements:
                     connection.execute(statement.replace("{requests}", "requests").encode())
                 connection.execute("DELETE FROM pointsman_schema WHERE version >= %s", (number,))

@@ -26,7 +26,8 @@ from pointsman.ledger.contract import (
 )
 from pointsman.ledger.keeping import keep_rows
 from pointsman.ledger.rows import Row
-from pointsman.ledger.stores import days, schema
+from pointsman.ledger.stores import days
+from pointsman.ledger.stores.schema import VERSION, VERSIONS_TABLE, render, steps
 from pointsman.ledger.stores.sqlite_transaction import SqliteTransaction
 from pointsman.ledger.taking import take
 
@@ -61,8 +62,8 @@ class SqliteStore:
         self._readers: queue.LifoQueue[sqlite3.Connection] = queue.LifoQueue()
         self._deadlines: dict[int, float] = {}
 
-    def open(self) -> None:
-        """Make the file, or bring it up to date."""
+    def open(self, schema: int | None = None) -> None:
+        """Steps in between are taken in one transaction."""
         with self._translated():
             writer = self._connect()
             try:
@@ -77,8 +78,9 @@ class SqliteStore:
                 writer.close()
                 raise
             self._writer = writer
-        if self.version() < schema.VERSION:
-            self.migrate(schema.VERSION)
+        wanted = VERSION if schema is None else schema
+        if self.version() != wanted:
+            self._migrate(wanted)
         with self._translated():
             for _ in range(READERS):
                 reader = self._connect()
@@ -107,9 +109,9 @@ class SqliteStore:
         if owner not in (0, APPLICATION_ID) or (tables and "pointsman_schema" not in tables):
             raise StoreUnfit(f"{self._path} is a database of another program; nothing was changed")
         version = _version(connection) if tables else 0
-        if version > schema.VERSION:
+        if version > VERSION:
             raise StoreUnfit(
-                f"{self._path} has schema {version}, and this program knows {schema.VERSION}:"
+                f"{self._path} has schema {version}, and this program knows {VERSION}:"
                 " run the newer program, or let it migrate back first"
             )
 
@@ -171,17 +173,14 @@ class SqliteStore:
         with self._translated(), self._write() as writer:
             return _version(writer)
 
-    def migrate(self, to: int) -> None:
-        """All steps in one transaction."""
+    def _migrate(self, to: int) -> None:
         with self._transaction() as transaction:
             connection = transaction.connection
-            connection.execute(schema.render(schema.VERSIONS_TABLE, "sqlite"))
+            connection.execute(render(VERSIONS_TABLE, "sqlite"))
             at = _version(connection)
-            if not 0 <= to <= schema.VERSION or at > schema.VERSION:
-                raise StoreUnfit(
-                    f"no way from schema {at} to {to}; known are 0 to {schema.VERSION}"
-                )
-            for number, name, statements in schema.steps("sqlite", at, to):
+            if not 0 <= to <= VERSION or at > VERSION:
+                raise StoreUnfit(f"no way from schema {at} to {to}; known are 0 to {VERSION}")
+            for number, name, statements in steps("sqlite", at, to):
                 for statement in statements:
                     for table in _tables(statement, transaction.days()):
                         connection.execute(statement.replace("{requests}", table))
