@@ -9,7 +9,7 @@ from pointsman.ledger.rows import BEGIN_MS, DAY_MS
 from pointsman.ledger.summary import By, Line, Summary, cut, lines, sums
 
 TEAMS: Final = 20
-_AGO: Final = re.compile(r"(\d{1,9})([smhdw])")
+_AGO: Final = re.compile(r"([0-9]{1,9})([smhdw])")
 _UNITS_MS: Final = {"s": 1000, "m": 60_000, "h": 3_600_000, "d": DAY_MS, "w": 7 * DAY_MS}
 
 

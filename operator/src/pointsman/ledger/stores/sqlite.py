@@ -143,6 +143,8 @@ class SqliteStore:
     def query(self, sql: str, values: Sequence[object]) -> list[Row]:
         """By one of the readers, who see what is committed."""
         with self._translated():
+            if self._writer is None:
+                raise StoreAway("the store is closed")
             try:
                 reader = self._readers.get(timeout=self._timeout_s)
             except queue.Empty:

@@ -1,0 +1,283 @@
+"""The ledger over HTTP: what it answers to good, bad, late and strange requests."""
+
+import asyncio
+import gzip
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+import aiohttp
+import pytest
+from prometheus_client import CollectorRegistry
+
+from pointsman.ledger.access import Access, NoToken
+from pointsman.ledger.batches import Batch
+from pointsman.ledger.contract import BadData, StoreAway, Taken
+from pointsman.ledger.service import Service
+from pointsman.ledger.settings import Address, Settings
+from pointsman.ledger.stores.sqlite import SqliteStore
+from tests.ledger.events import DAY_MS, SPOOL, feedback, frame, request
+
+Json = dict[str, Any]
+
+
+class Wayward(SqliteStore):
+    """Does what a test wants instead of ingesting."""
+
+    away = ""
+    bad = ""
+    """Decision of a request that it cannot keep."""
+    gate: "asyncio.Event | None" = None
+    groups: "list[int]"
+
+    def ingest(self, batches: Sequence[Batch], now_ms: int) -> list[Taken]:
+        """Counts how many come together."""
+        self.groups = [*getattr(self, "groups", []), len(batches)]
+        if self.away:
+            raise StoreAway(self.away)
+        for batch in batches:
+            for part in batch.parts:
+                if self.bad and any(self.bad in str(event) for _, event in part.events):
+                    raise BadData("test")
+        return super().ingest(batches, now_ms)
+
+
+class Client:
+    """One ledger in this process."""
+
+    def __init__(self, session: aiohttp.ClientSession, service: Service, store: Wayward) -> None:
+        self.session = session
+        self.service = service
+        self.store = store
+
+    async def post(self, body: bytes, **headers: str) -> tuple[int, Json]:
+        """To /v1/events."""
+        named = {name.replace("_", "-"): value for name, value in headers.items()}
+        async with self.session.post("/v1/events", data=body, headers=named) as answer:
+            if answer.status == 503:
+                assert int(answer.headers["Retry-After"]) >= 1
+            return answer.status, await answer.json()
+
+    async def metrics(self) -> str:
+        """As a scrape gets them."""
+        text: str = (await self.get("/metrics"))[1]
+        return text
+
+    async def get(self, path: str, **headers: str) -> tuple[int, Any]:
+        """JSON if it is."""
+        async with self.session.get(path, headers=headers) as answer:
+            plain = answer.content_type != "application/json"
+            return answer.status, await (answer.text() if plain else answer.json())
+
+
+@asynccontextmanager
+async def ledger(folder: Path, **options: Any) -> AsyncIterator[Client]:
+    """Listening, and writing."""
+    settings = Settings(db=folder / "ledger.db", listen=Address("127.0.0.1", 0), **options)
+    store = Wayward(folder / "ledger.db", keep_events_ms=30 * DAY_MS)
+    store.open()
+    service = Service(settings, store, CollectorRegistry())
+    stop = asyncio.Event()
+    try:
+        port = await service.start()
+        async with asyncio.TaskGroup() as group:
+            group.create_task(service.run(stop))
+            async with aiohttp.ClientSession(f"http://127.0.0.1:{port}") as session:
+                yield Client(session, service, store)
+            stop.set()
+    finally:
+        await service.close()
+        store.close()
+
+
+async def test_frames_are_taken_and_told(tmp_path: Path) -> None:
+    """Plain and with gzip; the spool says what it wants; a summary says what it was."""
+    async with ledger(tmp_path) as client:
+        now = frame([request(1), request(2)])
+        assert await client.post(now) == (200, {"next": 3})
+        packed = gzip.compress(frame([feedback(1)], first=5))
+        assert await client.post(packed, Content_Encoding="gzip") == (200, {"next": 6})
+        assert await client.get(f"/v1/spools/{SPOOL}") == (200, {"next": 6, "lost": 2})
+        assert await client.get("/v1/spools/other-spool") == (200, {"next": 1, "lost": 0})
+
+        status, found = await client.get("/v1/summary?since=2026-01-01")
+        assert status == 200
+        assert found["lost"] == 2
+        assert [line["requests"] for line in found["totals"]] == [2]
+        assert [line["by"] for line in found["teams"]] == [{"team": "blue"}]
+
+
+async def test_what_can_never_be_taken_says_so(tmp_path: Path) -> None:
+    """400 for damage, 409 for what a newer ledger can take, 413 for too much; nothing is taken."""
+    async with ledger(tmp_path, max_body_mib=0.01) as client:
+        good = frame([request(1)])
+        for bad in (b"", b"nonsense", good[:-1], good + good[:-1]):
+            status, body = await client.post(bad)
+            assert (status, set(body)) == (400, {"reason"})
+        status, body = await client.post(good + frame([request(2)], first=2, version=2))
+        assert status == 409
+        assert "update the ledger" in body["reason"]
+        for huge in (b"x" * 20_000, gzip.compress(bytes(20_000))):
+            encoding = "gzip" if len(huge) < 20_000 else "identity"
+            assert (await client.post(huge, Content_Encoding=encoding))[0] == 413
+        assert await client.get(f"/v1/spools/{SPOOL}") == (200, {"next": 1, "lost": 0})
+
+
+async def test_a_body_of_unknown_length_is_bounded_too(tmp_path: Path) -> None:
+    """Chunks over the bound are refused as they come."""
+
+    async def endless() -> AsyncIterator[bytes]:
+        for _ in range(100):
+            yield b"x" * 1000
+
+    async with (
+        ledger(tmp_path, max_body_mib=0.01) as client,
+        client.session.post("/v1/events", data=endless()) as answer,
+    ):
+        assert answer.status == 413
+
+
+async def test_a_store_that_is_away_is_no_loss(tmp_path: Path) -> None:
+    """503 with Retry-After, without the store's words; afterwards the same body is taken."""
+    async with ledger(tmp_path) as client:
+        client.store.away = "disk of secret-host is full"
+        status, body = await client.post(frame([request(1)]))
+        assert status == 503
+        assert "secret-host" not in str(body)
+        client.store.away = ""
+        assert await client.post(frame([request(1)])) == (200, {"next": 2})
+
+
+async def test_one_value_that_the_store_cannot_keep_costs_one_event(tmp_path: Path) -> None:
+    """The others of its frame are kept."""
+    async with ledger(tmp_path) as client:
+        client.store.bad = "d-37"
+        events = [request(number) for number in range(1, 51)]
+        assert await client.post(frame(events)) == (200, {"next": 51})
+        found = client.store.query("SELECT first, events, reason FROM refused", ())
+        assert found == [(37, 1, "OutOfRange")]
+        _, told = await client.get("/v1/summary?since=2026-01-01")
+        assert told["totals"][0]["requests"] == 49
+        _, metrics = await client.get("/metrics")
+        assert 'pointsman_ledger_refused_events_total{reason="OutOfRange"} 1.0' in metrics
+
+
+async def test_many_at_once_are_committed_in_groups(tmp_path: Path) -> None:
+    """And the same frame from 20 connections is taken once."""
+    async with ledger(tmp_path) as client:
+        body = frame([request(number) for number in range(1, 101)])
+        answers = await asyncio.gather(*(client.post(body) for _ in range(20)))
+        assert set(map(str, answers)) == {"(200, {'next': 101})"}
+        assert max(client.store.groups) > 1
+        _, told = await client.get("/v1/summary?since=2026-01-01")
+        assert told["totals"][0]["requests"] == 100
+
+
+async def test_more_than_the_bound_wait_outside(tmp_path: Path) -> None:
+    """503, at once; those that were let in are answered."""
+    async with ledger(tmp_path, waiting=2, concurrent=1) as client:
+        opened = asyncio.Event()
+
+        async def slowly() -> AsyncIterator[bytes]:
+            yield frame([request(1)])[:10]
+            await opened.wait()
+            yield frame([request(1)])[10:]
+
+        async def post_slowly() -> int:
+            async with client.session.post("/v1/events", data=slowly()) as answer:
+                return answer.status
+
+        held = [asyncio.create_task(post_slowly()) for _ in range(2)]
+        async with asyncio.timeout(10):
+            while (await client.metrics()).count("ledger_waiting 2.0") == 0:  # noqa: ASYNC110
+                await asyncio.sleep(0)
+        assert (await client.post(frame([request(1)])))[0] == 503
+        assert (await client.get("/readyz"))[0] == 200
+        opened.set()
+        assert await asyncio.gather(*held) == [200, 200]
+        assert (await client.post(frame([request(2)], first=2)))[0] == 200
+
+
+async def test_a_body_that_does_not_come_is_given_up(tmp_path: Path) -> None:
+    """408 after its deadline; its place is free."""
+    async with ledger(tmp_path, concurrent=1, body_timeout_s=0.2) as client:
+
+        async def never() -> AsyncIterator[bytes]:
+            yield b"pointsman"
+            await asyncio.sleep(60)
+
+        async with client.session.post("/v1/events", data=never()) as answer:
+            assert answer.status == 408
+        assert (await client.post(frame([request(1)])))[0] == 200
+
+
+async def test_the_token_is_asked_for(tmp_path: Path) -> None:
+    """On everything that shows or takes data; a new one counts from the next request on."""
+    token = tmp_path / "token"
+    token.write_text("first-token\n")
+    async with ledger(tmp_path, token_file=token) as client:
+        body = frame([request(1)])
+        for header in (
+            "",
+            "Bearer",
+            "Bearer wrong",
+            "Basic first-token",
+            "first-token",
+            "Bearer é",
+        ):
+            assert (await client.post(body, Authorization=header))[0] == 401
+        for path in (f"/v1/spools/{SPOOL}", "/v1/summary"):
+            assert (await client.get(path))[0] == 401
+        assert (await client.get("/healthz"))[0] == (await client.get("/readyz"))[0] == 200
+        assert (await client.post(body, Authorization="Bearer first-token"))[0] == 200
+        token.write_text("the-second-token\n")
+        assert (await client.post(body, Authorization="Bearer first-token"))[0] == 401
+        assert (await client.post(body, Authorization="bearer the-second-token"))[0] == 200
+        token.unlink()
+        assert (await client.post(body, Authorization="Bearer the-second-token"))[0] == 200
+
+
+def test_a_token_file_without_a_token_is_refused(tmp_path: Path) -> None:
+    """Rather than letting everybody in, or nobody."""
+    (tmp_path / "empty").write_text(" \n")
+    for name in ("empty", "missing"):
+        with pytest.raises(NoToken, match="--token-file"):
+            Access(tmp_path / name)
+
+
+@pytest.mark.parametrize(
+    "query",
+    ["since=yesterday", "since=1h&until=2h", "until=x", "since=2030-01-01&until=2030-02-01"],
+)
+async def test_questions_that_mean_nothing_are_refused(tmp_path: Path, query: str) -> None:
+    """With what would mean something."""
+    async with ledger(tmp_path) as client:
+        status, body = await client.get(f"/v1/summary?{query}")
+        assert status == 400
+        assert body["reason"]
+
+
+async def test_readiness_is_of_the_store(tmp_path: Path) -> None:
+    """Ready while it answers; not ready, with a reason, once it does not."""
+    async with ledger(tmp_path) as client:
+        assert await client.get("/readyz") == (200, {"ready": True, "store": "sqlite"})
+        client.store.close()
+        async with asyncio.timeout(10):
+            while (found := await client.get("/readyz"))[0] == 200:  # noqa: ASYNC110
+                await asyncio.sleep(0.05)
+        assert found[1]["problem"]
+
+
+async def test_no_metric_has_a_name_of_an_event(tmp_path: Path) -> None:
+    """Labels are of fixed sets: 200 spools, policies and teams make no new series."""
+    async with ledger(tmp_path) as client:
+        await client.post(frame([request(0)], spool="spool-aaaa"))
+        before = (await client.metrics()).count("\n")
+        for number in range(200):
+            body = frame([request(1, team=f"team-{number}")], spool=f"spool-{number:04}")
+            assert (await client.post(body))[0] == 200
+        after = (await client.get("/metrics"))[1]
+        assert after.count("\n") == before
+        assert "team-" not in after
+        assert "spool-" not in after
