@@ -64,6 +64,8 @@ class SqliteStore:
 
     def open(self, schema: int | None = None) -> None:
         """Steps in between are taken in one transaction."""
+        if not self._path.parent.is_dir():
+            raise StoreUnfit(f"{self._path} cannot be made: there is no such folder")
         with self._translated():
             writer = self._connect()
             try:
