@@ -10,7 +10,7 @@ from tests.ledger.events import DAY_MS, HOUR_MS, NOW_MS, SPOOL, batch, feedback,
 
 def everything(store: Store) -> Summary:
     """Of all time around NOW_MS."""
-    return ask(store, NOW_MS - 40 * DAY_MS, NOW_MS + 2 * DAY_MS, NOW_MS - 30 * DAY_MS)
+    return ask(store, NOW_MS - 40 * DAY_MS, NOW_MS + 2 * DAY_MS)
 
 
 def total(store: Store) -> Line:
@@ -113,10 +113,12 @@ def test_sums_are_those_of_the_events(store: Store) -> None:
     assert (small.input_tokens, small.output_tokens) == (500, 250)
     assert (small.cost_nano, small.baseline_nano, small.savings_nano) == (5_000, 5_000, 4_000)
     assert (big.cost_nano, big.savings_nano, big.reasoning_tokens) == (50_000, 0, 7)
-    assert small.duration_p50_ms is not None
-    assert big.duration_p95_ms is not None
-    assert 0.71 * 100 < small.duration_p50_ms < 1.42 * 100
-    assert 0.71 * 3_000 < big.duration_p95_ms < 1.42 * 3_000
+    assert small.duration is not None
+    assert big.duration is not None
+    assert small.duration.n == 2
+    assert 0.71 * 100 < small.duration.p50.low <= small.duration.p50.high < 1.42 * 100
+    assert 0.71 * 3_000 < big.duration.p95.value < 1.42 * 3_000
+    assert (small.error_share.value, small.error_share.high < 0.8) == (0.4, True)
     assert total(store).cost_nano == 55_000
 
 
@@ -135,9 +137,9 @@ def test_a_question_is_about_its_time(store: Store) -> None:
     store.ingest([batch([request(n, at_ms=at) for n, at in enumerate(times)])], NOW_MS)
 
     for hours, wanted in ((0.5, 1), (1.5, 2), (6, 3), (25, 4), (24 * 4, 5), (24 * 10, 6)):
-        found = ask(store, NOW_MS - int(hours * HOUR_MS), NOW_MS + 1, 0)
+        found = ask(store, NOW_MS - int(hours * HOUR_MS), NOW_MS + 1)
         assert sum(line.requests for line in found.totals) == wanted
-    gap = ask(store, NOW_MS - 8 * DAY_MS, NOW_MS - 4 * DAY_MS, 0)
+    gap = ask(store, NOW_MS - 8 * DAY_MS, NOW_MS - 4 * DAY_MS)
     assert gap.totals == []
 
 
@@ -173,7 +175,7 @@ def test_feedback_finds_its_request(store: Store) -> None:
 
     quality = total(store).quality
     assert quality is not None
-    assert (quality.n, quality.mean) == (2, 0.5)
+    assert (quality.n, quality.value) == (2, 0.5)
     assert quality.low < 0.5 < quality.high
     assert store.query("SELECT decision FROM feedback ORDER BY decision", ()) == [
         ("d-1",), ("d-2",),
@@ -185,7 +187,7 @@ def test_late_feedback_counts_where_its_request_does(store: Store) -> None:
     store.ingest([batch([request(1, at_ms=NOW_MS - 5 * DAY_MS)])], NOW_MS)
     store.ingest([batch([feedback(1, at_ms=NOW_MS, verdict="failed")], first=2)], NOW_MS)
 
-    (old,) = ask(store, NOW_MS - 6 * DAY_MS, NOW_MS - 4 * DAY_MS, 0).totals
+    (old,) = ask(store, NOW_MS - 6 * DAY_MS, NOW_MS - 4 * DAY_MS).totals
     assert (old.feedback, old.verdicts["failed"]) == (1, 1)
 
 
@@ -202,7 +204,7 @@ def test_the_last_word_counts(store: Store) -> None:
 
     line = total(store)
     assert line.quality is not None
-    assert (line.quality.n, line.quality.mean, line.feedback, line.retried) == (1, 0.0, 3, 1)
+    assert (line.quality.n, line.quality.value, line.feedback, line.retried) == (1, 0.0, 3, 1)
     assert count(store, "feedback") == 3
 
 
@@ -298,3 +300,18 @@ def test_long_texts_of_backends_are_cut(store: Store) -> None:
     ]
     (taken,) = store.ingest([batch(events)], NOW_MS)
     assert (taken.requests, taken.feedback) == (1, 1)
+
+
+def test_where_the_finest_are_gone_hours_answer(store: Store) -> None:
+    """The answer says from when to when it is; before, to 5 minutes."""
+    events = [request(n, at_ms=NOW_MS - n * DAY_MS) for n in range(5)]
+    store.ingest([batch(events)], NOW_MS)
+    odd = NOW_MS - 3 * DAY_MS - 600_000
+    assert ask(store, odd, NOW_MS).from_ms == odd - odd % 300_000
+
+    later = NOW_MS + 28 * DAY_MS
+    while store.keep(keeping(later)).more:
+        pass
+    found = ask(store, odd, NOW_MS + 1)
+    assert found.from_ms == odd - odd % HOUR_MS
+    assert sum(line.requests for line in found.totals) == 4

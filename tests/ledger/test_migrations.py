@@ -34,7 +34,7 @@ def _filled(place: Place) -> Store:
 
 
 def _total(store: Store) -> Line:
-    (line,) = ask(store, NOW_MS - 9 * DAY_MS, NOW_MS + DAY_MS, 0).totals
+    (line,) = ask(store, NOW_MS - 9 * DAY_MS, NOW_MS + DAY_MS).totals
     return line
 
 

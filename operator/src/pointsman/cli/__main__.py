@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 from pointsman.cli.arguments import Parser, Version, count, factor, port, some_path, watchable
 from pointsman.cli.key.arguments import add_parser as add_key
+from pointsman.cli.report.arguments import add_parser as add_report
 
 
 def _parser() -> Parser:
@@ -57,6 +58,7 @@ def _parser() -> Parser:
     )
 
     add_key(commands)
+    add_report(commands)
 
     demo = commands.add_parser("demo", help="a support desk's day on this machine, and a table")
     demo.add_argument("--once", action="store_true", help="end after the table")
@@ -108,6 +110,10 @@ def _run(argv: Sequence[str] | None) -> int:
             from pointsman.cli.key.commands import key  # noqa: PLC0415
 
             return key(options)
+        case "report":
+            from pointsman.cli.report.commands import report  # noqa: PLC0415
+
+            return report(options)
         case _:
             from pointsman.cli.demo.run import demo  # noqa: PLC0415
 

@@ -7,6 +7,7 @@ from typing import Final
 from pointsman.ledger.contract import Store
 from pointsman.ledger.rows import BEGIN_MS, DAY_MS
 from pointsman.ledger.summary import By, Line, Summary, cut, lines, sums
+from pointsman.ledger.tally import SPANS_MS
 
 TEAMS: Final = 20
 _AGO: Final = re.compile(r"([0-9]{1,9})([smhdw])")
@@ -35,9 +36,16 @@ def when(text: str, now_ms: int) -> int:
     return min(max(BEGIN_MS, at_ms), now_ms + DAY_MS)
 
 
-def ask(store: Store, from_ms: int, to_ms: int, finest_ms: int) -> Summary:
-    """All of [from, to); `finest_ms`: where sums of 5 minutes begin. Raises StoreError."""
-    spans = cut(from_ms, to_ms, finest_ms)
+def finest_ms(store: Store) -> int:
+    """Where sums of 5 minutes are whole; 0 if they are wherever there are any."""
+    sql = "SELECT min(bucket_ms) FROM rollups WHERE span_ms = ?"  # one look into the index each
+    small, hour = (int(str(store.query(sql, (span,))[0][0] or 0)) for span in SPANS_MS[:2])
+    return small + SPANS_MS[1] if small - small % SPANS_MS[1] > hour else 0
+
+
+def ask(store: Store, from_ms: int, to_ms: int) -> Summary:
+    """All of [from, to), rounded out to what there is. Raises StoreError."""
+    spans = cut(from_ms, to_ms, finest_ms(store))
     found = _lines(store, ("backend", "task"), spans)
     teams = _lines(store, ("team",), spans)
     lost = store.query("SELECT sum(lost) FROM spools WHERE last_ms >= ?", (from_ms,))

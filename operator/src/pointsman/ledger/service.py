@@ -183,8 +183,7 @@ class Service:
             return _refuse(HTTPStatus.SERVICE_UNAVAILABLE, "too many questions at once")
         self._asking += 1
         try:
-            finest_ms = self._upkeep.finest_ms(now)
-            found = await asyncio.to_thread(ask, self._store, from_ms, to_ms, finest_ms)
+            found = await asyncio.to_thread(ask, self._store, from_ms, to_ms)
         finally:
             self._asking -= 1
         return _json(found)

@@ -21,18 +21,35 @@ _FIRST_DURATION: Final = COLUMNS.index(DURATION[0])
 _FIRST_TOKEN: Final = COLUMNS.index(FIRST_TOKEN[0])
 
 
-class Quality(msgspec.Struct, frozen=True):
+class Estimate(msgspec.Struct, frozen=True):
+    """A value and its interval of 95 %."""
+
+    value: float
+    low: float
+    high: float
+
+
+class Quality(Estimate, frozen=True):
     """
-    Mean of the ratings of `n` requests, 0 to 1, with Wilson's interval of 95 %.
+    Mean of the ratings of `n` requests, 0 to 1, with Wilson's interval.
 
     For scores between 0 and 1 it is at least as wide as it has to be: nothing between 0 and 1
     varies more than what is only ever one of the two.
     """
 
     n: int
-    mean: float
-    low: float
-    high: float
+
+
+class Times(msgspec.Struct, frozen=True):
+    """
+    Of `n` complete answers, in milliseconds, as near as the bins of the histogram.
+
+    The interval is of the order statistics, whatever the distribution.
+    """
+
+    n: int
+    p50: Estimate
+    p95: Estimate
 
 
 class Line(msgspec.Struct, frozen=True, kw_only=True):
@@ -53,10 +70,10 @@ class Line(msgspec.Struct, frozen=True, kw_only=True):
     baseline_nano: int
     savings_nano: int
     """Baseline less cost, of the requests that have a baseline."""
-    duration_p50_ms: float | None
-    duration_p95_ms: float | None
-    first_token_p50_ms: float | None
-    first_token_p95_ms: float | None
+    error_share: Estimate
+    duration: Times | None
+    first_token: Times | None
+    """Of answers that were streamed."""
     quality: Quality | None
     feedback: int
     verdicts: dict[str, int]
@@ -144,21 +161,19 @@ def merge(rows: Iterable[Row], keys: int) -> dict[tuple[str, ...], list[int]]:
 def line(by: Sequence[By], key: Sequence[str], values: Sequence[int]) -> Line:
     """What the sums of one key say."""
     of = dict(zip(COLUMNS, values, strict=True))
-    durations = values[_FIRST_DURATION:_FIRST_TOKEN]
-    first = values[_FIRST_TOKEN:]
     n, quality = of["rated"], None
     if n:
         mean = of["rating_micro"] / 1_000_000 / n
-        quality = Quality(n, mean, *interval(mean, n))
+        quality = Quality(mean, *interval(mean, n), n)
+    errors = of["errors"] / max(1, of["requests"])
     plain = {name: of[name] for name in Line.__struct_fields__ if name in of}
     return Line(
         by=dict(zip(by, key, strict=False)),
         currency=key[-1],
         savings_nano=of["baseline_nano"] - of["compared_nano"],
-        duration_p50_ms=_ms(durations, 0.5),
-        duration_p95_ms=_ms(durations, 0.95),
-        first_token_p50_ms=_ms(first, 0.5),
-        first_token_p95_ms=_ms(first, 0.95),
+        error_share=Estimate(errors, *interval(errors, max(1, of["requests"]))),
+        duration=times(values[_FIRST_DURATION:_FIRST_TOKEN]),
+        first_token=times(values[_FIRST_TOKEN:]),
         quality=quality,
         verdicts={
             name: of[name] for name in ("good_fit", "underpowered", "overprovisioned", "failed")
@@ -167,9 +182,16 @@ def line(by: Sequence[By], key: Sequence[str], values: Sequence[int]) -> Line:
     )
 
 
-def _ms(bins: Sequence[int], share: float) -> float | None:
-    found = quantile_us(bins, share)
-    return None if found is None else round(found / 1000, 3)
+def times(bins: Sequence[int]) -> Times | None:
+    """None for no answers."""
+    n = sum(bins)
+    return Times(n, _quantile(bins, 0.5, n), _quantile(bins, 0.95, n)) if n else None
+
+
+def _quantile(bins: Sequence[int], share: float, n: int) -> Estimate:
+    half = _Z * sqrt(share * (1 - share) / n)
+    shares = (share, max(0.0, share - half), min(1.0, share + half))
+    return Estimate(*(round((quantile_us(bins, one) or 0.0) / 1000, 3) for one in shares))
 
 
 def lines(by: Sequence[By], rows: Iterable[Row]) -> list[Line]:

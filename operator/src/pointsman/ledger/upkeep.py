@@ -44,10 +44,6 @@ class Upkeep:
             pending_ms=now - int(settings.pending_hours * _HOUR_MS),
         )
 
-    def finest_ms(self, now: int) -> int:
-        """Sums of 5 minutes are whole from here on."""
-        return self.keeping(now).events_ms + 2 * _HOUR_MS
-
     async def run(self) -> None:
         """Until it is cancelled."""
         loop = asyncio.get_running_loop()

@@ -24,19 +24,21 @@ class Step(msgspec.Struct, frozen=True, kw_only=True):
 
 _WORDS: Final[dict[Dialect, dict[str, str]]] = {
     "sqlite": {
-        "{int}": "INTEGER", "{flag}": "INTEGER", "{real}": "REAL", "{json}": "TEXT",
+        "{int}": "INTEGER", "{bin}": "INTEGER", "{flag}": "INTEGER",
+        "{real}": "REAL", "{json}": "TEXT",
         "{by_day}": "", "{compact}": " WITHOUT ROWID", "{often}": "",
     },
     "postgres": {
-        "{int}": "BIGINT", "{flag}": "BOOLEAN", "{real}": "DOUBLE PRECISION", "{json}": "JSONB",
+        "{int}": "BIGINT", "{bin}": "INTEGER", "{flag}": "BOOLEAN",
+        "{real}": "DOUBLE PRECISION", "{json}": "JSONB",
         "{by_day}": " PARTITION BY RANGE (at_ms)", "{compact}": "",
-        "{often}": " WITH (fillfactor = 50)",
+        "{often}": " WITH (fillfactor = 70)",
     },
 }  # fmt: skip
 
 
-def _sums(names: Sequence[str]) -> str:
-    return ", ".join(f"{name} {{int}} NOT NULL DEFAULT 0" for name in names)
+def _sums(names: Sequence[str], kind: str) -> str:
+    return ", ".join(f"{name} {{{kind}}} NOT NULL DEFAULT 0" for name in names)
 
 
 def _each(template: str, names: Sequence[str]) -> tuple[str, ...]:
@@ -87,7 +89,7 @@ STEPS: Final = (
             f"""
             CREATE TABLE rollups (
                 span_ms {{int}} NOT NULL, bucket_ms {{int}} NOT NULL, series {{int}} NOT NULL,
-                {_sums((*COUNTS, *DURATION, *FIRST_TOKEN))},
+                {_sums(COUNTS, "int")}, {_sums((*DURATION, *FIRST_TOKEN), "bin")},
                 PRIMARY KEY (span_ms, bucket_ms, series)
             ){{compact}}{{often}}
             """,

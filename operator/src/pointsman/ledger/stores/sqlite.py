@@ -61,6 +61,7 @@ class SqliteStore:
         self._writing = threading.Lock()
         self._readers: queue.LifoQueue[sqlite3.Connection] = queue.LifoQueue()
         self._deadlines: dict[int, float] = {}
+        self._usable = False
 
     def open(self, schema: int | None = None) -> None:
         """Steps in between are taken in one transaction."""
@@ -84,10 +85,29 @@ class SqliteStore:
         if self.version() != wanted:
             self._migrate(wanted)
         with self._translated():
-            for _ in range(READERS):
-                reader = self._connect()
-                reader.execute("PRAGMA query_only = ON")
-                self._readers.put(reader)
+            self._open_readers(READERS)
+
+    def look(self) -> None:
+        """Open it for questions only: nothing is made or brought up to date."""
+        if not self._path.is_file():
+            raise StoreUnfit(f"{self._path}: there is no such file")
+        with self._translated():
+            self._open_readers(1)
+            reader = self._readers.queue[0]
+            self._check_owner(reader)
+            version = _version(reader)
+        if version != VERSION:
+            raise StoreUnfit(
+                f"{self._path} has schema {version}, and this program knows {VERSION}:"
+                " start its ledger once, and it is brought up to date"
+            )
+
+    def _open_readers(self, count: int) -> None:
+        for _ in range(count):
+            reader = self._connect()
+            reader.execute("PRAGMA query_only = ON")
+            self._readers.put(reader)
+        self._usable = True
 
     def _connect(self) -> sqlite3.Connection:
         connection = sqlite3.connect(
@@ -119,6 +139,7 @@ class SqliteStore:
 
     def close(self) -> None:
         """Give the files back; the WAL goes into the database."""
+        self._usable = False
         with self._writing:
             if self._writer is not None:
                 self._writer.close()
@@ -145,7 +166,7 @@ class SqliteStore:
     def query(self, sql: str, values: Sequence[object]) -> list[Row]:
         """By one of the readers, who see what is committed."""
         with self._translated():
-            if self._writer is None:
+            if not self._usable:
                 raise StoreAway("the store is closed")
             try:
                 reader = self._readers.get(timeout=self._timeout_s)

@@ -1,0 +1,1 @@
+"""`pointsman report`: cost, speed, quality and savings by model and task, from the ledger."""
