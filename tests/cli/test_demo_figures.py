@@ -1,71 +1,100 @@
 """The demo's arithmetic: what goes in comes out, and nothing else does."""
 
 from collections import Counter
+from decimal import Decimal
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from pointsman.api.v1alpha1 import Cost
-from pointsman.cli.demo.figures import Answer, percentile, row, rows
+from pointsman.cli.demo.figures import UNDECIDED, Answer, bill_nano, row, rows
 from pointsman.cli.demo.prompts import SHARE, DeskClass, day
-from pointsman.cli.demo.report import savings
+from pointsman.cli.demo.report import balance, savings
+from pointsman.ledger.summary import By, Line, line
+from pointsman.ledger.tally import COLUMNS, DURATION
 
 PRICES = {"light": Cost(input_per_million="1", output_per_million="10")}
 
 
-def answer(
-    latency_s: float = 1.0, *, correct: bool = True, error: str = "", backend: str = "light"
-) -> Answer:
-    """One FAQ answer of 1,000 prompt and 100 completion tokens."""
+def answer(backend: str = "light") -> Answer:
+    """One of 1,000 prompt and 100 completion tokens."""
     return Answer(
-        desk_class=DeskClass.FAQ,
-        backend=backend,
-        latency_s=latency_s,
-        prompt_tokens=1000,
-        completion_tokens=100,
-        correct=correct,
-        error=error,
+        backend=backend, decision="d", prompt_tokens=1000, completion_tokens=100, correct=True
     )
 
 
-@pytest.mark.parametrize(
-    ("share", "expected"), [(0.5, 2), (0.95, 4), (0.25, 1), (0.0, 1), (1.0, 4)]
-)
-def test_a_percentile_is_a_value_that_was_seen(share: float, expected: int) -> None:
-    """Nearest rank over 1..4."""
-    assert percentile([4, 1, 3, 2], share) == expected
+def summed(requests: int = 1, cost_nano: int = 0, slow: int = 0, **by: str) -> Line:
+    """A line of a ledger whose answers took some 100 ms, `slow` of them some 200."""
+    values = dict.fromkeys(COLUMNS, 0)
+    values |= {"requests": requests, "cost_nano": cost_nano}
+    values[DURATION[14]], values[DURATION[16]] = requests - slow, slow
+    names: list[By] = [name for name in ("policy", "task", "backend") if name in by]
+    return line(names, [*(by[name] for name in names), "USD"], list(values.values()))
 
 
-def test_a_row_adds_up() -> None:
-    """Cost from the declared price, latency in model time, failures apart."""
-    summed = row(
-        "all",
-        [answer(0.1), answer(0.3, correct=False), answer(error="no")],
-        PRICES,
-        time_scale=10,
-    )
+def test_a_row_is_the_ledgers_sum_in_model_time() -> None:
+    """Latencies in model time, and who answered how many."""
+    parts = [summed(1, backend="a"), summed(2, backend="b"), summed(2, backend="a")]
+    found = row(summed(5, 1_500_000_000, slow=1), parts, "all", time_scale=10)
 
-    assert (summed.requests, summed.failed) == (3, 1)
-    assert (summed.p50_s, summed.p95_s) == (1.0, 3.0)
-    assert summed.correct == 0.5
-    assert summed.cost == pytest.approx(2 * (1000 * 1 + 100 * 10) / 1e6)
+    assert (found.requests, found.failed, found.cost) == (5, 0, 1.5)
+    assert found.backends == (("a", 3), ("b", 2))
+    assert 0.9 < found.p50_s < 1.9 < found.p95_s < 3
+
+
+def test_the_rows_of_the_tasks_come_before_their_sum() -> None:
+    """Of one policy; what the router was not sure of stands last."""
+    totals = [summed(3, policy="desk"), summed(9, policy="other")]
+    tasks = [
+        summed(1, policy="desk", task=""),
+        summed(2, policy="desk", task="Chat"),
+        summed(9, policy="other", task="Chat"),
+    ]
+    parts = [
+        summed(one.requests, policy=one.by["policy"], task=one.by["task"], backend="a")
+        for one in tasks
+    ]
+    table = rows("desk", totals, tasks, parts, time_scale=1)
+
+    assert [(one.label, one.requests) for one in table] == [
+        ("Chat", 2), (UNDECIDED, 1), ("all", 3)
+    ]  # fmt: skip
+    assert table[-1].backends == (("a", 3),)
 
 
 def test_a_backend_without_a_price_costs_nothing() -> None:
     """Nothing is invented where the YAML declares nothing."""
-    assert row("all", [answer(backend="free")], PRICES, time_scale=1).cost == 0
+    assert bill_nano([answer("free")], PRICES) == 0
+    assert bill_nano([answer(), answer()], PRICES) == 2 * (1000 * 1000 + 100 * 10_000)
 
 
-def test_the_rows_of_the_classes_sum_to_all() -> None:
-    """Every answer is in one class and in the sum."""
-    table = rows([answer(), answer()], PRICES, time_scale=1)
+@given(
+    st.decimals(0, 1000, places=6), st.decimals(0, 1000, places=6),
+    st.integers(0, 10**7), st.integers(0, 10**7),
+)  # fmt: skip
+def test_a_bill_is_exact_to_the_billionth(
+    price_in: Decimal, price_out: Decimal, prompt: int, completion: int
+) -> None:
+    """However many digits the prices have."""
+    cost = Cost(input_per_million=str(price_in), output_per_million=str(price_out))
+    one = Answer(
+        backend="x", decision="d", prompt_tokens=prompt, completion_tokens=completion, correct=True
+    )
+    exact = (prompt * price_in + completion * price_out) * 1000
+    assert abs(bill_nano([one], {"x": cost}) - exact) <= Decimal("0.5")
 
-    assert sum(one.requests for one in table[:-1]) == table[-1].requests == 2
+
+def test_the_balance_says_when_it_is_none() -> None:
+    """To the last digit."""
+    assert "that is what the ledger has" in balance(1_000_000_001, 1_000_000_001, "USD")
+    assert "but the ledger has 1.000000002 USD" in balance(1_000_000_001, 1_000_000_002, "USD")
 
 
 def test_savings_say_less_and_more() -> None:
     """The sentence follows the figures in both directions."""
-    cheap = row("all", [answer(0.1)], PRICES, time_scale=1)
-    dear = row("all", [answer(0.2), answer(0.2)], PRICES, time_scale=1)
+    cheap = row(summed(1, 10**9), [], "all", time_scale=1)
+    dear = row(summed(1, 2 * 10**9, slow=1), [], "all", time_scale=1)
 
     assert "50% less cost, 50% lower median latency" in savings(cheap, dear, dear)
     assert "100% more cost, 100% higher median latency" in savings(dear, cheap, cheap)

@@ -106,6 +106,28 @@ async def test_frames_are_taken_and_told(tmp_path: Path) -> None:
         assert found["lost"] == 2
         assert [line["requests"] for line in found["totals"]] == [2]
         assert [line["by"] for line in found["teams"]] == [{"team": "blue"}]
+        status, found = await client.get("/v1/summary?since=2026-01-01&by=policy,task")
+        assert status == 200
+        assert [line["by"] for line in found["lines"]] == [{"policy": "support", "task": "coding"}]
+
+
+async def test_whose_an_answer_was(tmp_path: Path) -> None:
+    """Asked by a router before it takes feedback: an answer of somebody else is none."""
+    async with ledger(tmp_path) as client:
+        await client.post(frame([request(1), request(2, caller="")]))
+        for query, status in (
+            ("decision=d-1&caller=app", 200),
+            ("response_id=resp-1&caller=app", 200),
+            ("decision=d-2&caller=", 200),
+            ("decision=d-1&caller=other", 404),
+            ("decision=d-1", 404),
+            ("decision=d-3&caller=app", 404),
+            ("response_id=d-1&caller=app", 404),
+            ("caller=app", 400),
+            ("decision=d-1&response_id=resp-1&caller=app", 400),
+            (f"decision={'x' * 300}&caller=app", 400),
+        ):
+            assert (await client.get(f"/v1/decision?{query}"))[0] == status, query
 
 
 async def test_what_can_never_be_taken_says_so(tmp_path: Path) -> None:
@@ -248,7 +270,14 @@ def test_a_token_file_without_a_token_is_refused(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     "query",
-    ["since=yesterday", "since=1h&until=2h", "until=x", "since=2030-01-01&until=2030-02-01"],
+    [
+        "since=yesterday",
+        "until=x",
+        "since=2030-01-01&until=2030-02-01",
+        "by=",
+        "by=task,task",
+        "by=x",
+    ],
 )
 async def test_questions_that_mean_nothing_are_refused(tmp_path: Path, query: str) -> None:
     """With what would mean something."""

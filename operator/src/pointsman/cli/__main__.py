@@ -3,6 +3,7 @@
 import os
 import sys
 from collections.abc import Sequence
+from pathlib import Path
 
 from pointsman.cli.arguments import Parser, Version, count, factor, port, some_path, watchable
 from pointsman.cli.key.arguments import add_parser as add_key
@@ -27,6 +28,11 @@ def _parser() -> Parser:
     up.add_argument(
         "--time-scale", type=factor, default=1.0, metavar="N",
         help="simulated models run N times faster",
+    )  # fmt: skip
+
+    up.add_argument(
+        "--ledger", type=Path, metavar="FILE",
+        help="SQLite file that keeps what happened; default: forgotten at the end",
     )  # fmt: skip
 
     check = commands.add_parser("check", help="validate files offline; exit 1 if any is wrong")
@@ -105,6 +111,7 @@ def _run(argv: Sequence[str] | None) -> int:
                 port=options.port,
                 time_scale=options.time_scale,
                 chosen_open=options.open,
+                ledger=options.ledger,
             )
         case "key":
             from pointsman.cli.key.commands import key  # noqa: PLC0415

@@ -9,6 +9,7 @@ import contextlib
 import logging
 import signal
 import sys
+import tempfile
 from collections.abc import Coroutine, Sequence
 from pathlib import Path
 from typing import Final
@@ -38,10 +39,18 @@ def stop_event() -> asyncio.Event:
 
 
 async def _serve(
-    paths: Sequence[Path], host: str, port: int, *, time_scale: float, chosen_open: bool
+    paths: Sequence[Path],
+    host: str,
+    port: int,
+    *,
+    time_scale: float,
+    chosen_open: bool,
+    ledger: Path,
 ) -> int:
     stop = stop_event()
-    session = Session(paths, time_scale=time_scale, say=_say, chosen_open=chosen_open)
+    session = Session(
+        paths, time_scale=time_scale, say=_say, chosen_open=chosen_open, ledger=ledger
+    )
     async with session.serve(host, port) as bound:
         models = sorted(
             {name for entry in _entries(session) for name in entry} or {"no model names yet"}
@@ -85,13 +94,29 @@ def _entries(session: Session) -> list[tuple[str, ...]]:
 
 
 def up(
-    paths: Sequence[Path], *, host: str, port: int, time_scale: float, chosen_open: bool = False
+    paths: Sequence[Path],
+    *,
+    host: str,
+    port: int,
+    time_scale: float,
+    chosen_open: bool = False,
+    ledger: Path | None = None,
 ) -> int:
-    """1 with one clear line a problem if it cannot start."""
+    """
+    1 with one clear line a problem if it cannot start.
+
+    `ledger`: file that keeps what happened; None: it is forgotten at the end.
+    """
     # What there is to tell is said line by line; the parts' own warnings repeat it in their words.
     logging.getLogger("pointsman").setLevel(logging.ERROR)
     try:
-        return run(_serve(paths, host, port, time_scale=time_scale, chosen_open=chosen_open))
+        with tempfile.TemporaryDirectory(prefix="pointsman-ledger-") as folder:
+            return run(
+                _serve(
+                    paths, host, port, time_scale=time_scale, chosen_open=chosen_open,
+                    ledger=(ledger or Path(folder) / "ledger.db").absolute(),
+                )
+            )  # fmt: skip
     except Refused as error:
         print(error, file=sys.stderr)
         return 1

@@ -6,7 +6,7 @@ from typing import Final
 
 from pointsman.ledger.contract import Store
 from pointsman.ledger.rows import BEGIN_MS, DAY_MS
-from pointsman.ledger.summary import By, Line, Summary, cut, lines, sums
+from pointsman.ledger.summary import BYS, By, Line, Summary, cut, lines, sums
 from pointsman.ledger.tally import SPANS_MS
 
 TEAMS: Final = 20
@@ -43,10 +43,20 @@ def finest_ms(store: Store) -> int:
     return small + SPANS_MS[1] if small - small % SPANS_MS[1] > hour else 0
 
 
-def ask(store: Store, from_ms: int, to_ms: int) -> Summary:
+def by_what(text: str) -> tuple[By, ...]:
+    """`policy,task` as what a summary has lines by. Raises BadQuestion."""
+    found = tuple(one for word in text.split(",") for one in BYS if one == word)
+    if len(found) != text.count(",") + 1 or len(set(found)) < len(found):
+        raise BadQuestion(f"by is some of {', '.join(BYS)}, each once, with commas")
+    return found
+
+
+def ask(
+    store: Store, from_ms: int, to_ms: int, by: tuple[By, ...] = ("backend", "task")
+) -> Summary:
     """All of [from, to), rounded out to what there is. Raises StoreError."""
     spans = cut(from_ms, to_ms, finest_ms(store))
-    found = _lines(store, ("backend", "task"), spans)
+    found = _lines(store, by, spans)
     teams = _lines(store, ("team",), spans)
     lost = store.query("SELECT sum(lost) FROM spools WHERE last_ms >= ?", (from_ms,))
     return Summary(

@@ -149,6 +149,9 @@ class Store(Protocol):
     def spool(self, spool: str) -> tuple[int, int]:
         """The number wanted next of it, and how many are lost; (1, 0) for an unknown one."""
 
+    def find(self, decision: str, response_id: str) -> list[Found]:
+        """Requests with this decision id or this id of their answer, the newest first."""
+
     def query(self, sql: str, values: Sequence[object]) -> list[Row]:
         """Rows of a question, with ? for each value."""
 

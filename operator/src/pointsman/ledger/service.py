@@ -2,7 +2,8 @@
 
     POST /v1/events      frames of one spool   -> {"next": N}; 400, 409, 413, 503
     GET  /v1/spools/ID                         -> {"next": N, "lost": N}
-    GET  /v1/summary?since=24h&until=          -> cost, speed and quality by backend and task
+    GET  /v1/decision?decision=|response_id=&caller=   -> 200 if it is this caller's, else 404
+    GET  /v1/summary?since=24h&until=&by=      -> cost, speed and quality by backend and task
     GET  /healthz /readyz /metrics             without a token
 
 Guarantees an answer within the deadlines of the settings. 503 has Retry-After and means: keep it.
@@ -20,11 +21,12 @@ from aiohttp import web
 from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, generate_latest
 
 from pointsman.ledger.access import Access
-from pointsman.ledger.asking import BadQuestion, ask, when
+from pointsman.ledger.asking import BadQuestion, ask, by_what, when
 from pointsman.ledger.batches import BadBody, NewerSchema
 from pointsman.ledger.contract import QUESTIONS, Store, StoreError
 from pointsman.ledger.intake import Intake, TooLarge, decoded, now_ms
 from pointsman.ledger.metrics import Metrics
+from pointsman.ledger.rows import MAX_NAME
 from pointsman.ledger.settings import Settings
 from pointsman.ledger.upkeep import Upkeep
 
@@ -64,6 +66,7 @@ class Service:
         app = web.Application(middlewares=[self._guard])
         app.router.add_post("/v1/events", self._events)
         app.router.add_get("/v1/spools/{spool}", self._spool)
+        app.router.add_get("/v1/decision", self._decision)
         app.router.add_get("/v1/summary", self._summary)
         app.router.add_get("/healthz", self._healthz)
         app.router.add_get("/readyz", self._readyz)
@@ -170,11 +173,28 @@ class Service:
         wanted, lost = await asyncio.to_thread(self._store.spool, spool)
         return _json({"next": wanted, "lost": lost})
 
+    async def _decision(self, request: web.Request) -> web.StreamResponse:
+        asked = [request.query.get(name, "") for name in ("decision", "response_id", "caller")]
+        decision, response_id, caller = asked
+        if bool(decision) == bool(response_id) or max(map(len, asked)) > MAX_NAME:
+            return _refuse(HTTPStatus.BAD_REQUEST, "one of decision and response_id is asked for")
+        if self._asking >= QUESTIONS:
+            return _refuse(HTTPStatus.SERVICE_UNAVAILABLE, "too many questions at once")
+        self._asking += 1
+        try:
+            found = await asyncio.to_thread(self._store.find, decision, response_id)
+        finally:
+            self._asking -= 1
+        if any(one.caller == caller for one in found):
+            return _json({"known": True})
+        return _refuse(HTTPStatus.NOT_FOUND, "no such decision of this caller")
+
     async def _summary(self, request: web.Request) -> web.StreamResponse:
         now = now_ms()
         try:
             from_ms = when(request.query.get("since", "24h"), now)
             to_ms = when(request.query.get("until", "0s"), now)
+            by = by_what(request.query.get("by", "backend,task"))
         except BadQuestion as error:
             return _refuse(HTTPStatus.BAD_REQUEST, str(error))
         if from_ms >= to_ms:
@@ -183,7 +203,7 @@ class Service:
             return _refuse(HTTPStatus.SERVICE_UNAVAILABLE, "too many questions at once")
         self._asking += 1
         try:
-            found = await asyncio.to_thread(ask, self._store, from_ms, to_ms)
+            found = await asyncio.to_thread(ask, self._store, from_ms, to_ms, by)
         finally:
             self._asking -= 1
         return _json(found)

@@ -6,7 +6,7 @@ A question about [from, to) is answered from rollups: days where it has whole on
 
 from collections.abc import Iterable, Sequence
 from math import sqrt
-from typing import Final, Literal
+from typing import Final, Literal, get_args
 
 import msgspec
 
@@ -15,6 +15,7 @@ from pointsman.ledger.rows import Row
 from pointsman.ledger.tally import COLUMNS, DURATION, FIRST_TOKEN, SPANS_MS
 
 By = Literal["policy", "rule", "task", "backend", "team"]
+BYS: Final[tuple[By, ...]] = get_args(By)
 _Z: Final = 1.959964
 """Of 95 %."""
 _FIRST_DURATION: Final = COLUMNS.index(DURATION[0])
@@ -87,7 +88,7 @@ class Summary(msgspec.Struct, frozen=True, kw_only=True):
     from_ms: int
     to_ms: int
     lines: list[Line]
-    """By backend and task."""
+    """By what was asked for; by backend and task if nothing was."""
     totals: list[Line]
     """By currency; one as a rule."""
     teams: list[Line]

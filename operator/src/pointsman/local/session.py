@@ -22,6 +22,7 @@ from pointsman.api.names import ANNOTATION_LOCAL_ADDRESS
 from pointsman.api.table import Endpoint, Manifest, ServiceAddress
 from pointsman.local.callers import LocalCallers, NotOpen
 from pointsman.local.desired import Desired, desire, metadata_of, secret_data, texts
+from pointsman.local.ledger import LocalLedger
 from pointsman.local.processes import Processes, Running
 from pointsman.operator.plan.blobs import compile_backend
 from pointsman.operator.plan.revisions import Revision
@@ -30,10 +31,13 @@ from pointsman.router.control.metrics import ControlMetrics
 from pointsman.router.control.source import TableFeed
 from pointsman.router.live import Live
 from pointsman.router.metrics import Metrics
+from pointsman.router.outbox import Outbox
 from pointsman.router.serve.app import DataPlane
 from pointsman.router.serve.limits import Limits
 
 DRAIN_S = 10.0
+SHIP_S = 3.0
+"""How long the last events may take to reach the ledger."""
 LOOK_S = 1.0
 """How often it is looked whether the paths still are the files that are watched."""
 NAMESPACE = "default"
@@ -64,7 +68,8 @@ class Session:
     """
     One fleet on this machine. `say` gets one line for each thing that changed.
 
-    `chosen_open`: everybody may call, also from other machines.
+    `chosen_open`: everybody may call, also from other machines. `ledger`: file of the ledger that
+    records the requests; None: nothing is recorded.
     """
 
     def __init__(
@@ -74,6 +79,7 @@ class Session:
         time_scale: float = 1.0,
         say: Callable[[str], None],
         chosen_open: bool = False,
+        ledger: Path | None = None,
     ) -> None:
         self._paths = paths
         self._chosen_open = chosen_open
@@ -90,9 +96,13 @@ class Session:
         metrics = ControlMetrics(registry)
         self._feed = TableFeed(self._live, metrics, namespace=NAMESPACE)
         self._callers = LocalCallers(self._live, metrics)
+        self._registry = registry
         self._plane = DataPlane(self._live, Limits(allow_loopback=True), Metrics(registry))
         self._directory = tempfile.TemporaryDirectory(prefix="pointsman-up-")
-        self._processes = Processes(Path(self._directory.name), self._wake.set)
+        folder = Path(self._directory.name)
+        self._processes = Processes(folder, self._wake.set)
+        self.ledger = LocalLedger(ledger, folder, self._wake.set) if ledger else None
+        self._outbox: Outbox | None = None
 
     @contextlib.asynccontextmanager
     async def serve(self, host: str, port: int) -> AsyncIterator[int]:
@@ -113,6 +123,7 @@ class Session:
         except UnicodeError as error:
             raise Refused(f"cannot listen on {host}:{port}: this is no name of a host") from error
         try:
+            await self._record()
             async with asyncio.TaskGroup() as group:
                 tasks = [
                     group.create_task(self._watch(), name="watch files"),
@@ -124,7 +135,24 @@ class Session:
         finally:
             if cut := await self._plane.drain(DRAIN_S):
                 self._say(f"{cut} unfinished request{'s were' if cut > 1 else ' was'} cut")
-            await self._processes.close()
+            await asyncio.gather(self._processes.close(), self._close_ledger())
+
+    async def _record(self) -> None:
+        if self.ledger is None:
+            return
+        await self.ledger.start()
+        self._outbox = Outbox(
+            self._registry,
+            later=asyncio.get_running_loop().call_later,
+            ledger=self.ledger.target,
+        )
+        self._plane.record, self._plane.ledger = self._outbox.record, self._outbox
+
+    async def _close_ledger(self) -> None:
+        if self.ledger is None or self._outbox is None:
+            return
+        await asyncio.to_thread(self._outbox.close, SHIP_S)
+        await self.ledger.close()
 
     def _let_in(self, host: str) -> None:
         """Before anybody can call."""
@@ -138,6 +166,8 @@ class Session:
         """End now: requests are cut, model servers killed."""
         self._plane.hurry()
         self._processes.hurry()
+        if self.ledger is not None:
+            self.ledger.hurry()
 
     async def ready(self) -> None:
         """Return once every process answers; the caller sets the deadline."""
@@ -243,6 +273,8 @@ class Session:
                 self._tell(f"policy {name} warning", str(warning))
         for name in desired.backends:
             self._tell(f"backend {name}", self._state_of(desired, name))
+        if self.ledger is not None:
+            self._tell("ledger", self.ledger.state())
         self._tell_removed(desired)
 
     def _endpoints(self, desired: Desired) -> Mapping[str, tuple[Endpoint, ...]]:

@@ -82,6 +82,16 @@ def _callers(
     return feed
 
 
+def _outbox(settings: Settings, registry: CollectorRegistry) -> Outbox:
+    return Outbox(
+        registry,
+        later=asyncio.get_running_loop().call_later,
+        folder=settings.events_dir,
+        bounds=settings.events,
+        ledger=settings.ledger,
+    )
+
+
 async def serve(settings: Settings, server: ApiServer) -> None:
     """One router, until SIGTERM or SIGINT; a second one cuts what still runs."""
     loop = asyncio.get_running_loop()
@@ -100,7 +110,7 @@ async def serve(settings: Settings, server: ApiServer) -> None:
     feed = TableFeed(live, metrics, namespace=settings.namespace, store=store)
     feed.restore()
     callers = _callers(settings, live, metrics, store)
-    outbox = Outbox(settings, registry, later=loop.call_later) if settings.records else None
+    outbox = _outbox(settings, registry) if settings.records else None
     plane, port = await _start_data_plane(live, settings, registry, outbox)
     _log.info("serving", extra={"host": settings.listen.host, "port": port})
     # aiohttp takes 0.3 s to import: requests are answered meanwhile.

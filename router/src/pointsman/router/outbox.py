@@ -8,6 +8,7 @@ import logging
 import time
 from collections.abc import Iterable
 from dataclasses import replace
+from pathlib import Path
 from typing import Final
 
 from prometheus_client import CollectorRegistry
@@ -15,11 +16,11 @@ from prometheus_client.metrics_core import CounterMetricFamily, GaugeMetricFamil
 from prometheus_client.registry import Collector
 
 from pointsman.events.schema import Feedback
-from pointsman.events.ship import Failed, Shipper, get
+from pointsman.events.segments import Bounds
+from pointsman.events.ship import Failed, Shipper, Target, get
 from pointsman.events.spool import Later, Spool
 from pointsman.router.serve.feedback import ASK_S
 from pointsman.router.serve.record import Recorder
-from pointsman.router.settings import Settings
 
 _log = logging.getLogger(__name__)
 _MOST_ASKING: Final = 4
@@ -28,17 +29,25 @@ _PREFIX: Final = "pointsman_router_events_"
 
 
 class Outbox(Collector):
-    """Of settings that record."""
+    """Keeps events in `folder` (None: in memory) until `ledger` (None: a later one) has them."""
 
-    def __init__(self, settings: Settings, registry: CollectorRegistry, *, later: Later) -> None:
-        self.spool = Spool(settings.events_dir, later=later, bounds=settings.events)
+    def __init__(
+        self,
+        registry: CollectorRegistry,
+        *,
+        later: Later,
+        folder: Path | None = None,
+        bounds: Bounds | None = None,
+        ledger: Target | None = None,
+    ) -> None:
+        self.spool = Spool(folder, later=later, bounds=bounds)
         self.record = Recorder(self.spool.put, time.time)
         self.shipper: Shipper | None = None
-        self._target = settings.ledger and replace(settings.ledger, timeout_s=ASK_S)
+        self._target = ledger and replace(ledger, timeout_s=ASK_S)
         self._asking = 0
         self.spool.start()
-        if settings.ledger is not None:
-            self.shipper = Shipper(self.spool.segments, settings.ledger)
+        if ledger is not None:
+            self.shipper = Shipper(self.spool.segments, ledger)
             self.shipper.start()
         registry.register(self)
 

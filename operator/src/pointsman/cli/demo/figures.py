@@ -1,20 +1,23 @@
-"""What the demo's answers add up to: PURE, from what was measured and what the YAML declares."""
+"""What the demo shows of a ledger's sums, and what its models billed: PURE."""
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from decimal import Decimal
 
 from pointsman.api.v1alpha1 import Cost
-from pointsman.cli.demo.prompts import DeskClass
+from pointsman.events.schema import NANO
+from pointsman.ledger.summary import Line
+
+UNDECIDED = "not sure"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Answer:
-    """One answered request; `latency_s` is wall time, before the time scale is taken out."""
+    """One answered request, as its caller saw it."""
 
-    desk_class: DeskClass
     backend: str
-    latency_s: float
+    decision: str
     prompt_tokens: int
     completion_tokens: int
     correct: bool
@@ -35,54 +38,68 @@ class Row:
     cost: float
 
 
-def percentile(values: Sequence[float], share: float) -> float:
-    """The smallest value that at least `share` of the values do not exceed; 0 for none."""
-    if not values:
-        return 0.0
-    ordered = sorted(values)
-    return ordered[min(len(ordered) - 1, max(0, -int(-share * len(ordered) // 1) - 1))]
+def bill_nano(answers: Iterable[Answer], prices: Mapping[str, Cost]) -> int:
+    """What the models billed, in billionths: each answer's tokens at its backend's prices."""
+    total = 0
+    for answer in answers:
+        cost = prices.get(answer.backend)
+        if cost is not None:
+            pico = answer.prompt_tokens * _pico(cost.input_per_million)
+            pico += answer.completion_tokens * _pico(cost.output_per_million)
+            total += (pico + 500) // 1000
+    return total
 
 
-def price(answer: Answer, prices: Mapping[str, Cost]) -> float:
-    """Cost of one answer at the price that its backend's YAML declares; 0 without one."""
-    cost = prices.get(answer.backend)
-    if cost is None:
-        return 0.0
-    return (
-        answer.prompt_tokens * float(cost.input_per_million)
-        + answer.completion_tokens * float(cost.output_per_million)
-    ) / 1e6
+def _pico(price: str) -> int:
+    """Of a price for a million tokens: 1e-12 for each token."""
+    return int((Decimal(price) * 1_000_000).to_integral_value())
 
 
-def row(
-    label: str, answers: Sequence[Answer], prices: Mapping[str, Cost], *, time_scale: float
-) -> Row:
-    """Sum up answers; `time_scale` is how much faster than real the simulated models ran."""
-    good = [answer for answer in answers if not answer.error]
-    latencies = [answer.latency_s * time_scale for answer in good]
+def row(line: Line, parts: Sequence[Line], label: str, *, time_scale: float) -> Row:
+    """
+    Of a sum; `parts` is the same by backend.
+
+    `time_scale` is how much faster than real the simulated models ran.
+    """
+    times = line.duration
+    by: Counter[str] = Counter()
+    for part in parts:
+        by[part.by["backend"]] += part.requests
     return Row(
         label=label,
-        requests=len(answers),
-        failed=len(answers) - len(good),
-        backends=tuple(Counter(answer.backend for answer in good).most_common()),
-        p50_s=percentile(latencies, 0.5),
-        p95_s=percentile(latencies, 0.95),
-        correct=sum(answer.correct for answer in good) / len(good) if good else 0.0,
-        cost=sum(price(answer, prices) for answer in good),
+        requests=line.requests,
+        failed=line.errors,
+        backends=tuple((name, count) for name, count in by.most_common() if name),
+        p50_s=times.p50.value / 1000 * time_scale if times else 0.0,
+        p95_s=times.p95.value / 1000 * time_scale if times else 0.0,
+        correct=line.quality.value if line.quality else 0.0,
+        cost=line.cost_nano / NANO,
     )
 
 
 def rows(
-    answers: Sequence[Answer], prices: Mapping[str, Cost], *, time_scale: float
+    policy: str,
+    totals: Sequence[Line],
+    tasks: Sequence[Line],
+    parts: Sequence[Line],
+    *,
+    time_scale: float,
 ) -> tuple[Row, ...]:
-    """One row for each class of the desk, then one for all of them."""
-    per_class = [
+    """
+    One row for each task that the router found, then one for all of them.
+
+    `totals` is by policy, `tasks` by policy and task, `parts` by policy, task and backend.
+    """
+    ours = [part for part in parts if part.by["policy"] == policy]
+    found = [
         row(
-            str(desk_class),
-            [answer for answer in answers if answer.desk_class == desk_class],
-            prices,
+            line,
+            [part for part in ours if part.by["task"] == line.by["task"]],
+            line.by["task"] or UNDECIDED,
             time_scale=time_scale,
         )
-        for desk_class in DeskClass
+        for line in sorted(tasks, key=lambda line: (not line.by["task"], line.by["task"]))
+        if line.by["policy"] == policy
     ]
-    return (*per_class, row("all", answers, prices, time_scale=time_scale))
+    (total,) = [line for line in totals if line.by["policy"] == policy]
+    return (*found, row(total, ours, "all", time_scale=time_scale))

@@ -1,4 +1,4 @@
-"""The demo's table: per class and arm, and what routing saved. Every figure is passed in."""
+"""The demo's table: per task and arm, and what routing saved. Every figure is passed in."""
 
 from collections.abc import Sequence
 
@@ -6,6 +6,7 @@ from rich.console import Console
 from rich.table import Table
 
 from pointsman.cli.demo.figures import Row
+from pointsman.events.schema import NANO
 
 
 def _backends(row: Row) -> str:
@@ -18,17 +19,20 @@ def _backends(row: Row) -> str:
 def print_table(
     console: Console, arms: Sequence[tuple[str, Sequence[Row]]], *, title: str, currency: str
 ) -> None:
-    """One section for every class, one row in it for every arm."""
+    """One section for every task, one row in it for every arm that has it."""
     console.print(title, style="bold")
     table = Table(header_style="bold", pad_edge=False)
     table.add_column("requests", no_wrap=True)
-    table.add_column("class, answered by", overflow="fold")
+    table.add_column("task, answered by", overflow="fold")
     for heading in ("p50 s", "p95 s", "correct", f"cost {currency}"):
         table.add_column(heading, justify="right", no_wrap=True)
-    for index, first in enumerate(arms[0][1]):
+    of = {arm: {row.label: row for row in rows} for arm, rows in arms}
+    for first in arms[0][1]:
         table.add_row(f"{first.requests:,}", first.label, style="bold")
-        for arm, rows in arms:
-            row = rows[index]
+        for arm, _ in arms:
+            row = of[arm].get(first.label)
+            if row is None:
+                continue
             failed = f"{row.failed} failed; " if row.failed else ""
             table.add_row(
                 f"  {arm}",
@@ -40,6 +44,14 @@ def print_table(
                 end_section=arm == arms[-1][0],
             )
     console.print(table)
+
+
+def balance(billed_nano: int, booked_nano: int, currency: str) -> str:
+    """Whether the ledger has what the models billed, to the billionth."""
+    billed = f"{billed_nano / NANO:.9f} {currency}"
+    if billed_nano == booked_nano:
+        return f"The models billed {billed}, and that is what the ledger has."
+    return f"The models billed {billed}, but the ledger has {booked_nano / NANO:.9f} {currency}."
 
 
 def savings(routed: Row, largest: Row, smallest: Row) -> str:

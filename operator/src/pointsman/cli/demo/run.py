@@ -1,8 +1,8 @@
 """`pointsman demo`: three days of one support desk, side by side, then a router that stays.
 
 `pointsman up` runs in a process of its own on the example's files and two more policies, which
-send everything to the dearest and to the cheapest model. Every figure in the report is measured
-here, or declared in the YAML and said to be so.
+send everything to the dearest and to the cheapest model. Every figure in the report is the
+ledger's; what the models billed is added up here as well, and has to be the same.
 """
 
 import argparse
@@ -25,9 +25,10 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 from pointsman.api.manifests import load
 from pointsman.api.v1alpha1 import Cost, ModelBackend
-from pointsman.cli.demo.figures import Answer, rows
+from pointsman.cli.demo.asking import Asking, NotSettled
+from pointsman.cli.demo.figures import Answer, bill_nano, rows
 from pointsman.cli.demo.prompts import DeskRequest, day
-from pointsman.cli.demo.report import print_table, savings
+from pointsman.cli.demo.report import balance, print_table, savings
 from pointsman.cli.demo.traffic import send_day
 from pointsman.cli.up import run, stop_event
 
@@ -116,8 +117,8 @@ def slots_of(backends: Iterable[ModelBackend]) -> int:
 @contextlib.asynccontextmanager
 async def fleet(
     folder: Path, host: str, port: int, *, chosen_open: bool = False
-) -> AsyncIterator[str]:
-    """`pointsman up` as a process of its own; gives its base URL. Ended with the block."""
+) -> AsyncIterator[tuple[str, str]]:
+    """`pointsman up` as a process of its own, ended with the block; its base URL, its ledger's."""
     process = await asyncio.create_subprocess_exec(
         sys.executable, "-m", "pointsman.cli", "up", str(folder), "--host", host,
         "--port", str(port), "--time-scale", f"{TIME_SCALE:g}",
@@ -128,9 +129,9 @@ async def fleet(
     said: list[str] = []
     try:
         async with asyncio.timeout(READY_DEADLINE_S):
-            url = await _until_ready(process.stdout, said)
+            urls = await _until_ready(process.stdout, said)
         drain = asyncio.create_task(_discard(process.stdout))
-        yield url
+        yield urls
         drain.cancel()
     except TimeoutError as error:
         raise DemoFailed("the fleet did not become ready:\n" + "\n".join(said)) from error
@@ -158,17 +159,20 @@ async def before(stop: asyncio.Event, work: Coroutine[Any, Any, T]) -> T:
         await asyncio.wait({working, stopping})
 
 
-async def _until_ready(output: asyncio.StreamReader, said: list[str]) -> str:
-    url = ""
-    while True:
+async def _until_ready(output: asyncio.StreamReader, said: list[str]) -> tuple[str, str]:
+    url = ledger = ""
+    ready = False
+    while not (url and ledger and ready):
         line = (await output.readline()).decode().rstrip()
         if not line:
             raise DemoFailed("the fleet ended:\n" + "\n".join(said))
         said.append(line)
         if line.startswith("listening on "):
             url = line.split()[2]
-        if line == "ready" and url:
-            return url
+        if line.startswith("ledger: at "):
+            ledger = line.split()[2]
+        ready = ready or line == "ready"
+    return url, ledger
 
 
 async def _discard(output: asyncio.StreamReader) -> None:
@@ -198,15 +202,28 @@ async def _send_arms(
     return answers
 
 
-def _report(
+async def _report(
     console: Console,
+    ledger: str,
     answers: Mapping[str, list[Answer]],
     declared: Mapping[str, Cost],
     *,
     dearest: str,
     cheapest: str,
 ) -> int:
-    arms = [(arm, rows(answers[arm], declared, time_scale=TIME_SCALE)) for arm in ARMS]
+    everything = [answer for arm in ARMS for answer in answers[arm]]
+    good = [answer for answer in everything if not answer.error]
+    asking = Asking(ledger)
+    try:
+        totals = await asking.settled(len(everything), len(good))
+        tasks = await asking.lines("policy", "task")
+        parts = await asking.lines("policy", "task", "backend")
+    finally:
+        await asking.close()
+    known = {line.by["policy"] for line in totals}
+    (routed,) = known - set(MODEL_OF_ARM.values())
+    policies = MODEL_OF_ARM | {"routed": routed}
+    arms = [(arm, rows(policies[arm], totals, tasks, parts, time_scale=TIME_SCALE)) for arm in ARMS]
     hours = 24 * 3600 / DAY_S
     console.print()
     print_table(
@@ -214,23 +231,25 @@ def _report(
         arms,
         currency=declared[dearest].currency,
         title=(
-            f"A support desk's day, {len(answers['routed'])} requests an arm. Time is compressed: "
-            f"the day's arrivals {hours:,.0f} times, the simulated models {TIME_SCALE:g} times "
-            "(latencies are given in model time)."
+            f"A support desk's day, {len(answers['routed'])} requests an arm, as the ledger has "
+            f"it. Time is compressed: the day's arrivals {hours:,.0f} times, the simulated models "
+            f"{TIME_SCALE:g} times (latencies are given in model time)."
         ),
     )
-    totals = {arm: table[-1] for arm, table in arms}
+    sums = {arm: table[-1] for arm, table in arms}
     console.print(
         f"largest: everything to {dearest}; smallest: everything to {cheapest} (by the prices in "
         "the YAML), each with as many slots as the whole routed fleet.\n"
-        "correct: declared in the YAML of the simulated models, not measured on real ones.",
+        "correct: declared in the YAML of the simulated models, not measured on real ones; told "
+        "to the ledger as feedback.",
         style="dim",
     )
-    console.print(savings(totals["routed"], totals["largest"], totals["smallest"]), style="bold")
-    failures = [answer.error for arm in ARMS for answer in answers[arm] if answer.error]
-    for failure in failures[:3]:
+    console.print(savings(sums["routed"], sums["largest"], sums["smallest"]), style="bold")
+    for failure in [answer.error for answer in everything if answer.error][:3]:
         console.print(f"failed: {failure}", style="red")
-    return 1 if failures else 0
+    billed, booked = bill_nano(good, declared), sum(line.cost_nano for line in totals)
+    console.print(balance(billed, booked, declared[dearest].currency))
+    return 1 if len(good) < len(everything) or billed != booked else 0
 
 
 def usual_port(host: str) -> int:
@@ -261,19 +280,23 @@ async def _demo(*, once: bool, host: str, port: int, count: int, chosen_open: bo
         began = time.monotonic()
         async with contextlib.AsyncExitStack() as stack:
             ready = stack.enter_async_context(fleet(folder, host, port, chosen_open=chosen_open))
-            url = await before(stop, ready)
+            url, ledger = await before(stop, ready)
             console.print(f"ready after {time.monotonic() - began:.1f} s at {url}")
             answers = await before(stop, _send_arms(console, url, day(count)))
-            status = _report(console, answers, declared, dearest=dearest, cheapest=cheapest)
-            _invite(console, url)
+            reporting = _report(
+                console, ledger, answers, declared, dearest=dearest, cheapest=cheapest
+            )
+            status = await before(stop, reporting)
+            _invite(console, url, ledger)
             if not once:
                 console.print("Serving until Ctrl-C.")
                 await stop.wait()
     return status
 
 
-def _invite(console: Console, url: str) -> None:
+def _invite(console: Console, url: str, ledger: str) -> None:
     console.print("\nTry it:\n")
+    console.print(f"  pointsman report --ledger {ledger}\n", highlight=False, soft_wrap=True)
     console.print(
         f"  curl -s {url}/chat/completions -H 'content-type: application/json' \\\n"
         '    -d \'{"model": "auto", "messages": [{"role": "user", '
@@ -288,6 +311,6 @@ def demo(*, once: bool, host: str, port: int | None, count: int, chosen_open: bo
     try:
         chosen = usual_port(host) if port is None else port
         return run(_demo(once=once, host=host, port=chosen, count=count, chosen_open=chosen_open))
-    except DemoFailed as error:
+    except (DemoFailed, NotSettled) as error:
         print(error, file=sys.stderr)
         return 1

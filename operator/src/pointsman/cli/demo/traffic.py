@@ -1,4 +1,4 @@
-"""Sends a day through the real OpenAI SDK, at its times of day, and measures each answer.
+"""Sends a day through the real OpenAI SDK, at its times of day, and says how good each answer was.
 
 Requests leave when the compressed clock says so, whether or not earlier ones were answered; at
 most `MAX_OPEN` are open at once. Every request has a deadline.
@@ -6,10 +6,11 @@ most `MAX_OPEN` are open at once. Every request has a deadline.
 
 import asyncio
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from openai import APIError, AsyncOpenAI
+from openai.types import CompletionUsage
 
 from pointsman.cli.demo.figures import Answer
 from pointsman.cli.demo.prompts import ANSWER_TOKENS, TRUE_TASK, DeskRequest
@@ -50,22 +51,28 @@ async def send_day(
 
 
 async def _ask(client: AsyncOpenAI, model: str, request: DeskRequest) -> Answer:
-    began = time.monotonic()
     try:
-        backend, usage, correct = await (_streamed if request.stream else _whole)(
-            client, model, request
+        answer = await (_streamed if request.stream else _whole)(client, model, request)
+        await client.post(
+            "/feedback",
+            body={"decision_id": answer.decision, "good": answer.correct},
+            cast_to=object,
         )
-        error = ""
     except APIError as failure:
-        backend, usage, correct, error = "", (0, 0), False, str(failure)
+        return Answer(
+            backend="", decision="", prompt_tokens=0, completion_tokens=0, correct=False,
+            error=str(failure),
+        )  # fmt: skip
+    return answer
+
+
+def _answer(headers: Mapping[str, str], usage: CompletionUsage | None, correct: bool) -> Answer:
     return Answer(
-        desk_class=request.desk_class,
-        backend=backend,
-        latency_s=time.monotonic() - began,
-        prompt_tokens=usage[0],
-        completion_tokens=usage[1],
+        backend=headers.get("x-pointsman-backend", ""),
+        decision=headers.get("x-pointsman-decision-id", ""),
+        prompt_tokens=usage.prompt_tokens if usage else 0,
+        completion_tokens=usage.completion_tokens if usage else 0,
         correct=correct,
-        error=error,
     )
 
 
@@ -83,27 +90,20 @@ def _correct(extra: dict[str, Any] | None) -> bool:
     return bool(((extra or {}).get("simulator") or {}).get("correct"))
 
 
-async def _whole(
-    client: AsyncOpenAI, model: str, request: DeskRequest
-) -> tuple[str, tuple[int, int], bool]:
+async def _whole(client: AsyncOpenAI, model: str, request: DeskRequest) -> Answer:
     raw = await client.chat.completions.with_raw_response.create(**_body(model, request))
     answer = raw.parse()
-    usage = answer.usage
-    tokens = (usage.prompt_tokens, usage.completion_tokens) if usage else (0, 0)
-    return raw.headers.get("x-pointsman-backend", ""), tokens, _correct(answer.model_extra)
+    return _answer(raw.headers, answer.usage, _correct(answer.model_extra))
 
 
-async def _streamed(
-    client: AsyncOpenAI, model: str, request: DeskRequest
-) -> tuple[str, tuple[int, int], bool]:
+async def _streamed(client: AsyncOpenAI, model: str, request: DeskRequest) -> Answer:
     raw = await client.chat.completions.with_raw_response.create(
         **_body(model, request), stream=True, stream_options={"include_usage": True}
     )
-    tokens, correct = (0, 0), False
+    usage, correct = None, False
     async with raw.parse() as stream:
         async for chunk in stream:
-            if chunk.usage:
-                tokens = (chunk.usage.prompt_tokens, chunk.usage.completion_tokens)
+            usage = chunk.usage or usage
             if chunk.choices and chunk.choices[0].finish_reason:
                 correct = _correct(chunk.model_extra)
-    return raw.headers.get("x-pointsman-backend", ""), tokens, correct
+    return _answer(raw.headers, usage, correct)

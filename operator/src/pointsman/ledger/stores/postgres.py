@@ -18,6 +18,7 @@ from pointsman.ledger.batches import Batch
 from pointsman.ledger.contract import (
     BadData,
     Dialect,
+    Found,
     Keeping,
     Kept,
     StoreAway,
@@ -103,6 +104,13 @@ class PostgresStore:
         """What is known of it."""
         found = self.query("SELECT next, lost FROM spools WHERE spool = ?", (spool,))
         return (int(str(found[0][0])), int(str(found[0][1]))) if found else (1, 0)
+
+    def find(self, decision: str, response_id: str) -> list[Found]:
+        """By either id; an empty one finds nothing."""
+        with self._transaction() as transaction:
+            return transaction.find(
+                [decision] if decision else [], [response_id] if response_id else []
+            )
 
     def query(self, sql: str, values: Sequence[object]) -> list[Row]:
         """In a transaction that can only read."""

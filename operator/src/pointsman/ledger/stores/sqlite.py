@@ -17,6 +17,7 @@ from pointsman.ledger.batches import Batch
 from pointsman.ledger.contract import (
     BadData,
     Dialect,
+    Found,
     Keeping,
     Kept,
     StoreAway,
@@ -162,6 +163,13 @@ class SqliteStore:
         """What is known of it."""
         found = self.query("SELECT next, lost FROM spools WHERE spool = ?", (spool,))
         return (int(str(found[0][0])), int(str(found[0][1]))) if found else (1, 0)
+
+    def find(self, decision: str, response_id: str) -> list[Found]:
+        """By either id; an empty one finds nothing."""
+        with self._transaction() as transaction:
+            return transaction.find(
+                [decision] if decision else [], [response_id] if response_id else []
+            )
 
     def query(self, sql: str, values: Sequence[object]) -> list[Row]:
         """By one of the readers, who see what is committed."""
