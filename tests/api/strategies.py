@@ -52,7 +52,9 @@ fallbacks = st.fixed_dictionaries(
     {"chain": st.lists(refs, min_size=1, max_size=2)},
     optional={
         "when": st.lists(
-            st.sampled_from(["Error", "Timeout", "ContextWindow", "Cold"]), min_size=1, max_size=4
+            st.sampled_from(["Error", "Timeout", "ContextWindow", "Saturated", "Unschedulable"]),
+            min_size=1,
+            max_size=4,
         ),
         "deadline": durations,
     },

@@ -42,3 +42,8 @@ DEFAULT_MODEL_PORT: Final = 8000
 def service_name(backend: str) -> str:
     """Name of the Deployment and the Service that belong to a backend with `deployment`."""
     return f"{backend}-model"
+
+
+def router_service_name(release: str) -> str:
+    """Name of the Service before all routers of a release, as the chart calls it."""
+    return f"{release}-router"

@@ -21,6 +21,9 @@ AT_ONCE: Final = 8
 """Requests that a server gets at first where nothing says how many it takes."""
 
 
+FallbackOn = Literal["Error", "Timeout", "ContextWindow", "Cold", "Saturated", "Unschedulable"]
+
+
 class Struct(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """Frozen, compact on the wire."""
 
@@ -52,14 +55,10 @@ class Target(Struct, frozen=True):
 
 
 class Fallback(Struct, frozen=True):
-    """`on` holds values of FallbackOn."""
+    """`on` says what makes a router try the next of the chain."""
 
     chain: tuple[str, ...]
-    on: tuple[Literal["Error", "Timeout", "ContextWindow", "Cold"], ...] = (
-        "Error",
-        "Timeout",
-        "ContextWindow",
-    )
+    on: tuple[FallbackOn, ...] = ("Error", "Timeout", "ContextWindow")
     deadline_s: float = 60.0
 
 
@@ -126,6 +125,8 @@ class Backend(Struct, frozen=True):
     output_per_million: float = 0.0
     currency: str = "USD"
     activation: Activation | None = None
+    max_concurrent: int | None = None
+    """Requests that one server works on at once, or an external API in all; None: not known."""
 
 
 class PolicyBlob(Struct, frozen=True, omit_defaults=False):

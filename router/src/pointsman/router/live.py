@@ -28,6 +28,8 @@ class Live:
     callers: Callers = NOT_READ
     """Who may call. Nobody, until Secrets were read or somebody chose `callers.OPEN`."""
     draining: bool = False
+    routers: int = 1
+    """Routers that share the backends, this one included."""
     in_flight: dict[str, int] = field(default_factory=dict)
     """Backend name -> requests sent and not finished."""
     finished: dict[str, int] = field(default_factory=dict)

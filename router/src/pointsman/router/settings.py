@@ -48,6 +48,9 @@ class Settings:
     """Secrets with callers' keys; their order decides who keeps a name that two of them use."""
     release: str = "pointsman"
     """Value of the label on the ConfigMaps of our table: two releases may share a namespace."""
+    router_service: str = ""
+    """Service of all routers of this release: its ready endpoints tell how many share a backend
+    that says how much it takes. Empty: `<release>-router`, as the chart calls it."""
     listen: Address = Address("0.0.0.0", 8080)  # noqa: S104 - a pod has to be reachable
     admin: Address = Address("0.0.0.0", 9901)  # noqa: S104 - the operator dials it; token required
     state_dir: Path | None = None
@@ -139,6 +142,7 @@ def parse(
             callers=given.callers,
             caller_secrets=tuple(n for n in map(str.strip, given.caller_secrets.split(",")) if n),
             release=given.release,
+            router_service=given.router_service,
             listen=_address("--listen", given.listen),
             admin=_address("--admin", given.admin),
             state_dir=_path(given.state_dir),
@@ -181,6 +185,7 @@ def _parser(environment: Mapping[str, str]) -> argparse.ArgumentParser:
     flag("admin", "0.0.0.0:9901", "Address for health, metrics and the operator.")
     flag("namespace", environment.get("POD_NAMESPACE", ""), "Namespace that is served.")
     flag("release", "pointsman", "Helm release whose table is served.")
+    flag("router-service", "", "Service of all routers; without it <release>-router.")
     flag("state-dir", "", "Folder for last-known-good state.")
     flag("keys-dir", "", "Folder for keys and callers, in memory (emptyDir with medium: Memory).")
     flag("ledger", "", "URL of the ledger, such as http://pointsman-ledger:8090.")

@@ -41,6 +41,10 @@ class CompiledRoute:
     on_timeout: bool
     on_context_window: bool
     on_cold: bool
+    on_saturated: bool
+    on_unschedulable: bool
+    spills: bool
+    """True if the states of its backends decide who takes a request, before any failed."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,6 +103,9 @@ def _compile_route(route: Route, backends: Mapping[str, Backend]) -> CompiledRou
         on_timeout="Timeout" in on,
         on_context_window="ContextWindow" in on,
         on_cold="Cold" in on,
+        on_saturated="Saturated" in on,
+        on_unschedulable="Unschedulable" in on,
+        spills="Saturated" in on or "Unschedulable" in on,
     )
 
 

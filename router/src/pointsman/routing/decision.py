@@ -34,6 +34,8 @@ class Skipped:
     reason: str
     context_window: bool = False
     """True if the request is too long for it, rather than of the wrong kind."""
+    ahead: bool = False
+    """True if it stands before every candidate, which makes it the one that was left."""
 
 
 class Decision(msgspec.Struct, frozen=True, gc=False):
@@ -116,7 +118,8 @@ def _able(
     for backend in order:
         lacks, overflows = _lacks(backend, facts), _overflows(backend, facts)
         if lacks or overflows:
-            skipped.append(Skipped(backend.name, lacks or overflows, context_window=not lacks))
+            why = lacks or overflows
+            skipped.append(Skipped(backend.name, why, not lacks, ahead=not candidates))
             if overflows and not lacks and not route.on_context_window:
                 break
         else:

@@ -16,6 +16,16 @@ _WINDOW_FLAGS: Final = {
     Engine.SGLANG: "--context-length",
     Engine.SIMULATOR: "--context-window",
 }
+_CONCURRENCY_FLAGS: Final = {
+    Engine.VLLM: ("--max-num-seqs",),
+    Engine.SGLANG: ("--max-running-requests",),
+    Engine.LLAMA_CPP: ("--parallel", "-np"),
+    Engine.SIMULATOR: ("--max-concurrency",),
+}
+"""Only what is said counts: vLLM's and SGLang's defaults follow from the GPU and the version,
+llama-server's is -1, which means auto."""
+_SEVERAL_ENGINES: Final = ("--data-parallel-size", "-dp")
+"""vLLM's --max-num-seqs is then of each of them."""
 _PARSER_FLAG: Final = "--tool-call-parser"
 
 
@@ -25,6 +35,8 @@ class EffectiveBackend:
 
     context_window: int | None
     capabilities: tuple[Capability, ...]
+    max_concurrent: int | None
+    """Requests that one server, or an external API, works on at once."""
     engine_args: tuple[str, ...]
     """The preset's arguments, then the user's; without those that the operator itself adds."""
     preset: str | None = None
@@ -38,6 +50,7 @@ def effective(spec: ModelBackendSpec) -> EffectiveBackend:
     return EffectiveBackend(
         context_window=_context_window(spec, preset),
         capabilities=_capabilities(spec, preset, args),
+        max_concurrent=_max_concurrent(spec),
         engine_args=args,
         preset=preset.name if preset else None,
     )
@@ -58,10 +71,21 @@ def _context_window(spec: ModelBackendSpec, preset: Preset | None) -> int | None
     if spec.context_window is not None:
         return spec.context_window
     if spec.deployment is not None and spec.deployment.engine in _WINDOW_FLAGS:
-        given = _value(spec.deployment.args, _WINDOW_FLAGS[spec.deployment.engine])
-        if given is not None and given.isascii() and given.isdigit():
-            return int(given)
+        given = _number(spec.deployment.args, _WINDOW_FLAGS[spec.deployment.engine])
+        if given is not None:
+            return given
     return preset.context_window if preset else None
+
+
+def _max_concurrent(spec: ModelBackendSpec) -> int | None:
+    """What the spec says, else the engine's own flag."""
+    if spec.max_concurrent_requests is not None or spec.deployment is None:
+        return spec.max_concurrent_requests
+    args, engine = spec.deployment.args, spec.deployment.engine
+    if engine is Engine.VLLM and any(_value(args, flag) for flag in _SEVERAL_ENGINES):
+        return None
+    found = (_number(args, flag) for flag in _CONCURRENCY_FLAGS.get(engine, ()))
+    return next((number for number in found if number), None)
 
 
 def _capabilities(
@@ -91,6 +115,12 @@ def _groups(args: Sequence[str]) -> Iterator[tuple[str, ...]]:
         group.append(arg)
     if group:
         yield tuple(group)
+
+
+def _number(args: Sequence[str], flag: str) -> int | None:
+    """The last value given for a flag, if it is a plain number."""
+    given = _value(args, flag)
+    return int(given) if given is not None and given.isascii() and given.isdigit() else None
 
 
 def _value(args: Sequence[str], flag: str) -> str | None:

@@ -267,6 +267,14 @@ class ModelBackendSpec(ApiModel):
         description="What the model can beyond text. A request with tools or images skips targets "
         "that lack them. Default: the preset's.",
     )
+    max_concurrent_requests: int | None = Field(
+        default=None,
+        ge=1,
+        le=1_000_000,
+        description="How many requests one server works on at once, or an external API in all. A "
+        "route whose fallback.when holds Saturated passes on what exceeds it. Default: what the "
+        "engine's arguments say (--max-num-seqs and its like); without one, no limit.",
+    )
     cost: Cost | None = Field(
         default=None, description="Price per million tokens; counted per request in the metrics."
     )

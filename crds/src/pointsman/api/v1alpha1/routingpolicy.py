@@ -27,6 +27,8 @@ class FallbackOn(StrEnum):
     TIMEOUT = "Timeout"
     CONTEXT_WINDOW = "ContextWindow"
     COLD = "Cold"
+    SATURATED = "Saturated"
+    UNSCHEDULABLE = "Unschedulable"
 
 
 class BackendRef(ApiModel):
@@ -136,10 +138,12 @@ class Fallback(ApiModel):
     when: list[FallbackOn] = Field(
         default=[FallbackOn.ERROR, FallbackOn.TIMEOUT, FallbackOn.CONTEXT_WINDOW],
         min_length=1,
-        max_length=4,
+        max_length=6,
         description="Error: refused, reset, or answered 408, 429 or 5xx. Timeout: no first token "
         "in time. ContextWindow: the request does not fit. Cold: a backend with activation has no "
-        "ready server. Never after the first content byte.",
+        "ready server. Saturated: it has as many requests as its maxConcurrentRequests, or would "
+        "not begin before the deadline. Unschedulable: it has no ready server and none can start. "
+        "Never after the first content byte.",
     )
     chain: list[BackendRef] = Field(
         min_length=1,

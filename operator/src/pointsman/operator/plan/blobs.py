@@ -113,6 +113,7 @@ def compile_backend(namespace: str, backend: ModelBackend) -> table.Backend:
         output_per_million=float(parse_price(cost.output_per_million)) if cost else 0.0,
         currency=cost.currency if cost else "USD",
         activation=_activation(spec),
+        max_concurrent=filled.max_concurrent,
     )
 
 

@@ -13,7 +13,7 @@ import zlib
 from collections.abc import Mapping, Set
 from urllib.parse import quote
 
-from pointsman.api.names import LABEL_TABLE, LABEL_TABLE_PART
+from pointsman.api.names import LABEL_TABLE, LABEL_TABLE_PART, router_service_name
 from pointsman.api.table import (
     MAX_BLOB_DECODED_BYTES,
     Manifest,
@@ -23,7 +23,7 @@ from pointsman.api.table import (
 )
 from pointsman.router.control.callers import CallerFeed, CallerSecret, read_secret
 from pointsman.router.control.credentials import facts_of, uses
-from pointsman.router.control.endpoints import by_service, resolve
+from pointsman.router.control.endpoints import by_service, count_ready, resolve
 from pointsman.router.control.kube import ApiError, KubeClient, NotFound, Unreachable, decode
 from pointsman.router.control.metrics import ControlMetrics
 from pointsman.router.control.objects import ConfigMap, EndpointSlice, Secret, Service
@@ -46,6 +46,7 @@ class Cluster:
         metrics: ControlMetrics,
         *,
         release: str,
+        router_service: str = "",
         callers: CallerFeed | None = None,
         timing: Timing | None = None,
         secrets_every_s: float = SECRETS_EVERY_S,
@@ -60,6 +61,7 @@ class Cluster:
         """Name -> (as it was read, what it says): thousands of entries are parsed once."""
         self._services: Mapping[str, Service] = {}
         self._slices: dict[str, list[EndpointSlice]] = {}
+        self._router_service = router_service or router_service_name(release)
         self._wake = asyncio.Event()
         self.unread: Mapping[str, str] = {}
         """Secret -> why its latest reading failed."""
@@ -125,6 +127,8 @@ class Cluster:
     def _resolve(self) -> None:
         if not self._watched_slices.synced:
             return  # what was stored is better than nothing
+        ready = count_ready(self._slices.get(self._router_service, ()))
+        self._feed.live.routers = max(ready, 1)
         self._feed.endpoints(
             resolve(
                 self._feed.addresses(),

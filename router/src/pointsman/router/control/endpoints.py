@@ -53,6 +53,16 @@ def endpoints_of(
     return tuple(sorted(ready or serving, key=lambda endpoint: (endpoint.host, endpoint.port)))
 
 
+def count_ready(slices: Iterable[EndpointSlice]) -> int:
+    """How many pods of a Service are ready, whatever its ports."""
+    found: dict[str, set[str]] = {}
+    for item in slices:
+        for one in item.endpoints or ():
+            if one.addresses and _ready(one):
+                found.setdefault(item.addressType, set()).add(one.addresses[0])
+    return max(map(len, found.values()), default=0)
+
+
 def resolve(
     addresses: Iterable[ServiceAddress],
     namespace: str,

@@ -47,7 +47,13 @@ async def control_side(
     timing = Timing(inactivity_s=settings.watch_inactivity_s, relist_s=settings.resync_s)
     async with KubeClient(server, request_s=settings.api_timeout_s) as client:
         cluster = Cluster(
-            feed, client, metrics, release=settings.release, callers=callers, timing=timing
+            feed,
+            client,
+            metrics,
+            release=settings.release,
+            router_service=settings.router_service,
+            callers=callers,
+            timing=timing,
         )
         token = settings.admin_auth == "token"
         admin = Admin(

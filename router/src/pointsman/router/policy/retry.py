@@ -33,6 +33,8 @@ class Kind(StrEnum):
     TIMEOUT = "Timeout"
     CONTEXT_WINDOW = "ContextWindow"
     COLD = "Cold"
+    SATURATED = "Saturated"
+    UNSCHEDULABLE = "Unschedulable"
 
 
 @dataclass(frozen=True, slots=True)

@@ -21,6 +21,7 @@ from pointsman.router.serve.holds import Holds
 from pointsman.router.serve.limits import Limits
 from pointsman.router.serve.listener import ClientConnection
 from pointsman.router.serve.record import Recorder
+from pointsman.router.serve.spill import Spill
 from pointsman.router.serve.tracks import Tracks
 from pointsman.router.serve.upstream import Pools
 from pointsman.router.serve.wheel import Wheel
@@ -63,6 +64,7 @@ class DataPlane:
         self.arrival = arrival_layers()
         self.tracks = Tracks(live, metrics)
         self.holds = Holds(live, clock)
+        self.spill = Spill(live, self.holds)
         self.budget = retry.BUDGET_START
         """Retries that may be made; see policy/retry.py."""
         metrics.in_flight = live.in_flight

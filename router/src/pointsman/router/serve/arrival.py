@@ -87,6 +87,12 @@ def decide(exchange: "Exchange") -> None:
     exchange.route_taken(decision)
     if not decision.candidates:
         raise _none_can(decision, exchange.operation.text)
+    if decision.skipped:
+        exchange.passed = tuple(
+            (skip.backend, "ContextWindow" if skip.context_window else "Capability")
+            for skip in decision.skipped
+            if skip.ahead
+        )
 
 
 def _none_can(decision: Decision, param: str) -> BadRequest | Refused:

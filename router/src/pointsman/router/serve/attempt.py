@@ -13,6 +13,7 @@ from pointsman.router.policy import balance, retry
 from pointsman.router.policy.retry import Action, Fault, Kind, Situation
 from pointsman.router.serve import relay as relays
 from pointsman.router.serve.dial import Place, external_place
+from pointsman.router.serve.spill import passed_over
 from pointsman.router.serve.tracks import Track
 from pointsman.router.serve.upstream import Pool, UpstreamConnection
 from pointsman.router.wire.response import ResponseReader
@@ -34,8 +35,8 @@ class Attempt:
     """See the module. `cut` and `end` may be called at any time, any number of times."""
 
     __slots__ = (
-        "_begun", "_relay", "answered", "backend", "connection", "exchange", "pool", "takes_whole",
-        "track",
+        "_begun", "_relay", "_sent_s", "answered", "backend", "connection", "exchange", "pool",
+        "takes_whole", "track",
     )  # fmt: skip
 
     def __init__(self, exchange: "Exchange", backend: Backend, track: Track, pool: Pool) -> None:
@@ -46,6 +47,8 @@ class Attempt:
         self.connection: UpstreamConnection | None = None
         self._relay: relays.Relay | None = None
         self._begun = self.answered = False
+        self._sent_s = 0.0
+        """Where its route asks how long an answer takes."""
         self.takes_whole = not exchange.asked.stream
 
     def send(self, place: Place, authorization: bytes) -> None:
@@ -67,6 +70,8 @@ class Attempt:
             authorization,
         )
         self._begun = True
+        if exchange.taken.on_saturated:
+            self._sent_s = exchange.plane.clock()
         self.pool.outstanding += 1
         exchange.plane.live.begin(self.backend.name)
         self.pool.send(self, head, body)
@@ -131,6 +136,8 @@ class Attempt:
             self.pool.outstanding -= 1
             plane = self.exchange.plane
             plane.live.end(self.backend.name)
+            if self._sent_s and outcome == OK:
+                plane.holds.served(self.backend.name, plane.clock() - self._sent_s)
             if plane.holds.queues:
                 plane.holds.advance(self.backend.name)
             series = self.track.backend
@@ -139,7 +146,9 @@ class Attempt:
 
 
 def start(exchange: "Exchange") -> None:
-    """Try the current candidate now."""
+    """Try the current candidate now, or who takes the request in its place."""
+    if exchange.taken.spills and not exchange.let_by and exchange.others_left:
+        exchange.plane.spill.place(exchange)
     backend = exchange.candidate
     exchange.track = track = exchange.plane.tracks.of(exchange.policy, exchange.taken, backend)
     how = backend.activation
@@ -166,7 +175,7 @@ def _waits(exchange: "Exchange", backend: Backend, how: Activation, track: Track
         return False
     fault: Fault | None = None
     if exchange.others_left and (how.mode == "Fallback" or exchange.taken.on_cold):
-        fault = holds.fault(backend.name, "Cold", "no server is ready")
+        fault = holds.fault(backend.name, Kind.COLD, "Cold", "no server is ready")
     else:
         fault = holds.hold(exchange, backend, how)
     if fault is None:
@@ -233,7 +242,7 @@ def after(exchange: "Exchange", fault: Fault) -> None:
     plane = exchange.plane
     step = retry.after_fault(fault, _situation(exchange, backend, fault), plane.dice())
     if step.action is Action.NEXT:
-        track.route.fell_back(fault.reason)
+        passed_over(exchange, track, backend, fault)
         exchange.next_candidate()
         start(exchange)
     elif step.action is Action.RETRY:
@@ -248,11 +257,14 @@ def after(exchange: "Exchange", fault: Fault) -> None:
 def _situation(exchange: "Exchange", backend: Backend, fault: Fault) -> Situation:
     plane = exchange.plane
     route = exchange.taken
+    cold = route.on_cold or _passes_on(backend)
     on = {
         Kind.ERROR: route.on_error,
         Kind.TIMEOUT: route.on_timeout,
         Kind.CONTEXT_WINDOW: route.on_context_window,
-        Kind.COLD: route.on_cold or _passes_on(backend),
+        Kind.COLD: cold,
+        Kind.SATURATED: cold or route.on_saturated,
+        Kind.UNSCHEDULABLE: cold or route.on_unschedulable,
     }
     address = backend.address
     endpoints = plane.live.endpoints_of(address) if isinstance(address, ServiceAddress) else ()
@@ -292,6 +304,15 @@ def _summary(exchange: "Exchange") -> Problem:
 
 
 _NOT_NOW: Final = frozenset(
-    {"NoEndpoint", "Cold", "CannotStart", "HoldFull", "HoldTimeout", "Http429", "Http503"}
+    [
+        "NoEndpoint",
+        "Cold",
+        "Saturated",
+        "CannotStart",
+        "HoldFull",
+        "HoldTimeout",
+        "Http429",
+        "Http503",
+    ]
 )
 """Faults that mean "come back later"."""

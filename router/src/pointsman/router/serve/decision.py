@@ -12,6 +12,14 @@ _LINES: Final = (
     b"%bx-pointsman-decision-id: %b\r\nx-pointsman-attempts: %d\r\n"
     b"x-pointsman-overhead-ms: %.3f\r\nx-request-id: %b\r\n"
 )
+_MOST_PASSED: Final = 8
+"""Named in a header: as many as a chain may have, less than a KiB."""
+
+
+def passed_over(passed: tuple[tuple[str, str], ...]) -> bytes:
+    """Who was left for another, and why: a list of structured fields (RFC 9651), bounded."""
+    told = ", ".join(f"{backend};reason={reason}" for backend, reason in passed[:_MOST_PASSED])
+    return b"x-pointsman-fallback: %b\r\n" % told.encode("ascii", "replace")
 
 
 def decision_lines(exchange: "Exchange", upstream: dict[bytes, bytes]) -> bytes:
@@ -25,6 +33,8 @@ def decision_lines(exchange: "Exchange", upstream: dict[bytes, bytes]) -> bytes:
     )
     if exchange.held_s:
         lines += b"x-pointsman-held-ms: %.0f\r\n" % (exchange.held_s * 1000)
+    if exchange.passed:
+        lines += passed_over(exchange.passed)
     if exchange.debug and hasattr(exchange, "analysis"):
         analysis = exchange.analysis
         task = analysis.task.encode() if analysis.decided else b"Undecided"

@@ -50,12 +50,13 @@ class Exchange:
     """The layers of stack.py fill it in; see the module. `opening` and `end` are the answer's."""
 
     __slots__ = (
-        "_done_by_s", "_first_by_s", "_index", "_over", "_retry_at_s", "_total_by_s", "analysis",
+        "_done_by_s", "_first_by_s", "_over", "_retry_at_s", "_total_by_s", "analysis",
         "asked", "attempt", "attempts", "caller", "candidates", "chain_s", "chunked", "client",
         "code", "committed", "committed_s", "cost_nano", "debug", "decision_id", "end", "failures",
-        "head_sent", "heard_s", "held_s", "images", "let_by", "opening", "operation", "outcome",
-        "overhead_s", "plane", "policy", "received_s", "request", "request_id", "retries", "said",
-        "skipped", "streamed", "taken", "track", "tried", "usage", "waiting",
+        "head_sent", "heard_s", "held_s", "images", "index", "let_by", "opening", "operation",
+        "outcome", "overhead_s", "passed", "plane", "policy", "received_s", "request",
+        "request_id", "retries", "said", "skipped", "streamed", "taken", "track", "tried", "usage",
+        "waiting",
     )  # fmt: skip
     asked: Asked
     policy: CompiledPolicy
@@ -93,8 +94,10 @@ class Exchange:
         self.held_s = 0.0
         self.track: Track | None = None
         self.attempt: attempts.Attempt | None = None
-        self.attempts = self.retries = self._index = self.code = self.cost_nano = 0
+        self.attempts = self.retries = self.index = self.code = self.cost_nano = 0
         self.failures: list[tuple[str, Fault]] = []
+        self.passed: tuple[tuple[str, str], ...] = ()
+        """(backend, reason) of those that were left for another, in order."""
         self.tried: set[tuple[str, int]] = set()
         self.usage: Usage | None = None
         self.said: Answer = NO_ANSWER
@@ -129,16 +132,16 @@ class Exchange:
     @property
     def candidate(self) -> Backend:
         """The backend that is tried now."""
-        return self.candidates[self._index]
+        return self.candidates[self.index]
 
     @property
     def others_left(self) -> bool:
         """True if there are candidates after this one."""
-        return self._index + 1 < len(self.candidates)
+        return self.index + 1 < len(self.candidates)
 
     def next_candidate(self) -> None:
         """Go on to the one after this."""
-        self._index += 1
+        self.index += 1
         self.retries = 0
         self.tried.clear()
 
@@ -152,7 +155,7 @@ class Exchange:
             self.overhead_s = now_s - self.received_s - self.held_s
         # Whoever waits for a whole answer waits for its last token: cutting it early is of use only
         # if another backend may answer instead.
-        if self.asked.stream or (self.taken.on_timeout and self._index + 1 < len(self.candidates)):
+        if self.asked.stream or (self.taken.on_timeout and self.index + 1 < len(self.candidates)):
             first_by_s = now_s + self.taken.route.first_token_timeout_s
         else:
             first_by_s = inf

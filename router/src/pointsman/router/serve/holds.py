@@ -5,7 +5,8 @@ of them at once, that none waits longer than its time or in a queue without a bo
 
 | no ready server, and the backend's activation | what becomes of the request               |
 | none                                          | as if the backend had answered 503        |
-| Hold                                          | the next backend on Cold, else it waits   |
+| Hold                                          | the next backend on Cold, or on Saturated |
+|                                               | if it would be too late; else it waits    |
 | Fallback                                      | the next backend; waits if there is none  |
 | Reject                                        | the next backend on Cold, else 503        |
 """
@@ -16,6 +17,7 @@ from math import inf
 from typing import TYPE_CHECKING, Final
 
 from pointsman.api.table import Activation, Backend, Order, ServiceAddress
+from pointsman.router.policy import spill
 from pointsman.router.policy.retry import Fault, Kind
 
 if TYPE_CHECKING:
@@ -32,14 +34,22 @@ _LONGEST_START_S: Final = 600.0
 class Wait:
     """One request's; `at_s` is when it has to be rung."""
 
-    __slots__ = ("_beat_at_s", "_by_s", "_exchange", "_since_s", "backend")
+    __slots__ = (
+        "_beat_at_s", "_by_s", "_exchange", "_how", "_of", "_passes", "_since_s", "backend",
+    )  # fmt: skip
 
-    def __init__(self, exchange: "Exchange", backend: str, timeout_s: float) -> None:
+    def __init__(self, exchange: "Exchange", backend: Backend, how: Activation) -> None:
         now_s = exchange.plane.clock()
         self._exchange = exchange
-        self.backend = backend
+        self._how = how
+        self._of = backend
+        self.backend = backend.name
         self._since_s = now_s
-        self._by_s = now_s + timeout_s
+        self._by_s = now_s + how.timeout_s
+        self._passes = exchange.taken.on_saturated and exchange.others_left
+        if self._passes:  # while another backend may still be tried
+            by_s = exchange.received_s + exchange.chain_s - 2 * exchange.plane.limits.tick_s
+            self._by_s = min(self._by_s, by_s)
         beats = exchange.asked.stream and exchange.request.head.http11
         self._beat_at_s = now_s + exchange.plane.limits.hold_heartbeat_s if beats else inf
 
@@ -53,10 +63,22 @@ class Wait:
         exchange = self._exchange
         if now_s >= self._by_s:
             what = "no server became ready in time"
-            self.give_up(exchange.plane.holds.fault(self.backend, "HoldTimeout", what))
+            holds = exchange.plane.holds
+            self.give_up(holds.fault(self.backend, Kind.SATURATED, "HoldTimeout", what))
         elif now_s >= self._beat_at_s:
             self._beat_at_s = now_s + exchange.plane.limits.hold_heartbeat_s
             exchange.beat()
+
+    def pass_on(self, ahead: int) -> None:
+        """Leave, if behind so many others it would be too late and another backend may answer."""
+        exchange = self._exchange
+        holds = exchange.plane.holds
+        if not self._passes:
+            return
+        wait_s = holds.expected_s(self._of, self._how, ahead)
+        left_s = self._by_s - exchange.plane.clock()
+        if wait_s is not None and not has_time(exchange, wait_s, left_s):
+            self.give_up(holds.too_late(self._of))
 
     def give_up(self, fault: Fault) -> None:
         """No server will come."""
@@ -79,6 +101,13 @@ class Wait:
             exchange.track.backend.held(outcome, for_s)
 
 
+def has_time(exchange: "Exchange", wait_s: float, timeout_s: float) -> bool:
+    """True if a wait that may take `timeout_s` and will take `wait_s` ends in time."""
+    since_s = exchange.plane.clock() - exchange.received_s
+    by_s = min(exchange.chain_s, exchange.taken.route.request_timeout_s)
+    return wait_s < timeout_s and since_s + wait_s < by_s
+
+
 @dataclass(slots=True)
 class _Queue:
     """Of one backend; `asked_s` is when the first request met no server."""
@@ -97,6 +126,8 @@ class Holds:
         self._live = live
         self._clock = clock
         self._start_s: dict[str, float] = {}
+        self.service_s: dict[str, float] = {}
+        """Backend -> how long its answers take, on average, for routes that pass on when full."""
         live.endpoint_listeners.append(self.look)
 
     def must_wait(self, backend: Backend, service: str) -> bool:
@@ -110,28 +141,71 @@ class Holds:
     def hold(self, exchange: "Exchange", backend: Backend, how: Activation) -> Fault | None:
         """Let it wait; or why it cannot."""
         assert isinstance(backend.address, ServiceAddress)
-        queue = self.queues.get(backend.name)
-        if queue is None:
-            queue = _Queue(backend.address, how.at_once, self._clock())
-            self.queues[backend.name] = queue
+        queue = self._queue(backend.name, backend.address, how)
         order = self._live.orders.get(backend.name)
         if order is not None and order.failure:
-            return self.fault(backend.name, "CannotStart", _told(order))
+            return self.cannot_start(backend.name, order)
         if how.mode == "Reject":
-            return self.fault(backend.name, "Cold", "no server is ready")
+            return self.fault(backend.name, Kind.COLD, "Cold", "no server is ready")
         if len(queue.waiting) >= how.max_held:
-            return self.fault(backend.name, "HoldFull", "too many requests wait for a server")
+            what = "too many requests wait for a server"
+            return self.fault(backend.name, Kind.SATURATED, "HoldFull", what)
         queue.address, queue.at_once = backend.address, how.at_once
-        waiting = Wait(exchange, backend.name, how.timeout_s)
+        waiting = Wait(exchange, backend, how)
         queue.waiting[waiting] = None
         self._live.hold(backend.name, len(queue.waiting))
         exchange.wait(waiting)
         return None
 
-    def fault(self, backend: str, reason: str, detail: str) -> Fault:
+    def _queue(self, name: str, address: ServiceAddress, how: Activation) -> _Queue:
+        queue = self.queues.get(name)
+        if queue is None:
+            queue = self.queues[name] = _Queue(address, how.at_once, self._clock())
+        return queue
+
+    def miss(self, backend: Backend) -> None:
+        """A request met no server and goes elsewhere: somebody may start one, which takes time."""
+        assert isinstance(backend.address, ServiceAddress)
+        assert backend.activation is not None
+        self._live.miss(backend.name)
+        self._queue(backend.name, backend.address, backend.activation)
+
+    def served(self, backend: str, took_s: float) -> None:
+        """It has answered a request."""
+        self.service_s[backend] = spill.learn(self.service_s.get(backend), took_s)
+
+    def expected_s(self, backend: Backend, how: Activation, ahead: int) -> float | None:
+        """How long who comes after `ahead` others will wait; None before a start was seen."""
+        assert isinstance(backend.address, ServiceAddress)
+        name, live = backend.name, self._live
+        servers = len(live.endpoints.get(backend.address.key, ()))
+        starts_in_s = 0.0
+        if not servers or name in live.orders:
+            took_s = self._start_s.get(name)
+            if took_s is None:
+                return None
+            queue = self.queues.get(name)
+            began_s = queue.asked_s if queue is not None and queue.asked_s < inf else self._clock()
+            starts_in_s = max(0.0, began_s + took_s - self._clock())
+        service_s = self.service_s.get(name, 0.0)
+        return spill.wait_s(ahead, how.at_once * max(servers, 1), service_s, starts_in_s)
+
+    def fault(self, backend: str, kind: Kind, reason: str, detail: str) -> Fault:
         """Why a request does not wait for this backend, or no longer."""
         retry_after_s = self._start_s.get(backend, USUAL_START_S)
-        return Fault(Kind.COLD, reason, detail, retryable=False, retry_after_s=retry_after_s)
+        return Fault(kind, reason, detail, retryable=False, retry_after_s=retry_after_s)
+
+    def cannot_start(self, backend: str, order: Order) -> Fault:
+        """Nobody need wait."""
+        what = f"no server of it can start: {order.failure}"
+        return self.fault(backend, Kind.UNSCHEDULABLE, "CannotStart", what)
+
+    def too_late(self, backend: Backend) -> Fault:
+        """Its turn would not come in time."""
+        assert isinstance(backend.address, ServiceAddress)
+        reason = "Saturated" if self._live.endpoints.get(backend.address.key) else "Cold"
+        what = "the request would not begin in time"
+        return self.fault(backend.name, Kind.SATURATED, reason, what)
 
     def leave(self, waiting: Wait) -> None:
         """It waits no longer; may be called twice."""
@@ -146,8 +220,7 @@ class Holds:
             order = self._live.orders.get(name)
             if order is not None:
                 while order.failure and queue.waiting:
-                    fault = self.fault(name, "CannotStart", _told(order))
-                    next(iter(queue.waiting)).give_up(fault)
+                    next(iter(queue.waiting)).give_up(self.cannot_start(name, order))
             elif self._live.endpoints.get(queue.address.key):
                 if queue.asked_s < inf:
                     took_s = self._clock() - queue.asked_s
@@ -156,6 +229,14 @@ class Holds:
                 self.advance(name)
             elif queue.asked_s == inf:
                 queue.asked_s = self._clock()
+            self._pass_on(name, queue)
+
+    def _pass_on(self, name: str, queue: _Queue) -> None:
+        """Those for whom it has become too late go elsewhere."""
+        ahead = self._live.in_flight.get(name, 0)
+        for waiting in [*queue.waiting]:
+            waiting.pass_on(ahead)
+            ahead += waiting in queue.waiting
 
     def advance(self, backend: str) -> None:
         """Let as many go as its servers may have; the queue is forgotten when it is empty."""
@@ -167,7 +248,3 @@ class Holds:
             next(iter(queue.waiting)).let_go()
         if most and not queue.waiting and self.queues.get(backend) is queue:
             del self.queues[backend]
-
-
-def _told(order: Order) -> str:
-    return f"no server of it can start: {order.failure}"
