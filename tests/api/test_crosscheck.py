@@ -190,3 +190,42 @@ def test_headers_can_exclude_each_other(
 ) -> None:
     """A request has one value for a header."""
     assert (contradicts_itself(match(headers=[one, other])) == "") is possible
+
+
+SIMULATOR = "deployment: {engine: Simulator}"
+
+
+def spilling(*chain: str, when: str = "Saturated") -> str:
+    refs = ", ".join(f"{{name: {name}}}" for name in chain)
+    return (
+        "---\napiVersion: pointsman.dev/v1alpha1\nkind: RoutingPolicy\n"
+        "metadata: {name: p}\nspec:\n  modelNames: [auto]\n  default:\n"
+        "    targets: [{backendRef: {name: a}}]\n"
+        f"    fallback: {{when: [{when}], chain: [{refs}]}}\n"
+    )
+
+
+@pytest.mark.parametrize(
+    ("place", "warned"),
+    [
+        (SIMULATOR, True),
+        (f"{SIMULATOR}, maxConcurrentRequests: 4", False),
+        (f"{SIMULATOR}, activation: {{}}", False),
+        ("deployment: {engine: Simulator, args: [--max-concurrency=4]}", False),
+    ],
+)
+def test_saturated_needs_something_that_fills(place: str, warned: bool) -> None:
+    """What the last one of the chain takes is of no use: nobody follows it."""
+    last = backend("b", place=f"{SIMULATOR}, maxConcurrentRequests: 1")
+    found = findings(spilling("b") + backend("a", place=place) + last)
+    assert ["Saturated never comes about" in one for one in found] == [True] * warned
+    assert findings(spilling("b", when="Error") + backend("a") + last) == []
+
+
+@pytest.mark.parametrize(("target", "warned"), [(8, True), (9, True), (7, False)])
+def test_a_target_that_spilling_hides_is_warned_of(target: int, warned: bool) -> None:
+    """Else the fleet would not grow while its traffic goes elsewhere."""
+    scaling = f"scaling: {{maxReplicas: 3, targetRequests: {target}}}"
+    place = f"{SIMULATOR}, maxConcurrentRequests: 8, {scaling}"
+    found = findings(spilling("b") + backend("a", place=place) + backend("b", place=place))
+    assert ["spec.scaling.targetRequests" in one for one in found] == [True] * warned

@@ -14,7 +14,7 @@ TOOLS = Capability.TOOLS
 VLLM: dict[str, Any] = {"engine": "VLLM"}
 
 
-def spec(model: str, family: str, **more: Any) -> ModelBackendSpec:
+def spec(model: str, family: str = "Other", **more: Any) -> ModelBackendSpec:
     place = {} if more.keys() & {"service", "external"} else {"deployment": VLLM}
     return parse(ModelBackendSpec, {"model": model, "family": family} | place | more)
 
@@ -134,3 +134,35 @@ def test_without_a_preset_nothing_is_invented() -> None:
     result = effective(spec("somebody/else", "Other"))
     assert (result.context_window, result.capabilities, result.engine_args) == (None, (), ())
     assert result.preset is None
+
+
+@pytest.mark.parametrize(
+    ("engine", "args", "stated", "most"),
+    [
+        ("VLLM", ["--max-num-seqs=64"], None, 64),
+        ("VLLM", ["--max-num-seqs", "64"], 16, 16),
+        ("VLLM", ["--max-num-seqs", "64", "--data-parallel-size", "2"], None, None),
+        ("VLLM", ["--max-num-seqs", "many"], None, None),
+        ("VLLM", [], None, None),
+        ("SGLang", ["--max-running-requests=48"], None, 48),
+        ("LlamaCpp", ["-np", "4"], None, 4),
+        ("LlamaCpp", ["--parallel", "-1"], None, None),
+        ("Simulator", ["--max-concurrency", "3"], None, 3),
+        ("Custom", ["--max-num-seqs", "64"], None, None),
+        ("Custom", [], 5, 5),
+    ],
+)
+def test_what_a_server_takes_at_once_is_said_by_the_spec_or_its_flag(
+    engine: str, args: list[str], stated: int | None, most: int | None
+) -> None:
+    """No engine's default is guessed."""
+    deployment = {"engine": engine, "args": args, "image": "x"}
+    more: dict[str, Any] = {} if stated is None else {"maxConcurrentRequests": stated}
+    assert effective(spec("m", deployment=deployment, **more)).max_concurrent == most
+
+
+def test_an_external_api_says_what_it_takes_in_all() -> None:
+    """Or it has no limit."""
+    external = {"url": "https://api.example.com/v1"}
+    assert effective(spec("m", external=external)).max_concurrent is None
+    assert effective(spec("m", external=external, maxConcurrentRequests=9)).max_concurrent == 9

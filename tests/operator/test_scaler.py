@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 
+from pointsman.api.table import Order
 from pointsman.operator.cluster import kinds
 from pointsman.operator.cluster.kinds import Kind
 from pointsman.operator.errors import Stalled
@@ -336,3 +337,18 @@ async def test_no_data_never_scales_to_zero() -> None:
     await world.reconcile()
     await world.pass_time(1200, load=None)
     assert world.replicas == 1
+
+
+@pytest.mark.parametrize("activation", [{"activation": {}}, {}])
+async def test_routers_hear_that_no_server_can_start(activation: dict[str, Any]) -> None:
+    """Also of a backend that holds nobody: a route may pass it over (Unschedulable)."""
+    world = World()
+    world.put(**activation)
+    await world.reconcile()
+    failed = {"type": "ReplicaFailure", "status": "True", "reason": "FailedCreate"}
+    world.deployment["status"] = {"conditions": [failed]}
+    await world.reconcile()
+    assert world.orders._meant == {"a": Order(failure="FailedCreate")}
+    world.deployment["status"] = {}
+    await world.reconcile()
+    assert world.orders._meant == {}

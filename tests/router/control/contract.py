@@ -192,6 +192,19 @@ class ApiContract:
             await world.delete("EndpointSlice", f"{service}-x1")
             await until(lambda: router.live.endpoints[key] == (), "no endpoint")
 
+    async def test_routers_count_each_other(self, world: World, release: str) -> None:
+        """By the ready endpoints of their own Service; one that is alone, or not ready, counts."""
+        service = f"{release}-router"
+        async with running_router(world.server, release=release) as router:
+            assert router.live.routers == 1
+            pods = ["10.244.0.1", "10.244.0.2", "10.244.0.3"]
+            await world.apply(service_object(service), slice_object(service, pods))
+            await until(lambda: router.live.routers == 3, "three routers")
+            await world.apply(slice_object(service, pods[:2]))
+            await until(lambda: router.live.routers == 2, "two routers")
+            await world.apply(slice_object(service, pods, ready=False))
+            await until(lambda: router.live.routers == 1, "this router")
+
     async def test_keys_follow_their_secret(self, world: World, release: str) -> None:
         """Missing, there, rotated, without its label, gone: the acks say what is wrong."""
         secret = f"secret-{release}"

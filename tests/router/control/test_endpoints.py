@@ -5,7 +5,7 @@ from typing import Any
 import msgspec
 
 from pointsman.api.table import Endpoint, ServiceAddress
-from pointsman.router.control.endpoints import by_service, endpoints_of, resolve
+from pointsman.router.control.endpoints import by_service, count_ready, endpoints_of, resolve
 from pointsman.router.control.objects import EndpointSlice, Service
 from tests.router.control.objects import NAMESPACE, service_object, slice_object
 
@@ -90,6 +90,20 @@ def test_a_pod_of_two_families_counts_once() -> None:
 
     assert endpoints_of(ADDRESS, None, [six, _slice()]) == (Endpoint(host="10.244.0.9", port=8000),)
     assert endpoints_of(ADDRESS, None, [six]) == (Endpoint(host="fd00::9", port=8000),)
+
+
+def test_pods_are_counted_that_are_ready_and_stay() -> None:
+    """Once each, whatever their families and slices."""
+    four = [
+        _endpoint("10.0.0.1"),
+        _endpoint("10.0.0.2", ready=False, serving=True),
+        _endpoint("10.0.0.3", ready=True, terminating=True),
+    ]
+    six = _slice(addressType="IPv6", endpoints=[_endpoint("fd00::1")])
+
+    assert count_ready([]) == 0
+    assert count_ready([_slice(endpoints=four), six]) == 1
+    assert count_ready([_slice(endpoints=four), _slice(endpoints=four[:1]), _slice()]) == 2
 
 
 def test_only_what_the_table_uses_is_kept() -> None:

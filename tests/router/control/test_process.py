@@ -23,7 +23,8 @@ pytestmark = pytest.mark.local
 _OPEN = "--admin-auth=none"
 
 
-def _kubeconfig(folder: Path, api: FakeApi) -> str:
+def kubeconfig(folder: Path, api: FakeApi) -> str:
+    """The flag, and the file that it names."""
     path = folder / "kubeconfig"
     path.write_text(
         f"""
@@ -40,7 +41,7 @@ async def test_a_process_lives_through_its_server_and_itself(tmp_path: Path) -> 
     """Switch, end by SIGTERM with 0, serve from disk with the server away, follow it again."""
     blob = policy()
     async with FakeApi() as api:
-        options = (_kubeconfig(tmp_path, api), _OPEN)
+        options = (kubeconfig(tmp_path, api), _OPEN)
         api.put(blob_object(blob))
         with router_process(tmp_path, *options) as router:
             async with router.stream() as events:
@@ -68,7 +69,7 @@ async def test_readiness_goes_before_the_listener_and_a_second_signal_ends_it(
     async with FakeApi() as api:
         api.put(blob_object(blob))
         api.put(manifest_object(manifest(1, entry(blob))))
-        options = (_kubeconfig(tmp_path, api), _OPEN, "--shutdown-delay-seconds=3600")
+        options = (kubeconfig(tmp_path, api), _OPEN, "--shutdown-delay-seconds=3600")
         with router_process(tmp_path, *options) as router:
             await router.until_ready(lambda ready: ready["ready"])
             router.signal()
@@ -89,7 +90,7 @@ async def test_callers_outlive_their_server_and_the_process(tmp_path: Path) -> N
     blob = policy()
     async with FakeApi() as api:
         options = (
-            _kubeconfig(tmp_path, api), _OPEN, "--callers=Keys", "--caller-secrets=callers",
+            kubeconfig(tmp_path, api), _OPEN, "--callers=Keys", "--caller-secrets=callers",
         )  # fmt: skip
         api.put(blob_object(blob))
         api.put(manifest_object(manifest(1, entry(blob))))
@@ -115,7 +116,7 @@ async def test_callers_outlive_their_server_and_the_process(tmp_path: Path) -> N
 async def test_without_any_table_a_process_is_not_ready(tmp_path: Path) -> None:
     """It runs, says so, and waits."""
     async with FakeApi() as api:
-        with router_process(tmp_path, _kubeconfig(tmp_path, api), _OPEN) as router:
+        with router_process(tmp_path, kubeconfig(tmp_path, api), _OPEN) as router:
             assert await router.status("/healthz") == 200
             assert await router.status("/readyz") == 503
             assert router.stop() == 0

@@ -36,6 +36,7 @@ def test_flags_win_over_the_environment() -> None:
 
     assert (settings.release, settings.drain_s) == ("green", 5.0)
     assert settings.state_dir == Path("/state")
+    assert parse(["--router-service=fleet"], environment).router_service == "fleet"
     assert (settings.callers, settings.caller_secrets) == ("Keys", ("here", "there"))
     assert settings.listen == Address("::1", 0)
 

@@ -3,7 +3,7 @@
 import argparse
 import json
 import sys
-from typing import Any
+from typing import Any, Final
 
 from pointsman.analysis import Analysis, Prompt, analyze
 from pointsman.api.manifests import load
@@ -19,6 +19,8 @@ from pointsman.routing import (
     compile_table,
     decide,
 )
+
+_MOST: Final = "maxConcurrentRequests"
 
 
 class Unusable(Exception):
@@ -81,12 +83,19 @@ def _decide(options: argparse.Namespace) -> tuple[Analysis, Decision]:
 
 def as_json(analysis: Analysis, decision: Decision) -> dict[str, Any]:
     """The decision as plain values."""
+    fallback = decision.route.route.fallback
     return {
         "policy": decision.policy.name,
         "revision": decision.policy.revision,
         "rule": decision.route.route.name,
         "backend": decision.candidates[0].name if decision.candidates else None,
         "fallback": [backend.name for backend in decision.candidates[1:]],
+        "fallbackWhen": list(fallback.on) if fallback else [],
+        _MOST: {
+            backend.name: backend.max_concurrent
+            for backend in decision.candidates
+            if backend.max_concurrent is not None
+        },
         "targets": [
             {"backend": target.backend, "weight": target.weight}
             for target in decision.route.route.targets
@@ -107,15 +116,17 @@ def as_text(analysis: Analysis, decision: Decision) -> str:
     """The decision for a person; with several targets, the one that dice of 0 choose."""
     facts = as_json(analysis, decision)
     shares = ", ".join(f"{t['backend']} (weight {t['weight']})" for t in facts["targets"])
+    when = f", on {', '.join(facts['fallbackWhen'])}" if facts["fallback"] else ""
+    full = (f"{name} is full at {most} a server" for name, most in facts[_MOST].items())
     lines = [
         f"backend   {facts['backend'] or 'none: every backend of the rule was skipped'}",
-        f"then      {', '.join(facts['fallback']) or 'no fallback'}",
+        f"then      {', '.join(facts['fallback']) or 'no fallback'}{when}",
         f"rule      {facts['rule']}: {shares}",
         f"policy    {facts['policy']}, revision {facts['revision']}",
         f"task      {facts['analysis']['task'] or 'undecided'}",
         f"language  {analysis.language}, about {analysis.context_tokens:,} prompt tokens",
         "why",
-        *(f"  {line}" for line in (*analysis.evidence, *decision.evidence)),
+        *(f"  {line}" for line in (*analysis.evidence, *decision.evidence, *full)),
     ]
     return "\n".join(lines)
 

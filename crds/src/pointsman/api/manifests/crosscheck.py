@@ -18,8 +18,9 @@ from pointsman.api.names import (
     MODEL_BACKEND,
     ROUTING_POLICY,
 )
+from pointsman.api.presets import effective
 from pointsman.api.spelling import did_you_mean
-from pointsman.api.v1alpha1 import RoutingPolicy
+from pointsman.api.v1alpha1 import FallbackOn, ModelBackend, ModelBackendSpec, RoutingPolicy
 from pointsman.api.v1alpha1.shadowing import contradicts_itself, covers
 
 
@@ -32,6 +33,7 @@ def cross_check(loaded: Loaded) -> tuple[Finding, ...]:
         *_rules(loaded.policies),
         *_credentials(loaded),
         *_time_zones(loaded),
+        *_spills(loaded),
     ]
     return tuple(sorted(findings, key=lambda finding: finding.position))
 
@@ -160,6 +162,40 @@ def _time_zones(loaded: Loaded) -> Iterator[Finding]:
                 yield backend.finding(
                     f"spec.scaling.schedules[{i}].timeZone", message, Reason.INVALID
                 )
+
+
+def _spills(loaded: Loaded) -> Iterator[Finding]:
+    """`Saturated` that cannot come about, or that hides a load from what scales by it."""
+    known = {(b.value.metadata.namespace, b.value.metadata.name): b for b in loaded.backends}
+    passed: dict[str, Item[ModelBackend]] = {}
+    for policy in loaded.policies:
+        namespace = policy.value.metadata.namespace
+        for path, _, route in policy.value.spec.routes():
+            if route.fallback is None or FallbackOn.SATURATED not in route.fallback.when:
+                continue
+            refs = [*(t.backend_ref for t in route.targets), *route.fallback.chain[:-1]]
+            found = [known[key] for ref in refs if (key := (namespace, ref.name)) in known]
+            passed |= {f"{namespace}/{item.value.metadata.name}": item for item in found}
+            if len(found) == len(refs) and not any(_fills(item.value.spec) for item in found):
+                message = (
+                    "Saturated never comes about: no backend before the last one has "
+                    "maxConcurrentRequests or activation"
+                )
+                field = f"{path}.fallback.when"
+                yield policy.finding(field, message, Reason.INVALID, Severity.WARNING)
+    for item in passed.values():
+        scaled, most = item.value.spec.queue_depth, effective(item.value.spec).max_concurrent
+        if scaled and scaled.target_requests and most and scaled.target_requests >= most:
+            message = (
+                f"more than {most} requests go to the next backend (Saturated), so that a load "
+                "above this target is never seen: choose less than maxConcurrentRequests"
+            )
+            field = "spec.scaling.targetRequests"
+            yield item.finding(field, message, Reason.INVALID, Severity.WARNING)
+
+
+def _fills(spec: ModelBackendSpec) -> bool:
+    return spec.activation is not None or effective(spec).max_concurrent is not None
 
 
 def _is_zone(name: str) -> bool:

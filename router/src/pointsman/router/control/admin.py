@@ -172,6 +172,7 @@ class Admin:
                 "endpoints": feed.live.endpoints,
                 "credentials": sorted(f"{name}/{key}" for name, key in feed.live.credentials),
                 "callers": [_shown(caller) for caller in feed.live.callers.everyone],
+                "routers": feed.live.routers,
                 "inFlight": feed.live.in_flight,
                 "held": feed.live.held,
                 "orders": feed.live.orders,
