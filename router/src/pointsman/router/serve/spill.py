@@ -86,9 +86,10 @@ class Spill:
     def _without_server(self, exchange: "Exchange", backend: Backend, *, its_turn: bool) -> Offer:
         route, how = exchange.taken, backend.activation
         order = self._live.orders.get(backend.name)
-        if order is not None and order.failure and (route.on_unschedulable or not its_turn):
+        failing = order is not None and order.failure != ""
+        if failing and route.on_unschedulable:
             return Offer(Standing.GONE)
-        if how is None:  # an error, as the attempt will find
+        if failing or how is None:  # whoever has its turn ends with that, as the attempt will find
             return _ROOM if its_turn else Offer(Standing.GONE)
         if not its_turn:
             return Offer(Standing.COLD)
