@@ -42,10 +42,12 @@ class Spill:
 
     def place(self, exchange: "Exchange") -> None:
         """Put who takes the request in the place of the candidate whose turn it is."""
+        offers = [self._offer(exchange, exchange.candidate, its_turn=True)]
+        if offers[0].standing is Standing.ROOM:
+            return
         rest = exchange.candidates[exchange.index :]
-        offers: list[Offer] = []
-        for backend in rest:
-            offers.append(self._offer(exchange, backend, its_turn=not offers))
+        for backend in rest[1:]:
+            offers.append(self._offer(exchange, backend, its_turn=False))
             if offers[-1].standing is Standing.ROOM:
                 break
         taken = spill.choose(offers)
