@@ -1,7 +1,7 @@
 """`python -m tests.perf.inprocess`: one request through the router without a network.
 
-`[--kind plain|tasks] [--record] [--calls]`: microseconds of one request on one kept connection,
-its answer included, least and median over rounds; or the calls of Python functions that it takes.
+`[--kind plain|tasks|spill] [--record] [--calls]`: microseconds of one request on one kept
+connection, its answer included, least and median over rounds; or the calls of Python functions that it takes.
 Caches are warm as they never are behind a socket: use it to compare two trees, not as what a
 request costs.
 """
@@ -146,7 +146,7 @@ def counted(loop: Loop) -> str:
 async def main() -> None:
     """Print."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--kind", default="plain", choices=("plain", "tasks"))
+    parser.add_argument("--kind", default="plain", choices=("plain", "tasks", "spill"))
     parser.add_argument("--calls", action="store_true")
     parser.add_argument("--record", action="store_true")
     chosen = parser.parse_args()

@@ -29,7 +29,11 @@ from pointsman.routing import compile_policy, compile_table
 
 
 def table(kind: str, ports: list[int]) -> Live:
-    """Two backends, a fallback chain, a rule on a header; of kind `tasks` two on the text."""
+    """
+    Two backends, a fallback chain, a rule on a header.
+
+    Of kind `tasks` two on the text; of kind `spill` the chain answers when the first is full.
+    """
     address = ServiceAddress(namespace="perf", service="m", port=8000)
     backends = {
         name: Backend(
@@ -39,10 +43,13 @@ def table(kind: str, ports: list[int]) -> Live:
             context_window=32_768,
             input_per_million=0.2,
             output_per_million=0.8,
+            max_concurrent=64 if kind == "spill" else None,
         )
         for name in ("small", "large")
     }
     fallback = Fallback(chain=("large",))
+    if kind == "spill":
+        fallback = Fallback(chain=("large",), on=("Error", "Saturated"))
     routes: tuple[Route, ...] = (
         Route(
             name="gold",

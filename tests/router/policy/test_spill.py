@@ -133,3 +133,32 @@ def test_an_average_stays_between_the_least_and_the_most(values: list[float]) ->
         average = spill.learn(average, value)
     assert average is not None
     assert min(values) * (1 - 1e-9) <= average <= max(values) * (1 + 1e-9)
+
+
+arrivals = st.lists(st.one_of(st.none(), st.integers(0, 2)), max_size=300)
+"""A request that asks, or one that has ended at the backend of this number."""
+
+
+@given(st.lists(st.integers(1, 12), min_size=3, max_size=3), arrivals)
+def test_requests_over_time_keep_to_the_chain(most: list[int], events: list[int | None]) -> None:
+    """
+    None leaves a backend that is below its low mark; none stays at a full one in vain.
+
+    And when all are full, none waits longer than it had to.
+    """
+    loads, full = [0, 0, 0], [False] * 3
+    for ended in events:
+        if ended is not None:
+            loads[ended] = max(0, loads[ended] - 1)
+            continue
+        full = [spill.is_full(loads[i], most[i], before=full[i]) for i in range(3)]
+        found = [
+            Offer(FULL, spill.wait_s(loads[i], most[i], 1.0)) if full[i] else Offer(ROOM)
+            for i in range(3)
+        ]
+        taken = spill.choose(found)
+        assert all(loads[i] >= LOW * most[i] for i in range(taken))
+        if loads[taken] >= most[taken]:
+            assert all(full)
+            assert found[taken].wait_s == min(offer.wait_s for offer in found)
+        loads[taken] += 1

@@ -60,6 +60,7 @@ async def test_what_exceeds_a_backend_goes_to_the_next(there: World) -> None:
     labels = {"policy": "desk", "rule": "default", "backend": "small", "reason": "Saturated"}
     assert there.count("fallbacks_total", **labels) == 1
     assert there.count("retries_total", backend="small") == 0
+    assert 0.25 < there.plane.holds.service_s["small"] < 1.0
     assert who([await there.ask()]) == ["small"]
 
 

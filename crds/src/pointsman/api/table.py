@@ -224,7 +224,8 @@ class Order(Struct, frozen=True):
     hold: bool = False
     """Its servers are about to go: requests for it wait, as if there were none."""
     failure: str = ""
-    """Why no server of it can start: requests that wait end with this, and no others begin to."""
+    """Why no server of it can start: requests that wait end with this, or go on where their route
+    says so, and no others begin to."""
 
 
 class TableError(ValueError):
