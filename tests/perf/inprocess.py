@@ -1,7 +1,8 @@
 """`python -m tests.perf.inprocess`: one request through the router without a network.
 
 `[--kind plain|tasks|spill] [--record] [--calls]`: microseconds of one request on one kept
-connection, its answer included, least and median over rounds; or the calls of Python functions that it takes.
+connection, its answer included, least and median over rounds; or the calls of Python functions that
+it takes.
 Caches are warm as they never are behind a socket: use it to compare two trees, not as what a
 request costs.
 """

@@ -2,6 +2,7 @@
 the traffic comes back."""
 
 import asyncio
+import random
 from collections import Counter
 from typing import Literal
 
@@ -306,6 +307,47 @@ async def test_if_none_can_start_the_caller_hears_it_once(there: World) -> None:
     assert str(reply.error["message"]).count("no server of it can start") == 2
     for name in ("a", "b"):
         there.live.obey(name, None)
+
+
+# All of it together.
+
+EVERY: tuple[On, ...] = ("Error", "Cold", "Saturated", "Unschedulable")
+
+
+@pytest.mark.parametrize("seed", range(20))
+async def test_whoever_can_answer_does(there: World, seed: int) -> None:
+    """
+    With every word in `when` and a chain of any states: the first with room, else a full one.
+
+    And nobody is asked twice for one request.
+    """
+    dice = random.Random(seed)
+    others = ("full", "hold", "reject", "gone", "failing", "broken")
+    states = [*dice.choices(others, k=4), dice.choice(("good", "full"))]
+    dice.shuffle(states)
+    names = [f"b{number}" for number in range(5)]
+    for name, state in zip(names, states, strict=True):
+        await put(there, name, state)
+    there.route(*names, fallback=chain(*names[1:], on=EVERY))
+    answers = names[states.index("good" if "good" in states else "full")]
+    assert who([await there.ask()]) == [answers], states
+    assert max(len(there.seen(name)) for name in there.simulators) == 1, states
+    for name in names:
+        there.live.in_flight.pop(name, None)
+        there.live.obey(name, None)
+
+
+async def put(there: World, name: str, state: str) -> None:
+    """A backend in this state."""
+    if state in {"good", "full", "broken"}:
+        await place(there, name, 2, error_rate=float(state == "broken"))
+    else:
+        modes: dict[str, Activation] = {"hold": how("Hold"), "reject": how("Reject")}
+        there.place(name, activation=modes.get(state), max_concurrent=2)
+    if state == "full":
+        there.live.in_flight[name] = 2
+    if state == "failing":
+        there.live.obey(name, Order(failure="ImagePullBackOff"))
 
 
 # What the header says of other reasons.

@@ -1,8 +1,9 @@
 """Who takes a request of a route that passes on what is full, cold or cannot start.
 
-Guarantees that nobody is refused for that: who was passed over stays the last to be tried, so each
-candidate comes once and nothing goes in circles. Looks at those that follow only where the one
-whose turn it is has no room. What a state means is decided in policy/spill.py.
+Guarantees that nobody is refused for that: who takes the request moves ahead of those that were
+passed over, which may be tried after it. Each candidate is tried once, so nothing goes in circles.
+Looks at those that follow only where the one whose turn it is has no room. What a state means is
+decided in policy/spill.py.
 """
 
 from typing import TYPE_CHECKING
@@ -25,10 +26,10 @@ _USUAL_SERVICE_S = 1.0
 
 
 def passed_over(exchange: "Exchange", track: Track, backend: Backend, fault: Fault) -> None:
-    """This backend was left for another: told in a metric, and in a header of the answer."""
-    track.route.fell_back(fault.reason)
+    """This backend was left for another: told once in a metric, and in a header of the answer."""
     told = (backend.name, fault.reason)
     if told not in exchange.passed:
+        track.route.fell_back(fault.reason)
         exchange.passed = (*exchange.passed, told)
 
 
@@ -56,14 +57,12 @@ class Spill:
                 self._holds.miss(rest[number])
         for backend, offer in zip(rest[:taken], offers, strict=False):
             fault = self._fault(backend, offer.standing)
-            exchange.failures.append((backend.name, fault))
+            if (backend.name, fault.reason) not in exchange.passed:
+                exchange.failures.append((backend.name, fault))
             track = exchange.plane.tracks.of(exchange.policy, exchange.taken, backend)
             passed_over(exchange, track, backend, fault)
-        exchange.candidates = (
-            *exchange.candidates[: exchange.index],
-            *rest[taken:],
-            *rest[:taken],
-        )
+        before = exchange.candidates[: exchange.index]
+        exchange.candidates = (*before, rest[taken], *rest[:taken], *rest[taken + 1 :])
 
     def _offer(self, exchange: "Exchange", backend: Backend, *, its_turn: bool) -> Offer:
         live, address, how = self._live, backend.address, backend.activation
