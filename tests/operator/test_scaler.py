@@ -63,6 +63,17 @@ async def test_a_settled_backend_without_traffic_is_not_written(world: World) ->
     assert world.writes == []
 
 
+async def test_a_minimum_of_one_needs_nobodys_word(world: World) -> None:
+    """Routers are not asked to hold requests for a server that stays."""
+    world.holding = False
+    await world.reconcile()
+    await world.pass_time(30, load=1)
+    await world.pass_time(900, load=0)
+
+    assert world.replicas == 1
+    assert not world.orders.is_meant("a")
+
+
 async def test_a_restless_load_costs_four_writes_a_minute(world: World) -> None:
     """Between two steps of the shown queue at each decision, with a reconcile at each, too."""
     world.put(scaling={**SCALING, "minReplicas": 4})

@@ -105,7 +105,9 @@ def decide(
     case = _Case(bounds, memory, signal, fleet, demand, now_s, holding)
     wanted, reason, step = _wanted(case)
     case = replace(case, memory=_remembering(case, now, step.count))
-    step = _not_to_zero(case, _limited(case, _held_back(case, step)))
+    step = _limited(case, _held_back(case, step))
+    if least == 0:
+        step = _not_to_zero(case, step)
     within = min(max(step.count, least), most)
     limit = Clamp.SCHEDULE if scheduled else Clamp.MIN if step.count < least else Clamp.MAX
     step = step.to(within, limit)
