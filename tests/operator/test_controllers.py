@@ -18,6 +18,7 @@ from pointsman.operator.cluster.tables import (
     write_manifest,
 )
 from pointsman.operator.controllers.policies import PolicyController
+from pointsman.operator.controllers.shifting import Shifter
 from pointsman.operator.errors import Stalled
 from pointsman.operator.plan.policy_status import RouterView
 from pointsman.operator.settings import Settings
@@ -47,6 +48,12 @@ class Fleet(RouterFleet):
         return [RouterView(pod="r1", acks=acks, position=(self._held.epoch, self._held.serial))]
 
 
+def controller_of(api: FakeApi) -> PolicyController:
+    """With that router; nothing is scaled here."""
+    fleet = Fleet(api)
+    return PolicyController(api, SETTINGS, fleet, Shifter(fleet, lambda _: None, lambda: None))
+
+
 def manifest(api: FakeApi) -> table.Manifest | None:
     """None if there is none, or none that can be read."""
     try:
@@ -72,7 +79,7 @@ async def test_a_deleted_manifest_does_not_count_from_one_again() -> None:
     """Routers refuse what is older than what they run: edits would reach nobody any more."""
     api = FakeApi()
     api.put(backend("a"), policy())
-    controller = PolicyController(api, SETTINGS, Fleet(api))
+    controller = controller_of(api)
     for number in range(4):
         api.put(policy(model_names=("auto", f"n{number}"), generation=number + 2))
         await controller.reconcile()
@@ -95,7 +102,7 @@ async def test_a_manifest_of_any_bytes_is_written_anew(data: bytes) -> None:
     """One edit by hand must not stop all policies."""
     api = FakeApi()
     api.put(backend("a"), policy())
-    controller = PolicyController(api, SETTINGS, Fleet(api))
+    controller = controller_of(api)
     await controller.reconcile()
     api.stored["ConfigMap", MANIFEST]["binaryData"]["manifest"] = base64.b64encode(data).decode()
     await controller.reconcile()
@@ -108,7 +115,7 @@ async def test_status_names_what_is_in_force_while_an_edit_cannot_be_stored(kind
     """The accepted revision is not active, and the message says what is in the way."""
     api = FakeApi()
     api.put(backend("a"), policy())
-    controller = PolicyController(api, SETTINGS, Fleet(api))
+    controller = controller_of(api)
     await controller.reconcile()
     await controller.reconcile()
     before = desk(api)["status"]["activeRevision"]
@@ -140,7 +147,7 @@ async def test_the_history_of_many_policies_fits_into_an_annotation() -> None:
         )  # fmt: skip
         stored = await read_table(api, SETTINGS.release)
         told = table.Manifest(namespace=NAMESPACE, epoch=1, serial=number, policies=entries)
-        await write_manifest(api, SETTINGS.release, stored, told)
+        await write_manifest(api, SETTINGS.release, stored, told, {})
     about = api.stored["ConfigMap", MANIFEST]["metadata"]
     stored = await read_table(api, SETTINGS.release)
 

@@ -44,7 +44,7 @@ class Drive:
         self.debt -= int(self.debt)
         return Signal(0, load, finished={"router-0": self.finished})
 
-    def decide(self, signal: Signal | None, *, holding: bool = True) -> Decision:
+    def decide(self, signal: Signal | None, *, holding: bool = True, floor: int = 0) -> Decision:
         """Decide and apply."""
         fleet = Fleet(self.replicas, self.ready(), self.cold_s or None)
         decision, self.memory = decide(
@@ -54,6 +54,7 @@ class Drive:
             fleet=fleet,
             now_s=self.now_s,
             holding=holding,
+            floor=floor,
         )
         if decision.desired > self.replicas and self.cold_s:
             self.starting.append((self.now_s + self.cold_s, decision.desired - self.replicas))

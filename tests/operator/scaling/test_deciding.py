@@ -258,3 +258,38 @@ def test_what_the_bounds_ask_for_is_not_put_down_to_load() -> None:
     decision = drive.decide(drive.steady(1))
 
     assert (decision.desired, decision.reason, decision.clamped_by) == (3, Reason.BOUNDS, Clamp.MIN)
+
+
+def test_a_floor_raises_before_the_load_and_drains_after_it() -> None:
+    """It says so; when it is gone, the usual delays have passed long ago."""
+    drive = Drive(bounds(), replicas=1)
+    drive.run(3, 600)
+    raised = drive.decide(drive.steady(3), floor=5)
+    assert (raised.desired, raised.reason) == (5, Reason.PRE_SCALE)
+    assert raised.clamped_by is Clamp.PRE_SCALE
+    for _ in range(300):
+        kept = drive.decide(drive.steady(3), floor=5)
+        assert (kept.desired, kept.reason) == (5, Reason.STEADY)
+
+    assert drive.run(3, 30).desired == 1
+
+
+def test_a_floor_keeps_within_the_bounds_and_needs_no_data() -> None:
+    """The maximum wins; what is about to come is known from others' load."""
+    drive = Drive(bounds(least=2, most=4), replicas=2)
+    drive.run(1, 60)
+    assert drive.decide(drive.steady(1), floor=9).desired == 4
+    drive = Drive(bounds(most=4), replicas=0)
+    drive.run(0, 120)
+    blind = drive.decide(None, floor=2)
+
+    assert (blind.desired, blind.reason, blind.clamped_by) == (2, Reason.PRE_SCALE, Clamp.PRE_SCALE)
+
+
+def test_what_is_about_to_be_sent_to_is_not_asked_to_hold() -> None:
+    """An idle replica with a floor of one stays, and no router has to confirm it."""
+    drive = Drive(bounds(), replicas=1)
+    drive.run(0, 600, holding=False)
+    kept = drive.decide(drive.steady(0), holding=False, floor=1)
+
+    assert (kept.desired, kept.clamped_by) == (1, Clamp.PRE_SCALE)

@@ -1,7 +1,7 @@
 """Condition types and reasons, spelled once for status, events, logs and metrics.
 
 Conditions follow Kubernetes API conventions and Gateway API's meaning: `Accepted`, `ResolvedRefs`
-and `Programmed` for a policy, `Available` and `Progressing` for a backend, `Ready` for both.
+and `Programmed` for a policy, `Available` for a backend, `Progressing` and `Ready` for both.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -65,6 +65,9 @@ class Reason(StrEnum):
     NO_ROUTERS = "NoRouters"
     ROUTER_REFUSED = "RouterRefused"
     NOT_ACCEPTED = "NotAccepted"
+    WEIGHTS_IN_FORCE = "WeightsInForce"
+    WAITING_FOR_CAPACITY = "WaitingForCapacity"
+    DEADLINE_EXCEEDED = "DeadlineExceeded"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -64,11 +64,14 @@ MEANINGS: Final[Mapping[str, Meaning]] = {
     ),
     ROUTING_POLICY: Meaning(
         conditions={
-            ConditionType.READY: "Accepted, ResolvedRefs and Programmed are all True.",
+            ConditionType.READY: "Accepted, ResolvedRefs and Programmed are all True, and the "
+            "weights of the spec are in force.",
             ConditionType.ACCEPTED: "This spec became a revision. If not, the last accepted "
             "revision stays in force.",
             ConditionType.RESOLVED_REFS: "Every backend that it names is there and valid.",
             ConditionType.PROGRAMMED: "Every router has said that it runs the revision in force.",
+            ConditionType.PROGRESSING: "Weights are on their way to those of the revision in "
+            "force; `status.shift` says how far.",
             ConditionType.RECONCILING: _WAITS,
             ConditionType.STALLED: _STUCK,
         },
@@ -89,6 +92,12 @@ MEANINGS: Final[Mapping[str, Meaning]] = {
             "`status.routers.laggards` names them.",
             Reason.NO_ROUTERS: "No router pod is running.",
             Reason.ROUTER_REFUSED: "A router refused the revision; the message says why.",
+            Reason.WEIGHTS_IN_FORCE: "The weights are those of the revision in force.",
+            Reason.WAITING_FOR_CAPACITY: "Replicas of a backend with scaling mode QueueDepth are "
+            "being started for traffic that comes; as they become ready, it follows.",
+            Reason.DEADLINE_EXCEEDED: "They did not become ready for ten minutes; traffic stays as "
+            "it is. Mend what keeps them from starting, lower its `maxReplicas` to what can run, "
+            "or take the edit back.",
         },
     ),
 }

@@ -23,10 +23,12 @@ from pointsman.operator.controllers.policies import PolicyController
 from pointsman.operator.controllers.queue import KeyedQueue
 from pointsman.operator.controllers.resync import Resync
 from pointsman.operator.controllers.scaling import Scaler
+from pointsman.operator.controllers.shifting import Shifter
 from pointsman.operator.controllers.triggers import Triggers
 from pointsman.operator.errors import Broken, ReconcileError
 from pointsman.operator.health import HealthServer, Vitals
 from pointsman.operator.plan.claim import OPERATORS, older_release
+from pointsman.operator.plan.shifting import Capacity
 from pointsman.operator.settings import Settings
 
 log = logging.getLogger("pointsman.operator")
@@ -71,11 +73,13 @@ class Operator:
             on_load=self._on_load,
         )
         self.engines = EngineMetrics(self.fleet.in_flight)
+        self.shifter = Shifter(self.fleet, self._capacity, on_due=lambda: self.queue.add("table"))
         self.scaler = Scaler(
             self.fleet,
             self.engines,
             self.fleet.orders,
             lambda backend: self.queue.add(f"backend/{backend}"),
+            floor=self.shifter.floor,
         )
         self.backends = BackendController(
             api,
@@ -85,7 +89,7 @@ class Operator:
             self.scaler,
             orders=self.fleet.orders,
         )
-        self.policies = PolicyController(api, settings, self.fleet)
+        self.policies = PolicyController(api, settings, self.fleet, self.shifter)
         self.queue = KeyedQueue(self.reconcile, concurrency=settings.concurrency)
         self.resync = Resync(api, settings, self.queue.add)
         self._settings = settings
@@ -93,6 +97,9 @@ class Operator:
 
     def _on_load(self) -> None:
         self.scaler.on_load()
+
+    def _capacity(self, backend: str) -> Capacity | None:
+        return self.scaler.capacity(backend)
 
     async def reconcile(self, key: str) -> None:
         """`table` or `backend/<name>`."""
@@ -123,6 +130,7 @@ class Operator:
             group.create_task(self.resync.run(), name="resync")
             group.create_task(self.engines.run(), name="engines")
             group.create_task(self.scaler.run(), name="scaling")
+            group.create_task(self.shifter.run(), name="shifting")
             group.create_task(self._beat(vitals), name="vitals")
             try:
                 raise Broken(f"{await ended}: kopf has ended")

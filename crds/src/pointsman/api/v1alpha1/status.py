@@ -58,7 +58,8 @@ class Scaled(ApiModel):
     reason: Annotated[str, Field(max_length=1024)] | None = Field(
         default=None,
         description="LoadRose, LoadFell, Panic (the last 6 s want twice what is ready), Backlog, "
-        "Woken, Idle, or Bounds (minReplicas, maxReplicas or a schedule).",
+        "Woken, Idle, PreScale (a policy is about to send more), or Bounds (minReplicas, "
+        "maxReplicas or a schedule).",
     )
     observed: Count | None = Field(
         default=None, description="Requests that waited or ran; absent if nobody could tell."
@@ -67,8 +68,9 @@ class Scaled(ApiModel):
     desired: Count | None = Field(default=None, description="Replicas from then on.")
     clamped_by: Annotated[str, Field(max_length=1024)] | None = Field(
         default=None,
-        description="What kept desired from what the load asks for: Min, Max, Schedule, Tolerance, "
-        "Delay, Rate, Behavior, Restart, Panic, Unconfirmed or NoData; absent if nothing did.",
+        description="What kept desired from what the load asks for: Min, Max, Schedule, PreScale, "
+        "Tolerance, Delay, Rate, Behavior, Restart, Panic, Unconfirmed or NoData; absent if "
+        "nothing did.",
     )
     message: Message | None = Field(default=None, description="The decision in numbers.")
 
@@ -157,6 +159,38 @@ class RouterStatus(ApiModel):
     }
 
 
+Percent = Annotated[int, Field(ge=0, le=100, json_schema_extra={"format": "int32"})]
+
+
+class ShiftedWeight(ApiModel):
+    """One backend's part of a rule's requests, in percent."""
+
+    rule: Name | None = Field(default=None, description="Name of the rule, or default.")
+    backend: Name | None = Field(default=None, description="The ModelBackend.")
+    desired: Percent | None = Field(default=None, description="Its part by the spec.")
+    in_force: Percent | None = Field(default=None, description="Its part now.")
+
+
+class ShiftStatus(ApiModel):
+    """Weights on their way to those of the active revision."""
+
+    percent: Percent | None = Field(
+        default=None,
+        description="How much of the way is in force; it grows as replicas of the receiving "
+        "backends become ready.",
+    )
+    start_time: str | None = Field(
+        default=None, description="When it began.", json_schema_extra={"format": "date-time"}
+    )
+    weights: list[ShiftedWeight] | None = Field(
+        default=None, max_length=64, description="Who gets how much; at most 64."
+    )
+
+    schema_extra: ClassVar[dict[str, dict[str, object]]] = {
+        "weights": {"x-kubernetes-list-type": "atomic"},
+    }
+
+
 class RoutingPolicyStatus(ApiModel):
     """Observed state of a policy and the routers that run it."""
 
@@ -169,11 +203,16 @@ class RoutingPolicyStatus(ApiModel):
     routers: RouterStatus | None = Field(
         default=None, description="Which routers run the active revision."
     )
+    shift: ShiftStatus | None = Field(
+        default=None,
+        description="How far the weights of the active revision are in force; absent when they "
+        "all are.",
+    )
     conditions: list[StoredCondition] | None = Field(
         default=None,
         max_length=16,
-        description="Ready, Accepted, ResolvedRefs, Programmed; Reconciling and Stalled only "
-        "while true.",
+        description="Ready, Accepted, ResolvedRefs, Programmed, Progressing; Reconciling and "
+        "Stalled only while true.",
     )
 
     schema_extra: ClassVar[dict[str, dict[str, object]]] = {

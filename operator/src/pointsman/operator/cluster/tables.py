@@ -8,7 +8,7 @@ import asyncio
 import base64
 import binascii
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Final
 
@@ -19,10 +19,13 @@ from pointsman.operator.cluster.client import Api, Object
 from pointsman.operator.cluster.kinds import CONFIG_MAP
 from pointsman.operator.errors import Conflict
 from pointsman.operator.plan.objects import annotations_of, labels_of, meta, name_of
+from pointsman.operator.plan.shifting import Shift, dump_shifts, load_shifts
 
 ANNOTATION_HISTORY: Final = f"{names.GROUP}/recent-blobs"
 """JSON: for each of the last manifests, oldest first, the short hashes of its blobs."""
 HISTORY: Final = 10
+SHIFTS: Final = "shifts"
+"""Key of the manifest's object."""
 MAX_HISTORY_BYTES: Final = 192 * 1024
 """The API server takes 256 KiB of annotations; beyond that no manifest could be written at all."""
 
@@ -36,6 +39,8 @@ class StoredTable:
     history: tuple[tuple[str, ...], ...]
     blobs: Mapping[str, Object]
     """Metadata of blob ConfigMaps by short hash."""
+    shifts: Mapping[str, Shift] = field(default_factory=dict)
+    """Policies whose weights are between two revisions."""
 
 
 def manifest_name(release: str) -> str:
@@ -71,6 +76,14 @@ def _manifest_of(item: Object | None) -> table.Manifest | None:
         return None  # edited by hand or from a newer release: written anew
 
 
+def _shifts_of(item: Object | None) -> dict[str, Shift]:
+    try:
+        text = ((item or {}).get("binaryData") or {}).get(SHIFTS, "")
+        return load_shifts(base64.b64decode(text, validate=True)) if text else {}
+    except binascii.Error:
+        return {}
+
+
 def _history_of(item: Object | None) -> tuple[tuple[str, ...], ...]:
     text = annotations_of(item or {}).get(ANNOTATION_HISTORY, "[]")
     try:
@@ -91,6 +104,7 @@ async def read_table(api: Api, release: str) -> StoredTable:
         item=item,
         manifest=_manifest_of(item),
         history=_history_of(item),
+        shifts=_shifts_of(item),
         blobs={
             name.removeprefix(prefix): one
             for name, one in found.items()
@@ -140,9 +154,20 @@ def _next_history(stored: StoredTable, manifest: table.Manifest) -> tuple[tuple[
 
 
 async def write_manifest(
-    api: Api, release: str, stored: StoredTable, manifest: table.Manifest
+    api: Api,
+    release: str,
+    stored: StoredTable,
+    manifest: table.Manifest,
+    shifts: Mapping[str, Shift],
 ) -> None:
-    """Replace the manifest that was read; Conflict if another one is there by now."""
+    """
+    Replace the manifest that was read; Conflict if another one is there by now.
+
+    `shifts` are not for routers; they stand in its object, so that both are stored or none.
+    """
+    data = {"manifest": table.encode(manifest)}
+    if shifts:
+        data[SHIFTS] = dump_shifts(shifts)
     history = _next_history(stored, manifest)
     body: dict[str, Any] = {
         "apiVersion": "v1",
@@ -152,7 +177,7 @@ async def write_manifest(
             "labels": _labels(release, "manifest"),
             "annotations": {ANNOTATION_HISTORY: msgspec.json.encode(history).decode()},
         },
-        "binaryData": {"manifest": base64.b64encode(table.encode(manifest)).decode()},
+        "binaryData": {key: base64.b64encode(one).decode() for key, one in data.items()},
     }
     if stored.item is None:
         await api.create(CONFIG_MAP, body)

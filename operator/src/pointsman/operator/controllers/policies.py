@@ -26,6 +26,7 @@ from pointsman.operator.cluster.tables import (
     write_manifest,
 )
 from pointsman.operator.controllers.backends import timestamp
+from pointsman.operator.controllers.shifting import Shifter
 from pointsman.operator.controllers.status import write_status
 from pointsman.operator.errors import ReconcileError, one_of
 from pointsman.operator.plan.objects import name_of, parsed
@@ -36,6 +37,7 @@ from pointsman.operator.plan.revisions import (
     render_revision,
     to_collect,
 )
+from pointsman.operator.plan.shifting import Before, Steered
 from pointsman.operator.plan.table import TablePlan, Verdict, compile_table, next_manifest
 from pointsman.operator.settings import Settings
 
@@ -66,10 +68,11 @@ NEVER = (sys.maxsize, 0)
 class PolicyController:
     """Reconciles `table`."""
 
-    def __init__(self, api: Api, settings: Settings, fleet: RouterFleet) -> None:
+    def __init__(self, api: Api, settings: Settings, fleet: RouterFleet, shifter: Shifter) -> None:
         self._api = api
         self._settings = settings
         self._fleet = fleet
+        self._shifter = shifter
         self._slots = asyncio.Semaphore(settings.concurrency)
         self.wanted: Mapping[str, Wanted] = {}
         self._since: Mapping[str, Since] = {}
@@ -80,27 +83,32 @@ class PolicyController:
         """Observe once, plan once, apply once."""
         view = await observe_table(self._api, self._settings)
         self._fleet.set_pods(view.routers)
-        plan = self._plan(view)
+        steered = self._plan(view)
+        plan = steered.plan
         failures = await self._store(view, plan)
-        await self._publish(view, plan, failures)
+        await self._publish(view, steered, failures)
         failures |= await self._report(view, plan, failures)
         await self._collect(view, plan)
         if failures:
             raise ExceptionGroup("some policies failed", list(failures.values()))
 
-    def _plan(self, view: TableView) -> TablePlan:
+    def _plan(self, view: TableView) -> Steered:
         last = {name: last_accepted(found) for name, found in view.revisions.items()}
+        backends = {name_of(item): parsed(ModelBackend, item) for item in view.backends}
+        before = Before(previous_entries(view), view.stored.shifts, view.revisions)
         plan = compile_table(
             namespace=self._api.namespace,
-            backends={name_of(item): parsed(ModelBackend, item) for item in view.backends},
+            backends=backends,
             policies=[policy for _, policy in view.policies],
             accepted={name: revision for name, revision in last.items() if revision},
-            previous=previous_entries(view),
+            previous=before.entries,
         )
         accepted = sum(bool(v.accepted.status) for v in plan.verdicts.values())
         metrics.POLICIES.labels("True").set(accepted)
         metrics.POLICIES.labels("False").set(len(plan.verdicts) - accepted)
-        return plan
+        return self._shifter.steer(
+            plan, before, view.backends, namespace=self._api.namespace, backends=backends
+        )
 
     async def _store(self, view: TableView, plan: TablePlan) -> dict[str, ReconcileError]:
         """Revisions and blobs of all policies; failures by policy hold up no other policy."""
@@ -153,11 +161,13 @@ class PolicyController:
         )
 
     async def _publish(
-        self, view: TableView, plan: TablePlan, failures: Mapping[str, ReconcileError]
+        self, view: TableView, steered: Steered, failures: Mapping[str, ReconcileError]
     ) -> None:
         """Write the manifest if it changes; a policy whose parts are missing keeps its entry."""
-        before = previous_entries(view)
+        before, plan = previous_entries(view), steered.plan
         entries = [before.get(e.name) if e.name in failures else e for e in plan.entries]
+        shifts = {name: one for name, one in steered.shifts.items() if name not in failures}
+        shifts |= {name: one for name, one in view.stored.shifts.items() if name in failures}
         manifest = next_manifest(
             namespace=self._api.namespace,
             entries=_without_doubles([entry for entry in entries if entry]),
@@ -165,9 +175,11 @@ class PolicyController:
             previous=view.stored.manifest,
             newest=max(self._written, *(router.position for router in self._fleet.views())),
         )
-        if manifest != view.stored.manifest or not intact(view.stored, self._settings.release):
-            await write_manifest(self._api, self._settings.release, view.stored, manifest)
+        same = manifest == view.stored.manifest and shifts == view.stored.shifts
+        if not same or not intact(view.stored, self._settings.release):
+            await write_manifest(self._api, self._settings.release, view.stored, manifest, shifts)
             log.info("table written", extra={"epoch": manifest.epoch, "serial": manifest.serial})
+        self._shifter.published(steered, shifts)
         metrics.SERIAL.set(manifest.serial)
         self._written = position = (manifest.epoch, manifest.serial)
         self._since = {
@@ -193,13 +205,19 @@ class PolicyController:
             verdict, known = plan.verdicts[name], self._since.get(name)
             since = known.position if known and known.entry == verdict.entry else NEVER
             stored = items[name].get("status") or {}
-            hindrance = str(unstored.get(name, ""))
+            hindrance, moving = str(unstored.get(name, "")), self._shifter.moving(name)
             if hindrance:
                 verdict = replace(verdict, entry=known.entry if known else None)
-            elif premature(verdict, routers, stored=stored, since=since):
+            elif premature(verdict, routers, stored=stored, since=since, moving=moving):
                 return  # the fleet calls again when the router has answered, or has not
             status = policy_status(
-                verdict, routers, stored=stored, now=now, since=since, hindrance=hindrance
+                verdict,
+                routers,
+                stored=stored,
+                now=now,
+                since=since,
+                hindrance=hindrance,
+                moving=moving,
             )
             try:
                 async with self._slots:

@@ -31,6 +31,8 @@ from pointsman.operator.plan.scaling import (
     join,
     resumed,
 )
+from pointsman.operator.plan.scaling.bounds import allowed
+from pointsman.operator.plan.scaling.demand import COLD_START_S
 from pointsman.operator.plan.scaling.spec import bounds_of
 from pointsman.operator.plan.scaling_status import (
     ScalingStatus,
@@ -40,6 +42,7 @@ from pointsman.operator.plan.scaling_status import (
     told_in,
     told_of,
 )
+from pointsman.operator.plan.shifting import Capacity
 
 log = logging.getLogger("pointsman.scaling")
 
@@ -92,7 +95,11 @@ class Plan:
 
 
 class Scaler:
-    """`on_due` is called with a backend that should be reconciled."""
+    """
+    `on_due` is called with a backend that should be reconciled.
+
+    `floor`: how many replicas it needs for what policies are about to send.
+    """
 
     def __init__(
         self,
@@ -101,6 +108,7 @@ class Scaler:
         orders: Orders,
         on_due: Callable[[str], None],
         *,
+        floor: Callable[[str], int] = lambda _: 0,
         every_s: float = DECIDE_S,
         clock: Callable[[], float] = time.time,
         monotonic: Callable[[], float] = time.monotonic,
@@ -109,6 +117,7 @@ class Scaler:
         self._engines = engines
         self._orders = orders
         self._on_due = on_due
+        self._floor = floor
         self._every_s = every_s
         self._clock = clock
         self._monotonic = monotonic
@@ -187,6 +196,15 @@ class Scaler:
         if known := self._scaled.get(name):
             known.written, known.wrote_s = told_in(status), self._monotonic()
 
+    def capacity(self, name: str) -> Capacity | None:
+        """What of it is ready and how far it may grow; None if it was not looked at yet."""
+        known = self._scaled.get(name)
+        if known is None:
+            return None
+        bounds, ahead_s = known.bounds, known.cold.median_s or COLD_START_S
+        least, most, _ = allowed(bounds, now_s=self._clock(), ahead_s=ahead_s)
+        return Capacity(known.fleet.ready, bounds.target_requests, least, most)
+
     def on_load(self) -> None:
         """Some load changed; cheap, since it is called for each line of each router."""
         self._woken.set()
@@ -251,6 +269,7 @@ class Scaler:
             fleet=known.fleet,
             now_s=self._clock(),
             holding=self._orders.is_held(name),
+            floor=self._floor(name),
         )
         if decision.clamped_by is Clamp.UNCONFIRMED:
             self._orders.hold(name)  # what confirms it, asks for a reconcile

@@ -129,6 +129,17 @@ def _activation(spec: ModelBackendSpec) -> table.Activation | None:
     )
 
 
+def checked(blob: bytes) -> bytes:
+    """The same blob; raises TableError if it is larger than a router takes."""
+    if len(blob) > table.MAX_BLOB_DECODED_BYTES:
+        raise table.TableError(
+            f"compiled policy has {len(blob):,} bytes, {table.MAX_BLOB_DECODED_BYTES:,} allowed"
+        )
+    if len(blob) > table.MAX_BLOB_BYTES:  # what is smaller unpacked, fits packed
+        table.pack(blob)
+    return blob
+
+
 def compile_blob(
     *,
     namespace: str,
@@ -158,10 +169,4 @@ def compile_blob(
             backends=usable,
         )
     )
-    if len(blob) > table.MAX_BLOB_DECODED_BYTES:
-        raise table.TableError(
-            f"compiled policy has {len(blob):,} bytes, {table.MAX_BLOB_DECODED_BYTES:,} allowed"
-        )
-    if len(blob) > table.MAX_BLOB_BYTES:  # what is smaller unpacked, fits packed
-        table.pack(blob)
-    return blob
+    return checked(blob)

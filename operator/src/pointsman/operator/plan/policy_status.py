@@ -1,6 +1,7 @@
 """Status of a RoutingPolicy; `Programmed` follows from what routers acknowledged, nothing else.
 
-Ready needs Accepted, ResolvedRefs and Programmed all true, so it is never ahead of the traffic.
+Ready needs Accepted, ResolvedRefs and Programmed all true and no weight on its way, so it is never
+ahead of the traffic.
 """
 
 from collections.abc import Mapping, Sequence
@@ -10,6 +11,7 @@ from typing import Any, Final
 from pointsman.api import table
 from pointsman.api.conditions import Condition, ConditionType, Reason, stamp
 from pointsman.operator.plan.objects import Json
+from pointsman.operator.plan.shifting import Moving, settled
 from pointsman.operator.plan.table import Verdict
 
 MAX_LAGGARDS: Final = 16
@@ -20,6 +22,7 @@ WAITING: Final = frozenset(
         Reason.PROGRESSING,
         Reason.AWAITING_ROUTERS,
         Reason.NO_ROUTERS,
+        Reason.WAITING_FOR_CAPACITY,
     }
 )
 """Reasons that go away without an edit of the policy."""
@@ -106,8 +109,10 @@ def _hindered(hindrance: str) -> Condition:
     )
 
 
-def _ready(accepted: Condition, resolved: Condition, programmed: Condition) -> Condition:
-    broken = next((c for c in (accepted, resolved, programmed) if not c.status), None)
+def _ready(
+    accepted: Condition, resolved: Condition, programmed: Condition, moving: Condition | None
+) -> Condition:
+    broken = next((c for c in (accepted, resolved, programmed) if not c.status), moving)
     if broken is None:
         return Condition(
             type=ConditionType.READY, status=True, reason=Reason.READY, message=programmed.message
@@ -115,6 +120,10 @@ def _ready(accepted: Condition, resolved: Condition, programmed: Condition) -> C
     return Condition(
         type=ConditionType.READY, status=False, reason=broken.reason, message=broken.message
     )
+
+
+def _progressing(entry: table.PolicyEntry, moving: Moving | None) -> Condition:
+    return moving.condition() if moving else settled(entry.revision)
 
 
 def _yet_to_say(router: RouterView, entry: table.PolicyEntry, since: tuple[int, int]) -> bool:
@@ -130,6 +139,7 @@ def premature(
     *,
     stored: Json,
     since: tuple[int, int] = (0, 0),
+    moving: Moving | None = None,
 ) -> bool:
     """
     True if a status would only say that we have not been answered yet.
@@ -142,7 +152,7 @@ def premature(
         entry is None
         or stored.get("observedGeneration") != verdict.policy.generation
         or stored.get("activeRevision") != entry.revision
-        or not _says(stored, verdict.accepted, verdict.resolved_refs)
+        or not _says(stored, verdict.accepted, verdict.resolved_refs, _progressing(entry, moving))
     ):
         return False
     silent = [router for router in routers if _yet_to_say(router, entry, since)]
@@ -168,6 +178,7 @@ def policy_status(
     now: str,
     since: tuple[int, int] = (0, 0),
     hindrance: str = "",
+    moving: Moving | None = None,
 ) -> dict[str, Any]:
     """
     The whole `status`; `routers` are all router pods that are there, `now` is RFC 3339.
@@ -176,17 +187,20 @@ def policy_status(
     that stays in force.
 
     `since` is the (epoch, serial) of the manifest that first held the verdict's entry; what
-    routers said of an earlier one does not count.
+    routers said of an earlier one does not count. `moving`: its weights are on their way.
     """
     entry, generation = verdict.entry, verdict.policy.generation
     found = [_laggard(router, entry, since) for router in routers] if entry else []
     laggards = [one for one in found if one]
     programmed = _hindered(hindrance) if hindrance else _programmed(entry, routers, laggards)
-    ready = _ready(verdict.accepted, verdict.resolved_refs, programmed)
+    waits = moving.condition() if moving else None
+    ready = _ready(verdict.accepted, verdict.resolved_refs, programmed, waits)
     wanted = [ready, verdict.accepted, verdict.resolved_refs, programmed]
+    if entry:
+        wanted.append(_progressing(entry, moving))
     if not ready.status:
-        waits = ready.reason in WAITING
-        kind = ConditionType.RECONCILING if waits else ConditionType.STALLED
+        resumes = ready.reason in WAITING
+        kind = ConditionType.RECONCILING if resumes else ConditionType.STALLED
         wanted.append(Condition(type=kind, status=True, reason=ready.reason, message=ready.message))
     total = len(routers)
     count = total - len(laggards) if entry else 0
@@ -197,6 +211,8 @@ def policy_status(
     status["routers"] = {"summary": f"{count}/{total}", "programmed": count, "total": total}
     if shown:
         status["routers"]["laggards"] = [one.as_status() for one in shown]
+    if moving:
+        status["shift"] = moving.fields()
     status["conditions"] = stamp(
         wanted, stored.get("conditions") or (), generation=generation, now=now
     )

@@ -107,6 +107,24 @@ def _spec_of_revision(policy: str, spec: Json) -> RoutingPolicySpec | None:
         return None
 
 
+def compile_revision(revision: Revision, *, namespace: str, backends: Backends) -> bytes | None:
+    """An accepted spec's blob with today's backends; None if it cannot be compiled any more."""
+    spec = _spec_of_revision(revision.policy, revision.spec)
+    if spec is None:
+        return None
+    try:
+        return compile_blob(
+            namespace=namespace,
+            policy=revision.policy,
+            revision=revision.name,
+            spec=spec,
+            backends=backends,
+            model_names=tuple(spec.model_names),
+        )
+    except table.TableError:
+        return None
+
+
 _InForce = tuple[table.PolicyEntry | None, bytes | None]
 
 

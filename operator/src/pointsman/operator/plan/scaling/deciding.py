@@ -10,6 +10,7 @@
 | less, for scale_down_delay_s                | lower, one above the need; that one after 4 delays |
 | no load for the whole window, routers hold  | zero, if the minimum is zero                       |
 | no memory, or data again after a gap        | hold or raise for 60 s                             |
+| a policy is about to send more (`floor`)    | at least that many, within the bounds              |
 
 Every count is absolute, computed from demand and never from the replicas there are: deciding again
 while replicas start gives the same count again. Bounds win over everything, as HPA's do.
@@ -81,6 +82,24 @@ class _Case:
     holding: bool
 
 
+@dataclass(frozen=True, slots=True)
+class _Limits:
+    """What wins over the load: the bounds of now, and between them what will be needed."""
+
+    least: int
+    most: int
+    scheduled: bool
+    floor: int
+
+    def within(self, count: int) -> int:
+        return min(max(count, self.least, self.floor), self.most)
+
+    def clamp(self, count: int) -> Clamp:
+        if self.least < self.within(count) == self.floor > count:
+            return Clamp.PRE_SCALE
+        return Clamp.SCHEDULE if self.scheduled else Clamp.MIN if count < self.least else Clamp.MAX
+
+
 def decide(
     bounds: Bounds,
     memory: Memory | None,
@@ -89,31 +108,31 @@ def decide(
     fleet: Fleet,
     now_s: float,
     holding: bool = False,
+    floor: int = 0,
 ) -> tuple[Decision, Memory]:
     """Return what to set and what to remember; may be called at any time, any number of times.
 
     `signal` None is "no data". `holding`: every router confirmed that it holds for this backend.
     `now_s`: Unix seconds; if they went back, nothing is lost and nothing happens because of it.
+    `floor`: replicas for traffic that is about to come; the bounds hold for them, too.
     """
     ahead_s = fleet.cold_start_s or COLD_START_S
-    least, most, scheduled = allowed(bounds, now_s=now_s, ahead_s=ahead_s)
+    limits = _Limits(*allowed(bounds, now_s=now_s, ahead_s=ahead_s), floor=floor)
     memory = _continued(memory, fleet, now_s)
     if signal is None:
-        return _without_data(fleet, least, most, scheduled=scheduled), memory
+        return _without_data(fleet, limits), memory
     memory, now = _observed(memory, signal, now_s)
     demand = foresee(memory, now, signal=signal, fleet=fleet, target=bounds.target_requests)
     case = _Case(bounds, memory, signal, fleet, demand, now_s, holding)
     wanted, reason, step = _wanted(case)
     case = replace(case, memory=_remembering(case, now, step.count))
     step = _limited(case, _held_back(case, step))
-    if least == 0:
+    if limits.least == limits.floor == 0:
         step = _not_to_zero(case, step)
-    within = min(max(step.count, least), most)
-    limit = Clamp.SCHEDULE if scheduled else Clamp.MIN if step.count < least else Clamp.MAX
-    step = step.to(within, limit)
+    step = step.to(limits.within(step.count), limits.clamp(step.count))
     clamp = step.clamp if step.count != wanted else None
     message = _message(case, step.count, wanted, clamp)
-    reason = _reason(reason, step.count, wanted=wanted, replicas=fleet.replicas)
+    reason = _reason(reason, step, wanted=wanted, replicas=fleet.replicas)
     return Decision(step.count, wanted, signal.load, reason, clamp, message), case.memory
 
 
@@ -128,14 +147,16 @@ def _continued(memory: Memory | None, fleet: Fleet, now_s: float) -> Memory:
     return msgspec.structs.replace(memory, replicas=fleet.replicas, changes=changes)
 
 
-def _without_data(fleet: Fleet, least: int, most: int, *, scheduled: bool) -> Decision:
-    within = min(max(fleet.replicas, least), most)
+def _without_data(fleet: Fleet, limits: _Limits) -> Decision:
+    within = limits.within(fleet.replicas)
     text = f"No data from a router or an engine: {within} replicas are kept."
     if within == fleet.replicas:
         return Decision(within, within, None, Reason.NO_DATA, Clamp.NO_DATA, text)
-    clamp = Clamp.SCHEDULE if scheduled else Clamp.MIN if within == least else Clamp.MAX
-    text = f"No data from a router or an engine; the bounds ask for {within} replicas."
-    return Decision(within, fleet.replicas, None, Reason.BOUNDS, clamp, text)
+    clamp = limits.clamp(fleet.replicas)
+    what = "a policy's next weights ask" if clamp is Clamp.PRE_SCALE else "the bounds ask"
+    text = f"No data from a router or an engine; {what} for {within} replicas."
+    reason = Reason.PRE_SCALE if clamp is Clamp.PRE_SCALE else Reason.BOUNDS
+    return Decision(within, fleet.replicas, None, reason, clamp, text)
 
 
 def _observed(memory: Memory, signal: Signal, now_s: float) -> tuple[Memory, Snapshot]:
@@ -285,11 +306,13 @@ def _not_to_zero(case: _Case, step: _Step) -> _Step:
     return step if case.holding else step.to(1, Clamp.UNCONFIRMED)
 
 
-def _reason(reason: Reason, count: int, *, wanted: int, replicas: int) -> Reason:
+def _reason(reason: Reason, step: _Step, *, wanted: int, replicas: int) -> Reason:
     """Return the reason of the change that is made: Steady if none is, Bounds if not the load."""
-    if count == replicas:
+    if step.count == replicas:
         return Reason.STEADY
-    by_load = wanted > replicas if count > replicas else wanted < replicas
+    if step.count > replicas and step.clamp is Clamp.PRE_SCALE:
+        return Reason.PRE_SCALE
+    by_load = wanted > replicas if step.count > replicas else wanted < replicas
     return reason if by_load else Reason.BOUNDS
 
 

@@ -15,6 +15,8 @@ class Reason(StrEnum):
     WOKEN = "Woken"
     IDLE = "Idle"
     BOUNDS = "Bounds"
+    PRE_SCALE = "PreScale"
+    """A policy is about to send more, or has just begun to."""
     NO_DATA = "NoData"
 
 
@@ -24,6 +26,7 @@ class Clamp(StrEnum):
     MIN = "Min"
     MAX = "Max"
     SCHEDULE = "Schedule"
+    PRE_SCALE = "PreScale"
     TOLERANCE = "Tolerance"
     DELAY = "Delay"
     RATE = "Rate"

@@ -1,0 +1,231 @@
+"""Weights of policies that move: how far they may now, and what replicas are wanted for it.
+
+It writes nothing. What is in force stands in the manifest's object; kept here is only what can be
+measured again: the load, and what was read last. A step that has become possible asks for a
+reconcile of the table, which decides it again from fresh reads.
+"""
+
+import asyncio
+import time
+from collections import defaultdict, deque
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Final, Protocol
+
+from pointsman.api.v1alpha1 import ModelBackend
+from pointsman.operator.plan.blobs import Backends
+from pointsman.operator.plan.objects import Json, conditions_of, name_of
+from pointsman.operator.plan.policy_status import RouterView
+from pointsman.operator.plan.scaling import RouterReport
+from pointsman.operator.plan.scaling.memory import PANIC_S, STABLE_S
+from pointsman.operator.plan.shifting import (
+    Advance,
+    Before,
+    Capacity,
+    Load,
+    Moving,
+    Scene,
+    Shift,
+    Steered,
+    Targets,
+    advance,
+    is_overdue,
+    steer,
+)
+from pointsman.operator.plan.table import TablePlan
+
+EVERY_S: Final = 2.0
+"""As the replicas are decided on."""
+READ_S: Final = 15.0
+"""While something moves the table is reconciled so often: only reads tell of backends that the
+operator does not scale."""
+
+
+class Routers(Protocol):
+    """What is asked of the router fleet."""
+
+    def loads(self, backend: str, /) -> list[RouterReport | None]:
+        """Each router's counts; None for one that is silent."""
+
+    def views(self) -> list[RouterView]:
+        """What each router said last."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Seen:
+    """What the last reconcile saw and wrote."""
+
+    backends: frozenset[str] = frozenset()
+    scaled: Mapping[str, Capacity] = field(default_factory=dict)
+    """With nothing known to be ready: their specs' own bounds."""
+    gone: frozenset[str] = frozenset()
+    shifts: Mapping[str, Shift] = field(default_factory=dict)
+    wanted: Mapping[str, Targets] = field(default_factory=dict)
+
+
+class Shifter:
+    """`on_due` asks for a reconcile of the table; `capacity` is None of what is not known yet."""
+
+    def __init__(
+        self,
+        routers: Routers,
+        capacity: Callable[[str], Capacity | None],
+        on_due: Callable[[], None],
+        *,
+        clock: Callable[[], float] = time.time,
+        monotonic: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._routers = routers
+        self._capacity = capacity
+        self._on_due = on_due
+        self._clock = clock
+        self._monotonic = monotonic
+        self._samples: dict[str, deque[tuple[float, int]]] = defaultdict(deque)
+        self._silent = True
+        self._seen = _Seen()
+        self._advances: Mapping[str, Advance] = {}
+        self._told: object = None
+        self._read_s = monotonic()
+
+    def steer(
+        self, plan: TablePlan, before: Before, items: Sequence[Json], *, namespace: str,
+        backends: Backends,
+    ) -> Steered:  # fmt: skip
+        """The table that may be in force now; `items` are the backends as stored."""
+        scaled = {name: c for name, one in backends.items() if (c := _bounds(one))}
+        named = {
+            one.backend
+            for shift in before.shifts.values()
+            for targets in shift.before.values()
+            for one in targets
+        }
+        gone = {n for n in {*backends, *named} if not isinstance(backends.get(n), ModelBackend)}
+        gone |= {name_of(item) for item in items if _answers_nobody(item)} - scaled.keys()
+        self._seen = _Seen(
+            backends=frozenset(backends),
+            scaled=scaled,
+            gone=frozenset(gone),
+            shifts=self._seen.shifts,
+            wanted=self._seen.wanted,
+        )
+        self._sample()
+        return steer(
+            plan,
+            before,
+            namespace=namespace,
+            backends=backends,
+            scene=self._scene(),
+            now_s=self._clock(),
+        )
+
+    def published(self, steered: Steered, shifts: Mapping[str, Shift]) -> None:
+        """These shifts are stored now, as `steered` has them or, for want of a write, as before."""
+        seen = self._seen
+        self._seen = _Seen(seen.backends, seen.scaled, seen.gone, shifts, steered.wanted)
+        self._advances = {
+            name: steered.advances.get(name) or Advance(shift, shift.floors)
+            for name, shift in shifts.items()
+        }
+        self._told, self._read_s = self._news(), self._monotonic()
+
+    def floor(self, backend: str) -> int:
+        """Replicas that policies are about to need of it; 0 for none."""
+        return max((one.floors.get(backend, 0) for one in self._advances.values()), default=0)
+
+    async def run(self) -> None:
+        """For ever, each 2 s."""
+        while True:
+            await asyncio.sleep(EVERY_S)
+            self.tick()
+
+    def tick(self) -> None:
+        """Measure; ask for a reconcile if it would do another step, or has another thing to say."""
+        self._sample()
+        shifts = self._seen.shifts
+        if not shifts:
+            return
+        scene, now_s = self._scene(), self._clock()
+        self._advances = {
+            name: advance(shift, self._seen.wanted[name], scene, now_s=now_s)
+            if name in self._seen.wanted
+            else Advance(shift, shift.floors)
+            for name, shift in shifts.items()
+        }
+        moves = any(one.shift is not shifts[name] for name, one in self._advances.items())
+        waits = any(shift.share < 100 for shift in shifts.values())
+        old = waits and self._monotonic() - self._read_s >= READ_S
+        if moves or old or self._news() != self._told:
+            self._read_s = self._monotonic()
+            self._on_due()
+
+    def moving(self, name: str) -> Moving | None:
+        """What status says of a policy's shift; None if all of its weights are in force."""
+        shift, one = self._seen.shifts.get(name), self._advances.get(name)
+        if shift is None or one is None or shift.share >= 100:
+            return None
+        scene = self._scene()
+        return Moving(
+            shift,
+            self._seen.wanted.get(name, {}),
+            waits=tuple((backend, scene.ready(backend) or 0) for backend in one.waits),
+            silent=self._silent,
+            overdue=is_overdue(shift, now_s=self._clock()),
+        )
+
+    def _news(self) -> object:
+        """What statuses say of the shifts."""
+        found = [self.moving(name) for name in sorted(self._seen.shifts)]
+        return [one.condition() for one in found if one]
+
+    def _scene(self) -> Scene:
+        unreached = {
+            name
+            for view in self._routers.views()
+            if not view.silent and not view.pending
+            for name in view.unreachable
+        }
+        scaled = {name: self._capacity(name) or one for name, one in self._seen.scaled.items()}
+        loads = None if self._silent else {name: self._load(name) for name in self._samples}
+        return Scene(scaled, self._seen.gone, loads, frozenset(unreached))
+
+    def _sample(self) -> None:
+        now_s = self._monotonic()
+        self._silent = False
+        for gone in self._samples.keys() - self._seen.backends:
+            del self._samples[gone]
+        for name in self._seen.backends:
+            reports = self._routers.loads(name)
+            if None in reports:
+                self._silent = True
+                continue
+            kept = self._samples[name]
+            if not kept or now_s - kept[-1][0] >= EVERY_S / 2:  # whoever asks more often adds none
+                kept.append((now_s, sum(one.held + one.in_flight for one in reports if one)))
+            while kept[0][0] <= now_s - STABLE_S:
+                kept.popleft()
+
+    def _load(self, name: str) -> Load:
+        now_s, kept = self._monotonic(), self._samples[name]
+        recent = [load for at_s, load in kept if at_s > now_s - PANIC_S]
+        stable = [load for at_s, load in kept]
+        return Load(_mean(stable), _mean(recent))
+
+
+def _mean(values: Sequence[int]) -> float:
+    return sum(values) / len(values) if values else 0.0
+
+
+def _bounds(backend: object) -> Capacity | None:
+    scaling = backend.spec.queue_depth if isinstance(backend, ModelBackend) else None
+    if scaling is None:
+        return None
+    assert scaling.target_requests is not None, "the kind's rules ask for it"
+    assert scaling.max_replicas is not None, "the kind's rules ask for it"
+    return Capacity(None, float(scaling.target_requests), scaling.least, scaling.max_replicas)
+
+
+def _answers_nobody(item: Json) -> bool:
+    return any(
+        one.get("type") == "Available" and one.get("status") == "False"
+        for one in conditions_of(item)
+    )

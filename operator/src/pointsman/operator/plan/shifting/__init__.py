@@ -1,0 +1,38 @@
+"""PURE: how far traffic may follow a change of weights, and what replicas it needs there first.
+
+`record` is what is stored of a shift, `weights` what is between two lists of targets, `deciding`
+the rule, `steering` its application to a compiled table, `telling` what status says of it.
+"""
+
+from pointsman.operator.plan.shifting.deciding import (
+    DEADLINE_S,
+    Advance,
+    Capacity,
+    Load,
+    Scene,
+    Targets,
+    advance,
+    is_overdue,
+)
+from pointsman.operator.plan.shifting.record import Shift, dump_shifts, load_shifts
+from pointsman.operator.plan.shifting.steering import Before, Steered, steer
+from pointsman.operator.plan.shifting.telling import Moving, settled
+
+__all__ = [
+    "DEADLINE_S",
+    "Advance",
+    "Before",
+    "Capacity",
+    "Load",
+    "Moving",
+    "Scene",
+    "Shift",
+    "Steered",
+    "Targets",
+    "advance",
+    "dump_shifts",
+    "is_overdue",
+    "load_shifts",
+    "settled",
+    "steer",
+]
