@@ -1,12 +1,14 @@
 # One image for operator, router and simulator; the charts choose the command.
+# With `--build-arg LOCK=requirements-image-keda.lock` the operator can also be a scaler of KEDA's.
 FROM python:3.12-slim AS build
+ARG LOCK=requirements-image.lock
 WORKDIR /src
-COPY pyproject.toml requirements-image.lock README.md LICENSE ./
+COPY pyproject.toml ${LOCK} README.md LICENSE ./
 COPY crds crds
 COPY operator operator
 COPY router router
 RUN python -m venv /opt/pointsman \
- && /opt/pointsman/bin/pip install --no-cache-dir --require-hashes -r requirements-image.lock \
+ && /opt/pointsman/bin/pip install --no-cache-dir --require-hashes -r "${LOCK}" \
  && /opt/pointsman/bin/pip install --no-cache-dir --no-deps .
 
 FROM python:3.12-slim

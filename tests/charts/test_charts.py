@@ -59,6 +59,30 @@ def test_the_api_server_takes_every_object(bench: Bench, chart: str) -> None:
     assert said.count("(server dry run)") == len(render(bench, chart=chart))
 
 
+def test_keda_reaches_the_leader_and_nobody_else(bench: Bench) -> None:
+    """A port, an argument and a Service, only where they are asked for, and with one operator."""
+    asked = ("--set", "operator.keda.enabled=true")
+    items = render(bench, *asked)
+    (container,) = one(items, "Deployment", "desk-operator")["spec"]["template"]["spec"][
+        "containers"
+    ]
+    service = one(items, "Service", "desk-keda")["spec"]
+    bench.kubectl("create", "namespace", "ai", check=False)
+    bench.kubectl(
+        "apply", "--server-side", "--dry-run=server", "--validate=strict", "-f", "-",
+        input=yaml.safe_dump_all(items),
+    )  # fmt: skip
+
+    assert "--keda-port=9903" in container["args"]
+    assert {"name": "keda", "containerPort": 9903} in container["ports"]
+    assert service["ports"][0]["targetPort"] == "keda"
+    labels = one(items, "Deployment", "desk-operator")["spec"]["template"]["metadata"]["labels"]
+    assert service["selector"].items() <= labels.items()
+    assert not any(i["metadata"]["name"] == "desk-keda" for i in render(bench))
+    with pytest.raises(CommandFailed, match="only the leader knows the load"):
+        render(bench, *asked, "--set", "operator.replicas=2")
+
+
 def test_pods_pass_the_restricted_standard(bench: Bench, rendered: list[dict[str, Any]]) -> None:
     """The API server's own admission says so."""
     namespace = "charts-restricted"

@@ -29,7 +29,17 @@ def loaded(modules: str) -> frozenset[str]:
     ("modules", "never"),
     [
         (ROUTER, FOREIGN | {"pydantic", "kubernetes", "kopf", "pointsman.operator", "requests"}),
-        (OPERATOR, FOREIGN | {"pointsman.router", "pointsman.local", "pointsman.simulator"}),
+        (
+            OPERATOR,
+            FOREIGN
+            | {
+                "grpc",
+                "google.protobuf",
+                "pointsman.router",
+                "pointsman.local",
+                "pointsman.simulator",
+            },
+        ),
     ],
     ids=["router", "operator"],
 )

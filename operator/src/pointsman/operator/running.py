@@ -10,7 +10,7 @@ import signal
 import time
 from collections import defaultdict
 from dataclasses import dataclass
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from pointsman.operator.cluster import kinds
 from pointsman.operator.cluster.client import Api
@@ -30,6 +30,9 @@ from pointsman.operator.health import HealthServer, Vitals
 from pointsman.operator.plan.claim import OPERATORS, older_release
 from pointsman.operator.plan.shifting import Capacity
 from pointsman.operator.settings import Settings
+
+if TYPE_CHECKING:
+    from pointsman.operator.keda.serving import ExternalScaler
 
 log = logging.getLogger("pointsman.operator")
 
@@ -94,9 +97,13 @@ class Operator:
         self.resync = Resync(api, settings, self.queue.add)
         self._settings = settings
         self._epoch = epoch
+        self.keda: ExternalScaler | None = None
+        """There once it serves."""
 
     def _on_load(self) -> None:
         self.scaler.on_load()
+        if self.keda is not None:
+            self.keda.on_load()
 
     def _capacity(self, backend: str) -> Capacity | None:
         return self.scaler.capacity(backend)
@@ -127,6 +134,8 @@ class Operator:
                 on_end=end,
             )
             triggers.start()
+            if self._settings.keda_port is not None:
+                self.keda = await self._serve_keda(self._settings.keda_port)
             group.create_task(self.resync.run(), name="resync")
             group.create_task(self.engines.run(), name="engines")
             group.create_task(self.scaler.run(), name="scaling")
@@ -136,7 +145,18 @@ class Operator:
                 raise Broken(f"{await ended}: kopf has ended")
             finally:
                 triggers.stop()
+                if self.keda is not None:
+                    await self.keda.stop()
                 await self.fleet.close()
+
+    async def _serve_keda(self, port: int) -> "ExternalScaler":
+        from pointsman.operator.keda.serving import ExternalScaler  # noqa: PLC0415 - an extra
+
+        keda = ExternalScaler(
+            self._settings.namespace, lambda: self.policies.backends, self.fleet.loads
+        )
+        log.info("serving KEDA", extra={"port": await keda.start(port)})
+        return keda
 
     async def _beat(self, vitals: Vitals) -> None:
         while True:

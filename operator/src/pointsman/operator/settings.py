@@ -6,6 +6,7 @@ import socket
 from collections.abc import Sequence
 from dataclasses import dataclass
 from importlib.metadata import version
+from importlib.util import find_spec
 from pathlib import Path
 from uuid import uuid4
 
@@ -41,6 +42,8 @@ class Settings:
     """Projected token with audience pointsman-router; read anew at every dial, as it rotates."""
     health_port: int = 9902
     """/healthz, /readyz, /metrics and /debug/programmed; 0 takes any free port."""
+    keda_port: int | None = None
+    """KEDA's external scaler protocol; None: not served. 0 takes any free port."""
     kubeconfig: Path | None = None
     """None inside a cluster."""
     leader_elect: bool = True
@@ -97,6 +100,7 @@ def _parser() -> argparse.ArgumentParser:
     _flag(parser, "router-admin-port", "9901", "admin port of router pods")
     _flag(parser, "router-token-file", str(TOKEN_FILE), "token shown to routers")
     _flag(parser, "health-port", "9902", "port of /healthz, /readyz, /metrics")
+    _flag(parser, "keda-port", None, "port of KEDA's external scaler protocol; default: not served")
     _flag(parser, "kubeconfig", None, "kubeconfig file; default: the pod's service account")
     _flag(parser, "leader-elect", "true", "true or false")
     _flag(parser, "api-timeout-seconds", "30", "deadline of one request to the API server")
@@ -114,6 +118,7 @@ def parse_settings(arguments: Sequence[str] | None = None) -> Settings:
         parser.error("--leader-elect must be true or false")
     try:
         admin_port, health_port = int(given.router_admin_port), int(given.health_port)
+        keda_port = int(given.keda_port) if given.keda_port else None
     except ValueError:
         parser.error("ports are numbers")
     try:
@@ -127,6 +132,8 @@ def parse_settings(arguments: Sequence[str] | None = None) -> Settings:
         )
     except ValueError:
         parser.error("seconds are numbers over 0")
+    if keda_port is not None and find_spec("grpc") is None:
+        parser.error("--keda-port needs the extra keda: pip install 'pointsman[keda]'")
     if given.log_level not in {"DEBUG", "INFO", "WARNING", "ERROR"}:
         parser.error("--log-level must be DEBUG, INFO, WARNING or ERROR")
     release = given.release
@@ -143,6 +150,7 @@ def parse_settings(arguments: Sequence[str] | None = None) -> Settings:
         router_admin_port=admin_port,
         router_token_file=Path(given.router_token_file),
         health_port=health_port,
+        keda_port=keda_port,
         kubeconfig=Path(given.kubeconfig) if given.kubeconfig else None,
         leader_elect=given.leader_elect == "true",
         log_level=given.log_level,

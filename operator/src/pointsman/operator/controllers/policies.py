@@ -29,6 +29,7 @@ from pointsman.operator.controllers.backends import timestamp
 from pointsman.operator.controllers.shifting import Shifter
 from pointsman.operator.controllers.status import write_status
 from pointsman.operator.errors import ReconcileError, one_of
+from pointsman.operator.plan.blobs import Backends
 from pointsman.operator.plan.objects import name_of, parsed
 from pointsman.operator.plan.policy_status import RouterView, policy_status, premature
 from pointsman.operator.plan.revisions import (
@@ -74,6 +75,8 @@ class PolicyController:
         self._fleet = fleet
         self._shifter = shifter
         self._slots = asyncio.Semaphore(settings.concurrency)
+        self.backends: Backends | None = None
+        """As read last."""
         self.wanted: Mapping[str, Wanted] = {}
         self._since: Mapping[str, Since] = {}
         self._written = (0, 0)
@@ -94,7 +97,9 @@ class PolicyController:
 
     def _plan(self, view: TableView) -> Steered:
         last = {name: last_accepted(found) for name, found in view.revisions.items()}
-        backends = {name_of(item): parsed(ModelBackend, item) for item in view.backends}
+        self.backends = backends = {
+            name_of(item): parsed(ModelBackend, item) for item in view.backends
+        }
         before = Before(previous_entries(view), view.stored.shifts, view.revisions)
         plan = compile_table(
             namespace=self._api.namespace,
