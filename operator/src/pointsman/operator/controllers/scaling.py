@@ -50,6 +50,8 @@ DECIDE_S: Final = 2.0
 """Knative KPA's tick."""
 DEBOUNCE_S: Final = 0.2
 """A jump of load is decided on so soon; many changes become one."""
+WAKE_S: Final = 0.02
+"""Who waits for a first replica is looked for so often, however busy other backends are."""
 ASK_AGAIN_S: Final = 10.0
 """A reconcile that was asked for and failed has a back-off of its own."""
 
@@ -216,14 +218,23 @@ class Scaler:
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(max(0.0, due_s - self._monotonic())):
                     await self._woken.wait()
-                    await self.tick([name for name in self._scaled if self.wanted(name)])
-                    await asyncio.sleep(DEBOUNCE_S)
+                    await self._debounce()
             self._woken.clear()
             if self._monotonic() >= due_s:
                 due_s = self._monotonic() + self._every_s
                 await self.tick(list(self._scaled))
             else:
                 await self.tick([name for name in self._scaled if self.jumped(name)])
+
+    async def _debounce(self) -> None:
+        """Take many changes for one; whoever waits for a first replica is looked for meanwhile."""
+        clock = asyncio.get_running_loop().time
+        end_s = clock() + DEBOUNCE_S
+        while (left_s := end_s - clock()) > 0:
+            if self._woken.is_set():
+                self._woken.clear()
+                await self.tick([name for name in self._scaled if self.wanted(name)])
+            await asyncio.sleep(min(left_s, WAKE_S))
 
     async def tick(self, backends: Iterable[str]) -> None:
         """Decide for these, and ask for a reconcile where something has to be written."""
