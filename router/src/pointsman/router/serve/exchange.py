@@ -86,23 +86,20 @@ class Exchange:
         self.images = self.committed = self.streamed = False
         self.chunked = self._over = False
         self.head_sent = False
-        """True once a status line was sent, which is before the commitment of a stream that waits
-        for long."""
+        """A status line was sent: before the commitment, of a stream that waits for long."""
         self.let_by = False
         """True for the attempt that a wait has ended with: it is its turn."""
         self.waiting: Wait | None = None
-        self.held_s = 0.0
+        self.held_s = self.overhead_s = 0.0
         self.track: Track | None = None
         self.attempt: attempts.Attempt | None = None
         self.attempts = self.retries = self.index = self.code = self.cost_nano = 0
         self.failures: list[tuple[str, Fault]] = []
-        self.passed: tuple[tuple[str, str], ...] = ()
-        """(backend, reason) of those that were left for another, in order."""
+        self.passed: tuple[tuple[str, str], ...] = ()  # (backend, reason) of who was left
         self.tried: set[tuple[str, int]] = set()
         self.usage: Usage | None = None
         self.said: Answer = NO_ANSWER
         self.opening = self.end = b""
-        self.overhead_s = 0.0
         self.chain_s = plane.limits.retry_deadline_s
         self._first_by_s = self._retry_at_s = self._total_by_s = self._done_by_s = inf
 
