@@ -89,6 +89,17 @@ def metrics_of(address: str) -> str:
     return text
 
 
+async def writes(fleet: Fleet, seconds: float) -> dict[str, float]:
+    """Versions of the backend that appear in so long, looked for each second, and when."""
+    clock = asyncio.get_running_loop().time
+    began_s, found = clock(), dict[str, float]()
+    while clock() - began_s < seconds:
+        item = await asyncio.to_thread(fleet.get, "modelbackend", "a")
+        found.setdefault(item["metadata"]["resourceVersion"], round(clock() - began_s, 1))
+        await asyncio.sleep(1)
+    return dict(list(found.items())[1:])  # the first was there before
+
+
 @pytest.mark.timeout(600)
 async def test_replicas_follow_the_load_up_and_down(fleet: Fleet) -> None:
     """1 -> 3 -> 1 without a failed request; status, events and metrics say why."""
@@ -114,6 +125,7 @@ async def test_replicas_follow_the_load_up_and_down(fleet: Fleet) -> None:
             return 'pointsman_operator_queue_depth{backend="a"}' in told
 
         await asyncio.to_thread(settles, fleet, "the queue's metric", says_the_queue)
+        written = await writes(fleet, 75)
         up = status(fleet)
     await asyncio.to_thread(settles, fleet, "one", lambda: replicas(fleet) == 1, 240)
     down = status(fleet)
@@ -121,6 +133,7 @@ async def test_replicas_follow_the_load_up_and_down(fleet: Fleet) -> None:
 
     assert seen.failures == []
     assert sum(seen.answered.values()) > 20
+    assert 1 <= len(written) <= 5, f"its memory each minute, and at most 4 a minute: {written}"
     assert up["lastScale"]["desired"] == 3
     assert up["lastScale"]["observed"] > 4
     assert 'pointsman_operator_desired_replicas{backend="a"} 3.0' in told
