@@ -48,6 +48,7 @@ def draw(summary: Summary, path: Path) -> None:
     latency.set_xlim(left=0)
     quality.set_title("rating, 95 % interval")
     quality.set_xlim(0, 1.15)
+    cost.set_ylim(-0.6, max(1, len(lines)) - 0.4)
     cost.set_yticks(rows, names, fontsize=8)
     try:
         figure.savefig(path, format="png", dpi=130)

@@ -19,7 +19,7 @@ def table(summary: Summary) -> str:
     """Lines by backend and task, totals, teams, and what the figures leave out."""
     if not summary.lines:
         return f"{_time(summary)}: no requests\n"
-    rows = [_row(line, line.by["backend"], line.by["task"]) for line in summary.lines]
+    rows = [_row(line, line.by["backend"] or "-", line.by["task"] or "-") for line in summary.lines]
     totals = [_row(line, "total", "") for line in summary.totals]
     teams = [
         (line.by["team"] or "-", f"{line.requests:,}", money(line.cost_nano, line.currency),
@@ -41,8 +41,8 @@ def _row(line: Line, backend: str, task: str) -> tuple[str, ...]:
     quality = line.quality
     first = line.first_token
     return (
-        backend or "-",
-        task or "-",
+        backend,
+        task,
         f"{line.requests:,}",
         f"{line.error_share.value:.1%}",
         f"{line.fallbacks / max(1, line.requests):.1%}",
