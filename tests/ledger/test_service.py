@@ -310,3 +310,10 @@ async def test_no_metric_has_a_name_of_an_event(tmp_path: Path) -> None:
         assert after.count("\n") == before
         assert "team-" not in after
         assert "spool-" not in after
+
+
+async def test_a_ledger_without_a_clock_takes_nothing(tmp_path: Path) -> None:
+    """Before 2020 every event would seem to be absurd, and be kept under a time that is."""
+    async with ledger(tmp_path) as client:
+        client.service.intake.clock = lambda: 5_000
+        assert (await client.post(frame([request(1)])))[0] == 503

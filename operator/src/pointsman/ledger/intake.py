@@ -17,12 +17,13 @@ import msgspec
 from pointsman.ledger.batches import BadBody, Batch, read
 from pointsman.ledger.contract import BadData, Store, StoreAway, StoreError, Taken
 from pointsman.ledger.metrics import Metrics
+from pointsman.ledger.rows import BEGIN_MS
 
 _log = logging.getLogger(__name__)
 GROUP_EVENTS: Final = 20_000
 """Events of one transaction, if more than one body waits."""
-_ANSWER_S: Final = 1.5
-"""Of the store's own deadline, to notice that it does not keep it."""
+_DEADLINES: Final = 3
+"""Of the store: a body may wait for two groups before its own."""
 _GZIP: Final = 31
 
 
@@ -82,7 +83,7 @@ class Intake:
         self._metrics = metrics
         self._writers = writers
         self._timeout_s = timeout_s
-        self._clock = clock
+        self.clock = clock
         self._waiting: asyncio.Queue[_Waiting] = asyncio.Queue(waiting)
         self._threads = ThreadPoolExecutor(writers, "ledger-writer")
 
@@ -103,7 +104,7 @@ class Intake:
         except asyncio.QueueFull:
             raise StoreAway("too many batches wait for the store") from None
         try:
-            async with asyncio.timeout(2 * _ANSWER_S * self._timeout_s):
+            async with asyncio.timeout(_DEADLINES * self._timeout_s):
                 return await done
         except TimeoutError:
             raise StoreAway("the store took too long") from None
@@ -141,15 +142,17 @@ class Intake:
 
     def _ingest(self, batches: Sequence[Batch]) -> list[Taken]:
         """In a thread. What the store cannot keep is found by halving, and refused."""
+        if self.clock() < BEGIN_MS:
+            raise StoreAway("the clock of this machine is wrong: every event would seem to be")
         try:
-            return self._store.ingest(batches, self._clock())
+            return self._store.ingest(batches, self.clock())
         except BadData as error:
             _log.warning("bad-data", extra={"reason": str(error), "batches": len(batches)})
         if len(batches) > 1:
             return [taken for batch in batches for taken in self._ingest([batch])]
         halves = batches[0].split()
         if len(halves) == 1:
-            return self._store.ingest([halves[0].refused("OutOfRange")], self._clock())
+            return self._store.ingest([halves[0].refused("OutOfRange")], self.clock())
         return [_sum([taken for half in halves for taken in self._ingest([half])])]
 
 

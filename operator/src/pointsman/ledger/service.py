@@ -13,8 +13,9 @@ import asyncio
 import logging
 import time
 from collections.abc import Awaitable, Callable
+from concurrent.futures import ThreadPoolExecutor
 from http import HTTPStatus
-from typing import Final
+from typing import Final, TypeVar
 
 import msgspec
 from aiohttp import web
@@ -23,7 +24,7 @@ from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, generate_l
 from pointsman.ledger.access import Access
 from pointsman.ledger.asking import BadQuestion, ask, by_what, when
 from pointsman.ledger.batches import BadBody, NewerSchema
-from pointsman.ledger.contract import QUESTIONS, Store, StoreError
+from pointsman.ledger.contract import QUESTIONS, Store, StoreAway, StoreError
 from pointsman.ledger.intake import Intake, TooLarge, decoded, now_ms
 from pointsman.ledger.metrics import Metrics
 from pointsman.ledger.rows import MAX_NAME
@@ -31,6 +32,7 @@ from pointsman.ledger.settings import Settings
 from pointsman.ledger.upkeep import Upkeep
 
 _log = logging.getLogger(__name__)
+_T = TypeVar("_T")
 _Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 RETRY_AFTER_S: Final = 1
 MAX_SPOOL: Final = 63
@@ -49,9 +51,10 @@ class Service:
         self._access = Access(settings.token_file)
         self._decoding = asyncio.Semaphore(settings.concurrent)
         self._asking = 0
+        self._threads = ThreadPoolExecutor(QUESTIONS, "ledger-question")
         self._held = 0
         self._seen_s = 0.0
-        self._intake = Intake(
+        self.intake = Intake(
             store,
             self.metrics,
             writers=1 if store.dialect == "sqlite" else settings.concurrent,
@@ -89,7 +92,7 @@ class Service:
         """Write and keep house until `stop`, then finish what was begun."""
         async with asyncio.TaskGroup() as group:
             parts = [
-                group.create_task(self._intake.run()),
+                group.create_task(self.intake.run()),
                 group.create_task(self._upkeep.run()),
             ]
             await stop.wait()
@@ -108,6 +111,7 @@ class Service:
         """Stop listening."""
         if self._runner is not None:
             await self._runner.cleanup()
+        self._threads.shutdown(wait=False, cancel_futures=True)
 
     @web.middleware
     async def _guard(self, request: web.Request, handler: _Handler) -> web.StreamResponse:
@@ -161,7 +165,7 @@ class Service:
                 HTTPStatus.REQUEST_ENTITY_TOO_LARGE, f"more than {bound:,} bytes, decoded"
             )
         begun_s = time.monotonic()
-        taken = await self._intake.take(batch)
+        taken = await self.intake.take(batch)
         self.metrics.seconds.observe(time.monotonic() - begun_s)
         self._seen_s = time.monotonic()
         return _json({"next": taken.next})
@@ -170,7 +174,7 @@ class Service:
         spool = request.match_info["spool"]
         if len(spool) > MAX_SPOOL:
             return _refuse(HTTPStatus.NOT_FOUND, "no spool has such a name")
-        wanted, lost = await asyncio.to_thread(self._store.spool, spool)
+        wanted, lost = await self._asked(self._store.spool, spool)
         return _json({"next": wanted, "lost": lost})
 
     async def _decision(self, request: web.Request) -> web.StreamResponse:
@@ -178,13 +182,7 @@ class Service:
         decision, response_id, caller = asked
         if bool(decision) == bool(response_id) or max(map(len, asked)) > MAX_NAME:
             return _refuse(HTTPStatus.BAD_REQUEST, "one of decision and response_id is asked for")
-        if self._asking >= QUESTIONS:
-            return _refuse(HTTPStatus.SERVICE_UNAVAILABLE, "too many questions at once")
-        self._asking += 1
-        try:
-            found = await asyncio.to_thread(self._store.find, decision, response_id)
-        finally:
-            self._asking -= 1
+        found = await self._asked(self._store.find, decision, response_id)
         if any(one.caller == caller for one in found):
             return _json({"known": True})
         return _refuse(HTTPStatus.NOT_FOUND, "no such decision of this caller")
@@ -199,14 +197,19 @@ class Service:
             return _refuse(HTTPStatus.BAD_REQUEST, str(error))
         if from_ms >= to_ms:
             return _refuse(HTTPStatus.BAD_REQUEST, "since has to be before until")
-        if self._asking >= QUESTIONS:
-            return _refuse(HTTPStatus.SERVICE_UNAVAILABLE, "too many questions at once")
+        found = await self._asked(ask, self._store, from_ms, to_ms, by)
+        return _json(found)
+
+    async def _asked(self, question: Callable[..., _T], *values: object) -> _T:
+        """In a thread of its own: who ingests does not wait for who asks. Raises StoreError."""
+        if self._asking >= self._settings.waiting:
+            raise StoreAway("too many questions at once")
         self._asking += 1
         try:
-            found = await asyncio.to_thread(ask, self._store, from_ms, to_ms, by)
+            loop = asyncio.get_running_loop()
+            return await loop.run_in_executor(self._threads, question, *values)
         finally:
             self._asking -= 1
-        return _json(found)
 
     async def _healthz(self, _: web.Request) -> web.StreamResponse:
         return web.Response(text="ok\n")
@@ -217,7 +220,7 @@ class Service:
         if not problem and time.monotonic() - self._seen_s > _READY_S:
             try:
                 async with asyncio.timeout(self._settings.store_timeout_s):
-                    await asyncio.to_thread(self._store.ping)
+                    await self._asked(self._store.ping)
                 self._seen_s = time.monotonic()
             except (StoreError, TimeoutError) as error:
                 problem = str(error) or "the store is too slow"

@@ -7,7 +7,7 @@ and who is not on this machine needs a token. Refuses anything else, naming the 
 import argparse
 import os
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from ipaddress import ip_address
 from pathlib import Path
 from typing import Final, Literal
@@ -37,7 +37,7 @@ class Settings:
 
     db: Path | None = None
     """File of the SQLite store."""
-    postgres: str = ""
+    postgres: str = field(default="", repr=False)
     """Connection string or URL; a password is better in the environment (PGPASSWORD, PGPASSFILE),
     where `ps` does not show it."""
     listen: Address = Address("127.0.0.1", 9903)
