@@ -27,7 +27,6 @@ from pointsman.ledger.contract import (
 )
 from pointsman.ledger.keeping import keep_rows
 from pointsman.ledger.rows import Row
-from pointsman.ledger.stores import days
 from pointsman.ledger.stores.schema import VERSION, VERSIONS_TABLE, render, steps
 from pointsman.ledger.stores.sqlite_transaction import SqliteTransaction
 from pointsman.ledger.taking import take
@@ -35,6 +34,8 @@ from pointsman.ledger.taking import take
 APPLICATION_ID: Final = 0x504D4C47
 """`PMLG` in the file's header: whose database it is."""
 READERS: Final = 2
+_DAY_ROWS: Final = 10
+"""Requests that go in a step, for each row of other tables: they have no indexes any more."""
 _STEPS: Final = 10_000
 """Of SQLite's machine, between two looks at the clock: below a millisecond."""
 _BAD: Final = (sqlite3.IntegrityError, sqlite3.DataError, sqlite3.InterfaceError, OverflowError)
@@ -188,18 +189,13 @@ class SqliteStore:
                 self._readers.put(reader)
 
     def keep(self, keeping: Keeping) -> Kept:
-        """Rows, and then at most one day of requests."""
+        """Rows, and then a part of a day of requests."""
         with self._transaction() as transaction:
             kept = keep_rows(transaction, keeping)
         with self._transaction() as transaction:
-            old = days.over(transaction.days(), keeping.events_ms)
-            if old:
-                transaction.drop(old[0])
-        removed = {**kept.removed, "days": min(1, len(old))}
-        return Kept(
-            removed=removed, bound=kept.bound, refused=kept.refused,
-            more=kept.more or len(old) > 1,
-        )  # fmt: skip
+            over, more = transaction.shrink(keeping.events_ms, _DAY_ROWS * keeping.rows)
+        removed = {**kept.removed, "days": over}
+        return Kept(removed=removed, bound=kept.bound, refused=kept.refused, more=kept.more or more)
 
     def version(self) -> int:
         """0 for an empty file."""

@@ -33,9 +33,33 @@ class SqliteTransaction:
         sql = "SELECT name FROM sqlite_schema WHERE type = 'table' AND name GLOB 'requests_[0-9]*'"
         return sorted((name for (name,) in self.connection.execute(sql)), reverse=True)
 
-    def drop(self, day: str) -> None:
-        """Its pages are used again."""
-        self.connection.execute(f"DROP TABLE {day}")
+    def shrink(self, until_ms: int, rows_: int) -> tuple[int, bool]:
+        """
+        One step of removing days that are over: days that are gone, and if there is more to do.
+
+        Dropping a table reads all of it, for a minute if it is large and cold. So it gets another
+        name first, loses its indexes, then its rows by the step, in the order in which they lie.
+        """
+        sql = "SELECT name FROM sqlite_schema WHERE type = 'table' AND name GLOB 'gone_*'"
+        gone = self.connection.execute(f"{sql} LIMIT 1").fetchone()
+        if gone is None:
+            old = days.over(self.days(), until_ms)
+            if old:
+                name = old[0].replace("requests", "gone")
+                self.connection.execute(f"ALTER TABLE {old[0]} RENAME TO {name}")
+            return 0, bool(old)
+        table = gone[0]
+        sql = "SELECT name FROM sqlite_schema WHERE type = 'index' AND tbl_name = ? LIMIT 1"
+        index = self.connection.execute(sql, (table,)).fetchone()
+        if index is not None:
+            self.connection.execute(f"DROP INDEX {index[0]}")
+            return 0, True
+        border = f"(SELECT min(rowid) + {rows_} FROM {table})"  # noqa: S608
+        sql = f"DELETE FROM {table} WHERE rowid < {border}"  # noqa: S608
+        if not self.connection.execute(sql).rowcount:
+            self.connection.execute(f"DROP TABLE {table}")
+            return 1, True
+        return 0, True
 
     def lock_spools(self, spools: Sequence[str]) -> dict[str, int]:
         """The whole file is locked."""
