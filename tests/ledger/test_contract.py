@@ -5,6 +5,7 @@ from pointsman.ledger.asking import ask
 from pointsman.ledger.contract import Keeping, Store
 from pointsman.ledger.rows import Row
 from pointsman.ledger.summary import Line, Summary
+from tests.ledger.conftest import Place
 from tests.ledger.events import DAY_MS, HOUR_MS, NOW_MS, SPOOL, batch, feedback, request
 
 
@@ -315,3 +316,13 @@ def test_where_the_finest_are_gone_hours_answer(store: Store) -> None:
     found = ask(store, odd, NOW_MS + 1)
     assert found.from_ms == odd - odd % HOUR_MS
     assert sum(line.requests for line in found.totals) == 4
+
+
+def test_feedback_that_waits_is_bounded(place: Place) -> None:
+    """What is over the bound is refused, and stops nothing."""
+    store = place.store(max_pending=3)
+    store.open()
+    (taken,) = store.ingest([batch([feedback(n) for n in range(5)])], NOW_MS)
+    assert (taken.waiting, taken.refused) == (3, {"Unknown": 2})
+    (taken,) = store.ingest([batch([feedback(9), request(9)], first=6)], NOW_MS)
+    assert (taken.requests, taken.feedback, taken.waiting) == (1, 1, 0)

@@ -19,6 +19,8 @@ from pointsman.ledger.rows import Refusal, Row, Said
 from pointsman.ledger.tally import Key, Series
 
 Dialect = Literal["sqlite", "postgres"]
+MAX_PENDING: Final = 100_000
+"""Feedback that waits for its request; more is refused as Unknown."""
 QUESTIONS: Final = 4
 """Asked at once; more get 503."""
 
@@ -112,6 +114,9 @@ class Transaction(Protocol):
 
     def pending_about(self, decisions: Sequence[str], responses: Sequence[str]) -> list[Said]:
         """Feedback that waits for one of these, held until the end."""
+
+    def pending_count(self, limit: int) -> int:
+        """How much feedback waits, as far as this."""
 
     def remove_pending(self, numbers: Sequence[tuple[str, int]]) -> None:
         """(spool, number) of each."""

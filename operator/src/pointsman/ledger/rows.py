@@ -17,7 +17,8 @@ Why an event is not in the store.
 
 NotAnEvent: the line is none of a known version. OutOfRange: a name is too long, or a number
 negative or absurd. Empty: feedback that says nothing. NotTheCaller: feedback of somebody who did
-not get the answer. Duplicate: feedback whose id is there. Unknown: its request never came.
+not get the answer. Duplicate: feedback whose id is there. Unknown: its
+request never came, or too much feedback waits.
 """
 
 DAY_MS: Final = 86_400_000

@@ -61,9 +61,18 @@ class _Work:
 
 
 def take(
-    transaction: Transaction, batches: Sequence[Batch], *, now_ms: int, oldest_ms: int
+    transaction: Transaction,
+    batches: Sequence[Batch],
+    *,
+    now_ms: int,
+    oldest_ms: int,
+    max_pending: int,
 ) -> list[Taken]:
-    """What became of each batch; nothing is so before the transaction is committed."""
+    """
+    What became of each batch; nothing is so before the transaction is committed.
+
+    Requests at or before `oldest_ms` are only counted; so much feedback waits at most.
+    """
     wanted = transaction.lock_spools(sorted({batch.spool for batch in batches}))
     work = _Work(now_ms, oldest_ms)
     news: list[Fresh] = []
@@ -77,14 +86,14 @@ def take(
         transaction.add_requests(work.requests)
     if work.texts:
         transaction.add("texts", rows.TEXT, work.texts)
-    _bind(transaction, work)
+    _bind(transaction, work, max_pending)
     write_refused(transaction, work.refused, now_ms)
     transaction.save_spools(_spools(batches, news), now_ms)
     write_tally(transaction, work.tally)
     return _told(batches, news, work)
 
 
-def _bind(transaction: Transaction, work: _Work) -> None:
+def _bind(transaction: Transaction, work: _Work, max_pending: int) -> None:
     """Feedback to its request, and requests to what waited for them; what finds none waits."""
     waited: list[Said] = []
     if work.requests:
@@ -99,7 +108,11 @@ def _bind(transaction: Transaction, work: _Work) -> None:
     before = {(one.spool, one.number) for one in waited}
     transaction.remove_pending(sorted(before - work.waiting))
     new = [one for one in outcome.waiting if (one.spool, one.number) not in before]
-    if new:
+    room = max_pending - transaction.pending_count(max_pending) if new else 0
+    over = {(one.spool, one.number) for one in new[room:]}
+    work.refused.update(dict.fromkeys(over, "Unknown"))
+    work.waiting -= over
+    if new := new[:room]:
         transaction.add("pending", rows.PENDING, [one.pending_row() for one in new])
 
 

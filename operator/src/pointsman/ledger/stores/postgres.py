@@ -16,6 +16,7 @@ from psycopg import errors
 
 from pointsman.ledger.batches import Batch
 from pointsman.ledger.contract import (
+    MAX_PENDING,
     BadData,
     Dialect,
     Found,
@@ -51,8 +52,15 @@ class PostgresStore:
     dialect: Dialect = "postgres"
 
     def __init__(
-        self, conninfo: str, *, keep_events_ms: int, timeout_s: float = 10.0, connections: int = 10
+        self,
+        conninfo: str,
+        *,
+        keep_events_ms: int,
+        timeout_s: float = 10.0,
+        connections: int = 10,
+        max_pending: int = MAX_PENDING,
     ) -> None:
+        self._max_pending = max_pending
         self._keep_events_ms = keep_events_ms
         self._timeout_s = timeout_s
         self._pool = Pool(conninfo, connections, timeout_s)
@@ -91,7 +99,13 @@ class PostgresStore:
         for left in reversed(range(_TRIES)):
             try:
                 with self._transaction() as transaction:
-                    return take(transaction, batches, now_ms=now_ms, oldest_ms=oldest_ms)
+                    return take(
+                        transaction,
+                        batches,
+                        now_ms=now_ms,
+                        oldest_ms=oldest_ms,
+                        max_pending=self._max_pending,
+                    )
             except MissingDays as missing:
                 self._make_days(missing.days)
             except _Again:

@@ -121,6 +121,12 @@ class PostgresTransaction:
         sql = f"SELECT {', '.join(rows.PENDING)} FROM pending WHERE {where} FOR UPDATE SKIP LOCKED"  # noqa: S608
         return [_said(row) for row in self.connection.execute(sql.encode(), values)]
 
+    def pending_count(self, limit: int) -> int:
+        """Counts no further."""
+        sql = "SELECT count(*) FROM (SELECT 1 FROM pending LIMIT %s) AS waiting"
+        found = self.connection.execute(sql, (limit,)).fetchone()
+        return int(found[0]) if found else 0
+
     def remove_pending(self, numbers: Sequence[tuple[str, int]]) -> None:
         """By their key."""
         if numbers:

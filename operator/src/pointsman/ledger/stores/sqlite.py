@@ -15,6 +15,7 @@ from typing import Final
 
 from pointsman.ledger.batches import Batch
 from pointsman.ledger.contract import (
+    MAX_PENDING,
     BadData,
     Dialect,
     Found,
@@ -54,7 +55,9 @@ class SqliteStore:
         keep_events_ms: int,
         timeout_s: float = 10.0,
         max_bytes: int = 0,
+        max_pending: int = MAX_PENDING,
     ) -> None:
+        self._max_pending = max_pending
         self._path = path
         self._keep_events_ms = keep_events_ms
         self._timeout_s = timeout_s
@@ -157,7 +160,11 @@ class SqliteStore:
         """One transaction for all of them."""
         with self._transaction() as transaction:
             return take(
-                transaction, batches, now_ms=now_ms, oldest_ms=now_ms - self._keep_events_ms
+                transaction,
+                batches,
+                now_ms=now_ms,
+                oldest_ms=now_ms - self._keep_events_ms,
+                max_pending=self._max_pending,
             )
 
     def spool(self, spool: str) -> tuple[int, int]:

@@ -144,6 +144,12 @@ class SqliteTransaction:
         sql = f"SELECT {', '.join(rows.PENDING)} FROM pending WHERE {where}"  # noqa: S608
         return [said_of(row) for row in self.connection.execute(sql, values)]
 
+    def pending_count(self, limit: int) -> int:
+        """Counts no further."""
+        sql = "SELECT count(*) FROM (SELECT 1 FROM pending LIMIT ?) AS waiting"
+        found = self.connection.execute(sql, (limit,)).fetchone()
+        return int(found[0]) if found else 0
+
     def remove_pending(self, numbers: Sequence[tuple[str, int]]) -> None:
         """By their key."""
         self.connection.executemany("DELETE FROM pending WHERE spool = ? AND number = ?", numbers)
