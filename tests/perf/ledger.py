@@ -165,7 +165,8 @@ def ingest(kind: str, flag: str, count: int, cluster: Cluster | None) -> Json:
             thread.join()
         took_s = time.monotonic() - begun_s
         ledger_s = processes.cpu_s([pid]) - before[0]
-        server_s = processes.cpu_s(base) - before[1] if cluster else 0.0
+        base = processes.family(cluster.pid) if cluster else []  # it has more of them now
+        server_s = processes.cpu_s(base) - before[1]
         busy_s = processes.core_busy_s(mine) - before[2]
         memory = processes.memory_kib(pid)[0] / 1024
     sent = sum(len(load) for load in loads) * FRAME

@@ -20,7 +20,7 @@ def make(settings: Settings) -> Store:
             settings.postgres,
             keep_events_ms=keep_events_ms,
             timeout_s=settings.store_timeout_s,
-            connections=settings.concurrent + QUESTIONS + 2,
+            connections=QUESTIONS + 4,  # writers, upkeep
         )
     return SqliteStore(
         settings.db,

@@ -24,7 +24,7 @@ from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, generate_l
 from pointsman.ledger.access import Access
 from pointsman.ledger.asking import BadQuestion, ask, by_what, when
 from pointsman.ledger.batches import BadBody, NewerSchema
-from pointsman.ledger.contract import QUESTIONS, Store, StoreAway, StoreError
+from pointsman.ledger.contract import QUESTIONS, Dialect, Store, StoreAway, StoreError
 from pointsman.ledger.intake import Intake, TooLarge, decoded, now_ms
 from pointsman.ledger.metrics import Metrics
 from pointsman.ledger.rows import MAX_NAME
@@ -36,6 +36,9 @@ _T = TypeVar("_T")
 _Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 RETRY_AFTER_S: Final = 1
 MAX_SPOOL: Final = 63
+WRITERS: Final[dict[Dialect, int]] = {"sqlite": 1, "postgres": 2}
+"""Transactions at once. While one waits for the server another is made; with more of them each
+would hold less, and the same sums would be moved more often."""
 _READY_S: Final = 2.0
 """How old the last sign of the store may be before it is looked at again."""
 
@@ -57,7 +60,7 @@ class Service:
         self.intake = Intake(
             store,
             self.metrics,
-            writers=1 if store.dialect == "sqlite" else settings.concurrent,
+            writers=WRITERS[store.dialect],
             waiting=settings.waiting,
             timeout_s=settings.store_timeout_s,
         )

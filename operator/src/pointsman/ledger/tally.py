@@ -144,6 +144,19 @@ class Tally:
         return sorted(found.items())
 
 
+def columns_of(
+    moved: Sequence[tuple[Key, list[int]]],
+) -> tuple[list[Sequence[int]], tuple[str, ...], list[Sequence[int]]]:
+    """The parts of the keys, and names and values of the sums that are not all 0; by column."""
+    keys: list[Sequence[int]] = list(zip(*(key for key, _ in moved), strict=True))
+    found = [
+        (name, column)
+        for name, column in zip(COLUMNS, zip(*(s for _, s in moved), strict=True), strict=True)
+        if any(column)
+    ]
+    return keys, tuple(name for name, _ in found), [column for _, column in found]
+
+
 def quality(feedback: Iterable[Said]) -> list[int]:
     """
     What all the feedback about one request counts as: values of QUALITY.

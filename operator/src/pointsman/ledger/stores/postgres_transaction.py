@@ -1,6 +1,7 @@
 """The steps of an ingest on PostgreSQL."""
 
 from collections.abc import Iterable, Sequence
+from functools import lru_cache
 from typing import Final
 
 from pointsman.ledger import rows
@@ -8,16 +9,9 @@ from pointsman.ledger.contract import Found
 from pointsman.ledger.rows import Row, Said
 from pointsman.ledger.stores import days
 from pointsman.ledger.stores.postgres_pool import Connection
-from pointsman.ledger.tally import COLUMNS, Key, Series
+from pointsman.ledger.tally import Key, Series, columns_of
 
 _FOUND: Final = "decision, response_id, at_ms, caller, policy, rule, task, backend, team, currency"
-_NUMBERS: Final = ("span_ms", "bucket_ms", "series", *COLUMNS)
-_MOVE: Final = (
-    f"INSERT INTO rollups ({', '.join(_NUMBERS)})"  # noqa: S608
-    f" SELECT * FROM unnest({', '.join(['%s::bigint[]'] * len(_NUMBERS))})"
-    " ON CONFLICT (span_ms, bucket_ms, series) DO UPDATE SET "
-    + ", ".join(f"{name} = rollups.{name} + excluded.{name}" for name in COLUMNS)
-).encode()
 
 
 class MissingDays(Exception):
@@ -146,8 +140,8 @@ class PostgresTransaction:
             " %s::text[], %s::text[], %s::text[], %s::text[]) ON CONFLICT DO NOTHING",
             (ids, *names),
         )
-        numbers = zip(*((*key, *sums) for key, sums in moved), strict=True)
-        self.connection.execute(_MOVE, [list(column) for column in numbers])
+        keys, used, sums = columns_of(moved)
+        self.connection.execute(_move(used), [list(column) for column in (*keys, *sums)])
 
     def remove(self, table: str, where: str, values: Sequence[object], limit: int) -> int:
         """The order is the index's."""
@@ -156,6 +150,18 @@ class PostgresTransaction:
             f" WHERE {where.replace('?', '%s')} LIMIT {limit} FOR UPDATE SKIP LOCKED))"
         )
         return self.connection.execute(sql.encode(), values).rowcount
+
+
+@lru_cache(256)
+def _move(used: tuple[str, ...]) -> bytes:
+    """Adds to the sums that something moves; most of the histograms' bins are not touched."""
+    names = ("span_ms", "bucket_ms", "series", *used)
+    return (
+        f"INSERT INTO rollups ({', '.join(names)})"  # noqa: S608
+        f" SELECT * FROM unnest({', '.join(['%s::bigint[]'] * len(names))})"
+        " ON CONFLICT (span_ms, bucket_ms, series) DO UPDATE SET "
+        + ", ".join(f"{name} = rollups.{name} + excluded.{name}" for name in used)
+    ).encode()
 
 
 def _said(row: Sequence[object]) -> Said:

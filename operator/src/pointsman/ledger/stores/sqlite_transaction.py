@@ -3,6 +3,7 @@
 import json
 import sqlite3
 from collections.abc import Iterable, Sequence
+from functools import lru_cache
 from itertools import groupby
 from typing import Final
 
@@ -10,15 +11,10 @@ from pointsman.ledger import rows
 from pointsman.ledger.contract import Found
 from pointsman.ledger.rows import Row, Said
 from pointsman.ledger.stores import days
-from pointsman.ledger.tally import COLUMNS, Key, Series
+from pointsman.ledger.tally import Key, Series, columns_of
 
 _FOUND: Final = "decision, response_id, at_ms, caller, policy, rule, task, backend, team, currency"
 _ANY: Final = "IN (SELECT value FROM json_each(?))"
-_MOVE: Final = (
-    f"INSERT INTO rollups (span_ms, bucket_ms, series, {', '.join(COLUMNS)})"  # noqa: S608
-    f" VALUES (?, ?, ?{', ?' * len(COLUMNS)}) ON CONFLICT DO UPDATE SET "
-    + ", ".join(f"{name} = {name} + excluded.{name}" for name in COLUMNS)
-)
 _KEYS: Final = {"rollups": "(span_ms, bucket_ms, series)", "spools": "spool"}
 
 
@@ -160,7 +156,8 @@ class SqliteTransaction:
             "INSERT INTO series VALUES (?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING",
             [(one.id, *one) for one in series],
         )
-        self.connection.executemany(_MOVE, [(*key, *sums) for key, sums in moved])
+        keys, used, columns = columns_of(moved)
+        self.connection.executemany(_move(used), list(zip(*keys, *columns, strict=True)))
 
     def remove(self, table: str, where: str, values: Sequence[object], limit: int) -> int:
         """What is text of callers is overwritten in the file, too."""
@@ -174,6 +171,18 @@ class SqliteTransaction:
         if overwritten:
             self.connection.execute("PRAGMA secure_delete = OFF")
         return count
+
+
+@lru_cache(256)
+def _move(used: tuple[str, ...]) -> str:
+    """Adds to the sums that something moves; most of the histograms' bins are not touched."""
+    names = ", ".join(("span_ms", "bucket_ms", "series", *used))
+    marks = ", ".join("?" * (3 + len(used)))
+    added = ", ".join(f"{name} = {name} + excluded.{name}" for name in used)
+    return (
+        f"INSERT INTO rollups ({names}) VALUES ({marks})"  # noqa: S608
+        f" ON CONFLICT DO UPDATE SET {added}"
+    )
 
 
 def _found(row: Sequence[object]) -> Found:
