@@ -91,7 +91,7 @@ policies = st.fixed_dictionaries(
         ),
         "default": st.fixed_dictionaries(route, optional=route_options),
     },
-    optional={"rules": st.lists(rules, max_size=2)},
+    optional={"rules": st.lists(rules, max_size=2), "baseline": refs},
 )
 
 amounts = st.dictionaries(
@@ -127,12 +127,34 @@ externals = st.fixed_dictionaries(
     },
 )
 services = st.fixed_dictionaries({"name": names, "port": st.sampled_from([1, 80, 65536])})
+moments = st.sampled_from(
+    [
+        "2026-12-01T00:00:00Z",
+        "2027-01-01T00:00:00Z",
+        "2027-02-29T00:00:00Z",
+        "2028-02-29T23:59:59Z",
+        "2027-13-01T00:00:00Z",
+        "2027-12-01T24:00:00Z",
+        "2027-12-01T00:00:00+01:00",
+        "2027-00-01T00:00:00Z",
+        "2027-01-00T00:00:00Z",
+        "2027-12-01",
+    ]
+)
+price_changes = st.fixed_dictionaries(
+    {"validFrom": moments, "inputPerMillion": st.just("1"), "outputPerMillion": st.just("2")},
+    optional={"reasoningPerMillion": st.sampled_from(["3", ""])},
+)
 costs = st.fixed_dictionaries(
     {
         "inputPerMillion": st.sampled_from(["0.1", "1", "1.", "-1"]),
         "outputPerMillion": st.just("2"),
     },
-    optional={"currency": st.sampled_from(["USD", "EUR", "usd"])},
+    optional={
+        "currency": st.sampled_from(["USD", "EUR", "usd"]),
+        "cachedInputPerMillion": st.sampled_from(["0.01", "x"]),
+        "changes": st.lists(price_changes, max_size=3),
+    },
 )
 places = st.one_of(
     st.fixed_dictionaries({"deployment": deployments}),

@@ -229,3 +229,21 @@ def test_a_target_that_spilling_hides_is_warned_of(target: int, warned: bool) ->
     place = f"{SIMULATOR}, maxConcurrentRequests: 8, {scaling}"
     found = findings(spilling("b") + backend("a", place=place) + backend("b", place=place))
     assert ["spec.scaling.targetRequests" in one for one in found] == [True] * warned
+
+
+@pytest.mark.parametrize(
+    ("cost", "warned"),
+    [
+        ("", "has no cost"),
+        (", cost: {inputPerMillion: '1', outputPerMillion: '2', currency: EUR}", "are paid in USD"),
+        (", cost: {inputPerMillion: '1', outputPerMillion: '2'}", ""),
+    ],
+)
+def test_a_baseline_needs_prices_to_compare(cost: str, warned: str) -> None:
+    """In the currency of what it is compared with."""
+    paid = f"{SIMULATOR}, cost: {{inputPerMillion: '1', outputPerMillion: '2'}}"
+    policy = spilling("b", when="Error") + "  baseline: {name: c}\n"
+    files = policy + backend("a", place=paid) + backend("b", place=paid)
+    found = findings(files + backend("c", place=f"{SIMULATOR}{cost}"))
+    assert ["spec.baseline" in one and warned in one for one in found] == [True] * bool(warned)
+    assert "no ModelBackend c" in findings(files)[0]

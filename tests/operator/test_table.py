@@ -47,6 +47,31 @@ def test_a_good_policy_is_accepted_and_compiled() -> None:
     assert blob.revision == revision_name("desk", desk["spec"])
 
 
+def test_prices_are_compiled_in_the_order_of_their_moments() -> None:
+    """To 1e-12 of a token; what is not given is the price of the whole kind."""
+    cost = {
+        "inputPerMillion": "0.000001",
+        "outputPerMillion": "2",
+        "changes": [
+            {"validFrom": "2027-01-01T00:00:00Z", "inputPerMillion": "3", "outputPerMillion": "4",
+             "cachedInputPerMillion": "0.3", "reasoningPerMillion": "5"},
+            {"validFrom": "2026-12-01T00:00:00Z", "inputPerMillion": "1", "outputPerMillion": "1"},
+        ],
+    }  # fmt: skip
+    desk = policy(default=route("a")) | {}
+    desk["spec"]["baseline"] = {"name": "b"}
+    blob = blob_of(compiled(desk, known=backends(backend("a", cost=cost), backend("b"))))
+
+    assert blob.baseline == "b"
+    assert blob.backends["a"].prices == (
+        table.Price(input_pico=1, output_pico=2_000_000, cached_pico=1, reasoning_pico=2_000_000),
+        table.Price(from_s=1_796_083_200.0, input_pico=10**6, output_pico=10**6,
+                    cached_pico=10**6, reasoning_pico=10**6),
+        table.Price(from_s=1_798_761_600.0, input_pico=3 * 10**6, output_pico=4 * 10**6,
+                    cached_pico=300_000, reasoning_pico=5 * 10**6),
+    )  # fmt: skip
+
+
 def test_a_stored_cycle_is_refused_with_its_field() -> None:
     """An older schema allowed it; the message begins with the field's path."""
     verdict = compiled(CYCLE).verdicts["desk"]

@@ -16,6 +16,7 @@ from pointsman.api.table import (
     HeaderMatch,
     Match,
     PolicyBlob,
+    Price,
     Route,
     ServiceAddress,
     Target,
@@ -41,8 +42,7 @@ def table(kind: str, ports: list[int]) -> Live:
             model="m",
             address=address,
             context_window=32_768,
-            input_per_million=0.2,
-            output_per_million=0.8,
+            prices=(Price(input_pico=200_000, output_pico=800_000),),
             max_concurrent=64 if kind == "spill" else None,
         )
         for name in ("small", "large")

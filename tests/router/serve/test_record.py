@@ -6,7 +6,7 @@ import time
 import pytest
 from msgspec.structs import replace
 
-from pointsman.api.table import Fallback
+from pointsman.api.table import Fallback, Price, Route, Target
 from pointsman.events.schema import Request, Try, decode
 from pointsman.router.serve.record import Recorder
 from tests.router.serve.world import World, chat, post, until
@@ -30,12 +30,16 @@ class Records:
         return event
 
 
+def _route() -> Route:
+    return Route(name="default", targets=(Target(backend="small"),))
+
+
 @pytest.fixture
 async def records(there: World) -> Records:
     """Two backends: `small` answers, `large` is behind it."""
     await there.simulator("small")
-    priced = replace(there.backends["small"], input_per_million=0.15, output_per_million=0.6)
-    there.backends["small"] = priced
+    price = Price(input_pico=150_000, output_pico=600_000)
+    there.backends["small"] = replace(there.backends["small"], prices=(price,))
     await there.simulator("large")
     there.route("small", fallback=Fallback(chain=("large",)))
     return Records(there)
@@ -68,6 +72,34 @@ async def test_an_answer(there: World, records: Records, stream: bool) -> None:
     assert 0 < event.overhead_us <= event.duration_us
     assert (0 < event.first_token_us <= event.duration_us) == stream
     assert event.language == "en", "read, though no rule looks at it"
+
+
+async def test_what_the_baseline_would_have_cost(there: World, records: Records) -> None:
+    """For the same tokens, in the same currency; in another one there is nothing to compare."""
+    dear = Price(input_pico=1_000_000, output_pico=3_000_000)
+    there.backends["large"] = replace(there.backends["large"], prices=(dear,))
+    there.put(_route(), baseline="large")
+    await there.ask(chat())
+    event = await records.last()
+    assert event.baseline_nano == event.input_tokens * 1000 + event.output_tokens * 3000
+    assert 0 < event.cost_nano < event.baseline_nano
+    there.backends["large"] = replace(there.backends["large"], currency="EUR")
+    there.put(_route(), baseline="large", revision="r2")
+    await there.ask(chat())
+    assert (await records.last(2)).baseline_nano == 0
+
+
+async def test_a_price_counts_from_its_moment_on(there: World, records: Records) -> None:
+    """By when the request came in."""
+    later = Price(from_s=2_000_000_000.0, output_pico=5_000_000)
+    prices = (Price(output_pico=1_000_000), later)
+    there.backends["small"] = replace(there.backends["small"], prices=prices)
+    there.route("small")
+    await there.ask(chat())
+    assert (await records.last()).cost_nano == 8 * 1000
+    there.plane.wall = lambda: 2_000_000_060.0
+    await there.ask(chat())
+    assert (await records.last(2)).cost_nano == 8 * 5000
 
 
 async def test_a_fallback_names_who_failed(there: World, records: Records) -> None:

@@ -6,7 +6,7 @@ import json
 import pytest
 from openai import AsyncOpenAI
 
-from pointsman.api.table import Backend, Match, Route, ServiceAddress, Target
+from pointsman.api.table import Backend, Match, Price, Route, ServiceAddress, Target
 from tests.router.serve.world import World, chat, post
 
 
@@ -206,7 +206,7 @@ async def test_a_cost_is_counted_by_the_declared_prices(one: World) -> None:
         name="small",
         model=backend.model,
         address=backend.address,
-        output_per_million=1_000_000.0,
+        prices=(Price(output_pico=10**12),),
         currency="EUR",
     )
     one.route("small")

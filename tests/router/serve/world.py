@@ -282,7 +282,11 @@ class World:
         self.put(route, revision=revision, model_names=model_names)
 
     def put(
-        self, *routes: Route, revision: str = "r1", model_names: tuple[str, ...] = ("auto",)
+        self,
+        *routes: Route,
+        revision: str = "r1",
+        model_names: tuple[str, ...] = ("auto",),
+        baseline: str = "",
     ) -> None:
         """Put a table of one policy in force."""
         blob = PolicyBlob(
@@ -292,6 +296,7 @@ class World:
             model_names=model_names,
             routes=routes,
             backends=self.backends,
+            baseline=baseline,
         )
         self.live.table = compile_table([compile_policy(blob, f"digest-{revision}")])
         self.live.ready = True

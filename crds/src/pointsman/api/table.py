@@ -112,8 +112,22 @@ class Activation(Struct, frozen=True):
     """How many of those that waited a server gets at first; each that ends lets the next go."""
 
 
+class Price(Struct, frozen=True):
+    """
+    Of a token, in 1e-12 of the backend's currency, from a moment on (Unix time in seconds).
+
+    Six decimals of a price per million tokens are whole numbers of it.
+    """
+
+    from_s: float = 0.0
+    input_pico: int = 0
+    output_pico: int = 0
+    cached_pico: int = 0
+    reasoning_pico: int = 0
+
+
 class Backend(Struct, frozen=True):
-    """One backend as the router needs it; prices are per million tokens."""
+    """One backend as the router needs it."""
 
     name: str
     model: str
@@ -121,8 +135,8 @@ class Backend(Struct, frozen=True):
     family: str = "Other"
     context_window: int | None = None
     capabilities: tuple[str, ...] = ()
-    input_per_million: float = 0.0
-    output_per_million: float = 0.0
+    prices: tuple[Price, ...] = ()
+    """Each is valid until the next one begins; none: it costs nothing."""
     currency: str = "USD"
     activation: Activation | None = None
     max_concurrent: int | None = None
@@ -138,6 +152,8 @@ class PolicyBlob(Struct, frozen=True, omit_defaults=False):
     model_names: tuple[str, ...]
     routes: tuple[Route, ...]
     backends: dict[str, Backend]
+    baseline: str = ""
+    """Of `backends`: what savings are told against."""
     version: int = TABLE_VERSION
 
 

@@ -63,6 +63,8 @@ class CompiledPolicy:
     """True if a rule looks at headers."""
     window: float
     """The smallest context window of its backends, in tokens."""
+    baseline: Backend | None
+    """What savings are told against."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,6 +134,7 @@ def compile_policy(blob: PolicyBlob, digest: str) -> CompiledPolicy:
         window=min(
             (b.context_window for b in blob.backends.values() if b.context_window), default=inf
         ),
+        baseline=blob.backends.get(blob.baseline),
     )
 
 

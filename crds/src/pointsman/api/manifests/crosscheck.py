@@ -34,6 +34,7 @@ def cross_check(loaded: Loaded) -> tuple[Finding, ...]:
         *_credentials(loaded),
         *_time_zones(loaded),
         *_spills(loaded),
+        *_baselines(loaded),
     ]
     return tuple(sorted(findings, key=lambda finding: finding.position))
 
@@ -86,6 +87,8 @@ def _backend_names(policy: RoutingPolicy) -> Iterator[tuple[str, str]]:
             yield f"{path}.targets[{i}].backendRef.name", target.backend_ref.name
         for i, ref in enumerate(route.fallback.chain if route.fallback else ()):
             yield f"{path}.fallback.chain[{i}].name", ref.name
+    if policy.spec.baseline:
+        yield "spec.baseline.name", policy.spec.baseline.name
 
 
 def _model_names(policies: Iterable[Item[RoutingPolicy]]) -> Iterator[Finding]:
@@ -192,6 +195,30 @@ def _spills(loaded: Loaded) -> Iterator[Finding]:
             )
             field = "spec.scaling.targetRequests"
             yield item.finding(field, message, Reason.INVALID, Severity.WARNING)
+
+
+def _baselines(loaded: Loaded) -> Iterator[Finding]:
+    """Savings that are never told: there is nothing to compare."""
+    known = {
+        (b.value.metadata.namespace, b.value.metadata.name): b.value.spec.cost
+        for b in loaded.backends
+    }
+    for policy in loaded.policies:
+        baseline, namespace = policy.value.spec.baseline, policy.value.metadata.namespace
+        if baseline is None or (namespace, baseline.name) not in known:
+            continue
+        cost = known[namespace, baseline.name]
+        used = [known.get((namespace, name)) for _, name in _backend_names(policy.value)]
+        if cost is None:
+            message = f"ModelBackend {baseline.name} has no cost, so that no savings can be told"
+        elif others := {one.currency for one in used if one} - {cost.currency}:
+            message = (
+                f"its prices are in {cost.currency}: no savings are told of requests that are "
+                f"paid in {', '.join(sorted(others))}"
+            )
+        else:
+            continue
+        yield policy.finding("spec.baseline", message, Reason.INVALID, Severity.WARNING)
 
 
 def _fills(spec: ModelBackendSpec) -> bool:

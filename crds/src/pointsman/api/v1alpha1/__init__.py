@@ -1,10 +1,10 @@
 """Version v1alpha1 of the kinds; one file a kind, and the objects they travel in."""
 
+from pointsman.api.v1alpha1.cost import Cost, PriceChange, Prices
 from pointsman.api.v1alpha1.external import CredentialsSecretRef, External
 from pointsman.api.v1alpha1.meta import ObjectMeta
 from pointsman.api.v1alpha1.modelbackend import (
     Capability,
-    Cost,
     Deployment,
     Engine,
     EnvVar,
@@ -55,6 +55,8 @@ __all__ = [
     "ModelBackend",
     "ModelBackendSpec",
     "ObjectMeta",
+    "PriceChange",
+    "Prices",
     "ResourceRequirements",
     "RoutingPolicy",
     "RoutingPolicySpec",

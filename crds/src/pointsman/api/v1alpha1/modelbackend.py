@@ -11,10 +11,11 @@ from typing import Annotated, ClassVar, Literal
 from pydantic import BeforeValidator, Field, JsonValue, WithJsonSchema
 
 from pointsman.api.v1alpha1.activation import Activation
+from pointsman.api.v1alpha1.cost import Cost
 from pointsman.api.v1alpha1.external import External
 from pointsman.api.v1alpha1.meta import ObjectMeta
 from pointsman.api.v1alpha1.scaling import Scaling, ScalingMode
-from pointsman.api.validation import ApiModel, ObjectName, Price, Rule
+from pointsman.api.validation import ApiModel, ObjectName, Rule
 
 QUANTITY = r"^[0-9]+(\.[0-9]+)?(m|k|M|G|T|Ki|Mi|Gi|Ti)?$"
 
@@ -215,21 +216,6 @@ class Service(ApiModel):
     port: int = Field(ge=1, le=65535, description="Port of the Service.")
 
 
-class Cost(ApiModel):
-    """Price of a million tokens, as decimal strings."""
-
-    input_per_million: Price = Field(description="Price of a million prompt tokens, as '0.15'.")
-    output_per_million: Price = Field(description="Price of a million answer tokens, as '0.60'.")
-    currency: str = Field(
-        default="USD",
-        pattern=r"^[A-Z]{3}$",
-        max_length=3,
-        description="ISO 4217 code of the currency.",
-    )
-
-    stored_defaults: ClassVar[frozenset[str]] = frozenset({"currency"})
-
-
 class ModelBackendSpec(ApiModel):
     """What the model is and where it runs."""
 
@@ -276,7 +262,9 @@ class ModelBackendSpec(ApiModel):
         "engine's arguments say (--max-num-seqs and its like); without one, no limit.",
     )
     cost: Cost | None = Field(
-        default=None, description="Price per million tokens; counted per request in the metrics."
+        default=None,
+        description="Prices of tokens: what each request costs is counted in the metrics and kept "
+        "by the ledger.",
     )
     replicas: int | None = Field(
         default=None,

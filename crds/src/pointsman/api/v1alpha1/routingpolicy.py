@@ -289,6 +289,12 @@ class RoutingPolicySpec(ApiModel):
         description="Rules in order; the first that matches decides.",
     )
     default: DefaultRoute = Field(description="Where a request goes that no rule matches.")
+    baseline: BackendRef | None = Field(
+        default=None,
+        description="The backend that savings are told against: what the same tokens would have "
+        "cost there, such as the one that answered everything before. It gets no request for "
+        "that. Its prices count where the currency is the same.",
+    )
 
     schema_extra: ClassVar[dict[str, dict[str, object]]] = {
         "model_names": {"x-kubernetes-list-type": "set"},

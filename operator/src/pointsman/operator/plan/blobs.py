@@ -5,12 +5,14 @@ all its targets keeps an empty list, and the router says so to the caller.
 """
 
 from collections.abc import Iterator, Mapping
+from datetime import datetime
 
 from pointsman.api import names, table
 from pointsman.api.conditions import Reason
 from pointsman.api.presets import effective
 from pointsman.api.quantity import parse_duration, parse_price
 from pointsman.api.v1alpha1 import Match, ModelBackend, ModelBackendSpec, RoutingPolicySpec
+from pointsman.api.v1alpha1.cost import Cost, Prices
 from pointsman.api.v1alpha1.routingpolicy import Route
 from pointsman.api.validation import Invalid, Problem
 
@@ -23,6 +25,8 @@ def _references(spec: RoutingPolicySpec) -> Iterator[tuple[str, str]]:
             yield f"{path}.targets[{i}].backendRef.name", target.backend_ref.name
         for i, ref in enumerate(route.fallback.chain if route.fallback else ()):
             yield f"{path}.fallback.chain[{i}].name", ref.name
+    if spec.baseline:
+        yield "spec.baseline.name", spec.baseline.name
 
 
 def unresolved(spec: RoutingPolicySpec, backends: Backends) -> tuple[Problem, ...]:
@@ -109,11 +113,29 @@ def compile_backend(namespace: str, backend: ModelBackend) -> table.Backend:
         family=str(spec.family),
         context_window=filled.context_window,
         capabilities=tuple(str(capability) for capability in filled.capabilities),
-        input_per_million=float(parse_price(cost.input_per_million)) if cost else 0.0,
-        output_per_million=float(parse_price(cost.output_per_million)) if cost else 0.0,
+        prices=_prices(cost) if cost else (),
         currency=cost.currency if cost else "USD",
         activation=_activation(spec),
         max_concurrent=filled.max_concurrent,
+    )
+
+
+def _prices(cost: Cost) -> tuple[table.Price, ...]:
+    later = [(datetime.fromisoformat(one.valid_from).timestamp(), one) for one in cost.changes]
+    return (_price(0.0, cost), *(_price(*one) for one in sorted(later, key=lambda one: one[0])))
+
+
+def _price(from_s: float, prices: Prices) -> table.Price:
+    def pico(price: str) -> int:
+        return int(parse_price(price) * 1_000_000)
+
+    given, answered = prices.input_per_million, prices.output_per_million
+    return table.Price(
+        from_s=from_s,
+        input_pico=pico(given),
+        output_pico=pico(answered),
+        cached_pico=pico(prices.cached_input_per_million or given),
+        reasoning_pico=pico(prices.reasoning_per_million or answered),
     )
 
 
@@ -167,6 +189,7 @@ def compile_blob(
                 for name, (_, match, route) in zip(names_of_routes, spec.routes(), strict=True)
             ),
             backends=usable,
+            baseline=spec.baseline.name if spec.baseline and spec.baseline.name in usable else "",
         )
     )
     return checked(blob)

@@ -6,6 +6,8 @@ before an answer). Tokens a backend did not state are estimated, and marked so.
 
 from typing import TYPE_CHECKING, Final
 
+from pointsman.router.policy.cost import cost_nano
+
 if TYPE_CHECKING:
     from pointsman.router.serve.exchange import Exchange
 
@@ -41,8 +43,13 @@ def account(exchange: "Exchange", code: int, now_s: float) -> None:
     backend.tokens.used(prompt, completion, estimated=usage.estimated)
     if team is not None:
         team.tokens.used(prompt, completion, estimated=usage.estimated)
-    pico = prompt * track.input_pico + completion * track.output_pico
-    if pico:
-        exchange.cost_nano = nano = (pico + 500) // 1000
-        currency = exchange.candidate.currency
+    tariff, baseline = track.tariff, track.baseline
+    if tariff.free and baseline is None:
+        return
+    came_s = exchange.plane.wall() - (now_s - exchange.received_s)
+    exchange.cost_nano = nano = cost_nano(usage, tariff.at(came_s))
+    if nano:
+        currency = tariff.currency
         backend.cost_nano[currency] = backend.cost_nano.get(currency, 0) + nano
+    if baseline is not None:
+        exchange.baseline_nano = cost_nano(usage, baseline.at(came_s))

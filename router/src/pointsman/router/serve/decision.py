@@ -5,6 +5,8 @@ Guarantees that every answer of a routed request has them, also one that no back
 
 from typing import TYPE_CHECKING, Final
 
+from pointsman.router.wire.problem import STATUS_LINES, status_line
+
 if TYPE_CHECKING:
     from pointsman.router.serve.exchange import Exchange
 
@@ -59,3 +61,21 @@ def decision_lines(exchange: "Exchange", upstream: dict[bytes, bytes]) -> bytes:
         elif name != b"content-type":
             lines += b"%b: %b\r\n" % (name, value)
     return lines
+
+
+def send_head(
+    exchange: "Exchange", status: int, headers: dict[bytes, bytes], framing: bytes, data: bytes
+) -> None:
+    """The head of an answer with its first bytes."""
+    client = exchange.client
+    client.write(
+        b"%bcontent-type: %b\r\n%b%b%b\r\n%b"
+        % (
+            STATUS_LINES.get(status) or status_line(status),
+            headers.get(b"content-type", b"application/json"),
+            framing,
+            decision_lines(exchange, headers),
+            b"" if client.keep_alive else b"connection: close\r\n",
+            data,
+        )
+    )

@@ -21,18 +21,16 @@ from pointsman.router.policy.retry import CUT, Fault, Kind
 from pointsman.router.serve import account as accounts
 from pointsman.router.serve import attempt as attempts
 from pointsman.router.serve import relay as relays
-from pointsman.router.serve.decision import decision_lines
+from pointsman.router.serve.decision import decision_lines, send_head
 from pointsman.router.serve.holds import Wait
 from pointsman.router.serve.tracks import Track
 from pointsman.router.wire.openai import NO_ANSWER, Answer, Asked, Usage
 from pointsman.router.wire.operation import Operation
 from pointsman.router.wire.problem import (
     LAST_CHUNK,
-    STATUS_LINES,
     chunk,
     error_event,
     problem_answer,
-    status_line,
 )
 from pointsman.router.wire.received import Request
 from pointsman.routing import CompiledPolicy, Decision, Skipped
@@ -50,11 +48,11 @@ class Exchange:
     """The layers of stack.py fill it in; see the module. `opening` and `end` are the answer's."""
 
     __slots__ = (
-        "_done_by_s", "_first_by_s", "_over", "_retry_at_s", "_total_by_s", "analysis",
-        "asked", "attempt", "attempts", "caller", "candidates", "chain_s", "chunked", "client",
-        "code", "committed", "committed_s", "cost_nano", "debug", "decision_id", "end", "failures",
-        "head_sent", "heard_s", "held_s", "images", "index", "let_by", "opening", "operation",
-        "outcome", "overhead_s", "passed", "plane", "policy", "received_s", "request",
+        "_done_by_s", "_first_by_s", "_over", "_retry_at_s", "_total_by_s", "analysis", "asked",
+        "attempt", "attempts", "baseline_nano", "caller", "candidates", "chain_s", "chunked",
+        "client", "code", "committed", "committed_s", "cost_nano", "debug", "decision_id", "end",
+        "failures", "head_sent", "heard_s", "held_s", "images", "index", "let_by", "opening",
+        "operation", "outcome", "overhead_s", "passed", "plane", "policy", "received_s", "request",
         "request_id", "retries", "said", "skipped", "streamed", "taken", "track", "tried", "usage",
         "waiting",
     )  # fmt: skip
@@ -93,7 +91,8 @@ class Exchange:
         self.held_s = self.overhead_s = 0.0
         self.track: Track | None = None
         self.attempt: attempts.Attempt | None = None
-        self.attempts = self.retries = self.index = self.code = self.cost_nano = 0
+        self.attempts = self.retries = self.index = self.code = 0
+        self.cost_nano = self.baseline_nano = 0
         self.failures: list[tuple[str, Fault]] = []
         self.passed: tuple[tuple[str, str], ...] = ()  # (backend, reason) of who was left
         self.tried: set[tuple[str, int]] = set()
@@ -180,7 +179,7 @@ class Exchange:
         if not self.head_sent:
             self.head_sent = self.chunked = True
             head = {b"content-type": relays.EVENT_STREAM}
-            self._send_head(200, head, _STREAM_FRAMING, b"")
+            send_head(self, 200, head, _STREAM_FRAMING, b"")
         self.client.write(chunk(b": waiting for a model server\n\n"))
 
     def retry_in(self, delay_s: float) -> None:
@@ -219,25 +218,9 @@ class Exchange:
         if status == 200 and self.asked.stream:
             self.streamed = True
             framing += b"cache-control: no-cache\r\n"
-        self._send_head(status, headers, framing, chunk(data) if chunked else data)
+        send_head(self, status, headers, framing, chunk(data) if chunked else data)
         if length != len(data):
             self._arm(now_s)
-
-    def _send_head(
-        self, status: int, headers: dict[bytes, bytes], framing: bytes, data: bytes
-    ) -> None:
-        client = self.client
-        client.write(
-            b"%bcontent-type: %b\r\n%b%b%b\r\n%b"
-            % (
-                STATUS_LINES.get(status) or status_line(status),
-                headers.get(b"content-type", b"application/json"),
-                framing,
-                decision_lines(self, headers),
-                b"" if client.keep_alive else b"connection: close\r\n",
-                data,
-            )
-        )
 
     def _commit_begun(self, status: int, data: bytes) -> None:
         """Go on behind a head that was sent while the request waited."""

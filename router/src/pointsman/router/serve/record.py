@@ -88,6 +88,7 @@ def _event(exchange: "Exchange", now_s: float, wall_s: float) -> Request:
         reasoning_tokens=usage.reasoning_tokens if usage else 0,
         estimated=usage is not None and usage.estimated,
         cost_nano=exchange.cost_nano,
+        baseline_nano=exchange.baseline_nano,
         currency=backend.currency if backend else "",
         response_id=stated.id,
         reported_model=stated.model,

@@ -5,12 +5,16 @@ when the table changes, so it is bounded by what one table names.
 """
 
 from dataclasses import dataclass
+from typing import Final
 
 from pointsman.api.table import Backend, ServiceAddress
 from pointsman.router.live import Live
 from pointsman.router.metrics import BackendSeries, Metrics, RouteSeries
+from pointsman.router.policy.cost import Tariff
 from pointsman.routing import CompiledPolicy, CompiledTable
 from pointsman.routing.compiled import CompiledRoute
+
+_NO_TARIFF: Final = Tariff((), "")
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -23,9 +27,9 @@ class Track:
     backend: BackendSeries | None
     service: str
     """How its backend's endpoints are filed; empty for an external one."""
-    input_pico: int
-    """Price of a token in 1e-12 of the backend's currency, so that sums are exact."""
-    output_pico: int
+    tariff: Tariff
+    baseline: Tariff | None
+    """Of the policy's baseline, where its currency is the same."""
     of: tuple[CompiledRoute, Backend | None]
 
 
@@ -68,12 +72,14 @@ class Tracks:
             self._metrics.route(policy.name, rule, name),
             self._metrics.backend(name) if backend else None,
             address.key if isinstance(address, ServiceAddress) else "",
-            _pico(backend.input_per_million) if backend else 0,
-            _pico(backend.output_per_million) if backend else 0,
+            Tariff(backend.prices, backend.currency) if backend else _NO_TARIFF,
+            _baseline(policy, backend),
             (route, backend),
         )
 
 
-def _pico(per_million: float) -> int:
-    """Of a price per million tokens; six decimals of it count."""
-    return round(per_million * 1_000_000)
+def _baseline(policy: CompiledPolicy, backend: Backend | None) -> Tariff | None:
+    found = policy.baseline
+    if found is None or backend is None or found.currency != backend.currency:
+        return None
+    return Tariff(found.prices, found.currency)
