@@ -317,3 +317,17 @@ async def test_a_ledger_without_a_clock_takes_nothing(tmp_path: Path) -> None:
     async with ledger(tmp_path) as client:
         client.service.intake.clock = lambda: 5_000
         assert (await client.post(frame([request(1)])))[0] == 503
+
+
+async def test_what_waits_for_the_store_is_bounded_in_size(tmp_path: Path) -> None:
+    """One body in any case, and others as far as the bound; what is refused may come again."""
+    async with ledger(tmp_path, concurrent=1, max_body_mib=0.5, waiting=32) as client:
+        events = [request(number, finish="x" * 200) for number in range(1, 401)]
+        bodies = [frame(events, spool=f"spool-{number:04}") for number in range(12)]
+        answers = [status for status, _ in await asyncio.gather(*map(client.post, bodies))]
+        assert set(answers) <= {200, 503}
+        for body, status in zip(bodies, answers, strict=True):
+            if status == 503:
+                assert (await client.post(body))[0] == 200
+        _, told = await client.get("/v1/summary?since=2026-01-01")
+        assert told["totals"][0]["requests"] == 12 * 400

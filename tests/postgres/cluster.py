@@ -39,7 +39,13 @@ class Cluster:
         self._programs = programs()
         self._options = options
         self._folder = Path(tempfile.mkdtemp(prefix="pm-pg-"))
-        self._user = None if os.geteuid() else pwd.getpwnam("nobody").pw_uid
+        nobody = None if os.geteuid() else pwd.getpwnam("nobody")
+        self._user = nobody.pw_uid if nobody else None
+        self._drop = (
+            [f"--reuid={nobody.pw_uid}", f"--regid={nobody.pw_gid}", "--clear-groups"]
+            if nobody
+            else []
+        )
         self._process: subprocess.Popen[bytes] | None = None
         self._made = 0
 
@@ -92,9 +98,7 @@ class Cluster:
             "max_connections": "60", "shared_buffers": "256MB",
         } | dict(option.split("=", 1) for option in self._options)  # fmt: skip
         command = ["setpriv", "--pdeathsig", "INT"]  # INT is its fast shutdown
-        if self._user is not None:
-            command += [f"--reuid={self._user}", "--regid=nogroup", "--clear-groups"]
-        command += ["--", str(self._programs / "postgres"), "-D", str(self._data)]
+        command += [*self._drop, "--", str(self._programs / "postgres"), "-D", str(self._data)]
         for name, value in settings.items():
             command += ["-c", f"{name}={value}"]
         with (self._folder / "log").open("ab") as log:
@@ -130,10 +134,7 @@ class Cluster:
         return subprocess.run(command, check=False, timeout=PATIENCE_S).returncode
 
     def _run(self, program: str, *arguments: str) -> None:
-        command = [str(self._programs / program), *arguments]
-        if self._user is not None:
-            drop = [f"--reuid={self._user}", "--regid=nogroup", "--clear-groups"]
-            command = ["setpriv", *drop, "--", *command]
+        command = ["setpriv", *self._drop, "--", str(self._programs / program), *arguments]
         done = subprocess.run(
             command, check=False, capture_output=True, text=True, timeout=60, cwd="/"
         )

@@ -39,6 +39,8 @@ class Batch(msgspec.Struct, frozen=True):
 
     spool: str
     parts: list[Part]
+    bytes: int = 0
+    """Of the body; as objects it is some three times as large."""
 
     @property
     def size(self) -> int:
@@ -100,7 +102,7 @@ def read(body: bytes) -> Batch:
         Part(frame.first, frame.after, list(enumerate(map(_event, frame.lines()), frame.first)))
         for frame in found
     ]
-    return Batch(spool, parts)
+    return Batch(spool, parts, len(body))
 
 
 def _event(line: bytes) -> Request | Feedback | Refusal:

@@ -1,7 +1,7 @@
 """From a body to a committed transaction: decoded beside the event loop, committed in groups.
 
-Guarantees that at most `waiting` bodies are held, that one is answered only after its transaction,
-and that one event which the store cannot keep costs only itself.
+Guarantees that what is held is bounded in number and size, that a body is answered only after its
+transaction, and that one event which the store cannot keep costs only itself.
 """
 
 import asyncio
@@ -67,7 +67,11 @@ def _unzipped(body: bytes, bound: int) -> bytes:
 
 
 class Intake:
-    """`writers`: transactions at once; 1 for SQLite."""
+    """
+    `writers`: transactions at once; 1 for SQLite.
+
+    At most `waiting` batches are held, and one of them or `held_bytes` of bodies.
+    """
 
     def __init__(
         self,
@@ -76,12 +80,15 @@ class Intake:
         *,
         writers: int,
         waiting: int,
+        held_bytes: int,
         timeout_s: float,
         clock: Callable[[], int] = now_ms,
     ) -> None:
         self._store = store
         self._metrics = metrics
         self._writers = writers
+        self._held_bytes = held_bytes
+        self._bytes = 0
         self._timeout_s = timeout_s
         self.clock = clock
         self._waiting: asyncio.Queue[_Waiting] = asyncio.Queue(waiting)
@@ -98,16 +105,18 @@ class Intake:
 
     async def take(self, batch: Batch) -> Taken:
         """Returns after the commit. Raises StoreError."""
+        if self._waiting.full() or (self._bytes and self._bytes + batch.bytes > self._held_bytes):
+            raise StoreAway("too much waits for the store")
         done: asyncio.Future[Taken] = asyncio.get_running_loop().create_future()
+        self._bytes += batch.bytes
         try:
             self._waiting.put_nowait(_Waiting(batch, done))
-        except asyncio.QueueFull:
-            raise StoreAway("too many batches wait for the store") from None
-        try:
             async with asyncio.timeout(_DEADLINES * self._timeout_s):
                 return await done
         except TimeoutError:
             raise StoreAway("the store took too long") from None
+        finally:
+            self._bytes -= batch.bytes
 
     async def _write(self) -> None:
         loop = asyncio.get_running_loop()

@@ -62,6 +62,7 @@ class Service:
             self.metrics,
             writers=WRITERS[store.dialect],
             waiting=settings.waiting,
+            held_bytes=settings.concurrent * settings.max_body_bytes,
             timeout_s=settings.store_timeout_s,
         )
         self._upkeep = Upkeep(store, settings, self.metrics)
@@ -83,7 +84,7 @@ class Service:
             handle_signals=False,
             auto_decompress=False,  # with a bound, by the intake
             keepalive_timeout=90.0,
-            shutdown_timeout=self._settings.drain_s,
+            shutdown_timeout=1.0,  # for questions: who sends events was waited for
         )
         await self._runner.setup()
         listen = self._settings.listen
@@ -148,7 +149,7 @@ class Service:
         return answer
 
     async def _take(self, request: web.Request) -> web.Response:
-        bound = int(self._settings.max_body_mib * 1024 * 1024)
+        bound = self._settings.max_body_bytes
         encoding = request.headers.get("Content-Encoding", "").strip().lower()
         try:
             async with self._decoding:

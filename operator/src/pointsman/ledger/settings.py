@@ -53,7 +53,8 @@ class Settings:
     max_body_mib: float = 8.0
     """Of one request with events, decoded: two frames."""
     concurrent: int = 4
-    """Bodies that are read and decoded at once; each takes some five times its size."""
+    """Bodies that are read and decoded at once, and whose size may wait for the store: as objects a
+    body takes some three times its size, so 100 MiB each at most."""
     waiting: int = 32
     """Requests with events that wait for that; more get 503."""
     db_max_gib: float = 0.0
@@ -69,6 +70,11 @@ class Settings:
     migrate_to: int | None = None
     """Bring the store to this schema and end; for going back to an older program."""
     log_level: Literal["debug", "info", "warning", "error"] = "info"
+
+    @property
+    def max_body_bytes(self) -> int:
+        """Of one request with events, decoded."""
+        return int(self.max_body_mib * 1024 * 1024)
 
     def __post_init__(self) -> None:
         """ValueError where a value means nothing."""

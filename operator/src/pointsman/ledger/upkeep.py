@@ -60,6 +60,9 @@ class Upkeep:
                 except (StoreError, BadData) as error:
                     self._metrics.store_failures.inc()
                     _log.warning("upkeep-failed", extra={"reason": str(error)})
+                except Exception:  # noqa: BLE001 - logged and counted; who ingests does not end by it
+                    self._metrics.store_failures.inc()
+                    _log.exception("upkeep-failed")
                 await asyncio.sleep(_BREATH_S if more else self._settings.upkeep_s)
         finally:
             self._threads.shutdown(wait=False, cancel_futures=True)
