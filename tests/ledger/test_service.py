@@ -1,6 +1,7 @@
 """The ledger over HTTP: what it answers to good, bad, late and strange requests."""
 
 import asyncio
+import contextlib
 import gzip
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
@@ -13,6 +14,7 @@ from prometheus_client import CollectorRegistry
 
 from pointsman.ledger.access import Access, NoToken
 from pointsman.ledger.batches import Batch
+from pointsman.ledger.connections import BOUNDS, Bounds
 from pointsman.ledger.contract import BadData, StoreAway, Taken
 from pointsman.ledger.service import Service
 from pointsman.ledger.settings import Address, Settings
@@ -46,8 +48,11 @@ class Wayward(SqliteStore):
 class Client:
     """One ledger in this process."""
 
-    def __init__(self, session: aiohttp.ClientSession, service: Service, store: Wayward) -> None:
+    def __init__(
+        self, session: aiohttp.ClientSession, port: int, service: Service, store: Wayward
+    ) -> None:
         self.session = session
+        self.port = port
         self.service = service
         self.store = store
 
@@ -72,19 +77,19 @@ class Client:
 
 
 @asynccontextmanager
-async def ledger(folder: Path, **options: Any) -> AsyncIterator[Client]:
+async def ledger(folder: Path, bounds: Bounds = BOUNDS, **options: Any) -> AsyncIterator[Client]:
     """Listening, and writing."""
     settings = Settings(db=folder / "ledger.db", listen=Address("127.0.0.1", 0), **options)
     store = Wayward(folder / "ledger.db", keep_events_ms=30 * DAY_MS)
     store.open()
-    service = Service(settings, store, CollectorRegistry())
+    service = Service(settings, store, CollectorRegistry(), bounds)
     stop = asyncio.Event()
     try:
         port = await service.start()
         async with asyncio.TaskGroup() as group:
             group.create_task(service.run(stop))
             async with aiohttp.ClientSession(f"http://127.0.0.1:{port}") as session:
-                yield Client(session, service, store)
+                yield Client(session, port, service, store)
             stop.set()
     finally:
         await service.close()
@@ -331,3 +336,42 @@ async def test_what_waits_for_the_store_is_bounded_in_size(tmp_path: Path) -> No
                 assert (await client.post(body))[0] == 200
         _, told = await client.get("/v1/summary?since=2026-01-01")
         assert told["totals"][0]["requests"] == 12 * 400
+
+
+async def _opened(client: Client, said: bytes) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+    reader, writer = await asyncio.open_connection("127.0.0.1", client.port)
+    writer.write(said)
+    return reader, writer
+
+
+@pytest.mark.parametrize(
+    "said", [b"", b"GET /healthz HT", b"POST /v1/events HTTP/1.1\r\nHost: x\r\n"]
+)
+async def test_a_connection_on_which_nobody_asks_is_cut(tmp_path: Path, said: bytes) -> None:
+    """Before its first head is complete, too."""
+    async with ledger(tmp_path, Bounds(head_s=0.1)) as client:
+        reader, writer = await _opened(client, said)
+        async with asyncio.timeout(10):
+            with contextlib.suppress(ConnectionError):
+                assert await reader.read() == b""
+        writer.close()
+        assert (await client.get("/healthz"))[0] == 200
+
+
+async def test_more_connections_than_the_bound_are_cut(tmp_path: Path) -> None:
+    """At once; a place that became free is taken."""
+    async with ledger(tmp_path, Bounds(most=3)) as client:
+        held = [await _opened(client, b"") for _ in range(3)]
+        reader, writer = await _opened(client, b"GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n")
+        async with asyncio.timeout(10):
+            with contextlib.suppress(ConnectionError):
+                assert await reader.read() == b""
+        for one in [writer, *(writer for _, writer in held)]:
+            one.close()
+        async with asyncio.timeout(10):
+            while True:
+                try:
+                    assert (await client.get("/healthz"))[0] == 200
+                    break
+                except aiohttp.ClientError:
+                    await asyncio.sleep(0.01)

@@ -24,6 +24,7 @@ from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, generate_l
 from pointsman.ledger.access import Access
 from pointsman.ledger.asking import BadQuestion, ask, by_what, when
 from pointsman.ledger.batches import BadBody, NewerSchema
+from pointsman.ledger.connections import BOUNDS, Bounds, Connections
 from pointsman.ledger.contract import QUESTIONS, Dialect, Store, StoreAway, StoreError
 from pointsman.ledger.intake import Intake, TooLarge, decoded, now_ms
 from pointsman.ledger.metrics import Metrics
@@ -46,7 +47,9 @@ _READY_S: Final = 2.0
 class Service:
     """One process; `start` opens no store."""
 
-    def __init__(self, settings: Settings, store: Store, registry: CollectorRegistry) -> None:
+    def __init__(
+        self, settings: Settings, store: Store, registry: CollectorRegistry, bounds: Bounds = BOUNDS
+    ) -> None:
         self.metrics = Metrics(registry)
         self.draining = False
         self._settings = settings
@@ -66,11 +69,14 @@ class Service:
             timeout_s=settings.store_timeout_s,
         )
         self._upkeep = Upkeep(store, settings, self.metrics)
+        self._bounds = bounds
         self._runner: web.AppRunner | None = None
+        self._connections: Connections | None = None
+        self._listener: asyncio.Server | None = None
 
     async def start(self) -> int:
         """Listen; the port that was bound."""
-        app = web.Application(middlewares=[self._guard])
+        app = web.Application(middlewares=[self._time, self._guard])
         app.router.add_post("/v1/events", self._events)
         app.router.add_get("/v1/spools/{spool}", self._spool)
         app.router.add_get("/v1/decision", self._decision)
@@ -87,9 +93,13 @@ class Service:
             shutdown_timeout=1.0,  # for questions: who sends events was waited for
         )
         await self._runner.setup()
+        make = self._runner.server
+        assert make is not None
+        self._connections = Connections(make, self._bounds)
         listen = self._settings.listen
-        await web.TCPSite(self._runner, listen.host, listen.port, backlog=256).start()
-        port: int = self._runner.addresses[0][1]
+        loop = asyncio.get_running_loop()
+        self._listener = await loop.create_server(self._connections, listen.host, listen.port)
+        port: int = self._listener.sockets[0].getsockname()[1]
         return port
 
     async def run(self, stop: asyncio.Event) -> None:
@@ -113,9 +123,22 @@ class Service:
 
     async def close(self) -> None:
         """Stop listening."""
+        if self._listener is not None:
+            self._listener.close()
         if self._runner is not None:
             await self._runner.cleanup()
         self._threads.shutdown(wait=False, cancel_futures=True)
+
+    @web.middleware
+    async def _time(self, request: web.Request, handler: _Handler) -> web.StreamResponse:
+        """A connection's deadlines stand still while a request is in work."""
+        connections, transport = self._connections, request.transport
+        assert connections is not None
+        connections.asking(transport)
+        try:
+            return await handler(request)
+        finally:
+            connections.answered(transport)
 
     @web.middleware
     async def _guard(self, request: web.Request, handler: _Handler) -> web.StreamResponse:

@@ -1,0 +1,95 @@
+"""How many connections there may be, and how long one may stay on which nobody asks.
+
+aiohttp has no deadline before the first request of a connection, and none for a head that drips.
+"""
+
+import asyncio
+from collections.abc import Callable
+from typing import Final, NamedTuple, cast
+
+
+class Bounds(NamedTuple):
+    """Times in seconds."""
+
+    most: int = 256
+    """Routers have one each; probes, scrapes and whoever asks."""
+    head_s: float = 10.0
+    """From the connection to the end of its first head."""
+    idle_s: float = 90.0
+    """From an answer to the end of the next head: scrapes are at most a minute apart."""
+
+
+BOUNDS: Final = Bounds()
+
+
+class Connections:
+    """Wraps what `make` makes, aiohttp's protocols; `asking` and `answered` tell of requests."""
+
+    def __init__(self, make: Callable[[], asyncio.Protocol], bounds: Bounds) -> None:
+        self._make = make
+        self._bounds = bounds
+        self._timers: dict[asyncio.BaseTransport, asyncio.TimerHandle] = {}
+
+    def __call__(self) -> asyncio.BaseProtocol:
+        return _Connection(self, self._make())
+
+    def opened(self, transport: asyncio.Transport) -> bool:
+        """False if there are too many."""
+        if len(self._timers) >= self._bounds.most:
+            return False
+        self._arm(transport, self._bounds.head_s)
+        return True
+
+    def closed(self, transport: asyncio.BaseTransport) -> None:
+        """It is gone."""
+        self._timers.pop(transport).cancel()
+
+    def asking(self, transport: asyncio.BaseTransport | None) -> None:
+        """A head is complete: the handler has deadlines of its own."""
+        if transport in self._timers:
+            self._timers[transport].cancel()
+
+    def answered(self, transport: asyncio.BaseTransport | None) -> None:
+        """The handler is done."""
+        if transport in self._timers:
+            self._arm(cast(asyncio.Transport, transport), self._bounds.idle_s)
+
+    def _arm(self, transport: asyncio.Transport, after_s: float) -> None:
+        loop = asyncio.get_running_loop()
+        self._timers[transport] = loop.call_later(after_s, transport.abort)
+
+
+class _Connection(asyncio.Protocol):
+    """aiohttp's protocol; without a place it hears nothing."""
+
+    def __init__(self, connections: Connections, inner: asyncio.Protocol) -> None:
+        self._connections = connections
+        self._inner = inner
+        self._transport: asyncio.Transport | None = None
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        made = cast(asyncio.Transport, transport)
+        if self._connections.opened(made):
+            self._transport = made
+            self._inner.connection_made(made)
+        else:
+            made.abort()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        if self._transport is not None:
+            self._connections.closed(self._transport)
+            self._transport = None
+            self._inner.connection_lost(exc)
+
+    def data_received(self, data: bytes) -> None:
+        if self._transport is not None:
+            self._inner.data_received(data)
+
+    def eof_received(self) -> bool | None:
+        return self._inner.eof_received() if self._transport is not None else None
+
+    def pause_writing(self) -> None:
+        self._inner.pause_writing()
+
+    def resume_writing(self) -> None:
+        self._inner.resume_writing()
