@@ -1,5 +1,7 @@
 """What every store does with events: one suite, each test on each store."""
 
+from pathlib import Path
+
 from pointsman.events.schema import Event, Text, Try
 from pointsman.ledger.asking import ask
 from pointsman.ledger.contract import Keeping, Store
@@ -326,3 +328,41 @@ def test_feedback_that_waits_is_bounded(place: Place) -> None:
     assert (taken.waiting, taken.refused) == (3, {"Unknown": 2})
     (taken,) = store.ingest([batch([feedback(9), request(9)], first=6)], NOW_MS)
     assert (taken.requests, taken.feedback, taken.waiting) == (1, 1, 0)
+
+
+def _bytes(place: Place) -> bytes:
+    """All that is on the disk."""
+    return b"".join(path.read_bytes() for path in Path(place.where).parent.iterdir())
+
+
+def test_texts_are_gone_from_the_file(sqlite_place: Place) -> None:
+    """What may not be kept any longer is overwritten; what was no event was never written."""
+    store = sqlite_place.store()
+    store.open()
+    text = Text(how="Full", prompt="planted-prompt", answer="planted-answer" * 999, keep_s=60)
+    events: list[Event | bytes] = [
+        request(1, text=text),
+        feedback(1, comment="planted-comment"),
+        b"planted-line",
+    ]
+    store.ingest([batch(events)], NOW_MS)
+    store.close()
+    assert b"planted-prompt" in _bytes(sqlite_place)
+    assert b"planted-line" not in _bytes(sqlite_place)
+
+    store = sqlite_place.store()
+    store.open()
+    while store.keep(keeping(NOW_MS + 60_000)).more:
+        pass
+    store.close()
+    found = _bytes(sqlite_place)
+    assert b"planted-prompt" not in found
+    assert b"planted-answer" not in found
+    assert b"planted-comment" in found
+
+    store = sqlite_place.store()
+    store.open()
+    while store.keep(keeping(NOW_MS + 31 * DAY_MS)).more:
+        pass
+    store.close()
+    assert b"planted-comment" not in _bytes(sqlite_place)
