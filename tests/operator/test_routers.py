@@ -356,6 +356,21 @@ async def test_before_the_first_look_no_router_is_known(tmp_path: Path) -> None:
         await fleet.close()
 
 
+async def test_what_was_served_is_kept_until_it_is_told_again(tmp_path: Path) -> None:
+    """Most lines do not tell it; older routers never do."""
+    router, told = FakeRouter(), asyncio.Event()
+    served = {"p": {"default": {"a": (3, 1.5)}}}
+    async with following(router, tmp_path, on_load=told.set) as (fleet, _):
+        assert fleet.served() == {"u1": {}}
+        event = table.AdminEvent(type="Hello", served=served)
+        router.lines.put_nowait(table.encode(event) + b"\n")
+        await next_change(told)
+        assert fleet.served() == {"u1": served}
+        router.tell("Load", 4, None)
+        await next_change(told)
+        assert fleet.served() == {"u1": served}
+
+
 async def test_a_load_is_known_while_its_stream_is_open(tmp_path: Path) -> None:
     """What a router said before it fell silent is not what is; an Ack says nothing of it."""
     router, told = FakeRouter(), asyncio.Event()

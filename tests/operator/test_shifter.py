@@ -17,7 +17,7 @@ from pointsman.operator.plan.policy_status import RouterView
 from pointsman.operator.plan.scaling import RouterReport
 from pointsman.operator.plan.shifting import DEADLINE_S, Capacity
 from tests.operator.fake_api import FakeApi
-from tests.operator.objects import backend, policy, target
+from tests.operator.objects import backend, policy, rule, target
 from tests.operator.test_controllers import MANIFEST, SETTINGS, Fleet, manifest
 from tests.support.conditions import assert_well_formed, unexplained
 
@@ -32,11 +32,15 @@ class Routers(Fleet):
         super().__init__(api)
         self.load: dict[str, int] | None = {}
         self.unreachable: frozenset[str] = frozenset()
+        self.told: table.Served = {}
 
     def loads(self, backend: str) -> list[RouterReport | None]:
         if self.load is None:
             return [None]
         return [RouterReport("r1", 0, self.load.get(backend, 0))]
+
+    def served(self) -> dict[str, table.Served]:
+        return {"r1": self.told}
 
     def views(self) -> list[RouterView]:
         (view,) = super().views()
@@ -82,12 +86,12 @@ class World:
     def _on_due(self) -> None:
         self.due += 1
 
-    async def edit(self, **weights: int) -> None:
+    async def edit(self, *rules: dict[str, Any], **weights: int) -> None:
         """The policy with these weights; reconciled."""
         stored = self.api.stored.get(("RoutingPolicy", "desk"), {})
         generation = stored.get("metadata", {}).get("generation", 0) + 1
         default = {"targets": [target(name, weight) for name, weight in weights.items()]}
-        item = policy(default=default, generation=generation)
+        item = policy(default=default, generation=generation, rules=rules)
         self.api.put({**item, "status": stored["status"]} if "status" in stored else item)
         await self.reconcile()
 
@@ -222,6 +226,22 @@ async def test_another_edit_goes_on_from_what_is_in_force(world: World) -> None:
 
     assert world.parts() == {"c": 0, **half}
     assert world.shifter.floor("c") == 4
+
+
+@pytest.mark.parametrize(("task", "floor"), [("Coding", 1), ("Chat", 4)])
+async def test_a_rule_with_little_traffic_needs_little(world: World, task: str, floor: int) -> None:
+    """By what routers counted of it; nothing is known of a rule that matches others from now on."""
+    await world.edit(rule("code", {"task": ["Coding"]}, "a"), a=1)
+    for second in range(60):
+        ended = {
+            "code": {"a": (second * 10, second * 0.8)},
+            "default": {"a": (second, second * 15.0)},
+        }
+        world.routers.told = {"desk": ended}
+        await world.pass_time(2)
+    await world.edit(rule("code", {"task": [task]}, "b"), a=1)
+
+    assert world.shifter.floor("b") == floor
 
 
 async def test_a_new_policy_does_not_wait() -> None:

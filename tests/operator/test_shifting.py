@@ -17,9 +17,11 @@ from pointsman.operator.plan.shifting import (
     Shift,
     advance,
     dump_shifts,
+    ended_between,
     is_overdue,
     load_shifts,
 )
+from pointsman.operator.plan.shifting.measuring import part_of
 from pointsman.operator.plan.shifting.record import fitting
 from pointsman.operator.plan.shifting.weights import PARTS, blended, fractions
 
@@ -146,6 +148,67 @@ def test_a_part_of_the_weights_needs_a_part_of_the_replicas() -> None:
     assert advance(shift, wanted, scene(1), now_s=NOW_S).floors == {"b": 2}
 
 
+def counted(**seconds: float) -> dict[tuple[str, str, str], tuple[int, float]]:
+    """A hundred requests of each rule of `desk` at `a`."""
+    return {("desk", rule, "a"): (100, spent) for rule, spent in seconds.items()}
+
+
+def test_a_rule_moves_its_own_part_of_the_load() -> None:
+    """One in ten seconds of `a` came by `small`: all of it moves, and needs one replica of four."""
+    shift = msgspec.structs.replace(SHIFT, before={"small": targets(a=1)})
+    wanted = {"small": targets(b=1)}
+    now = replace(scene(1), ended=counted(small=96, default=864))
+    whole = replace(scene(1), ended={})
+    unsure = msgspec.structs.replace(shift, unsure=("small",))
+    found = [
+        advance(one, wanted, seen, now_s=NOW_S, policy="desk")
+        for one, seen in ((shift, now), (shift, whole), (unsure, now))
+    ]
+
+    assert [one.floors for one in found] == [{"b": 1}, {"b": 4}, {"b": 4}]
+    assert [one.shift.share if one.shift else 100 for one in found] == [100, 20, 20]
+
+
+def test_two_rules_that_move_to_one_backend_need_their_sum() -> None:
+    """And never more than all that there is."""
+    before = {"one": targets(a=1), "two": targets(a=1)}
+    shift = msgspec.structs.replace(SHIFT, before=before)
+    wanted = {"one": targets(b=1), "two": targets(b=1)}
+
+    def floors(**seconds: float) -> object:
+        now = replace(scene(0), ended=counted(**seconds))
+        return advance(shift, wanted, now, now_s=NOW_S, policy="desk").floors
+
+    assert floors(one=100, two=100, default=800) == {"b": 2}
+    assert floors(one=500, two=500) == {"b": 4}
+
+
+def test_of_few_requests_the_upper_end_counts() -> None:
+    """Below thirty nothing is known; from there on the deviation shrinks with their number."""
+
+    def part(requests: int) -> float:
+        ended = {("p", "x", "a"): (requests, 10.0), ("p", "y", "a"): (requests, 30.0)}
+        return part_of(ended, policy="p", rule="x", backends={"a"})
+
+    assert part(10) == 1.0
+    assert 0.25 < part(10_000) < part(100) < part(20) < 0.4
+    assert part_of({}, policy="p", rule="x", backends={"a"}) == 1.0
+    ended = {("p", "y", "a"): (50, 5.0), ("p", "x", "elsewhere"): (50, 5.0)}
+    assert part_of(ended, policy="p", rule="x", backends={"a"}) == 0.0
+
+
+def test_what_ended_is_counted_from_router_to_router() -> None:
+    """A router that began anew has fewer: it counts nothing until it has more."""
+    first = {"p": {"x": {"a": (10, 5.0)}}}
+    last = {"p": {"x": {"a": (30, 25.0), "b": (2, 1.0)}}}
+    again = {"p": {"x": {"a": (3, 1.0)}}}
+
+    assert ended_between([(first, last), ({}, first), (last, again)]) == {
+        ("p", "x", "a"): (30, 25.0),
+        ("p", "x", "b"): (2, 1.0),
+    }
+
+
 def test_floors_outlive_the_shift_for_the_stable_window() -> None:
     """Until the load is measured where it is now; then nothing is kept."""
     done = advance(SHIFT, WANTED, scene(4), now_s=NOW_S).shift
@@ -194,6 +257,11 @@ SCENES = st.builds(
     gone=st.frozensets(NAMES, max_size=1),
     loads=LOADS,
     unreached=st.frozensets(NAMES, max_size=1),
+    ended=st.dictionaries(
+        st.tuples(st.just(""), st.sampled_from(["default", "other"]), NAMES),
+        st.tuples(st.integers(1, 1000), st.floats(0, 1000)),
+        max_size=8,
+    ),
 )
 
 

@@ -7,7 +7,7 @@ from contextlib import AsyncExitStack, asynccontextmanager
 import aiohttp
 import pytest
 
-from pointsman.api.table import AdminEvent, Order, decode_event, digest
+from pointsman.api.table import AdminEvent, Order, Served, decode_event, digest
 from pointsman.router.control.admin import MAX_ORDERS
 from pointsman.router.control.kube_config import ApiServer
 from pointsman.router.control.stream import LOAD_EVERY_S, MAX_READERS, MAX_WAITING
@@ -135,6 +135,30 @@ async def test_a_request_shorter_than_the_interval_is_counted(
             event = await _read(answer)
             assert (event.in_flight, event.finished) == ({"large": 1}, {"small": 1})
         await until(lambda: router.live.load_listeners == [], "the reader to be forgotten")
+
+
+async def test_what_ended_by_rule_is_told_seldom(session: aiohttp.ClientSession) -> None:
+    """At first, in silence, and with a change of load where 5 s have passed: never with each."""
+    counts: list[int] = []
+
+    def served() -> Served:
+        counts.append(len(counts))
+        return {"p": {"default": {"small": (len(counts), 0.5)}}}
+
+    async with _router(heartbeat_s=0.5) as router:
+        router.live.served = served
+        async with session.get(f"{router.url}/admin/stream") as answer:
+            assert (await _read(answer)).served == {"p": {"default": {"small": (1, 0.5)}}}
+            found = []
+            for _ in range(4):
+                router.live.begin("small")
+                found.append(await _read(answer))
+            silence = await _read(answer)
+
+    assert [one.type for one in found] == ["Load"] * 4
+    assert sum(one.served is not None for one in found) <= 1
+    assert silence.type == "Heartbeat"
+    assert silence.served is not None
 
 
 async def test_an_ack_says_nothing_about_load(session: aiohttp.ClientSession) -> None:

@@ -51,6 +51,19 @@ async def test_an_openai_sdk_gets_a_stream(one: World) -> None:
     assert one.count("tokens_total", backend="small", direction="output", source="stated") == 8
 
 
+async def test_what_ended_is_known_by_rule(one: World) -> None:
+    """Two requests and the seconds that they took; nothing of what had no route."""
+    for _ in range(2):
+        assert (await one.ask(chat())).status == 200
+    assert (await one.ask(chat("nobody"))).status == 404
+    (rules,) = one.live.served().values()
+    ((rule, backends),) = rules.items()
+    ((backend, (count, seconds)),) = backends.items()
+
+    assert (rule, backend, count) == ("default", "small", 2)
+    assert 0 < seconds < 60
+
+
 async def test_the_answer_comes_back_byte_by_byte_as_the_backend_sent_it(one: World) -> None:
     """Only the framing is the router's."""
     through = await one.ask(chat(stream=True))

@@ -198,6 +198,11 @@ class Ack(Struct, frozen=True):
     refused_blob: str = ""
 
 
+Served = dict[str, dict[str, dict[str, tuple[int, float]]]]
+"""Policy -> rule -> backend -> requests that ended since a router began, and the seconds that they
+took from their arrival on."""
+
+
 class AdminEvent(Struct, frozen=True):
     """
     One line of a router's admin stream (`GET /admin/stream`, NDJSON).
@@ -221,6 +226,8 @@ class AdminEvent(Struct, frozen=True):
     missed: dict[str, int] = {}
     """Not in Ack. Backend name -> requests that met no server of it since the router began,
     whatever became of them: one more is a reason to start one."""
+    served: Served | None = None
+    """In Hello, Heartbeat, and a Load if the last time was 5 s ago. None also: an older router."""
     holding: tuple[str, ...] = ()
     """Not in Ack. Backends whose requests wait because an Order says so, by name."""
     unreachable: tuple[str, ...] = ()

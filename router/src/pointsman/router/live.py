@@ -7,7 +7,7 @@ the new one, never a mixture. Nothing here waits and nothing here does I/O.
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
-from pointsman.api.table import CredentialRef, Endpoint, Order, ServiceAddress
+from pointsman.api.table import CredentialRef, Endpoint, Order, Served, ServiceAddress
 from pointsman.router.callers import NOT_READ, Callers
 from pointsman.routing import CompiledTable
 
@@ -41,6 +41,8 @@ class Live:
     orders: dict[str, Order] = field(default_factory=dict)
     """Backend name -> what the operator asks, and is in force."""
     load_listeners: list[Callable[[], None]] = field(default_factory=list)
+    served: Callable[[], Served] = dict
+    """What ended by rule, once a data plane counts it."""
 
     def replace_endpoints(self, endpoints: Mapping[str, tuple[Endpoint, ...]]) -> None:
         """These are ready now, and no others."""

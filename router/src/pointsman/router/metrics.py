@@ -18,6 +18,7 @@ from prometheus_client.metrics_core import (
 )
 from prometheus_client.registry import Collector
 
+from pointsman.api.table import Served
 from pointsman.events.schema import NANO
 
 # The buckets of OpenTelemetry's gen_ai.client.operation.duration and time_to_first_token.
@@ -176,6 +177,16 @@ class Metrics(Collector):
         found = self._routes.get(key)
         if found is None:
             found = self._routes[key] = RouteSeries(policy, rule, backend)
+        return found
+
+    def served(self) -> Served:
+        """Requests that ended and the seconds they took, by policy, rule and backend."""
+        found: Served = {}
+        for series in self._routes.values():
+            if series.policy and series.codes:
+                rules = found.setdefault(series.policy, {})
+                count, seconds = sum(series.codes.values()), round(series.duration.total, 3)
+                rules.setdefault(series.rule, {})[series.backend] = (count, seconds)
         return found
 
     def backend(self, name: str) -> BackendSeries:

@@ -67,6 +67,8 @@ class _Router:
     """Backends that it would send requests to and knows no endpoint of."""
     load: table.AdminEvent | None = None
     """The last event of the stream that is open now which told of the load."""
+    served: table.Served = field(default_factory=dict)
+    """What it told last of the requests that ended, by rule."""
     missed_s: dict[str, float] = field(default_factory=dict)
     """Backend -> when its count of requests that met no server grew last."""
 
@@ -189,6 +191,10 @@ class RouterFleet:
     def loads(self, backend: str) -> list[RouterReport | None]:
         """What each router has of a backend; None for one that runs and does not say."""
         return [_report(router, backend) for router in self._heard_of()]
+
+    def served(self) -> Mapping[str, table.Served]:
+        """What each router that runs has served since it began, by the pod's uid."""
+        return {router.pod.uid: router.served for router in self._heard_of()}
 
     def in_flight(self, backend: str) -> int:
         """What the routers that speak have sent to a backend, and is not finished."""
@@ -342,6 +348,7 @@ class RouterFleet:
                 if count > before.get(backend, 0):
                     router.missed_s[backend] = time.monotonic()
             router.load = event
+            router.served = router.served if event.served is None else event.served
             self._tell_load()
             self.orders.heard()
         if event.type not in {"Hello", "Ack"}:

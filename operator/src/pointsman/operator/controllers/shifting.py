@@ -12,6 +12,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Final, Protocol
 
+from pointsman.api import table
 from pointsman.api.v1alpha1 import ModelBackend
 from pointsman.operator.plan.blobs import Backends
 from pointsman.operator.plan.objects import Json, conditions_of, name_of
@@ -29,6 +30,7 @@ from pointsman.operator.plan.shifting import (
     Steered,
     Targets,
     advance,
+    ended_between,
     is_overdue,
     steer,
 )
@@ -46,6 +48,9 @@ class Routers(Protocol):
 
     def loads(self, backend: str, /) -> list[RouterReport | None]:
         """Each router's counts; None for one that is silent."""
+
+    def served(self) -> Mapping[str, table.Served]:
+        """What each router has served since it began, by rule."""
 
     def views(self) -> list[RouterView]:
         """What each router said last."""
@@ -81,6 +86,8 @@ class Shifter:
         self._clock = clock
         self._monotonic = monotonic
         self._samples: dict[str, deque[tuple[float, int]]] = defaultdict(deque)
+        self._served: dict[str, deque[tuple[float, table.Served]]] = defaultdict(deque)
+        """By router: what it told, newest last."""
         self._silent = True
         self._seen = _Seen()
         self._advances: Mapping[str, Advance] = {}
@@ -146,7 +153,7 @@ class Shifter:
             return
         scene, now_s = self._scene(), self._clock()
         self._advances = {
-            name: advance(shift, self._seen.wanted[name], scene, now_s=now_s)
+            name: advance(shift, self._seen.wanted[name], scene, now_s=now_s, policy=name)
             if name in self._seen.wanted
             else Advance(shift, shift.floors)
             for name, shift in shifts.items()
@@ -186,11 +193,13 @@ class Shifter:
         }
         scaled = {name: self._capacity(name) or one for name, one in self._seen.scaled.items()}
         loads = None if self._silent else {name: self._load(name) for name in self._samples}
-        return Scene(scaled, self._seen.gone, loads, frozenset(unreached))
+        ended = ended_between((kept[0][1], kept[-1][1]) for kept in self._served.values())
+        return Scene(scaled, self._seen.gone, loads, frozenset(unreached), ended)
 
     def _sample(self) -> None:
         now_s = self._monotonic()
         self._silent = False
+        self._sample_served(now_s)
         for gone in self._samples.keys() - self._seen.backends:
             del self._samples[gone]
         for name in self._seen.backends:
@@ -202,6 +211,17 @@ class Shifter:
             if not kept or now_s - kept[-1][0] >= EVERY_S / 2:  # whoever asks more often adds none
                 kept.append((now_s, sum(one.held + one.in_flight for one in reports if one)))
             while kept[0][0] <= now_s - STABLE_S:
+                kept.popleft()
+
+    def _sample_served(self, now_s: float) -> None:
+        told = self._routers.served()
+        for gone in self._served.keys() - told.keys():
+            del self._served[gone]
+        for router, served in told.items():
+            kept = self._served[router]
+            if not kept or served is not kept[-1][1]:
+                kept.append((now_s, served))
+            while len(kept) > 1 and kept[1][0] <= now_s - STABLE_S:  # the newest before the window
                 kept.popleft()
 
     def _load(self, name: str) -> Load:

@@ -18,6 +18,8 @@ from pointsman.router.live import Live
 
 LOAD_EVERY_S = 0.1
 HEARTBEAT_S = 5.0
+SERVED_S = 5.0
+"""What ended by rule changes with each request and is averaged over a minute."""
 MAX_READERS = 8
 """Two operators of an election, a person or two, and room for connections that died silently."""
 MAX_WAITING = 64
@@ -67,6 +69,7 @@ class Broadcast:
         self._timer: asyncio.TimerHandle | None = None
         self._told = self._load()
         self._told_at = 0.0
+        self._served_at = 0.0
         feed.ack_listeners.append(self._acks_changed)
 
     def join(self, epoch: int) -> Reader:
@@ -111,6 +114,11 @@ class Broadcast:
         """One event of this kind, as of now."""
         epoch, serial = self._feed.position or (0, 0)
         load = AdminEvent(type="Load") if kind == "Ack" else self._load()
+        if kind in ("Hello", "Heartbeat"):
+            load = structs.replace(load, served=self._live.served())
+        elif kind == "Load" and self._told_at - self._served_at >= SERVED_S:
+            self._served_at = self._told_at
+            load = structs.replace(load, served=self._live.served())
         return (
             encode(
                 structs.replace(

@@ -69,6 +69,7 @@ class DataPlane:
         """Retries that may be made; see policy/retry.py."""
         metrics.in_flight = live.in_flight
         metrics.held = live.held
+        live.served = metrics.served
         self._clients: set[ClientConnection] = set()
         self._running = 0
         self.refusing = False

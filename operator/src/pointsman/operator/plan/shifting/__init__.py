@@ -1,7 +1,8 @@
 """PURE: how far traffic may follow a change of weights, and what replicas it needs there first.
 
-`record` is what is stored of a shift, `weights` what is between two lists of targets, `deciding`
-the rule, `steering` its application to a compiled table, `telling` what status says of it.
+`record` is what is stored of a shift, `weights` what is between two lists of targets, `measuring`
+what comes by a rule, `deciding` the rule of each step, `steering` its application to a compiled
+table, `telling` what status says of it.
 """
 
 from pointsman.operator.plan.shifting.deciding import (
@@ -14,6 +15,7 @@ from pointsman.operator.plan.shifting.deciding import (
     advance,
     is_overdue,
 )
+from pointsman.operator.plan.shifting.measuring import Ended, ended_between
 from pointsman.operator.plan.shifting.record import Shift, dump_shifts, load_shifts
 from pointsman.operator.plan.shifting.steering import Before, Steered, steer
 from pointsman.operator.plan.shifting.telling import Moving, settled
@@ -23,6 +25,7 @@ __all__ = [
     "Advance",
     "Before",
     "Capacity",
+    "Ended",
     "Load",
     "Moving",
     "Scene",
@@ -31,6 +34,7 @@ __all__ = [
     "Targets",
     "advance",
     "dump_shifts",
+    "ended_between",
     "is_overdue",
     "load_shifts",
     "settled",

@@ -8,13 +8,13 @@
 | what is ready is enough for more of the way        | as many steps of 10 % as it is for     |
 | otherwise                                          | stay, and want replicas for all of it  |
 
-The load of one route is not measured. The load of all backends that a moved route names stands for
-it: an upper bound, exact where they serve nothing else, and the same however far the shift is.
+The load of one route is a part of the load of all backends that it names: by what routers counted
+of each rule, or all of it where that is not known. That sum stays the same as the shift goes on.
 """
 
 import math
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Final
 
 import msgspec
@@ -22,6 +22,7 @@ import msgspec
 from pointsman.api.table import Target
 from pointsman.operator.plan.scaling.demand import with_headroom
 from pointsman.operator.plan.scaling.memory import STABLE_S
+from pointsman.operator.plan.shifting.measuring import Ended, part_of
 from pointsman.operator.plan.shifting.record import Shift
 from pointsman.operator.plan.shifting.weights import Fractions, between, fractions
 
@@ -64,6 +65,8 @@ class Scene:
     loads: Mapping[str, Load] | None
     unreached: frozenset[str] = frozenset()
     """Backends that some router knows no endpoint of."""
+    ended: Ended = field(default_factory=dict)
+    """What routers counted, by rule, in the stable window."""
 
     def ready(self, backend: str) -> int | None:
         """Replicas that can be sent to; None: not known."""
@@ -82,8 +85,12 @@ class Advance:
 
 @dataclass(frozen=True, slots=True)
 class _Move:
+    policy: str
+    rule: str
     before: Fractions
     wanted: Fractions
+    sure: bool
+    """Its requests are those that came by it before."""
 
     def gains(self, backend: str) -> bool:
         return self.wanted.get(backend, 0.0) > self.before.get(backend, 0.0)
@@ -95,12 +102,14 @@ class _Move:
         return self.before.get(backend, 0.0) > self.wanted.get(backend, 0.0)
 
 
-def advance(shift: Shift, wanted: Targets, scene: Scene, *, now_s: float) -> Advance:
-    """The next state of `shift`, whose policy wants these targets; `now_s`: Unix seconds."""
+def advance(
+    shift: Shift, wanted: Targets, scene: Scene, *, now_s: float, policy: str = ""
+) -> Advance:
+    """The next state of a policy's `shift` to the wanted targets; `now_s`: Unix seconds."""
     if shift.share >= 100:
         lasts = abs(now_s - shift.stepped_s) < STABLE_S  # abs: a clock that went back
         return Advance(shift, shift.floors) if lasts else Advance(None, {})
-    moves = _moves(shift.before, wanted)
+    moves = _moves(shift.before, wanted, policy, shift.unsure)
     floors = _floors(moves, shift.share, scene)
     left = {route: move for route, move in moves.items() if not _is_dead(move, scene)}
     share = _permitted(left, shift.share, scene)
@@ -144,13 +153,15 @@ def _recorded(
     )
 
 
-def _moves(before: Targets, wanted: Targets) -> dict[str, _Move]:
+def _moves(
+    before: Targets, wanted: Targets, policy: str = "", unsure: Collection[str] = ()
+) -> dict[str, _Move]:
     """The routes that lead elsewhere than before; one that led nowhere has nobody to wait for."""
     found = {}
     for route, targets in before.items():
         old, new = fractions(targets), fractions(wanted.get(route, ()))
         if old and new and old != new:
-            found[route] = _Move(old, new)
+            found[route] = _Move(policy, route, old, new, route not in unsure)
     return found
 
 
@@ -195,11 +206,22 @@ def _need(name: str, moves: Sequence[_Move], percent: int, share: int, scene: Sc
     pool = {one for move in moves for one in (*move.before, *move.wanted)}
     found = [loads[one] for one in pool if one in loads]
     total = max(sum(one.stable for one in found), sum(one.recent for one in found))
-    part = max(move.part(name, percent) for move in moves)
-    more = max(0.0, part - max(move.part(name, share) for move in moves))
+    parts = [
+        part_of(scene.ended, policy=move.policy, rule=move.rule, backends=pool)
+        if move.sure
+        else 1.0
+        for move in moves
+    ]
+
+    def sent(at: int) -> float:
+        """What of the total comes by these moves, so far on their way: at most, in any case."""
+        shares = [move.part(name, at) for move in moves]
+        known = sum(part * one for part, one in zip(parts, shares, strict=True))
+        return total * min(max(shares), known)
+
     # What it serves beside these routes is in its own load; just after a step that load is old.
     own = max(loads[name].stable, loads[name].recent) if name in loads else 0.0
-    load = max(total * part, min(total, own + total * more))
+    load = max(sent(percent), min(total, own + max(0.0, sent(percent) - sent(share))))
     count = math.ceil(with_headroom(load) / capacity.target_requests - 1e-9)
     return min(max(count, min(1, capacity.least)), capacity.most)
 

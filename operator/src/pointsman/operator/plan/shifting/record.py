@@ -26,6 +26,8 @@ class Shift(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """When `share` grew last; until then, since when it is waited."""
     before: dict[str, tuple[table.Target, ...]] = {}
     """By route, where the share is more than none of the way and less than all of it."""
+    unsure: tuple[str, ...] = ()
+    """Routes that may get other requests than before: what was counted of them says nothing."""
     share: int = 0
     """Percent of the way; 100: all of it is in force, and `floors` hold for a while."""
     floors: dict[str, int] = {}

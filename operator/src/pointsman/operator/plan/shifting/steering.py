@@ -62,7 +62,7 @@ def steer(
             advances[name] = Advance(shift, shift.floors)
             continue
         wanted[name] = targets_of(verdict.blob)
-        advances[name] = advance(shift, wanted[name], scene, now_s=now_s)
+        advances[name] = advance(shift, wanted[name], scene, now_s=now_s, policy=name)
     room = fitting({name: one.shift for name, one in advances.items() if one.shift})
     verdicts = dict(plan.verdicts)
     for name, one in list(advances.items()):
@@ -101,14 +101,35 @@ def _shift(
     if blob is None:
         return None
     old = dict(targets_of(blob))
+    unsure = _unsure(table.decode_blob(blob), table.decode_blob(verdict.blob))
     if stored is not None and stored.revision == published.revision and stored.share < 100:
+        unsure |= set(stored.unsure)
         for route, targets in stored.before.items():
             if route in old:
                 old[route] = blended(_usable(targets, backends), old[route], stored.share)
     left = moved(old, targets_of(verdict.blob))
     if not left:
         return None
-    return Shift(uid=uid, revision=entry.revision, since_s=now_s, stepped_s=now_s, before=left)
+    return Shift(
+        uid=uid,
+        revision=entry.revision,
+        since_s=now_s,
+        stepped_s=now_s,
+        before=left,
+        unsure=tuple(sorted(unsure & left.keys())),
+    )
+
+
+def _unsure(old: table.PolicyBlob, new: table.PolicyBlob) -> set[str]:
+    """Routes whose requests may be others: they, one before them, or the model names changed."""
+    same = set(old.model_names) == set(new.model_names)
+    before = [(route.name, route.match) for route in old.routes]
+    found = set()
+    for number, route in enumerate(new.routes):
+        same = same and before[number : number + 1] == [(route.name, route.match)]
+        if not same:
+            found.add(route.name)
+    return found
 
 
 def _usable(targets: Sequence[table.Target], backends: Backends) -> tuple[table.Target, ...]:
