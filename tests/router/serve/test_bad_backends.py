@@ -6,6 +6,7 @@ from dataclasses import replace
 
 import pytest
 
+from pointsman.api.table import Price
 from tests.fuzz import corpus
 from tests.router.serve.test_fallback import (
     DONE,
@@ -156,7 +157,8 @@ async def test_a_usage_that_no_answer_has_ends_no_accounting(
         body = b'{"choices":[],%b}' % usage
         pieces = (JSON_HEAD + b"content-length: %d\r\n\r\n" % len(body) + body,)
     port = await bad.scripted("first", answers(*pieces))
-    bad.place("first", port, output_per_million=1.5, input_per_million=0.1, currency="EUR")
+    price = Price(input_pico=100_000, output_pico=1_500_000)
+    bad.place("first", port, prices=(price,), currency="EUR")
     bad.route("first")
     assert (await bad.ask(chat(stream=stream))).status == 200
     await until(lambda: leaks(bad.plane) == [])
