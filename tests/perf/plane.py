@@ -1,13 +1,17 @@
 """A data plane with a fixed table in its own process: `python -m tests.perf.plane KIND PORT...`.
 
-Prints its own port, serves the ports given as the endpoints of one backend until SIGTERM.
+Prints its own port, serves the ports given as the endpoints of one backend until SIGTERM. With
+`--ledger URL` it records: prints the port of its events' metrics, too, and at its end their counts.
 """
 
+import argparse
 import asyncio
+import json
 import signal
-import sys
+from pathlib import Path
 
 import uvloop
+from prometheus_client import CollectorRegistry, start_http_server
 
 from pointsman.api.table import (
     Backend,
@@ -21,9 +25,12 @@ from pointsman.api.table import (
     ServiceAddress,
     Target,
 )
+from pointsman.events import ship
+from pointsman.events.segments import Bounds
 from pointsman.router.callers import OPEN
 from pointsman.router.live import Live
 from pointsman.router.metrics import Metrics
+from pointsman.router.outbox import Outbox
 from pointsman.router.serve.app import DataPlane
 from pointsman.router.serve.limits import Limits
 from pointsman.routing import compile_policy, compile_table
@@ -91,12 +98,39 @@ def table(kind: str, ports: list[int]) -> Live:
 
 async def main() -> None:
     """Serve until SIGTERM."""
-    plane = DataPlane(table(sys.argv[1], [int(port) for port in sys.argv[2:]]), Limits(), Metrics())
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("kind")
+    parser.add_argument("ports", type=int, nargs="+")
+    parser.add_argument("--ledger", type=lambda url: ship.Target(url=url))
+    parser.add_argument("--events-dir", type=Path)
+    parser.add_argument("--events-max-mib", type=int, default=256)
+    chosen = parser.parse_args()
+    plane = DataPlane(table(chosen.kind, chosen.ports), Limits(), Metrics())
+    loop = asyncio.get_running_loop()
     stop = asyncio.Event()
-    asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, stop.set)
-    print(await plane.start("127.0.0.1", 0), flush=True)
+    loop.add_signal_handler(signal.SIGTERM, stop.set)
+    ports = [await plane.start("127.0.0.1", 0)]
+    outbox = None
+    if chosen.ledger is not None:
+        registry = CollectorRegistry()
+        bounds = Bounds(disk_bytes=chosen.events_max_mib * 1024 * 1024)
+        outbox = Outbox(
+            registry,
+            later=loop.call_later,
+            folder=chosen.events_dir,
+            bounds=bounds,
+            ledger=chosen.ledger,
+        )
+        plane.record, plane.ledger = outbox.record, outbox
+        server, _ = start_http_server(0, "127.0.0.1", registry)
+        ports.append(server.server_port)
+    print(*ports, flush=True)
     await stop.wait()
     await plane.drain(1.0)
+    if outbox is not None:
+        await asyncio.to_thread(outbox.close, 5.0)
+        spool = outbox.spool
+        print(json.dumps({"recorded": spool.recorded, "dropped": spool.dropped}), flush=True)
 
 
 if __name__ == "__main__":

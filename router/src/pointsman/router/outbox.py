@@ -95,6 +95,9 @@ class Outbox(Collector):
             dropped.add_metric([reason], count)
         yield dropped
         yield CounterMetricFamily(
+            _PREFIX + "recorded", "Events, whatever became of them.", self.spool.recorded
+        )
+        yield CounterMetricFamily(
             _PREFIX + "unrecorded", "Requests that met a bug here.", self.record.failures
         )
         yield GaugeMetricFamily(
