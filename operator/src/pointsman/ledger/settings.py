@@ -59,8 +59,8 @@ class Settings:
     """Requests with events that wait for that; more get 503."""
     db_max_gib: float = 0.0
     """The file takes no more events beyond that; 0: until the disk is full."""
-    store_timeout_s: float = 10.0
-    """One transaction or question. Routers wait longer for their answer."""
+    store_timeout_s: float = 8.0
+    """One transaction or question. Routers give up after 10 s, and shall have an answer before."""
     body_timeout_s: float = 30.0
     """8 MiB on a slow line."""
     drain_s: float = 20.0
@@ -161,7 +161,7 @@ def _parser(environment: Mapping[str, str]) -> argparse.ArgumentParser:
     flag("concurrent", 4, "Bodies decoded at once.", int)
     flag("waiting", 32, "Requests that wait for that; more get 503.", int)
     flag("db-max-gib", 0.0, "Largest SQLite file; 0: what the disk has.", float)
-    flag("store-timeout-seconds", 10.0, "Deadline of one transaction or question.", float)
+    flag("store-timeout-seconds", 8.0, "Deadline of one transaction or question.", float)
     flag("body-timeout-seconds", 30.0, "Deadline of one request's body.", float)
     flag("drain-seconds", 20.0, "What was begun may take so long to end after SIGTERM.", float)
     flag("upkeep-seconds", 60.0, "Time between two looks at what is too old.", float)
