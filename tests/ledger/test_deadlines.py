@@ -80,3 +80,21 @@ def test_a_closed_store_says_so(place: Place) -> None:
     store.close()
     _gives_up(store.ping)
     _gives_up(lambda: store.ingest([batch([request(1)])], NOW_MS))
+
+
+def test_looking_a_decision_up_waits_for_no_writer(place: Place) -> None:
+    """A router has 2 s for it, whatever is being ingested; it reads, and locks nothing."""
+    store = place.store()
+    store.open()
+    store.ingest([batch([request(1)])], NOW_MS)
+    if place.kind == "sqlite":
+        with closing(sqlite3.connect(place.where, isolation_level=None)) as other:
+            other.execute("BEGIN IMMEDIATE")
+            (found,) = store.find("d-1", "")
+    else:
+        with psycopg.connect(place.where) as connection:
+            connection.execute("SELECT 1 FROM requests FOR UPDATE")
+            (found,) = store.find("d-1", "")
+    assert (found.decision, found.caller) == ("d-1", "app")
+    assert store.find("", "resp-1") == [found]
+    assert store.find("d-2", "") == []
