@@ -14,7 +14,8 @@ from pointsman.ledger.stores.sqlite import SqliteStore
 from tests.ledger.events import DAY_MS, NOW_MS, batch, feedback, request
 
 SPOOLS = ("spool-aaaa", "spool-bbbb")
-LENGTH = 12
+LENGTH = 9
+REQUESTS = 5
 Spools = dict[str, list[Event]]
 
 
@@ -24,8 +25,9 @@ def spools(draw: st.DrawFn) -> Spools:
     found: Spools = {}
     for spool in SPOOLS:
         events: list[Event] = []
+        order = draw(st.permutations(range(1, LENGTH + 1)))
         for number in range(1, LENGTH + 1):
-            if draw(st.booleans()):
+            if number in order[:REQUESTS]:
                 events.append(
                     request(
                         decision=f"{spool}-{number}",
