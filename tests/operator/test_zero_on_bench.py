@@ -41,18 +41,6 @@ def fleet(bench: Bench) -> Iterator[Fleet]:
     assert "forbidden" not in said, "the Role does not allow what the operator does"
 
 
-def are_three(fleet: Fleet) -> bool:
-    """Routers, all of them ready and none on its way out."""
-    pods = fleet.pods("router")
-    ready = [
-        pod
-        for pod in pods
-        for condition in pod.get("status", {}).get("conditions", ())
-        if condition["type"] == "Ready" and condition["status"] == "True"
-    ]
-    return len(pods) == len(ready) == 3
-
-
 async def ask(url: str) -> tuple[int, dict[str, str], str]:
     """One request: status, headers, body."""
     body = {"model": "auto", "messages": [{"role": "user", "content": "hi"}], "max_tokens": 2}
@@ -83,7 +71,7 @@ async def test_from_zero_to_several_and_back_without_a_lost_request(fleet: Fleet
         assert [found[0] for found in first] == [200] * 3, first
         assert all(int(found[1]["x-pointsman-held-ms"]) > 0 for found in first)
         reasons |= {one["reason"] for one in status(fleet)["scalingHistory"]}
-        await asyncio.to_thread(settles, fleet, "routers", lambda: are_three(fleet))
+        await asyncio.to_thread(settles, fleet, "routers", lambda: fleet.are_ready("router", 3))
         async with traffic(fleet.routers(), clients=12, pause_s=0.01, tokens=60) as seen:
             await asyncio.to_thread(settles, fleet, "more", lambda: replicas(fleet) == 5)
         assert seen.failures == []
