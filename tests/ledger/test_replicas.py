@@ -122,6 +122,8 @@ def test_all_keep_house_at_once(postgres_place: Place) -> None:
     for number, store in enumerate(stores):
         tasks += [partial(clean, store), partial(load, store, number)]
     _at_once(tasks)
+    while stores[0].keep(keeping).more:  # a replica that is not alone leaves it to the other
+        pass
     days = postgres_place.execute("SELECT DISTINCT at_ms FROM requests ORDER BY 1")
     assert len(days) == 11
     assert postgres_place.execute(f"SELECT count(*) FROM requests WHERE at_ms = {NOW_MS}") == [
