@@ -13,6 +13,7 @@ import h11
 
 from pointsman.api.table import (
     Backend,
+    Capture,
     CredentialRef,
     Endpoint,
     ExternalAddress,
@@ -20,6 +21,7 @@ from pointsman.api.table import (
     PolicyBlob,
     Route,
     ServiceAddress,
+    Signals,
     Target,
 )
 from pointsman.router.callers import OPEN
@@ -287,6 +289,8 @@ class World:
         revision: str = "r1",
         model_names: tuple[str, ...] = ("auto",),
         baseline: str = "",
+        capture: Capture | None = None,
+        signals: Signals | None = None,
     ) -> None:
         """Put a table of one policy in force."""
         blob = PolicyBlob(
@@ -297,6 +301,8 @@ class World:
             routes=routes,
             backends=self.backends,
             baseline=baseline,
+            capture=capture,
+            signals=signals,
         )
         self.live.table = compile_table([compile_policy(blob, f"digest-{revision}")])
         self.live.ready = True

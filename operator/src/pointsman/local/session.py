@@ -151,6 +151,7 @@ class Session:
     async def _close_ledger(self) -> None:
         if self.ledger is None or self._outbox is None:
             return
+        await self._outbox.finish(SHIP_S)
         await asyncio.to_thread(self._outbox.close, SHIP_S)
         await self.ledger.close()
 

@@ -133,6 +133,7 @@ async def serve(settings: Settings, server: ApiServer) -> None:
             _log.log(logging.WARNING if cut else logging.INFO, "drained", extra={"cut": cut})
             follow.cancel()
     if outbox is not None:
+        await outbox.finish(_FLUSH_S)
         await asyncio.to_thread(outbox.close, _FLUSH_S)
     await asyncio.to_thread(store.flush, _FLUSH_S)
     _log.info("stopped")

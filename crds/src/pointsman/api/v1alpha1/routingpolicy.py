@@ -13,6 +13,7 @@ from pydantic import Field
 from pointsman.api.conditions import Reason
 from pointsman.api.quantity import parse_duration
 from pointsman.api.tasks import Task
+from pointsman.api.v1alpha1.capture import Capture, ImplicitFeedback
 from pointsman.api.v1alpha1.meta import ObjectMeta
 from pointsman.api.validation import ApiModel, Duration, ObjectName
 from pointsman.api.validation import Rule as ValidationRule
@@ -294,6 +295,14 @@ class RoutingPolicySpec(ApiModel):
         description="The backend that savings are told against: what the same tokens would have "
         "cost there, such as the one that answered everything before. It gets no request for "
         "that. Its prices count where the currency is the same.",
+    )
+    capture: Capture | None = Field(
+        default=None,
+        description="What the ledger keeps of prompts and answers. Nothing where it is not set.",
+    )
+    implicit_feedback: ImplicitFeedback | None = Field(
+        default=None,
+        description="What the ledger is told from how people ask. Nothing where it is not set.",
     )
 
     schema_extra: ClassVar[dict[str, dict[str, object]]] = {
