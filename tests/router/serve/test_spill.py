@@ -86,7 +86,7 @@ async def test_a_backend_without_a_stated_capacity_is_never_full(there: World) -
 async def test_when_all_are_full_nobody_is_refused(there: World) -> None:
     """The shortest line takes it; of equals the first; all are answered."""
     for name in ("small", "large"):
-        await place(there, name, 2, ttft_s=0.1)
+        await place(there, name, 2, ttft_s=0.6)
     there.route("small", "large", fallback=chain("large"))
     replies = [await task for task in await asked(there, 12)]
     assert Counter(who(replies)) == {"small": 6, "large": 6}
