@@ -13,8 +13,10 @@ from pathlib import Path
 import uvloop
 from prometheus_client import CollectorRegistry, start_http_server
 
+from pointsman.api.redaction import Known
 from pointsman.api.table import (
     Backend,
+    Capture,
     Endpoint,
     Fallback,
     HeaderMatch,
@@ -23,6 +25,7 @@ from pointsman.api.table import (
     Price,
     Route,
     ServiceAddress,
+    Signals,
     Target,
 )
 from pointsman.events import ship
@@ -40,7 +43,8 @@ def table(kind: str, ports: list[int]) -> Live:
     """
     Two backends, a fallback chain, a rule on a header.
 
-    Of kind `tasks` two on the text; of kind `spill` the chain answers when the first is full.
+    Of kind `tasks` two on the text; of kind `spill` the chain answers when the first is full; of
+    kind `texts` all texts are kept, redacted; of kind `signals` retries are looked for.
     """
     address = ServiceAddress(namespace="perf", service="m", port=8000)
     backends = {
@@ -79,6 +83,7 @@ def table(kind: str, ports: list[int]) -> Live:
     if kind == "tasks":
         routes += texts
     routes += (Route(name="default", targets=(Target(backend="small"),), fallback=fallback),)
+    capture = Capture(mode="Full", keep_s=3600, built_in=tuple(Known), patterns=(r"ACME-[0-9]+",))
     blob = PolicyBlob(
         namespace="perf",
         name="perf",
@@ -86,6 +91,8 @@ def table(kind: str, ports: list[int]) -> Live:
         model_names=("auto", "m"),
         routes=routes,
         backends=backends,
+        capture=capture if kind == "texts" else None,
+        signals=Signals(retry_window_s=300.0, abandoned=True) if kind == "signals" else None,
     )
     endpoints = tuple(Endpoint(host="127.0.0.1", port=port) for port in ports)
     return Live(

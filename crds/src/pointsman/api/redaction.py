@@ -94,6 +94,7 @@ class Known(StrEnum):
     CREDIT_CARD = "CreditCard"
 
 
+_PART: Final = r"[^\s@<>()\[\]{},;:\"'`]"
 _KNOWN: Final[dict[Known, tuple[str, ...]]] = {
     Known.API_KEY: (
         r"\b(?:sk|pk|rk|pmk)[-_][A-Za-z0-9_-]{16,}",  # OpenAI, Anthropic, Stripe, our own
@@ -105,7 +106,7 @@ _KNOWN: Final[dict[Known, tuple[str, ...]]] = {
         r"(?i)\b(?:api[_-]?key|secret|passw(?:or)?d|token)[\"']?\s*[:=]\s*[\"']?[^\s\"',;]{6,}",
     ),
     Known.BEARER_TOKEN: (r"(?i)\b(?:bearer|basic)\s+[A-Za-z0-9._~+/=-]{8,}",),
-    Known.EMAIL: (r"[\pL\pN._%+-]+@[\pL\pN.-]+\.\pL{2,}",),
+    Known.EMAIL: (rf"{_PART}+@{_PART}+\.{_PART}{{2,}}",),
     # 14 to 19 digits of an issuer that begins with 3 to 6, in groups or not. No check digit: a
     # number with a slip of the pen is somebody's, too.
     Known.CREDIT_CARD: (r"\b[3-6](?:[ -]?[0-9]){13,18}\b",),
