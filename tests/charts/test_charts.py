@@ -336,3 +336,30 @@ def test_the_ledgers_pod_passes_the_restricted_standard(bench: Bench) -> None:
         )
     finally:
         bench.kubectl("delete", "namespace", namespace, "--wait=false")
+
+
+def test_monitoring_is_there_only_where_it_is_asked_for(bench: Bench) -> None:
+    """Rules and dashboard as they lie in files/, and a PodMonitor for each part with its port."""
+    kinds = {"PodMonitor", "PrometheusRule"}
+    assert not any(item["kind"] in kinds for item in render(bench))
+    asked = ",".join(
+        f"monitoring.{part}.enabled=true" for part in ("podMonitors", "rules", "dashboards")
+    )
+    items = render(bench, *LEDGER, "--set", asked)
+    rules = one(items, "PrometheusRule", "desk-pointsman")["spec"]
+    assert rules == yaml.safe_load((CHARTS / "pointsman/files/alerts.yaml").read_text())
+    shown = one(items, "ConfigMap", "desk-dashboards")
+    assert shown["metadata"]["labels"]["grafana_dashboard"] == "1"
+    assert json.loads(shown["data"]["pointsman.json"])["title"] == "Pointsman"
+    pods = {
+        item["spec"]["template"]["metadata"]["labels"]["app.kubernetes.io/component"]: item
+        for item in items
+        if item["kind"] in ("Deployment", "StatefulSet")
+    }
+    for part, workload in pods.items():
+        monitor = one(items, "PodMonitor", f"desk-{part}")["spec"]
+        template = workload["spec"]["template"]
+        wanted = monitor["selector"]["matchLabels"]
+        assert wanted.items() <= template["metadata"]["labels"].items()
+        ports = {port["name"] for port in template["spec"]["containers"][0]["ports"]}
+        assert monitor["podMetricsEndpoints"][0]["port"] in ports

@@ -26,6 +26,7 @@ from pointsman.ledger.asking import BadQuestion, ask, by_what, when
 from pointsman.ledger.batches import BadBody, NewerSchema
 from pointsman.ledger.connections import BOUNDS, Bounds, Connections
 from pointsman.ledger.contract import QUESTIONS, Dialect, Store, StoreAway, StoreError
+from pointsman.ledger.hour import REFRESH_S, WINDOW_MS, Hour
 from pointsman.ledger.intake import Intake, TooLarge, decoded, now_ms
 from pointsman.ledger.metrics import Metrics
 from pointsman.ledger.rows import MAX_NAME
@@ -52,6 +53,8 @@ class Service:
     ) -> None:
         self.metrics = Metrics(registry)
         self.draining = False
+        self._hour, self._hour_until_s = Hour(), 0.0
+        registry.register(self._hour)
         self._settings = settings
         self._store = store
         self._access = Access(settings.token_file)
@@ -255,7 +258,21 @@ class Service:
         body = {"ready": not problem, "store": self._store.dialect}
         return _json({**body, "problem": problem} if problem else body, status)
 
+    async def _look_at_the_hour(self) -> None:
+        """Before a scrape, if the last look is old; without the store the other metrics stay."""
+        if time.monotonic() < self._hour_until_s:
+            return
+        self._hour_until_s = time.monotonic() + REFRESH_S
+        now = now_ms()
+        try:
+            found = await self._asked(ask, self._store, now - WINDOW_MS, now)
+        except StoreError:
+            self._hour.show([])
+        else:
+            self._hour.show(found.lines)
+
     async def _print_metrics(self, _: web.Request) -> web.StreamResponse:
+        await self._look_at_the_hour()
         return web.Response(
             body=generate_latest(self.metrics.registry),
             headers={"Content-Type": CONTENT_TYPE_LATEST},
