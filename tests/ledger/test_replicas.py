@@ -137,7 +137,7 @@ def test_a_dead_connection_is_not_used_again(postgres_place: Place) -> None:
     (store, *_) = _replicas(postgres_place)
     store.ping()
     postgres_place.execute(
-        "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
+        "SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity"
         " WHERE datname = current_database() AND pid <> pg_backend_pid()"
     )
     store.ping()
