@@ -41,6 +41,18 @@ def fleet(bench: Bench) -> Iterator[Fleet]:
     assert "forbidden" not in said, "the Role does not allow what the operator does"
 
 
+def says_why(fleet: Fleet) -> bool:
+    """True once a pod of the backend says why it does not start."""
+    listed = json.loads(fleet.kubectl("get", "pods", "-o", "json"))["items"]
+    return any(
+        one.get("state", {}).get("waiting", {}).get("reason", "ContainerCreating")
+        not in ("ContainerCreating", "PodInitializing")
+        for pod in listed
+        if pod["metadata"]["name"].startswith("a-model-")
+        for one in pod.get("status", {}).get("containerStatuses", ())
+    )
+
+
 async def ask(url: str) -> tuple[int, dict[str, str], str]:
     """One request: status, headers, body."""
     body = {"model": "auto", "messages": [{"role": "user", "content": "hi"}], "max_tokens": 2}
@@ -87,7 +99,14 @@ async def test_a_server_that_cannot_start_is_told_to_who_waits(fleet: Fleet) -> 
     broken = {"engine": "Custom", "image": "vendor/none:1", "command": ["serve"]}
     apply(fleet, backend("a", scaling=SCALING, activation={"timeout": "50s"}, deployment=broken))
     began_s = time.monotonic()
-    code, headers, body = await ask(fleet.routers()[0])
+    asking = asyncio.create_task(ask(fleet.routers()[0]))
+    known_s = 0.0
+    while not asking.done():
+        if not known_s and await asyncio.to_thread(says_why, fleet):
+            known_s = time.monotonic()
+        await asyncio.sleep(0.05)
+    code, headers, body = await asking
+    print(f"answered {time.monotonic() - known_s:.1f} s after the pod's reason was known")
     assert code == 503, body
     assert int(headers.get("retry-after", "0")) >= 1, (headers, body)
     reason = status(fleet)["lastFailure"]["reason"]
