@@ -24,7 +24,6 @@ from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, generate_l
 from pointsman.ledger.access import Access
 from pointsman.ledger.asking import BadQuestion, ask, by_what, when
 from pointsman.ledger.batches import BadBody, NewerSchema
-from pointsman.ledger.connections import BOUNDS, Bounds, Connections
 from pointsman.ledger.contract import QUESTIONS, Dialect, Store, StoreAway, StoreError
 from pointsman.ledger.hour import REFRESH_S, WINDOW_MS, Hour
 from pointsman.ledger.intake import Intake, TooLarge, decoded, now_ms
@@ -32,6 +31,7 @@ from pointsman.ledger.metrics import Metrics
 from pointsman.ledger.rows import MAX_NAME
 from pointsman.ledger.settings import Settings
 from pointsman.ledger.upkeep import Upkeep
+from pointsman.process.connections import BOUNDS, BoundedServer, Bounds
 
 _log = logging.getLogger(__name__)
 _T = TypeVar("_T")
@@ -74,7 +74,7 @@ class Service:
         self._upkeep = Upkeep(store, settings, self.metrics)
         self._bounds = bounds
         self._runner: web.AppRunner | None = None
-        self._connections: Connections | None = None
+        self._connections: BoundedServer | None = None
         self._listener: asyncio.Server | None = None
 
     async def start(self) -> int:
@@ -98,7 +98,7 @@ class Service:
         await self._runner.setup()
         make = self._runner.server
         assert make is not None
-        self._connections = Connections(make, self._bounds)
+        self._connections = BoundedServer(make, self._bounds)
         listen = self._settings.listen
         loop = asyncio.get_running_loop()
         self._listener = await loop.create_server(self._connections, listen.host, listen.port)

@@ -14,6 +14,7 @@ from typing import Protocol
 
 from prometheus_client import CollectorRegistry, Counter
 
+from pointsman.process.logs import log_to_stderr
 from pointsman.router.callers import OPEN
 from pointsman.router.control.callers import CallerFeed
 from pointsman.router.control.kube_config import (
@@ -22,7 +23,6 @@ from pointsman.router.control.kube_config import (
     from_kubeconfig,
     in_cluster,
 )
-from pointsman.router.control.logs import log_to_stderr
 from pointsman.router.control.metrics import ControlMetrics
 from pointsman.router.control.source import TableFeed
 from pointsman.router.control.store import Store
