@@ -224,6 +224,33 @@ async def test_an_expensive_pattern_holds_up_nobody(there: World, texts: Texts) 
     await texts.events(4)
 
 
+async def test_no_event_waits_long_for_its_text(there: World, texts: Texts) -> None:
+    """What the thread does not get to in time goes without, and is counted."""
+    texts.recorder.captor = Captor(texts.lines.append, longest_s=0.0)
+    texts.keep(FULL)
+    for _ in range(3):
+        await there.ask(chat())
+    assert [event.text for event in await texts.events(3)] == [None] * 3
+    assert texts.captor.dropped == {"Late": 3}
+
+
+async def test_an_end_in_the_middle_of_a_search_loses_no_event(there: World, texts: Texts) -> None:
+    """The one that is searched, and those behind it, each once."""
+    texts.keep(Capture(mode="Full", keep_s=60, patterns=("a{0,99}" * 17 + "b",)))
+    body = chat()
+    body["messages"] = [{"role": "user", "content": "a" * 70_000}]
+    for wanted in (body, chat(), chat()):
+        assert (await there.ask(wanted)).status == 200
+    thread = texts.captor._thread
+    assert thread is not None
+    assert not await asyncio.to_thread(texts.captor.finish, 0.01)
+    assert [event.text for event in await texts.events(3)] == [None] * 3
+    assert texts.captor.dropped == {"Ending": 3}
+    await asyncio.to_thread(thread.join, 20)
+    await asyncio.sleep(0)
+    assert len(await texts.events(3)) == 3
+
+
 async def test_what_is_taken_at_the_end_is_told(there: World, texts: Texts) -> None:
     """`finish` waits for the thread; later requests are recorded without text."""
     texts.keep(FULL)

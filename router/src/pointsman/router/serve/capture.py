@@ -1,15 +1,18 @@
 """Texts of requests whose policy keeps them: gathered on the way, made ready in a thread.
 
-Guarantees that no request waits for it: memory is bounded, what exceeds it is counted and only
-loses its text, and patterns are searched in a thread (RE2 lets go of the interpreter meanwhile).
-Nothing of a text reaches a log. Nothing of this runs for a policy that keeps no texts.
+Guarantees that no request waits for it, and that every event goes on: memory and time are bounded,
+what exceeds them is counted and only loses its text, and patterns are searched in a thread (RE2
+lets go of the interpreter meanwhile). Nothing of a text reaches a log. None of this runs for a
+policy that keeps no texts.
 """
 
 import asyncio
+import contextlib
 import hashlib
 import logging
 import queue
 import threading
+import time
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Final, NamedTuple
 
@@ -28,6 +31,8 @@ if TYPE_CHECKING:
 _log = logging.getLogger(__name__)
 MOST_HELD_BYTES: Final = 64 * 1024 * 1024
 """Of streams that are heard and of texts that wait for the thread, together."""
+LONGEST_WAIT_S: Final = 5.0
+"""For the thread. Events wait with their texts, and a killed process loses those that wait."""
 
 
 class _Work(NamedTuple):
@@ -40,6 +45,8 @@ class _Work(NamedTuple):
     heard: Spoken | None
     cut: bool
     size: int
+    late_s: float
+    """From when on (monotonic) the event goes without its text."""
 
 
 class Captor:
@@ -49,9 +56,19 @@ class Captor:
     A text that cannot be kept is counted, and its event goes without it.
     """
 
-    def __init__(self, put: Callable[[bytes], None], *, most_bytes: int = MOST_HELD_BYTES) -> None:
+    def __init__(
+        self,
+        put: Callable[[bytes], None],
+        *,
+        most_bytes: int = MOST_HELD_BYTES,
+        longest_s: float = LONGEST_WAIT_S,
+    ) -> None:
         self._put = put
         self._most = most_bytes
+        self._longest_s = longest_s
+        self._lock = threading.Lock()
+        self._current: _Work | None = None
+        """In the thread's hands, until somebody has told its event."""
         self._given: queue.SimpleQueue[_Work | None] = queue.SimpleQueue()
         self._thread: threading.Thread | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
@@ -73,7 +90,7 @@ class Captor:
         except Exception as error:  # noqa: BLE001 - counted and logged; the text stays out of it
             heard.give_up()
             self._drop("Bug")
-            _tell(error)
+            _log_bug(error)
         self.held_bytes += heard.held_bytes - before
 
     def take(self, exchange: "Exchange", capture: CompiledCapture, event: Request) -> None:
@@ -91,7 +108,9 @@ class Captor:
         self.held_bytes += size
         cut = heard.gave_up if heard is not None else _is_too_large(exchange, whole)
         self._start()
-        self._given.put(_Work(event, capture, exchange.asked, answer, heard, cut, size + held))
+        late_s = time.monotonic() + self._longest_s
+        asked = exchange.asked
+        self._given.put(_Work(event, capture, asked, answer, heard, cut, size + held, late_s))
 
     def forget(self, exchange: "Exchange") -> None:
         """An exchange that is over and not recorded."""
@@ -100,13 +119,28 @@ class Captor:
             exchange.heard = None
 
     def finish(self, deadline_s: float) -> bool:
-        """Make all ready that was taken; False if that took longer. Not on the event loop."""
+        """
+        Make all ready that was taken; not on the event loop, which has all of it then.
+
+        False if that took longer: the rest goes without text.
+        """
         self._ended = True
         if self._thread is None:
             return True
         self._given.put(None)
         self._thread.join(deadline_s)
-        return not self._thread.is_alive()
+        if not self._thread.is_alive():
+            return True
+        with self._lock:
+            left, self._current = [self._current], None
+        with contextlib.suppress(queue.Empty):
+            while True:
+                left.append(self._given.get_nowait())
+        self._given.put(None)
+        for work in left:
+            if work is not None:
+                self._tell(work, encode(work.event), "Ending")
+        return False
 
     def _start(self) -> None:
         if self._thread is None:
@@ -116,19 +150,17 @@ class Captor:
 
     def _run(self) -> None:
         while (work := self._given.get()) is not None:
-            how, why = work.capture.how, ""
-            try:
-                line = encode(replace(work.event, text=_text_of(work)))
-                if len(line) > MAX_EVENT_BYTES:
-                    line, why = encode(work.event), "TooLarge"
-            except Exception as error:  # noqa: BLE001 - see `hear`
-                line, why = encode(work.event), "Bug"
-                _tell(error)
-            assert self._loop is not None
-            try:
-                self._loop.call_soon_threadsafe(self._ready, line, work.size, how, why)
-            except RuntimeError:  # the loop is closed: nobody asked `finish` for the rest
-                return
+            self._current = work
+            line, why = _line_of(work)
+            with self._lock:
+                mine, self._current = self._current is work, None
+            if mine:
+                self._tell(work, line, why)
+
+    def _tell(self, work: _Work, line: bytes, why: str) -> None:
+        assert self._loop is not None
+        with contextlib.suppress(RuntimeError):  # the loop is closed: nobody waits for it
+            self._loop.call_soon_threadsafe(self._ready, line, work.size, work.capture.how, why)
 
     def _ready(self, line: bytes, size: int, how: str, why: str) -> None:
         self.held_bytes -= size
@@ -142,7 +174,7 @@ class Captor:
         self.dropped[why] = self.dropped.get(why, 0) + 1
 
 
-def _tell(error: Exception) -> None:
+def _log_bug(error: Exception) -> None:
     """Its class alone: a message may quote the text."""
     _log.error("text-lost", extra={"reason": type(error).__name__})
 
@@ -174,6 +206,21 @@ def tail_of(exchange: "Exchange") -> StreamTail:
 def _is_too_large(exchange: "Exchange", whole: bool) -> bool:
     """True for an answer that was sent as it came: it is not held, so its text is not known."""
     return exchange.committed and exchange.code == 200 and not whole
+
+
+def _line_of(work: _Work) -> tuple[bytes, str]:
+    """In the thread: the event, and why it is without its text."""
+    why = "Late"
+    if time.monotonic() < work.late_s:
+        try:
+            line = encode(replace(work.event, text=_text_of(work)))
+            if len(line) <= MAX_EVENT_BYTES:
+                return line, ""
+            why = "TooLarge"
+        except Exception as error:  # noqa: BLE001 - counted and logged; the event goes on
+            why = "Bug"
+            _log_bug(error)
+    return encode(work.event), why
 
 
 def _text_of(work: _Work) -> Text:
