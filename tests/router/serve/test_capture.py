@@ -3,6 +3,8 @@
 import asyncio
 import hashlib
 import json
+import subprocess
+import sys
 import time
 from collections.abc import AsyncIterator
 
@@ -260,3 +262,48 @@ async def test_what_is_taken_at_the_end_is_told(there: World, texts: Texts) -> N
     await there.ask(chat())
     assert [event.text is None for event in await texts.events(2)] == [False, True]
     assert texts.captor.dropped == {"Ending": 1}
+
+
+@pytest.mark.parametrize("told", [True, False])
+def test_a_process_ends_well_while_a_text_is_searched(told: bool) -> None:
+    """With its own exit status; RE2 gives the interpreter's lock back in the midst of its end."""
+    done = subprocess.run(
+        [sys.executable, "-c", ENDING, str(told)],
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert (done.returncode, done.stderr) == (3, "")
+
+
+ENDING = """
+import asyncio, sys, types
+from pointsman.api.table import Capture
+from pointsman.events.schema import Request
+from pointsman.router.serve.capture import Captor
+from pointsman.router.wire.openai import NO_ANSWER, read_chat
+from pointsman.router.wire.operation import CHAT
+from pointsman.routing.capture import compile_capture
+
+async def main():
+    body = b'{"model":"m","messages":[{"role":"user","content":"%b"}]}' % (b"a " * 35_000)
+    captor = Captor(lambda line: None)
+    capture = compile_capture(Capture(mode="Full", keep_s=1, patterns=("a",)), "desk")
+    request = types.SimpleNamespace(body=body)
+    exchange = types.SimpleNamespace(
+        heard=None, said=NO_ANSWER, end=b"", operation=CHAT, request=request, committed=False,
+        asked=read_chat(body), code=0,
+    )
+    event = Request(
+        decision="d", at_ms=1, policy="p", revision="r", rule="u", status=200, outcome="Ok"
+    )
+    for _ in range(100):
+        captor.take(exchange, capture, event)
+    await asyncio.sleep(0.2)
+    if sys.argv[1] == "True":
+        assert not await asyncio.to_thread(captor.finish, 0.01)
+
+asyncio.run(main())
+sys.exit(3)
+"""

@@ -33,6 +33,8 @@ MOST_HELD_BYTES: Final = 64 * 1024 * 1024
 """Of streams that are heard and of texts that wait for the thread, together."""
 LONGEST_WAIT_S: Final = 5.0
 """For the thread. Events wait with their texts, and a killed process loses those that wait."""
+_LOOK_S: Final = 1.0
+"""How often an idle thread looks whether the process ends."""
 
 
 class _Work(NamedTuple):
@@ -145,17 +147,25 @@ class Captor:
     def _start(self) -> None:
         if self._thread is None:
             self._loop = asyncio.get_running_loop()
-            self._thread = threading.Thread(target=self._run, name="capture", daemon=True)
+            # No daemon: one that is in RE2 while the interpreter ends takes the process down.
+            self._thread = threading.Thread(target=self._run, name="capture")
             self._thread.start()
 
     def _run(self) -> None:
-        while (work := self._given.get()) is not None:
+        while (work := self._next()) is not None:
             self._current = work
             line, why = _line_of(work)
             with self._lock:
                 mine, self._current = self._current is work, None
             if mine:
                 self._tell(work, line, why)
+
+    def _next(self) -> _Work | None:
+        """None at the end, also at one that nobody told."""
+        while threading.main_thread().is_alive():
+            with contextlib.suppress(queue.Empty):
+                return self._given.get(timeout=_LOOK_S)
+        return None
 
     def _tell(self, work: _Work, line: bytes, why: str) -> None:
         assert self._loop is not None
