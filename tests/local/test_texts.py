@@ -26,6 +26,7 @@ def test_texts_are_there_once_it_has_ended(tmp_path: Path, mode: str) -> None:
     with up(str(folder), "--port", "0", "--time-scale", "20", "--ledger", str(ledger)) as running:
         url = running.url
         running.wait_for("ready")
+        running.wait_for("ledger: at")
         asked = [{"role": "user", "content": "I am ACME-471100, sk-abcdefghijklmnopqrst"}]
         with openai.OpenAI(base_url=url, api_key="k", max_retries=0, timeout=30) as sdk:
             said = sdk.chat.completions.create(model="desk", messages=asked)  # type: ignore[arg-type]
