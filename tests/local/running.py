@@ -93,6 +93,15 @@ def children(pid: int) -> list[int]:
     ]
 
 
+def model_servers(pid: int) -> list[int]:
+    """Of local mode's children, all but its ledger."""
+    return [
+        child
+        for child in children(pid)
+        if b"pointsman.ledger" not in Path(f"/proc/{child}/cmdline").read_bytes()
+    ]
+
+
 def wait_until_gone(pids: list[int]) -> None:
     """Until none of these processes exists; one that nobody has waited for yet is gone too."""
     end = time.monotonic() + DEADLINE_S

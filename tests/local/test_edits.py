@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.local.running import DEADLINE_S, Up, children, up
+from tests.local.running import DEADLINE_S, Up, model_servers, up
 
 pytestmark = pytest.mark.local
 
@@ -152,7 +152,7 @@ def test_a_killed_model_server_is_told_and_started_again(files: Path) -> None:
     """The condition goes from Ready to PodFailing and back."""
     with up(str(files), "--port", "0") as running:
         running.wait_for("backend first: Ready")
-        (server,) = children(running.process.pid)
+        (server,) = model_servers(running.process.pid)
         seen = len(running.lines)
         os.kill(server, signal.SIGKILL)
         assert "signal SIGKILL" in running.wait_for("backend first: PodFailing")
@@ -160,4 +160,4 @@ def test_a_killed_model_server_is_told_and_started_again(files: Path) -> None:
         while "backend first: Ready" not in running.lines[seen:]:
             running.read()
             assert time.monotonic() < end, running.lines
-        assert children(running.process.pid) != [server]
+        assert model_servers(running.process.pid) != [server]

@@ -195,7 +195,7 @@ def test_sigkill_leaves_no_model_server_behind(desk: Path) -> None:
     with up(str(desk), "--port", "0") as running:
         running.wait_for("ready")
         servers = children(running.process.pid)
-        assert len(servers) == 4
+        assert len(servers) == 5, "four model servers, and the ledger"
         running.process.send_signal(signal.SIGKILL)
         running.process.wait(timeout=10)
         wait_until_gone(servers)
