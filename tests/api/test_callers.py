@@ -3,6 +3,7 @@
 import json
 from contextlib import suppress
 
+import msgspec
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -11,6 +12,8 @@ from pointsman.api.callers import (
     EVERY_POLICY,
     CallerEntry,
     InvalidEntry,
+    Limits,
+    TeamEntry,
     digest_of,
     hash_of,
     is_name,
@@ -28,13 +31,31 @@ def entry(**fields: object) -> bytes:
 def test_an_entry_needs_only_keys() -> None:
     """Then it may use every policy, has no team and does not expire."""
     assert parse_entry(entry()) == CallerEntry(keys=(HASH,))
-    assert parse_entry(entry()).policies == (EVERY_POLICY,)
-    assert parse_entry(entry()).digests == {digest_of(KEY)}
+    found = parse_entry(entry())
+    assert isinstance(found, CallerEntry)
+    assert found.policies == (EVERY_POLICY,)
+    assert found.digests == {digest_of(KEY)}
+    assert found.limits is None
 
 
 def test_no_policies_are_none_and_not_all() -> None:
     """An empty list was written on purpose."""
-    assert parse_entry(entry(policies=[])).policies == ()
+    found = parse_entry(entry(policies=[]))
+    assert isinstance(found, CallerEntry)
+    assert found.policies == ()
+
+
+def test_limits_of_a_caller_and_of_a_team() -> None:
+    """Any of the three; a team's entry has nothing else."""
+    limits = {"rpm": 60, "tpm": 90_000, "maxConcurrentRequests": 4}
+    caller = parse_entry(entry(limits=limits))
+    team = parse_entry(json.dumps({"kind": "Team", "team": "x", "limits": {"rpm": 1}}).encode())
+
+    assert isinstance(caller, CallerEntry)
+    assert caller.limits == Limits(rpm=60, tpm=90_000, max_concurrent_requests=4)
+    assert team == TeamEntry(team="x", limits=Limits(rpm=1))
+    assert parse_entry(msgspec.json.encode(team)) == team
+    assert parse_entry(msgspec.json.encode(caller)) == caller
 
 
 @pytest.mark.parametrize(
@@ -70,6 +91,23 @@ def test_no_policies_are_none_and_not_all() -> None:
         entry(expiresAt="2027-01-31T00:00:00"),
         entry(expiresAt=1_800_000_000),
         entry(policy=["x"]),
+        entry(limits={}),
+        entry(limits=None) + b"x",
+        entry(limits={"rpm": 0}),
+        entry(limits={"rpm": -1}),
+        entry(limits={"tpm": 10**9 + 1}),
+        entry(limits={"rpm": "60"}),
+        entry(limits={"rpm": 1.5}),
+        entry(limits={"rpm": True}),
+        entry(limits={"rpm": 1, "rph": 1}),
+        entry(limits=[1]),
+        entry(kind="Team", team="x", limits={"rpm": 1}),
+        entry(kind="Other"),
+        entry(kind=1),
+        b'{"kind": "Team", "team": "x"}',
+        b'{"kind": "Team", "limits": {"rpm": 1}}',
+        b'{"kind": "Team", "team": "", "limits": {"rpm": 1}}',
+        b'{"kind": "Team", "team": "a b", "limits": {"rpm": 1}}',
         entry(**{KEY.decode(): 1}),
         entry(team="x") + b" " * 20_000,
     ],
@@ -91,6 +129,9 @@ def test_what_is_no_entry_is_refused_without_a_quote(value: bytes) -> None:
         (entry(keys=["x"]), "keys[0] must be sha256: and 64 hexadecimal digits"),
         (entry(team="a b"), "team must be a plain name"),
         (b"{}", "missing required field `keys`"),
+        (entry(limits={"rpm": 0}), "Expected `int` >= 1 - at `limits.rpm`"),
+        (entry(limits={}), "must have rpm, tpm or maxConcurrentRequests - at `limits`"),
+        (entry(limits={"rps": 1}), "unknown field `rps`"),
     ],
 )
 def test_a_refusal_says_what_to_change(value: bytes, said: str) -> None:
@@ -106,7 +147,7 @@ def test_a_refusal_says_what_to_change(value: bytes, said: str) -> None:
 def test_any_bytes_are_an_entry_or_refused(value: bytes) -> None:
     """Nothing else is raised."""
     with suppress(InvalidEntry):
-        assert parse_entry(value).keys
+        assert isinstance(parse_entry(value), CallerEntry | TeamEntry)
 
 
 @pytest.mark.parametrize(

@@ -1,6 +1,6 @@
 """`python -m tests.perf.inprocess`: one request through the router without a network.
 
-`[--kind plain|tasks|spill] [--record] [--calls]`: microseconds of one request on one kept
+`[--kind plain|tasks|spill|limited] [--record] [--calls]`: microseconds of one request on one kept
 connection, its answer included, least and median over rounds; or the calls of Python functions that
 it takes.
 Caches are warm as they never are behind a socket: use it to compare two trees, not as what a
@@ -18,8 +18,10 @@ from typing import Any, Final, cast
 
 import uvloop
 
+from pointsman.api import callers
 from pointsman.events.segments import Bounds
 from pointsman.events.spool import Spool
+from pointsman.router.callers import Caller, callers_of
 from pointsman.router.metrics import Metrics
 from pointsman.router.serve.app import DataPlane
 from pointsman.router.serve.limits import Limits
@@ -29,6 +31,7 @@ from pointsman.router.serve.upstream import Pools, UpstreamConnection
 from pointsman.router.serve.wheel import Wheel
 from tests.perf.plane import table
 
+KINDS: Final = ("plain", "tasks", "spill", "limited")
 PORTS: Final = [9001, 9002]
 WARM: Final = 500
 ROUNDS: Final = 15
@@ -49,6 +52,13 @@ ANSWER: Final = (
     b"HTTP/1.1 200 OK\r\nDate: Thu, 26 Nov 2026 02:00:00 GMT\r\nServer: uvicorn\r\n"
     b"Content-Length: %d\r\nContent-Type: application/json\r\n\r\n%b" % (len(_SAID), _SAID)
 )
+
+
+_MUCH: Final = callers.Limits(rpm=10**9, tpm=10**9, max_concurrent_requests=1000)
+_LIMITED: Final = Caller(
+    "app", "team", None, frozenset({callers.digest_of(b"none")}), limits=_MUCH, team_limits=_MUCH
+)
+"""With every limit there is, of its own and of its team."""
 
 
 class Wire:
@@ -90,7 +100,10 @@ class Loop:
     def __init__(self, kind: str, *, record: bool = False) -> None:
         later = asyncio.get_running_loop().call_later
         self._spool = Spool(None, later=later, bounds=Bounds(memory_bytes=1 << 30))
-        plane = DataPlane(table(kind, PORTS), Limits(), Metrics())
+        live = table("plain" if kind == "limited" else kind, PORTS)
+        if kind == "limited":
+            live.callers = callers_of([_LIMITED], complete=True)
+        plane = DataPlane(live, Limits(), Metrics())
         plane.record = Recorder(self._spool.put, time.time) if record else None
         plane.wheel = Wheel(asyncio.get_running_loop(), plane.clock, plane.limits.tick_s)
         plane.pools = Pools(plane.limits, plane.wheel, plane.clock)
@@ -147,7 +160,7 @@ def counted(loop: Loop) -> str:
 async def main() -> None:
     """Print."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--kind", default="plain", choices=("plain", "tasks", "spill"))
+    parser.add_argument("--kind", default="plain", choices=KINDS)
     parser.add_argument("--calls", action="store_true")
     parser.add_argument("--record", action="store_true")
     chosen = parser.parse_args()

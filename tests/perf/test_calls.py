@@ -10,7 +10,13 @@ MOST_SPILL: int = MOST + 10
 """Of a route that asks whether its first backend is full: 9 more, 2.5 us."""
 
 
-@pytest.mark.parametrize(("kind", "most"), [("plain", MOST), ("spill", MOST_SPILL)])
+MOST_LIMITED: int = MOST + 55
+"""Of a caller with every limit there is, of its own and of its team."""
+
+
+@pytest.mark.parametrize(
+    ("kind", "most"), [("plain", MOST), ("spill", MOST_SPILL), ("limited", MOST_LIMITED)]
+)
 async def test_a_plain_request_takes_few_calls(kind: str, most: int) -> None:
     """Rules on headers, a kept connection on both sides, an answer in one read."""
     loop = Loop(kind)
@@ -19,3 +25,4 @@ async def test_a_plain_request_takes_few_calls(kind: str, most: int) -> None:
     told = counted(loop)
     assert 0 < float(told.rsplit("\n", 1)[1].split()[0]) <= most, told
     assert ("Spill" in told) is (kind == "spill")
+    assert ("Ticket" in told) is (kind == "limited")

@@ -349,6 +349,8 @@ def leaks(plane: DataPlane) -> list[str]:
         "requests at backends": plane.live.in_flight,
         "requests that wait": plane.live.held,
         "bytes of bodies": plane.held_bodies_bytes,
+        "slots of callers": sum(q.state.running for q in plane.quotas._quotas.values()),
+        "tokens of callers": sum(q.state.held_tokens for q in plane.quotas._quotas.values()),
         "connections in the metrics": plane.metrics.connections,
         "bugs": plane.metrics.internal_errors,
         "outstanding": sum(pool.outstanding for pool in pools),

@@ -1,4 +1,4 @@
-"""One caller of a router as an entry of a Secret: its team, what it may use, hashes of its keys.
+"""One caller of a router, or one team, as an entry of a Secret: what it may use, and how much.
 
 Guarantees that an entry means one thing (unknown fields, other hashes, a time without a zone are
 refused) and that no text of an error quotes a value: somebody may have put a key where its hash
@@ -32,10 +32,29 @@ _SHOWN_FIELD: Final = re.compile(r"unknown field `([A-Za-z]{1,32})`")
 KeyHash = Annotated[str, msgspec.Meta(pattern=r"^sha256:[0-9a-f]{64}$")]
 Team = Annotated[str, msgspec.Meta(pattern=_LABEL)]
 PolicyName = Annotated[str, msgspec.Meta(pattern=_POLICY)]
+Count = Annotated[int, msgspec.Meta(ge=1, le=10**9)]
 
 
 class InvalidEntry(ValueError):
     """An entry that is nobody; the text says why and holds nothing of it."""
+
+
+class Limits(
+    msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True, rename="camel"
+):
+    """What a caller or a team may take of the routers together; None is without a limit."""
+
+    rpm: Count | None = None
+    """Requests a minute."""
+    tpm: Count | None = None
+    """Tokens a minute, of prompts and answers."""
+    max_concurrent_requests: Count | None = None
+    """Requests in work at once."""
+
+    def __post_init__(self) -> None:
+        """Limits that limit nothing are a mistake."""
+        if self.rpm is None and self.tpm is None and self.max_concurrent_requests is None:
+            raise ValueError("must have rpm, tpm or maxConcurrentRequests")
 
 
 class CallerEntry(
@@ -51,11 +70,31 @@ class CallerEntry(
     """RoutingPolicies that it may use; `*` is all of them, an empty list is none."""
     expires_at: Annotated[datetime, msgspec.Meta(tz=True)] | None = None
     """From then on its keys are refused."""
+    limits: Limits | None = None
+    """Of this caller alone; those of its team count as well."""
 
     @property
     def digests(self) -> frozenset[bytes]:
         """The hashes as bytes."""
         return frozenset(bytes.fromhex(key.removeprefix(_HASH)) for key in self.keys)
+
+
+class TeamEntry(
+    msgspec.Struct,
+    frozen=True,
+    forbid_unknown_fields=True,
+    rename="camel",
+    tag_field="kind",
+    tag="Team",
+):
+    """The limits that the callers of a team share; the entry's name says nothing."""
+
+    team: Annotated[str, msgspec.Meta(pattern=_LABEL, min_length=1)]
+    limits: Limits
+
+
+class _Kind(msgspec.Struct):
+    kind: str = "Caller"
 
 
 def is_name(name: str) -> bool:
@@ -77,11 +116,13 @@ def hash_of(key: bytes) -> str:
     return _HASH + digest_of(key).hex()
 
 
-def parse_entry(value: bytes) -> CallerEntry:
-    """From JSON; raises InvalidEntry."""
+def parse_entry(value: bytes) -> CallerEntry | TeamEntry:
+    """From JSON, a team's if its `kind` is Team; raises InvalidEntry."""
     if len(value) > MAX_ENTRY_BYTES:
         raise InvalidEntry(f"it has more than {MAX_ENTRY_BYTES:,} bytes")
     try:
+        if msgspec.json.decode(value, type=_Kind).kind == "Team":
+            return msgspec.json.decode(value, type=TeamEntry)
         return msgspec.json.decode(value, type=CallerEntry)
     except msgspec.ValidationError as error:
         raise InvalidEntry(_said(str(error))) from None

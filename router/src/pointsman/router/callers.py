@@ -12,7 +12,7 @@ from hmac import compare_digest
 from math import inf
 from typing import Final, NamedTuple
 
-from pointsman.api.callers import MAX_KEY_BYTES, digest_of
+from pointsman.api.callers import MAX_KEY_BYTES, Limits, digest_of
 
 _PREFIX_BYTES: Final = 4
 """Of a hash, to find it by. How long the search takes tells something about hashes of what was
@@ -30,10 +30,21 @@ class Caller:
     digests: frozenset[bytes] = field(default=frozenset(), repr=False)
     expires_at_s: float = inf
     """Unix time."""
+    limits: Limits | None = None
+    """Of its own."""
+    team_limits: Limits | None = None
+    """Of all callers of its team together."""
 
     def may_use(self, policy: str) -> bool:
         """True if requests may be answered by this policy."""
         return self.policies is None or policy in self.policies
+
+
+class Team(NamedTuple):
+    """What the callers of this team share."""
+
+    name: str
+    limits: Limits
 
 
 NOBODY: Final = Caller("")

@@ -4,7 +4,7 @@ Problem
 ├── Refused          503: not now; the caller may come back after `retry_after_s`
 ├── BadRequest       4xx: never, whoever answers; the caller has to change the request
 ├── UpstreamBroken   502, 503 or 504: every backend that may answer was tried
-├── RateLimited      429: every one of them said 429
+├── RateLimited      429: every one of them said 429, or the caller's own limit did
 └── Bug              500: an error of this program
 
 An SDK chooses its exception, and whether it tries again, by the status alone; `type` and `code` are
@@ -83,11 +83,11 @@ def going_away() -> Refused:
 
 
 class RateLimited(Problem):
-    """The backends' limits, not the router's: they are told as what they are."""
+    """A limit of the backends or of the caller; `retry_after_s` None: trying again is of no use."""
 
     type = "rate_limit_error"
 
-    def __init__(self, message: str, *, retry_after_s: float) -> None:
+    def __init__(self, message: str, *, retry_after_s: float | None) -> None:
         super().__init__(429, message, code="rate_limit_exceeded", retry_after_s=retry_after_s)
 
 

@@ -143,10 +143,16 @@ class TeamSeries:
     team: str
     codes: dict[int, int] = field(default_factory=dict)
     tokens: Tokens = field(default_factory=Tokens)
+    limited: dict[str, int] = field(default_factory=dict)
+    """What was used up (Requests, Tokens, Concurrency) -> requests refused for it."""
 
     def answered(self, code: int) -> None:
         """Count one answer."""
         self.codes[code] = self.codes.get(code, 0) + 1
+
+    def refused(self, what: str) -> None:
+        """Count one request over a limit."""
+        _count(self.limited, what)
 
 
 class Metrics(Collector):
@@ -303,11 +309,14 @@ class Metrics(Collector):
             refused.add_metric([reason], count)
         requests = _counter("team_requests", "Answers by the caller's team.", "team", "code")
         tokens = _counter("team_tokens", "Tokens by team.", "team", "direction", "source")
+        limited = _counter("limited", "Requests over a caller's or team's limit.", "team", "limit")
         for series in self._teams.values():
             for code, number in series.codes.items():
                 requests.add_metric([series.team, str(code)], number)
             series.tokens.add_to(tokens, series.team)
-        yield from (refused, requests, tokens)
+            for what, number in series.limited.items():
+                limited.add_metric([series.team, what], number)
+        yield from (refused, requests, tokens, limited)
 
 
 def _counter(name: str, text: str, *labels: str) -> CounterMetricFamily:

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from enum import StrEnum
 
-from pointsman.router.serve import account, arrival, attempt, authenticate, relay
+from pointsman.router.serve import account, arrival, attempt, authenticate, quotas, relay
 from pointsman.router.serve.exchange import Exchange
 
 
@@ -42,11 +42,16 @@ STACK: tuple[Layer, ...] = (
     Layer("analyze", Phase.ARRIVAL, arrival.analyze,
           "before the decision, whose rules match on it; once a request, not once an attempt"),
     Layer("decide", Phase.ARRIVAL, arrival.decide,
-          "last before the network: from here on the order of backends does not change"),
+          "after the analysis: from here on the order of backends does not change"),
+    Layer("limit", Phase.ARRIVAL, quotas.limit,
+          "last before the network: what no backend could take costs its caller nothing, and the "
+          "prompt's tokens are known"),
     Layer("attempt", Phase.ARRIVAL, attempt.start,
           "after the decision, again for each further candidate: keys and endpoints of now"),
     Layer("relay", Phase.ANSWER, relay.choose,
           "after the attempt's head: only then is it known whether this is an answer"),
+    Layer("settle", Phase.END, quotas.settle,
+          "first at the end: a slot is free again whatever follows"),
     Layer("account", Phase.END, account.account,
           "last: counts what really happened, also for refusals and clients that left"),
 )  # fmt: skip

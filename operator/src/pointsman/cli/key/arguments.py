@@ -11,8 +11,16 @@ def add_parser(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") 
     actions = parser.add_subparsers(dest="action", required=True, metavar="ACTION")
     create = actions.add_parser("create", help="a new key; one more for a caller that has one")
     retire = actions.add_parser("retire", help="take all keys of a caller but its newest")
-    for action in (create, retire):
+    limit = actions.add_parser("limit", help="what a caller or a team may take, and no more")
+    for action in (create, retire, limit):
         action.add_argument("name", metavar="NAME", help="the caller")
+    limit.add_argument("--team", action="store_true", help="NAME is a team, whose callers share it")
+    for action in (create, limit):
+        action.add_argument("--rpm", type=int, metavar="N", help="requests a minute")
+        action.add_argument("--tpm", type=int, metavar="N", help="tokens a minute")
+        action.add_argument(
+            "--max-concurrent-requests", type=int, metavar="N", help="requests in work at once"
+        )
     create.add_argument("--team", help="who answers for it: a label of metrics")
     create.add_argument(
         "--policy", action="append", metavar="NAME",
@@ -24,10 +32,11 @@ def add_parser(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") 
     )  # fmt: skip
     create.add_argument("--namespace", help="namespace of a new Secret; default: kubectl decides")
     create.add_argument("--into", type=Path, metavar="FILE", help="manifest to write or to change")
-    retire.add_argument("--into", type=Path, metavar="FILE", required=True, help="the manifest")
+    for action in (retire, limit):
+        action.add_argument("--into", type=Path, metavar="FILE", required=True, help="the manifest")
     show = actions.add_parser("list", help="the callers of a manifest")
     show.add_argument("file", type=Path, metavar="FILE")
-    for action in (create, retire, show):
+    for action in (create, retire, limit, show):
         action.add_argument(
             "--secret", default="pointsman-callers", help="name of the Secret (%(default)s)"
         )

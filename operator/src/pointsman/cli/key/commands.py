@@ -1,4 +1,4 @@
-"""`pointsman key create | retire | list | hash`.
+"""`pointsman key create | retire | limit | list | hash`.
 
 Guarantees that a key is printed once and kept nowhere: files get its hash. With `--into` the key
 alone is on stdout, so that a script can take it; without, the manifest is, and the key on stderr.
@@ -8,6 +8,7 @@ import argparse
 import secrets
 import sys
 from pathlib import Path
+from typing import TypeVar
 
 import msgspec
 
@@ -19,12 +20,15 @@ from pointsman.api.callers import (
     MIN_KEY_BYTES,
     CallerEntry,
     InvalidEntry,
+    Limits,
+    TeamEntry,
     hash_of,
     is_name,
     parse_entry,
 )
 from pointsman.cli.key import manifest
 
+_E = TypeVar("_E", CallerEntry, TeamEntry)
 _RANDOM_BYTES = 32
 """256 bits: 43 characters."""
 
@@ -41,6 +45,8 @@ def key(options: argparse.Namespace) -> int:
                 _create(options)
             case "retire":
                 _retire(options)
+            case "limit":
+                _limit(options)
             case "list":
                 _list(options)
             case _:
@@ -91,15 +97,30 @@ def _entry(options: argparse.Namespace, known: CallerEntry | None, hashed: str) 
         raise _Wrong(f"{options.name} has {MAX_KEYS} keys: retire the old ones first")
     expires = options.expires_at or (known.expires_at if known else None)
     team = options.team if options.team is not None else (known.team if known else "")
-    return _checked(CallerEntry(keys=keys, team=team, policies=policies, expires_at=expires))
+    limits = _limits(options, known.limits if known else None)
+    return _checked(
+        CallerEntry(keys=keys, team=team, policies=policies, expires_at=expires, limits=limits)
+    )
 
 
-def _checked(entry: CallerEntry) -> CallerEntry:
+def _limits(options: argparse.Namespace, known: Limits | None) -> Limits | None:
+    """What the options say; what they leave out stays as it was."""
+    said = {name: getattr(options, name) for name in Limits.__struct_fields__}
+    left = (
+        {name: getattr(known, name) if n is None else n for name, n in said.items()}
+        if known
+        else said
+    )
+    return Limits(**left) if any(number is not None for number in left.values()) else None
+
+
+def _checked(entry: _E) -> _E:
     """By the rules of the router that will read it."""
     try:
-        return parse_entry(msgspec.json.encode(entry))
+        parse_entry(msgspec.json.encode(entry))
     except InvalidEntry as error:
         raise _Wrong(str(error)) from None
+    return entry
 
 
 def _retire(options: argparse.Namespace) -> None:
@@ -113,13 +134,51 @@ def _retire(options: argparse.Namespace) -> None:
     print(f"{options.name} has its newest key left, {len(known.keys) - 1} are retired")
 
 
+def _limit(options: argparse.Namespace) -> None:
+    """Exactly what the options say: without one a caller has no limits any more."""
+    into: Path = options.into
+    text, secret, limits = into.read_text(), options.secret, _limits(options, None)
+    if options.team:
+        entry, changed = _team_entry(options, manifest.teams(text, secret), limits)
+        if entry in manifest.entries(text, secret):
+            raise _Wrong(f"{into}: {entry} is the name of a caller")
+        text = manifest.put(text, secret, entry, changed)
+    else:
+        known = manifest.entries(text, secret).get(options.name)
+        if known is None:
+            raise _Wrong(f"{into}: Secret {secret} has no caller {options.name}")
+        caller = _checked(msgspec.structs.replace(known, limits=limits))
+        text = manifest.put(text, secret, options.name, caller)
+    into.write_text(text)
+    print(f"{'team ' if options.team else ''}{options.name}: {_told(limits) or 'no limits'}")
+
+
+def _team_entry(
+    options: argparse.Namespace, known: dict[str, TeamEntry], limits: Limits | None
+) -> tuple[str, TeamEntry]:
+    team = options.name
+    found = [name for name, entry in known.items() if entry.team == team]
+    if limits is None:
+        raise _Wrong(f"say a limit; to take those of a team away delete its entry, team.{team}")
+    return (found or [f"team.{team}"])[0], _checked(TeamEntry(team=team, limits=limits))
+
+
+def _told(limits: Limits | None) -> str:
+    said = msgspec.to_builtins(limits) if limits is not None else {}
+    return ", ".join(f"{name} {number}" for name, number in said.items())
+
+
 def _list(options: argparse.Namespace) -> None:
-    found = manifest.entries(options.file.read_text(), options.secret)
-    for name, entry in sorted(found.items()):
-        until = f", until {entry.expires_at.isoformat()}" if entry.expires_at else ""
+    text = options.file.read_text()
+    for entry in sorted(manifest.teams(text, options.secret).values(), key=lambda one: one.team):
+        print(f"team {entry.team}: {_told(entry.limits)}")
+    found = manifest.entries(text, options.secret)
+    for name, caller in sorted(found.items()):
+        more = f", until {caller.expires_at.isoformat()}" if caller.expires_at else ""
+        more += f", {_told(caller.limits)}" if caller.limits else ""
         print(
-            f"{name}: team {entry.team or '-'}, policies {', '.join(entry.policies) or 'none'}, "
-            f"keys {len(entry.keys)}{until}"
+            f"{name}: team {caller.team or '-'}, policies {', '.join(caller.policies) or 'none'}, "
+            f"keys {len(caller.keys)}{more}"
         )
 
 

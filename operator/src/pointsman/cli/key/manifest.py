@@ -1,4 +1,4 @@
-"""PURE: callers in the text of a Secret's manifest, changed in place.
+"""PURE: callers and teams in the text of a Secret's manifest, changed in place.
 
 Guarantees that nothing but the one entry changes: other objects, comments and order stay. Refuses
 a manifest that it does not understand, rather than write it anew.
@@ -12,9 +12,10 @@ from typing import Any, Final
 import msgspec
 import yaml
 
-from pointsman.api.callers import CallerEntry, InvalidEntry, parse_entry
+from pointsman.api.callers import CallerEntry, InvalidEntry, TeamEntry, parse_entry
 from pointsman.api.names import LABEL_CALLERS
 
+Entry = CallerEntry | TeamEntry
 _FIELDS: Final = ("data", "stringData")
 _COMMENT: Final = """\
 # Callers of the router: one entry for each, in base64 (`pointsman key list FILE` shows them).
@@ -33,7 +34,7 @@ class _Entry:
     value: yaml.ScalarNode
     encoded: bool
 
-    def read(self) -> CallerEntry:
+    def read(self) -> Entry:
         """Raises Unusable."""
         text = self.value.value
         try:
@@ -46,8 +47,8 @@ class _Entry:
             raise Unusable(f"entry {self.name} is not base64") from None
 
 
-def new(secret: str, name: str, entry: CallerEntry, namespace: str | None = None) -> str:
-    """A manifest with one caller."""
+def new(secret: str, name: str, entry: Entry, namespace: str | None = None) -> str:
+    """A manifest with one caller or team."""
     metadata: dict[str, object] = {"name": secret}
     if namespace:
         metadata["namespace"] = namespace
@@ -60,12 +61,23 @@ def new(secret: str, name: str, entry: CallerEntry, namespace: str | None = None
 
 def entries(text: str, secret: str) -> dict[str, CallerEntry]:
     """The callers of this Secret, by name; raises Unusable."""
+    found = _read(text, secret)
+    return {name: entry for name, entry in found.items() if isinstance(entry, CallerEntry)}
+
+
+def teams(text: str, secret: str) -> dict[str, TeamEntry]:
+    """The teams of this Secret that have limits, by the name of the entry; raises Unusable."""
+    found = _read(text, secret)
+    return {name: entry for name, entry in found.items() if isinstance(entry, TeamEntry)}
+
+
+def _read(text: str, secret: str) -> dict[str, Entry]:
     found = _find(text, secret)
     return {entry.name: entry.read() for entry in _entries(found)} if found else {}
 
 
-def put(text: str, secret: str, name: str, entry: CallerEntry, namespace: str | None = None) -> str:
-    """The text with this caller in this Secret, which is added if it is not there."""
+def put(text: str, secret: str, name: str, entry: Entry, namespace: str | None = None) -> str:
+    """The text with this entry in this Secret, which is added if it is not there."""
     found = _find(text, secret)
     if found is None:
         return f"{text.rstrip()}\n---\n{new(secret, name, entry, namespace)}"
@@ -76,12 +88,12 @@ def put(text: str, secret: str, name: str, entry: CallerEntry, namespace: str | 
         changed = text[:start] + _written(entry, encoded=known.encoded) + lines_end + text[end:]
     else:
         changed = _added(text, found, name, entry)
-    if entries(changed, secret).get(name) != entry:
+    if _read(changed, secret).get(name) != entry:
         raise Unusable("the manifest is written in a way that cannot be changed here")
     return changed
 
 
-def _added(text: str, secret: yaml.MappingNode, name: str, entry: CallerEntry) -> str:
+def _added(text: str, secret: yaml.MappingNode, name: str, entry: Entry) -> str:
     for field, value in _pairs(secret):
         if field.value in _FIELDS and isinstance(value, yaml.MappingNode) and value.value:
             if value.flow_style:
@@ -92,7 +104,7 @@ def _added(text: str, secret: yaml.MappingNode, name: str, entry: CallerEntry) -
     raise Unusable("the Secret has no entries yet: give it another name, or delete it")
 
 
-def _written(entry: CallerEntry, *, encoded: bool) -> str:
+def _written(entry: Entry, *, encoded: bool) -> str:
     body = msgspec.json.encode(entry)
     return base64.b64encode(body).decode() if encoded else f"'{body.decode()}'"
 

@@ -246,6 +246,8 @@ def _shown(caller: Caller) -> dict[str, object]:
         "policies": ["*"] if every else sorted(caller.policies or ()),
         "keys": len(caller.digests),
         "expires": None if caller.expires_at_s == inf else caller.expires_at_s,
+        "limits": msgspec.to_builtins(caller.limits),
+        "teamLimits": msgspec.to_builtins(caller.team_limits),
     }
 
 

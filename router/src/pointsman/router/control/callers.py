@@ -1,8 +1,8 @@
 """Who may call, out of Secrets: pure judgment over what was read, and the feed that applies it.
 
-Guarantees that a bad entry is refused alone and said, that a hash which two callers have lets in
-neither, and that Secrets which cannot be read change nothing. Refuses Secrets without the label.
-No text here holds a key or a hash.
+Guarantees that a bad entry is refused alone and said (one of a team limits nobody), that a hash
+which two callers have lets in neither, and that Secrets which cannot be read change nothing.
+Refuses Secrets without the label. No text here holds a key or a hash.
 """
 
 import logging
@@ -12,11 +12,18 @@ from dataclasses import dataclass, replace
 from enum import StrEnum
 from math import inf
 
-from pointsman.api.callers import EVERY_POLICY, InvalidEntry, is_name, parse_entry
+from pointsman.api.callers import (
+    EVERY_POLICY,
+    InvalidEntry,
+    Limits,
+    TeamEntry,
+    is_name,
+    parse_entry,
+)
 from pointsman.api.names import LABEL_CALLERS
-from pointsman.router.callers import Caller, Callers, callers_of
+from pointsman.router.callers import Caller, Callers, Team, callers_of
 from pointsman.router.control.metrics import ControlMetrics
-from pointsman.router.control.store import Store
+from pointsman.router.control.store import Known, Store
 from pointsman.router.live import Live
 
 _log = logging.getLogger(__name__)
@@ -30,6 +37,7 @@ class Reason(StrEnum):
     MALFORMED = "Malformed"
     DUPLICATE_KEY = "DuplicateKey"
     DUPLICATE_NAME = "DuplicateName"
+    DUPLICATE_TEAM = "DuplicateTeam"
     NOT_LABELED = "NotLabeled"
     NOT_FOUND = "NotFound"
     UNREAD = "Unread"
@@ -46,10 +54,11 @@ class Problem:
 
 @dataclass(frozen=True, slots=True)
 class CallerSecret:
-    """One Secret that exists: callers whose entries can be read, and what is wrong with others."""
+    """One Secret that exists: what its entries say, and what is wrong with others."""
 
     callers: tuple[Caller, ...]
     problems: tuple[Problem, ...] = ()
+    teams: tuple[Team, ...] = ()
 
 
 def read_secret(name: str, labels: Mapping[str, str], data: Mapping[str, bytes]) -> CallerSecret:
@@ -58,6 +67,7 @@ def read_secret(name: str, labels: Mapping[str, str], data: Mapping[str, bytes])
         text = f"it lacks the label {LABEL_CALLERS}=true"
         return CallerSecret((), (Problem(name, Reason.NOT_LABELED, text),))
     callers: list[Caller] = []
+    teams: dict[str, Team] = {}
     problems: list[Problem] = []
     for entry, value in sorted(data.items()):
         if not is_name(entry):  # the API server takes no such name, a file may hold any
@@ -68,6 +78,12 @@ def read_secret(name: str, labels: Mapping[str, str], data: Mapping[str, bytes])
         except InvalidEntry as error:
             problems.append(Problem(f"{name}/{entry}", Reason.MALFORMED, str(error)))
             continue
+        if isinstance(parsed, TeamEntry):
+            team = Team(parsed.team, parsed.limits)
+            if teams.setdefault(team.name, team) is not team:
+                text = "another entry of this Secret has limits for its team, which count"
+                problems.append(Problem(f"{name}/{entry}", Reason.DUPLICATE_TEAM, text))
+            continue
         every = EVERY_POLICY in parsed.policies
         callers.append(
             Caller(
@@ -76,9 +92,10 @@ def read_secret(name: str, labels: Mapping[str, str], data: Mapping[str, bytes])
                 policies=None if every else frozenset(parsed.policies),
                 digests=parsed.digests,
                 expires_at_s=parsed.expires_at.timestamp() if parsed.expires_at else inf,
+                limits=parsed.limits,
             )
         )
-    return CallerSecret(tuple(callers), tuple(problems))
+    return CallerSecret(tuple(callers), tuple(problems), tuple(teams.values()))
 
 
 def combine(
@@ -94,6 +111,7 @@ def combine(
     """
     problems: list[Problem] = []
     named: dict[str, tuple[str, Caller]] = {}
+    teams: dict[str, tuple[str, Team]] = {}
     for name in names:
         if why := (unread or {}).get(name):
             problems.append(Problem(name, Reason.UNREAD, f"it could not be read: {why}"))
@@ -110,9 +128,21 @@ def combine(
                 text = f"Secret {first} has a caller of that name, which counts"
                 problem = Problem(f"{name}/{caller.name}", Reason.DUPLICATE_NAME, text)
                 problems.append(problem)
-    everyone, shared = _without_shared(tuple(named.values()))
+        for team in secret.teams:
+            first, _ = teams.setdefault(team.name, (name, team))
+            if first != name:
+                text = f"Secret {first} has limits for team {team.name}, which count"
+                problems.append(Problem(name, Reason.DUPLICATE_TEAM, text))
+    limits = {team.name: team.limits for _, team in teams.values()}
+    joined = ((name, _with_team(caller, limits)) for name, caller in named.values())
+    everyone, shared = _without_shared(tuple(joined))
     complete = all(name in secrets for name in names)
     return callers_of(everyone, complete=complete), (*problems, *shared)
+
+
+def _with_team(caller: Caller, limits: Mapping[str, Limits]) -> Caller:
+    found = limits.get(caller.team)
+    return caller if found is None else replace(caller, team_limits=found)
 
 
 def _without_shared(
@@ -158,7 +188,11 @@ class CallerFeed:
         stored = self._store.load_callers() if self._store else None
         if stored is None:
             return False
-        known = {name: CallerSecret(stored[name]) for name in self.names if name in stored}
+        known = {
+            name: CallerSecret(stored[name].callers, teams=stored[name].teams)
+            for name in self.names
+            if name in stored
+        }
         self._put_in_force(known, {})
         return True
 
@@ -173,7 +207,9 @@ class CallerFeed:
         """Replace all that is known of the Secrets; see `combine`."""
         self._put_in_force(secrets, unread)
         if self._store and secrets:
-            self._store.save_callers({n: s.callers if s else () for n, s in secrets.items()})
+            self._store.save_callers(
+                {n: Known(s.callers, s.teams) if s else Known() for n, s in secrets.items()}
+            )
         return self.problems
 
     def shown(self) -> dict[str, object]:

@@ -8,15 +8,16 @@ foreign or damaged documents (`problems` says which); a lost one never stops the
 import logging
 import os
 import stat
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from math import inf
 from pathlib import Path
-from typing import TypeVar
+from typing import NamedTuple, TypeVar
 
 import msgspec
 
+from pointsman.api.callers import Limits
 from pointsman.api.table import Endpoint, Manifest
-from pointsman.router.callers import Caller
+from pointsman.router.callers import Caller, Team
 from pointsman.router.control.credentials import SecretFacts
 from pointsman.router.control.metrics import ControlMetrics
 from pointsman.router.control.slots import Slots
@@ -44,6 +45,19 @@ class _Caller(msgspec.Struct, frozen=True):
     policies: tuple[str, ...] | None
     digests: tuple[bytes, ...]
     expires_at_s: float | None
+    limits: Limits | None
+
+
+class _Callers(msgspec.Struct, frozen=True):
+    callers: tuple[_Caller, ...]
+    teams: tuple[Team, ...]
+
+
+class Known(NamedTuple):
+    """What one Secret of callers says."""
+
+    callers: tuple[Caller, ...] = ()
+    teams: tuple[Team, ...] = ()
 
 
 class Store:
@@ -112,16 +126,16 @@ class Store:
         kept = {n: _Secret(f.allowed_hosts, dict(f.values)) for n, f in secrets.items()}
         self._save_private("keys", self._keys, msgspec.json.encode(kept, order="deterministic"))
 
-    def load_callers(self) -> dict[str, tuple[Caller, ...]] | None:
-        """Secret -> callers that were accepted from it; None if nothing was ever stored."""
-        found = self._load("callers", self._callers, dict[str, tuple[_Caller, ...]])
+    def load_callers(self) -> dict[str, Known] | None:
+        """Secret -> what was accepted from it; None if nothing was ever stored."""
+        found = self._load("callers", self._callers, dict[str, _Callers])
         if found is None:
             return None
-        return {name: tuple(map(_caller, callers)) for name, callers in found.items()}
+        return {name: Known(tuple(map(_caller, f.callers)), f.teams) for name, f in found.items()}
 
-    def save_callers(self, secrets: Mapping[str, Iterable[Caller]]) -> None:
+    def save_callers(self, secrets: Mapping[str, Known]) -> None:
         """Store exactly these soon; as `save_secrets`."""
-        kept = {name: tuple(map(_stored, callers)) for name, callers in secrets.items()}
+        kept = {n: _Callers(tuple(map(_stored, k.callers)), k.teams) for n, k in secrets.items()}
         self._save_private(
             "callers", self._callers, msgspec.json.encode(kept, order="deterministic")
         )
@@ -191,6 +205,7 @@ def _stored(caller: Caller) -> _Caller:
         policies=None if caller.policies is None else tuple(sorted(caller.policies)),
         digests=tuple(sorted(caller.digests)),
         expires_at_s=None if caller.expires_at_s == inf else caller.expires_at_s,
+        limits=caller.limits,
     )
 
 
@@ -201,4 +216,5 @@ def _caller(stored: _Caller) -> Caller:
         policies=None if stored.policies is None else frozenset(stored.policies),
         digests=frozenset(stored.digests),
         expires_at_s=inf if stored.expires_at_s is None else stored.expires_at_s,
+        limits=stored.limits,
     )

@@ -20,6 +20,7 @@ from pointsman.router.serve.feedback import Ledger
 from pointsman.router.serve.holds import Holds
 from pointsman.router.serve.limits import Limits
 from pointsman.router.serve.listener import ClientConnection
+from pointsman.router.serve.quotas import Quotas, settle
 from pointsman.router.serve.record import Recorder
 from pointsman.router.serve.spill import Spill
 from pointsman.router.serve.tracks import Tracks
@@ -65,6 +66,7 @@ class DataPlane:
         self.tracks = Tracks(live, metrics)
         self.holds = Holds(live, clock)
         self.spill = Spill(live, self.holds)
+        self.quotas = Quotas(live, clock)
         self.budget = retry.BUDGET_START
         """Retries that may be made; see policy/retry.py."""
         metrics.in_flight = live.in_flight
@@ -166,6 +168,8 @@ class DataPlane:
     def ended(self, exchange: Exchange) -> None:
         """An exchange is over."""
         now_s = self.clock()
+        if exchange.ticket is not None:
+            settle(exchange)
         account(exchange, exchange.code, now_s)
         if self.record is not None and exchange.track is not None:
             self.record(exchange, now_s)

@@ -37,6 +37,8 @@ def decision_lines(exchange: "Exchange", upstream: dict[bytes, bytes]) -> bytes:
         lines += b"x-pointsman-held-ms: %.0f\r\n" % (exchange.held_s * 1000)
     if exchange.passed:
         lines += passed_over(exchange.passed)
+    if exchange.ticket is not None:
+        lines += exchange.ticket.lines()
     if exchange.debug and hasattr(exchange, "analysis"):
         analysis = exchange.analysis
         task = analysis.task.encode() if analysis.decided else b"Undecided"

@@ -23,6 +23,7 @@ from pointsman.router.serve import attempt as attempts
 from pointsman.router.serve import relay as relays
 from pointsman.router.serve.decision import decision_lines, send_head
 from pointsman.router.serve.holds import Wait
+from pointsman.router.serve.quotas import Ticket
 from pointsman.router.serve.tracks import Track
 from pointsman.router.wire.openai import NO_ANSWER, Answer, Asked, Usage
 from pointsman.router.wire.operation import Operation
@@ -53,8 +54,8 @@ class Exchange:
         "client", "code", "committed", "committed_s", "cost_nano", "debug", "decision_id", "end",
         "failures", "head_sent", "heard_s", "held_s", "images", "index", "let_by", "opening",
         "operation", "outcome", "overhead_s", "passed", "plane", "policy", "received_s", "request",
-        "request_id", "retries", "said", "skipped", "streamed", "taken", "track", "tried", "usage",
-        "waiting",
+        "request_id", "retries", "said", "skipped", "streamed", "taken", "ticket", "track", "tried",
+        "usage", "waiting",
     )  # fmt: skip
     asked: Asked
     policy: CompiledPolicy
@@ -80,6 +81,7 @@ class Exchange:
         self.decision_id = plane.next_id()
         self.request_id = request.head.request_id or self.decision_id
         self.caller: Caller = NOBODY
+        self.ticket: Ticket | None = None
         self.debug = request.head.debug
         self.images = self.committed = self.streamed = False
         self.chunked = self._over = False

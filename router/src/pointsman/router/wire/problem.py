@@ -64,6 +64,8 @@ def problem_answer(
     """A Problem as an answer; Retry-After is in whole seconds, at least 1."""
     if problem.retry_after_s is not None:
         more += b"retry-after: %d\r\n" % max(1, -int(-problem.retry_after_s // 1))
+    elif problem.status == 429:  # SDKs would try it again; OpenAI's word for "do not"
+        more += b"x-should-retry: false\r\n"
     if problem.status == 401:
         more += b"www-authenticate: Bearer\r\n"
     if problem.allow:
