@@ -1,7 +1,7 @@
 """PURE: what routers and the ledger say to each other about slices of budgets.
 
-Guarantees numbers that every JSON reader keeps exactly. All amounts are in the budget's unit:
-tokens, or billionths of a currency.
+Guarantees bounds for every number and name. All amounts are in the budget's unit: tokens, or
+billionths of a currency.
 """
 
 from typing import Annotated, Final
@@ -11,11 +11,11 @@ import msgspec
 MAX_BUDGETS: Final = 1000
 """In one question; a router with more asks again."""
 MAX_LEASE_BYTES: Final = 1024 * 1024
-_MOST: Final = 2**53
-"""Of tokens, or of billionths of a currency (9 million): what every JSON reader keeps exactly."""
+MOST: Final = 10**16
+"""Of tokens, or of billionths of a currency: ten million dollars."""
 
 Name = Annotated[str, msgspec.Meta(min_length=1, max_length=512, pattern=r"^[!-~]+$")]
-Amount = Annotated[int, msgspec.Meta(ge=0, le=_MOST)]
+Amount = Annotated[int, msgspec.Meta(ge=0, le=MOST)]
 Ms = Annotated[int, msgspec.Meta(ge=0, le=2**53)]
 
 

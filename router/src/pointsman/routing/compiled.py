@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from itertools import accumulate
 from math import inf
 
-from pointsman.api.table import Backend, Match, PolicyBlob, Route, TableError
+from pointsman.api.table import Backend, Budget, Match, PolicyBlob, Route, TableError
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,6 +65,9 @@ class CompiledPolicy:
     """The smallest context window of its backends, in tokens."""
     baseline: Backend | None
     """What savings are told against."""
+    budgets: tuple[Budget, ...]
+    place: str
+    """Namespace and name: what its budgets are filed under."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,6 +138,8 @@ def compile_policy(blob: PolicyBlob, digest: str) -> CompiledPolicy:
             (b.context_window for b in blob.backends.values() if b.context_window), default=inf
         ),
         baseline=blob.backends.get(blob.baseline),
+        budgets=blob.budgets,
+        place=f"{blob.namespace}/{blob.name}",
     )
 
 
