@@ -4,9 +4,9 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
-# Two workers with a bench each and one without. Only root can give a worker, which has threads, a
+# Three workers with a bench each and one without. Only root can give a worker, which has threads, a
 # network of its own (tests/bench/netns.py).
-WORKERS := $(if $(filter 0,$(shell id -u)),-n 3 --dist loadscope)
+WORKERS := $(if $(filter 0,$(shell id -u)),-n 4 --dist loadscope)
 # Hundreds of processes start in the tests; each would compile everything anew.
 export PYTHONDONTWRITEBYTECODE :=
 

@@ -1,7 +1,7 @@
-"""How `make test` shares the suite between workers: two hold a bench each, the others none.
+"""How `make test` shares the suite between workers: three hold a bench each, the others none.
 
-A bench costs a core while it starts and a gigabyte; its tests mostly wait. The tests of whole
-fleets take about as long as all others that need a bench.
+A bench costs a core while it starts and a gigabyte; its tests mostly wait: whole fleets for drains
+and outages, the operator's for scaling windows, the others for little.
 """
 
 from functools import cache
@@ -17,7 +17,9 @@ def group(file: str) -> str | None:
     """The bench that the tests of a file share; None if they need none."""
     if "pytest.mark.bench" not in (ROOT / file).read_text():
         return None
-    return "fleets" if file.startswith("tests/e2e/") else "bench"
+    if file.startswith("tests/e2e/"):
+        return "fleets"
+    return "operator" if file.startswith("tests/operator/") else "bench"
 
 
 class Workers(LoadScopeScheduling):  # type: ignore[misc]  # xdist says no types

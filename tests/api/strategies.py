@@ -96,6 +96,46 @@ budgets = st.fixed_dictionaries(
         "mode": st.sampled_from(["Shadow", "Enforce"]),
     },
 )
+patterns = st.sampled_from(
+    [
+        "ACME-[0-9]{6}",
+        r"(?i)\bpin:? \d+",
+        r"\pL+@x",
+        "[é-ü]x",
+        "(?P<a>x)|y",
+        "a{99}",
+        "a{100}",
+        "a{,5}",
+        "a**",
+        "(",
+        "[0-9]*",
+        "^",
+        "(?=x)x",
+        r"(x)\1",
+        r"\Cx",
+        r"a\z",
+        r"\Qa.b\E",
+        "x" * 128,
+        "x" * 129,
+        "",
+    ]
+)
+redacts = optional(
+    builtIn=st.lists(st.sampled_from(["ApiKey", "Email", "CreditCard", "Name"]), max_size=3),
+    patterns=st.lists(patterns, max_size=2),
+)
+captures = st.fixed_dictionaries(
+    {"mode": st.sampled_from(["None", "Hash", "Sampled", "Full", "Off"])},
+    optional={
+        "samplePercent": st.sampled_from([0, 1, 100, 101]),
+        "redact": redacts,
+        "retention": st.one_of(durations, st.sampled_from(["9600h", "9601h", "1s", "999ms"])),
+    },
+)
+implicit = st.fixed_dictionaries(
+    {"signals": st.lists(st.sampled_from(["Retry", "Abandoned", "Sigh"]), max_size=3)},
+    optional={"retryWindow": st.one_of(durations, st.sampled_from(["1h", "61m", "1s"]))},
+)
 policies = st.fixed_dictionaries(
     {
         "modelNames": st.lists(
@@ -107,6 +147,8 @@ policies = st.fixed_dictionaries(
         "rules": st.lists(rules, max_size=2),
         "baseline": refs,
         "budgets": st.lists(budgets, max_size=2),
+        "capture": captures,
+        "implicitFeedback": implicit,
     },
 )
 

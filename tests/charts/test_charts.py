@@ -271,3 +271,95 @@ def test_the_simulator_is_the_operators_own_image(rendered: list[dict[str, Any]]
     ][0]
 
     assert f"--image={container['image']}" in container["args"]
+
+
+LEDGER = ("--set", "ledger.enabled=true,ledger.tokenSecret=ledger-token")
+
+
+def test_the_ledger_is_there_only_where_it_is_asked_for(bench: Bench) -> None:
+    """Admitted with either store; routers get its address and its token."""
+    assert not any("ledger" in item["metadata"]["name"] for item in render(bench))
+    postgres = ("--set", "ledger.postgres.secret=db,ledger.replicas=3")
+    bench.kubectl("create", "namespace", "ai", check=False)
+    for more in ((), postgres):
+        items = render(bench, *LEDGER, *more)
+        bench.kubectl(
+            "apply", "--server-side", "--dry-run=server", "--validate=strict", "-f", "-",
+            input=yaml.safe_dump_all(items),
+        )  # fmt: skip
+        spec = one(items, "StatefulSet", "desk-ledger")["spec"]
+        (container,) = spec["template"]["spec"]["containers"]
+        assert bool(spec.get("volumeClaimTemplates")) is (not more)
+        assert ("--db=/var/lib/pointsman/ledger.db" in container["args"]) is (not more)
+        labels = spec["template"]["metadata"]["labels"]
+        assert one(items, "Service", "desk-ledger")["spec"]["selector"].items() <= labels.items()
+        peers = one(items, "NetworkPolicy", "desk-ledger")["spec"]["ingress"][0]["from"]
+        router = one(items, "Deployment", "desk-router")["spec"]["template"]
+        assert (
+            peers[0]["podSelector"]["matchLabels"].items() <= router["metadata"]["labels"].items()
+        )
+        assert "--ledger=http://desk-ledger:9903" in router["spec"]["containers"][0]["args"]
+
+
+@pytest.mark.parametrize(
+    ("values", "message"),
+    [
+        ("ledger.enabled=true", "tokenSecret"),
+        ("ledger.url=http://other:9903", "tokenSecret"),
+        ("ledger.url=other:9903,ledger.tokenSecret=t", "url"),
+        ("ledger.enabled=true,ledger.tokenSecret=t,ledger.replicas=2", "one writer"),
+        ("ledger.enabled=true,ledger.tokenSecret=t,ledger.sqlite.size=20GB", "size"),
+        ("ledger.tokensecret=t", "tokensecret"),
+    ],
+)
+def test_a_ledger_that_cannot_work_is_refused(bench: Bench, values: str, message: str) -> None:
+    """With what is missing."""
+    with pytest.raises(CommandFailed, match=message):
+        render(bench, "--set", values)
+
+
+def test_the_ledgers_pod_passes_the_restricted_standard(bench: Bench) -> None:
+    """The API server's own admission says so."""
+    namespace = "charts-ledger-restricted"
+    bench.kubectl("create", "namespace", namespace)
+    label = "pod-security.kubernetes.io/enforce=restricted"
+    bench.kubectl("label", "namespace", namespace, label)
+    try:
+        off = ("--set", "ledger.sqlite.persistent=false")
+        template = one(render(bench, *LEDGER, *off), "StatefulSet", "desk-ledger")["spec"][
+            "template"
+        ]
+        pod = {"apiVersion": "v1", "kind": "Pod", **template}
+        pod["metadata"]["name"] = "ledger"
+        bench.kubectl(
+            "-n", namespace, "create", "--dry-run=server", "-f", "-", input=json.dumps(pod)
+        )
+    finally:
+        bench.kubectl("delete", "namespace", namespace, "--wait=false")
+
+
+def test_monitoring_is_there_only_where_it_is_asked_for(bench: Bench) -> None:
+    """Rules and dashboard as they lie in files/, and a PodMonitor for each part with its port."""
+    kinds = {"PodMonitor", "PrometheusRule"}
+    assert not any(item["kind"] in kinds for item in render(bench))
+    asked = ",".join(
+        f"monitoring.{part}.enabled=true" for part in ("podMonitors", "rules", "dashboards")
+    )
+    items = render(bench, *LEDGER, "--set", asked)
+    rules = one(items, "PrometheusRule", "desk-pointsman")["spec"]
+    assert rules == yaml.safe_load((CHARTS / "pointsman/files/alerts.yaml").read_text())
+    shown = one(items, "ConfigMap", "desk-dashboards")
+    assert shown["metadata"]["labels"]["grafana_dashboard"] == "1"
+    assert json.loads(shown["data"]["pointsman.json"])["title"] == "Pointsman"
+    pods = {
+        item["spec"]["template"]["metadata"]["labels"]["app.kubernetes.io/component"]: item
+        for item in items
+        if item["kind"] in ("Deployment", "StatefulSet")
+    }
+    for part, workload in pods.items():
+        monitor = one(items, "PodMonitor", f"desk-{part}")["spec"]
+        template = workload["spec"]["template"]
+        wanted = monitor["selector"]["matchLabels"]
+        assert wanted.items() <= template["metadata"]["labels"].items()
+        ports = {port["name"] for port in template["spec"]["containers"][0]["ports"]}
+        assert monitor["podMetricsEndpoints"][0]["port"] in ports

@@ -65,6 +65,17 @@ class Fleet:
         )
         return sorted(listed["items"], key=lambda pod: pod["metadata"]["name"])
 
+    def are_ready(self, component: str, count: int) -> bool:
+        """So many pods, all of them ready and none on its way out."""
+        pods = self.pods(component)
+        ready = [
+            pod
+            for pod in pods
+            for condition in pod.get("status", {}).get("conditions", ())
+            if condition["type"] == "Ready" and condition["status"] == "True"
+        ]
+        return len(pods) == len(ready) == count
+
     def routers(self) -> list[str]:
         """Base URLs of the router pods' data ports."""
         return [f"http://{pod['status']['podIP']}:8080/v1" for pod in self.pods("router")]
@@ -102,12 +113,13 @@ def callers(release: str = RELEASE) -> str:
     return manifest.new(f"{release}-callers", CALLER, everything)
 
 
-def rendered(bench: Bench, namespace: str, release: str = RELEASE) -> str:
-    """The chart's objects as Helm renders them."""
+def rendered(bench: Bench, namespace: str, release: str = RELEASE, *, values: str = "") -> str:
+    """The chart's objects as Helm renders them, with more values if there are some."""
     return bench.helm(
         "template", release, str(ROOT / "charts" / "pointsman"), "--namespace", namespace,
         "--set", f"router.replicas={ROUTERS},router.minReadySeconds=1",
         "--set", f"router.shutdownDelaySeconds={DELAY_S},router.drainSeconds={50 - DELAY_S}",
+        *(["--set", values] if values else []),
     )  # fmt: skip
 
 

@@ -23,8 +23,9 @@ Json = dict[str, Any]
 class LedgerProcess:
     """`python -m pointsman.ledger` on a free port."""
 
-    def __init__(self, *options: str) -> None:
-        command = [sys.executable, "-m", "pointsman.ledger", "--listen=127.0.0.1:0", *options]
+    def __init__(self, *options: str, port: int = 0) -> None:
+        listen = f"--listen=127.0.0.1:{port}"
+        command = [sys.executable, "-m", "pointsman.ledger", listen, *options]
         self._process = subprocess.Popen(
             command, stderr=subprocess.PIPE, text=True, env=os.environ | {"PGCONNECT_TIMEOUT": "2"}
         )

@@ -195,7 +195,7 @@ def test_late_feedback_counts_where_its_request_does(store: Store) -> None:
 
 
 def test_the_last_word_counts(store: Store) -> None:
-    """Two ratings of one request are one, the later; both are kept."""
+    """Two ratings of one request are one, the later; both are kept. What was seen rates nothing."""
     store.ingest([batch([request(1)])], NOW_MS)
     said = [
         feedback(1, id="b", good=False, at_ms=NOW_MS + 1_000),
@@ -207,7 +207,7 @@ def test_the_last_word_counts(store: Store) -> None:
 
     line = total(store)
     assert line.quality is not None
-    assert (line.quality.n, line.quality.value, line.feedback, line.retried) == (1, 0.0, 3, 1)
+    assert (line.quality.n, line.quality.value, line.feedback, line.retried) == (1, 0.0, 2, 1)
     assert count(store, "feedback") == 3
 
 

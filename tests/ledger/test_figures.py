@@ -143,13 +143,13 @@ def _said(name: str, at_ms: int = 0, **fields: object) -> Said:
 
 
 def test_quality_is_of_the_last_word() -> None:
-    """In whatever order it comes; a comment changes no rating."""
+    """In whatever order it comes; a comment changes no rating, and what was seen is not said."""
     said = [
         _said("a", 1, score_micro=900_000, verdict="good_fit"),
         _said("b", 2, good=False),
-        _said("c", 3, comment="hm", verdict="failed", signal="Retry"),
+        _said("c", 3, comment="hm", verdict="failed"),
         _said("d", 4, signal="Retry"),
     ]
-    assert quality(said) == quality(said[::-1]) == [4, 1, 0, 0, 0, 0, 1, 1, 0]
+    assert quality(said) == quality(said[::-1]) == [3, 1, 0, 0, 0, 0, 1, 1, 0]
     assert quality([]) == [0] * 9
     assert quality([_said("a", score_micro=1, good=True)])[:3] == [1, 1, 1]

@@ -14,11 +14,12 @@ from prometheus_client import CollectorRegistry
 
 from pointsman.ledger.access import Access, NoToken
 from pointsman.ledger.batches import Batch
-from pointsman.ledger.connections import BOUNDS, Bounds
 from pointsman.ledger.contract import BadData, StoreAway, Taken
 from pointsman.ledger.service import Service
-from pointsman.ledger.settings import Address, Settings
+from pointsman.ledger.settings import Settings
 from pointsman.ledger.stores.sqlite import SqliteStore
+from pointsman.process.address import Address
+from pointsman.process.connections import BOUNDS, Bounds
 from tests.ledger.events import DAY_MS, SPOOL, feedback, frame, request
 
 Json = dict[str, Any]
@@ -360,7 +361,7 @@ async def test_a_connection_on_which_nobody_asks_is_cut(tmp_path: Path, said: by
 
 async def test_more_connections_than_the_bound_are_cut(tmp_path: Path) -> None:
     """At once; a place that became free is taken."""
-    async with ledger(tmp_path, Bounds(most=3)) as client:
+    async with ledger(tmp_path, Bounds(connections=3)) as client:
         held = [await _opened(client, b"") for _ in range(3)]
         reader, writer = await _opened(client, b"GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n")
         async with asyncio.timeout(10):

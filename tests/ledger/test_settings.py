@@ -4,7 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from pointsman.ledger.settings import Address, parse
+from pointsman.ledger.settings import parse
+from pointsman.process.address import Address
 
 
 def test_defaults() -> None:

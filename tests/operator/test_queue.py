@@ -10,7 +10,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pointsman.operator.controllers.queue import MAX_BACKOFF_S, KeyedQueue, backoff_s
+from pointsman.operator.controllers.resync import Resync
 from pointsman.operator.errors import Broken, Waiting
+from pointsman.operator.settings import Settings
+from tests.operator.fake_api import FakeApi
+from tests.operator.objects import NAMESPACE, backend
 
 Reconcile = Callable[[str], Awaitable[None]]
 
@@ -119,6 +123,31 @@ async def test_no_more_than_so_many_at_once() -> None:
             queue.add(f"backend/{n}")
 
     assert most == 3
+
+
+async def test_a_full_resync_leaves_room_for_what_is_urgent() -> None:
+    """Two hundred backends are looked at again: a wake in between is worked on as the next one."""
+    begun: list[str] = []
+    api = FakeApi()
+    api.put(*(backend(f"b{n:03}") for n in range(200)))
+
+    async def reconcile(key: str) -> None:
+        begun.append(key)
+        await asyncio.sleep(0.001)
+
+    async with running(reconcile, concurrency=4) as queue:
+        resync = Resync(api, Settings(namespace=NAMESPACE), queue.add, queue.room)
+        task = asyncio.create_task(resync.run())
+        while len(begun) < 100:  # noqa: ASYNC110 - the deadline is that of `running`
+            await asyncio.sleep(0)
+        before = len(begun)
+        queue.add("backend/cold")
+        while len(begun) < 202:  # noqa: ASYNC110 - likewise
+            await asyncio.sleep(0.001)
+        task.cancel()
+
+    assert begun.index("backend/cold") <= before + 4
+    assert len(set(begun)) == 202
 
 
 @given(failures=st.integers(1, 10_000), stalled=st.booleans())

@@ -4,11 +4,13 @@ import random
 import string
 from typing import Any
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from pointsman.api import table
 from pointsman.api.conditions import Reason
+from pointsman.api.redaction import Known
 from pointsman.operator.plan.objects import observed_policy
 from pointsman.operator.plan.revisions import revision_name
 from pointsman.operator.plan.table import compile_table, next_manifest
@@ -70,6 +72,59 @@ def test_prices_are_compiled_in_the_order_of_their_moments() -> None:
         table.Price(from_s=1_798_761_600.0, input_pico=3 * 10**6, output_pico=4 * 10**6,
                     cached_pico=300_000, reasoning_pico=5 * 10**6),
     )  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("capture", "expected"),
+    [
+        (None, None),
+        ({"mode": "None", "retention": "1h"}, None),
+        (
+            {"mode": "Sampled", "samplePercent": 7, "retention": "1h30m"},
+            table.Capture(mode="Sampled", percent=7, keep_s=5400, built_in=tuple(Known)),
+        ),
+        (
+            {"mode": "Hash", "redact": {"builtIn": ["Email"], "patterns": ["A-[0-9]"]}},
+            table.Capture(
+                mode="Hash", keep_s=7 * 86_400, built_in=("Email",), patterns=("A-[0-9]",)
+            ),
+        ),
+        (
+            {"mode": "Full", "redact": {"builtIn": []}},
+            table.Capture(mode="Full", keep_s=7 * 86_400),
+        ),
+    ],
+)
+def test_capture_is_compiled(
+    capture: dict[str, Any] | None, expected: table.Capture | None
+) -> None:
+    """All known kinds are redacted unless the policy says otherwise."""
+    desk = policy(default=route("a")) | {}
+    if capture is not None:
+        desk["spec"]["capture"] = capture
+    assert blob_of(compiled(desk, known=backends(backend("a")))).capture == expected
+
+
+@pytest.mark.parametrize(
+    ("asked", "expected"),
+    [
+        (None, None),
+        ({"signals": ["Retry"]}, table.Signals(retry_window_s=300.0)),
+        ({"signals": ["Abandoned"], "retryWindow": "1m"}, table.Signals(abandoned=True)),
+        (
+            {"signals": ["Abandoned", "Retry"], "retryWindow": "1m"},
+            table.Signals(retry_window_s=60.0, abandoned=True),
+        ),
+    ],
+)
+def test_implicit_feedback_is_compiled(
+    asked: dict[str, Any] | None, expected: table.Signals | None
+) -> None:
+    """A window without Retry means nothing."""
+    desk = policy(default=route("a")) | {}
+    if asked is not None:
+        desk["spec"]["implicitFeedback"] = asked
+    assert blob_of(compiled(desk, known=backends(backend("a")))).signals == expected
 
 
 def test_a_stored_cycle_is_refused_with_its_field() -> None:

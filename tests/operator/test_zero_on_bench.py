@@ -18,8 +18,8 @@ from tests.operator.test_scaling_on_bench import apply, replicas, settles, statu
 
 NAMESPACE = "zero-bench"
 CYCLES = int(os.environ.get("POINTSMAN_ZERO_CYCLES", "1"))
-"""More with `POINTSMAN_ZERO_CYCLES=20`; every second one, and the first, kills the operator while
-requests wait."""
+"""More with `POINTSMAN_ZERO_CYCLES=20`. While requests wait, the first and every second one kills
+the operator at some moment, the others end a router."""
 pytestmark = [pytest.mark.bench, pytest.mark.timeout(600 + 120 * CYCLES)]
 SCALING: dict[str, Any] = {
     "minReplicas": 0,
@@ -41,6 +41,18 @@ def fleet(bench: Bench) -> Iterator[Fleet]:
     assert "forbidden" not in said, "the Role does not allow what the operator does"
 
 
+def says_why(fleet: Fleet) -> bool:
+    """True once a pod of the backend says why it does not start."""
+    listed = json.loads(fleet.kubectl("get", "pods", "-o", "json"))["items"]
+    return any(
+        one.get("state", {}).get("waiting", {}).get("reason", "ContainerCreating")
+        not in ("ContainerCreating", "PodInitializing")
+        for pod in listed
+        if pod["metadata"]["name"].startswith("a-model-")
+        for one in pod.get("status", {}).get("containerStatuses", ())
+    )
+
+
 async def ask(url: str) -> tuple[int, dict[str, str], str]:
     """One request: status, headers, body."""
     body = {"model": "auto", "messages": [{"role": "user", "content": "hi"}], "max_tokens": 2}
@@ -60,16 +72,20 @@ async def test_from_zero_to_several_and_back_without_a_lost_request(fleet: Fleet
     reasons: set[str] = set()
     for cycle in range(CYCLES):
         asked = [asyncio.create_task(ask(url)) for url in fleet.routers()]
+        await asyncio.sleep(0.05 + 0.1 * (cycle % 7))
         if cycle % 2 == 0:
-            await asyncio.sleep(0.05)
             operator = fleet.pods("operator")[0]["metadata"]["name"]
             await asyncio.to_thread(fleet.bench.kill, NAMESPACE, operator)
+        else:
+            router = fleet.pods("router")[cycle % 3]["metadata"]["name"]
+            await asyncio.to_thread(fleet.kubectl, "delete", "pod", router, "--wait=false")
         first = await asyncio.gather(*asked)
         assert [found[0] for found in first] == [200] * 3, first
         assert all(int(found[1]["x-pointsman-held-ms"]) > 0 for found in first)
         reasons |= {one["reason"] for one in status(fleet)["scalingHistory"]}
-        async with traffic(fleet.routers(), clients=9, pause_s=0.01, tokens=60) as seen:
-            await asyncio.to_thread(settles, fleet, "more", lambda: replicas(fleet) > 1)
+        await asyncio.to_thread(settles, fleet, "routers", lambda: fleet.are_ready("router", 3))
+        async with traffic(fleet.routers(), clients=12, pause_s=0.01, tokens=60) as seen:
+            await asyncio.to_thread(settles, fleet, "more", lambda: replicas(fleet) == 5)
         assert seen.failures == []
         await asyncio.to_thread(settles, fleet, "none", lambda: replicas(fleet) == 0, 300)
     found = status(fleet)
@@ -83,7 +99,14 @@ async def test_a_server_that_cannot_start_is_told_to_who_waits(fleet: Fleet) -> 
     broken = {"engine": "Custom", "image": "vendor/none:1", "command": ["serve"]}
     apply(fleet, backend("a", scaling=SCALING, activation={"timeout": "50s"}, deployment=broken))
     began_s = time.monotonic()
-    code, headers, body = await ask(fleet.routers()[0])
+    asking = asyncio.create_task(ask(fleet.routers()[0]))
+    known_s = 0.0
+    while not asking.done():
+        if not known_s and await asyncio.to_thread(says_why, fleet):
+            known_s = time.monotonic()
+        await asyncio.sleep(0.05)
+    code, headers, body = await asking
+    print(f"answered {time.monotonic() - known_s:.1f} s after the pod's reason was known")
     assert code == 503, body
     assert int(headers.get("retry-after", "0")) >= 1, (headers, body)
     reason = status(fleet)["lastFailure"]["reason"]

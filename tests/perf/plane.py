@@ -1,16 +1,22 @@
 """A data plane with a fixed table in its own process: `python -m tests.perf.plane KIND PORT...`.
 
-Prints its own port, serves the ports given as the endpoints of one backend until SIGTERM.
+Prints its own port, serves the ports given as the endpoints of one backend until SIGTERM. With
+`--ledger URL` it records: prints the port of its events' metrics, too, and at its end their counts.
 """
 
+import argparse
 import asyncio
+import json
 import signal
-import sys
+from pathlib import Path
 
 import uvloop
+from prometheus_client import CollectorRegistry, start_http_server
 
+from pointsman.api.redaction import Known
 from pointsman.api.table import (
     Backend,
+    Capture,
     Endpoint,
     Fallback,
     HeaderMatch,
@@ -19,11 +25,15 @@ from pointsman.api.table import (
     Price,
     Route,
     ServiceAddress,
+    Signals,
     Target,
 )
+from pointsman.events import ship
+from pointsman.events.segments import Bounds
 from pointsman.router.callers import OPEN
 from pointsman.router.live import Live
 from pointsman.router.metrics import Metrics
+from pointsman.router.outbox import Outbox
 from pointsman.router.serve.app import DataPlane
 from pointsman.router.serve.limits import Limits
 from pointsman.routing import compile_policy, compile_table
@@ -33,7 +43,8 @@ def table(kind: str, ports: list[int]) -> Live:
     """
     Two backends, a fallback chain, a rule on a header.
 
-    Of kind `tasks` two on the text; of kind `spill` the chain answers when the first is full.
+    Of kind `tasks` two on the text; of kind `spill` the chain answers when the first is full; of
+    kind `texts` all texts are kept, redacted; of kind `signals` retries are looked for.
     """
     address = ServiceAddress(namespace="perf", service="m", port=8000)
     backends = {
@@ -72,6 +83,7 @@ def table(kind: str, ports: list[int]) -> Live:
     if kind == "tasks":
         routes += texts
     routes += (Route(name="default", targets=(Target(backend="small"),), fallback=fallback),)
+    capture = Capture(mode="Full", keep_s=3600, built_in=tuple(Known), patterns=(r"ACME-[0-9]+",))
     blob = PolicyBlob(
         namespace="perf",
         name="perf",
@@ -79,6 +91,8 @@ def table(kind: str, ports: list[int]) -> Live:
         model_names=("auto", "m"),
         routes=routes,
         backends=backends,
+        capture=capture if kind == "texts" else None,
+        signals=Signals(retry_window_s=300.0, abandoned=True) if kind == "signals" else None,
     )
     endpoints = tuple(Endpoint(host="127.0.0.1", port=port) for port in ports)
     return Live(
@@ -91,12 +105,39 @@ def table(kind: str, ports: list[int]) -> Live:
 
 async def main() -> None:
     """Serve until SIGTERM."""
-    plane = DataPlane(table(sys.argv[1], [int(port) for port in sys.argv[2:]]), Limits(), Metrics())
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("kind")
+    parser.add_argument("ports", type=int, nargs="+")
+    parser.add_argument("--ledger", type=lambda url: ship.Target(url=url))
+    parser.add_argument("--events-dir", type=Path)
+    parser.add_argument("--events-max-mib", type=int, default=256)
+    chosen = parser.parse_args()
+    plane = DataPlane(table(chosen.kind, chosen.ports), Limits(), Metrics())
+    loop = asyncio.get_running_loop()
     stop = asyncio.Event()
-    asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, stop.set)
-    print(await plane.start("127.0.0.1", 0), flush=True)
+    loop.add_signal_handler(signal.SIGTERM, stop.set)
+    ports = [await plane.start("127.0.0.1", 0)]
+    outbox = None
+    if chosen.ledger is not None:
+        registry = CollectorRegistry()
+        bounds = Bounds(disk_bytes=chosen.events_max_mib * 1024 * 1024)
+        outbox = Outbox(
+            registry,
+            later=loop.call_later,
+            folder=chosen.events_dir,
+            bounds=bounds,
+            ledger=chosen.ledger,
+        )
+        plane.record, plane.ledger = outbox.record, outbox
+        server, _ = start_http_server(0, "127.0.0.1", registry)
+        ports.append(server.server_port)
+    print(*ports, flush=True)
     await stop.wait()
     await plane.drain(1.0)
+    if outbox is not None:
+        await asyncio.to_thread(outbox.close, 5.0)
+        spool = outbox.spool
+        print(json.dumps({"recorded": spool.recorded, "dropped": spool.dropped}), flush=True)
 
 
 if __name__ == "__main__":

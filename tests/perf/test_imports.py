@@ -9,6 +9,7 @@ import pytest
 # Everything that a process imports late is named too: an idle one has it loaded.
 ROUTER = "pointsman.router.__main__, pointsman.router.serve.app, pointsman.router.control.process"
 OPERATOR = "pointsman.operator.__main__"
+LEDGER = "pointsman.ledger.__main__, pointsman.ledger.stores.sqlite"
 FOREIGN = {"numpy", "openai", "httpx", "rich", "watchfiles", "pyroute2", "pytest", "hypothesis"}
 
 
@@ -40,8 +41,12 @@ def loaded(modules: str) -> frozenset[str]:
                 "pointsman.simulator",
             },
         ),
+        (
+            LEDGER,
+            FOREIGN | {"pydantic", "kubernetes", "kopf", "psycopg", "pointsman.router", "yaml"},
+        ),
     ],
-    ids=["router", "operator"],
+    ids=["router", "operator", "ledger"],
 )
 def test_a_process_loads_nothing_it_has_no_use_for(modules: str, never: set[str]) -> None:
     """By whole packages."""

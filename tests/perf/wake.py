@@ -3,7 +3,7 @@
 `python -m tests.perf.wake [--cycles 100] [--json PATH]` on the bench: three routers and the
 operator as pods, a backend without replicas for each cycle. It begins when the request is sent and
 ends when a watch of this process shows `spec.replicas`, so the watch's own way counts, too. What is
-woken fits no node: nothing but the wake is measured. QUICK=1 does 30 cycles.
+woken stays Pending: nothing but the wake is measured. QUICK=1 does 30 cycles.
 """
 
 import argparse
@@ -30,11 +30,11 @@ from tests.operator.objects import backend, policy, route
 from tests.perf.propagation import summarize
 
 SCALING = {"minReplicas": 0, "maxReplicas": 2, "targetRequests": 4}
-NOWHERE = {
+PENDING = {
     "engine": "Custom",
     "image": "x:1",
     "command": ["sleep", "inf"],
-    "podTemplate": {"spec": {"nodeSelector": {"no": "such"}}},
+    "podTemplate": {"spec": {"schedulerName": "nobody"}},
 }
 CLIENTS = 8
 """Of the load beside: on another backend, which runs."""
@@ -73,7 +73,7 @@ def objects(cycles: int) -> str:
     items = [backend("warm"), policy("warm", model_names=("warm",), default=route("warm"))]
     for number in range(cycles):
         name = f"cold{number:03}"
-        items.append(backend(name, deployment=NOWHERE, scaling=SCALING, activation={}))
+        items.append(backend(name, deployment=PENDING, scaling=SCALING, activation={}))
         items.append(policy(name, model_names=(name,), default=route(name)))
     for item in items:
         item["metadata"] = {"name": item["metadata"]["name"]}
@@ -154,7 +154,8 @@ def main() -> int:
         f"beside {CLIENTS} clients": _named(beside),
         "all": _named(alone + beside),
     }
-    print("first request -> spec.replicas of its Deployment, milliseconds")
+    busy = f"{os.cpu_count()} cores, load average of the last minute {os.getloadavg()[0]:.1f}"
+    print(f"first request -> spec.replicas of its Deployment, milliseconds ({busy})")
     for name, one in figures.items():
         print(f"  {name:<18}" + "".join(f"{k} {v:<8}" for k, v in one.items()))
     if options.json:

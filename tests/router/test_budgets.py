@@ -214,7 +214,7 @@ async def test_each_caller_and_rule_has_its_own(tmp_path: Path) -> None:
             [Caller(name, "t", None, frozenset({digest_of(name.encode())})) for name in "ab"],
             complete=True,
         )
-        there.put(budget(3000, name="c", scope="Caller"), budget(10**6, name="t", scope="Team"),
+        there.put(budget(1500, name="c", scope="Caller"), budget(10**6, name="t", scope="Team"),
                   budget(10**6, name="r", scope="Rule"))  # fmt: skip
         await there.lent()
         body = chat(max_tokens=ANSWER)

@@ -7,8 +7,8 @@ from contextlib import AsyncExitStack, suppress
 import pytest
 from prometheus_client import CollectorRegistry
 
+from pointsman.process.connections import Bounds
 from pointsman.router.control.admin import Admin
-from pointsman.router.control.bounds import Bounds
 from pointsman.router.control.metrics import ControlMetrics
 from pointsman.router.control.source import TableFeed
 from pointsman.router.live import Live

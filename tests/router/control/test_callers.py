@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from prometheus_client import CollectorRegistry
 
 from pointsman.api.callers import hash_of
+from pointsman.process.logs import JsonFormatter
 from pointsman.router.callers import Caller, Callers, Refusal, judge
 from pointsman.router.control.callers import (
     CallerFeed,
@@ -23,7 +24,6 @@ from pointsman.router.control.callers import (
     read_secret,
 )
 from pointsman.router.control.kube_config import ApiServer
-from pointsman.router.control.logs import JsonFormatter
 from pointsman.router.control.metrics import ControlMetrics
 from pointsman.router.control.store import Store
 from pointsman.router.live import Live

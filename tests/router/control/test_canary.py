@@ -9,8 +9,8 @@ from pathlib import Path
 import aiohttp
 import pytest
 
+from pointsman.process.logs import JsonFormatter
 from pointsman.router.control.kube_config import ApiServer
-from pointsman.router.control.logs import JsonFormatter
 from tests.router.control.objects import (
     blob_object,
     entry,

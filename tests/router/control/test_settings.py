@@ -7,8 +7,9 @@ import pytest
 import trustme
 import yaml
 
+from pointsman.process.address import Address
 from pointsman.router.control.kube_config import ConfigError, from_kubeconfig, in_cluster
-from pointsman.router.settings import Address, parse
+from pointsman.router.settings import parse
 
 
 def test_defaults_need_only_the_namespace_and_who_may_call() -> None:

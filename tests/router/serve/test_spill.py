@@ -86,7 +86,7 @@ async def test_a_backend_without_a_stated_capacity_is_never_full(there: World) -
 async def test_when_all_are_full_nobody_is_refused(there: World) -> None:
     """The shortest line takes it; of equals the first; all are answered."""
     for name in ("small", "large"):
-        await place(there, name, 2, ttft_s=0.1)
+        await place(there, name, 2, ttft_s=0.6)
     there.route("small", "large", fallback=chain("large"))
     replies = [await task for task in await asked(there, 12)]
     assert Counter(who(replies)) == {"small": 6, "large": 6}
@@ -218,11 +218,11 @@ async def test_the_time_a_start_took_already_counts(there: World) -> None:
 async def test_who_waits_in_vain_goes_on_before_the_deadline(there: World) -> None:
     """While another backend may still be tried: held first, then answered."""
     await measured(there, 0.01)
-    there.route("cold", "warm", fallback=chain("warm", deadline_s=0.4))
+    there.route("cold", "warm", fallback=chain("warm", deadline_s=2.0))
     reply = await there.ask()
     assert who([reply]) == ["warm"]
     assert reply.headers["x-pointsman-fallback"] == "cold;reason=HoldTimeout"
-    assert 200 <= int(reply.headers["x-pointsman-held-ms"]) < 400
+    assert 1500 <= int(reply.headers["x-pointsman-held-ms"]) < 2000
 
 
 async def test_who_waits_goes_on_as_soon_as_it_is_known_to_be_too_late(there: World) -> None:

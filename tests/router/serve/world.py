@@ -14,6 +14,7 @@ import h11
 from pointsman.api.table import (
     Backend,
     Budget,
+    Capture,
     CredentialRef,
     Endpoint,
     ExternalAddress,
@@ -21,6 +22,7 @@ from pointsman.api.table import (
     PolicyBlob,
     Route,
     ServiceAddress,
+    Signals,
     Target,
 )
 from pointsman.router.callers import OPEN
@@ -289,6 +291,8 @@ class World:
         model_names: tuple[str, ...] = ("auto",),
         baseline: str = "",
         budgets: tuple[Budget, ...] = (),
+        capture: Capture | None = None,
+        signals: Signals | None = None,
     ) -> None:
         """Put a table of one policy in force."""
         blob = PolicyBlob(
@@ -300,6 +304,8 @@ class World:
             backends=self.backends,
             baseline=baseline,
             budgets=budgets,
+            capture=capture,
+            signals=signals,
         )
         self.live.table = compile_table([compile_policy(blob, f"digest-{revision}")])
         self.live.ready = True

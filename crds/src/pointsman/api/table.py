@@ -162,6 +162,29 @@ class Budget(Struct, frozen=True):
     currency: str = ""
 
 
+class Capture(Struct, frozen=True):
+    """
+    What is kept of the texts of a request, and for how long.
+
+    `built_in` are values of redaction.Known, `patterns` are RE2's.
+    """
+
+    mode: Literal["Hash", "Sampled", "Full"]
+    keep_s: int
+    percent: int = 100
+    """Of the requests, where the mode is Sampled."""
+    built_in: tuple[str, ...] = ()
+    patterns: tuple[str, ...] = ()
+
+
+class Signals(Struct, frozen=True):
+    """What is told from how people ask."""
+
+    retry_window_s: float = 0.0
+    """0: retries are not looked for."""
+    abandoned: bool = False
+
+
 class PolicyBlob(Struct, frozen=True, omit_defaults=False):
     """One compiled policy; the last route has no match and answers the rest."""
 
@@ -174,6 +197,9 @@ class PolicyBlob(Struct, frozen=True, omit_defaults=False):
     baseline: str = ""
     """Of `backends`: what savings are told against."""
     budgets: tuple[Budget, ...] = ()
+    capture: Capture | None = None
+    """None: no text is kept."""
+    signals: Signals | None = None
     version: int = TABLE_VERSION
 
 

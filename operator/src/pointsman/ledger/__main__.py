@@ -15,10 +15,10 @@ from prometheus_client import CollectorRegistry, GCCollector, PlatformCollector,
 
 from pointsman.ledger.access import NoToken
 from pointsman.ledger.contract import Store, StoreAway, StoreError, StoreUnfit
-from pointsman.ledger.logs import log_to_stderr
 from pointsman.ledger.opening import make
 from pointsman.ledger.service import Service
 from pointsman.ledger.settings import Settings, parse
+from pointsman.process.logs import log_to_stderr
 
 _log = logging.getLogger("pointsman.ledger")
 _OPENING_S = 60.0

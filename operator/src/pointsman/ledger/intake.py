@@ -22,8 +22,9 @@ from pointsman.ledger.rows import BEGIN_MS
 _log = logging.getLogger(__name__)
 GROUP_EVENTS: Final = 20_000
 """Events of one transaction, if more than one body waits."""
-_DEADLINES: Final = 3
-"""Of the store: a body may wait for two groups before its own."""
+_MARGIN_S: Final = 1.0
+"""Beyond the store's own deadline, waiting for the groups before included. What is committed after
+that is known when it comes again."""
 _GZIP: Final = 31
 
 
@@ -111,7 +112,7 @@ class Intake:
         self._bytes += batch.bytes
         try:
             self._waiting.put_nowait(_Waiting(batch, done))
-            async with asyncio.timeout(_DEADLINES * self._timeout_s):
+            async with asyncio.timeout(self._timeout_s + _MARGIN_S):
                 return await done
         except TimeoutError:
             raise StoreAway("the store took too long") from None

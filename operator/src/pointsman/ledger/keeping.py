@@ -25,10 +25,11 @@ def keep_rows(transaction: Transaction, keeping: Keeping) -> Kept:
     refused: dict[tuple[str, int], Refusal] = {
         (one.spool, one.number): why for one, why in outcome.refused
     }
+    found = set(map(_place, late)) - set(map(_place, outcome.waiting))
     over = [
         one
         for one in transaction.pending_until(keeping.pending_ms, limit)
-        if one not in late or one in outcome.waiting
+        if _place(one) not in found
     ]
     refused.update({_place(one): "Unknown" for one in over})
     transaction.remove_pending(sorted({*refused, *(_place(one) for one, _ in outcome.bound)}))

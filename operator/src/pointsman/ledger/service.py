@@ -26,14 +26,15 @@ from pointsman.events.leases import MAX_LEASE_BYTES, Answer
 from pointsman.ledger.access import Access
 from pointsman.ledger.asking import BadQuestion, ask, by_what, when
 from pointsman.ledger.batches import BadBody, NewerSchema
-from pointsman.ledger.connections import BOUNDS, Bounds, Connections
 from pointsman.ledger.contract import QUESTIONS, Dialect, Store, StoreAway, StoreError
+from pointsman.ledger.hour import REFRESH_S, WINDOW_MS, Hour
 from pointsman.ledger.intake import Intake, TooLarge, decoded, now_ms
 from pointsman.ledger.leases import BadLease, read
 from pointsman.ledger.metrics import Metrics
 from pointsman.ledger.rows import MAX_NAME
 from pointsman.ledger.settings import Settings
 from pointsman.ledger.upkeep import Upkeep
+from pointsman.process.connections import BOUNDS, BoundedServer, Bounds
 
 _log = logging.getLogger(__name__)
 _T = TypeVar("_T")
@@ -55,6 +56,8 @@ class Service:
     ) -> None:
         self.metrics = Metrics(registry)
         self.draining = False
+        self._hour, self._hour_until_s = Hour(), 0.0
+        registry.register(self._hour)
         self._settings = settings
         self._store = store
         self._access = Access(settings.token_file)
@@ -74,7 +77,7 @@ class Service:
         self._upkeep = Upkeep(store, settings, self.metrics)
         self._bounds = bounds
         self._runner: web.AppRunner | None = None
-        self._connections: Connections | None = None
+        self._connections: BoundedServer | None = None
         self._listener: asyncio.Server | None = None
 
     async def start(self) -> int:
@@ -99,7 +102,7 @@ class Service:
         await self._runner.setup()
         make = self._runner.server
         assert make is not None
-        self._connections = Connections(make, self._bounds)
+        self._connections = BoundedServer(make, self._bounds)
         listen = self._settings.listen
         loop = asyncio.get_running_loop()
         self._listener = await loop.create_server(self._connections, listen.host, listen.port)
@@ -271,7 +274,21 @@ class Service:
         body = {"ready": not problem, "store": self._store.dialect}
         return _json({**body, "problem": problem} if problem else body, status)
 
+    async def _look_at_the_hour(self) -> None:
+        """Before a scrape, if the last look is old; without the store the other metrics stay."""
+        if time.monotonic() < self._hour_until_s:
+            return
+        self._hour_until_s = time.monotonic() + REFRESH_S
+        now = now_ms()
+        try:
+            found = await self._asked(ask, self._store, now - WINDOW_MS, now)
+        except StoreError:
+            self._hour.show([])
+        else:
+            self._hour.show(found.lines)
+
     async def _print_metrics(self, _: web.Request) -> web.StreamResponse:
+        await self._look_at_the_hour()
         return web.Response(
             body=generate_latest(self.metrics.registry),
             headers={"Content-Type": CONTENT_TYPE_LATEST},

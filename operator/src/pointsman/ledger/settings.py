@@ -8,27 +8,12 @@ import argparse
 import os
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from ipaddress import ip_address
 from pathlib import Path
 from typing import Final, Literal
 
+from pointsman.process.address import Address, read_address
+
 _FOREVER: Final = 100_000.0
-
-
-@dataclass(frozen=True, slots=True)
-class Address:
-    """Where to listen; port 0 lets the system choose, for tests."""
-
-    host: str
-    port: int
-
-    @property
-    def is_loopback(self) -> bool:
-        """True if only this machine (or network namespace) can reach it."""
-        try:
-            return ip_address(self.host).is_loopback
-        except ValueError:
-            return self.host == "localhost"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -59,8 +44,8 @@ class Settings:
     """Requests with events that wait for that; more get 503."""
     db_max_gib: float = 0.0
     """The file takes no more events beyond that; 0: until the disk is full."""
-    store_timeout_s: float = 10.0
-    """One transaction or question. Routers wait longer for their answer."""
+    store_timeout_s: float = 8.0
+    """One transaction or question. Routers give up after 10 s, and shall have an answer before."""
     body_timeout_s: float = 30.0
     """8 MiB on a slow line."""
     drain_s: float = 20.0
@@ -112,7 +97,7 @@ def parse(
         return Settings(
             db=Path(given.db) if given.db else None,
             postgres=given.postgres,
-            listen=_address("--listen", given.listen),
+            listen=read_address("--listen", given.listen, 9903),
             token_file=Path(given.token_file) if given.token_file else None,
             keep_events_days=given.keep_events_days,
             keep_rollups_days=given.keep_rollups_days,
@@ -161,7 +146,7 @@ def _parser(environment: Mapping[str, str]) -> argparse.ArgumentParser:
     flag("concurrent", 4, "Bodies decoded at once.", int)
     flag("waiting", 32, "Requests that wait for that; more get 503.", int)
     flag("db-max-gib", 0.0, "Largest SQLite file; 0: what the disk has.", float)
-    flag("store-timeout-seconds", 10.0, "Deadline of one transaction or question.", float)
+    flag("store-timeout-seconds", 8.0, "Deadline of one transaction or question.", float)
     flag("body-timeout-seconds", 30.0, "Deadline of one request's body.", float)
     flag("drain-seconds", 20.0, "What was begun may take so long to end after SIGTERM.", float)
     flag("upkeep-seconds", 60.0, "Time between two looks at what is too old.", float)
@@ -174,10 +159,3 @@ def _level(text: str) -> str:
     if text not in ("debug", "info", "warning", "error"):
         raise argparse.ArgumentTypeError(f"{text!r} is none of debug, info, warning, error")
     return text
-
-
-def _address(flag: str, text: str) -> Address:
-    host, _, port = text.rpartition(":")
-    if not host or not (port.isascii() and port.isdecimal()) or int(port) > 65_535:
-        raise ValueError(f"{flag} must be written as 0.0.0.0:9903 or [::]:9903")
-    return Address(host.removeprefix("[").removesuffix("]"), int(port))

@@ -32,7 +32,8 @@ QUALITY: Final = (
 """
 What feedback moves, in the rollup of the request that it is about.
 
-`feedback` counts all of it. A request has one rating and one verdict, the last that was given.
+`feedback` counts what was said; what was only seen (a retry, an abandoned stream) has counts of its
+own and moves no other. A request has one rating and one verdict, the last that was given.
 """
 DURATION: Final = tuple(f"d{index:02}" for index in range(BINS))
 FIRST_TOKEN: Final = tuple(f"f{index:02}" for index in range(BINS))
@@ -166,7 +167,7 @@ def quality(feedback: Iterable[Said]) -> list[int]:
     """
     counts, rating, verdict, signals = 0, None, "", set()
     for one in sorted(feedback, key=lambda one: (one.at_ms, one.id)):
-        counts += 1
+        counts += not one.signal
         if one.score_micro is not None:
             rating = one.score_micro
         elif one.good is not None:

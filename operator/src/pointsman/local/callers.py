@@ -13,11 +13,11 @@ from typing import Any
 
 from pointsman.api.names import LABEL_CALLERS
 from pointsman.local.desired import metadata_of, secret_data, texts
+from pointsman.process.address import Address
 from pointsman.router.callers import OPEN
 from pointsman.router.control.callers import CallerFeed, read_secret
 from pointsman.router.control.metrics import ControlMetrics
 from pointsman.router.live import Live
-from pointsman.router.settings import Address
 
 _LABEL = f'the label {LABEL_CALLERS}: "true"'
 

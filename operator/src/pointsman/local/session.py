@@ -158,6 +158,7 @@ class Session:
             return
         if self._leaser is not None:
             await self._leaser.give_back()
+        await self._outbox.finish(SHIP_S)
         await asyncio.to_thread(self._outbox.close, SHIP_S)
         await self.ledger.close()
 

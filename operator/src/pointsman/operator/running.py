@@ -94,7 +94,7 @@ class Operator:
         )
         self.policies = PolicyController(api, settings, self.fleet, self.shifter)
         self.queue = KeyedQueue(self.reconcile, concurrency=settings.concurrency)
-        self.resync = Resync(api, settings, self.queue.add)
+        self.resync = Resync(api, settings, self.queue.add, self.queue.room)
         self._settings = settings
         self._epoch = epoch
         self.keda: ExternalScaler | None = None

@@ -85,6 +85,8 @@ class Segments:
         self._open: Segment | None = None
         self._file: int | None = None
         self._lock: int | None = None
+        self._trouble = ""
+        """Why the disk takes nothing."""
 
     def bytes_held(self) -> tuple[int, int]:
         """(on disk, in memory)."""
@@ -177,12 +179,23 @@ class Segments:
             if not self.bounds.fsync_s:
                 os.fdatasync(self._file)
         except OSError as error:
-            _log.warning("events-not-stored", extra={"reason": error.strerror})
+            self._tell(error.strerror or type(error).__name__)
             self.close()
             return False
+        self._tell("")
         with self.changed:
             segment.size += len(frame)
         return True
+
+    def _tell(self, trouble: str) -> None:
+        """Once, and not at every write."""
+        if trouble == self._trouble:
+            return
+        if trouble:
+            _log.warning("events-not-stored", extra={"reason": trouble})
+        else:
+            _log.info("events-stored-again")
+        self._trouble = trouble
 
     def _hold(self, spool: str, first: int, frame: bytes) -> None:
         if self._open is None or self._open.path is not None:

@@ -48,8 +48,9 @@ class Spool:
         self._next = 1
         self._thread = threading.Thread(target=self._run, name="spool", daemon=True)
         self._closed = False
-        self.too_large = self.not_taken = 0
-        """Events that `put` dropped: over MAX_EVENT_BYTES, and because the disk is slow."""
+        self.recorded = self.too_large = self.not_taken = 0
+        """Events that `put` was given; of them dropped: over MAX_EVENT_BYTES, and because the disk
+        is slow."""
 
     @property
     def dropped(self) -> dict[str, int]:
@@ -67,6 +68,7 @@ class Spool:
     def put(self, event: bytes) -> None:
         """Keep one encoded event. On the event loop."""
         size = len(event)
+        self.recorded += 1
         if size > MAX_EVENT_BYTES:
             self.too_large += 1
             return

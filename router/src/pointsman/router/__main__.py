@@ -14,6 +14,7 @@ from typing import Protocol
 
 from prometheus_client import CollectorRegistry, Counter
 
+from pointsman.process.logs import log_to_stderr
 from pointsman.router.callers import OPEN
 from pointsman.router.control.callers import CallerFeed
 from pointsman.router.control.kube_config import (
@@ -22,7 +23,6 @@ from pointsman.router.control.kube_config import (
     from_kubeconfig,
     in_cluster,
 )
-from pointsman.router.control.logs import log_to_stderr
 from pointsman.router.control.metrics import ControlMetrics
 from pointsman.router.control.source import TableFeed
 from pointsman.router.control.store import Store
@@ -146,6 +146,7 @@ async def serve(settings: Settings, server: ApiServer) -> None:
     if leaser is not None:
         await leaser.give_back()
     if outbox is not None:
+        await outbox.finish(_FLUSH_S)
         await asyncio.to_thread(outbox.close, _FLUSH_S)
     await asyncio.to_thread(store.flush, _FLUSH_S)
     _log.info("stopped")

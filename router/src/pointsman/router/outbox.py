@@ -79,6 +79,10 @@ class Outbox(Collector):
             return None
         return {200: True, 404: False}.get(status)
 
+    async def finish(self, deadline_s: float) -> None:
+        """Put what still waits for its text to be made ready; nothing is recorded after that."""
+        await asyncio.to_thread(self.record.captor.finish, deadline_s)
+
     def close(self, deadline_s: float) -> None:
         """Write everything, and send what the ledger takes at once."""
         by_s = time.monotonic() + deadline_s
@@ -95,8 +99,12 @@ class Outbox(Collector):
             dropped.add_metric([reason], count)
         yield dropped
         yield CounterMetricFamily(
+            _PREFIX + "recorded", "Events, whatever became of them.", self.spool.recorded
+        )
+        yield CounterMetricFamily(
             _PREFIX + "unrecorded", "Requests that met a bug here.", self.record.failures
         )
+        yield from self._texts()
         yield GaugeMetricFamily(
             _PREFIX + "waiting",
             "Events that the ledger does not have.",
@@ -117,3 +125,23 @@ class Outbox(Collector):
         for reason, count in dict(self.shipper.failures).items():
             failures.add_metric([reason], count)
         yield failures
+
+    def _texts(self) -> Iterable[Metric]:
+        captor = self.record.captor
+        kept = CounterMetricFamily(
+            "pointsman_router_texts_kept", "Requests with texts for the ledger.", labels=["how"]
+        )
+        for how, count in captor.kept.items():
+            kept.add_metric([how], count)
+        yield kept
+        dropped = CounterMetricFamily(
+            "pointsman_router_texts_dropped",
+            "Requests whose texts, or parts of them, were not kept though the policy asks for it.",
+            labels=["reason"],
+        )
+        for reason, count in captor.dropped.items():
+            dropped.add_metric([reason], count)
+        yield dropped
+        yield GaugeMetricFamily(
+            "pointsman_router_texts_bytes", "Held for texts that are kept.", captor.held_bytes
+        )

@@ -11,30 +11,14 @@ import re
 import socket
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from ipaddress import ip_address
 from pathlib import Path
 from typing import Literal
 
 from pointsman.events.segments import Bounds
 from pointsman.events.ship import Target
+from pointsman.process.address import Address, read_address
 
 _SECRET = re.compile(r"[a-z0-9]([-a-z0-9.]{0,251}[a-z0-9])?")
-
-
-@dataclass(frozen=True, slots=True)
-class Address:
-    """Where to listen; port 0 lets the system choose, for tests."""
-
-    host: str
-    port: int
-
-    @property
-    def is_loopback(self) -> bool:
-        """True if only this machine (or network namespace) can reach it."""
-        try:
-            return ip_address(self.host).is_loopback
-        except ValueError:
-            return self.host == "localhost"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -143,8 +127,8 @@ def parse(
             caller_secrets=tuple(n for n in map(str.strip, given.caller_secrets.split(",")) if n),
             release=given.release,
             router_service=given.router_service,
-            listen=_address("--listen", given.listen),
-            admin=_address("--admin", given.admin),
+            listen=read_address("--listen", given.listen, 8080),
+            admin=read_address("--admin", given.admin, 9901),
             state_dir=_path(given.state_dir),
             keys_dir=_path(given.keys_dir),
             ledger=_ledger(given),
@@ -240,13 +224,6 @@ def _bounds(given: argparse.Namespace) -> Bounds:
     if not 0 <= fsync_s <= 3600:
         raise ValueError("--events-fsync-seconds must be from 0 to 3600")
     return Bounds(disk_bytes=int(size) * 1024 * 1024, fsync_s=fsync_s)
-
-
-def _address(flag: str, text: str) -> Address:
-    host, _, port = text.rpartition(":")
-    if not host or not (port.isascii() and port.isdecimal()) or int(port) > 65_535:
-        raise ValueError(f"{flag} must be written as 0.0.0.0:8080 or [::]:8080")
-    return Address(host.removeprefix("[").removesuffix("]"), int(port))
 
 
 def _path(text: str) -> Path | None:

@@ -9,7 +9,8 @@ from dataclasses import dataclass
 from itertools import accumulate
 from math import inf
 
-from pointsman.api.table import Backend, Budget, Match, PolicyBlob, Route, TableError
+from pointsman.api.table import Backend, Budget, Match, PolicyBlob, Route, Signals, TableError
+from pointsman.routing.capture import CompiledCapture, compile_capture
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,6 +69,9 @@ class CompiledPolicy:
     budgets: tuple[Budget, ...]
     place: str
     """Namespace and name: what its budgets are filed under."""
+    capture: CompiledCapture | None
+    """None: nothing is kept of texts."""
+    signals: Signals | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,6 +144,8 @@ def compile_policy(blob: PolicyBlob, digest: str) -> CompiledPolicy:
         baseline=blob.backends.get(blob.baseline),
         budgets=blob.budgets,
         place=f"{blob.namespace}/{blob.name}",
+        capture=compile_capture(blob.capture, blob.name) if blob.capture else None,
+        signals=blob.signals,
     )
 
 

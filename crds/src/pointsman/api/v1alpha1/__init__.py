@@ -1,5 +1,12 @@
 """Version v1alpha1 of the kinds; one file a kind, and the objects they travel in."""
 
+from pointsman.api.v1alpha1.capture import (
+    Capture,
+    CaptureMode,
+    ImplicitFeedback,
+    Redact,
+    Signal,
+)
 from pointsman.api.v1alpha1.cost import Cost, PriceChange, Prices
 from pointsman.api.v1alpha1.external import CredentialsSecretRef, External
 from pointsman.api.v1alpha1.meta import ObjectMeta
@@ -39,6 +46,8 @@ from pointsman.api.v1alpha1.scaling import (
 __all__ = [
     "BackendRef",
     "Capability",
+    "Capture",
+    "CaptureMode",
     "ContextTokens",
     "Cost",
     "CredentialsSecretRef",
@@ -51,12 +60,14 @@ __all__ = [
     "FallbackOn",
     "Family",
     "HeaderMatch",
+    "ImplicitFeedback",
     "Match",
     "ModelBackend",
     "ModelBackendSpec",
     "ObjectMeta",
     "PriceChange",
     "Prices",
+    "Redact",
     "ResourceRequirements",
     "RoutingPolicy",
     "RoutingPolicySpec",
@@ -67,6 +78,7 @@ __all__ = [
     "ScalingRules",
     "ScalingSchedule",
     "Service",
+    "Signal",
     "Target",
     "Timeouts",
 ]

@@ -14,6 +14,7 @@ from pointsman.api.conditions import Reason
 from pointsman.api.quantity import parse_duration
 from pointsman.api.tasks import Task
 from pointsman.api.v1alpha1.budget import Budget
+from pointsman.api.v1alpha1.capture import Capture, ImplicitFeedback
 from pointsman.api.v1alpha1.meta import ObjectMeta
 from pointsman.api.validation import ApiModel, Duration, ObjectName
 from pointsman.api.validation import Rule as ValidationRule
@@ -301,6 +302,14 @@ class RoutingPolicySpec(ApiModel):
         max_length=8,
         description="How much may be used; a request has to be within all of them. They need a "
         "ledger: without one, Enforce refuses every request.",
+    )
+    capture: Capture | None = Field(
+        default=None,
+        description="What the ledger keeps of prompts and answers. Nothing where it is not set.",
+    )
+    implicit_feedback: ImplicitFeedback | None = Field(
+        default=None,
+        description="What the ledger is told from how people ask. Nothing where it is not set.",
     )
 
     schema_extra: ClassVar[dict[str, dict[str, object]]] = {

@@ -124,7 +124,8 @@ class PostgresStore:
     def find(self, decision: str, response_id: str) -> list[Found]:
         """By either id; an empty one finds nothing."""
         with self._transaction() as transaction:
-            return transaction.find(
+            transaction.connection.execute("SET TRANSACTION READ ONLY")
+            return transaction.look(
                 [decision] if decision else [], [response_id] if response_id else []
             )
 

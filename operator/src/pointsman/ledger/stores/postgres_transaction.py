@@ -74,9 +74,15 @@ class PostgresTransaction:
 
     def find(self, decisions: Sequence[str], responses: Sequence[str]) -> list[Found]:
         """Locked in the order of their decisions: who binds feedback to one is alone with it."""
+        return self.look(decisions, responses, " ORDER BY decision FOR UPDATE")
+
+    def look(
+        self, decisions: Sequence[str], responses: Sequence[str], lock: str = ""
+    ) -> list[Found]:
+        """The newest first."""
         sql = (
             f"SELECT {_FOUND} FROM requests WHERE decision = ANY(%s)"  # noqa: S608
-            " OR (response_id <> '' AND response_id = ANY(%s)) ORDER BY decision FOR UPDATE"
+            f" OR (response_id <> '' AND response_id = ANY(%s)){lock}"
         )
         rows_ = self.connection.execute(sql.encode(), (list(decisions), list(responses)))
         found = [

@@ -176,10 +176,14 @@ class SqliteStore:
 
     def find(self, decision: str, response_id: str) -> list[Found]:
         """By either id; an empty one finds nothing."""
-        with self._transaction() as transaction:
-            return transaction.find(
-                [decision] if decision else [], [response_id] if response_id else []
-            )
+        with self._reader() as reader:
+            reader.execute("BEGIN")  # one state of the file: a day may go meanwhile
+            try:
+                return SqliteTransaction(reader).find(
+                    [decision] if decision else [], [response_id] if response_id else []
+                )
+            finally:
+                reader.execute("ROLLBACK")
 
     def lend(self, asked: Asked) -> list[Granted]:
         """One transaction for all of them."""
@@ -192,6 +196,12 @@ class SqliteStore:
 
     def query(self, sql: str, values: Sequence[object]) -> list[Row]:
         """By one of the readers, who see what is committed."""
+        with self._reader() as reader:
+            found: list[Row] = reader.execute(sql, values).fetchall()
+            return found
+
+    @contextlib.contextmanager
+    def _reader(self) -> Iterator[sqlite3.Connection]:
         with self._translated():
             if not self._usable:
                 raise StoreAway("the store is closed")
@@ -201,8 +211,7 @@ class SqliteStore:
                 raise StoreAway("too many questions at once") from None
             try:
                 with self._deadline(reader):
-                    found: list[Row] = reader.execute(sql, values).fetchall()
-                    return found
+                    yield reader
             finally:
                 self._readers.put(reader)
 

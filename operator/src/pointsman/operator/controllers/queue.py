@@ -42,6 +42,8 @@ class KeyedQueue:
     def __init__(self, reconcile: Callable[[str], Awaitable[None]], *, concurrency: int) -> None:
         self._reconcile = reconcile
         self._slots = asyncio.Semaphore(concurrency)
+        self._half = max(1, concurrency // 2)
+        self._ended = asyncio.Event()
         self._keys: dict[str, _Key] = {}
         self._group: asyncio.TaskGroup | None = None
 
@@ -61,6 +63,12 @@ class KeyedQueue:
             state.running = True
             self._group.create_task(self._work(key, state), name=f"reconcile {key}")
 
+    async def room(self) -> None:
+        """Wait until half of the slots are free: whoever has many keys leaves room for others'."""
+        while sum(state.running for state in self._keys.values()) >= self._half:
+            self._ended.clear()
+            await self._ended.wait()
+
     async def _work(self, key: str, state: _Key) -> None:
         """Work until the key is clean; then it is forgotten."""
         try:
@@ -75,6 +83,7 @@ class KeyedQueue:
                     state.retry = loop.call_later(delay_s, self.add, key)
         finally:
             state.running = False
+            self._ended.set()
             if state.retry is None and not state.dirty:
                 self._keys.pop(key, None)
 

@@ -4,7 +4,7 @@ import asyncio
 import logging
 import random
 import time
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 
 from pointsman.operator.cluster import kinds
 from pointsman.operator.cluster.client import Api
@@ -16,24 +16,40 @@ log = logging.getLogger("pointsman.resync")
 
 
 class Resync:
-    """Adds every key; `last_s` is when (monotonic) the API server last answered it."""
+    """
+    Adds every key; `last_s` is when (monotonic) the API server last answered it.
 
-    def __init__(self, api: Api, settings: Settings, add: Callable[[str], None]) -> None:
+    Before each key it waits for `room`: hundreds at once would stand before a first request that
+    wakes a backend.
+    """
+
+    def __init__(
+        self,
+        api: Api,
+        settings: Settings,
+        add: Callable[[str], None],
+        room: Callable[[], Awaitable[None]],
+    ) -> None:
         self._api = api
         self._settings = settings
         self._add = add
+        self._room = room
         self.last_s = time.monotonic()
 
     async def run(self) -> None:
         """For ever, first at once."""
         while True:
             self._add("table")
+            begun_s = time.monotonic()
             try:
-                for key in backend_keys(await self._api.list_all(kinds.MODEL_BACKEND)):
-                    self._add(key)
+                keys = backend_keys(await self._api.list_all(kinds.MODEL_BACKEND))
                 self.last_s = time.monotonic()
+                for key in keys:
+                    await self._room()
+                    self._add(key)
                 wait_s = self._settings.resync_s * random.uniform(0.5, 1.0)  # noqa: S311 - jitter
+                wait_s -= time.monotonic() - begun_s
             except ReconcileError as error:
                 log.warning("resync failed", extra={"reason": error.reason, "error": str(error)})
                 wait_s = random.uniform(2.0, 5.0)  # noqa: S311 - jitter
-            await asyncio.sleep(wait_s)
+            await asyncio.sleep(max(0.0, wait_s))

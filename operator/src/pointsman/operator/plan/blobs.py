@@ -14,6 +14,7 @@ from pointsman.api.presets import effective
 from pointsman.api.quantity import parse_duration, parse_price
 from pointsman.api.v1alpha1 import Match, ModelBackend, ModelBackendSpec, RoutingPolicySpec
 from pointsman.api.v1alpha1.budget import Budget, BudgetMode
+from pointsman.api.v1alpha1.capture import Capture, ImplicitFeedback
 from pointsman.api.v1alpha1.cost import Cost, Prices
 from pointsman.api.v1alpha1.routingpolicy import Route
 from pointsman.api.validation import Invalid, Problem
@@ -164,6 +165,23 @@ def _budget(budget: Budget) -> table.Budget:
     )
 
 
+def _capture(capture: Capture) -> table.Capture | None:
+    if capture.mode == "None":
+        return None
+    return table.Capture(
+        mode=capture.mode,
+        keep_s=int(parse_duration(capture.retention)),
+        percent=capture.sample_percent or 100,
+        built_in=tuple(known.value for known in capture.redact.built_in),
+        patterns=tuple(capture.redact.patterns),
+    )
+
+
+def _signals(asked: ImplicitFeedback) -> table.Signals:
+    window_s = parse_duration(asked.retry_window) if "Retry" in asked.signals else 0.0
+    return table.Signals(retry_window_s=window_s, abandoned="Abandoned" in asked.signals)
+
+
 def checked(blob: bytes) -> bytes:
     """The same blob; raises TableError if it is larger than a router takes."""
     if len(blob) > table.MAX_BLOB_DECODED_BYTES:
@@ -204,6 +222,8 @@ def compile_blob(
             backends=usable,
             baseline=spec.baseline.name if spec.baseline and spec.baseline.name in usable else "",
             budgets=tuple(map(_budget, spec.budgets)),
+            capture=_capture(spec.capture) if spec.capture else None,
+            signals=_signals(spec.implicit_feedback) if spec.implicit_feedback else None,
         )
     )
     return checked(blob)

@@ -17,9 +17,9 @@ from prometheus_client.exposition import CONTENT_TYPE_LATEST, generate_latest
 
 from pointsman.api.names import HEADER_EPOCH
 from pointsman.api.table import ORDER_S, TableError, decode_order
+from pointsman.process.connections import BOUNDS, BoundedServer, Bounds
 from pointsman.router.callers import Caller
 from pointsman.router.control.auth import TokenAuth
-from pointsman.router.control.bounds import BOUNDS, BoundedServer, Bounds
 from pointsman.router.control.metrics import ControlMetrics
 from pointsman.router.control.source import TableFeed
 from pointsman.router.control.stream import HEARTBEAT_S, Broadcast, TooManyReadersError

@@ -41,6 +41,7 @@ from pointsman.routing.compiled import CompiledRoute
 if TYPE_CHECKING:
     from pointsman.router.serve.app import DataPlane
     from pointsman.router.serve.listener import ClientConnection
+    from pointsman.router.wire.spoken import Spoken
 
 _log = logging.getLogger(__name__)
 _STREAM_FRAMING: Final = b"transfer-encoding: chunked\r\ncache-control: no-cache\r\n"
@@ -53,10 +54,10 @@ class Exchange:
         "_done_by_s", "_first_by_s", "_over", "_retry_at_s", "_total_by_s", "analysis", "asked",
         "attempt", "attempts", "baseline_nano", "caller", "candidates", "chain_s", "charges",
         "chunked", "client", "code", "committed", "committed_s", "cost_nano", "debug",
-        "decision_id", "end", "failures", "head_sent", "heard_s", "held_s", "images", "index",
-        "let_by", "opening", "operation", "outcome", "overhead_s", "passed", "plane", "policy",
-        "received_s", "request", "request_id", "retries", "said", "skipped", "streamed", "taken",
-        "ticket", "track", "tried", "usage", "waiting",
+        "decision_id", "end", "failures", "head_sent", "heard", "heard_s", "held_s", "images",
+        "index", "let_by", "opening", "operation", "outcome", "overhead_s", "passed", "plane",
+        "policy", "received_s", "request", "request_id", "retries", "said", "skipped", "streamed",
+        "taken", "ticket", "track", "tried", "usage", "waiting",
     )  # fmt: skip
     asked: Asked
     policy: CompiledPolicy
@@ -103,6 +104,7 @@ class Exchange:
         self.usage: Usage | None = None
         self.said: Answer = NO_ANSWER
         self.opening = self.end = b""
+        self.heard: Spoken | None = None  # of a stream whose text is kept
         self.chain_s = plane.limits.retry_deadline_s
         self._first_by_s = self._retry_at_s = self._total_by_s = self._done_by_s = inf
 

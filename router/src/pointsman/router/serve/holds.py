@@ -29,6 +29,9 @@ if TYPE_CHECKING:
 USUAL_START_S: Final = 10.0
 """Told in Retry-After before a start was seen."""
 _LONGEST_START_S: Final = 600.0
+_LEAVES: Final = 0.95
+"""Of the chain's deadline: then who waits goes on, so that a busy loop does not make it too late to
+try another backend."""
 
 
 class Wait:
@@ -48,8 +51,7 @@ class Wait:
         self._by_s = now_s + how.timeout_s
         self._passes = exchange.taken.on_saturated and exchange.others_left
         if self._passes:  # while another backend may still be tried
-            by_s = exchange.received_s + exchange.chain_s - 2 * exchange.plane.limits.tick_s
-            self._by_s = min(self._by_s, by_s)
+            self._by_s = min(self._by_s, exchange.received_s + exchange.chain_s * _LEAVES)
         beats = exchange.asked.stream and exchange.request.head.http11
         self._beat_at_s = now_s + exchange.plane.limits.hold_heartbeat_s if beats else inf
 

@@ -1,7 +1,7 @@
 """What a routed request was, as an event for the ledger.
 
-Guarantees that nothing of a prompt or an answer is in it but counts, and that a bug here is counted
-and logged, and ends no request.
+Guarantees that nothing of a prompt or an answer is in it but counts, unless the policy asks for
+texts (capture.py), and that a bug here is counted and logged, and ends no request.
 """
 
 import logging
@@ -9,6 +9,8 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Final
 
 from pointsman.events.schema import Request, Try, encode
+from pointsman.router.serve.capture import Captor
+from pointsman.router.serve.signals import Watcher
 from pointsman.router.wire.stated import read_stated
 
 if TYPE_CHECKING:
@@ -27,6 +29,8 @@ class Recorder:
         self._wall = wall
         self.failures = 0
         """Requests that are not recorded because of a bug."""
+        self.captor = Captor(put)
+        self._watcher = Watcher()
         self._callers: dict[str, str] = {}
         self._callers_before: dict[str, str] = {}
 
@@ -34,12 +38,20 @@ class Recorder:
         """Of an exchange that reached a rule and is over; `now_s` is of the plane's clock."""
         try:
             event = _event(exchange, now_s, self._wall())
-            self._put(encode(event))
+            capture, signals = exchange.policy.capture, exchange.policy.signals
+            if capture is not None and capture.takes(exchange.decision_id):
+                self.captor.take(exchange, capture, event)
+            else:
+                self._put(encode(event))
             self._callers[event.decision] = event.caller
             if len(self._callers) >= _REMEMBERED:
                 self._callers, self._callers_before = {}, self._callers
+            if signals is not None:
+                for seen in self._watcher.look(exchange, signals, event, now_s):
+                    self._put(encode(seen))
         except Exception:  # noqa: BLE001 - the request is answered; counted and logged
             self.failures += 1
+            self.captor.forget(exchange)
             _log.exception("request %s was not recorded", exchange.decision_id.decode())
 
     def caller_of(self, decision: str) -> str | None:

@@ -18,6 +18,7 @@ from pointsman.router.policy.retry import (
     Kind,
     parse_retry_after_s,
 )
+from pointsman.router.serve.capture import tail_of
 from pointsman.router.wire.openai import (
     USAGE_BYTES,
     Usage,
@@ -184,7 +185,7 @@ class Stream:
         self._opening: StreamOpening | None = StreamOpening(
             limits.held_stream_bytes, limits.sse_frame_bytes
         )
-        self._tail = StreamTail()
+        self._tail = StreamTail() if exchange.policy.capture is None else tail_of(exchange)
 
     def feed(self, data: bytes) -> None:
         exchange = self._exchange

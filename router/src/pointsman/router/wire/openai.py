@@ -113,6 +113,10 @@ class Asked(msgspec.Struct, frozen=True, gc=False):
         """Text and counts for the analysis."""
         raise NotImplementedError
 
+    def texts(self) -> Iterator[str]:
+        """All texts that the model gets, in order; what is not understood is empty."""
+        raise NotImplementedError
+
 
 class ChatRequest(Asked, frozen=True, gc=False):
     """A chat completion."""
@@ -123,6 +127,11 @@ class ChatRequest(Asked, frozen=True, gc=False):
     def prompt(self) -> Prompt:
         """Of the messages; see Asked."""
         return _prompt(self)
+
+    def texts(self) -> Iterator[str]:
+        """Of the messages, each behind its role; see Asked."""
+        for message in self._messages:
+            yield f"{message.role}: {_content(message.content)[0]}"
 
 
 class Usage(msgspec.Struct, frozen=True, gc=False):

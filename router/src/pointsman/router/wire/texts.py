@@ -5,6 +5,7 @@ own; that nothing is decoded before that is asked for. What is not understood co
 backend judges it. Refuses a text that is neither a string nor a list.
 """
 
+from collections.abc import Iterator
 from typing import Final
 
 import msgspec
@@ -50,6 +51,14 @@ class TextRequest(Asked, frozen=True, gc=False):
         """Of the longest text; see Asked."""
         text, chars = _longest(self._text)
         return Prompt(user=text, total_chars=chars + self._more_chars)
+
+    def texts(self) -> Iterator[str]:
+        """Of all of them; none of tokens. See Asked."""
+        try:
+            found = _texts(self._text)
+        except UNREADABLE:
+            return
+        yield from [found] if isinstance(found, str) else found
 
 
 def read_completion(body: bytes) -> TextRequest:

@@ -1,28 +1,32 @@
-"""How many connections there may be, and how long one may stay on which nobody asks.
+"""What strangers may take of an aiohttp server's port: so many connections, each for so long.
 
-aiohttp has no deadline before the first request of a connection, and none for a head that drips.
+Guarantees that a connection on which nobody asks anything ends by itself: aiohttp has no deadline
+before the first request, and one of an hour after it. A router's admin port shares descriptors with
+its data plane, which must not run out of them.
 """
 
 import asyncio
 from collections.abc import Callable
-from typing import Final, NamedTuple, cast
+from dataclasses import dataclass
+from typing import cast
 
 
-class Bounds(NamedTuple):
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Bounds:
     """Times in seconds."""
 
-    most: int = 256
-    """Routers have one each; probes, scrapes and whoever asks."""
     head_s: float = 10.0
-    """From the connection to the end of its first head."""
+    """From the connection to the end of its first head, as on the data plane."""
     idle_s: float = 90.0
-    """From an answer to the end of the next head: scrapes are at most a minute apart."""
+    """From an answer to the next head: scrapes are at most a minute apart."""
+    connections: int = 256
+    """A router has eight streams, probes, scrapes; a ledger one of each router."""
 
 
-BOUNDS: Final = Bounds()
+BOUNDS = Bounds()
 
 
-class Connections:
+class BoundedServer:
     """Wraps what `make` makes, aiohttp's protocols; `asking` and `answered` tell of requests."""
 
     def __init__(self, make: Callable[[], asyncio.Protocol], bounds: Bounds) -> None:
@@ -35,17 +39,19 @@ class Connections:
 
     def opened(self, transport: asyncio.Transport) -> bool:
         """False if there are too many."""
-        if len(self._timers) >= self._bounds.most:
+        if len(self._timers) >= self._bounds.connections:
             return False
         self._arm(transport, self._bounds.head_s)
         return True
 
     def closed(self, transport: asyncio.BaseTransport) -> None:
         """It is gone."""
-        self._timers.pop(transport).cancel()
+        timer = self._timers.pop(transport, None)
+        if timer is not None:
+            timer.cancel()
 
     def asking(self, transport: asyncio.BaseTransport | None) -> None:
-        """A head is complete: the handler has deadlines of its own."""
+        """A head is complete: from here on the handler's own deadlines count."""
         if transport in self._timers:
             self._timers[transport].cancel()
 
@@ -60,24 +66,24 @@ class Connections:
 
 
 class _Connection(asyncio.Protocol):
-    """aiohttp's protocol; without a place it hears nothing."""
+    """aiohttp's protocol, and an ear at both ends of its life."""
 
-    def __init__(self, connections: Connections, inner: asyncio.Protocol) -> None:
-        self._connections = connections
+    def __init__(self, server: BoundedServer, inner: asyncio.Protocol) -> None:
+        self._server = server
         self._inner = inner
         self._transport: asyncio.Transport | None = None
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         made = cast(asyncio.Transport, transport)
-        if self._connections.opened(made):
+        if self._server.opened(made):
             self._transport = made
-            self._inner.connection_made(made)
+            self._inner.connection_made(transport)
         else:
             made.abort()
 
     def connection_lost(self, exc: Exception | None) -> None:
         if self._transport is not None:
-            self._connections.closed(self._transport)
+            self._server.closed(self._transport)
             self._transport = None
             self._inner.connection_lost(exc)
 

@@ -1,0 +1,1 @@
+"""What every process of Pointsman that listens has: addresses, bounded connections, log lines."""

@@ -1,0 +1,60 @@
+"""The last hour as metrics: what the store has, by model and task, and never more than a bound."""
+
+from pathlib import Path
+
+from prometheus_client import CollectorRegistry
+
+from pointsman.events.schema import Event
+from pointsman.ledger.hour import MOST, Hour
+from pointsman.ledger.intake import now_ms
+from pointsman.ledger.summary import By, Line, line
+from pointsman.ledger.tally import COLUMNS
+from tests.ledger.events import feedback, frame, request
+from tests.ledger.test_service import ledger
+
+
+def _line(backend: str, requests: int = 1) -> Line:
+    values = dict.fromkeys(COLUMNS, 0) | {"requests": requests, "cost_nano": 1_000_000_000}
+    by: tuple[By, ...] = ("backend", "task")
+    return line(by, (backend, "coding", "USD"), list(values.values()))
+
+
+async def test_a_scrape_says_what_the_hour_was(tmp_path: Path) -> None:
+    """Cost, quality and times of what was taken, and nothing of what is older."""
+    now = now_ms()
+    async with ledger(tmp_path) as client:
+        old = request(2, at_ms=now - 7_300_000, backend="old")
+        events: list[Event | bytes] = [
+            request(1, at_ms=now),
+            feedback(1, at_ms=now, score=0.5),
+            old,
+        ]
+        assert (await client.post(frame(events)))[0] == 200
+        text = await client.metrics()
+        labels = 'backend="small",currency="USD",task="coding"'
+        assert f"pointsman_ledger_hour_requests{{{labels}}} 1.0" in text
+        assert f"pointsman_ledger_hour_cost{{{labels}}} 1e-06" in text
+        assert 'pointsman_ledger_hour_quality{backend="small",task="coding"} 0.5' in text
+        assert 'pointsman_ledger_hour_ratings{backend="small",task="coding"} 1.0' in text
+        assert 'backend="old"' not in text
+
+
+async def test_a_store_that_is_away_leaves_the_other_metrics(tmp_path: Path) -> None:
+    """A scrape is answered."""
+    async with ledger(tmp_path) as client:
+        client.store.close()
+        text = await client.metrics()
+        assert "pointsman_ledger_events_total" in text
+        assert "pointsman_ledger_hour_requests{" not in text
+
+
+def test_a_thousand_models_make_a_bounded_page() -> None:
+    """Those that are asked least are one line together; no request and no cost is left out."""
+    hour, registry = Hour(), CollectorRegistry()
+    registry.register(hour)
+    hour.show([_line(f"b{number}", number + 1) for number in range(1000)])
+    (found,) = [m for m in registry.collect() if m.name == "pointsman_ledger_hour_requests"]
+    assert len(found.samples) == MOST + 1
+    assert sum(sample.value for sample in found.samples) == sum(range(1, 1001))
+    (cost,) = [m for m in registry.collect() if m.name == "pointsman_ledger_hour_cost"]
+    assert sum(sample.value for sample in cost.samples) == 1000

@@ -1,0 +1,90 @@
+"""The ledger as the chart installs it: routers ship to it, through its own end and back."""
+
+import json
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from tests.bench import Bench
+from tests.e2e.fleet import Fleet, install, rendered
+from tests.operator.objects import backend, policy
+from tests.operator.test_scaling_on_bench import apply
+
+NAMESPACE = "ledger-bench"
+TOKEN = "bench-ledger-token-0123456789abcdef"
+pytestmark = [pytest.mark.bench, pytest.mark.timeout(420)]
+COST = {"inputPerMillion": "1", "outputPerMillion": "10"}
+
+
+@pytest.fixture(scope="module")
+def fleet(bench: Bench) -> Iterator[Fleet]:
+    """A release whose routers send to its ledger; there is no DNS here, so by its address."""
+    fleet = install(bench, NAMESPACE)
+    fleet.kubectl("create", "secret", "generic", "ledger", f"--from-literal=token={TOKEN}")
+    values = "ledger.enabled=true,ledger.tokenSecret=ledger,ledger.sqlite.persistent=false"
+    _apply(fleet, values)
+    bench.wait_for(lambda: fleet.are_ready("ledger", 1), 120, "the ledger")
+    (pod,) = fleet.pods("ledger")
+    _apply(fleet, f"{values},ledger.url=http://{pod['status']['podIP']}:9903")
+    rollout = ("rollout", "status", f"deployment/{fleet.release}-router", "--timeout=120s")
+    fleet.kubectl(*rollout)
+    bench.wait_for(lambda: fleet.are_ready("router", 3), 120, "the new routers")
+    apply(fleet, backend("a", cost=COST), policy())
+    fleet.wait_ready("modelbackends", "routingpolicies")
+    yield fleet
+    bench.kubectl("delete", "namespace", NAMESPACE, "--wait=false")
+
+
+def _apply(fleet: Fleet, values: str) -> None:
+    """What `helm upgrade` would apply."""
+    text = rendered(fleet.bench, NAMESPACE, fleet.release, values=values)
+    fleet.kubectl("apply", "--server-side", "--force-conflicts", "-f", "-", stdin=text)
+
+
+def _ask(fleet: Fleet, path: str, token: str = TOKEN) -> dict[str, Any]:
+    (pod,) = fleet.pods("ledger")
+    url = f"http://{pod['status']['podIP']}:9903{path}"
+    request = urllib.request.Request(url, headers={"authorization": f"Bearer {token}"})
+    with urllib.request.urlopen(request, timeout=10) as answer:
+        found: dict[str, Any] = json.load(answer)
+    return found
+
+
+def _total(fleet: Fleet) -> dict[str, Any]:
+    try:
+        totals = _ask(fleet, "/v1/summary?since=1h")["totals"]
+    except OSError:
+        return {"requests": -1}
+    return totals[0] if totals else {"requests": 0}
+
+
+def test_every_request_of_every_router_is_in_the_ledger(fleet: Fleet) -> None:
+    """Also those that were made while it was away; their cost is what the models billed."""
+    billed = asked = 0
+    for round_ in range(3):
+        for url in fleet.routers():
+            with fleet.client(url) as client:
+                answer = client.chat.completions.create(
+                    model="auto", messages=[{"role": "user", "content": "hi"}], max_tokens=5
+                )
+            assert answer.usage is not None
+            billed += answer.usage.prompt_tokens * 1_000 + answer.usage.completion_tokens * 10_000
+            asked += 1
+        if round_ == 1:
+            (pod,) = fleet.pods("ledger")
+            fleet.bench.kill(NAMESPACE, pod["metadata"]["name"])
+    fleet.bench.wait_for(lambda: _total(fleet)["requests"] == asked, 90, "all requests")
+    total = _total(fleet)
+    assert (total["cost_nano"], total["errors"]) == (billed, 0)
+    time.sleep(1)
+    assert _total(fleet)["requests"] == asked, "none twice"
+
+
+def test_nobody_without_the_token_reads_it(fleet: Fleet) -> None:
+    """Off loopback there is no way around."""
+    with pytest.raises(urllib.error.HTTPError, match="401"):
+        _ask(fleet, "/v1/summary", "another-token")
