@@ -84,6 +84,18 @@ rules = st.fixed_dictionaries(
     },
     optional=route_options,
 )
+budgets = st.fixed_dictionaries(
+    {"name": names, "window": st.sampled_from(["Hour", "Day", "Week", "Month"])},
+    optional={
+        "scope": st.sampled_from(["Policy", "Rule", "Caller", "Team"]),
+        "tokens": st.sampled_from([0, 1, 10**12, 10**12 + 1]),
+        "amount": st.sampled_from(
+            ["0", "0.000000", "0.000001", "9999999.999999", "10000000", "-1"]
+        ),
+        "currency": st.sampled_from(["USD", "EUR", "usd"]),
+        "mode": st.sampled_from(["Shadow", "Enforce"]),
+    },
+)
 patterns = st.sampled_from(
     [
         "ACME-[0-9]{6}",
@@ -134,6 +146,7 @@ policies = st.fixed_dictionaries(
     optional={
         "rules": st.lists(rules, max_size=2),
         "baseline": refs,
+        "budgets": st.lists(budgets, max_size=2),
         "capture": captures,
         "implicitFeedback": implicit,
     },

@@ -356,6 +356,26 @@ async def test_before_the_first_look_no_router_is_known(tmp_path: Path) -> None:
         await fleet.close()
 
 
+async def test_what_routers_say_of_budgets_is_news_by_the_percent(tmp_path: Path) -> None:
+    """A status is written when a budget has moved by one, and not before."""
+    router, told = FakeRouter(), asyncio.Event()
+    async with following(router, tmp_path, on_load=told.set) as (fleet, changed):
+
+        async def hear(used: int) -> bool:
+            use = table.BudgetUse("b", "", 0, 1000, used)
+            event = table.AdminEvent(type="Heartbeat", budgets={"desk": (use,)})
+            router.lines.put_nowait(table.encode(event) + b"\n")
+            await next_change(told)
+            assert fleet.budgets("desk") == [use]
+            assert fleet.budgets("other") == []
+            await asyncio.sleep(0)
+            news = changed.is_set()
+            changed.clear()
+            return news
+
+        assert [await hear(used) for used in (10, 10, 19, 20)] == [True, False, False, True]
+
+
 async def test_what_was_served_is_kept_until_it_is_told_again(tmp_path: Path) -> None:
     """Most lines do not tell it; older routers never do."""
     router, told = FakeRouter(), asyncio.Event()

@@ -366,3 +366,20 @@ def test_every_name_in_a_blob_resolves(present: set[str], was_accepted: bool) ->
                 one.fallback.chain if one.fallback else ()
             )
             assert used <= blob.backends.keys() == blob.backends.keys() & present
+
+
+def test_budgets_are_compiled_in_whole_numbers() -> None:
+    """Money in billionths; what is not said is all of the policy, enforced, in USD."""
+    desk = policy(default=route("a"))
+    desk["spec"]["budgets"] = [
+        {"name": "month", "window": "Month", "amount": "250.000001"},
+        {"name": "app", "scope": "Caller", "window": "Day", "tokens": 5, "mode": "Shadow"},
+        {"name": "euro", "window": "Hour", "amount": "1", "currency": "EUR"},
+    ]
+    blob = blob_of(compiled(desk, known=backends(backend("a"))))
+
+    assert blob.budgets == (
+        table.Budget("month", "Policy", "Month", True, 250_000_001_000, "USD"),
+        table.Budget("app", "Caller", "Day", False, 5, ""),
+        table.Budget("euro", "Policy", "Hour", True, 10**9, "EUR"),
+    )

@@ -7,7 +7,7 @@ from contextlib import AsyncExitStack, asynccontextmanager
 import aiohttp
 import pytest
 
-from pointsman.api.table import AdminEvent, Order, Served, decode_event, digest
+from pointsman.api.table import AdminEvent, BudgetUse, Order, Served, decode_event, digest
 from pointsman.router.control.admin import MAX_ORDERS
 from pointsman.router.control.kube_config import ApiServer
 from pointsman.router.control.stream import LOAD_EVERY_S, MAX_READERS, MAX_WAITING
@@ -146,9 +146,13 @@ async def test_what_ended_by_rule_is_told_seldom(session: aiohttp.ClientSession)
         return {"p": {"default": {"small": (len(counts), 0.5)}}}
 
     async with _router(heartbeat_s=0.5) as router:
+        use = BudgetUse("b", "app", 0, 100, 7)
         router.live.served = served
+        router.live.budgets = lambda: {"p": (use,)}
         async with session.get(f"{router.url}/admin/stream") as answer:
-            assert (await _read(answer)).served == {"p": {"default": {"small": (1, 0.5)}}}
+            hello = await _read(answer)
+            assert hello.served == {"p": {"default": {"small": (1, 0.5)}}}
+            assert hello.budgets == {"p": (use,)}
             found = []
             for _ in range(4):
                 router.live.begin("small")
@@ -159,6 +163,8 @@ async def test_what_ended_by_rule_is_told_seldom(session: aiohttp.ClientSession)
     assert sum(one.served is not None for one in found) <= 1
     assert silence.type == "Heartbeat"
     assert silence.served is not None
+    assert silence.budgets is not None
+    assert all((one.served is None) is (one.budgets is None) for one in found)
 
 
 async def test_an_ack_says_nothing_about_load(session: aiohttp.ClientSession) -> None:

@@ -23,8 +23,8 @@ def test_the_data_plane_loads_none_of_the_heavy_packages() -> None:
 def test_the_order_of_a_request() -> None:
     """One list; every layer says why it stands there."""
     assert [layer.name for layer in STACK] == [
-        "authenticate", "read", "resolve", "analyze", "decide", "limit", "attempt", "relay",
-            "settle", "account",
+        "authenticate", "read", "resolve", "analyze", "decide", "limit", "spend",
+        "attempt", "relay", "settle", "account", "charge",
     ]  # fmt: skip
     assert [layer.phase for layer in STACK] == sorted(
         (layer.phase for layer in STACK), key=list(Phase).index

@@ -13,6 +13,7 @@ import h11
 
 from pointsman.api.table import (
     Backend,
+    Budget,
     Capture,
     CredentialRef,
     Endpoint,
@@ -289,6 +290,7 @@ class World:
         revision: str = "r1",
         model_names: tuple[str, ...] = ("auto",),
         baseline: str = "",
+        budgets: tuple[Budget, ...] = (),
         capture: Capture | None = None,
         signals: Signals | None = None,
     ) -> None:
@@ -301,6 +303,7 @@ class World:
             routes=routes,
             backends=self.backends,
             baseline=baseline,
+            budgets=budgets,
             capture=capture,
             signals=signals,
         )
@@ -354,6 +357,7 @@ def leaks(plane: DataPlane) -> list[str]:
         "requests in work": plane._running,
         "requests at backends": plane.live.in_flight,
         "requests that wait": plane.live.held,
+        "amounts of budgets": plane.budgets.held,
         "bytes of bodies": plane.held_bodies_bytes,
         "slots of callers": sum(q.state.running for q in plane.quotas._quotas.values()),
         "tokens of callers": sum(q.state.held_tokens for q in plane.quotas._quotas.values()),

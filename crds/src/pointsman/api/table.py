@@ -143,6 +143,25 @@ class Backend(Struct, frozen=True):
     """Requests that one server works on at once, or an external API in all; None: not known."""
 
 
+MOST_BUDGETS: Final = 16
+"""Of one policy that are told to the operator: those used up most."""
+BudgetScope = Literal["Policy", "Rule", "Caller", "Team"]
+BudgetWindow = Literal["Hour", "Day", "Week", "Month"]
+
+
+class Budget(Struct, frozen=True):
+    """How much a policy, or each of its rules, callers or teams, may use in a calendar window."""
+
+    name: str
+    scope: BudgetScope
+    window: BudgetWindow
+    enforce: bool
+    """False: what would have been refused is only counted."""
+    limit: int
+    """Tokens, or with a currency billionths of it."""
+    currency: str = ""
+
+
 class Capture(Struct, frozen=True):
     """
     What is kept of the texts of a request, and for how long.
@@ -177,6 +196,7 @@ class PolicyBlob(Struct, frozen=True, omit_defaults=False):
     backends: dict[str, Backend]
     baseline: str = ""
     """Of `backends`: what savings are told against."""
+    budgets: tuple[Budget, ...] = ()
     capture: Capture | None = None
     """None: no text is kept."""
     signals: Signals | None = None
@@ -229,6 +249,20 @@ Served = dict[str, dict[str, dict[str, tuple[int, float]]]]
 took from their arrival on."""
 
 
+class BudgetUse(Struct, frozen=True):
+    """What all routers together have used of a budget, as a router knows it from the ledger."""
+
+    name: str
+    subject: str
+    """Rule, caller or team; empty for a budget of the whole policy."""
+    from_ms: int
+    """When its window began, Unix time."""
+    limit: int
+    used: int
+    currency: str = ""
+    """Empty: tokens. Else both numbers are billionths of it."""
+
+
 class AdminEvent(Struct, frozen=True):
     """
     One line of a router's admin stream (`GET /admin/stream`, NDJSON).
@@ -254,6 +288,8 @@ class AdminEvent(Struct, frozen=True):
     whatever became of them: one more is a reason to start one."""
     served: Served | None = None
     """In Hello, Heartbeat, and a Load if the last time was 5 s ago. None also: an older router."""
+    budgets: dict[str, tuple[BudgetUse, ...]] | None = None
+    """With `served`. Policy -> the fullest of its budgets. None also: an older router."""
     holding: tuple[str, ...] = ()
     """Not in Ack. Backends whose requests wait because an Order says so, by name."""
     unreachable: tuple[str, ...] = ()

@@ -14,6 +14,7 @@ from typing import Final, Literal, Protocol
 
 import msgspec
 
+from pointsman.events.leases import Asked, Granted
 from pointsman.ledger.batches import Batch
 from pointsman.ledger.rows import Refusal, Row, Said
 from pointsman.ledger.tally import Key, Series
@@ -156,6 +157,9 @@ class Store(Protocol):
 
     def find(self, decision: str, response_id: str) -> list[Found]:
         """Requests with this decision id or this id of their answer, the newest first."""
+
+    def lend(self, asked: Asked) -> list[Granted]:
+        """Slices of budgets, in the order of the question; in one transaction."""
 
     def query(self, sql: str, values: Sequence[object]) -> list[Row]:
         """Rows of a question, with ? for each value."""

@@ -55,6 +55,8 @@ def _remove(transaction: Transaction, keeping: Keeping) -> dict[str, int]:
         ("texts", "expires_ms <= ?", (keeping.now_ms,)),
         ("feedback", "request_at_ms <= ?", (keeping.events_ms,)),
         ("refused", "came_ms <= ?", (keeping.events_ms,)),
+        ("budgets", "until_ms <= ?", (keeping.rollups_ms,)),
+        ("leases", "until_ms <= ?", (keeping.events_ms,)),
         ("spools", "last_ms <= ?", (keeping.rollups_ms,)),
         ("rollups", "span_ms = ? AND bucket_ms <= ?", (SPANS_MS[0], keeping.events_ms)),
         ("rollups", "span_ms = ? AND bucket_ms <= ?", (SPANS_MS[1], keeping.rollups_ms)),

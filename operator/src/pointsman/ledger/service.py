@@ -1,6 +1,7 @@
 """The ledger over HTTP.
 
     POST /v1/events      frames of one spool   -> {"next": N}; 400, 409, 413, 503
+    POST /v1/leases      slices of budgets     -> {"slices": [...]}; 400, 413
     GET  /v1/spools/ID                         -> {"next": N, "lost": N}
     GET  /v1/decision?decision=|response_id=&caller=   -> 200 if it is this caller's, else 404
     GET  /v1/summary?since=24h&until=&by=      -> cost, speed and quality by backend and task
@@ -21,12 +22,14 @@ import msgspec
 from aiohttp import web
 from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, generate_latest
 
+from pointsman.events.leases import MAX_LEASE_BYTES, Answer
 from pointsman.ledger.access import Access
 from pointsman.ledger.asking import BadQuestion, ask, by_what, when
 from pointsman.ledger.batches import BadBody, NewerSchema
 from pointsman.ledger.contract import QUESTIONS, Dialect, Store, StoreAway, StoreError
 from pointsman.ledger.hour import REFRESH_S, WINDOW_MS, Hour
 from pointsman.ledger.intake import Intake, TooLarge, decoded, now_ms
+from pointsman.ledger.leases import BadLease, read
 from pointsman.ledger.metrics import Metrics
 from pointsman.ledger.rows import MAX_NAME
 from pointsman.ledger.settings import Settings
@@ -81,6 +84,7 @@ class Service:
         """Listen; the port that was bound."""
         app = web.Application(middlewares=[self._time, self._guard])
         app.router.add_post("/v1/events", self._events)
+        app.router.add_post("/v1/leases", self._leases)
         app.router.add_get("/v1/spools/{spool}", self._spool)
         app.router.add_get("/v1/decision", self._decision)
         app.router.add_get("/v1/summary", self._summary)
@@ -199,6 +203,18 @@ class Service:
         self.metrics.seconds.observe(time.monotonic() - begun_s)
         self._seen_s = time.monotonic()
         return _json({"next": taken.next})
+
+    async def _leases(self, request: web.Request) -> web.StreamResponse:
+        try:
+            async with asyncio.timeout(self._settings.body_timeout_s):
+                asked = read(await _body(request, MAX_LEASE_BYTES))
+        except TimeoutError:
+            return _refuse(HTTPStatus.REQUEST_TIMEOUT, "the body did not arrive in time")
+        except TooLarge:
+            return _refuse(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, f"more than {MAX_LEASE_BYTES:,}")
+        except BadLease as error:
+            return _refuse(HTTPStatus.BAD_REQUEST, str(error))
+        return _json(Answer(tuple(await self._asked(self._store.lend, asked))))
 
     async def _spool(self, request: web.Request) -> web.StreamResponse:
         spool = request.match_info["spool"]

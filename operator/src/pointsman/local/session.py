@@ -29,6 +29,7 @@ from pointsman.operator.plan.revisions import Revision
 from pointsman.router.control.credentials import SecretFacts, facts_of
 from pointsman.router.control.metrics import ControlMetrics
 from pointsman.router.control.source import TableFeed
+from pointsman.router.leases import Leaser
 from pointsman.router.live import Live
 from pointsman.router.metrics import Metrics
 from pointsman.router.outbox import Outbox
@@ -103,6 +104,7 @@ class Session:
         self._processes = Processes(folder, self._wake.set)
         self.ledger = LocalLedger(ledger, folder, self._wake.set) if ledger else None
         self._outbox: Outbox | None = None
+        self._leaser: Leaser | None = None
 
     @contextlib.asynccontextmanager
     async def serve(self, host: str, port: int) -> AsyncIterator[int]:
@@ -129,6 +131,8 @@ class Session:
                     group.create_task(self._watch(), name="watch files"),
                     group.create_task(self._rounds(), name="rounds"),
                 ]
+                if self._leaser is not None:
+                    tasks.append(group.create_task(self._leaser.run(), name="leases"))
                 yield bound
                 for task in tasks:
                     task.cancel()
@@ -147,10 +151,13 @@ class Session:
             ledger=self.ledger.target,
         )
         self._plane.record, self._plane.ledger = self._outbox.record, self._outbox
+        self._leaser = Leaser(self._plane.budgets, self.ledger.target)
 
     async def _close_ledger(self) -> None:
         if self.ledger is None or self._outbox is None:
             return
+        if self._leaser is not None:
+            await self._leaser.give_back()
         await self._outbox.finish(SHIP_S)
         await asyncio.to_thread(self._outbox.close, SHIP_S)
         await self.ledger.close()

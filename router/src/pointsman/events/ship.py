@@ -26,6 +26,8 @@ _GATHER_S: Final = 0.4
 """Pause when all is sent, so that little traffic is not a stream of tiny requests."""
 _LONGEST_PAUSE_S: Final = 30.0
 _MAX_ANSWER_BYTES: Final = 64 * 1024
+_MAX_LENT_BYTES: Final = 4 * 1024 * 1024
+"""A thousand slices with the longest names take 1 MiB."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -85,6 +87,21 @@ def get(target: Target, below: str, query: dict[str, str]) -> int:
             path = f"{target.path(below)}?{urlencode(query)}"
             connection.request("GET", path, headers=target.headers())
             return connection.getresponse().status
+        finally:
+            connection.close()
+    except (OSError, http.client.HTTPException, ValueError) as error:
+        raise Failed("Unreachable", _reason(error)) from error
+
+
+def post(target: Target, below: str, body: bytes) -> tuple[int, bytes]:
+    """(status, body) of one POST on a connection of its own. Raises Failed where there is none."""
+    try:
+        connection = target.connect()
+        try:
+            headers = target.headers() | {"content-type": "application/json"}
+            connection.request("POST", target.path(below), body, headers)
+            answer = connection.getresponse()
+            return answer.status, answer.read(_MAX_LENT_BYTES)
         finally:
             connection.close()
     except (OSError, http.client.HTTPException, ValueError) as error:

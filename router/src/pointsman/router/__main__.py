@@ -26,8 +26,10 @@ from pointsman.router.control.kube_config import (
 from pointsman.router.control.metrics import ControlMetrics
 from pointsman.router.control.source import TableFeed
 from pointsman.router.control.store import Store
+from pointsman.router.leases import Leaser
 from pointsman.router.live import Live
 from pointsman.router.outbox import Outbox
+from pointsman.router.serve.budgets import Budgets
 from pointsman.router.settings import Settings, parse
 
 _log = logging.getLogger("pointsman.router")
@@ -37,6 +39,8 @@ _FLUSH_S = 2.0
 
 
 class _Plane(Protocol):
+    budgets: Budgets
+
     async def drain(self, deadline_s: float, *, delay_s: float) -> int:
         """Finish what runs, accept nothing new; how many requests were cut."""
 
@@ -112,6 +116,7 @@ async def serve(settings: Settings, server: ApiServer) -> None:
     callers = _callers(settings, live, metrics, store)
     outbox = _outbox(settings, registry) if settings.records else None
     plane, port = await _start_data_plane(live, settings, registry, outbox)
+    leaser = Leaser(plane.budgets, settings.ledger) if settings.ledger else None
     _log.info("serving", extra={"host": settings.listen.host, "port": port})
     # aiohttp takes 0.3 s to import: requests are answered meanwhile.
     await asyncio.to_thread(importlib.import_module, "pointsman.router.control.process")
@@ -124,6 +129,10 @@ async def serve(settings: Settings, server: ApiServer) -> None:
             follow = group.create_task(
                 _keep_running("cluster", control.cluster.run, metrics.control_failures)
             )
+            if leaser is not None:
+                lend = group.create_task(
+                    _keep_running("leases", leaser.run, metrics.control_failures)
+                )
             await stop.wait()
             for number in (signal.SIGTERM, signal.SIGINT):
                 loop.add_signal_handler(number, plane.hurry)
@@ -132,6 +141,10 @@ async def serve(settings: Settings, server: ApiServer) -> None:
             cut = await plane.drain(settings.drain_s, delay_s=settings.shutdown_delay_s)
             _log.log(logging.WARNING if cut else logging.INFO, "drained", extra={"cut": cut})
             follow.cancel()
+            if leaser is not None:
+                lend.cancel()
+    if leaser is not None:
+        await leaser.give_back()
     if outbox is not None:
         await outbox.finish(_FLUSH_S)
         await asyncio.to_thread(outbox.close, _FLUSH_S)

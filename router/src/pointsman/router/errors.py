@@ -5,6 +5,7 @@ Problem
 ├── BadRequest       4xx: never, whoever answers; the caller has to change the request
 ├── UpstreamBroken   502, 503 or 504: every backend that may answer was tried
 ├── RateLimited      429: every one of them said 429, or the caller's own limit did
+├── BudgetExceeded   429: a budget has not enough left for it
 └── Bug              500: an error of this program
 
 An SDK chooses its exception, and whether it tries again, by the status alone; `type` and `code` are
@@ -89,6 +90,15 @@ class RateLimited(Problem):
 
     def __init__(self, message: str, *, retry_after_s: float | None) -> None:
         super().__init__(429, message, code="rate_limit_exceeded", retry_after_s=retry_after_s)
+
+
+class BudgetExceeded(Problem):
+    """A budget of the policy; `retry_after_s` None: nothing is left until its window ends."""
+
+    type = "insufficient_quota"
+
+    def __init__(self, message: str, *, retry_after_s: float | None) -> None:
+        super().__init__(429, message, code="budget_exceeded", retry_after_s=retry_after_s)
 
 
 class Bug(Problem):

@@ -7,7 +7,7 @@ the new one, never a mixture. Nothing here waits and nothing here does I/O.
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
-from pointsman.api.table import CredentialRef, Endpoint, Order, Served, ServiceAddress
+from pointsman.api.table import BudgetUse, CredentialRef, Endpoint, Order, Served, ServiceAddress
 from pointsman.router.callers import NOT_READ, Callers
 from pointsman.routing import CompiledTable
 
@@ -43,6 +43,8 @@ class Live:
     load_listeners: list[Callable[[], None]] = field(default_factory=list)
     served: Callable[[], Served] = dict
     """What ended by rule, once a data plane counts it."""
+    budgets: Callable[[], dict[str, tuple[BudgetUse, ...]]] = dict
+    """What is used of budgets, by policy, once a data plane knows it."""
 
     def replace_endpoints(self, endpoints: Mapping[str, tuple[Endpoint, ...]]) -> None:
         """These are ready now, and no others."""

@@ -171,6 +171,8 @@ class Metrics(Collector):
         self.tasks: dict[str, int] = {}
         self.refusals: dict[str, int] = {}
         """Requests without a key that is known, by reason."""
+        self.over_budgets: dict[tuple[str, str, str], int] = {}
+        """(policy, budget, mode) -> requests."""
         self._teams: dict[str, TeamSeries] = {}
         self._routes: dict[tuple[str, str, str], RouteSeries] = {}
         self._backends: dict[str, BackendSeries] = {}
@@ -215,6 +217,11 @@ class Metrics(Collector):
         """Count one request that was not let in."""
         _count(self.refusals, reason)
 
+    def over_budget(self, policy: str, budget: str, *, enforce: bool) -> None:
+        """Count one request that a budget had too little for."""
+        key = (policy, budget, "Enforce" if enforce else "Shadow")
+        self.over_budgets[key] = self.over_budgets.get(key, 0) + 1
+
     def analyzed(self, task: str, decided: bool) -> None:
         """Count one analysis."""
         _count(self.tasks, task if decided else "Undecided")
@@ -224,6 +231,10 @@ class Metrics(Collector):
         yield from self._collect_routes()
         yield from self._collect_backends()
         yield from self._collect_callers()
+        over = _counter("over_budget", "Requests over a budget.", "policy", "budget", "mode")
+        for names, count in self.over_budgets.items():
+            over.add_metric(names, count)
+        yield over
         overhead = HistogramMetricFamily(
             _PREFIX + "overhead_seconds", "The router's own time for an answered request."
         )

@@ -8,7 +8,15 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from enum import StrEnum
 
-from pointsman.router.serve import account, arrival, attempt, authenticate, quotas, relay
+from pointsman.router.serve import (
+    account,
+    arrival,
+    attempt,
+    authenticate,
+    budgets,
+    quotas,
+    relay,
+)
 from pointsman.router.serve.exchange import Exchange
 
 
@@ -44,8 +52,10 @@ STACK: tuple[Layer, ...] = (
     Layer("decide", Phase.ARRIVAL, arrival.decide,
           "after the analysis: from here on the order of backends does not change"),
     Layer("limit", Phase.ARRIVAL, quotas.limit,
-          "last before the network: what no backend could take costs its caller nothing, and the "
+          "after the decision: what no backend could take costs its caller nothing, and the "
           "prompt's tokens are known"),
+    Layer("spend", Phase.ARRIVAL, budgets.spend,
+          "after the caller's limits: only what goes now reserves money, for all its candidates"),
     Layer("attempt", Phase.ARRIVAL, attempt.start,
           "after the decision, again for each further candidate: keys and endpoints of now"),
     Layer("relay", Phase.ANSWER, relay.choose,
@@ -53,7 +63,9 @@ STACK: tuple[Layer, ...] = (
     Layer("settle", Phase.END, quotas.settle,
           "first at the end: a slot is free again whatever follows"),
     Layer("account", Phase.END, account.account,
-          "last: counts what really happened, also for refusals and clients that left"),
+          "counts what really happened, also for refusals and clients that left"),
+    Layer("charge", Phase.END, budgets.settle,
+          "last: what the request cost is known, and takes the place of what it reserved"),
 )  # fmt: skip
 
 

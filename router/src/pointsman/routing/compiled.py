@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from itertools import accumulate
 from math import inf
 
-from pointsman.api.table import Backend, Match, PolicyBlob, Route, Signals, TableError
+from pointsman.api.table import Backend, Budget, Match, PolicyBlob, Route, Signals, TableError
 from pointsman.routing.capture import CompiledCapture, compile_capture
 
 
@@ -66,6 +66,9 @@ class CompiledPolicy:
     """The smallest context window of its backends, in tokens."""
     baseline: Backend | None
     """What savings are told against."""
+    budgets: tuple[Budget, ...]
+    place: str
+    """Namespace and name: what its budgets are filed under."""
     capture: CompiledCapture | None
     """None: nothing is kept of texts."""
     signals: Signals | None
@@ -139,6 +142,8 @@ def compile_policy(blob: PolicyBlob, digest: str) -> CompiledPolicy:
             (b.context_window for b in blob.backends.values() if b.context_window), default=inf
         ),
         baseline=blob.backends.get(blob.baseline),
+        budgets=blob.budgets,
+        place=f"{blob.namespace}/{blob.name}",
         capture=compile_capture(blob.capture, blob.name) if blob.capture else None,
         signals=blob.signals,
     )

@@ -13,6 +13,7 @@ from pydantic import Field
 from pointsman.api.conditions import Reason
 from pointsman.api.quantity import parse_duration
 from pointsman.api.tasks import Task
+from pointsman.api.v1alpha1.budget import Budget
 from pointsman.api.v1alpha1.capture import Capture, ImplicitFeedback
 from pointsman.api.v1alpha1.meta import ObjectMeta
 from pointsman.api.validation import ApiModel, Duration, ObjectName
@@ -296,6 +297,12 @@ class RoutingPolicySpec(ApiModel):
         "cost there, such as the one that answered everything before. It gets no request for "
         "that. Its prices count where the currency is the same.",
     )
+    budgets: list[Budget] = Field(
+        default=[],
+        max_length=8,
+        description="How much may be used; a request has to be within all of them. They need a "
+        "ledger: without one, Enforce refuses every request.",
+    )
     capture: Capture | None = Field(
         default=None,
         description="What the ledger keeps of prompts and answers. Nothing where it is not set.",
@@ -308,6 +315,7 @@ class RoutingPolicySpec(ApiModel):
     schema_extra: ClassVar[dict[str, dict[str, object]]] = {
         "model_names": {"x-kubernetes-list-type": "set"},
         "rules_": {"x-kubernetes-list-type": "map", "x-kubernetes-list-map-keys": ["name"]},
+        "budgets": {"x-kubernetes-list-type": "map", "x-kubernetes-list-map-keys": ["name"]},
     }
     rules: ClassVar[tuple[ValidationRule, ...]] = (
         ValidationRule(
@@ -321,6 +329,13 @@ class RoutingPolicySpec(ApiModel):
             "two rules have the same name",
             lambda s: len({r.name for r in s.rules_}) == len(s.rules_),
             field=".rules",
+        ),
+        ValidationRule(
+            "!has(self.budgets) || self.budgets.all(a, self.budgets.exists_one(b, "
+            "a.name == b.name))",
+            "two budgets have the same name",
+            lambda s: len({b.name for b in s.budgets}) == len(s.budgets),
+            field=".budgets",
         ),
     )
 

@@ -191,6 +191,26 @@ class ShiftStatus(ApiModel):
     }
 
 
+class BudgetStatus(ApiModel):
+    """What is used of a budget in its window that is now."""
+
+    name: Name | None = Field(default=None, description="Name of the budget.")
+    subject: Name | None = Field(
+        default=None, description="The rule, caller or team whose it is; absent for the policy's."
+    )
+    start_time: str | None = Field(
+        default=None,
+        description="When the window began.",
+        json_schema_extra={"format": "date-time"},
+    )
+    used: Annotated[str, Field(max_length=64)] | None = Field(
+        default=None,
+        description="By all routers, rounded down to a percent of the budget, such as 120.00 USD "
+        "or 5000 tokens.",
+    )
+    percent: Count | None = Field(default=None, description="Of the budget; over 100 in Shadow.")
+
+
 class RoutingPolicyStatus(ApiModel):
     """Observed state of a policy and the routers that run it."""
 
@@ -208,6 +228,11 @@ class RoutingPolicyStatus(ApiModel):
         description="How far the weights of the active revision are in force; absent when they "
         "all are.",
     )
+    budgets: list[BudgetStatus] | None = Field(
+        default=None,
+        max_length=16,
+        description="What is used of the budgets, the fullest first; at most 16.",
+    )
     conditions: list[StoredCondition] | None = Field(
         default=None,
         max_length=16,
@@ -216,5 +241,6 @@ class RoutingPolicyStatus(ApiModel):
     )
 
     schema_extra: ClassVar[dict[str, dict[str, object]]] = {
+        "budgets": {"x-kubernetes-list-type": "atomic"},
         "conditions": {"x-kubernetes-list-type": "map", "x-kubernetes-list-map-keys": ["type"]},
     }

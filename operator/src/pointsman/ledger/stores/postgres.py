@@ -14,6 +14,7 @@ from typing import Final
 import psycopg
 from psycopg import errors
 
+from pointsman.events.leases import Asked, Granted
 from pointsman.ledger.batches import Batch
 from pointsman.ledger.contract import (
     MAX_PENDING,
@@ -30,6 +31,7 @@ from pointsman.ledger.contract import (
 from pointsman.ledger.keeping import keep_rows
 from pointsman.ledger.rows import DAY_MS, Row
 from pointsman.ledger.stores import days
+from pointsman.ledger.stores.lending import lend
 from pointsman.ledger.stores.postgres_pool import Connection, Pool
 from pointsman.ledger.stores.postgres_transaction import MissingDays, PostgresTransaction
 from pointsman.ledger.stores.schema import VERSION, VERSIONS_TABLE, render, steps
@@ -126,6 +128,19 @@ class PostgresStore:
             return transaction.look(
                 [decision] if decision else [], [response_id] if response_id else []
             )
+
+    def lend(self, asked: Asked) -> list[Granted]:
+        """One transaction for all of them."""
+        try:
+            with self._transaction() as transaction:
+
+                def execute(sql: str, values: Sequence[object]) -> list[Row]:
+                    cursor = transaction.connection.execute(sql.replace("?", "%s").encode(), values)
+                    return cursor.fetchall() if cursor.description else []
+
+                return lend(execute, "postgres", asked)
+        except _Again:
+            raise StoreAway("another transaction was in the way") from None
 
     def query(self, sql: str, values: Sequence[object]) -> list[Row]:
         """In a transaction that can only read."""

@@ -152,6 +152,28 @@ STEPS: Final = (
         ),
         back=("DROP TABLE texts",),
     ),
+    Step(
+        number=4,
+        name="slices of budgets",
+        forward=(
+            """
+            CREATE TABLE budgets (
+                budget TEXT NOT NULL, from_ms {int} NOT NULL, until_ms {int} NOT NULL,
+                granted {int} NOT NULL, used {int} NOT NULL, PRIMARY KEY (budget, from_ms)
+            )
+            """,
+            "CREATE INDEX budgets_until ON budgets (until_ms)",
+            """
+            CREATE TABLE leases (
+                holder TEXT NOT NULL, budget TEXT NOT NULL, from_ms {int} NOT NULL,
+                until_ms {int} NOT NULL, granted {int} NOT NULL, used {int} NOT NULL,
+                turn {int} NOT NULL, PRIMARY KEY (holder, budget, from_ms)
+            )
+            """,
+            "CREATE INDEX leases_until ON leases (until_ms)",
+        ),
+        back=("DROP TABLE leases", "DROP TABLE budgets"),
+    ),
 )  # fmt: skip
 VERSION: Final = len(STEPS)
 VERSIONS_TABLE: Final = (

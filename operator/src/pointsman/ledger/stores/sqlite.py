@@ -13,6 +13,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Final
 
+from pointsman.events.leases import Asked, Granted
 from pointsman.ledger.batches import Batch
 from pointsman.ledger.contract import (
     MAX_PENDING,
@@ -28,6 +29,7 @@ from pointsman.ledger.contract import (
 )
 from pointsman.ledger.keeping import keep_rows
 from pointsman.ledger.rows import Row
+from pointsman.ledger.stores.lending import lend
 from pointsman.ledger.stores.schema import VERSION, VERSIONS_TABLE, render, steps
 from pointsman.ledger.stores.sqlite_transaction import SqliteTransaction
 from pointsman.ledger.taking import take
@@ -182,6 +184,15 @@ class SqliteStore:
                 )
             finally:
                 reader.execute("ROLLBACK")
+
+    def lend(self, asked: Asked) -> list[Granted]:
+        """One transaction for all of them."""
+        with self._transaction() as transaction:
+
+            def execute(sql: str, values: Sequence[object]) -> list[Row]:
+                return transaction.connection.execute(sql, values).fetchall()
+
+            return lend(execute, "sqlite", asked)
 
     def query(self, sql: str, values: Sequence[object]) -> list[Row]:
         """By one of the readers, who see what is committed."""

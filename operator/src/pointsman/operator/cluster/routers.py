@@ -31,6 +31,7 @@ from pointsman.operator import metrics
 from pointsman.operator.cluster.lines import StreamBroken, lines_of
 from pointsman.operator.cluster.observe import RouterPod
 from pointsman.operator.cluster.orders import Orders
+from pointsman.operator.plan.budget_status import differ
 from pointsman.operator.plan.policy_status import RouterView
 from pointsman.operator.plan.scaling import RouterReport
 from pointsman.operator.settings import Settings
@@ -69,6 +70,8 @@ class _Router:
     """The last event of the stream that is open now which told of the load."""
     served: table.Served = field(default_factory=dict)
     """What it told last of the requests that ended, by rule."""
+    budgets: dict[str, tuple[table.BudgetUse, ...]] = field(default_factory=dict)
+    """What it told last of budgets, by policy."""
     missed_s: dict[str, float] = field(default_factory=dict)
     """Backend -> when its count of requests that met no server grew last."""
 
@@ -195,6 +198,10 @@ class RouterFleet:
     def served(self) -> Mapping[str, table.Served]:
         """What each router that runs has served since it began, by the pod's uid."""
         return {router.pod.uid: router.served for router in self._heard_of()}
+
+    def budgets(self, policy: str) -> list[table.BudgetUse]:
+        """What each router that runs has told of a policy's budgets."""
+        return [use for router in self._heard_of() for use in router.budgets.get(policy, ())]
 
     def in_flight(self, backend: str) -> int:
         """What the routers that speak have sent to a backend, and is not finished."""
@@ -349,6 +356,9 @@ class RouterFleet:
                     router.missed_s[backend] = time.monotonic()
             router.load = event
             router.served = router.served if event.served is None else event.served
+            if event.budgets is not None:
+                news = news or differ(router.budgets, event.budgets)
+                router.budgets = event.budgets
             self._tell_load()
             self.orders.heard()
         if event.type not in {"Hello", "Ack"}:

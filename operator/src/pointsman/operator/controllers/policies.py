@@ -223,6 +223,7 @@ class PolicyController:
                 since=since,
                 hindrance=hindrance,
                 moving=moving,
+                budgets=self._fleet.budgets(name),
             )
             try:
                 async with self._slots:

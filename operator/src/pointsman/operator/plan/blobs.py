@@ -6,12 +6,14 @@ all its targets keeps an empty list, and the router says so to the caller.
 
 from collections.abc import Iterator, Mapping
 from datetime import datetime
+from decimal import Decimal
 
 from pointsman.api import names, table
 from pointsman.api.conditions import Reason
 from pointsman.api.presets import effective
 from pointsman.api.quantity import parse_duration, parse_price
 from pointsman.api.v1alpha1 import Match, ModelBackend, ModelBackendSpec, RoutingPolicySpec
+from pointsman.api.v1alpha1.budget import Budget, BudgetMode
 from pointsman.api.v1alpha1.capture import Capture, ImplicitFeedback
 from pointsman.api.v1alpha1.cost import Cost, Prices
 from pointsman.api.v1alpha1.routingpolicy import Route
@@ -152,6 +154,17 @@ def _activation(spec: ModelBackendSpec) -> table.Activation | None:
     )
 
 
+def _budget(budget: Budget) -> table.Budget:
+    return table.Budget(
+        name=budget.name,
+        scope=budget.scope.value,
+        window=budget.window.value,
+        enforce=budget.mode is BudgetMode.ENFORCE,
+        limit=budget.tokens or int(Decimal(budget.amount or "0") * 10**9),
+        currency=(budget.currency or "USD") if budget.amount is not None else "",
+    )
+
+
 def _capture(capture: Capture) -> table.Capture | None:
     if capture.mode == "None":
         return None
@@ -208,6 +221,7 @@ def compile_blob(
             ),
             backends=usable,
             baseline=spec.baseline.name if spec.baseline and spec.baseline.name in usable else "",
+            budgets=tuple(map(_budget, spec.budgets)),
             capture=_capture(spec.capture) if spec.capture else None,
             signals=_signals(spec.implicit_feedback) if spec.implicit_feedback else None,
         )

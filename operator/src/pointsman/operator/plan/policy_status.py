@@ -10,6 +10,8 @@ from typing import Any, Final
 
 from pointsman.api import table
 from pointsman.api.conditions import Condition, ConditionType, Reason, stamp
+from pointsman.api.v1alpha1 import RoutingPolicy
+from pointsman.operator.plan.budget_status import budgets_of
 from pointsman.operator.plan.objects import Json
 from pointsman.operator.plan.shifting import Moving, settled
 from pointsman.operator.plan.table import Verdict
@@ -179,6 +181,7 @@ def policy_status(
     since: tuple[int, int] = (0, 0),
     hindrance: str = "",
     moving: Moving | None = None,
+    budgets: Sequence[table.BudgetUse] = (),
 ) -> dict[str, Any]:
     """
     The whole `status`; `routers` are all router pods that are there, `now` is RFC 3339.
@@ -188,6 +191,7 @@ def policy_status(
 
     `since` is the (epoch, serial) of the manifest that first held the verdict's entry; what
     routers said of an earlier one does not count. `moving`: its weights are on their way.
+    `budgets`: what routers said of them.
     """
     entry, generation = verdict.entry, verdict.policy.generation
     found = [_laggard(router, entry, since) for router in routers] if entry else []
@@ -213,6 +217,10 @@ def policy_status(
         status["routers"]["laggards"] = [one.as_status() for one in shown]
     if moving:
         status["shift"] = moving.fields()
+    spec = verdict.policy.parsed
+    named = spec.spec.budgets if isinstance(spec, RoutingPolicy) else None
+    if used := budgets_of(budgets, named, stored):
+        status["budgets"] = used
     status["conditions"] = stamp(
         wanted, stored.get("conditions") or (), generation=generation, now=now
     )

@@ -115,10 +115,10 @@ class Broadcast:
         epoch, serial = self._feed.position or (0, 0)
         load = AdminEvent(type="Load") if kind == "Ack" else self._load()
         if kind in ("Hello", "Heartbeat"):
-            load = structs.replace(load, served=self._live.served())
+            load = self._with_sums(load)
         elif kind == "Load" and self._told_at - self._served_at >= SERVED_S:
             self._served_at = self._told_at
-            load = structs.replace(load, served=self._live.served())
+            load = self._with_sums(load)
         return (
             encode(
                 structs.replace(
@@ -133,6 +133,9 @@ class Broadcast:
             )
             + b"\n"
         )
+
+    def _with_sums(self, load: AdminEvent) -> AdminEvent:
+        return structs.replace(load, served=self._live.served(), budgets=self._live.budgets())
 
     def _acks_changed(self) -> None:
         if self._readers:

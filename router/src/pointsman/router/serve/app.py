@@ -14,6 +14,7 @@ from itertools import count
 from pointsman.router.live import Live
 from pointsman.router.metrics import Metrics
 from pointsman.router.policy import retry
+from pointsman.router.serve import budgets
 from pointsman.router.serve.account import account
 from pointsman.router.serve.exchange import Exchange
 from pointsman.router.serve.feedback import Ledger
@@ -67,6 +68,7 @@ class DataPlane:
         self.holds = Holds(live, clock)
         self.spill = Spill(live, self.holds)
         self.quotas = Quotas(live, clock)
+        self.budgets = budgets.Budgets(live, metrics, wall)
         self.budget = retry.BUDGET_START
         """Retries that may be made; see policy/retry.py."""
         metrics.in_flight = live.in_flight
@@ -170,7 +172,11 @@ class DataPlane:
         now_s = self.clock()
         if exchange.ticket is not None:
             settle(exchange)
-        account(exchange, exchange.code, now_s)
+        try:
+            account(exchange, exchange.code, now_s)
+        finally:
+            if exchange.charges:
+                budgets.settle(exchange)
         if self.record is not None and exchange.track is not None:
             self.record(exchange, now_s)
         self.finished()

@@ -21,6 +21,7 @@ from pointsman.router.policy.retry import CUT, Fault, Kind
 from pointsman.router.serve import account as accounts
 from pointsman.router.serve import attempt as attempts
 from pointsman.router.serve import relay as relays
+from pointsman.router.serve.budgets import Purse
 from pointsman.router.serve.decision import decision_lines, send_head
 from pointsman.router.serve.holds import Wait
 from pointsman.router.serve.quotas import Ticket
@@ -51,12 +52,12 @@ class Exchange:
 
     __slots__ = (
         "_done_by_s", "_first_by_s", "_over", "_retry_at_s", "_total_by_s", "analysis", "asked",
-        "attempt", "attempts", "baseline_nano", "caller", "candidates", "chain_s", "chunked",
-        "client", "code", "committed", "committed_s", "cost_nano", "debug", "decision_id", "end",
-        "failures", "head_sent", "heard", "heard_s", "held_s", "images", "index", "let_by",
-        "opening", "operation", "outcome", "overhead_s", "passed", "plane", "policy", "received_s",
-        "request", "request_id", "retries", "said", "skipped", "streamed", "taken", "ticket",
-        "track", "tried", "usage", "waiting",
+        "attempt", "attempts", "baseline_nano", "caller", "candidates", "chain_s", "charges",
+        "chunked", "client", "code", "committed", "committed_s", "cost_nano", "debug",
+        "decision_id", "end", "failures", "head_sent", "heard", "heard_s", "held_s", "images",
+        "index", "let_by", "opening", "operation", "outcome", "overhead_s", "passed", "plane",
+        "policy", "received_s", "request", "request_id", "retries", "said", "skipped", "streamed",
+        "taken", "ticket", "track", "tried", "usage", "waiting",
     )  # fmt: skip
     asked: Asked
     policy: CompiledPolicy
@@ -83,6 +84,7 @@ class Exchange:
         self.request_id = request.head.request_id or self.decision_id
         self.caller: Caller = NOBODY
         self.ticket: Ticket | None = None
+        self.charges: tuple[tuple[Purse, int], ...] = ()
         self.debug = request.head.debug
         self.images = self.committed = self.streamed = False
         self.chunked = self._over = False

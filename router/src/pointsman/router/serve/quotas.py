@@ -176,13 +176,16 @@ def settle(exchange: "Exchange") -> None:
     usage = exchange.usage
     if usage is not None:
         used = min(usage.prompt_tokens + usage.completion_tokens, _MOST_TOKENS)
-    elif exchange.code == CLIENT_GONE:  # to leave just before the end must not be free
-        used = ticket.reserved if exchange.attempts else 0
-    elif exchange.committed and not 400 <= exchange.code < 500:
-        used = ticket.reserved  # it broke off, and nobody can tell how much of it there was
     else:
-        used = 0
+        used = ticket.reserved if nobody_can_tell(exchange) else 0
     ticket.settle(used)
+
+
+def nobody_can_tell(exchange: "Exchange") -> bool:
+    """True for one that ended without a count of its tokens, and may have had some."""
+    if exchange.code == CLIENT_GONE:  # to leave just before the end must not be free
+        return exchange.attempts > 0
+    return exchange.committed and not 400 <= exchange.code < 500
 
 
 def estimate(exchange: "Exchange") -> int:

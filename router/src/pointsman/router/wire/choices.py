@@ -1,0 +1,33 @@
+"""PURE: how many answers one request asks for."""
+
+from typing import Annotated
+
+import msgspec
+
+from pointsman.router.wire.unreadable import UNREADABLE
+
+
+class _Choices(msgspec.Struct):
+    n: Annotated[int, msgspec.Meta(ge=1)] | None = None
+    best_of: Annotated[int, msgspec.Meta(ge=1)] | None = None
+    prompt: msgspec.Raw = msgspec.Raw()
+
+
+_decode = msgspec.json.Decoder(_Choices).decode
+_texts = msgspec.json.Decoder(list[str | list[int]]).decode
+
+
+def choices(body: bytes) -> int:
+    """Answers that are generated, at least 1: `n` or `best_of`, for each of several prompts."""
+    try:
+        found = _decode(body)
+    except UNREADABLE:  # the backend refuses it
+        return 1
+    return max(found.n or 1, found.best_of or 1) * _prompts(found.prompt)
+
+
+def _prompts(raw: msgspec.Raw) -> int:
+    try:
+        return max(1, len(_texts(raw)))
+    except UNREADABLE:  # one text, one list of tokens, or none
+        return 1
