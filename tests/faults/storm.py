@@ -150,13 +150,18 @@ def counted(child: Child) -> Json:
     return found
 
 
-def metric(port: int, name: str) -> float:
-    """Of a router's events."""
+def page(port: int) -> str:
+    """What a router says of its events, for Prometheus."""
     connection = http.client.HTTPConnection("127.0.0.1", port, timeout=10)
     connection.request("GET", "/")
     text = connection.getresponse().read().decode()
     connection.close()
-    values = [row.split()[-1] for row in text.splitlines() if row.startswith(name)]
+    return "\n".join(row for row in text.splitlines() if not row.startswith("#"))
+
+
+def metric(port: int, name: str) -> float:
+    """A sum over the labels of one of them."""
+    values = [row.split()[-1] for row in page(port).splitlines() if row.startswith(name)]
     return sum(map(float, values))
 
 
@@ -242,7 +247,7 @@ def settled(router: int) -> None:
     end_s = time.monotonic() + SETTLE_S
     while metric(router, "pointsman_router_events_waiting") > 0:
         if time.monotonic() > end_s:
-            raise AssertionError(f"events still wait after {SETTLE_S:g} s")
+            raise AssertionError(f"events still wait after {SETTLE_S:g} s:\n{page(router)}")
         time.sleep(0.2)
 
 
