@@ -77,6 +77,10 @@ class Ledger:
             else:
                 return
 
+    def log(self) -> str:
+        """Its last lines."""
+        return "".join(self._process.logged[-12:])
+
     def end(self) -> None:
         """In an orderly way."""
         self._process.end()
@@ -242,12 +246,13 @@ def compare(plain: int, recording: int, ledger: Ledger) -> Json:
     }
 
 
-def settled(router: int) -> None:
+def settled(router: int, ledger: Ledger) -> None:
     """Wait until the router has nothing left to send."""
     end_s = time.monotonic() + SETTLE_S
     while metric(router, "pointsman_router_events_waiting") > 0:
         if time.monotonic() > end_s:
-            raise AssertionError(f"events still wait after {SETTLE_S:g} s:\n{page(router)}")
+            said = page(router) + "\n" + ledger.log()
+            raise AssertionError(f"events still wait after {SETTLE_S:g} s:\n{said}")
         time.sleep(0.2)
 
 
@@ -281,10 +286,10 @@ def run(wanted: int) -> Json:
             port, router, wanted=wanted, weather=Weather(ledger, postgres, disk), binary=binary,
             core=rest,
         )  # fmt: skip
-        settled(router)
+        settled(router, ledger)
         took_s = time.monotonic() - begun_s
         figures = compare(plain_port, port, ledger)
-        settled(router)
+        settled(router, ledger)
         told = counted(recording)
         with psycopg.connect(where) as connection:
             rows = connection.execute(
