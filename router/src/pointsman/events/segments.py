@@ -83,6 +83,8 @@ class Segments:
         """Why -> events that will never reach the ledger."""
         self._all: list[Segment] = []
         self._open: Segment | None = None
+        self._sending: Segment | None = None
+        """What the last batch was cut from."""
         self._file: int | None = None
         self._lock: int | None = None
         self._trouble = ""
@@ -243,7 +245,11 @@ class Segments:
             self._lock = None
 
     def _stay_below(self) -> None:
-        """Drop the oldest until both bounds hold; what is being written stays."""
+        """
+        Drop the oldest until both bounds hold; what is being written stays, and what is being sent.
+
+        Of that nobody knows whether the ledger has it, and what is counted as lost must be lost.
+        """
         with self.changed:
             for on_disk, bound in (
                 (True, self.bounds.disk_bytes),
@@ -254,6 +260,8 @@ class Segments:
                 for segment in kind:
                     if total <= bound or segment is self._open:
                         break
+                    if segment is self._sending:
+                        continue
                     total -= segment.size
                     self.drop("SpoolFull" if on_disk else "MemoryFull", segment.left)
                     self._forget(segment)
@@ -268,6 +276,7 @@ class Segments:
                 segment = next((s for s in self._all if s.left > 0), None)
                 if segment is None:
                     return None
+                self._sending = segment
                 at = segment.offset
                 end = min(segment.size, at + most_bytes + frames.MAX_FRAME_BYTES)
                 data = bytes(segment.held[at:end])
