@@ -93,6 +93,9 @@ class Weather(threading.Thread):
         super().__init__(daemon=True)
         self.progress = 0.0
         self.done: list[str] = []
+        self.finished = False
+        self.over = threading.Event()
+        """PostgreSQL ends with the thread that started it: this one stays until it is told."""
         self.failure: BaseException | None = None
         dice = random.Random(33)
         faults = ["kill"] * KILLS + ["restart"] * RESTARTS + (["fill"] if disk else [])
@@ -101,7 +104,7 @@ class Weather(threading.Thread):
         self._ledger, self._postgres, self._disk = ledger, postgres, disk
 
     def run(self) -> None:
-        """Until all have been."""
+        """All of them, and then until `over`."""
         try:
             for at, fault in self._faults:
                 while self.progress < at * 0.95:
@@ -110,6 +113,8 @@ class Weather(threading.Thread):
                 self.done.append(fault)
         except BaseException as error:  # noqa: BLE001 - the main thread raises it
             self.failure = error
+        self.finished = True
+        self.over.wait()
 
     def _kill(self) -> None:
         self._ledger.kill()
@@ -206,7 +211,7 @@ def storm(port: int, router: int, *, wanted: int, weather: Weather, binary: Path
     """Closed loop until so many were answered; how many were."""
     answered = 0
     weather.start()
-    while answered < wanted or weather.is_alive():
+    while answered < wanted or not weather.finished:
         flags: dict[str, object] = {"kind": "whole", "connections": 16, "warm": "0s"}
         seen, _ = generator.load(binary, core, port, flags | {"window": "4s"})
         if seen.errors:
@@ -282,10 +287,9 @@ def run(wanted: int) -> Json:
         plain = stack.enter_context(processes.started(core, *command))
         plain_port = int(line(plain))
         begun_s = time.monotonic()
-        answered = storm(
-            port, router, wanted=wanted, weather=Weather(ledger, postgres, disk), binary=binary,
-            core=rest,
-        )  # fmt: skip
+        weather = Weather(ledger, postgres, disk)
+        stack.callback(weather.over.set)
+        answered = storm(port, router, wanted=wanted, weather=weather, binary=binary, core=rest)
         settled(router, ledger)
         took_s = time.monotonic() - begun_s
         figures = compare(plain_port, port, ledger)
