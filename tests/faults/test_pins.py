@@ -26,7 +26,7 @@ from tests.operator.objects import backend
 from tests.support.fake_api import FakeApi
 from tests.support.kubeconfig import write_kubeconfig
 
-DEADLINE_S = 25
+DEADLINE_S = 60
 WATCHES = frozenset(plural for _, plural, _ in WATCHED)
 NAMESPACE = "ai"
 HASTY = {"watch_backoff_max_s": 0.05}
