@@ -9,7 +9,6 @@ import logging
 import signal
 import sys
 import time
-from collections.abc import Callable
 
 from prometheus_client import CollectorRegistry, GCCollector, PlatformCollector, ProcessCollector
 
@@ -19,6 +18,7 @@ from pointsman.ledger.opening import make
 from pointsman.ledger.service import Service
 from pointsman.ledger.settings import Settings, parse
 from pointsman.process.logs import log_to_stderr
+from pointsman.process.loop import loop_factory
 
 _log = logging.getLogger("pointsman.ledger")
 _OPENING_S = 60.0
@@ -45,15 +45,6 @@ async def serve(settings: Settings, store: Store) -> None:
     _log.info("stopped")
 
 
-def _loop_factory() -> Callable[[], asyncio.AbstractEventLoop] | None:
-    try:
-        import uvloop  # noqa: PLC0415 - optional
-    except ImportError:
-        return None
-    factory: Callable[[], asyncio.AbstractEventLoop] = uvloop.new_event_loop
-    return factory
-
-
 def _open(store: Store, schema: int | None) -> None:
     """A store that is away gets a minute to come back: it may be starting, too."""
     end_s = time.monotonic() + _OPENING_S
@@ -74,7 +65,7 @@ def _run(settings: Settings) -> None:
         if settings.migrate_to is not None:
             print(f"the store has schema {store.version()} now")
             return
-        with asyncio.Runner(loop_factory=_loop_factory()) as runner:
+        with asyncio.Runner(loop_factory=loop_factory()) as runner:
             runner.run(serve(settings, store))
     finally:
         store.close()

@@ -15,6 +15,7 @@ from typing import Protocol
 from prometheus_client import CollectorRegistry, Counter
 
 from pointsman.process.logs import log_to_stderr
+from pointsman.process.loop import loop_factory
 from pointsman.router.callers import OPEN
 from pointsman.router.control.callers import CallerFeed
 from pointsman.router.control.kube_config import (
@@ -152,22 +153,13 @@ async def serve(settings: Settings, server: ApiServer) -> None:
     _log.info("stopped")
 
 
-def _loop_factory() -> Callable[[], asyncio.AbstractEventLoop] | None:
-    try:
-        import uvloop  # noqa: PLC0415 - optional
-    except ImportError:
-        return None
-    factory: Callable[[], asyncio.AbstractEventLoop] = uvloop.new_event_loop
-    return factory
-
-
 def main() -> int:
     """Run the router; the exit code."""
     settings = parse()
     log_to_stderr(settings.log_level)
     try:
         server = from_kubeconfig(settings.kubeconfig) if settings.kubeconfig else in_cluster()
-        with asyncio.Runner(loop_factory=_loop_factory()) as runner:
+        with asyncio.Runner(loop_factory=loop_factory()) as runner:
             runner.run(serve(settings, server))
     except ConfigError as error:
         print(f"pointsman-router: {error}", file=sys.stderr)

@@ -7,26 +7,17 @@ from __future__ import annotations
 
 import asyncio
 import sys
-from collections.abc import Callable
 
+from pointsman.process.loop import loop_factory
 from pointsman.simulator.serving import serve
 from pointsman.simulator.settings import parse
-
-
-def _loop_factory() -> Callable[[], asyncio.AbstractEventLoop] | None:
-    try:
-        import uvloop  # noqa: PLC0415 - optional
-    except ImportError:
-        return None
-    factory: Callable[[], asyncio.AbstractEventLoop] = uvloop.new_event_loop
-    return factory
 
 
 def main() -> int:
     """Serve one simulated model; the exit code."""
     settings = parse()
     try:
-        with asyncio.Runner(loop_factory=_loop_factory()) as runner:
+        with asyncio.Runner(loop_factory=loop_factory()) as runner:
             runner.run(serve(settings, lambda line: print(line, flush=True)))
     except OSError as error:
         print(f"pointsman-simulator: {error}", file=sys.stderr)
