@@ -158,6 +158,17 @@ class Store(Protocol):
     def find(self, decision: str, response_id: str) -> list[Found]:
         """Requests with this decision id or this id of their answer, the newest first."""
 
+    def page(self, from_ms: int, to_ms: int, after: str, limit: int) -> tuple[list[Row], str]:
+        """
+        Columns rows.REQUEST of requests in [from, to), and what the next page comes after.
+
+        Each request is in one page; a page may be short or empty before the last, which gives "".
+        Raises ValueError for an `after` that no page gave.
+        """
+
+    def recorded(self, decision: str) -> list[Row]:
+        """Columns rows.REQUEST of the requests with this decision id; one as a rule."""
+
     def lend(self, asked: Asked) -> list[Granted]:
         """Slices of budgets, in the order of the question; in one transaction."""
 

@@ -5,7 +5,8 @@ behind it. An event with an absurd time is kept under the time at which it came,
 it cost was paid all the same, and the sum of the rows has to be the bill.
 """
 
-from typing import Final, Literal
+from collections.abc import Mapping
+from typing import Any, Final, Literal
 
 import msgspec
 
@@ -53,6 +54,7 @@ SAID: Final = (
 PENDING: Final = ("spool", "number", "came_ms", "decision", "response_id", *SAID)
 FEEDBACK: Final = ("decision", "request_at_ms", *SAID)
 
+_LISTS: Final = {"candidates": "candidates", "skipped": "skipped", "left": "given_up"}
 Row = tuple[object, ...]
 _json = msgspec.json.Encoder()
 
@@ -103,6 +105,21 @@ def request_row(event: Request, at_ms: int, wrong: bool) -> Row:
         event.confidence, event.tools, event.images, event.stream, event.estimated,
         _list(event.candidates), _list(event.skipped), _list(event.left),
     )  # fmt: skip
+
+
+def event_of(row: Row) -> Request:
+    """The event that a row of the columns REQUEST was made of; as far as the row has it."""
+    of: Mapping[str, Any] = dict(zip(REQUEST, row, strict=True))
+    known = {name: of[name] for name in Request.__struct_fields__ if name in of}
+    lists = {name: json_of(of[column]) for name, column in _LISTS.items()}
+    # SQLite knows no booleans: its 0 and 1 are taken for what they mean.
+    flags = {name: bool(known[name]) for name in ("tools", "images", "stream", "estimated")}
+    return msgspec.convert({**known, **flags, **lists, "type": "request"}, Request)
+
+
+def json_of(value: object) -> object:
+    """A column of JSON: PostgreSQL gives it decoded."""
+    return msgspec.json.decode(value) if isinstance(value, str) else value
 
 
 def _list(values: tuple[object, ...]) -> str:

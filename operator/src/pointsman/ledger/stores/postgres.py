@@ -29,7 +29,7 @@ from pointsman.ledger.contract import (
     Taken,
 )
 from pointsman.ledger.keeping import keep_rows
-from pointsman.ledger.rows import DAY_MS, Row
+from pointsman.ledger.rows import DAY_MS, REQUEST, Row
 from pointsman.ledger.stores import days
 from pointsman.ledger.stores.lending import lend
 from pointsman.ledger.stores.postgres_pool import Connection, Pool
@@ -128,6 +128,22 @@ class PostgresStore:
             return transaction.look(
                 [decision] if decision else [], [response_id] if response_id else []
             )
+
+    def page(self, from_ms: int, to_ms: int, after: str, limit: int) -> tuple[list[Row], str]:
+        """In the order of their times."""
+        decision, at_ms = days.cursor(after)
+        sql = (
+            f"SELECT {', '.join(REQUEST)} FROM requests WHERE at_ms >= ? AND at_ms < ?"  # noqa: S608
+            " AND (at_ms, decision) > (?, ?) ORDER BY at_ms, decision LIMIT ?"
+        )
+        found = self.query(sql, (max(from_ms, at_ms), to_ms, at_ms, decision, limit))
+        last = f"{found[-1][REQUEST.index('decision')]}:{found[-1][0]}" if found else ""
+        return found, last if len(found) == limit else ""
+
+    def recorded(self, decision: str) -> list[Row]:
+        """The newest first."""
+        sql = f"SELECT {', '.join(REQUEST)} FROM requests WHERE decision = ? ORDER BY at_ms DESC"  # noqa: S608
+        return self.query(sql, (decision,))
 
     def lend(self, asked: Asked) -> list[Granted]:
         """One transaction for all of them."""
