@@ -1,13 +1,25 @@
 """The `pointsman` command. Exit status: 0 done, 1 what was asked for is not so, 2 wrong usage."""
 
+import importlib
 import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
 
 from pointsman.cli.arguments import Parser, Version, count, factor, port, some_path, watchable
+from pointsman.cli.audit.arguments import add_parser as add_audit
 from pointsman.cli.key.arguments import add_parser as add_key
 from pointsman.cli.report.arguments import add_parser as add_report
+from pointsman.cli.simulate.arguments import add_parser as add_simulate
+
+_WITH_OPTIONS = {
+    "audit": "pointsman.cli.audit.commands",
+    "explain": "pointsman.cli.explain",
+    "key": "pointsman.cli.key.commands",
+    "report": "pointsman.cli.report.commands",
+    "simulate": "pointsman.cli.simulate.commands",
+}
+"""Where a command's function of the same name is, which takes what was parsed."""
 
 
 def _parser() -> Parser:
@@ -63,8 +75,10 @@ def _parser() -> Parser:
         "-o", "--output", choices=("text", "json"), default="text", help="default: text"
     )
 
+    add_audit(commands)
     add_key(commands)
     add_report(commands)
+    add_simulate(commands)
 
     demo = commands.add_parser("demo", help="a support desk's day on this machine, and a table")
     demo.add_argument("--once", action="store_true", help="end after the table")
@@ -93,15 +107,15 @@ def main(argv: Sequence[str] | None = None) -> int:
 def _run(argv: Sequence[str] | None) -> int:
     """Each command is imported when it is asked for, so that all start fast."""
     options = _parser().parse_args(argv)
+    if options.command in _WITH_OPTIONS:
+        module = importlib.import_module(_WITH_OPTIONS[options.command])
+        status: int = getattr(module, options.command)(options)
+        return status
     match options.command:
         case "check":
             from pointsman.cli.check import check  # noqa: PLC0415
 
             return check(options.paths)
-        case "explain":
-            from pointsman.cli.explain import explain  # noqa: PLC0415
-
-            return explain(options)
         case "up":
             from pointsman.cli.up import up  # noqa: PLC0415
 
@@ -113,14 +127,6 @@ def _run(argv: Sequence[str] | None) -> int:
                 chosen_open=options.open,
                 ledger=options.ledger,
             )
-        case "key":
-            from pointsman.cli.key.commands import key  # noqa: PLC0415
-
-            return key(options)
-        case "report":
-            from pointsman.cli.report.commands import report  # noqa: PLC0415
-
-            return report(options)
         case _:
             from pointsman.cli.demo.run import demo  # noqa: PLC0415
 

@@ -6,44 +6,11 @@ import sys
 from typing import Any, Final
 
 from pointsman.analysis import Analysis, Prompt, analyze
-from pointsman.api.manifests import load
 from pointsman.api.spelling import did_you_mean
-from pointsman.api.table import decode_blob
-from pointsman.local.desired import desire
-from pointsman.local.session import errors
-from pointsman.routing import (
-    CompiledTable,
-    Decision,
-    RequestFacts,
-    compile_policy,
-    compile_table,
-    decide,
-)
+from pointsman.cli.policies import Unusable, compiled
+from pointsman.routing import Decision, RequestFacts, decide
 
 _MOST: Final = "maxConcurrentRequests"
-
-
-class Unusable(Exception):
-    """The files or the flags do not lead to a decision; the text says why."""
-
-
-def _table(paths: list[str]) -> CompiledTable:
-    loaded = load(paths)
-    if wrong := errors(loaded):
-        raise Unusable("\n".join(wrong))
-    if not loaded.policies:
-        raise Unusable("no RoutingPolicy in these files")
-    plan = desire(loaded, accepted={}, previous=None, time_scale=1).table
-    refused = [
-        f"{name}: {verdict.accepted.message}"
-        for name, verdict in plan.verdicts.items()
-        if not verdict.accepted.status
-    ]
-    if refused:
-        raise Unusable("\n".join(refused))
-    return compile_table(
-        compile_policy(decode_blob(data), name) for name, data in plan.blobs.items()
-    )
 
 
 def _pairs(texts: list[str], separator: str, what: str) -> dict[str, str]:
@@ -57,7 +24,7 @@ def _pairs(texts: list[str], separator: str, what: str) -> dict[str, str]:
 
 
 def _decide(options: argparse.Namespace) -> tuple[Analysis, Decision]:
-    table = _table(options.paths)
+    table = compiled(options.paths)
     names = sorted(table.by_model)
     model = options.model or (names[0] if len(table.policies) == 1 else None)
     if model is None:
