@@ -8,6 +8,7 @@ from pathlib import Path
 
 from pointsman.cli.arguments import Parser, Version, count, factor, port, some_path, watchable
 from pointsman.cli.audit.arguments import add_parser as add_audit
+from pointsman.cli.explaining import add_parser as add_explain
 from pointsman.cli.key.arguments import add_parser as add_key
 from pointsman.cli.report.arguments import add_parser as add_report
 from pointsman.cli.simulate.arguments import add_parser as add_simulate
@@ -52,29 +53,7 @@ def _parser() -> Parser:
         "paths", nargs="+", type=some_path, metavar="PATH", help="file or folder, - for stdin"
     )
 
-    explain = commands.add_parser("explain", help="which backend a prompt goes to, and why")
-    explain.add_argument(
-        "-f", "--filename", action="append", required=True, type=some_path,
-        metavar="PATH", dest="paths", help="file or folder of YAML; may be repeated",
-    )  # fmt: skip
-    explain.add_argument("--prompt", required=True, help="text of the user; - reads stdin")
-    explain.add_argument("--model", help="model that the caller names; default: the only policy's")
-    explain.add_argument("--system", default="", help="text of the system message")
-    explain.add_argument(
-        "--header", action="append", default=[], metavar="'NAME: VALUE'",
-        help="a header of the request; may be repeated",
-    )  # fmt: skip
-    explain.add_argument(
-        "--metadata", action="append", default=[], metavar="KEY=VALUE",
-        help="an entry of the request's metadata; may be repeated",
-    )  # fmt: skip
-    explain.add_argument(
-        "--max-tokens", type=count, default=0, help="length of the answer asked for"
-    )
-    explain.add_argument(
-        "-o", "--output", choices=("text", "json"), default="text", help="default: text"
-    )
-
+    add_explain(commands)
     add_audit(commands)
     add_key(commands)
     add_report(commands)

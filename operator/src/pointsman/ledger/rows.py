@@ -5,7 +5,6 @@ behind it. An event with an absurd time is kept under the time at which it came,
 it cost was paid all the same, and the sum of the rows has to be the bill.
 """
 
-from collections.abc import Mapping
 from typing import Any, Final, Literal
 
 import msgspec
@@ -54,7 +53,7 @@ SAID: Final = (
 PENDING: Final = ("spool", "number", "came_ms", "decision", "response_id", *SAID)
 FEEDBACK: Final = ("decision", "request_at_ms", *SAID)
 
-_LISTS: Final = {"candidates": "candidates", "skipped": "skipped", "left": "given_up"}
+_JSON: Final = ("candidates", "skipped", "given_up", "choice")
 Row = tuple[object, ...]
 _json = msgspec.json.Encoder()
 
@@ -109,12 +108,13 @@ def request_row(event: Request, at_ms: int, wrong: bool) -> Row:
 
 def event_of(row: Row) -> Request:
     """The event that a row of the columns REQUEST was made of; as far as the row has it."""
-    of: Mapping[str, Any] = dict(zip(REQUEST, row, strict=True))
-    known = {name: of[name] for name in Request.__struct_fields__ if name in of}
-    lists = {name: json_of(of[column]) for name, column in _LISTS.items()}
+    of: dict[str, Any] = dict(zip(REQUEST, row, strict=True))
+    of |= {name: json_of(of[name]) for name in _JSON if name in of}
     # SQLite knows no booleans: its 0 and 1 are taken for what they mean.
-    flags = {name: bool(known[name]) for name in ("tools", "images", "stream", "estimated")}
-    return msgspec.convert({**known, **flags, **lists, "type": "request"}, Request)
+    of |= {name: bool(of[name]) for name in ("tools", "images", "stream", "estimated")}
+    of["left"] = of["given_up"]
+    known = {name: of[name] for name in Request.__struct_fields__ if name in of}
+    return msgspec.convert({**known, "type": "request"}, Request)
 
 
 def json_of(value: object) -> object:

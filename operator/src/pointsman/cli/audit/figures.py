@@ -142,4 +142,4 @@ def bucket(tokens: int) -> str:
 
 def _has_complexity(seen: Seen) -> bool:
     """A ledger of a schema without it has the default, which says nothing."""
-    return seen.recorded is None or hasattr(seen.recorded, "complexity")
+    return seen.recorded is None or bool(getattr(seen.recorded, "complexity", ""))

@@ -10,20 +10,25 @@ Guarantees the router's own reading of a body, and that what is wrong with a lin
 word of its texts.
 """
 
-from typing import Final
+from enum import StrEnum
+from typing import Any, Final
 
 import msgspec
 
-from pointsman.analysis import Analysis, analyze
-from pointsman.api.tasks import Task
+from pointsman.analysis import Analysis, Prompt, analyze
+from pointsman.api.tasks import Complexity, Domain, Task
 from pointsman.events.schema import Request
 from pointsman.router.errors import BadRequest
-from pointsman.router.wire.openai import ABSENT, Usage, read_answer, size_of
+from pointsman.router.wire.openai import ABSENT, Asked, Usage, read_answer, size_of
 from pointsman.router.wire.operation import CHAT, COMPLETION, EMBEDDING, OPERATIONS, Operation
 from pointsman.router.wire.unreadable import UNREADABLE
 from pointsman.routing import RequestFacts
 
 EXCERPT_CHARS: Final = 120
+
+
+_NAMED: Final[dict[str, type[StrEnum]]] = {"complexity": Complexity, "domain": Domain}
+"""What later versions of an event may hold of the analysis."""
 
 
 class BadLine(Exception):
@@ -82,8 +87,18 @@ _text = msgspec.json.Decoder(str).decode
 _headers = msgspec.json.Decoder(dict[str, object]).decode
 
 
-def seen_of_line(data: bytes, *, excerpt: bool = False) -> Seen:
-    """Read and analyze one line. Raises BadLine."""
+class Read(msgspec.Struct, frozen=True, kw_only=True):
+    """A line, read and not yet analyzed."""
+
+    asked: Asked
+    prompt: Prompt
+    headers: dict[str, str]
+    generates: bool
+    usage: Usage | None
+
+
+def read_line(data: bytes) -> Read:
+    """What one line asks for. Raises BadLine."""
     try:
         line = _line(data)
     except msgspec.ValidationError:
@@ -101,27 +116,43 @@ def seen_of_line(data: bytes, *, excerpt: bool = False) -> Seen:
     operation = _operation(line, of_body)
     try:
         asked = operation.read(body)
-        prompt = asked.prompt()
-        analysis = analyze(prompt)
     except BadRequest as error:
         raise BadLine(str(error)) from None
+    return Read(
+        asked=asked,
+        prompt=asked.prompt(),
+        headers=_given_headers(line.headers),
+        generates=operation.generates,
+        usage=_usage(line.response),
+    )
+
+
+def seen_of_line(data: bytes, *, excerpt: bool = False) -> Seen:
+    """Read and analyze one line. Raises BadLine."""
+    read = read_line(data)
+    asked, prompt = read.asked, read.prompt
     texts = (prompt.system, prompt.history, prompt.user, prompt.total_chars, prompt.images)
     return Seen(
         model=asked.model,
-        facts=RequestFacts(
-            analysis=analysis,
-            headers=_given_headers(line.headers),
-            metadata=asked.metadata,
-            max_output_tokens=asked.max_output_tokens,
-            tools=asked.tools,
-            images=prompt.images,
-        ),
+        facts=facts_of(read, analyze(prompt)),
         key=hash(texts) or 1,
         system=bool(prompt.system),
         stream=asked.stream,
-        usage=_usage(line.response),
-        generates=operation.generates,
+        usage=read.usage,
+        generates=read.generates,
         excerpt=shown(prompt.user) if excerpt else "",
+    )
+
+
+def facts_of(read: Read, analysis: Analysis) -> RequestFacts:
+    """What rules look at."""
+    return RequestFacts(
+        analysis=analysis,
+        headers=read.headers,
+        metadata=read.asked.metadata,
+        max_output_tokens=read.asked.max_output_tokens,
+        tools=read.asked.tools,
+        images=read.prompt.images,
     )
 
 
@@ -170,10 +201,10 @@ def _usage(raw: msgspec.Raw) -> Usage | None:
 
 def seen_of_event(event: Request) -> Seen:
     """A request as a ledger has it: what the analysis found, and no text."""
-    found = {
-        name: getattr(event, name)
-        for name in ("complexity", "complexity_score", "domain", "turns", "json_mode")
-        if hasattr(event, name)
+    found: dict[str, Any] = {
+        name: kind(value)
+        for name, kind in _NAMED.items()
+        if (value := getattr(event, name, "")) in list(kind)
     }
     task = event.task if event.task in {str(one) for one in Task} else ""
     analysis = Analysis(
