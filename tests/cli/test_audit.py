@@ -336,3 +336,25 @@ def test_a_bad_line_raises() -> None:
     """For those who read one line."""
     with pytest.raises(BadLine, match="not JSON"):
         seen_of_line(b"{")
+
+
+class Terminal(io.StringIO):
+    """Somebody looks at it."""
+
+    def isatty(self) -> bool:
+        return True
+
+
+def test_a_bar_is_for_people(
+    tmp_path: Path, capsys: Capture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """On standard error of a terminal alone; the output is the same."""
+    file = write(tmp_path / "t.jsonl", [body(f"question {number}") for number in range(1_200)])
+    assert main(["audit", str(file), "-o", "csv"]) == 0
+    plain = capsys.readouterr()
+    assert plain.err == ""
+    screen = Terminal()
+    monkeypatch.setattr(sys, "stderr", screen)
+    assert main(["audit", str(file), "-o", "csv"]) == 0
+    assert capsys.readouterr().out == plain.out
+    assert "reading" in screen.getvalue()

@@ -159,8 +159,23 @@ def test_rules_that_a_ledger_cannot_feed_are_named(tmp_path: Path, capsys: Captu
     )  # fmt: skip
     assert blind_rules(compiled([str(made)])) == ["vip"]
     found = simulated(capsys, "-f", made, "--traffic", stored(tmp_path / "l.db", [request(1)]),
-                      "--since", "2026-01-01")  # fmt: skip
+                      "--since", "2026-01-01", "--policy", "support")  # fmt: skip
     assert any("vip match nothing" in note for note in found["notes"])
+
+
+def test_requests_of_other_policies_are_left_out(tmp_path: Path, capsys: Capture) -> None:
+    """By the names of -f; --policy names another one, which the only policy stands in for."""
+    events = [request(1, policy="support-desk"), *(request(n, policy="other") for n in (2, 3, 4))]
+    asked = ["-f", DESK, "--traffic", stored(tmp_path / "l.db", events), "--since", "2026-01-01"]
+    found = simulated(capsys, *asked)
+    assert found["outcome"]["requests"] == 1
+    assert any("3 requests of other policies" in note for note in found["notes"])
+    assert simulated(capsys, *asked, "--policy", "other")["outcome"]["requests"] == 3
+    assert main(["simulate", *map(str, asked), "--policy", "nobody"]) == 1
+    assert "it has those of other, support-desk" in capsys.readouterr().err
+    ledger_of = ["audit", "--ledger", str(asked[3]), "--since", "2026-01-01", "--policy", "other"]
+    assert main([*ledger_of, "-o", "csv"]) == 0
+    assert "\nall,,1.0,USD,3," in capsys.readouterr().out.replace("\r", "")
 
 
 def test_headers_of_an_export_are_seen(tmp_path: Path, capsys: Capture) -> None:

@@ -61,7 +61,7 @@ def ledger(path: Path, count: int = 60) -> Path:
             request(
                 number, at_ms=now_ms - number, task="Coding" if coding else "Chat", language="en",
                 backend=backend, candidates=(backend,), model=backend, context_tokens=20,
-                rule="bug-report" if coding else "default",
+                policy="support-desk", rule="bug-report" if coding else "default",
                 duration_us=400_000 if coding else 100_000,
             )
         )  # fmt: skip

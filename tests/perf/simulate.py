@@ -1,8 +1,9 @@
 """`python -m tests.perf.simulate`: requests a second that `audit` and `simulate` replay, one core.
 
 A support desk's day (the demo's prompts, 3 % of them histories of some 70 kB) written as a file of
-requests, and as a ledger's file; both commands read both as a user would run them. QUICK=1: 5,000 requests instead of
-100,000; --json PATH also writes the figures as JSON; --profile prints where the time goes.
+requests, and as a ledger's file; both commands read both as a user would run them.
+QUICK=1: 5,000 requests instead of 100,000; --json PATH also writes the figures as JSON; --profile
+prints where the time goes.
 """
 
 import argparse
@@ -64,7 +65,7 @@ def store(path: Path, count: int) -> Path:
     for first in range(1, count + 1, EACH):
         events = [
             request(
-                number, at_ms=now_ms - number * 600, task="Chat" if number % 4 else "Coding",
+                number, at_ms=now_ms - number * 600, policy="support-desk", task="Chat" if number % 4 else "Coding",
                 language="en", backend=backends[number % 4], candidates=(backends[number % 4],),
                 context_tokens=number % 900,
             )

@@ -60,7 +60,8 @@ def _seen(options: argparse.Namespace, traffic: Traffic) -> Iterator[Seen]:
         yield from traffic.of_files(options.files, excerpts=bool(options.show_examples))
         return
     with opened(options.ledger, options.token_file) as ledger:
-        yield from traffic.of_ledger(ledger, options.since, options.until)
+        names = options.policy or None
+        yield from traffic.of_ledger(ledger, options.since, options.until, names)
 
 
 def _names(options: argparse.Namespace) -> str:

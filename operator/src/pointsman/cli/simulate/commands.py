@@ -64,7 +64,10 @@ def simulate(options: argparse.Namespace) -> int:
     for line in traffic.told():
         print(line, file=sys.stderr)
     if not replay.requests:
-        print(f"pointsman simulate: no request in {', '.join(options.traffic)}", file=sys.stderr)
+        others = ", ".join(name for name, _ in traffic.others.most_common(8))
+        hint = f" of these policies; it has those of {others} (--policy NAME)" if others else ""
+        where = ", ".join(options.traffic)
+        print(f"pointsman simulate: no request in {where}{hint}", file=sys.stderr)
         return 1
     return _print(options, plan, replay, known, traffic)
 
@@ -118,7 +121,8 @@ def _replay(
     dice = random.Random(options.seed)  # noqa: S311 - a replay that can be repeated, no secret
     if plan.of_ledger:
         assert ledger is not None
-        requests = traffic.of_ledger(ledger, options.since, options.until)
+        names = options.policy or [policy.name for policy in plan.after.table.policies]
+        requests = traffic.of_ledger(ledger, options.since, options.until, names)
     else:
         requests = traffic.of_files(options.traffic)
     before, after, assumed = plan.before, plan.after, plan.assumed
@@ -198,6 +202,8 @@ def _notes(
     yield "Every backend is taken to need as many tokens as another. Intervals are of 95 %."
     if measured:
         yield "Quality and latency were measured on what each backend was asked, not on the same."
+    if traffic.others:
+        yield f"{traffic.others.total():,} requests of other policies are left out (--policy)."
     if plan.of_ledger:
         yield "A ledger has no texts: rules see the task, language and length recorded at the time."
         sides = [side for side in (plan.before, plan.after) if side is not None]

@@ -29,19 +29,27 @@ class Routed(NamedTuple):
 
 
 class Side:
-    """One policy, or several by their model names; `model` for requests of other names."""
+    """
+    One policy, or several: by the model name of a request, of a ledger by the policy's own.
+
+    `model` stands for the policy of requests of other names.
+    """
 
     def __init__(self, table: CompiledTable, model: str | None, now_s: float) -> None:
         self.table = table
         only = table.policies[0] if len(table.policies) == 1 else None
         self._default = table.by_model.get(model) if model else only
         self._several = len(table.policies) > 1
+        self._by_name = {policy.name: policy for policy in table.policies}
         self._now_s = now_s
         self._tariffs: dict[tuple[str, str], Tariff] = {}
 
     def route(self, seen: Seen, die: float, assumed: Assumed) -> Routed:
         """By the rules; what the first candidate would cost."""
-        policy = self.table.by_model.get(seen.model) or self._default
+        if seen.recorded is not None:
+            policy = self._by_name.get(seen.recorded.policy) or self._default
+        else:
+            policy = self.table.by_model.get(seen.model) or self._default
         if policy is None:
             return Routed(NO_POLICY, "", 0, "")
         decision = decide(policy, seen.facts, dice=die)

@@ -11,6 +11,10 @@ def add_window(parser: argparse.ArgumentParser) -> None:
         help="of a ledger: from then on: 24h, 7d, or 2026-11-26T07:00:00Z (%(default)s)",
     )  # fmt: skip
     parser.add_argument("--until", default="0s", metavar="TIME", help="up to then; default: now")
+    parser.add_argument(
+        "--policy", action="append", default=[], metavar="NAME",
+        help="of a ledger: only requests of this policy; may be repeated",
+    )  # fmt: skip
     add_token(parser)
 
 

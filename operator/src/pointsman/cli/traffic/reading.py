@@ -4,7 +4,8 @@ Guarantees that nothing but what is bad, bounded, is remembered of what was read
 """
 
 import contextlib
-from collections.abc import Iterator
+from collections import Counter
+from collections.abc import Container, Iterator
 from typing import Final
 
 from pointsman.cli.ledger import Ledger, NoLedger
@@ -22,6 +23,8 @@ class Traffic:
     def __init__(self) -> None:
         self.requests = 0
         self.bad = 0
+        self.others: Counter[str] = Counter()
+        """Requests of a ledger that are of another policy, by its name."""
         self.named: list[str] = []
         """`file:line: why`, of the first ones."""
 
@@ -44,14 +47,19 @@ class Traffic:
                             done(before + lines.at_bytes)
                     before += lines.at_bytes
 
-    def of_ledger(self, ledger: Ledger, since: str, until: str) -> Iterator[Seen]:
-        """Every request of the window. Raises NoLedger."""
+    def of_ledger(
+        self, ledger: Ledger, since: str, until: str, policies: Container[str] | None = None
+    ) -> Iterator[Seen]:
+        """Every request of the window, of these policies only. Raises NoLedger."""
         with progress("reading the ledger", self._expected(ledger, since, until)) as done:
             for event in ledger.requests(since, until):
+                if policies is not None and event.policy not in policies:
+                    self.others[event.policy] += 1
+                    continue
                 self.requests += 1
                 yield seen_of_event(event)
                 if self.requests % EVERY == 0:
-                    done(self.requests)
+                    done(self.requests + self.others.total())
 
     def told(self) -> list[str]:
         """What was bad, in lines."""
