@@ -28,7 +28,7 @@ from tests.ledger.events import batch, request
 DESK = Path(__file__).parent.parent.parent / "crds" / "examples" / "02-support-desk"
 TARGET_S = 60.0
 """For 100,000 requests."""
-EACH = 5_000
+EACH = 2_000
 """Events of one ingest."""
 DIFFERENT = 2_000
 """Prompts; they come again until there are enough."""
@@ -65,8 +65,8 @@ def store(path: Path, count: int) -> Path:
     for first in range(1, count + 1, EACH):
         events = [
             request(
-                number, at_ms=now_ms - number * 600, policy="support-desk", task="Chat" if number % 4 else "Coding",
-                language="en", backend=backends[number % 4], candidates=(backends[number % 4],),
+                number, at_ms=now_ms - number * 600, policy="support-desk",
+                task="Chat" if number % 4 else "Coding", language="en", backend=backends[number % 4], candidates=(backends[number % 4],),
                 context_tokens=number % 900,
             )
             for number in range(first, min(first + EACH, count + 1))
