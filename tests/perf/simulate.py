@@ -66,7 +66,8 @@ def store(path: Path, count: int) -> Path:
         events = [
             request(
                 number, at_ms=now_ms - number * 600, policy="support-desk",
-                task="Chat" if number % 4 else "Coding", language="en", backend=backends[number % 4], candidates=(backends[number % 4],),
+                task="Chat" if number % 4 else "Coding", language="en",
+                backend=backends[number % 4], candidates=(backends[number % 4],),
                 context_tokens=number % 900,
             )
             for number in range(first, min(first + EACH, count + 1))
