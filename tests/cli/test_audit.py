@@ -76,6 +76,7 @@ BAD: list[tuple[object, str]] = [
     ({"url": 7, "body": body("x")}, "url is not a string"),
     ({"request": "secret words"}, "no JSON object"),
     (b"\xff\xfe\x00", "not JSON"),
+    ({"model": "m", "input": [{"role": "user", "content": "secret words"}]}, "Responses API"),
     (b'{"messages":' + b"[" * 5000, "not JSON"),
 ]
 
@@ -301,6 +302,25 @@ def test_names_of_models_are_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
     assert figures.by["model"][OTHERS].requests == 7
     figures.add(seen_of_line(json.dumps(body("q 0")).encode()))
     assert figures.repeated == 1
+
+
+def test_names_of_models_cannot_move_a_cursor(tmp_path: Path, capsys: Capture) -> None:
+    """Nor fill the screen."""
+    lines = [body("x", "\x1b[2Jevil"), body("x", "m" * 10_000)]
+    assert main(["audit", str(write(tmp_path / "t.jsonl", lines))]) == 0
+    said = capsys.readouterr().out
+    assert "\x1b" not in said
+    assert "?[2Jevil" in said
+    assert max(map(len, said.splitlines())) < 250
+
+
+def test_the_policy_says_who_is_passed_over(tmp_path: Path, capsys: Capture) -> None:
+    """Requests with tools do not get to a backend without them."""
+    lines = [body("x", tools=[{"type": "function", "function": {"name": "f"}}]), body("y")]
+    assert main(["audit", str(write(tmp_path / "t.jsonl", lines)), *BACKENDS]) == 0
+    said = capsys.readouterr().out
+    assert "# 1 request (50.0%) with tools pass over " in said
+    assert "qwen-light: without Tools." in said
 
 
 def test_lengths_have_their_buckets() -> None:

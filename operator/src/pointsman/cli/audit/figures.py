@@ -11,7 +11,7 @@ from typing import Final, Literal, get_args
 import msgspec
 
 from pointsman.cli.traffic.money import Assumed, Prices, price_of
-from pointsman.cli.traffic.seen import Seen
+from pointsman.cli.traffic.seen import Seen, shown
 
 Dimension = Literal["task", "complexity", "language", "context", "model"]
 DIMENSIONS: Final[tuple[Dimension, ...]] = get_args(Dimension)
@@ -91,7 +91,9 @@ class Figures:
             of = self.by[dimension]
             sums = of.get(value)
             if sums is None:
-                name = value if len(of) < MOST_NAMES else OTHERS
+                # Models are named by callers: of any length, with what moves a cursor in them.
+                # Callers name models: at any length, with what moves a cursor in them.
+                name = shown(value) if len(of) < MOST_NAMES else OTHERS
                 sums = of.setdefault(name, Sums())
             sums.add(usage.prompt_tokens, usage.completion_tokens, stated=stated, cost=cost)
         self.sizes[analysis.context_tokens.bit_length()] += 1

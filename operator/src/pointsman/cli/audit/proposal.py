@@ -38,6 +38,8 @@ class Model(msgspec.Struct, frozen=True, kw_only=True):
     model: str
     window: int | None = None
     price: Price | None = None
+    capabilities: tuple[str, ...] | None = None
+    """None: not known."""
 
     def mean_cost(self, sums: Sums) -> int:
         """Of all these requests, in 1e-12; 0 without a price."""
@@ -72,6 +74,7 @@ def _of_backends(known: Mapping[str, Backend], total: Sums) -> list[Model]:
             model=backend.model,
             window=backend.context_window,
             price=backend.prices[0] if backend.prices else None,
+            capabilities=backend.capabilities,
         )
         for backend in known.values()
     ]
@@ -134,6 +137,7 @@ def _policy(figures: Figures, models: Sequence[Model], *, given: bool) -> Iterat
     yield "kind: RoutingPolicy"
     yield "metadata: {name: first-policy}"
     yield "spec:"
+    yield from _lacking(figures, models)
     yield f"  # Callers ask for {_comment(asked)} today; a name that is added here needs no change."
     yield "  modelNames: [auto]"
     rules = list(_rules(figures, models, light, strong)) if len(models) > 1 else []
@@ -150,6 +154,19 @@ def _policy(figures: Figures, models: Sequence[Model], *, given: bool) -> Iterat
     yield "  default:"
     yield f"    targets: [{{backendRef: {{name: {_name(light.name)}}}}}]"
     yield from _fallback(light, models, "    ")
+
+
+def _lacking(figures: Figures, models: Sequence[Model]) -> Iterator[str]:
+    """Routers leave out who cannot; that should surprise nobody."""
+    for what, capability in (("tools", "Tools"), ("images", "Vision")):
+        names = [
+            one.name
+            for one in models
+            if one.capabilities is not None and capability not in one.capabilities
+        ]
+        if figures.having[what] and names:
+            asked = f"{_share(figures.having[what], figures)} with {what}"
+            yield f"  # {asked} pass over {', '.join(sorted(names))}: without {capability}."
 
 
 def _fallback(first: Model, models: Sequence[Model], indent: str) -> Iterator[str]:

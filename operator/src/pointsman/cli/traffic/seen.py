@@ -10,6 +10,7 @@ Guarantees the router's own reading of a body, and that what is wrong with a lin
 word of its texts.
 """
 
+import re
 from enum import StrEnum
 from typing import Any, Final
 
@@ -25,8 +26,7 @@ from pointsman.router.wire.unreadable import UNREADABLE
 from pointsman.routing import RequestFacts
 
 EXCERPT_CHARS: Final = 120
-
-
+_MESSAGES: Final = re.compile(rb"\s*\[\s*\{")
 _NAMED: Final[dict[str, type[StrEnum]]] = {"complexity": Complexity, "domain": Domain}
 """What later versions of an event may hold of the analysis."""
 
@@ -168,12 +168,13 @@ def _operation(line: _Line, body: _Line) -> Operation:
             raise BadLine("its url is none that is routed: /v1/chat/completions and others")
         return found
     for raw, operation in (
-        (body.messages, CHAT),
-        (body.prompt, COMPLETION),
-        (body.input, EMBEDDING),
-    ):
-        if raw is not ABSENT:
-            return operation
+        (body.messages, CHAT), (body.prompt, COMPLETION), (body.input, EMBEDDING)
+    ):  # fmt: skip
+        if raw is ABSENT:
+            continue
+        if operation is EMBEDDING and _MESSAGES.match(bytes(memoryview(raw)[:99])):
+            raise BadLine("its input are messages, as of the Responses API, which is not routed")
+        return operation
     raise BadLine("no request: it has neither messages nor prompt nor input")
 
 
