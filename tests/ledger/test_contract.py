@@ -375,12 +375,13 @@ def test_every_request_is_in_one_page(store: Store) -> None:
     events = [
         request(number, at_ms=NOW_MS - (number % 3) * DAY_MS - number, candidates=("small", "big"),
                 left=(Try(backend="big", reason="Error"),), tools=number % 2 == 0)
-        for number in range(1, 12)
+        for number in range(1, 300)
     ]  # fmt: skip
     store.ingest([batch(events)], NOW_MS)
     found, after = [], ""
-    for _ in range(20):
-        rows, after = store.page(NOW_MS - 3 * DAY_MS, NOW_MS - 3, after, 2)
+    for _ in range(60):
+        rows, after = store.page(NOW_MS - 3 * DAY_MS, NOW_MS - 3, after, 20)
+        assert len(rows) <= 40
         found += [event_of(row) for row in rows]
         if not after:
             break
@@ -390,7 +391,7 @@ def test_every_request_is_in_one_page(store: Store) -> None:
         (one for one in events if one.at_ms < NOW_MS - 3), key=lambda one: one.decision
     )
     assert [event_of(row) for row in store.recorded("d-4")] == [events[3]]
-    assert store.recorded("d-99") == []
+    assert store.recorded("d-999") == []
 
 
 @pytest.mark.parametrize("after", ["x", "requests_20261126:-1", ":", "a:99999999999999999999"])

@@ -162,7 +162,7 @@ class Store(Protocol):
         """
         Columns rows.REQUEST of requests in [from, to), and what the next page comes after.
 
-        Each request is in one page; a page may be short or empty before the last, which gives "".
+        Each request is in one page of about `limit`; it may be empty, and the last one gives "".
         Raises ValueError for an `after` that no page gave.
         """
 
