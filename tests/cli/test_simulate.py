@@ -119,6 +119,28 @@ def test_one_policy_alone(traffic: Path, capsys: Capture) -> None:
     assert "changed" not in said
 
 
+def test_a_backend_without_a_price(tmp_path: Path, traffic: Path, capsys: Capture) -> None:
+    """Nothing is invented: the cost is unknown, and a condition on it fails."""
+    made = Path(shutil.copytree(DESK, tmp_path / "unpriced"))
+    file = made / "qwen-light.yaml"
+    file.write_text(file.read_text().partition("  cost:")[0])
+    asked = ["simulate", "-f", str(made), "--traffic", str(traffic)]
+    assert main(asked) == 0
+    assert "without qwen-light (no price)" in capsys.readouterr().out
+    assert main([*asked, "--against", str(DESK), "--fail-if", "cost>+5%"]) == 1
+    assert "cost        unknown: no price: qwen-light" in capsys.readouterr().out
+
+
+def test_currencies_are_not_converted(tmp_path: Path, traffic: Path, capsys: Capture) -> None:
+    """Two of them have no ratio."""
+    made = Path(shutil.copytree(DESK, tmp_path / "euros"))
+    file = made / "qwen-light.yaml"
+    file.write_text(file.read_text() + "    currency: EUR\n")
+    found = simulated(capsys, "-f", made, "--against", DESK, "--traffic", traffic)
+    assert found["outcome"]["cost"] is None
+    assert found["outcome"]["unknown"]["cost"] == "costs are in EUR and USD"
+
+
 def test_a_ledger_is_the_past_and_the_measure(
     tmp_path: Path, dearer: Path, capsys: Capture
 ) -> None:

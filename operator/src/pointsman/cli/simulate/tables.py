@@ -79,7 +79,8 @@ def _figures(replay: Replay, found: Outcome, *, two: bool) -> Iterator[str]:
     currency = _currency(replay)
     now = money(int(replay.moments.b), currency)
     if not two:
-        yield f"cost        {now}" if not replay.unpriced else f"cost        {now}, without some"
+        without = ", ".join(sorted(replay.unpriced))
+        yield f"cost        {now}{f', without {without} (no price)' if without else ''}"
         return
     was = money(int(replay.moments.a), currency)
     sums = f": {was} -> {now}" if found.cost else ""
