@@ -16,8 +16,8 @@ from typing import Final, Protocol, TypeVar
 import msgspec
 
 from pointsman.events.schema import Request
-from pointsman.ledger.asking import PAGE, BadQuestion, Page, ask, when
-from pointsman.ledger.contract import StoreError
+from pointsman.ledger.asking import BadQuestion, ask, when
+from pointsman.ledger.contract import PAGE, Page, StoreError
 from pointsman.ledger.rows import event_of
 from pointsman.ledger.stores.sqlite import SqliteStore
 from pointsman.ledger.summary import By, Summary

@@ -4,30 +4,18 @@ import re
 from datetime import UTC, datetime
 from typing import Final
 
-import msgspec
-
-from pointsman.events.schema import Request
 from pointsman.ledger.contract import Store
 from pointsman.ledger.rows import BEGIN_MS, DAY_MS
 from pointsman.ledger.summary import BYS, By, Line, Summary, cut, lines, sums
 from pointsman.ledger.tally import SPANS_MS
 
 TEAMS: Final = 20
-PAGE: Final = 2_000
-"""Requests that are handed out at once: about 2 MB."""
 _AGO: Final = re.compile(r"([0-9]{1,9})([smhdw])")
 _UNITS_MS: Final = {"s": 1000, "m": 60_000, "h": 3_600_000, "d": DAY_MS, "w": 7 * DAY_MS}
 
 
 class BadQuestion(ValueError):
     """What is asked means nothing; the text says what would."""
-
-
-class Page(msgspec.Struct, frozen=True):
-    """Some of the requests of a window; `after` leads to the next ones, "" is the end."""
-
-    requests: list[Request]
-    after: str
 
 
 def when(text: str, now_ms: int) -> int:

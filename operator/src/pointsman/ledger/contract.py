@@ -15,6 +15,7 @@ from typing import Final, Literal, Protocol
 import msgspec
 
 from pointsman.events.leases import Asked, Granted
+from pointsman.events.schema import Request
 from pointsman.ledger.batches import Batch
 from pointsman.ledger.rows import Refusal, Row, Said
 from pointsman.ledger.tally import Key, Series
@@ -22,6 +23,8 @@ from pointsman.ledger.tally import Key, Series
 Dialect = Literal["sqlite", "postgres"]
 MAX_PENDING: Final = 100_000
 """Feedback that waits for its request; more is refused as Unknown."""
+PAGE: Final = 2_000
+"""Requests that are handed out at once: about 2 MB."""
 QUESTIONS: Final = 4
 """Asked at once; more get 503."""
 
@@ -90,6 +93,13 @@ class Found(msgspec.Struct, frozen=True):
     at_ms: int
     caller: str
     series: Series
+
+
+class Page(msgspec.Struct, frozen=True):
+    """Some of the requests of a window; `after` leads to the next ones, "" is the end."""
+
+    requests: list[Request]
+    after: str
 
 
 class Transaction(Protocol):

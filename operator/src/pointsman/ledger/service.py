@@ -3,10 +3,10 @@
     POST /v1/events      frames of one spool   -> {"next": N}; 400, 409, 413, 503
     POST /v1/leases      slices of budgets     -> {"slices": [...]}; 400, 413
     GET  /v1/spools/ID                         -> {"next": N, "lost": N}
-    GET  /v1/decision?decision=|response_id=&caller=   -> 200 if it is this caller's, else 404
-    GET  /v1/summary?since=24h&until=&by=      -> cost, speed and quality by backend and task
     GET  /v1/requests?since=24h&until=&after=  -> {"requests": [...], "after": "..."}, by the page
     GET  /v1/requests/DECISION                 -> the request as it was recorded; 404
+    GET  /v1/decision?decision=|response_id=&caller=   -> 200 if it is this caller's, else 404
+    GET  /v1/summary?since=24h&until=&by=      -> cost, speed and quality by backend and task
     GET  /healthz /readyz /metrics             without a token
 
 Guarantees an answer within the deadlines of the settings. 503 has Retry-After and means: keep it.
@@ -26,9 +26,17 @@ from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, generate_l
 
 from pointsman.events.leases import MAX_LEASE_BYTES, Answer
 from pointsman.ledger.access import Access
-from pointsman.ledger.asking import PAGE, BadQuestion, Page, ask, by_what, when
+from pointsman.ledger.asking import BadQuestion, ask, by_what, when
 from pointsman.ledger.batches import BadBody, NewerSchema
-from pointsman.ledger.contract import QUESTIONS, Dialect, Store, StoreAway, StoreError
+from pointsman.ledger.contract import (
+    PAGE,
+    QUESTIONS,
+    Dialect,
+    Page,
+    Store,
+    StoreAway,
+    StoreError,
+)
 from pointsman.ledger.hour import REFRESH_S, WINDOW_MS, Hour
 from pointsman.ledger.intake import Intake, TooLarge, decoded, now_ms
 from pointsman.ledger.leases import BadLease, read
@@ -88,10 +96,10 @@ class Service:
         app.router.add_post("/v1/events", self._events)
         app.router.add_post("/v1/leases", self._leases)
         app.router.add_get("/v1/spools/{spool}", self._spool)
-        app.router.add_get("/v1/decision", self._decision)
-        app.router.add_get("/v1/summary", self._summary)
         app.router.add_get("/v1/requests", self._page)
         app.router.add_get("/v1/requests/{decision}", self._recorded)
+        app.router.add_get("/v1/decision", self._decision)
+        app.router.add_get("/v1/summary", self._summary)
         app.router.add_get("/healthz", self._healthz)
         app.router.add_get("/readyz", self._readyz)
         app.router.add_get("/metrics", self._print_metrics)
@@ -227,16 +235,6 @@ class Service:
         wanted, lost = await self._asked(self._store.spool, spool)
         return _json({"next": wanted, "lost": lost})
 
-    async def _decision(self, request: web.Request) -> web.StreamResponse:
-        asked = [request.query.get(name, "") for name in ("decision", "response_id", "caller")]
-        decision, response_id, caller = asked
-        if bool(decision) == bool(response_id) or max(map(len, asked)) > MAX_NAME:
-            return _refuse(HTTPStatus.BAD_REQUEST, "one of decision and response_id is asked for")
-        found = await self._asked(self._store.find, decision, response_id)
-        if any(one.caller == caller for one in found):
-            return _json({"known": True})
-        return _refuse(HTTPStatus.NOT_FOUND, "no such decision of this caller")
-
     async def _page(self, request: web.Request) -> web.StreamResponse:
         try:
             from_ms, to_ms = _window(request)
@@ -253,6 +251,16 @@ class Service:
         if not found:
             return _refuse(HTTPStatus.NOT_FOUND, "no such decision")
         return _json(event_of(found[0]))
+
+    async def _decision(self, request: web.Request) -> web.StreamResponse:
+        asked = [request.query.get(name, "") for name in ("decision", "response_id", "caller")]
+        decision, response_id, caller = asked
+        if bool(decision) == bool(response_id) or max(map(len, asked)) > MAX_NAME:
+            return _refuse(HTTPStatus.BAD_REQUEST, "one of decision and response_id is asked for")
+        found = await self._asked(self._store.find, decision, response_id)
+        if any(one.caller == caller for one in found):
+            return _json({"known": True})
+        return _refuse(HTTPStatus.NOT_FOUND, "no such decision of this caller")
 
     async def _summary(self, request: web.Request) -> web.StreamResponse:
         try:
