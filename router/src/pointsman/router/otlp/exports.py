@@ -1,0 +1,130 @@
+"""OpenTelemetry's exporters for one collector, made again when the file of headers changes.
+
+Guarantees that an export fails instead of raising, that a redirect is no success, and that headers
+that cannot be read leave those in force that could.
+"""
+
+import logging
+from collections.abc import Callable, Sequence
+from importlib.metadata import version
+from typing import Final
+
+import requests
+from opentelemetry.exporter.otlp.proto.http.metric_exporter import OTLPMetricExporter
+from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
+from opentelemetry.sdk.metrics.export import MetricExportResult
+from opentelemetry.sdk.resources import SERVICE_NAME, Resource
+from opentelemetry.sdk.trace.export import SpanExportResult
+from opentelemetry.sdk.util.instrumentation import InstrumentationScope
+
+from pointsman.router.otlp.points import metrics_of
+from pointsman.router.otlp.spans import Spans
+from pointsman.router.serve.genai import Measures
+from pointsman.router.serve.tracing import Finished
+from pointsman.router.settings_otlp import Otlp, read_headers
+
+_log = logging.getLogger(__name__)
+_LOGGERS: Final = (
+    "opentelemetry.exporter.otlp.proto.http.trace_exporter",
+    "opentelemetry.exporter.otlp.proto.http.metric_exporter",
+)
+_DEFAULT_NAME: Final = "pointsman-router"
+
+
+class Exports:
+    """Both signals; used by one thread."""
+
+    def __init__(self, settings: Otlp) -> None:
+        self.problem = ""
+        """What an exporter said last."""
+        self._settings = settings
+        self._resource = _resource(settings)
+        self._scope = InstrumentationScope("pointsman.router", version("pointsman"))
+        self._spans = Spans(self._resource, self._scope)
+        self._headers: dict[str, str] | None = None
+        for name in _LOGGERS:
+            logging.getLogger(name).addFilter(self._note)
+        self._refresh()
+
+    def send_spans(self, batch: Sequence[Finished]) -> bool:
+        """True if the collector has them."""
+        self._refresh()
+        exporter, spans_of = self._traces, self._spans.of
+        return self._tried(
+            lambda: (
+                exporter.export([span for finished in batch for span in spans_of(finished)])
+                is SpanExportResult.SUCCESS
+            )
+        )
+
+    def send_metrics(self, measures: Measures, from_ns: int, now_ns: int) -> bool:
+        """True if the collector has them, or there are none yet."""
+        self._refresh()
+        exporter = self._metrics
+
+        def send() -> bool:
+            data = metrics_of(measures, self._resource, self._scope, from_ns=from_ns, now_ns=now_ns)
+            return data is None or exporter.export(data) is MetricExportResult.SUCCESS
+
+        return self._tried(send)
+
+    def _tried(self, send: Callable[[], bool]) -> bool:
+        try:
+            return send()
+        except Exception as error:  # noqa: BLE001 - counted by the caller, and logged here
+            self.problem = repr(error)
+            _log.exception("otlp-failed")
+            return False
+
+    def _refresh(self) -> None:
+        settings = self._settings
+        headers: dict[str, str] = {}
+        if settings.headers_file is not None:
+            try:
+                headers = read_headers(settings.headers_file)
+            except (OSError, ValueError) as error:
+                _log.warning("otlp-headers", extra={"reason": str(error)})
+                headers = self._headers or {}
+        if headers == self._headers:
+            return
+        self._headers = headers
+        ca_file = str(settings.ca_file) if settings.ca_file else None
+        base = settings.endpoint.rstrip("/")
+        self._traces = OTLPSpanExporter(
+            f"{base}/v1/traces", certificate_file=ca_file, headers=headers, session=_session()
+        )
+        self._metrics = OTLPMetricExporter(
+            f"{base}/v1/metrics", certificate_file=ca_file, headers=headers, session=_session()
+        )
+
+    def _note(self, record: logging.LogRecord) -> bool:
+        """Keeps what an exporter says instead of logging it with each batch."""
+        self.problem = record.getMessage()
+        return False
+
+
+def _session() -> requests.Session:
+    session = requests.Session()
+    session.hooks["response"].append(_no_redirect)
+    return session
+
+
+def _no_redirect(answer: requests.Response, *_: object, **__: object) -> None:
+    """The exporters take every status below 400 for a success."""
+    if 300 <= answer.status_code < 400:
+        raise requests.RequestException(f"redirected with status {answer.status_code}")
+
+
+def _resource(settings: Otlp) -> Resource:
+    """OTEL_RESOURCE_ATTRIBUTES and OTEL_SERVICE_NAME count where the settings say nothing."""
+    given = {
+        "service.version": version("pointsman"),
+        "service.instance.id": settings.instance,
+        "k8s.pod.name": settings.pod,
+        "k8s.namespace.name": settings.namespace,
+        SERVICE_NAME: settings.service_name,
+    }
+    found = Resource.create({name: value for name, value in given.items() if value})
+    if str(found.attributes.get(SERVICE_NAME, "")).startswith("unknown_service"):
+        return found.merge(Resource({SERVICE_NAME: _DEFAULT_NAME}))
+    return found
