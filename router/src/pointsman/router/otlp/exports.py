@@ -7,7 +7,7 @@ that cannot be read leave those in force that could.
 import logging
 from collections.abc import Callable, Sequence
 from importlib.metadata import version
-from typing import Final
+from typing import Any, Final
 
 import requests
 from opentelemetry.exporter.otlp.proto.http.metric_exporter import OTLPMetricExporter
@@ -57,16 +57,25 @@ class Exports:
             )
         )
 
-    def send_metrics(self, measures: Measures, from_ns: int, now_ns: int) -> bool:
-        """True if the collector has them, or there are none yet."""
+    def send_metrics(self, measures: Measures, from_ns: int, now_ns: int) -> bool | None:
+        """True if the collector has them; None if there are none yet."""
+        if not any(family.series for family in measures.families):
+            return None
         self._refresh()
         exporter = self._metrics
 
         def send() -> bool:
             data = metrics_of(measures, self._resource, self._scope, from_ns=from_ns, now_ns=now_ns)
-            return data is None or exporter.export(data) is MetricExportResult.SUCCESS
+            return exporter.export(data) is MetricExportResult.SUCCESS
 
         return self._tried(send)
+
+    def stop(self) -> None:
+        """End pauses between attempts, from any thread; nothing can be sent after that."""
+        self._traces.shutdown()
+        self._metrics.shutdown()
+        for name in _LOGGERS:
+            logging.getLogger(name).removeFilter(self._note)
 
     def _tried(self, send: Callable[[], bool]) -> bool:
         try:
@@ -91,10 +100,16 @@ class Exports:
         ca_file = str(settings.ca_file) if settings.ca_file else None
         base = settings.endpoint.rstrip("/")
         self._traces = OTLPSpanExporter(
-            f"{base}/v1/traces", certificate_file=ca_file, headers=headers, session=_session()
+            f"{base}/v1/traces",
+            certificate_file=ca_file,
+            headers=headers,
+            session=_Session(ca_file),
         )
         self._metrics = OTLPMetricExporter(
-            f"{base}/v1/metrics", certificate_file=ca_file, headers=headers, session=_session()
+            f"{base}/v1/metrics",
+            certificate_file=ca_file,
+            headers=headers,
+            session=_Session(ca_file),
         )
 
     def _note(self, record: logging.LogRecord) -> bool:
@@ -103,15 +118,24 @@ class Exports:
         return False
 
 
-def _session() -> requests.Session:
-    session = requests.Session()
-    session.hooks["response"].append(_no_redirect)
-    return session
+class _Session(requests.Session):
+    """Takes redirects for failures, and no other certificates than it was told."""
+
+    def __init__(self, ca_file: str | None) -> None:
+        super().__init__()
+        self._ca_file = ca_file
+        self.hooks["response"].append(_no_redirect)
+
+    def merge_environment_settings(self, *arguments: Any, **named: Any) -> Any:
+        """REQUESTS_CA_BUNDLE would come before a session's own file."""
+        found = super().merge_environment_settings(*arguments, **named)
+        return found | {"verify": self._ca_file} if self._ca_file else found
 
 
 def _no_redirect(answer: requests.Response, *_: object, **__: object) -> None:
     """The exporters take every status below 400 for a success."""
     if 300 <= answer.status_code < 400:
+        answer.close()
         raise requests.RequestException(f"redirected with status {answer.status_code}")
 
 

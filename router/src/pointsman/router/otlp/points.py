@@ -28,11 +28,9 @@ def metrics_of(
     *,
     from_ns: int,
     now_ns: int,
-) -> MetricsData | None:
-    """None while there is nothing to tell. Other threads may add values meanwhile."""
+) -> MetricsData:
+    """Of what has values. Other threads may add some meanwhile."""
     found = [_metric(f, from_ns, now_ns) for f in measures.families if f.series]
-    if not found:
-        return None
     scoped = ScopeMetrics(scope=scope, metrics=found, schema_url="")
     return MetricsData([ResourceMetrics(resource, scope_metrics=[scoped], schema_url="")])
 

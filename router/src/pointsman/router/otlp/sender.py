@@ -43,7 +43,10 @@ class Sender(Collector):
         self._put = self._taken = 0
         """Spans that went into the queue, and that are done with: each is one thread's to count."""
         self._wake = threading.Event()
-        self._stop = self._closed = self._away = False
+        self._stop = self._closed = False
+        self._away: set[str] = set()
+        """Signals whose last export failed."""
+        self._exports: Exports | None = None
         self._thread = threading.Thread(target=self._run, name="otlp", daemon=True)
         self._thread.start()
         registry.register(self)
@@ -66,11 +69,15 @@ class Sender(Collector):
 
     def close(self, deadline_s: float) -> None:
         """Send what waits; what is not sent by then is dropped and counted."""
+        if self._closed:
+            return
         self._stop = True
         self._wake.set()
         self._thread.join(deadline_s)
         self._closed = True
         left = self.waiting
+        if self._exports is not None:
+            self._exports.stop()
         if left:
             self.dropped["Exit"] += left
         lost = {reason: count for reason, count in self.dropped.items() if count}
@@ -81,7 +88,7 @@ class Sender(Collector):
         try:
             from pointsman.router.otlp.exports import Exports  # noqa: PLC0415 - takes 0.2 s
 
-            exports = Exports(self._settings)
+            exports = self._exports = Exports(self._settings)
         except Exception:  # noqa: BLE001 - the data plane serves on; what comes is dropped, counted
             _log.exception("otlp-failed")
             return
@@ -95,7 +102,8 @@ class Sender(Collector):
             if stopping or time.monotonic() >= metrics_at_s:
                 metrics_at_s = time.monotonic() + settings.metrics_every_s
                 sent = exports.send_metrics(self.traces.measures, self._from_ns, time.time_ns())
-                self._tell("metrics", exports, done=sent)
+                if sent is not None:
+                    self._tell("metrics", exports, done=sent)
             if stopping:
                 return
 
@@ -116,12 +124,13 @@ class Sender(Collector):
         """Count, and log where it changes."""
         if not done:
             self.failures[signal] += 1
-        if done is self._away:
-            self._away = not done
-            if done:
-                _log.info("otlp-back")
-            else:
-                _log.warning("otlp-away", extra={"reason": exports.problem})
+            if signal not in self._away:
+                self._away.add(signal)
+                told = {"signal": signal, "reason": exports.problem}
+                _log.warning("otlp-away", extra=told)
+        elif signal in self._away:
+            self._away.discard(signal)
+            _log.info("otlp-back", extra={"signal": signal})
         return done
 
     def collect(self) -> Iterable[Metric]:
