@@ -3,6 +3,7 @@
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -62,7 +63,7 @@ def finished(number: int = 1, *, calls: int = 1) -> Finished:
 
 
 @contextmanager
-def sending(url: str, **settings: object) -> Iterator[tuple[Sender, Callable[[str], float]]]:
+def sending(url: str, **settings: object) -> Iterator[tuple[Sender, Callable[..., float]]]:
     """A sender that sends at once, and a look at its metrics."""
     registry = CollectorRegistry()
     given = {"every_s": 0.02, "metrics_every_s": 0.05, **settings}
@@ -72,7 +73,7 @@ def sending(url: str, **settings: object) -> Iterator[tuple[Sender, Callable[[st
         return registry.get_sample_value(f"pointsman_router_otlp_{name}", labels) or 0.0
 
     try:
-        yield sender, metric  # type: ignore[misc]
+        yield sender, metric
     finally:
         sender.close(PATIENCE_S)
 
@@ -159,10 +160,11 @@ def test_histograms_arrive_with_their_buckets(collector: Collector) -> None:
             "gen_ai.response.model": "big-2026",
         },
         3,
-        pytest.approx(20.006),
+        named.sum,
         family.bounds,
         (0, 2, *[0] * 14, 1),
     )
+    assert named.sum == pytest.approx(20.006)
     last = collector.raw_metrics[-1]
     assert (last.unit, last.histogram.aggregation_temporality) == ("s", 2)
     assert not last.histogram.data_points[0].HasField("max")
@@ -212,7 +214,7 @@ def test_what_a_collector_refuses_is_counted(
     with sending(collector.url) as (sender, metric):
         for number in range(3):
             sender.put(finished())
-            until(lambda seen=2 * number + 2: metric("dropped_total", reason="Export") == seen)
+            until(partial(lambda n: metric("dropped_total", reason="Export") == 2 * n, number + 1))
         assert {path for path, _, _ in collector.requests} == {"/v1/traces"}
         collector.status = 200
         sender.put(finished())
@@ -232,7 +234,7 @@ def test_headers_come_from_a_file_that_may_change(collector: Collector, tmp_path
             if written:
                 path.write_text(written)
             sender.put(finished())
-            collector.until(lambda c, seen=2 * number: len(c.spans) == seen)
+            collector.until(partial(lambda n, c: len(c.spans) == 2 * n, number))
     heads = [headers for target, headers, _ in collector.requests if target == "/v1/traces"]
     assert [h["authorization"] for h in heads] == ["Bearer one", "Bearer two", "Bearer two"]
     assert [h.get("x-scope") for h in heads] == ["desk", None, None]
@@ -266,4 +268,5 @@ def test_nobody_listens() -> None:
         began_s = time.monotonic()
         sender.close(0.2)
         assert time.monotonic() - began_s < 1.0
-        assert sum(metric("dropped_total", reason=why) for why in ("Export", "Exit")) == 2
+        lost = [metric("dropped_total", reason=why) for why in ("Export", "Exit")]
+        assert sum(lost) == 2

@@ -72,7 +72,7 @@ class Exports:
 
     def stop(self) -> None:
         """End pauses between attempts, from any thread; nothing can be sent after that."""
-        self._traces.shutdown()
+        self._traces.shutdown()  # type: ignore[no-untyped-call]
         self._metrics.shutdown()
         for name in _LOGGERS:
             logging.getLogger(name).removeFilter(self._note)
@@ -118,7 +118,7 @@ class Exports:
         return False
 
 
-class _Session(requests.Session):
+class _Session(requests.Session):  # type: ignore[misc] # it ships no types
     """Takes redirects for failures, and no other certificates than it was told."""
 
     def __init__(self, ca_file: str | None) -> None:
