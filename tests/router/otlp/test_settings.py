@@ -28,14 +28,14 @@ def test_defaults_and_the_environment() -> None:
     """The pod says who it is; queue, batch and pauses have OpenTelemetry's names."""
     found = otlp(URL, POD_NAME="router-7", POD_NAMESPACE="ai")
     assert found is not None
-    assert (found.sample, found.queue, found.batch) == (0.1, 2048, 512)
+    assert (found.sample, found.queue, found.batch) == (0.1, 2048, 64)
     assert (found.every_s, found.metrics_every_s) == (5.0, 60.0)
     assert (found.instance, found.pod, found.namespace) == ("router-7", "router-7", "ai")
     found = otlp(
         URL,
         "--otlp-sample=1",
         "--otlp-service-name=desk",
-        OTEL_BSP_MAX_QUEUE_SIZE="100",
+        OTEL_BSP_MAX_QUEUE_SIZE="50",
         OTEL_BSP_SCHEDULE_DELAY="250",
         OTEL_METRIC_EXPORT_INTERVAL="10000",
     )
