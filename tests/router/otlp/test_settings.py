@@ -41,12 +41,8 @@ def test_defaults_and_the_environment() -> None:
     )
     assert found is not None
     assert (found.sample, found.service_name) == (1.0, "desk")
-    assert (found.queue, found.batch, found.every_s, found.metrics_every_s) == (
-        100,
-        100,
-        0.25,
-        10.0,
-    )
+    assert (found.queue, found.batch) == (50, 50)
+    assert (found.every_s, found.metrics_every_s) == (0.25, 10.0)
     assert found.pod == ""
 
 
