@@ -119,7 +119,7 @@ def test_routers_send_traces_where_they_are_asked_to(
     assert {"name": "OTEL_BSP_MAX_QUEUE_SIZE", "value": "100"} in container["env"]
     assert "otlp" not in json.dumps(one(rendered, "Deployment", "desk-router"))
     for wrong in ("headersSecret=h", "endpoint=collector:4318", "sample=1.5", "env.PATH=x"):
-        with pytest.raises(CommandFailed, match="router.otlp"):
+        with pytest.raises(CommandFailed, match=r"router.otlp"):
             render(bench, "--set", f"router.otlp.{wrong}")
 
 

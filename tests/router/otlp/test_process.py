@@ -30,6 +30,7 @@ from tests.support.fake_api import FakeApi
 
 pytestmark = pytest.mark.local
 TRACE, SPAN = "4bf92f3577b34da6a3ce929d0e0e4736", "00f067aa0ba902b7"
+PAGE = Path(__file__).parents[3] / "docs" / "tracing.md"
 QUESTION = "a-question-that-nobody-tells"
 CHAT = {"model": "auto", "messages": [{"role": "user", "content": QUESTION}], "max_tokens": 16}
 
@@ -143,6 +144,7 @@ async def test_one_trace_from_the_caller_through_a_fallback(place: Place) -> Non
             assert status == 200
             await ask(session, CHAT)  # by chance: not recorded
         assert await asyncio.to_thread(router.stop) == 0
+    check_page(collector)
     server, (refused, answered) = told(collector)
     assert {server.trace, refused.trace, answered.trace} == {TRACE}
     assert server.parent == SPAN
@@ -216,6 +218,17 @@ async def test_one_trace_from_the_caller_through_a_fallback(place: Place) -> Non
     assert answer.startswith(f"{MODEL} here.")
     for word in (QUESTION, answer.removeprefix(MODEL)):
         assert not [path for path, _, raw in collector.requests if word.encode() in raw], word
+
+
+def check_page(collector: Collector) -> None:
+    """What is sent stands on the page about it."""
+    page = PAGE.read_text()
+    points = [(name, point) for name, found in collector.metrics.items() for point in found]
+    sent = {name for name, _ in points} | {name for _, p in points for name in p.attributes}
+    for span in collector.spans:
+        sent |= set(span.attributes) | set(span.resource)
+    sent = {name for name in sent if not name.startswith("telemetry.sdk.")}
+    assert {name for name in sent if f"`{name}`" not in page} == set()
 
 
 def check_metrics(collector: Collector, usage: dict[str, int]) -> None:
