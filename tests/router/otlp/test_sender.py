@@ -241,7 +241,8 @@ def test_headers_come_from_a_file_that_may_change(collector: Collector, tmp_path
 
 
 def test_tls_is_verified(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Against the file; compression is what the environment says."""
+    """Against the file, whatever other programs trust; compression is as the environment says."""
+    monkeypatch.setenv("REQUESTS_CA_BUNDLE", str(tmp_path / "wrong"))
     monkeypatch.setenv("OTEL_EXPORTER_OTLP_COMPRESSION", "gzip")
     monkeypatch.setenv("OTEL_EXPORTER_OTLP_TIMEOUT", "0.5")
     ca, other, chain = trustme.CA(), trustme.CA(), tmp_path / "chain"
@@ -257,8 +258,12 @@ def test_tls_is_verified(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Non
         with sending(url, ca_file=tmp_path / "good") as (sender, metric):
             sender.put(finished())
             until(lambda: metric("sent_total") == 2)
+        monkeypatch.setenv("OTEL_EXPORTER_OTLP_CERTIFICATE", str(tmp_path / "good"))
+        with sending(url) as (sender, metric):
+            sender.put(finished())
+            until(lambda: metric("sent_total") == 2)
         assert collector.requests[0][1]["content-encoding"] == "gzip"
-        assert len(collector.spans) == 2
+        assert len(collector.spans) == 4
 
 
 def test_nobody_listens() -> None:

@@ -42,43 +42,41 @@ class Exports:
         self._scope = InstrumentationScope("pointsman.router", version("pointsman"))
         self._spans = Spans(self._resource, self._scope)
         self._headers: dict[str, str] | None = None
+        self._unread = ""
+        """Why the file of headers could not be read, if it could not."""
         for name in _LOGGERS:
             logging.getLogger(name).addFilter(self._note)
         self._refresh()
 
     def send_spans(self, batch: Sequence[Finished]) -> bool:
         """True if the collector has them."""
-        self._refresh()
-        exporter, spans_of = self._traces, self._spans.of
-        return self._tried(
-            lambda: (
-                exporter.export([span for finished in batch for span in spans_of(finished)])
-                is SpanExportResult.SUCCESS
-            )
-        )
+
+        def send() -> bool:
+            spans = [span for finished in batch for span in self._spans.of(finished)]
+            return self._traces.export(spans) is SpanExportResult.SUCCESS
+
+        return self._tried(send)
 
     def send_metrics(self, measures: Measures, from_ns: int, now_ns: int) -> bool | None:
         """True if the collector has them; None if there are none yet."""
         if not any(family.series for family in measures.families):
             return None
-        self._refresh()
-        exporter = self._metrics
 
         def send() -> bool:
             data = metrics_of(measures, self._resource, self._scope, from_ns=from_ns, now_ns=now_ns)
-            return exporter.export(data) is MetricExportResult.SUCCESS
+            return self._metrics.export(data) is MetricExportResult.SUCCESS
 
         return self._tried(send)
 
     def stop(self) -> None:
         """End pauses between attempts, from any thread; nothing can be sent after that."""
-        self._traces.shutdown()  # type: ignore[no-untyped-call]
-        self._metrics.shutdown()
+        self._shut_down()
         for name in _LOGGERS:
             logging.getLogger(name).removeFilter(self._note)
 
     def _tried(self, send: Callable[[], bool]) -> bool:
         try:
+            self._refresh()
             return send()
         except Exception as error:  # noqa: BLE001 - counted by the caller, and logged here
             self.problem = repr(error)
@@ -86,31 +84,38 @@ class Exports:
             return False
 
     def _refresh(self) -> None:
+        """Make exporters with the headers of now, if they are other ones."""
         settings = self._settings
-        headers: dict[str, str] = {}
-        if settings.headers_file is not None:
-            try:
-                headers = read_headers(settings.headers_file)
-            except (OSError, ValueError) as error:
-                _log.warning("otlp-headers", extra={"reason": str(error)})
-                headers = self._headers or {}
+        headers = self._read_headers()
         if headers == self._headers:
             return
+        if self._headers is not None:
+            self._shut_down()
         self._headers = headers
         ca_file = str(settings.ca_file) if settings.ca_file else None
         base = settings.endpoint.rstrip("/")
         self._traces = OTLPSpanExporter(
-            f"{base}/v1/traces",
-            certificate_file=ca_file,
-            headers=headers,
-            session=_Session(ca_file),
+            f"{base}/v1/traces", certificate_file=ca_file, headers=headers, session=_Session()
         )
         self._metrics = OTLPMetricExporter(
-            f"{base}/v1/metrics",
-            certificate_file=ca_file,
-            headers=headers,
-            session=_Session(ca_file),
+            f"{base}/v1/metrics", certificate_file=ca_file, headers=headers, session=_Session()
         )
+
+    def _read_headers(self) -> dict[str, str]:
+        path = self._settings.headers_file
+        try:
+            headers = read_headers(path) if path is not None else {}
+        except (OSError, ValueError) as error:
+            if str(error) != self._unread:
+                _log.warning("otlp-headers", extra={"reason": str(error)})
+            self._unread = str(error)
+            return self._headers or {}
+        self._unread = ""
+        return headers
+
+    def _shut_down(self) -> None:
+        self._traces.shutdown()  # type: ignore[no-untyped-call]
+        self._metrics.shutdown()
 
     def _note(self, record: logging.LogRecord) -> bool:
         """Keeps what an exporter says instead of logging it with each batch."""
@@ -121,15 +126,14 @@ class Exports:
 class _Session(requests.Session):  # type: ignore[misc] # it ships no types
     """Takes redirects for failures, and no other certificates than it was told."""
 
-    def __init__(self, ca_file: str | None) -> None:
+    def __init__(self) -> None:
         super().__init__()
-        self._ca_file = ca_file
         self.hooks["response"].append(_no_redirect)
 
     def merge_environment_settings(self, *arguments: Any, **named: Any) -> Any:
-        """REQUESTS_CA_BUNDLE would come before a session's own file."""
+        """REQUESTS_CA_BUNDLE would come before a file of the session's own."""
         found = super().merge_environment_settings(*arguments, **named)
-        return found | {"verify": self._ca_file} if self._ca_file else found
+        return found | {"verify": self.verify} if isinstance(self.verify, str) else found
 
 
 def _no_redirect(answer: requests.Response, *_: object, **__: object) -> None:
