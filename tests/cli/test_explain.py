@@ -50,7 +50,7 @@ def test_a_decision_is_traced_by_its_id(tmp_path: Path, capsys: Capture) -> None
         context_tokens=20, candidates=("deepseek-code", "kimi-long"), backend="kimi-long",
         confidence=0.9, skipped=(Try(backend="small", reason="it lacks the capability Tools"),),
         left=(Try(backend="deepseek-code", reason="FirstTokenTimeout"),), tools=True,
-        baseline_nano=2_000,
+        baseline_nano=2_000, evidence=("code: fence",),
     )  # fmt: skip
     file = stored(tmp_path / "ledger.db", [event])
     asked = ["explain", "--decision", "d-7", "--ledger", str(file)]
@@ -62,6 +62,7 @@ def test_a_decision_is_traced_by_its_id(tmp_path: Path, capsys: Capture) -> None
         "rule      bug-report",
         "task      Coding, confidence 0.90",
         "100 in, 50 out",
+        "  code: fence",
         "cost      0.000001 USD; the baseline would have cost 0.000002 USD",
         "backend small: left out, it lacks the capability Tools",
         "backend deepseek-code: tried and left, FirstTokenTimeout",

@@ -374,7 +374,8 @@ def test_every_request_is_in_one_page(store: Store) -> None:
     """Of several days, and only those of the window; a row gives back its event."""
     events = [
         request(number, at_ms=NOW_MS - (number % 3) * DAY_MS - number, candidates=("small", "big"),
-                left=(Try(backend="big", reason="Error"),), tools=number % 2 == 0)
+                left=(Try(backend="big", reason="Error"),), tools=number % 2 == 0,
+                evidence=("chat: short question",))
         for number in range(1, 300)
     ]  # fmt: skip
     store.ingest([batch(events)], NOW_MS)

@@ -72,7 +72,7 @@ def _time(event: Request) -> str:
 
 
 def _why(event: Request) -> Iterator[str]:
-    yield from getattr(event, "evidence", ())
+    yield from event.evidence
     having = [name for name in ("tools", "images") if getattr(event, name)]
     if having:
         yield f"with {' and '.join(having)}"

@@ -174,6 +174,12 @@ STEPS: Final = (
         ),
         back=("DROP TABLE leases", "DROP TABLE budgets"),
     ),
+    Step(
+        number=5,
+        name="why a task was told",
+        forward=("ALTER TABLE {requests} ADD COLUMN evidence {json} NOT NULL DEFAULT '[]'",),
+        back=("ALTER TABLE {requests} DROP COLUMN evidence",),
+    ),
 )  # fmt: skip
 VERSION: Final = len(STEPS)
 VERSIONS_TABLE: Final = (
