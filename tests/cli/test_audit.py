@@ -269,6 +269,7 @@ def test_the_policy_is_valid_with_known_backends(tmp_path: Path, capsys: Capture
         ["no", "Yes/On:1.5", "x"],
         ["#: {evil}\n---", "ümläut"],
         ["7b", "A" * 300],
+        ["gpt 4", "gpt-4", "gpt_4"],
     ],
 )
 def test_the_policy_is_valid_with_what_it_brings(

@@ -86,22 +86,21 @@ def _of_today(figures: Figures, prices: Prices) -> list[Model]:
     asked = sorted(figures.by["model"].items(), key=lambda one: (-one[1].requests, one[0]))
     names = [name for name, _ in asked if _MODEL.fullmatch(name)]
     names = [*(names or ["large-model"]), _PLACEHOLDER]
-    models = [
-        Model(name=_object_name(name, number), model=name, price=prices.of(name))
-        for number, name in enumerate(names[:2])
-    ]
+    models: list[Model] = []
+    for name in names[:2]:
+        called = _object_name(name, [model.name for model in models])
+        models.append(Model(name=called, model=name, price=prices.of(name)))
     strong, light = models
-    if light.model != _PLACEHOLDER and light.mean_cost(figures.total) > strong.mean_cost(
-        figures.total
-    ):
-        strong, light = light, strong
+    dearer = light.mean_cost(figures.total) > strong.mean_cost(figures.total)
+    if dearer and light.model != _PLACEHOLDER:
+        return [strong, light]
     return [light, strong]
 
 
-def _object_name(model: str, number: int) -> str:
+def _object_name(model: str, others: Sequence[str]) -> str:
     name = re.sub(r"[^a-z0-9]+", "-", model.lower()).strip("-")[:40].strip("-")
     name = name if name[:1].isalpha() else f"model-{name}".rstrip("-")
-    return f"{name}-{number + 1}" if number else name
+    return f"{name}-{len(others) + 1}" if name in others else name
 
 
 def _backend(model: Model, currency: str) -> str:

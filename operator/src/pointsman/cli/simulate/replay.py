@@ -151,7 +151,8 @@ def blind_rules(table: CompiledTable) -> list[str]:
     found = []
     for policy in table.policies:
         for route in policy.routes:
-            text = msgspec.json.encode(route.route.match)
+            of = msgspec.to_builtins(route.route)
+            text = msgspec.json.encode([of.get(name) for name in ("match", "matches")])
             if b"header" in text or b"metadata" in text:
                 found.append(route.route.name)
     return found
