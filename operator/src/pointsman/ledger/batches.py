@@ -95,7 +95,7 @@ def read(body: bytes) -> Batch:
         if frame.schema > SCHEMA:
             raise NewerSchema(
                 f"a frame has events of version {frame.schema}, and this ledger knows"
-                f" {SCHEMA}: update the ledger before the routers"
+                f" {SCHEMA}: update the ledger before routers and operator"
             )
         if frame.schema < 1 or frame.spool != spool or frame.after > MAX_NEXT:
             raise BadBody("its frames are of two spools, or have numbers that cannot be")
