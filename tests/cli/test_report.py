@@ -3,7 +3,9 @@
 import csv
 import io
 import json
+import sqlite3
 import time
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -160,6 +162,19 @@ def test_a_file_of_somebody_else_is_only_looked_at(tmp_path: Path, capsys: Captu
     capsys.readouterr()
     assert main(["report", "--db", str(old)]) == 1
     assert "has schema 1" in capsys.readouterr().err
+
+
+def test_a_file_of_a_newer_ledger_is_said_to_be(file: Path, capsys: Capture) -> None:
+    """To start its ledger would not help: a newer report does."""
+    with closing(sqlite3.connect(file)) as store, store:
+        store.execute("INSERT INTO pointsman_schema VALUES (99, 'later')")
+    before = file.read_bytes()
+    assert main(["report", "--db", str(file)]) == 1
+    said = capsys.readouterr().err
+    assert "has schema 99" in said
+    assert "newer" in said
+    assert "start its ledger" not in said
+    assert file.read_bytes() == before
 
 
 @pytest.mark.local

@@ -96,6 +96,18 @@ def test_a_restart_loses_nothing(
     assert list(dict.fromkeys(found)) == _lines(1, sent), "in order, all; some twice"
 
 
+def test_a_clock_that_goes_back_reorders_nothing(
+    opened: Callable[..., Segments], tmp_path: Path
+) -> None:
+    """Files are named by time: a ledger that got later numbers first would call the others lost."""
+    segments = opened(segment_bytes=1)
+    for first, now_ms in ((1, 9_000), (3, 8_000), (5, 8_500)):
+        segments.add(_SPOOL, first, _lines(first, 2), 1, now_ms)
+    segments.add("fedcba9876543210", 1, _lines(7, 1), 1, 8_100)
+    (tmp_path / "notes.events").write_text("of somebody")
+    assert _drain(opened()) == _lines(1, 7)
+
+
 def test_a_torn_end_is_left_out(opened: Callable[..., Segments], tmp_path: Path) -> None:
     """Of a frame that a power failure cut, nothing is sent, and all before it is."""
     segments = opened()
