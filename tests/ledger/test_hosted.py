@@ -1,6 +1,7 @@
 """Replicas that are paid by the hour: each window counts once, apart from what requests cost."""
 
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
@@ -10,6 +11,7 @@ from pointsman.ledger.asking import ask
 from pointsman.ledger.contract import Store, Taken
 from pointsman.ledger.hosted import Bill, Hosted
 from pointsman.ledger.summary import Summary
+from tests.ledger.conftest import Place
 from tests.ledger.events import DAY_MS, HOUR_MS, NOW_MS, batch, request, window
 from tests.ledger.test_contract import count, keeping, refused
 
@@ -143,3 +145,21 @@ def test_many_windows_of_many_backends_in_one_batch(store: Store) -> None:
     assert len(found) == 50
     assert {one.cost_nano for one in found} == {12 * 416_666_667}
     assert asked(store).bills[0].replicas_nano == 600 * 416_666_667
+
+
+def test_two_leaders_and_two_ledgers_at_once(place: Place) -> None:
+    """The same windows by four spools through two stores: each counts once, none is in the way."""
+    stores = [place.store() for _ in range(2)]
+    for store in stores:
+        store.open()
+    events = [window(n, account=f"uid-{b}", backend=f"b{b}") for b in range(10) for n in range(12)]
+
+    def send(number: int) -> Taken:
+        ordered = events if number % 2 else events[::-1]
+        return take(stores[number % 2], *ordered, spool=f"spool-leader-{number}")
+
+    with ThreadPoolExecutor(4) as threads:
+        told = list(threads.map(send, range(4)))
+    assert sum(one.windows for one in told) == 120
+    assert sum(one.known for one in told) == 360
+    assert sum(one.replica_ms for one in asked(stores[0]).hosted) == 120 * 2 * WINDOW_MS
