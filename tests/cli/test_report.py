@@ -108,6 +108,7 @@ def test_replicas_that_are_paid_by_the_hour(file: Path, capsys: Capture) -> None
     assert told["bills"][0]["total_nano"] == 1_500_001_050 + 833_333_334
 
 
+@pytest.mark.slow
 def test_a_picture(file: Path, tmp_path: Path, capsys: Capture) -> None:
     """Beside the table; where it cannot be written there is one line."""
     target = tmp_path / "report.png"

@@ -32,6 +32,7 @@ WINDOWS = st.builds(Replicas, account=_TEXT, from_ms=st.integers(0, 2**62), curr
 
 
 @given(REQUESTS | FEEDBACKS | WINDOWS)
+@pytest.mark.slow
 def test_an_event_survives_its_line(event: schema.Event) -> None:
     """Encoded and decoded it is the same, and has no line end in it."""
     line = schema.encode(event)

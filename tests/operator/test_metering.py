@@ -168,6 +168,7 @@ _SPANS = st.lists(st.tuples(st.integers(0, 1800), st.integers(1, 900)), min_size
 _LOOKS = st.lists(st.integers(0, 2700), max_size=40)
 
 
+@pytest.mark.slow
 @settings(max_examples=40)
 @given(_SPANS, _LOOKS)
 def test_no_more_is_told_than_there_was(spans: list[tuple[int, int]], looks: list[int]) -> None:

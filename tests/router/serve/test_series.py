@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import Iterator
 
+import pytest
 from prometheus_client import CollectorRegistry, generate_latest
 
 from pointsman.api.statuses import label_of
@@ -90,6 +91,7 @@ def endless(begin: int = 100, end: int = 999) -> Iterator[int]:
         yield from range(begin, end + 1)
 
 
+@pytest.mark.slow
 def test_a_thousand_backends_rules_and_callers_stay_within_the_formula() -> None:
     """20 policies of 50 rules, statuses that nobody knows, 3,000 teams, a task that is none."""
     live, metrics = Live(), Metrics()
@@ -139,6 +141,7 @@ def test_every_status_has_one_of_a_closed_set_of_labels() -> None:
     }  # fmt: skip
 
 
+@pytest.mark.slow
 async def test_what_callers_and_backends_make_up_is_no_label(there: World) -> None:
     """Model names, metadata, headers, keys, paths; statuses that mean nothing."""
     statuses = endless(400, 799)
