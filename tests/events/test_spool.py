@@ -258,3 +258,15 @@ def test_a_batch_that_is_sent_again_is_cut_the_same(opened: Callable[..., Segmen
     rest = segments.next_batch(1 << 20)
     assert rest is not None
     assert [frame.first for frame in frames.read_all(rest.data)] == [51, 61, 71, 81, 91]
+
+
+@pytest.mark.parametrize(("given", "version"), [({}, 1), ({"schema": 2}, 2)])
+def test_frames_say_what_a_ledger_has_to_know(given: dict[str, int], version: int) -> None:
+    """Routers write the first version: a ledger of the release before takes what they send."""
+    spool = Spool(None, later=_no_timer, **given)
+    spool.start()
+    spool.put(b"{}")
+    assert spool.close(_CLOSE_S)
+    batch = spool.segments.next_batch(1 << 20)
+    assert batch is not None
+    assert [frame.schema for frame in frames.read_all(batch.data)] == [version]
