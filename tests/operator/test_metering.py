@@ -198,10 +198,12 @@ def test_no_more_is_told_than_there_was(spans: list[tuple[int, int]], looks: lis
 class Told:
     """A meter with a clock of its own, and what it told."""
 
-    def __init__(self) -> None:
+    def __init__(self, resync_s: float = 0.0) -> None:
         self.now_ms = BEGIN
         self.events: list[Replicas] = []
-        self.meter = Meter(self.events.append, lambda _: 0, clock=lambda: self.now_ms / 1000)
+        self.meter = Meter(
+            self.events.append, lambda _: 0, resync_s=resync_s, clock=lambda: self.now_ms / 1000
+        )
 
     def see(self, replicas: int, **spec: Any) -> None:
         item = backend("a", **spec)
@@ -238,6 +240,17 @@ def test_a_price_that_is_given_later_begins_then() -> None:
     told.watch(8, 1, **PAID)
     assert [event.replica_ms for event in told.events] == [2 * MINUTE, 5 * MINUTE]
     assert [event.watched_ms for event in told.events] == [WINDOW_MS, WINDOW_MS]
+
+
+@pytest.mark.parametrize(("resync_s", "watched_ms"), [(80.0, 0), (240.0, WINDOW_MS)])
+def test_rarer_resyncs_are_watching_too(resync_s: float, watched_ms: int) -> None:
+    """Who asked for them relies on the watch for longer."""
+    told = Told(resync_s)
+    told.see(1, **PAID)
+    for _ in range(3):
+        told.now_ms += 5 * MINUTE
+        told.see(1, **PAID)
+    assert [event.watched_ms for event in told.events] == [watched_ms] * 3
 
 
 async def test_reconciles_are_what_is_measured() -> None:

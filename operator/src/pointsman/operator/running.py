@@ -89,7 +89,9 @@ class Operator:
             lambda backend: self.queue.add(f"backend/{backend}"),
             floor=self.shifter.floor,
         )
-        self.meter = Meter(self._put_event, self._in_flight) if settings.ledger else None
+        self.meter: Meter | None = None
+        if settings.ledger is not None:
+            self.meter = Meter(self._put_event, self._in_flight, resync_s=settings.resync_s)
         self.outbox: Outbox | None = None
         """There while it runs, if there is a ledger."""
         self.backends = BackendController(

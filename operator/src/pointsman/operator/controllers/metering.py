@@ -10,22 +10,28 @@ from typing import Final
 
 from pointsman.api.v1alpha1 import ModelBackend
 from pointsman.events.schema import Replicas
-from pointsman.operator.plan.metering import Account, moment_ms
+from pointsman.operator.plan.metering import WATCH_MS, Account, moment_ms
 
 LOOK_S: Final = 5.0
 """Between two looks at how many requests there are: a router's heartbeat."""
 
 
 class Meter:
-    """`put` keeps an event for the ledger; `in_flight`: requests of a backend, None if unknown."""
+    """
+    `put` keeps an event for the ledger; `in_flight`: requests of a backend, None if unknown.
+
+    `resync_s`: each backend is seen at least so often.
+    """
 
     def __init__(
         self,
         put: Callable[[Replicas], None],
         in_flight: Callable[[str], int | None],
         *,
+        resync_s: float = 0.0,
         clock: Callable[[], float] = time.time,
     ) -> None:
+        self._watch_ms = max(WATCH_MS, int(1500 * resync_s))
         self._put = put
         self._in_flight = in_flight
         self._clock = clock
@@ -48,7 +54,12 @@ class Meter:
             created_ms = moment_ms(about.creation_timestamp)
             since_ms = now_ms if created_ms is None or about.name in self._unpaid else created_ms
             account = self._accounts[about.name] = Account(
-                about.uid, about.name, cost, since_ms=min(since_ms, now_ms), now_ms=now_ms
+                about.uid,
+                about.name,
+                cost,
+                since_ms=min(since_ms, now_ms),
+                now_ms=now_ms,
+                watch_ms=self._watch_ms,
             )
             self._unpaid.discard(about.name)
         account.cost = cost

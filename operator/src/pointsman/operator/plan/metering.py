@@ -16,7 +16,7 @@ from pointsman.operator.plan.objects import Json, conditions_of, meta
 
 WATCH_MS: Final = 120_000
 """Between two looks as near as that everything was seen: a watch tells each change, and what it
-loses is found by the next full resync, 80 s later at most."""
+loses is found by the next full resync, 80 s later at most. Longer where resyncs are rarer."""
 LOOK_MS: Final = 15_000
 """Requests that were counted so long ago say nothing of now: three heartbeats of a router."""
 BACK_MS: Final = 3_600_000
@@ -71,7 +71,17 @@ class Account:
     `cost` may be replaced at any time: a window is told by the prices that it ends with.
     """
 
-    def __init__(self, uid: str, backend: str, cost: Cost, *, since_ms: int, now_ms: int) -> None:
+    def __init__(
+        self,
+        uid: str,
+        backend: str,
+        cost: Cost,
+        *,
+        since_ms: int,
+        now_ms: int,
+        watch_ms: int = WATCH_MS,
+    ) -> None:
+        self._watch_ms = watch_ms
         self.uid = uid
         self.backend = backend
         self.cost = cost
@@ -88,7 +98,7 @@ class Account:
     def see(self, replicas: Mapping[str, int | None], now_ms: int) -> None:
         """These are there now, since their times; whoever is missing went."""
         seen_ms = self._seen_ms
-        watching = seen_ms is not None and 0 <= now_ms - seen_ms <= WATCH_MS
+        watching = seen_ms is not None and 0 <= now_ms - seen_ms <= self._watch_ms
         if seen_ms is not None and watching:
             self._watch(seen_ms, now_ms)
         for name in self._there.keys() - replicas.keys():
@@ -110,7 +120,7 @@ class Account:
         if in_flight is None:
             self._looked_ms = None
         elif last_ms is not None and self._seen_ms is not None:
-            near = 0 < now_ms - last_ms <= LOOK_MS and now_ms - self._seen_ms <= WATCH_MS
+            near = 0 < now_ms - last_ms <= LOOK_MS and now_ms - self._seen_ms <= self._watch_ms
             count = len(self._there) - in_flight
             if near and count > 0:
                 self._idle.append((last_ms, now_ms, count))
