@@ -302,7 +302,7 @@ async def test_a_ledger_that_is_away_costs_only_the_oldest(
         async with asyncio.timeout(10):
             while outbox.dropped + waiting() < 12_000:  # noqa: ASYNC110 - a thread drops
                 await asyncio.sleep(0.05)
-        with caplog.at_level(logging.WARNING):
+        with caplog.at_level(logging.WARNING, "pointsman"):
             outbox.tell()
         assert "windows-dropped" in caplog.text
         dropped = REGISTRY.get_sample_value(
