@@ -70,7 +70,14 @@ headers = st.fixed_dictionaries(
 matches = optional(
     task=st.lists(st.sampled_from(["Chat", "Coding", "LongContext"]), max_size=3),
     language=st.lists(st.sampled_from(["de", "fr", "en", "fil", "DE"]), max_size=2),
+    complexity=st.lists(st.sampled_from(["Simple", "Complex", "Hard"]), max_size=2),
+    domain=st.lists(st.sampled_from(["Law", "General"]), max_size=2),
     contextTokens=tokens,
+    turns=tokens,
+    tools=st.booleans(),
+    images=st.booleans(),
+    jsonMode=st.booleans(),
+    expression=st.sampled_from(["request.turns > 1", "'a' in request.headers"]),
     headers=st.lists(headers, max_size=2),
     metadata=st.dictionaries(st.sampled_from(["team", "a.b/c"]), st.just("x"), max_size=2),
 )
@@ -82,7 +89,7 @@ rules = st.fixed_dictionaries(
         "match": matches,
         **route,
     },
-    optional=route_options,
+    optional=route_options | {"matches": st.lists(matches, max_size=1)},
 )
 budgets = st.fixed_dictionaries(
     {"name": names, "window": st.sampled_from(["Hour", "Day", "Week", "Month"])},

@@ -59,6 +59,7 @@ class Reason(StrEnum):
     FALLBACK_CYCLE = "FallbackCycle"
     INVALID_RANGE = "InvalidRange"
     MODEL_NAME_CONFLICT = "ModelNameConflict"
+    INVALID_EXPRESSION = "InvalidExpression"
     RULE_NEVER_MATCHES = "RuleNeverMatches"
     TOO_LARGE = "TooLarge"
     AWAITING_ROUTERS = "AwaitingRouters"

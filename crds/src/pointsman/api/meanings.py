@@ -84,6 +84,8 @@ MEANINGS: Final[Mapping[str, Meaning]] = {
             Reason.BACKEND_NOT_FOUND: "A backend that it names is not in this namespace. A new "
             "spec waits for it; a revision in force goes on without it.",
             Reason.BACKEND_INVALID: "A backend that it names is refused; see that one's status.",
+            Reason.INVALID_EXPRESSION: "An expression of a rule does not compile, or may take too "
+            "long; the message names it and says why.",
             Reason.MODEL_NAME_CONFLICT: "An older policy has this model name; rename one of them.",
             Reason.TOO_LARGE: "The compiled policy exceeds what one ConfigMap holds.",
             Reason.NOT_ACCEPTED: "No revision was ever accepted, so there is none to judge.",

@@ -9,6 +9,7 @@ from pointsman.api.v1alpha1.capture import (
 )
 from pointsman.api.v1alpha1.cost import Cost, PriceChange, Prices
 from pointsman.api.v1alpha1.external import CredentialsSecretRef, External
+from pointsman.api.v1alpha1.match import ContextTokens, HeaderMatch, Match, Turns
 from pointsman.api.v1alpha1.meta import ObjectMeta
 from pointsman.api.v1alpha1.modelbackend import (
     Capability,
@@ -23,12 +24,9 @@ from pointsman.api.v1alpha1.modelbackend import (
 )
 from pointsman.api.v1alpha1.routingpolicy import (
     BackendRef,
-    ContextTokens,
     DefaultRoute,
     Fallback,
     FallbackOn,
-    HeaderMatch,
-    Match,
     RoutingPolicy,
     RoutingPolicySpec,
     Rule,
@@ -81,4 +79,5 @@ __all__ = [
     "Signal",
     "Target",
     "Timeouts",
+    "Turns",
 ]

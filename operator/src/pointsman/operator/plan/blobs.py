@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping
 from datetime import datetime
 from decimal import Decimal
 
-from pointsman.api import names, table
+from pointsman.api import matches, names, table
 from pointsman.api.conditions import Reason
 from pointsman.api.presets import effective
 from pointsman.api.quantity import parse_duration, parse_price
@@ -46,23 +46,35 @@ def unresolved(spec: RoutingPolicySpec, backends: Backends) -> tuple[Problem, ..
     return tuple(problems)
 
 
-def _match(match: Match) -> table.Match:
-    tokens = match.context_tokens
-    return table.Match(
+def _match(match: Match) -> matches.Match:
+    tokens, turns = match.context_tokens, match.turns
+    return matches.Match(
         tasks=tuple(str(task) for task in match.task),
         languages=tuple(match.language),
         min_tokens=tokens.min if tokens else None,
         max_tokens=tokens.max if tokens else None,
         headers=tuple(
-            table.HeaderMatch(name=h.name.lower(), value=h.value, type=h.type)
+            matches.HeaderMatch(name=h.name.lower(), value=h.value, type=h.type)
             for h in match.headers
         ),
         metadata=dict(match.metadata),
+        complexities=tuple(str(one) for one in match.complexity),
+        domains=tuple(str(domain) for domain in match.domain),
+        min_turns=turns.min if turns else None,
+        max_turns=turns.max if turns else None,
+        tools=match.tools,
+        images=match.images,
+        json_mode=match.json_mode,
+        expression=match.expression or "",
     )
 
 
+_FIRST = frozenset(("task", "language", "context_tokens", "headers", "metadata"))
+"""Conditions that routers have always known."""
+
+
 def _route(
-    name: str, match: Match | None, route: Route, usable: Mapping[str, object]
+    name: str, ways: tuple[Match, ...], route: Route, usable: Mapping[str, object]
 ) -> table.Route:
     fallback = None
     if route.fallback:
@@ -72,6 +84,7 @@ def _route(
             on=tuple(when.value for when in route.fallback.when),
             deadline_s=parse_duration(route.fallback.deadline),
         )
+    old = len(ways) == 1 and ways[0].model_fields_set <= _FIRST
     return table.Route(
         name=name,
         targets=tuple(
@@ -79,7 +92,8 @@ def _route(
             for target in route.targets
             if target.backend_ref.name in usable
         ),
-        match=_match(match) if match else None,
+        match=_match(ways[0]) if old else None,
+        matches=() if old else tuple(map(_match, ways)),
         fallback=fallback if fallback and fallback.chain else None,
         first_token_timeout_s=parse_duration(route.timeouts.first_token),
         stream_idle_timeout_s=parse_duration(route.timeouts.stream_idle),
@@ -216,8 +230,8 @@ def compile_blob(
             revision=revision,
             model_names=model_names,
             routes=tuple(
-                _route(name, match, route, usable)
-                for name, (_, match, route) in zip(names_of_routes, spec.routes(), strict=True)
+                _route(name, ways, route, usable)
+                for name, (_, ways, route) in zip(names_of_routes, spec.routes(), strict=True)
             ),
             backends=usable,
             baseline=spec.baseline.name if spec.baseline and spec.baseline.name in usable else "",

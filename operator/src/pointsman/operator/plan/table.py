@@ -11,9 +11,9 @@ from typing import Final
 from pointsman.api import table
 from pointsman.api.conditions import Condition, ConditionType, Reason
 from pointsman.api.v1alpha1 import RoutingPolicy, RoutingPolicySpec
+from pointsman.api.v1alpha1.shadowing import never_matching
 from pointsman.api.validation import Invalid, Problem, parse
 from pointsman.operator.plan.blobs import Backends, compile_blob, unresolved
-from pointsman.operator.plan.matching import never_matching
 from pointsman.operator.plan.objects import Json, ObservedPolicy
 from pointsman.operator.plan.revisions import Revision, revision_name
 
