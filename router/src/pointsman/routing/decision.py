@@ -84,6 +84,13 @@ def _told(failed: tuple[str, str], match: CompiledMatch, facts: RequestFacts) ->
     return told.get(field) or f"{field} is {name}"
 
 
+def _why_not(
+    route: CompiledRoute, match: CompiledMatch, failed: tuple[str, str], facts: RequestFacts
+) -> str:
+    which = f"matches[{route.ways.index(match)}]: " if len(route.ways) > 1 else ""
+    return f"rule {route.route.name}: {which}{_told(failed, match, facts)}"
+
+
 def _lacks(backend: Backend, facts: RequestFacts) -> str:
     """The capability that the request needs and the backend lacks; empty if none."""
     if facts.tools and "Tools" not in backend.capabilities:
@@ -150,7 +157,7 @@ def decide(
             chosen = route
             break
         if explain:
-            evidence.append(f"rule {route.route.name}: {_told(failed, match, facts)}")
+            evidence.append(_why_not(route, match, failed, facts))
     order = chosen.orders[0] if len(chosen.orders) == 1 else _choose(chosen, dice)
     needed = facts.analysis.context_tokens + facts.max_output_tokens
     if needed <= chosen.window and not (facts.tools or facts.images or explain or undetermined):
@@ -160,3 +167,9 @@ def decide(
         evidence.append(f"rule {chosen.route.name}: taken")
         evidence.extend(f"backend {skip.backend}: skipped, {skip.reason}" for skip in skipped)
     return Decision(policy, chosen, candidates, skipped, tuple(evidence), undetermined)
+
+
+def first_choices(decision: Decision, facts: RequestFacts) -> tuple[Backend, ...]:
+    """The backends that dice may make the first candidate of this route; each is named once."""
+    able = (_able(decision.route, order, facts)[0] for order in decision.route.orders)
+    return tuple({one[0].name: one[0] for one in able if one}.values())

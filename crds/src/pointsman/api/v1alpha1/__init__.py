@@ -22,6 +22,7 @@ from pointsman.api.v1alpha1.modelbackend import (
     ResourceRequirements,
     Service,
 )
+from pointsman.api.v1alpha1.policytest import Expectation, PolicyTest, PromptMessage
 from pointsman.api.v1alpha1.routingpolicy import (
     BackendRef,
     DefaultRoute,
@@ -53,6 +54,7 @@ __all__ = [
     "Deployment",
     "Engine",
     "EnvVar",
+    "Expectation",
     "External",
     "Fallback",
     "FallbackOn",
@@ -63,8 +65,10 @@ __all__ = [
     "ModelBackend",
     "ModelBackendSpec",
     "ObjectMeta",
+    "PolicyTest",
     "PriceChange",
     "Prices",
+    "PromptMessage",
     "Redact",
     "ResourceRequirements",
     "RoutingPolicy",

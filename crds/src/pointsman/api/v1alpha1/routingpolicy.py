@@ -16,6 +16,7 @@ from pointsman.api.v1alpha1.budget import Budget
 from pointsman.api.v1alpha1.capture import Capture, ImplicitFeedback
 from pointsman.api.v1alpha1.match import Match
 from pointsman.api.v1alpha1.meta import ObjectMeta
+from pointsman.api.v1alpha1.policytest import PolicyTest
 from pointsman.api.validation import ApiModel, Duration, ObjectName
 from pointsman.api.validation import Rule as ValidationRule
 
@@ -254,10 +255,18 @@ class RoutingPolicySpec(ApiModel):
         description="What the ledger is told from how people ask. Nothing where it is not set.",
     )
 
+    tests: list[PolicyTest] = Field(
+        default=[],
+        max_length=32,
+        description="Requests and where they must go. A spec whose tests do not all pass is not "
+        "put in force.",
+    )
+
     schema_extra: ClassVar[dict[str, dict[str, object]]] = {
         "model_names": {"x-kubernetes-list-type": "set"},
         "rules_": {"x-kubernetes-list-type": "map", "x-kubernetes-list-map-keys": ["name"]},
         "budgets": {"x-kubernetes-list-type": "map", "x-kubernetes-list-map-keys": ["name"]},
+        "tests": {"x-kubernetes-list-type": "map", "x-kubernetes-list-map-keys": ["name"]},
     }
     rules: ClassVar[tuple[ValidationRule, ...]] = (
         ValidationRule(
@@ -278,6 +287,12 @@ class RoutingPolicySpec(ApiModel):
             "two budgets have the same name",
             lambda s: len({b.name for b in s.budgets}) == len(s.budgets),
             field=".budgets",
+        ),
+        ValidationRule(
+            "!has(self.tests) || self.tests.all(a, self.tests.exists_one(b, a.name == b.name))",
+            "two tests have the same name",
+            lambda s: len({t.name for t in s.tests}) == len(s.tests),
+            field=".tests",
         ),
         ValidationRule(
             "!has(self.rules) || self.rules.map(r, (has(r.match) && has(r.match.expression) ? 1 : "
