@@ -82,7 +82,7 @@ def test_a_test_passes(test: dict[str, Any]) -> None:
         ({"expect": {"rule": "code"}}, "rule is default, not code (task Chat is not in Coding)"),
         ({"prompt": CODE, "expect": {"rule": "gold"}}, "rule is code, not gold (it comes later)"),
         ({"expect": {"rule": "gould"}}, "not gould (there is none of this name)"),
-        ({"prompt": CODE, "expect": {"task": "Chat"}}, "task is Coding, not Chat (code: fence)"),
+        ({"prompt": CODE, "expect": {"task": "Chat"}}, "task is Coding, not Chat (code: fence"),
         ({"expect": {"backend": "b"}}, "backend is a, not b"),
         ({"tools": True, "expect": {"backend": "a"}},
          "backend is none, not a (a: it lacks the capability Tools)"),
