@@ -7,7 +7,7 @@ import pytest
 from pointsman.cli.__main__ import main
 
 EXAMPLE = Path(__file__).parent.parent.parent / "crds" / "examples" / "14-rules"
-BACKENDS = str(EXAMPLE / "backends.yaml")
+BACKENDS = (str(EXAMPLE / "light.yaml"), str(EXAMPLE / "strong.yaml"))
 POLICY = (EXAMPLE / "policy.yaml").read_text()
 
 
@@ -30,7 +30,7 @@ def test_a_test_that_fails_is_an_error_with_its_explanation(
 ) -> None:
     """At its line; what `pointsman explain` prints stands below."""
     file = written(tmp_path, "      rule: hard\n", "      rule: gold-drafts\n")
-    assert main(["check", BACKENDS, file]) == 1
+    assert main(["check", *BACKENDS, file]) == 1
     said = capsys.readouterr().err.splitlines()
     number = POLICY[: POLICY.index("    - name: code-goes")].count("\n") + 1
     name = "test code-goes-to-the-strong-one"
@@ -55,7 +55,10 @@ def test_explain_explains_a_policy_whose_tests_fail(
 ) -> None:
     """That is when one needs it."""
     file = written(tmp_path, "      rule: hard\n", "      rule: gold-drafts\n")
-    assert main(["explain", "-f", BACKENDS, "-f", file, "--prompt", "Hello!"]) == 0
+    assert (
+        main(["explain", "-f", BACKENDS[0], "-f", BACKENDS[1], "-f", file, "--prompt", "Hello!"])
+        == 0
+    )
     assert "rule      default" in capsys.readouterr().out
 
 
@@ -64,7 +67,7 @@ def test_an_expression_that_does_not_compile_is_an_error_at_its_line(
 ) -> None:
     """With the column and what may have been meant."""
     file = written(tmp_path, "request.contextTokens", "request.contextToken")
-    assert main(["check", BACKENDS, file]) == 1
+    assert main(["check", *BACKENDS, file]) == 1
     said = capsys.readouterr().err
     assert "spec.rules[1].match.expression: column 78: undeclared reference" in said
     assert "(did you mean request.contextTokens?)" in said
