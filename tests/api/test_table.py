@@ -9,12 +9,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pointsman.api import table
-from pointsman.api.matches import HeaderMatch, Match
 from pointsman.api.table import (
     Backend,
     ExternalAddress,
     Fallback,
+    HeaderMatch,
     Manifest,
+    Match,
     PolicyBlob,
     PolicyEntry,
     Route,

@@ -20,7 +20,7 @@ import aiohttp
 import pytest
 from msgspec.structs import replace
 
-from pointsman.api import matches, table
+from pointsman.api import table
 from pointsman.local.processes import free_port
 from tests.ledger.process import LedgerProcess, ledger_process
 from tests.router.control.objects import (
@@ -125,7 +125,7 @@ def blob_of(capture: table.Capture | None) -> bytes:
         replace(backend, capabilities=("Tools", "Vision"))
         for backend in (service_backend(), external_backend(url="https://provider.invalid/v1"))
     ]
-    match = matches.Match(headers=(matches.HeaderMatch(name="x-route", value="hosted"),))
+    match = table.Match(headers=(table.HeaderMatch(name="x-route", value="hosted"),))
     target = table.Target(backend="hosted")
     return table.encode(
         table.PolicyBlob(

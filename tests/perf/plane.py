@@ -13,13 +13,14 @@ from pathlib import Path
 import uvloop
 from prometheus_client import CollectorRegistry, start_http_server
 
-from pointsman.api.matches import HeaderMatch, Match
 from pointsman.api.redaction import Known
 from pointsman.api.table import (
     Backend,
     Capture,
     Endpoint,
     Fallback,
+    HeaderMatch,
+    Match,
     PolicyBlob,
     Price,
     Route,

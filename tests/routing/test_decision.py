@@ -5,10 +5,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pointsman.analysis import Analysis, Task
-from pointsman.api.matches import HeaderMatch, Match
 from pointsman.api.table import (
     Backend,
     Fallback,
+    HeaderMatch,
+    Match,
     PolicyBlob,
     Route,
     ServiceAddress,

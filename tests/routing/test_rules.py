@@ -5,8 +5,7 @@ from typing import Any
 import pytest
 
 from pointsman.analysis import Analysis, Complexity, Domain, Task
-from pointsman.api.matches import Match
-from pointsman.api.table import Route, TableError, Target
+from pointsman.api.table import Match, Route, TableError, Target
 from pointsman.routing import RequestFacts, decide
 from tests.routing.test_decision import policy, to
 

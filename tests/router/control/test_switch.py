@@ -8,8 +8,7 @@ from hypothesis import strategies as st
 from msgspec import structs
 
 from pointsman.api import table
-from pointsman.api.matches import Match
-from pointsman.api.table import Ack
+from pointsman.api.table import Ack, Match
 from pointsman.router.control.switch import Switch, Verdict
 from tests.router.control.objects import NAMESPACE, by_digest, entry, manifest, policy
 

@@ -12,8 +12,7 @@ from hypothesis import strategies as st
 from openai.types.chat import ChatCompletionMessageParam
 
 from pointsman.api.callers import digest_of
-from pointsman.api.matches import Match
-from pointsman.api.table import PolicyBlob, Route, Target
+from pointsman.api.table import Match, PolicyBlob, Route, Target
 from pointsman.router.callers import NOT_READ, OPEN, Caller, callers_of
 from pointsman.routing import compile_policy, compile_table
 from tests.router.serve.world import LIMITS, PATIENCE_S, World, chat, post, until, world

@@ -8,8 +8,7 @@ from dataclasses import replace
 
 import pytest
 
-from pointsman.api.matches import Match
-from pointsman.api.table import Route, Target
+from pointsman.api.table import Match, Route, Target
 from pointsman.router.serve.limits import Limits
 from pointsman.simulator.faults import Fault, FaultMode
 from tests.router.serve.test_fallback import SSE_HEAD, WORD, answers, chunked

@@ -5,8 +5,7 @@ import json
 
 import pytest
 
-from pointsman.api.matches import Match
-from pointsman.api.table import Route, Target
+from pointsman.api.table import Match, Route, Target
 from pointsman.simulator.faults import Fault, FaultMode
 from tests.router.serve.test_fallback import DONE, JSON_HEAD, SSE_HEAD, answers, chunked
 from tests.router.serve.world import Client, Reply, World, chat, post

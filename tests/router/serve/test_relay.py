@@ -6,8 +6,7 @@ import json
 import pytest
 from openai import AsyncOpenAI
 
-from pointsman.api.matches import Match
-from pointsman.api.table import Backend, Price, Route, ServiceAddress, Target
+from pointsman.api.table import Backend, Match, Price, Route, ServiceAddress, Target
 from tests.router.serve.world import World, chat, post
 
 

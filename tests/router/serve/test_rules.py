@@ -4,8 +4,7 @@ from typing import Any
 
 import pytest
 
-from pointsman.api.matches import Match
-from pointsman.api.table import Route, Target
+from pointsman.api.table import Match, Route, Target
 from tests.router.serve.world import World, chat
 
 

@@ -13,7 +13,8 @@ from typing import Final, Literal
 
 import msgspec
 
-from pointsman.api.matches import Match
+from pointsman.api.matches import HeaderMatch as HeaderMatch  # noqa: PLC0414 - part of the table
+from pointsman.api.matches import Match as Match  # noqa: PLC0414
 
 TABLE_VERSION: Final = 1
 MAX_BLOB_BYTES: Final = 900 * 1024

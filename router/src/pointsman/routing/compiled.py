@@ -12,8 +12,7 @@ from math import inf
 from typing import Final
 
 from pointsman.api.expressions import NEEDS_TEXT, BadExpression, Expression, compile_expression
-from pointsman.api.matches import Match
-from pointsman.api.table import Backend, Budget, PolicyBlob, Route, Signals, TableError
+from pointsman.api.table import Backend, Budget, Match, PolicyBlob, Route, Signals, TableError
 from pointsman.routing.capture import CompiledCapture, compile_capture
 
 

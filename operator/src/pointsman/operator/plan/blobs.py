@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping
 from datetime import datetime
 from decimal import Decimal
 
-from pointsman.api import matches, names, table
+from pointsman.api import names, table
 from pointsman.api.conditions import Reason
 from pointsman.api.presets import effective
 from pointsman.api.quantity import parse_duration, parse_price
@@ -46,15 +46,15 @@ def unresolved(spec: RoutingPolicySpec, backends: Backends) -> tuple[Problem, ..
     return tuple(problems)
 
 
-def _match(match: Match) -> matches.Match:
+def _match(match: Match) -> table.Match:
     tokens, turns = match.context_tokens, match.turns
-    return matches.Match(
+    return table.Match(
         tasks=tuple(str(task) for task in match.task),
         languages=tuple(match.language),
         min_tokens=tokens.min if tokens else None,
         max_tokens=tokens.max if tokens else None,
         headers=tuple(
-            matches.HeaderMatch(name=h.name.lower(), value=h.value, type=h.type)
+            table.HeaderMatch(name=h.name.lower(), value=h.value, type=h.type)
             for h in match.headers
         ),
         metadata=dict(match.metadata),
