@@ -212,6 +212,7 @@ def test_whatever_a_caller_sends_it_is_told(text: str, entries: dict[str, str]) 
     assert not (held and error)
 
 
+@pytest.mark.slow
 def test_the_library_is_loaded_with_the_first_expression() -> None:
     """A router, an operator and a ledger without any do not pay for it."""
     asked = (

@@ -6,7 +6,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pointsman.analysis import Analysis, Complexity, Domain, Task
+from pointsman.analysis import Analysis, AnalysisSettings, Complexity, Domain, Prompt, Task, analyze
+from pointsman.api.tasks import LONG_CONTEXT_TOKENS
 from pointsman.api.v1alpha1 import RoutingPolicy
 from pointsman.api.v1alpha1.shadowing import never_matching
 from pointsman.api.validation import parse
@@ -101,6 +102,20 @@ requests = st.builds(
 )
 
 
+def test_a_prompt_has_the_task_long_context_by_its_length_alone() -> None:
+    """What the warning about task and length stands on."""
+    assert AnalysisSettings().long_context_tokens == LONG_CONTEXT_TOKENS
+    code = "def f(x):\n    return x\n" * 3000
+    found = [
+        analyze(Prompt(user=code[:chars], total_chars=chars))
+        for chars in range(20_000, 40_000, 500)
+    ]
+    for one in found:
+        assert (one.task == Task.LONG_CONTEXT) is (one.context_tokens >= LONG_CONTEXT_TOKENS)
+    assert {one.task == Task.LONG_CONTEXT for one in found} == {True, False}
+
+
+@pytest.mark.slow
 def test_no_request_is_routed_by_a_rule_that_is_said_never_to_match() -> None:
     """Random policies and requests from the same few values, so that both happen often."""
     seen = 0
@@ -129,6 +144,11 @@ def test_no_request_is_routed_by_a_rule_that_is_said_never_to_match() -> None:
     [
         (({"tools": True}, {"tools": True, "task": ["Coding"]}), ["spec.rules[1].match"]),
         (({"tools": True}, {"tools": False}), []),
+        (({"task": ["Coding"], "contextTokens": {"min": 8000}},), ["spec.rules[0].match"]),
+        (({"task": ["Coding"], "contextTokens": {"min": 7999}},), []),
+        (({"task": ["Coding", "LongContext"], "contextTokens": {"min": 9000}},), []),
+        (({"task": ["LongContext"], "contextTokens": {"max": 7999}},), ["spec.rules[0].match"]),
+        (({"task": ["LongContext", "Chat"], "contextTokens": {"max": 10}},), []),
         (({"complexity": ["Simple", "Moderate", "Complex"]}, {"turns": {"min": 1}}),
          ["spec.rules[1].match"]),
         (({"turns": {"min": 0}}, {"tools": True}), ["spec.rules[1].match"]),

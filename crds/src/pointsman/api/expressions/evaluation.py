@@ -18,7 +18,6 @@ from pointsman.api.expressions.limits import (
 )
 from pointsman.api.expressions.variables import VARIABLES
 from pointsman.api.redaction import BadPattern, program_size
-from pointsman.api.spelling import did_you_mean
 
 MAX_VALUE_CHARS: Final = 1024
 """Of a header or an entry of metadata; a longer one is not there for an expression."""
@@ -96,6 +95,8 @@ def _in_words(error: str) -> str:
         return error[:200]
     text = found["text"].removesuffix(" [INVALID_ARGUMENT]").removesuffix(" (in container '')")
     if unknown := _UNKNOWN.search(text):
+        from pointsman.api.spelling import did_you_mean  # noqa: PLC0415 - only for who mistyped
+
         text += did_you_mean(unknown[1], list(VARIABLES))
     column = found["column"]
     where = f"column {column}: " if column and int(column) > 0 else ""

@@ -7,7 +7,7 @@ expressions as equal only if their texts are), but what it reports is so for eve
 from collections.abc import Iterator, Sequence
 
 from pointsman.api.conditions import Reason
-from pointsman.api.tasks import Complexity, Domain
+from pointsman.api.tasks import LONG_CONTEXT_TOKENS, Complexity, Domain, Task
 from pointsman.api.v1alpha1.match import HeaderMatch, Match, Range
 from pointsman.api.v1alpha1.routingpolicy import RoutingPolicySpec
 from pointsman.api.validation import Problem
@@ -67,6 +67,19 @@ def contradicts_itself(match: Match) -> str:
         for other in match.headers[:i]:
             if one.name.lower() == other.name.lower() and not _together(one, other):
                 return f"header {one.name.lower()} cannot be {other.value!r} and {one.value!r}"
+    return _length_and_task(match)
+
+
+def _length_and_task(match: Match) -> str:
+    """LongContext goes before all other tasks, by the length alone."""
+    tokens, long = match.context_tokens, Task.LONG_CONTEXT in match.task
+    if not match.task or tokens is None:
+        return ""
+    if not long and tokens.min is not None and tokens.min >= LONG_CONTEXT_TOKENS:
+        return f"from {LONG_CONTEXT_TOKENS:,} tokens on, the task is LongContext"
+    shorter = tokens.max is not None and tokens.max < LONG_CONTEXT_TOKENS
+    if shorter and set(match.task) == {Task.LONG_CONTEXT}:
+        return f"LongContext is a prompt of {LONG_CONTEXT_TOKENS:,} tokens or more"
     return ""
 
 
