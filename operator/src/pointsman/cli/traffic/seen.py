@@ -222,7 +222,13 @@ def seen_of_event(event: Request) -> Seen:
     stated = event.input_tokens or event.output_tokens
     return Seen(
         model=event.model or event.backend,
-        facts=RequestFacts(analysis=analysis, tools=event.tools, images=event.images),
+        facts=RequestFacts(
+            analysis=analysis,
+            tools=event.tools,
+            images=event.images,
+            caller=event.caller,
+            team=event.team,
+        ),
         stream=event.stream,
         usage=Usage(
             event.input_tokens,
