@@ -10,12 +10,17 @@ from typing import Any
 
 import pytest
 
+from pointsman.analysis import Analysis
+from pointsman.api.manifests import load_text
+from pointsman.api.tasks import Complexity, Task
 from pointsman.cli.__main__ import main
 from pointsman.cli.audit import figures as figures_module
 from pointsman.cli.audit.figures import LARGEST, OTHERS, Figures, bucket
+from pointsman.cli.audit.proposal import propose
 from pointsman.cli.traffic import lines as lines_module
 from pointsman.cli.traffic.money import Assumed, Prices, read_assumed, read_prices
-from pointsman.cli.traffic.seen import BadLine, seen_of_line, shown
+from pointsman.cli.traffic.seen import BadLine, Seen, seen_of_line, shown
+from pointsman.routing import RequestFacts
 from tests.cli.traffic import DESK, TEXTS, body, desk, ledger, write
 
 Capture = pytest.CaptureFixture[str]
@@ -283,6 +288,21 @@ def test_the_policy_is_valid_with_what_it_brings(
     assert main(asked) == 0
     capsys.readouterr()
     valid(policy, capsys)
+
+
+def test_what_is_complex_gets_a_rule_of_its_own() -> None:
+    """Whatever its task."""
+    figures = Figures(Assumed(), Prices({}))
+    for number in range(10):
+        analysis = Analysis(
+            task=Task.CHAT, decided=True, language="en", context_tokens=20, confidence=0.9,
+            evidence=(), complexity=Complexity.COMPLEX if number == 0 else Complexity.SIMPLE,
+        )  # fmt: skip
+        figures.add(Seen(model="m", facts=RequestFacts(analysis=analysis)))
+    text = propose(figures, {}, Prices({}))
+    assert "# 1 request (10.0%) ask much of a model" in text
+    assert "match: {complexity: [Complex]}" in text
+    assert load_text(text).problems == ()
 
 
 def test_the_policy_cannot_be_written(tmp_path: Path, capsys: Capture) -> None:

@@ -14,7 +14,7 @@ import msgspec
 import yaml
 
 from pointsman.api.table import Backend, Price
-from pointsman.api.tasks import Task
+from pointsman.api.tasks import Complexity, Task
 from pointsman.cli.audit.figures import Figures, Sums
 from pointsman.cli.traffic.money import Prices
 
@@ -202,6 +202,13 @@ def _rules(
                 why=f"{_share(count, figures)} of {' or '.join(tasks)}"
                 f"{_weight(sums, figures)}.",
             )  # fmt: skip
+    complex_ = figures.by["complexity"].get(Complexity.COMPLEX, Sums())
+    if complex_.requests >= max(1, LEAST_SHARE * figures.total.requests):
+        yield Rule(
+            name="complex", match=f"{{complexity: [{Complexity.COMPLEX}]}}", to=strong,
+            why=f"{_share(complex_.requests, figures)} ask much of a model, whatever their task"
+            f"{_weight([complex_], figures)}.",
+        )  # fmt: skip
     others = {
         language: sums
         for language, sums in figures.by["language"].items()
