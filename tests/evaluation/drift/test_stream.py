@@ -1,5 +1,6 @@
 """A stream of golden results: what it keeps, what it refuses, what it says."""
 
+from collections.abc import Sequence
 from random import Random
 
 import msgspec
@@ -29,7 +30,7 @@ BASELINES = st.integers(1, 4).flatmap(
 )
 
 
-def fed(state: State, seen: list[Observation]) -> State:
+def fed(state: State, seen: Sequence[Observation]) -> State:
     """One after the other."""
     for one in seen:
         state = update(state, one)

@@ -24,8 +24,8 @@ PAIRED: Final = (0.25, 0.4, 0.55, 0.7, 0.85)
 """Bets on the difference of a pair."""
 FIRST: Final = 0.6
 """Staked at the first probe: a backend is changed most often when somebody begins to look."""
-SPAN: Final = 200
-"""Probes after which half of the rest is staked; the stake of a probe falls with its square."""
+SPAN: Final = 1000
+"""Probes after which half of the rest is staked; much later a stake falls as the square of time."""
 CAP: Final = 1e300
 """More evidence than anybody needs; a cap keeps what is a supermartingale one."""
 
