@@ -160,7 +160,7 @@ def test_alpha_is_a_chance(alpha: float) -> None:
         ({"worse": []}, "of other bets: 0 arms, not 5"),
         ({"alpha": 7.0}, "numbers that cannot be"),
         ({"count": -1}, "numbers that cannot be"),
-        ({"better": [[-1.0, 0.0, 0, 0, 0.0, 0.0]] * 5}, "numbers that cannot be"),
+        ({"better": [[-1.0, 0.0, 0, [0, 0.0, 0.0]]] * 5}, "numbers that cannot be"),
         ({"worse": "x"}, "not a drift state: Expected `array`"),
     ],
 )

@@ -235,7 +235,7 @@ def batch(
     50 requests of a noisy backend: rates, times and lengths wander from batch to batch.
 
     First tokens are log-normal around 0.4 s (deviation 0.5, the batch's own 0.15 besides), answers
-    around 300 tokens (deviation 0.8); errors and cut answers by a beta distribution around the rate.
+    around 300 tokens (deviation 0.8); rates are of a beta distribution around the given one.
     """
     failed = int(rng.binomial(50, rng.beta(errors * 50, (1 - errors) * 50)))
     answers = 50 - failed

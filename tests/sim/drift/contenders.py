@@ -8,6 +8,7 @@ once. `warmup` holds differences between healthy runs: those see it first that l
 from typing import Final
 
 import numpy as np
+from numpy.typing import NDArray
 
 from tests.sim.drift.ours import NEVER, Probes
 from tests.sim.drift.streams import Scores
@@ -17,6 +18,7 @@ Z_99: Final = 2.5758293
 EVERY: Final = 10
 """Probes between two looks of those that look again and again."""
 AT_LEAST: Final = 30
+Flags = NDArray[np.bool_]
 RIVER_THRESHOLD: Final = 50.0
 
 
@@ -97,7 +99,7 @@ def adwin(differences: Scores, warmup: Scores, *, delta: float = 0.002) -> Probe
     kept for many streams at once. Differences are moved from -1..1 to 0..1, which it is made for.
     """
     found = np.full(len(differences), NEVER)
-    window = _Buckets()
+    window = Buckets()
     for column in np.ascontiguousarray(warmup.T):
         window.add((1 + column) / 2)
     for index, column in enumerate(np.ascontiguousarray(differences.T)):
@@ -107,7 +109,7 @@ def adwin(differences: Scores, warmup: Scores, *, delta: float = 0.002) -> Probe
     return found
 
 
-class _Buckets:
+class Buckets:
     """Rows of buckets of 1, 2, 4, ... values; each bucket is [sum, sum of squares] by stream."""
 
     def __init__(self) -> None:
@@ -125,7 +127,7 @@ class _Buckets:
             self.rows[row + 1].insert(0, oldest)
             row += 1
 
-    def cut(self, delta: float) -> Scores:
+    def cut(self, delta: float) -> Flags:
         """Which streams are cut somewhere."""
         sizes = np.array([2**row for row, kept in enumerate(self.rows) for _ in kept])
         sums = np.stack([bucket for kept in self.rows for bucket in kept])
@@ -136,10 +138,11 @@ class _Buckets:
         allowed = np.log(2 * np.log(self.count) / delta)
         one = 1 / newer + 1 / older
         bound = np.sqrt(2 * one * variance * allowed) + 2 / 3 * one * allowed
-        return ((abs(means[0] - means[1]) > bound) & (newer >= 5) & (older >= 5)).any(axis=0)
+        cuts = (abs(means[0] - means[1]) > bound) & (newer >= 5) & (older >= 5)
+        return np.asarray(cuts.any(axis=0))
 
 
-def _first(said: Scores, probes: Scores) -> Probes:
+def _first(said: Flags, probes: Probes) -> Probes:
     """The probe (from 1) of the first True of each stream, given each column's probe from 0."""
     where = said.argmax(axis=1)
     return np.where(said.any(axis=1), probes[where] + 1, NEVER)

@@ -7,6 +7,7 @@ differ between two healthy runs, on average. A drop breaks prompts: they are wro
 
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
+from math import sqrt
 from typing import Final, Literal
 
 import numpy as np
@@ -98,7 +99,7 @@ def _chunk(world: World, streams: int, rng: np.random.Generator) -> Streams:
 def _scores(chances: Scores, checks: int, rng: np.random.Generator) -> Scores:
     if checks == 1:
         return (rng.random(chances.shape, dtype=np.float32) < chances).astype(np.float64)
-    return rng.binomial(checks, chances) / checks
+    return np.asarray(rng.binomial(checks, chances) / checks, dtype=np.float64)
 
 
 def _chances(world: World, streams: int, rng: np.random.Generator) -> Scores:
@@ -107,19 +108,20 @@ def _chances(world: World, streams: int, rng: np.random.Generator) -> Scores:
     if world.kind == "spread":
         share = world.disagreement / (2 * right * (1 - right))
         total = share / (1 - share)
-        return rng.beta(right * total, (1 - right) * total, shape)
-    flip = (1 - np.sqrt(1 - 2 * world.disagreement)) / 2
+        return np.asarray(rng.beta(right * total, (1 - right) * total, shape))
+    flip = (1 - sqrt(1 - 2 * world.disagreement)) / 2
     good = rng.random(shape) < (right - flip) / (1 - 2 * flip)
     return np.where(good, 1 - flip, flip)
 
 
 def _dropped(world: World, chances: Scores, rng: np.random.Generator) -> Scores:
     if world.drop < 0:
-        return 1 - _dropped(replace(world, drop=-world.drop), 1 - chances, rng)
+        opposite = replace(world, drop=-world.drop, accuracy=1 - world.accuracy)
+        return np.asarray(1 - _dropped(opposite, 1 - chances, rng))
     if world.drop == 0:
         return chances
     if world.how == "every answer":
-        return chances * (1 - world.drop / chances.mean(axis=1, keepdims=True))
+        return np.asarray(chances * (1 - world.drop / chances.mean(axis=1, keepdims=True)))
     wanted = world.drop * world.prompts
     if world.how == "wavering":
         uncertain = np.where((chances > 0.02) & (chances < 0.98), chances, 0)
@@ -130,4 +132,4 @@ def _dropped(world: World, chances: Scores, rng: np.random.Generator) -> Scores:
     lost = np.cumsum(np.take_along_axis(chances, order, axis=1), axis=1)
     broken = np.empty(chances.shape, dtype=bool)
     np.put_along_axis(broken, order, lost <= wanted, axis=1)
-    return np.where(broken, 0, chances)
+    return np.asarray(np.where(broken, 0, chances))

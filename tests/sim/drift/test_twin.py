@@ -61,5 +61,5 @@ def test_a_world_has_the_accuracy_and_disagreement_that_it_says() -> None:
         assert seen.outcomes.mean() == pytest.approx(0.85, abs=0.01)
         assert abs(seen.pairs()).mean() == pytest.approx(world.disagreement, abs=0.005)
     for how in ("broken", "every answer", "wavering"):
-        seen = next(drawn(World(probes=2000, drop=0.05, how=how), 200, seed=3))  # type: ignore[arg-type]
+        seen = next(drawn(World(probes=2000, drop=0.05, how=how), 200, seed=3))
         assert np.mean(seen.pairs()) == pytest.approx(0.05, abs=0.008)

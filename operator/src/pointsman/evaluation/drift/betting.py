@@ -30,26 +30,21 @@ CAP: Final = 1e300
 """More evidence than anybody needs; a cap keeps what is a supermartingale one."""
 
 
-class Arm(msgspec.Struct, frozen=True, array_like=True):
-    """
-    One bet's wealth, and CUSUM of the same bet.
+class Tally(msgspec.Struct, frozen=True, array_like=True):
+    """Differences (baseline minus now), added up."""
 
-    `score` is max(1, score before) times the factor (Page 1954): where it last began, after probe
-    `since`, is the likeliest moment of a change. `count`, `total`, `squares` are of the differences
-    since then.
-    """
-
-    wealth: float = 0.0
-    score: float = 0.0
-    since: int = 0
     count: int = 0
     total: float = 0.0
     squares: float = 0.0
 
     @property
     def mean(self) -> float:
-        """Of the differences since the likeliest moment; 0 for none."""
+        """0 for none."""
         return self.total / self.count if self.count else 0.0
+
+    def plus(self, loss: float) -> "Tally":
+        """With one more."""
+        return Tally(self.count + 1, self.total + loss, self.squares + loss * loss)
 
     def error(self) -> float:
         """The standard error of the mean, as if there were one more, half of which differs."""
@@ -57,6 +52,20 @@ class Arm(msgspec.Struct, frozen=True, array_like=True):
             return 1.0
         more = self.count + 1
         return sqrt(max(0.0, (self.squares + 0.5) / more - (self.total / more) ** 2) / self.count)
+
+
+class Arm(msgspec.Struct, frozen=True, array_like=True):
+    """
+    One bet's wealth, and CUSUM of the same bet.
+
+    `score` is max(1, score before) times the factor (Page 1954): where it last began, after probe
+    `since`, is the likeliest moment of a change. `tally` is of what came since then.
+    """
+
+    wealth: float = 0.0
+    score: float = 0.0
+    since: int = 0
+    tally: Tally = Tally()
 
 
 def stake(probe: int, *, first: float = FIRST, span: int = SPAN) -> float:
@@ -114,15 +123,8 @@ def moved(
 def _moved(arm: Arm, factor: float, staked: float, probe: int, loss: float) -> Arm:
     wealth = min(CAP, (arm.wealth + staked) * factor)
     if arm.score <= 1:
-        return Arm(wealth, factor, probe, 1, loss, loss * loss)
-    return Arm(
-        wealth,
-        min(CAP, arm.score * factor),
-        arm.since,
-        arm.count + 1,
-        arm.total + loss,
-        arm.squares + loss * loss,
-    )
+        return Arm(wealth, factor, probe, Tally().plus(loss))
+    return Arm(wealth, min(CAP, arm.score * factor), arm.since, arm.tally.plus(loss))
 
 
 def evidence(arms: Sequence[Arm]) -> float:

@@ -14,7 +14,7 @@ import msgspec
 
 from pointsman.evaluation.drift import betting
 from pointsman.evaluation.drift.baseline import Baseline, summed_up
-from pointsman.evaluation.drift.betting import Arm
+from pointsman.evaluation.drift.betting import Arm, Tally
 from pointsman.evaluation.drift.errors import BadObservation, BadState
 from pointsman.evaluation.drift.observation import Missing, Observation, Pair, Probe, scored
 
@@ -67,10 +67,12 @@ class State(msgspec.Struct, frozen=True, kw_only=True):
     worse: tuple[Arm, ...]
     better: tuple[Arm, ...]
     alarm: Alarm | None = None
+    after: Tally = Tally()
+    """What came after the alarm, which nobody chose."""
 
 
 def begin(
-    runs: Sequence[Sequence[float]] | None = None, *, alpha: float = 0.01, suspect: float = 2000.0
+    runs: Sequence[Sequence[float]] | None = None, *, alpha: float = 0.01, suspect: float = 100.0
 ) -> State:
     """
     Begin a stream: against stored runs (prompts x runs of scores), or without them for pairs.
@@ -109,7 +111,9 @@ def update(state: State, seen: Observation) -> State:
         worse=betting.moved(state.worse, worse, staked, state.count, loss),
         better=betting.moved(state.better, better, staked, state.count, loss),
     )
-    return moved if moved.alarm else msgspec.structs.replace(moved, alarm=_alarm(moved))
+    if moved.alarm:
+        return msgspec.structs.replace(moved, after=moved.after.plus(loss))
+    return msgspec.structs.replace(moved, alarm=_alarm(moved))
 
 
 def needed(state: State, direction: Direction) -> float:
@@ -152,6 +156,7 @@ def load(stored: bytes | str) -> State:
 
 def _possible(state: State) -> bool:
     kept = (*state.worse, *state.better)
+    tallies = (state.after, *(arm.tally for arm in kept))
     return (
         0 < state.alpha <= 0.5
         and 1 < state.suspect <= betting.CAP
@@ -160,10 +165,13 @@ def _possible(state: State) -> bool:
             0 <= arm.wealth <= betting.CAP
             and 0 <= arm.score <= betting.CAP
             and 0 <= arm.since <= state.count
-            and 0 <= arm.count <= state.count
-            and abs(arm.total) <= arm.count * (1 + 1e-9)
-            and 0 <= arm.squares <= arm.count * (1 + 1e-9)
             for arm in kept
+        )
+        and all(
+            0 <= tally.count <= state.count
+            and abs(tally.total) <= tally.count * (1 + 1e-9)
+            and 0 <= tally.squares <= tally.count * (1 + 1e-9)
+            for tally in tallies
         )
     )
 

@@ -10,6 +10,7 @@ PURE: what the state of a stream says.
 Drifted stays until the stream is rebaselined; suspicion comes and goes.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import Final
@@ -27,6 +28,10 @@ from pointsman.evaluation.drift.stream import (
 
 Z: Final = 1.959964
 """Of 95 %."""
+ENOUGH: Final = 50
+"""Probes after an alarm that say more about its size than those that raised it."""
+NEARLY: Final = 20
+"""How much less likely a moment may be than the likeliest, to count for the interval."""
 
 
 class Phase(StrEnum):
@@ -42,11 +47,11 @@ class Drift:
     """
     What can be said now.
 
-    `change`: score now minus baseline, mean since probe `since`, with its interval of 95 % from
-    `low` to `high`. The moment was chosen because it looks like a change, so that soon after it
-    `change` is as a rule too far from 0. `evidence`: the e-value of `direction`, and what it has to
-    reach. `found_at`: the probe that brought Drifted. `over`: it was, and is no longer to be seen.
-    All 0 and None while Steady.
+    `change`: score now minus baseline, and its interval of 95 %, `low` to `high`. Until 50 probes
+    after an alarm it is of the probes since `since`, which were chosen because they look like a
+    change: then it is a rough one (docs/drift.md has how often it is right). `found_at`: the probe
+    that brought Drifted. `over`: there was a change, and it is no longer to be seen. `evidence`:
+    the e-value of `direction`, and what it has to reach. All 0 and None while Steady.
     """
 
     phase: Phase
@@ -71,18 +76,18 @@ def verdict(state: State) -> Drift:
     if direction is None:
         return _worded(_drift(state, phase))
     arms = arms_of(state, direction)
-    arm = likeliest(arms)
-    low, high = _interval(state, arm)
+    likely = likeliest(arms)
+    change, low, high = _change(state, arms)
     return _worded(
         replace(
             _drift(state, phase),
             direction=direction,
-            change=-arm.mean,
+            change=change,
             low=low,
             high=high,
-            since=arm.since,
+            since=likely.since if likely.score > 1 or not state.alarm else state.alarm.since,
             found_at=state.alarm.at if state.alarm else None,
-            over=arm.score <= 1,
+            over=likely.score <= 1,
             evidence=evidence(arms),
             needed=needed(state, direction),
         )
@@ -118,12 +123,23 @@ def _drift(state: State, phase: Phase) -> Drift:
     )
 
 
-def _interval(state: State, arm: Arm) -> tuple[float, float]:
-    """Of what was seen, wider by what the stored runs are uncertain: slack is some 3 deviations."""
-    reach = Z * arm.error()
-    if state.baseline:
-        reach += state.baseline.slack * Z / 3
-    return max(-1.0, -arm.mean - reach), min(1.0, -arm.mean + reach)
+def _change(state: State, arms: Sequence[Arm]) -> tuple[float, float, float]:
+    """
+    Score now minus baseline, and from where to where.
+
+    What came after the alarm was chosen by nobody, so it counts as soon as there is enough of it.
+    Until then all moments count that are nearly as likely as the likeliest.
+    """
+    # What the stored runs are uncertain by at 95 %: slack is some 3 deviations.
+    own = state.baseline.slack * Z / 3 if state.baseline else 0.0
+    best = likeliest(arms)
+    tallies = [arm.tally for arm in arms if arm.score >= best.score / NEARLY]
+    change = -best.tally.mean
+    if state.after.count >= ENOUGH:
+        tallies, change = [state.after], -state.after.mean
+    low = min(-tally.mean - Z * tally.error() for tally in tallies) - own
+    high = max(-tally.mean + Z * tally.error() for tally in tallies) + own
+    return change, max(-1.0, low), min(1.0, high)
 
 
 def _worded(drift: Drift) -> Drift:
@@ -133,8 +149,8 @@ def _worded(drift: Drift) -> Drift:
     if drift.direction is None:
         return replace(drift, words=f"no change in {counted}")
     moved = (
-        f"{drift.direction.lower()}: {100 * drift.change:+.1f} points since probe {drift.since}"
-        f" (95 %: {100 * drift.low:+.1f} to {100 * drift.high:+.1f})"
+        f"{drift.direction.lower()}: {100 * drift.change:+.1f} points since about probe"
+        f" {drift.since} (95 %: {100 * drift.low:+.1f} to {100 * drift.high:+.1f})"
     )
     if drift.over:
         words = f"{drift.direction.lower()}: found at probe {drift.found_at}, over now; {counted}"
