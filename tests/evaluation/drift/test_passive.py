@@ -46,6 +46,7 @@ def healthy(count: int, seed: int) -> Watch:
     return state
 
 
+@pytest.mark.slow
 def test_healthy_traffic_gives_no_hint() -> None:
     """30 streams of 100 batches: six signals in two directions share one `alpha`."""
     assert [hint for seed in range(30) for hint in healthy(100, seed).hints] == []
@@ -87,6 +88,7 @@ def test_small_windows_are_put_together() -> None:
     assert (state.batches, state.waiting) == (1, Counts())
 
 
+@pytest.mark.slow
 @given(st.lists(COUNTS, max_size=30), st.integers(0, 30))
 def test_a_restart_anywhere_changes_nothing(windows: list[Counts], cut: int) -> None:
     """Also where nobody asked anything, or nobody got an answer."""
@@ -99,6 +101,7 @@ def test_a_restart_anywhere_changes_nothing(windows: list[Counts], cut: int) -> 
     assert dump(state) == dump(whole)
 
 
+@pytest.mark.slow
 def test_a_watch_is_small_however_long_it_runs() -> None:
     """Bins, not values: some KB after 2,000 batches."""
     assert len(dump(healthy(2000, seed=1))) < 8000

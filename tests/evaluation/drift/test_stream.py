@@ -86,6 +86,7 @@ def test_certain_evidence_stays_finite(worse: bool) -> None:
     assert load(dump(state)) == state
 
 
+@pytest.mark.slow
 def test_a_state_is_small_however_long_the_stream() -> None:
     """Some 3 KB after 20,000 probes, as after 200."""
     rng = Random(1)

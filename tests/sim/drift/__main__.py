@@ -59,8 +59,8 @@ def main() -> int:
     options = parser.parse_args()
     quick = bool(os.environ.get("QUICK"))
     results = measured(
-        streams=options.streams or (40 if quick else 1000),
-        own_streams=options.own_streams or (500 if quick else 10_000),
+        streams=options.streams or (30 if quick else 1000),
+        own_streams=options.own_streams or (300 if quick else 10_000),
     )
     text = markdown(results)
     print(text)

@@ -130,6 +130,6 @@ def _dropped(world: World, chances: Scores, rng: np.random.Generator) -> Scores:
     # In an order of its own for each stream, prompts break until the drop is reached.
     order = rng.permuted(np.tile(np.arange(world.prompts), (len(chances), 1)), axis=1)
     lost = np.cumsum(np.take_along_axis(chances, order, axis=1), axis=1)
-    broken = np.empty(chances.shape, dtype=bool)
+    broken: NDArray[np.bool_] = np.empty(chances.shape, dtype=bool)
     np.put_along_axis(broken, order, lost <= wanted, axis=1)
     return np.asarray(np.where(broken, 0, chances))

@@ -11,6 +11,7 @@ from tests.sim.drift.report import GOALS, Compared, Results, as_json, markdown
 from tests.sim.drift.streams import World, drawn
 
 
+@pytest.mark.slow
 def test_healthy_streams_are_left_alone() -> None:
     """At most 5 of 200 streams of 6,000 pairs (expected: 1.4), and none against stored runs."""
     pairs = measure.false_alarms(World(), 200, measure.own("pairs"))[OURS]
@@ -30,6 +31,7 @@ def test_a_drop_of_10_points_is_found_in_time(mode: measure.Mode, change: int) -
     assert found.median <= GOALS[mode, change][1]
 
 
+@pytest.mark.slow
 def test_real_answers_that_got_worse() -> None:
     """GPT-4 on primes, March to June 2023: in 60 probes, and not when the dates are shuffled."""
     if not recorded_file().exists():
