@@ -21,7 +21,13 @@ COUNTS = st.integers(0, 200).flatmap(
 
 
 def window(
-    rng: Random, *, errors: float = 0.02, slower: float = 1.0, tokens: int = 200, cut: float = 0.05
+    rng: Random,
+    *,
+    errors: float = 0.02,
+    slower: float = 1.0,
+    tokens: int = 200,
+    cut: float = 0.05,
+    liked: float = 0.8,
 ) -> Counts:
     """60 requests: errors, times around 0.3 s, lengths around `tokens`, some cut short."""
     failed = sum(rng.random() < errors for _ in range(60))
@@ -35,6 +41,8 @@ def window(
         output_tokens=sum(round(rng.lognormvariate(0, 0.7) * tokens) for _ in range(60 - failed)),
         first_token=tuple(bins),
         finishes={"length": sum(rng.random() < cut for _ in range(60 - failed)), "stop": 0},
+        rated=15,
+        rating_micro=sum(rng.random() < liked for _ in range(15)) * 1_000_000,
     )
 
 
@@ -48,7 +56,7 @@ def healthy(count: int, seed: int) -> Watch:
 
 @pytest.mark.slow
 def test_healthy_traffic_gives_no_hint() -> None:
-    """30 streams of 100 batches: six signals in two directions share one `alpha`."""
+    """30 streams of 100 batches: seven signals in two directions share one `alpha`."""
     assert [hint for seed in range(30) for hint in healthy(100, seed).hints] == []
 
 
@@ -60,6 +68,7 @@ def test_healthy_traffic_gives_no_hint() -> None:
         (Signal.FIRST_TOKEN, False, {"slower": -1.0}),
         (Signal.ANSWER_LENGTH, False, {"tokens": 100}),
         (Signal.CUT_SHORT, True, {"cut": 0.4}),
+        (Signal.RATING, False, {"liked": 0.2}),
     ],
 )
 def test_a_change_is_hinted_at_within_20_batches(
@@ -74,7 +83,7 @@ def test_a_change_is_hinted_at_within_20_batches(
     assert (hint.signal, hint.higher) == (signal, higher)
     assert 100 < hint.batch <= 120
     assert (hint.value > hint.usual) == higher
-    assert hint.evidence >= needed(state) == 1200
+    assert hint.evidence >= needed(state) == 1400
 
 
 def test_small_windows_are_put_together() -> None:
@@ -110,6 +119,7 @@ def test_a_watch_is_small_however_long_it_runs() -> None:
 @pytest.mark.parametrize(
     ("counts", "words"),
     [
+        (Counts(requests=3, rated=1, rating_micro=1_000_001), "1 ratings with a sum of"),
         (Counts(requests=1, errors=2), "2 errors of 1 requests"),
         (Counts(requests=-1), "whole numbers from 0"),
         (Counts(requests=2, finishes={"stop": 3}), "more answers than the 2"),

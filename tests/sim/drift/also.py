@@ -186,6 +186,7 @@ CHANGES: Final = (
     ("answers 20 % shorter", Signal.ANSWER_LENGTH, {"longer": 0.8}),
     ("answers half as long", Signal.ANSWER_LENGTH, {"longer": 0.5}),
     ("cut off: 5 to 15 %", Signal.CUT_SHORT, {"cut": 0.15}),
+    ("liked: 80 to 60 %", Signal.RATING, {"liked": 0.6}),
 )
 HEALTHY: Final = 200
 LATER: Final = 100
@@ -230,12 +231,14 @@ def batch(
     slower: float = 1.0,
     longer: float = 1.0,
     cut: float = 0.05,
+    liked: float = 0.8,
 ) -> Counts:
     """
     50 requests of a noisy backend: rates, times and lengths wander from batch to batch.
 
     First tokens are log-normal around 0.4 s (deviation 0.5, the batch's own 0.15 besides), answers
-    around 300 tokens (deviation 0.8); rates are of a beta distribution around the given one.
+    around 300 tokens (deviation 0.8); rates are of a beta distribution around the given one. Ten
+    answers are rated.
     """
     failed = int(rng.binomial(50, rng.beta(errors * 50, (1 - errors) * 50)))
     answers = 50 - failed
@@ -247,4 +250,6 @@ def batch(
         output_tokens=int(rng.lognormal(np.log(300 * longer), 0.8, answers).sum()),
         first_token=tuple(np.bincount(bins, minlength=40).tolist()),
         finishes={"length": int(rng.binomial(answers, rng.beta(cut * 50, (1 - cut) * 50)))},
+        rated=10,
+        rating_micro=int(rng.binomial(10, liked)) * 1_000_000,
     )

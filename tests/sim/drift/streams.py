@@ -126,7 +126,7 @@ def _dropped(world: World, chances: Scores, rng: np.random.Generator) -> Scores:
     if world.how == "wavering":
         uncertain = np.where((chances > 0.02) & (chances < 0.98), chances, 0)
         part = np.minimum(1, wanted / np.maximum(uncertain.sum(axis=1, keepdims=True), 1e-9))
-        return chances - uncertain * part
+        return np.asarray(chances - uncertain * part)
     # In an order of its own for each stream, prompts break until the drop is reached.
     order = rng.permuted(np.tile(np.arange(world.prompts), (len(chances), 1)), axis=1)
     lost = np.cumsum(np.take_along_axis(chances, order, axis=1), axis=1)

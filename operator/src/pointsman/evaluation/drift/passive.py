@@ -39,6 +39,7 @@ class Signal(StrEnum):
     CUT_SHORT = "FinishLength"
     FILTERED = "FinishContentFilter"
     TOOL_CALLS = "FinishToolCalls"
+    RATING = "Rating"
 
 
 class Counts(msgspec.Struct, frozen=True, kw_only=True):
@@ -54,6 +55,9 @@ class Counts(msgspec.Struct, frozen=True, kw_only=True):
     output_tokens: int = 0
     first_token: tuple[int, ...] = ()
     finishes: Mapping[str, int] = {}
+    rated: int = 0
+    """Requests with a rating, and the sum of their ratings in millionths (0 to 1 each)."""
+    rating_micro: int = 0
 
 
 class Past(msgspec.Struct, frozen=True, array_like=True):
@@ -139,13 +143,18 @@ class _Versioned(msgspec.Struct):
 
 def _check(counts: Counts) -> None:
     finishes = counts.finishes.values()
-    whole = (counts.requests, counts.errors, counts.output_tokens, *counts.first_token, *finishes)
+    rest = (*counts.first_token, *finishes, counts.rated, counts.rating_micro)
+    whole = (counts.requests, counts.errors, counts.output_tokens, *rest)
     if any(isinstance(n, bool) or not isinstance(n, int) or not 0 <= n < MANY for n in whole):
         raise BadObservation(f"counts are whole numbers from 0, not {counts!r}")
     if counts.errors > counts.requests:
         raise BadObservation(f"{counts.errors} errors of {counts.requests} requests")
     if len(counts.first_token) > BINS_AT_MOST:
         raise BadObservation(f"a histogram of {len(counts.first_token)} bins, over {BINS_AT_MOST}")
+    if counts.rating_micro > counts.rated * 1_000_000:
+        raise BadObservation(
+            f"{counts.rated} ratings with a sum of {counts.rating_micro} millionths"
+        )
     answers = counts.requests - counts.errors
     if sum(finishes) > answers or sum(counts.first_token) > counts.requests:
         raise BadObservation(f"more answers than the {answers} of {counts.requests} requests")
@@ -164,6 +173,8 @@ def _sum(one: Counts, other: Counts) -> Counts:
             reason: one.finishes.get(reason, 0) + other.finishes.get(reason, 0)
             for reason in reasons
         },
+        rated=one.rated + other.rated,
+        rating_micro=one.rating_micro + other.rating_micro,
     )
 
 
@@ -208,6 +219,8 @@ def _values(batch: Counts) -> Iterator[tuple[Signal, float]]:
         yield Signal.ANSWER_LENGTH, batch.output_tokens / answers
         shares = (batch.finishes.get(reason, 0) / answers for reason in FINISHES)
         yield from zip((Signal.CUT_SHORT, Signal.FILTERED, Signal.TOOL_CALLS), shares, strict=True)
+    if batch.rated:
+        yield Signal.RATING, batch.rating_micro / 1_000_000 / batch.rated
 
 
 def _bin(signal: Signal, value: float) -> int:

@@ -51,7 +51,8 @@ class Drift:
     after an alarm it is of the probes since `since`, which were chosen because they look like a
     change: then it is a rough one (docs/drift.md has how often it is right). `found_at`: the probe
     that brought Drifted. `over`: there was a change, and it is no longer to be seen. `evidence`:
-    the e-value of `direction`, and what it has to reach. All 0 and None while Steady.
+    the e-value of `direction`, now or at the alarm, and what it has to reach. All 0 and None while
+    Steady.
     """
 
     phase: Phase
@@ -88,7 +89,7 @@ def verdict(state: State) -> Drift:
             since=likely.since if likely.score > 1 or not state.alarm else state.alarm.since,
             found_at=state.alarm.at if state.alarm else None,
             over=likely.score <= 1,
-            evidence=evidence(arms),
+            evidence=max(evidence(arms), state.alarm.evidence if state.alarm else 0.0),
             needed=needed(state, direction),
         )
     )
