@@ -1,7 +1,7 @@
 """`python -m tests.sim.drift`: detectors side by side, the goals, and JSON.
 
-QUICK=1: few streams, under a minute. DOCS=1: writes docs/drift.md's tables. One core; the numbers
-are the same on each machine, for the dice have seeds.
+QUICK=1: few streams, under a minute. DOCS=1: writes docs/drift.md's tables and its picture. One
+core; the numbers are the same on each machine, for the dice have seeds.
 """
 
 import argparse
@@ -13,6 +13,7 @@ from pathlib import Path
 
 from tests.sim.drift.also import elsewhere, real, traffic, truths
 from tests.sim.drift.measure import Mode, compared
+from tests.sim.drift.plot import draw
 from tests.sim.drift.recorded import ROOT, recorded_file, recordings
 from tests.sim.drift.report import Compared, Results, as_json, markdown
 from tests.sim.drift.streams import World
@@ -69,6 +70,7 @@ def main() -> int:
     if os.environ.get("DOCS"):
         page = DOCS / "drift.md"
         page.write_text(page.read_text().split(MARK)[0] + MARK + "\n" + text)
+        draw(DOCS / "drift.png", recordings(recorded_file()) if recorded_file().exists() else [])
     return 0
 
 
