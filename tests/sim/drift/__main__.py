@@ -11,8 +11,8 @@ import sys
 import time
 from pathlib import Path
 
-from tests.sim.drift.also import elsewhere, real, traffic, truths
-from tests.sim.drift.measure import Mode, compared
+from tests.sim.drift.also import MODES, elsewhere, real, traffic, truths
+from tests.sim.drift.measure import compared
 from tests.sim.drift.plot import draw
 from tests.sim.drift.recorded import ROOT, recorded_file, recordings
 from tests.sim.drift.report import Compared, Results, as_json, markdown
@@ -20,7 +20,6 @@ from tests.sim.drift.streams import World
 
 DOCS = ROOT / "docs"
 MARK = "<!-- what follows is written by `make bench-drift DOCS=1` -->\n"
-MODES: tuple[Mode, ...] = ("stored", "pairs")
 
 
 def measured(*, streams: int, own_streams: int) -> Results:
@@ -44,7 +43,7 @@ def measured(*, streams: int, own_streams: int) -> Results:
         done("recorded answers")
     else:
         print(f"skipped: {recorded_file().name} is not there; no recorded answers", flush=True)
-    results.truths = truths(max(20, streams // 4))
+    results.truths = truths(max(10, streams // 4))
     done("verdicts")
     results.traffic = traffic(max(20, streams))
     done("ordinary traffic")

@@ -12,7 +12,7 @@ from pointsman.evaluation.drift import passive
 from pointsman.evaluation.drift.observation import Pair, Probe
 from pointsman.evaluation.drift.passive import Counts, Signal
 from pointsman.evaluation.drift.stream import begin, update
-from pointsman.evaluation.drift.verdict import verdict
+from pointsman.evaluation.drift.verdict import Drift, verdict
 from tests.sim.drift import contenders, ours
 from tests.sim.drift.measure import (
     OURS,
@@ -28,8 +28,11 @@ from tests.sim.drift.measure import (
 )
 from tests.sim.drift.ours import NEVER, Probes
 from tests.sim.drift.recorded import Recording, shuffled
-from tests.sim.drift.streams import Scores, World, drawn
+from tests.sim.drift.streams import Scores, Streams, World, drawn
 
+MODES: Final[tuple[Mode, ...]] = ("stored", "pairs")
+LATER_ON: Final = 200
+"""Probes after the alarm at which one looks again."""
 WARMUP: Final = 500
 """Null pairs, for those who learn what is usual."""
 
@@ -132,39 +135,43 @@ class Truth:
 
 def truths(streams: int) -> list[Truth]:
     """Drops after 1,000 healthy probes, stream by stream."""
-    return [
-        _truth(mode, World(drop=drop, change=1000, probes=3200), streams, later)
-        for mode in ("stored", "pairs")
-        for drop in (0.05, 0.1, 0.2)
-        for later in (0, 200)
-    ]
+    made = []
+    for mode in MODES:
+        for drop in (0.05, 0.1, 0.2):
+            world = World(drop=drop, change=1000, probes=3200)
+            said = [
+                pair
+                for seen in drawn(world, streams, 11)
+                for index in range(len(seen.runs))
+                if (pair := _said(mode, seen, index)) and (pair[0].found_at or 0) > world.change
+            ]
+            for later, verdicts in zip((0, LATER_ON), zip(*said, strict=True), strict=True):
+                made.append(_truth(mode, world, later, verdicts))
+    return made
 
 
-def _truth(mode: Mode, world: World, streams: int, later: int) -> Truth:
-    held, sizes, moments = 0, [], []
-    for seen in drawn(world, streams, 11):
-        for runs, outcomes, fresh in zip(seen.runs, seen.outcomes, seen.fresh, strict=True):
-            stored = [tuple(prompt) for prompt in runs.tolist()]
-            state = begin(stored) if mode == "stored" else begin()
-            until = inf
-            for turn, outcome in enumerate(outcomes.tolist()):
-                if turn >= until:
-                    break
-                prompt = stored[turn % len(stored)]
-                state = update(
-                    state,
-                    Probe(outcome, prompt)
-                    if mode == "stored"
-                    else Pair(outcome, float(fresh[turn])),
-                )
-                if until == inf and state.alarm:
-                    until = turn + 1 + later
-            if state.alarm and state.alarm.at > world.change:
-                said = verdict(state)
-                held += said.low <= -world.drop <= said.high
-                sizes.append(-said.change)
-                moments.append(abs(said.since - world.change))
-    return Truth(mode, world.drop, later, Rate(held, len(sizes)), median(sizes), median(moments))
+def _truth(mode: Mode, world: World, later: int, said: Sequence[Drift]) -> Truth:
+    held = sum(one.low <= -world.drop <= one.high for one in said)
+    size = median(-one.change for one in said)
+    moment = median(abs(one.since - world.change) for one in said)
+    return Truth(mode, world.drop, later, Rate(held, len(said)), size, moment)
+
+
+def _said(mode: Mode, seen: Streams, index: int) -> tuple[Drift, Drift] | None:
+    """What the code that ships says at the alarm and 200 probes later; None without an alarm."""
+    runs = [tuple(prompt) for prompt in seen.runs[index].tolist()]
+    state, first, left = begin(runs if mode == "stored" else None), None, LATER_ON
+    answers = zip(seen.outcomes[index].tolist(), seen.fresh[index].tolist(), strict=True)
+    for turn, (outcome, fresh) in enumerate(answers):
+        one = Probe(outcome, runs[turn % len(runs)]) if mode == "stored" else Pair(outcome, fresh)
+        state = update(state, one)
+        if first is not None:
+            left -= 1
+        elif state.alarm:
+            first = verdict(state)
+        if left == 0:
+            break
+    return (first, verdict(state)) if first else None
 
 
 @dataclass(frozen=True, slots=True)
