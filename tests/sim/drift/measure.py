@@ -2,7 +2,8 @@
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
-from math import comb, log
+from functools import cache
+from math import lgamma, log, log1p
 from typing import Final, Literal
 
 import numpy as np
@@ -73,10 +74,18 @@ def _below(hits: int, of: int, chance: float) -> float:
     """P(at most `hits`)."""
     if chance <= 0 or chance >= 1:
         return float(chance <= 0)
-    logs = [
-        log(comb(of, k)) + k * log(chance) + (of - k) * np.log1p(-chance) for k in range(hits + 1)
-    ]
-    return float(np.exp(logs).sum())
+    return float(np.exp(_ways(hits, of) + _powers(hits, of, chance)).sum())
+
+
+@cache
+def _ways(hits: int, of: int) -> Scores:
+    """Logarithms of the ways to have 0, 1, ... `hits` of them."""
+    return np.array([lgamma(of + 1) - lgamma(k + 1) - lgamma(of - k + 1) for k in range(hits + 1)])
+
+
+def _powers(hits: int, of: int, chance: float) -> Scores:
+    counts = np.arange(hits + 1)
+    return np.asarray(counts * log(chance) + (of - counts) * log1p(-chance))
 
 
 def detectors(mode: Mode, threshold: float) -> Detectors:

@@ -68,9 +68,10 @@ def test_adwin_keeps_all_that_came() -> None:
 
 
 def test_intervals_are_exact() -> None:
-    """Clopper and Pearson's own: 0 of 10,000 and 3 of 10."""
+    """Clopper and Pearson's own: 0 of 10,000, 3 of 10, and at once for 3,000 of 10,000."""
     assert Rate(0, 10_000).interval() == pytest.approx((0, 1 - 0.025**1e-4))
     assert Rate(3, 10).interval() == pytest.approx((0.0667, 0.6525), abs=1e-4)
+    assert Rate(3000, 10_000).interval() == pytest.approx((0.2910, 0.3091), abs=1e-4)
     assert Rate(10, 10).interval()[1] == 1
 
 
