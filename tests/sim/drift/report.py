@@ -183,7 +183,7 @@ def _found(median: float | None, found: Rate) -> str:
     """Of those that missed some, the share that was found."""
     if found.of == 0:
         return "all false"
-    share = "" if found.share >= 0.9995 else f" ({100 * found.share:.0f} % found)"
+    share = "" if found.share >= 0.995 else f" ({100 * found.share:.0f} % found)"
     return ("-" if median is None else f"{median:.0f}") + share
 
 
