@@ -141,6 +141,8 @@ def test_a_damaged_watch_is_refused() -> None:
         ({"alpha": 2.0}, "numbers that cannot be"),
         ({"past": {}}, "other signals or bets"),
         ({"batches": "x"}, "not a watch"),
+        ({"batches": 2}, "numbers that cannot be"),
+        ({"waiting": {"requests": 1, "errors": 2}}, "counts that cannot be: 2 errors of 1"),
     ):
         with pytest.raises(BadState, match=words):
             load(msgspec.json.encode(stored | change))

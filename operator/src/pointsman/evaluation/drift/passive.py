@@ -132,8 +132,19 @@ def load(stored: bytes | str) -> Watch:
     wealth = [one for past in state.past.values() for one in (*past.higher, *past.lower)]
     if set(state.past) != set(Signal) or len(wealth) != 2 * len(POWERS) * len(Signal):
         raise BadState("a watch of other signals or bets")
-    if not (0 < state.alpha <= 0.5 and all(0 <= one <= betting.CAP for one in wealth)):
+    counts = [count for past in state.past.values() for _, count in past.bins]
+    if not (
+        0 < state.alpha <= 0.5
+        and state.batch >= 1
+        and state.batches >= 0
+        and all(0 <= one <= betting.CAP for one in wealth)
+        and all(1 <= count <= state.batches for count in counts)
+    ):
         raise BadState("a watch with numbers that cannot be")
+    try:
+        _check(state.waiting)
+    except BadObservation as error:
+        raise BadState(f"a watch with counts that cannot be: {error}") from error
     return state
 
 
