@@ -54,6 +54,8 @@ _LISTED: frozenset[str] = frozenset().union(
     domain.CUES,
     *(m.CUES for m in (chat, coding, conversation, document, multilingual, reasoning)),
 )
+# A caller that caps the history keeps more than this.
+_CAPPED_CHARS = 2_000
 _UNSURE: tuple[str, ...] = ("no detector was sure",)
 
 
@@ -68,7 +70,7 @@ def analyze(prompt: Prompt, settings: AnalysisSettings = _DEFAULT) -> Analysis:
     language_found = facts.language
     told = []
     if language_found.code != "en" and facts.text.words:
-        told = concepts.told(facts.text.prose, facts.script, facts.text.numbers())
+        told = concepts.told(facts.text, facts.script, facts.numbers)
     about = domain.find(facts.text, told, verdict)
     effort = complexity.find(facts, verdict, about, told)
     more = [about.evidence] if about.evidence else []
@@ -95,6 +97,7 @@ def analyze(prompt: Prompt, settings: AnalysisSettings = _DEFAULT) -> Analysis:
         language_found.confidence,
         about.confidence,
         effort.confidence,
+        facts.token_mix,
     )
 
 
@@ -107,30 +110,47 @@ def observe(prompt: Prompt, settings: AnalysisSettings) -> Facts:
         counted = scripts.count(text.lower)
         # Code in fences costs tokens but is no language anybody speaks.
         spoken = counted if text.prose is text.lower else scripts.count(text.prose)
-    text_tokens = text.chars * tokens.tokens_per_char(text.sample, counted)
+    told = language.identify(text.words, text.prose, spoken)
+    mix = tokens.mix(text.sample, counted, told.code)
+    share = text.chars / len(text.sample) if text.sample else 1.0
+    if share != 1.0:
+        mix = {kind: chars * share for kind, chars in mix.items()}
+    text_tokens = tokens.general(mix.items())
+    if prompt.total_chars > text.chars:
+        _add_rest(mix, prompt, prompt.total_chars - text.chars, told.code)
+    numbers = text.numbers() if mix["digits"] else 0
+    parts = tuple(mix.items())
+    estimate = tokens.general(parts) + tokens.MESSAGE_TOKENS * max(prompt.turns, 1)
     return Facts(
         prompt=prompt,
         settings=settings,
         text=text,
-        language=language.identify(text.words, text.prose, spoken),
+        language=told,
+        numbers=numbers,
         script=spoken.dominant[0],
         text_tokens=int(text_tokens),
-        context_tokens=_context_tokens(prompt, text, text_tokens),
+        token_mix=parts,
+        context_tokens=int(estimate) + (tokens.IMAGE_TOKENS if prompt.images else 0),
     )
 
 
-def _context_tokens(prompt: Prompt, text: text_module.Text, estimate: float) -> int:
-    rest = max(prompt.total_chars - text.chars, 0)
+def _add_rest(mix: tokens.Mix, prompt: Prompt, rest: int, code: str) -> None:
+    """Add the characters of the other messages, of which only head and tail are looked at."""
     system = min(len(prompt.system), rest)
-    for part, chars in ((prompt.system, system), (prompt.history, rest - system)):
-        if chars:
-            sample = text_module.cap(part)
-            if sample.isascii():
-                estimate += chars / tokens.ASCII_CHARS
-            else:
-                estimate += chars * tokens.tokens_per_char(sample, scripts.count(sample))
-    estimate += tokens.MESSAGE_TOKENS * max(prompt.turns, 1)
-    return int(estimate) + (tokens.IMAGE_TOKENS if prompt.images else 0)
+    rest -= system
+    history = rest
+    if len(prompt.history) < _CAPPED_CHARS:  # it is all there is; what is left are tools
+        history = min(len(prompt.history), rest)
+        if rest > history:
+            mix["plain"] = mix.get("plain", 0.0) + rest - history
+    for part, chars in ((prompt.system, system), (prompt.history, history)):
+        if not chars:
+            continue
+        sample = text_module.cap(part)
+        share = chars / len(sample)
+        counted = scripts.ASCII if sample.isascii() else scripts.count(sample)
+        for kind, found in tokens.mix(sample, counted, code).items():
+            mix[kind] = mix.get(kind, 0.0) + found * share
 
 
 def _attachments(prompt: Prompt) -> str:

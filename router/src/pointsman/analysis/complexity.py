@@ -111,7 +111,7 @@ def find(
         reasons.append("conditions")
     # Of a program's or a document's numbers no answer is computed.
     exercise = verdict is None or verdict.task not in {Task.CODING, Task.DOCUMENT}
-    numbers = text.numbers() if exercise else 0
+    numbers = facts.numbers if exercise else 0
     if numbers > 1:
         points += min(numbers, 4) * _NUMBER_POINTS
         reasons.append("numbers")

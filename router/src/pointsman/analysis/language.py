@@ -13,6 +13,8 @@ from pointsman.analysis.scripts import Scripts
 UNKNOWN = "und"
 # Words looked at: enough for a vote, few enough for 10 microseconds.
 MAX_WORDS = 150
+# Of the letters that few languages write, those at the start are enough.
+_LETTERS_READ = 1_000
 # One word of a single language scores 6 (language_words.py): two such words, or one in a message of
 # at most three words, make a vote.
 _ENOUGH = 10
@@ -115,7 +117,7 @@ def _latin(words: tuple[str, ...], lower: str, scripts: Scripts) -> Language:
         # Every second Vietnamese word has a letter of the Vietnamese block; no other language does.
         return Language("vi", 0.9, f"language: vi by letters ({scripts.vietnamese})")
     if scripts.accented and (points or len(words) > _SHORT_WORDS):
-        for letter in LATIN_LETTERS.keys() & set(lower):
+        for letter in LATIN_LETTERS.keys() & set(lower[:_LETTERS_READ]):
             for language in LATIN_LETTERS[letter]:
                 points[language] = points.get(language, 0) + 6 // len(LATIN_LETTERS[letter])
                 hits[language] = hits.get(language, 0) + 1
@@ -137,12 +139,11 @@ def _latin(words: tuple[str, ...], lower: str, scripts: Scripts) -> Language:
 
 def _cyrillic(words: tuple[str, ...], lower: str) -> Language:
     points, hits = _votes(words, CYRILLIC_WORDS)
-    letters = frozenset(lower)
-    if letters & _BELARUSIAN:
+    if any(map(lower.__contains__, _BELARUSIAN)):
         return Language("be", 0.8, "language: be by letters")
     # Letters only one language has outweigh any shared word.
     for code, own in (("uk", _UKRAINIAN), ("sr", _SERBIAN)):
-        if letters & own:
+        if any(map(lower.__contains__, own)):
             points[code] = points.get(code, 0) + 30
     if not points:
         return Language("ru", 0.5, "language: ru by script alone")
@@ -152,7 +153,6 @@ def _cyrillic(words: tuple[str, ...], lower: str) -> Language:
 
 
 def _arabic(lower: str) -> str:
-    letters = frozenset(lower)
-    if letters & _URDU:
+    if any(map(lower.__contains__, _URDU)):
         return "ur"
-    return "fa" if letters & _PERSIAN else "ar"
+    return "fa" if any(map(lower.__contains__, _PERSIAN)) else "ar"

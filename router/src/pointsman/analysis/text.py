@@ -69,7 +69,7 @@ class Text(msgspec.Struct, frozen=True, gc=False):
 
     def numbers(self) -> int:
         """Count the numbers written in digits in the sample outside fences."""
-        return len(_NUMBER.findall(self.prose)) if self.has_digits else 0
+        return len(_NUMBER.findall(self.prose))
 
     def lines(self) -> list[str]:
         """The first 120 lines of the lower-case sample, without indents, quote and list marks."""

@@ -9,7 +9,7 @@ from itertools import islice
 
 from pointsman.analysis import notation
 from pointsman.analysis.facts import Facts, Verdict
-from pointsman.analysis.text import Text, word_set
+from pointsman.analysis.text import word_set
 from pointsman.api.tasks import Task
 
 # A formula: x^2, 3x + 5, f(x) =, 12 * 7, 3/4 + 1; dates (7-11) and ranges are not.
@@ -108,14 +108,15 @@ _EXERCISE_WORDS = 150
 def detect(facts: Facts) -> Verdict | None:
     """Reasoning when notation, vocabulary, quantities, options or clues say so."""
     for look in (_notation, _quantities, _vocabulary, _logic, _science):
-        found = look(facts.text)
+        found = look(facts)
         if found is not None:
             confidence, evidence = found
             return Verdict(Task.REASONING, confidence, (evidence,))
     return None
 
 
-def _notation(text: Text) -> tuple[float, str] | None:
+def _notation(facts: Facts) -> tuple[float, str] | None:
+    text = facts.text
     if notation.is_formula_source(text.sample):
         return 0.9, "maths: formulas in TeX"
     if text.lower.isascii() and not (text.has_digits or "=" in text.lower or "^" in text.lower):
@@ -128,7 +129,8 @@ def _notation(text: Text) -> tuple[float, str] | None:
     return None
 
 
-def _quantities(text: Text) -> tuple[float, str] | None:
+def _quantities(facts: Facts) -> tuple[float, str] | None:
+    text = facts.text
     known, words = text.cues, len(text.words)
     if words < _STORY_WORDS or not (known & _QUANTITIES and known & _ASKS):
         return None
@@ -137,7 +139,7 @@ def _quantities(text: Text) -> tuple[float, str] | None:
         question = frozenset(text.edge[-_QUESTION_WORDS:])
         if not (question & _QUANTITIES and question & _ASKS):
             return None
-    numbers = _numbers(text)
+    numbers = _numbers(facts)
     supposes = "%" in text.sample or not known.isdisjoint(_SUPPOSES)
     asks = text.is_question or "how" in known or not known.isdisjoint(_IMPERATIVES)
     if asks and (numbers >= 3 or (numbers >= 2 and (supposes or words >= 20))):
@@ -145,12 +147,14 @@ def _quantities(text: Text) -> tuple[float, str] | None:
     return None
 
 
-def _numbers(text: Text) -> int:
+def _numbers(facts: Facts) -> int:
     """Count the numbers in the message, in digits and in words."""
-    return text.numbers() + sum(map(_NUMBER_WORDS.__contains__, text.edge))
+    text = facts.text
+    return facts.numbers + sum(map(_NUMBER_WORDS.__contains__, text.edge))
 
 
-def _vocabulary(text: Text) -> tuple[float, str] | None:
+def _vocabulary(facts: Facts) -> tuple[float, str] | None:
+    text = facts.text
     known = text.cues
     if len(text.words) > _EXERCISE_WORDS:
         return None
@@ -158,7 +162,7 @@ def _vocabulary(text: Text) -> tuple[float, str] | None:
     asks = not known.isdisjoint(_IMPERATIVES)
     points = 3 * len(terms) + len(shared) + (1 if asks else 0)
     if points >= 3:  # else two numbers do not make it enough
-        points += min(_numbers(text), 2)
+        points += min(_numbers(facts), 2)
     if (terms and points >= 5) or (points >= 6 and len(shared) >= 3):
         words = sorted(terms) + sorted(shared)
         return min(0.5 + 0.05 * points, 0.9), f"maths: words {', '.join(words[:3])}"
@@ -167,7 +171,8 @@ def _vocabulary(text: Text) -> tuple[float, str] | None:
     return None
 
 
-def _logic(text: Text) -> tuple[float, str] | None:
+def _logic(facts: Facts) -> tuple[float, str] | None:
+    text = facts.text
     lower = text.lower
     for start, phrases in _STEPS:
         if start in lower:
@@ -193,7 +198,8 @@ def _lists(lower: str) -> bool:
     return False
 
 
-def _science(text: Text) -> tuple[float, str] | None:
+def _science(facts: Facts) -> tuple[float, str] | None:
+    text = facts.text
     terms = text.cues & _SCIENCE
     needed = 3 if len(text.words) <= 120 else 4
     if len(terms) >= needed or (len(terms) == 2 and len(text.words) >= 20 and text.is_question):
