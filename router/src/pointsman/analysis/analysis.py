@@ -61,8 +61,12 @@ _UNSURE: tuple[str, ...] = ("no detector was sure",)
 
 def analyze(prompt: Prompt, settings: AnalysisSettings = _DEFAULT) -> Analysis:
     """Return what a request is, asks and costs; never raises, whatever the text."""
-    facts = observe(prompt, settings)
-    verdict = None
+    return judge(observe(prompt, settings))
+
+
+def judge(facts: Facts) -> Analysis:
+    """Return the analysis of a request that was read; who predicts as well needs `facts.text`."""
+    prompt, verdict = facts.prompt, None
     for detector in ORDER:
         verdict = detector.detect(facts)
         if verdict is not None:
