@@ -128,7 +128,7 @@ def as_text(analysis: Analysis, decision: Decision) -> str:
         f"policy    {facts['policy']}, revision {facts['revision']}",
         f"task      {facts['analysis']['task'] or 'undecided'}",
         f"language  {analysis.language}, about {analysis.context_tokens:,} prompt tokens",
-        f"asks      {analysis.complexity}, {analysis.complexity_score:.2f}; domain {analysis.domain}",
+        f"asks      {analysis.complexity} ({analysis.complexity_score:.2f}), {analysis.domain}",
         "why",
         *(f"  {line}" for line in (*analysis.evidence, *decision.evidence, *full)),
     ]

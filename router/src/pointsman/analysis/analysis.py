@@ -114,7 +114,7 @@ def observe(prompt: Prompt, settings: AnalysisSettings) -> Facts:
         counted = scripts.count(text.lower)
         # Code in fences costs tokens but is no language anybody speaks.
         spoken = counted if text.prose is text.lower else scripts.count(text.prose)
-    told = language.identify(text.words, text.prose, spoken)
+    told = language.identify(text.words, text.prose, spoken, listed=bool(text.cues))
     mix = tokens.mix(text.sample, counted, told.code)
     share = text.chars / len(text.sample) if text.sample else 1.0
     if share != 1.0:
