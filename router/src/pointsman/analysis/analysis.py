@@ -50,10 +50,9 @@ ORDER: tuple[Detector, ...] = (
 )
 _DEFAULT = AnalysisSettings()
 _LISTED: frozenset[str] = frozenset().union(
-    complexity.CUES,
-    domain.CUES,
     *(m.CUES for m in (chat, coding, conversation, document, multilingual, reasoning)),
 )
+_TOPICS = complexity.CUES | domain.CUES
 # A caller that caps the history keeps more than this.
 _CAPPED_CHARS = 2_000
 _UNSURE: tuple[str, ...] = ("no detector was sure",)
@@ -107,24 +106,25 @@ def judge(facts: Facts) -> Analysis:
 
 def observe(prompt: Prompt, settings: AnalysisSettings) -> Facts:
     """Read the capped parts of a request once."""
-    text = text_module.read(prompt.user, _LISTED)
+    text = text_module.read(prompt.user, _LISTED, _TOPICS)
     if text.lower.isascii():
         counted = spoken = scripts.ASCII if text.words else scripts.EMPTY
     else:
         counted = scripts.count(text.lower)
         # Code in fences costs tokens but is no language anybody speaks.
         spoken = counted if text.prose is text.lower else scripts.count(text.prose)
-    told = language.identify(text.words, text.prose, spoken, listed=bool(text.cues))
+    told = language.identify(text.words, text.prose, spoken, listed=bool(text.cues or text.topics))
     mix = tokens.mix(text.sample, counted, told.code)
     share = text.chars / len(text.sample) if text.sample else 1.0
     if share != 1.0:
         mix = {kind: chars * share for kind, chars in mix.items()}
     text_tokens = tokens.general(mix.items())
+    numbers = text.numbers() if mix["digits"] else 0
+    estimate = text_tokens
     if prompt.total_chars > text.chars:
         _add_rest(mix, prompt, prompt.total_chars - text.chars, told.code)
-    numbers = text.numbers() if mix["digits"] else 0
-    parts = tuple(mix.items())
-    estimate = tokens.general(parts) + tokens.MESSAGE_TOKENS * max(prompt.turns, 1)
+        estimate = tokens.general(mix.items())
+    estimate += tokens.MESSAGE_TOKENS * max(prompt.turns, 1)
     return Facts(
         prompt=prompt,
         settings=settings,
@@ -133,7 +133,7 @@ def observe(prompt: Prompt, settings: AnalysisSettings) -> Facts:
         numbers=numbers,
         script=spoken.dominant[0],
         text_tokens=int(text_tokens),
-        token_mix=parts,
+        token_mix=tuple(mix.items()),
         context_tokens=int(estimate) + (tokens.IMAGE_TOKENS if prompt.images else 0),
     )
 

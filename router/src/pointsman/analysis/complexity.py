@@ -57,6 +57,8 @@ _REASONING_POINTS = {"reasoning": 5.5, "science": 3.0, "maths": 2.0, "options": 
 _SENTENCE_LOG2 = 4.0
 _DOUBLING_POINTS = 0.8
 _MOST_LENGTH_POINTS = 4.0
+_WITH_SPACES = frozenset(("Latin", "None"))
+_MOST_WORD_TOKENS = 20
 _NUMBER_POINTS = 0.5
 _MOST_DEMAND_POINTS = 6
 _FEW_TERMS = 4
@@ -87,10 +89,13 @@ def find(
 ) -> Found:
     """Return the sum of the reasons."""
     text, prompt = facts.text, facts.prompt
-    cues = text.cues
+    cues = text.topics
     points, reasons = 0.0, []
     doublings = log2(facts.text_tokens + 1) - _SENTENCE_LOG2
-    if doublings > 0:
+    # Noise is long, too: a word of twenty tokens is none.
+    if doublings > 0 and (
+        facts.script not in _WITH_SPACES or _MOST_WORD_TOKENS * len(text.words) > facts.text_tokens
+    ):
         points += min(_DOUBLING_POINTS * doublings, _MOST_LENGTH_POINTS)
         reasons.append("length")
     if verdict is not None and (more := _of_task(verdict)):

@@ -53,14 +53,12 @@ def mix(sample: str, scripts: Scripts, language: str) -> Mix:
     single = raw.count(b" ")
     pairs = raw.count(b"  ")
     lines = raw.count(b"\n") + raw.count(b"\t")
-    found: Mix = {"digits": digits, "symbols": symbols}
     spaces = single - 2 * pairs
+    found: Mix = {"digits": digits, "symbols": symbols, "spaces": spaces}
     if scripts.characters:
         others = sum(scripts.characters.values())
         found["other spaces"] = spaces * others / (others + scripts.latin)
         found["spaces"] = spaces - found["other spaces"]
-    else:
-        found["spaces"] = spaces
     if lines:
         found["lines"] = lines
     ascii_chars = len(raw) if len(raw) == len(sample) else len(raw.translate(None, _NOT_ASCII))
@@ -73,7 +71,7 @@ def mix(sample: str, scripts: Scripts, language: str) -> Mix:
 
 def _add_letters(found: Mix, letters: float, words: int, scripts: Scripts, language: str) -> None:
     kind = "English"
-    if scripts.dominant[0] == "Latin":
+    if not scripts.characters or scripts.dominant[0] == "Latin":
         kind = _KIND.get(language, "Latin")
     if kind == "English":
         # Runs of letters that no word has: keys, paths, one letter held down.
@@ -109,7 +107,10 @@ def _add_others(found: Mix, chars: int, scripts: Scripts, language: str) -> None
 
 def general(parts: Iterable[tuple[str, float]]) -> float:
     """Return the estimate that fits no vocabulary best and none badly."""
-    return sum(GENERAL[kind] * chars for kind, chars in parts)
+    total = 0.0
+    for kind, chars in parts:
+        total += GENERAL[kind] * chars
+    return total
 
 
 def of_family(family: str, model: str, tokens: int, parts: Iterable[tuple[str, float]]) -> int:
