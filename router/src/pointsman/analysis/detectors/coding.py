@@ -21,7 +21,7 @@ _SYNTAX = re.compile(
     | select\s[^\n]{1,200}\sfrom\s | insert\s+into\s | create\s+table\s | update\s+\w{1,80}\s+set\s | alter\s+table\s
     | traceback\s\(most\srecent | (?:\w{1,80}\.){0,10}\w{0,80}(?:error|exception):\s | exception\sin\sthread | at\s[\w.$]{3,200}\([\w.]{1,80}:\d
     | <(?:!doctype|html|div|script|body|span|table|head|svg)\b | (?:npm|pip|git|docker|kubectl|helm|curl|sudo|apt-get|cargo|yarn|brew)\s+[\w-]
-    | \#!/ | apiversion:\s | (?:if|for|while|switch)\s?\([^\n]{1,200}\)\s?\{ | \w[\w.]{0,80}\([^\n]{0,200}\);?\s*$(?<=;)
+    | for\s?\((?:int|let|var|auto|size_t|const)\s | \#!/ | apiversion:\s | (?:if|for|while|switch)\s?\([^\n]{1,200}\)\s?\{ | \w[\w.]{0,80}\([^\n]{0,200}\);?\s*$(?<=;)
     | (?:return|print|printf|console\.log|system\.out\.println?|assert)[\s(][^\n]{0,200}[;)]\s*$
     )""",  # noqa: E501 - one alternative a line would hide which belong together
     re.VERBOSE,
@@ -47,7 +47,10 @@ _STRONG = word_set(
     segfault segfaults dockerfile kubectl kubernetes pytest npm webpack oauth graphql
     nullpointerexception keyerror typeerror valueerror indexerror attributeerror async asyncio
     mutex linq jquery bytecode leetcode unittest haskell matlab powershell codebase refactor
-    refactoring linter mypy fastapi redis terraform ansible dataframe"""
+    refactoring linter mypy fastapi redis terraform ansible dataframe substring substrings subarray
+    subarrays palindromic heapsort quicksort mergesort gitignore div flexbox localhost nginx
+    rerender rerenders stdlib stdio hashtable memoization enum typedef goroutine goroutines
+    sklearn tsconfig cmake gcc clang gdb rustc vscode gitlab cicd pyspark plpgsql nullptr foreach"""
 )
 # One point: words programming shares with other lives.
 _WEAK = word_set(
@@ -75,6 +78,8 @@ def detect(facts: Facts) -> Verdict | None:
         return Verdict(Task.CODING, 0.95, (f"code: {mark}",))
     known = text.cues
     strong = sorted(known & _STRONG)
+    if strong == ["div"] and "\\div" in text.sample:
+        strong = []
     if not strong and notation.is_formula_source(text.sample):
         return None  # "the function", "an integer": mathematics
     asked = _asked(text)
@@ -109,6 +114,8 @@ def shown(text: Text) -> str:
 def _named_by_marks(lower: str) -> bool:
     """Whether a language or a file is named that has no letters of its own ("C++", "app.py")."""
     if ("+" in lower and "c++" in lower) or ("#" in lower and "c#" in lower):
+        return True
+    if "unit test" in lower:
         return True
     return "." in lower and ("node.js" in lower or _FILE.search(lower) is not None)
 

@@ -22,9 +22,12 @@ _SPEAK = word_set(
     """say said write spell pronounce call called word words phrase mean means speak answer reply
     respond"""
 )
-CUES = _LANGUAGES | _TRANSLATE | _SPEAK
+# "The Japanese word for umbrella": what a language's name stands before.
+_TERMS = word_set("word words phrase expression translation equivalent term")
+CUES = _LANGUAGES | _TRANSLATE | _SPEAK | _TERMS
 # "How do you say <a sentence> in Spanish": a sentence is at most this long.
 _SAID_WORDS = 16
+_QUESTION_WORDS = 60
 
 
 def detect(facts: Facts) -> Verdict | None:
@@ -44,7 +47,10 @@ def detect_translation(facts: Facts) -> Verdict | None:
         return Verdict(Task.MULTILINGUAL, 0.8, (f"translation: asked for{target}",))
     if named:
         edge = facts.text.edge
+        short = len(edge) <= _QUESTION_WORDS
         for place, word in enumerate(edge):
+            if short and word in named and not _TERMS.isdisjoint(edge[place + 1 : place + 2]):
+                return Verdict(Task.MULTILINGUAL, 0.7, (f"translation: a word of {word}",))
             if word in named and edge[max(place - 1, 0)] == "in":
                 around = edge[max(place - _SAID_WORDS, 0) : place + _SAID_WORDS]
                 if not _SPEAK.isdisjoint(around):

@@ -8,6 +8,7 @@ import re
 from itertools import islice
 
 from pointsman.analysis import notation
+from pointsman.analysis.detectors.options import lists_options
 from pointsman.analysis.facts import Facts, Verdict
 from pointsman.analysis.text import word_set
 from pointsman.api.tasks import Task
@@ -28,7 +29,8 @@ _TERMS = word_set(
     permutations denominator numerator asymptote parabola ellipse hexagon pentagon octagon
     polygon quadrilateral trapezoid cosine sine tangent algebra algebraic inequality
     irrational nonnegative hyperbola bisector convex binomial primes triangle triangles
-    radians fraction derivative differentiate cubed exponent coefficients coefficient"""
+    radians fraction derivative differentiate cubed exponent coefficients coefficient converge
+    converges diverge diverges convergent divergent reciprocal reciprocals"""
 )
 # One point: terms that also have an everyday meaning.
 _MATHS = word_set(
@@ -56,13 +58,23 @@ _NUMBER_WORDS = word_set(
     fifty sixty hundred thousand half twice thrice double triple dozen quarter third times
     percent"""
 )
+_PERCENT = word_set("what of discount original off increase decrease interest")
+_UNITS = word_set(
+    """km kmh kph mph miles mile meters metres kg grams liters litres cm mm hours minutes seconds
+    knots newtons joules"""
+)
 _SUPPOSES = word_set("if each every per than twice half more less times suppose")
 _CLUES = word_set(
     """clue clues puzzle riddle premise premises conclusion syllogism deduce deduction infer
     inference logic logical logically paradox contradiction counterexample knights knaves liar
     liars truthful assumption hypothesis entail entails implies valid invalid necessarily
-    fallacy reasoning therefore possibilities immediately leftmost rightmost"""
+    fallacy reasoning therefore possibilities immediately leftmost rightmost conclude concluded
+    argument flaw flawed syllogisms paradoxical"""
 )
+# What a statement is about all, some or none of: with one clue, two of these make a puzzle.
+_QUANTIFIERS = word_set("every all some none no if only exactly either neither always never")
+_TRUTH, _LIES = "truth", word_set("lie lies lied lying liar liars")
+_WHO = word_set("who which what")
 _SEQUENCE_CLUES = word_set(
     """left right next between adjacent neither either directly taller older exactly each
     different unique"""
@@ -79,16 +91,23 @@ _SCIENCE = word_set(
     ions star stars planet planets orbit galaxy luminosity redshift temperature pressure
     thermodynamic entropy enthalpy symmetry lattice crystal semiconductor chiral
     stereochemistry isomer isomers benzene methyl ethyl ketone aldehyde alcohol transcription
+    enantiomer enantiomers nucleophile nucleophilic electrophile electrophilic titration buffer
     inhibitor receptor antibody expression ev nm kj kpc potential charge particle particles
     decay scattering transit stellar phenotype plasmid sequencing amino peptide"""
 )
+# Of these two are enough in a question of a dozen words: nobody chats about them.
+_EXAM = word_set(
+    """electrons protons neutron wavelength velocity acceleration momentum enantiomer enantiomers
+    nucleophile nucleophilic electrophile titration buffer equilibrium enthalpy entropy isomer
+    oxidation catalyst eigenstate hamiltonian allele genotype phenotype transcription plasmid
+    molar aqueous kinetic torque resistor voltage semiconductor stereochemistry"""
+)
 CUES = (
-    _TERMS | _MATHS | _IMPERATIVES | _QUANTITIES | _ASKS | _NUMBER_WORDS | _SUPPOSES
+    _EXAM | _QUANTIFIERS | _LIES | _WHO | _PERCENT | _UNITS | frozenset((_TRUTH,))
+    | _TERMS | _MATHS | _IMPERATIVES | _QUANTITIES | _ASKS | _NUMBER_WORDS | _SUPPOSES
     | _CLUES | _SEQUENCE_CLUES | _SCIENCE
 )  # fmt: skip
 _OPTION = re.compile(r"(?:^|[\s(])\(?([a-e1-5])[).:]\s")
-# A second and a third option, whatever their number and the way they are marked.
-_LISTED = tuple((mark, (f"b{mark}", f"c{mark}"), (f"2{mark}", f"3{mark}")) for mark in ").:")
 # What phrases begin with is looked for first, and once.
 _STEPS = (
     ("step", ("step by step", "step-by-step")),
@@ -96,10 +115,16 @@ _STEPS = (
     ("must be true", ("must be true",)),
     ("explain your reasoning", ("explain your reasoning",)),
     ("chain of thought", ("chain of thought",)),
+    ("justify", ("and justify", "justify your answer")),
+    ("possible", ("how is that possible", "how is this possible")),
+    ("what am i", ("what am i?",)),
+    ("many ways", ("how many ways",)),
+    ("must cross", ("must cross a river", "must cross the river")),
 )
 # A word problem tells a story first; a shorter question with a number is a fact or a conversion.
 _STORY_WORDS = 12
 _PARAGRAPH_WORDS = 100
+_PUZZLE_WORDS = 60
 _QUESTION_WORDS = 40
 # An exercise is short; beyond this, words of mathematics meet by chance.
 _EXERCISE_WORDS = 150
@@ -107,7 +132,7 @@ _EXERCISE_WORDS = 150
 
 def detect(facts: Facts) -> Verdict | None:
     """Reasoning when notation, vocabulary, quantities, options or clues say so."""
-    for look in (_notation, _quantities, _vocabulary, _logic, _science):
+    for look in (_notation, _quantities, _vocabulary, _logic, _options, _science):
         found = look(facts)
         if found is not None:
             confidence, evidence = found
@@ -132,6 +157,11 @@ def _notation(facts: Facts) -> tuple[float, str] | None:
 def _quantities(facts: Facts) -> tuple[float, str] | None:
     text = facts.text
     known, words = text.cues, len(text.words)
+    if words <= _STORY_WORDS and facts.numbers == 2 and "%" in text.sample and known & _PERCENT:
+        return 0.7, "maths: a percentage of a number"
+    asks = text.is_question and not known.isdisjoint(_ASKS)
+    if asks and facts.numbers >= 3 and words <= _PARAGRAPH_WORDS and known & _UNITS:
+        return 0.65, f"maths: {facts.numbers} numbers with units"
     if words < _STORY_WORDS or not (known & _QUANTITIES and known & _ASKS):
         return None
     if words > _PARAGRAPH_WORDS:
@@ -173,16 +203,33 @@ def _vocabulary(facts: Facts) -> tuple[float, str] | None:
 
 def _logic(facts: Facts) -> tuple[float, str] | None:
     text = facts.text
-    lower = text.lower
+    if phrase := _phrase(text.lower):
+        return 0.7, f"reasoning: {phrase!r}"
+    clues = (text.cues & _CLUES).union(_CLUES.intersection(text.between))
+    if len(clues) >= 2 or (clues and len(_SEQUENCE_CLUES.intersection(text.words)) >= 4):
+        return 0.75, f"reasoning: words {', '.join(sorted(clues)[:3])}"
+    if clues and len(text.cues & _QUANTIFIERS) >= 2:
+        return 0.65, f"reasoning: {min(clues)} and quantifiers"
+    if _TRUTH in text.cues and text.cues & _LIES:
+        return 0.7, "reasoning: truth and lies"
+    short = len(text.words) <= _PUZZLE_WORDS
+    if short and text.is_question and text.edge.count("than") >= 2 and text.cues & _WHO:
+        return 0.65, "reasoning: comparisons"
+    return None
+
+
+def _phrase(lower: str) -> str:
     for start, phrases in _STEPS:
         if start in lower:
             for phrase in phrases:
                 if phrase in lower:
-                    return 0.7, f"reasoning: {phrase!r}"
-    clues = (text.cues & _CLUES).union(_CLUES.intersection(text.between))
-    if len(clues) >= 2 or (clues and len(_SEQUENCE_CLUES.intersection(text.words)) >= 4):
-        return 0.75, f"reasoning: words {', '.join(sorted(clues)[:3])}"
-    if not _lists(lower):
+                    return phrase
+    return ""
+
+
+def _options(facts: Facts) -> tuple[float, str] | None:
+    text, lower = facts.text, facts.text.lower
+    if not lists_options(lower):
         return None
     options = {match.group(1) for match in _OPTION.finditer(lower)}
     if len(options & set("abcde")) >= 3 or (len(options & set("12345")) >= 3 and text.is_question):
@@ -190,16 +237,11 @@ def _logic(facts: Facts) -> tuple[float, str] | None:
     return None
 
 
-def _lists(lower: str) -> bool:
-    """Whether a second and a third option may stand there."""
-    for mark, (b, c), (two, three) in _LISTED:
-        if mark in lower and ((b in lower and c in lower) or (two in lower and three in lower)):
-            return True
-    return False
-
-
 def _science(facts: Facts) -> tuple[float, str] | None:
     text = facts.text
+    exam = text.cues & _EXAM
+    if len(exam) >= 2 and len(text.words) >= _STORY_WORDS and text.is_question:
+        return 0.6, f"science: words {', '.join(sorted(exam)[:3])}"
     terms = text.cues & _SCIENCE
     needed = 3 if len(text.words) <= 120 else 4
     if len(terms) >= needed or (len(terms) == 2 and len(text.words) >= 20 and text.is_question):
