@@ -7,6 +7,7 @@ or a verb made for texts (summarize). Refuses length alone as proof, except for 
 import re
 from itertools import pairwise
 
+from pointsman.analysis.detectors import reasoning_words
 from pointsman.analysis.detectors.options import lists_options
 from pointsman.analysis.facts import Facts, Verdict
 from pointsman.analysis.text import Text, word_set
@@ -39,7 +40,7 @@ _VERBS = word_set(
     based according using use write generate guess give determine describe tell explain
     complete edit title headline mentioned mentions contain contains discuss discussed states
     stated key main points compose can could respond infer know select pick return question
-    questions"""
+    questions make change put"""
 )
 # "Movie plot:", "Article:" where a line begins: the label of a text that follows.
 _LABEL = re.compile(
@@ -54,8 +55,9 @@ _WORK = word_set(
     """extract summarize summarise rewrite rephrase classify proofread shorten paraphrase
     highlight edit condense tag turn review critique polish improve"""
 )
+_PERSONAL = word_set("i my me we our you your")
 _SENT = frozenset(("attached", "enclosed", "pasted"))
-CUES = _WORK | _GIVEN | _DETERMINERS | _SUMMARY | _VERBS | _DEICTIC
+CUES = _PERSONAL | _WORK | _GIVEN | _DETERMINERS | _SUMMARY | _VERBS | _DEICTIC
 # 100 words are about a paragraph of six sentences: more than people write to ask something.
 _PARAGRAPH_WORDS = 100
 _PASSAGE_WORDS = 180
@@ -98,7 +100,8 @@ def _referred(text: Text) -> tuple[float, str] | None:
         return 0.9, min(summary)
     pasted = _reference(text, _PASTED)
     if not pasted:
-        return None
+        sent = "" if cues.isdisjoint(_SENT) else _reference(text, _LOOSE)
+        return (0.6, sent) if sent else None
     if words >= _PARAGRAPH_WORDS or (words >= 12 and cues & _VERBS):
         return (0.85 if words >= _PARAGRAPH_WORDS else 0.65), pasted
     return None if cues.isdisjoint(_SENT) else (0.6, pasted)
@@ -132,6 +135,8 @@ def detect_passage(facts: Facts) -> Verdict | None:
     if _given(text.lower):
         return Verdict(Task.DOCUMENT, 0.55, ("document: a text after a colon",))
     words = len(text.words)
+    if words >= _ASKED_WORDS and not facts.numbers and _told_before(text):
+        return Verdict(Task.DOCUMENT, 0.5, ("document: a question after sentences",))
     if words < _PASSAGE_WORDS:
         return None
     # Prose has a full stop every 5 to 40 words; lists of figures and codes do not.
@@ -177,6 +182,18 @@ def _asked_after(text: Text) -> bool:
     """Whether "Question:" begins a line after a text, and no options follow it."""
     place = text.lower.rfind("\nquestion:")
     return place > _TEXT_CHARS and not lists_options(text.lower)
+
+
+def _told_before(text: Text) -> bool:
+    """Whether sentences that are no puzzle end with one question."""
+    if not text.lower.rstrip().endswith("?") or text.lower.count("?") > 1:
+        return False
+    personal = not _PERSONAL.isdisjoint(text.edge)
+    return (
+        not personal
+        and text.lower.count(". ") >= 3
+        and reasoning_words.PUZZLE.isdisjoint(text.cues)
+    )
 
 
 def _worked_on(text: Text) -> str:
