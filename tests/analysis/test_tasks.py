@@ -28,8 +28,10 @@ def test_at_least_85_percent_of_our_own_prompts_are_right() -> None:
 
 
 def _right(part: str) -> float:
-    prompts = json.loads(Path(__file__).with_name("task_texts.json").read_text(encoding="utf-8"))
-    return sum(ask(text).task == task for task, text in prompts[part]) / len(prompts[part])
+    text = Path(__file__).with_name("task_texts.json").read_text(encoding="utf-8")
+    prompts: dict[str, list[list[str]]] = json.loads(text)
+    right = [str(ask(asked).task) == task for task, asked in prompts[part]]
+    return sum(right) / len(right)
 
 
 def test_short_requests_of_each_task_are_told() -> None:

@@ -29,7 +29,8 @@ class Concept(msgspec.Struct, frozen=True, gc=False):
 # Of a word so many letters are looked up; the rest of a beginning is compared where they are found.
 _KEY = 4
 _HANGUL_KEY = 2
-_IDEOGRAPHS = frozenset(("Han", "Kana"))
+# Between whose words are no spaces.
+_UNSPACED = frozenset(("Han", "Kana", "Thai"))
 _RANGES = (
     ("Latin", 0x00, 0x24F),
     ("Latin", 0x1E00, 0x1EFF),
@@ -37,6 +38,7 @@ _RANGES = (
     ("Arabic", 0x600, 0x6FF),
     ("Hangul", 0xAC00, 0xD7A3),
     ("Han", 0x3040, 0x9FFF),
+    ("Thai", 0xE00, 0xE7F),
 )
 _OTHERS = "others"
 Pairs = tuple[tuple[str, Concept], ...]
@@ -50,7 +52,7 @@ def _script(beginning: str) -> str:
 
 def _key(beginning: str, script: str) -> str:
     """What finds it: one ideograph, or the first letters of its first word."""
-    if script == "Han":
+    if script in _UNSPACED:
         return beginning[0]
     return beginning.split(maxsplit=1)[0][: _HANGUL_KEY if script == "Hangul" else _KEY]
 
@@ -91,14 +93,14 @@ _FIRST_TWO = itemgetter(slice(0, _HANGUL_KEY))
 # Instructions stand at the edges.
 _HEAD = 500
 _TAIL = 250
-_WORD_PROBLEM = Concept("a quantity asked of numbers", Domain.MATHEMATICS, 4, 3)
+_WORD_PROBLEM = Concept("a quantity asked of numbers", Domain.MATHEMATICS, 7, 1)
 
 
 def told(text: Text, script: str, numbers: int) -> list[Concept]:
     """The concepts that a text with so many numbers mentions, each once; bounded."""
     lower = text.prose
-    if script in _IDEOGRAPHS:
-        index = _INDEX["Han"]
+    if script in _UNSPACED:
+        index = _INDEX["Thai" if script == "Thai" else "Han"]
         if len(lower) > _HEAD + _TAIL:
             lower = f"{lower[:_HEAD]}\n{lower[-_TAIL:]}"
         keys = index.keys() & set(lower)
