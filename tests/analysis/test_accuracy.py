@@ -19,6 +19,9 @@ from tests.perf.analysis import (
 MIN_HELD_OUT = 0.80
 
 
+pytestmark = pytest.mark.slow
+
+
 @pytest.fixture(scope="module")
 def scores() -> list[Score]:
     """All prompts, each source scored."""

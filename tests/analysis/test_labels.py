@@ -11,6 +11,9 @@ from tests.perf.analysis import data_file
 STEP = 4
 
 
+pytestmark = pytest.mark.slow
+
+
 @pytest.fixture(scope="module")
 def pairs() -> labels.Rows:
     """Every fourth row of RouteLLM's evaluation."""

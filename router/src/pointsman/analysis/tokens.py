@@ -53,7 +53,7 @@ def mix(sample: str, scripts: Scripts, language: str) -> Mix:
     single = raw.count(b" ")
     pairs = raw.count(b"  ")
     lines = raw.count(b"\n") + raw.count(b"\t")
-    spaces = single - 2 * pairs
+    spaces = single - 2 * pairs + (1 if raw else 0)  # the first word has none
     found: Mix = {"digits": digits, "symbols": symbols, "spaces": spaces}
     if scripts.characters:
         others = sum(scripts.characters.values())
@@ -63,7 +63,7 @@ def mix(sample: str, scripts: Scripts, language: str) -> Mix:
         found["lines"] = lines
     ascii_chars = len(raw) if len(raw) == len(sample) else len(raw.translate(None, _NOT_ASCII))
     letters = ascii_chars - digits - symbols - single - lines
-    _add_letters(found, letters, spaces + digits + symbols + lines + 1, scripts, language)
+    _add_letters(found, letters, spaces + digits + symbols + lines, scripts, language)
     if ascii_chars < len(sample):
         _add_others(found, len(sample) - ascii_chars, scripts, language)
     return found
