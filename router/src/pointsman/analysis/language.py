@@ -93,10 +93,11 @@ class Language(msgspec.Struct, frozen=True, gc=False):
 _NONE = Language(UNKNOWN, 0.0, "")
 _ENGLISH_BY_WORDS = Language("en", 0.9, "")
 _PROBABLY_ENGLISH = Language("en", 0.3, "")
-# English alone +1, any other listed word -1.
+# Of English alone +1, of other languages alone -1; a word that they share says nothing here.
 _ENGLISH = {
     word: 1 if [language for language, _ in owned] == ["en"] else -1
     for word, owned in LATIN_WORDS.items()
+    if [language for language, _ in owned] == ["en"] or "en" not in dict(owned)
 }
 
 
@@ -118,8 +119,8 @@ def identify(
         return _NONE
     words = words[:MAX_WORDS]
     if script == "Latin":
-        # Most requests are English, most of their frequent words in no other language's list: where
-        # these are more than all other listed words, no count of votes can end otherwise.
+        # Most requests are English: where its own words are more than those of all others, no other
+        # language can have more votes but by words that it shares with English.
         if not scripts.accented and sum(filter(None, map(_ENGLISH.get, words))) > 0:
             return _ENGLISH_BY_WORDS
         found = _latin(words, lower, scripts)

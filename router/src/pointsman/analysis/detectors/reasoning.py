@@ -82,9 +82,10 @@ def _named(facts: Facts) -> tuple[float, str] | None:
     text = facts.text
     if len(text.words) > _PUZZLE_WORDS:
         return None
-    for phrase in _PHRASES:
-        if phrase in text.lower:
-            return 0.65, f"maths: {phrase.strip('( ')}"
+    if not text.cues.isdisjoint(listed.IN_PHRASES):
+        for phrase in _PHRASES:
+            if phrase in text.lower:
+                return 0.65, f"maths: {phrase.strip('( ')}"
     studied = text.cues & listed.STUDIED
     if studied:
         return 0.6, f"maths: words {', '.join(sorted(studied)[:3])}"
@@ -195,7 +196,8 @@ def _vocabulary(facts: Facts) -> tuple[float, str] | None:
 
 def _logic(facts: Facts) -> tuple[float, str] | None:
     text = facts.text
-    if phrase := _phrase(text.lower):
+    steps = not text.cues.isdisjoint(listed.IN_STEPS)
+    if steps and (phrase := _phrase(text.lower)):
         return 0.7, f"reasoning: {phrase!r}"
     clues = (text.cues & listed.CLUES).union(listed.CLUES.intersection(text.between))
     if len(clues) >= 2 or (clues and len(listed.SEQUENCE_CLUES.intersection(text.words)) >= 4):

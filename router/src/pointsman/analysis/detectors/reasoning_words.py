@@ -99,7 +99,18 @@ SEQUENCE_CLUES = word_set(
     """left right next between adjacent neither either directly taller older exactly each
     different unique"""
 )
+# One of these stands in each phrase that reasoning.py looks for: all others need no search.
+IN_PHRASES = word_set(
+    """prime natural square odd even real common consecutive standard approaches word half sin cos
+    tan sqrt"""
+)
+IN_STEPS = word_set(
+    """step show true explain chain justify possible am ways cross follow inferred conclusion order
+    reasoning"""
+)
 CUES = frozenset(("truth",)).union(
+    IN_PHRASES,
+    IN_STEPS,
     SEQUENCE_CLUES,
     NUMBER_WORDS,
     TERMS,
