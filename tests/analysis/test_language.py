@@ -162,3 +162,33 @@ def test_each_language_comes_with_a_confidence() -> None:
     assert ask("Wann kommt mein Paket an und wer bringt es?").language_confidence > 0.9
     assert ask("Принтер").language_confidence == 0.5
     assert ask("12345").language_confidence == 0.0
+
+
+ARTICLE = "The council voted to close the old bridge while its bearings are replaced. " * 8
+
+
+@pytest.mark.parametrize(
+    ("code", "asked"),
+    [
+        ("zh", "请把下面的文章翻译成中文："),
+        ("ja", "次の文章を要約してください。"),
+        ("ko", "다음 글을 요약해 주세요."),
+        ("ru", "Переведи этот текст на русский язык:"),
+        ("ar", "لخص النص التالي باللغة العربية:"),
+        ("hi", "निम्नलिखित लेख का सारांश लिखें:"),
+    ],
+)
+def test_what_is_asked_before_or_after_an_english_text_tells_the_language(
+    code: str, asked: str
+) -> None:
+    """The reader's language, not the article's."""
+    assert ask(f"{asked}\n\n{ARTICLE}").language == code
+    assert ask(f"{ARTICLE}\n\n{asked}").task is Task.MULTILINGUAL
+
+
+@pytest.mark.parametrize(
+    "asked", ["Traduce al español:", "Übersetze ins Deutsche:", "Traduisez en français :"]
+)
+def test_a_translation_asked_for_in_another_language_is_multilingual(asked: str) -> None:
+    """Also where the text to translate makes most of the words English."""
+    assert ask(f"{asked} {ARTICLE}").task is Task.MULTILINGUAL

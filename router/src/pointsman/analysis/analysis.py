@@ -115,6 +115,8 @@ def observe(prompt: Prompt, settings: AnalysisSettings) -> Facts:
         spoken = counted if text.prose is text.lower else scripts.count(text.prose)
     told = language.identify(text.words, text.prose, spoken, listed=bool(text.cues or text.topics))
     mix = tokens.mix(text.sample, counted, told.code)
+    if spoken.characters and told.code in {"en", language.UNKNOWN}:
+        told = language.of_edges(text.prose) or told
     share = text.chars / len(text.sample) if text.sample else 1.0
     if share != 1.0:
         mix = {kind: chars * share for kind, chars in mix.items()}

@@ -15,7 +15,7 @@ from pointsman.analysis.language_words import (
     LATIN_LETTERS,
     LATIN_WORDS,
 )
-from pointsman.analysis.scripts import Scripts
+from pointsman.analysis.scripts import Scripts, count
 
 UNKNOWN = "und"
 # Words looked at: enough for a vote, few enough for 10 microseconds.
@@ -31,6 +31,9 @@ _SHORT_WORDS = 3
 _FEW_WORDS = 10
 # Ukrainian text of this length has one of its own letters.
 _FEW_LETTERS = 20
+# An instruction before or after a text; so many letters of its script are no quoted word.
+_EDGE_LETTERS = 24
+_FEW_SIGNS = 4
 # A language's frequent words make up 30 to 50 % of its running text; under a tenth is a quotation.
 _MIN_SHARE = 0.1
 
@@ -131,6 +134,22 @@ def identify(
         return _by_words(words, *_WORDS_OF[script])
     code = _by_letters(script, lower, scripts)
     return Language(code, share, f"language: {code} by script ({share:.0%} of letters)")
+
+
+def of_edges(lower: str) -> Language | None:
+    """
+    Return the language that the first or last words ask in, where it has a script of its own.
+
+    For a Latin text that a question in another script stands before or after: who translates or
+    summarizes an English article for a Chinese reader is asked in Chinese.
+    """
+    for part in (lower[:_EDGE_LETTERS], lower[-_EDGE_LETTERS:]):
+        counted = count(part)
+        script, _ = counted.dominant
+        if counted.characters.get(script, 0) >= _FEW_SIGNS:
+            found = identify(tuple(part.split()), part, counted)
+            return Language(found.code, 0.7, f"language: {found.code} of what is asked")
+    return None
 
 
 def _by_letters(script: str, lower: str, scripts: Scripts) -> str:
