@@ -65,7 +65,8 @@ def analyze(prompt: Prompt, settings: AnalysisSettings = _DEFAULT) -> Analysis:
 
 def judge(facts: Facts) -> Analysis:
     """Return the analysis of a request that was read; who predicts as well needs `facts.text`."""
-    prompt, verdict = facts.prompt, None
+    prompt = facts.prompt
+    verdict = None
     for detector in ORDER:
         verdict = detector.detect(facts)
         if verdict is not None:
