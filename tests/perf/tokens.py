@@ -15,7 +15,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from pointsman.analysis import Prompt, analyze, tokens
-from tests.analysis.test_language import SENTENCES
+from tests.analysis.test_language import SENTENCES, TEXTS
 from tests.analysis.token_texts import FIT, HELD_OUT
 from tests.perf.analysis import data_file, load
 
@@ -39,6 +39,8 @@ Encode = Callable[[str], list[int]]
 _STEPS = 3_000
 _PROMPTS = 40
 _WEIGHT = 5
+# Languages whose scripts share one rate.
+_OTHER_SCRIPTS = ("gu", "kn", "ml", "pa", "or", "si")
 
 
 def tokenizers() -> dict[str, Encode]:
@@ -108,6 +110,7 @@ def _mix(text: str) -> dict[str, float]:
 def _samples() -> list[str]:
     # Our own weigh more: of most kinds they are the only ones.
     texts = [*FIT.values()] * _WEIGHT + [*SENTENCES.values()]
+    texts += [text for code in _OTHER_SCRIPTS for text in TEXTS["seen"][code]]
     if data_file().is_file():
         rows = load(data_file(), per_source=_PROMPTS)
         texts += [row.text for row in rows if len(row.text) < 4_000]

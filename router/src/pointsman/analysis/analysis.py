@@ -137,7 +137,7 @@ def observe(prompt: Prompt, settings: AnalysisSettings) -> Facts:
         script=spoken.dominant[0],
         text_tokens=int(text_tokens),
         token_mix=tuple(mix.items()),
-        context_tokens=int(estimate) + (tokens.IMAGE_TOKENS if prompt.images else 0),
+        context_tokens=round(estimate) + (tokens.IMAGE_TOKENS if prompt.images else 0),
     )
 
 
