@@ -73,6 +73,7 @@ def events(count: int, first_ms: int, last_ms: int, seed: int = 1) -> Iterator[R
             request_id=f"req-{number}",
             language="en",
             confidence=0.9,
+            evidence=("coding: code in the text", "complexity: 2.5 points by length, steps"),
             context_tokens=900,
             stream=True,
             candidates=(shape["backend"], "backend-9"),
