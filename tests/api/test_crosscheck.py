@@ -248,3 +248,28 @@ def test_a_baseline_needs_prices_to_compare(cost: str, warned: str) -> None:
     found = findings(files + backend("c", place=f"{SIMULATOR}{cost}"))
     assert ["spec.baseline" in one and warned in one for one in found] == [True] * bool(warned)
     assert "no ModelBackend c" in findings(files)[0]
+
+
+@pytest.mark.parametrize(
+    ("cost", "warned"),
+    [
+        ("", "b (no cost)"),
+        (", cost: {replicaHour: '1'}", "b (paid by the hour)"),
+        (", cost: {inputPerMillion: '1', outputPerMillion: '2', currency: EUR}", "b (paid in EUR)"),
+        (", cost: {inputPerMillion: '1', outputPerMillion: '2'}", ""),
+    ],
+)
+def test_a_budget_in_money_is_warned_of_where_it_sees_no_cost(cost: str, warned: str) -> None:
+    """Of targets and of the chain; one in tokens sees everything, and a baseline is not asked."""
+    paid = f"{SIMULATOR}, cost: {{inputPerMillion: '1', outputPerMillion: '2'}}"
+    budgets = "{name: one, window: Day, tokens: 5}, {name: two, window: Day, amount: '5'}"
+    policy = spilling("b", when="Error") + f"  budgets: [{budgets}]\n"
+    found = findings(policy + backend("a", place=paid) + backend("b", place=f"{SIMULATOR}{cost}"))
+    words = [one.partition("spec.budgets[1].amount: ")[2] for one in found]
+    assert words == [f"sees no cost of requests to {warned}"] * bool(warned)
+    assert all("warning: " in one for one in found)
+
+    other = spilling("c", when="Error") + f"  budgets: [{budgets}]\n  baseline: {{name: b}}\n"
+    other += backend("a", place=paid) + backend("c", place=paid)
+    found = findings(other + backend("b", place=f"{SIMULATOR}{cost}"))
+    assert not any("budgets" in one for one in found)

@@ -20,7 +20,7 @@ from pointsman.api.names import (
 )
 from pointsman.api.presets import effective
 from pointsman.api.spelling import did_you_mean
-from pointsman.api.v1alpha1 import FallbackOn, ModelBackend, ModelBackendSpec, RoutingPolicy
+from pointsman.api.v1alpha1 import Cost, FallbackOn, ModelBackend, ModelBackendSpec, RoutingPolicy
 from pointsman.api.v1alpha1.shadowing import never_matching
 
 
@@ -35,6 +35,7 @@ def cross_check(loaded: Loaded) -> tuple[Finding, ...]:
         *_time_zones(loaded),
         *_spills(loaded),
         *_baselines(loaded),
+        *_budgets(loaded),
     ]
     return tuple(sorted(findings, key=lambda finding: finding.position))
 
@@ -82,13 +83,18 @@ def _references(loaded: Loaded) -> Iterator[Finding]:
 
 
 def _backend_names(policy: RoutingPolicy) -> Iterator[tuple[str, str]]:
+    yield from _asked_names(policy)
+    if policy.spec.baseline:
+        yield "spec.baseline.name", policy.spec.baseline.name
+
+
+def _asked_names(policy: RoutingPolicy) -> Iterator[tuple[str, str]]:
+    """Of backends that requests go to."""
     for path, _, route in policy.spec.routes():
         for i, target in enumerate(route.targets):
             yield f"{path}.targets[{i}].backendRef.name", target.backend_ref.name
         for i, ref in enumerate(route.fallback.chain if route.fallback else ()):
             yield f"{path}.fallback.chain[{i}].name", ref.name
-    if policy.spec.baseline:
-        yield "spec.baseline.name", policy.spec.baseline.name
 
 
 def _model_names(policies: Iterable[Item[RoutingPolicy]]) -> Iterator[Finding]:
@@ -209,6 +215,40 @@ def _baselines(loaded: Loaded) -> Iterator[Finding]:
         else:
             continue
         yield policy.finding("spec.baseline", message, Reason.INVALID, Severity.WARNING)
+
+
+def _budgets(loaded: Loaded) -> Iterator[Finding]:
+    """Budgets in money that count nothing of what some of their backends cost."""
+    known = {
+        (b.value.metadata.namespace, b.value.metadata.name): b.value.spec.cost
+        for b in loaded.backends
+    }
+    for policy in loaded.policies:
+        namespace = policy.value.metadata.namespace
+        names = dict.fromkeys(name for _, name in _asked_names(policy.value))
+        costs = {name: known[namespace, name] for name in names if (namespace, name) in known}
+        for i, budget in enumerate(policy.value.spec.budgets):
+            if budget.amount is None:
+                continue
+            currency = budget.currency or "USD"
+            unseen = [
+                f"{name} ({why})"
+                for name, cost in costs.items()
+                if (why := _unseen(cost, currency))
+            ]
+            if unseen:
+                message = f"sees no cost of requests to {', '.join(unseen)}"
+                field = f"spec.budgets[{i}].amount"
+                yield policy.finding(field, message, Reason.INVALID, Severity.WARNING)
+
+
+def _unseen(cost: Cost | None, currency: str) -> str:
+    """Why a budget in this currency counts nothing of it; empty if it counts."""
+    if cost is None:
+        return "no cost"
+    if cost.replica_hour is not None:
+        return "paid by the hour"
+    return "" if cost.currency == currency else f"paid in {cost.currency}"
 
 
 def _fills(spec: ModelBackendSpec) -> bool:
