@@ -231,11 +231,8 @@ def _budgets(loaded: Loaded) -> Iterator[Finding]:
             if budget.amount is None:
                 continue
             currency = budget.currency or "USD"
-            unseen = [
-                f"{name} ({why})"
-                for name, cost in costs.items()
-                if (why := _unseen(cost, currency))
-            ]
+            whys = {name: _unseen(cost, currency) for name, cost in costs.items()}
+            unseen = [f"{name} ({why})" for name, why in whys.items() if why]
             if unseen:
                 message = f"sees no cost of requests to {', '.join(unseen)}"
                 field = f"spec.budgets[{i}].amount"
