@@ -7,7 +7,9 @@ on purpose, and are told apart: x-request-id, and what feedback says.
 
 import asyncio
 import base64
+import contextlib
 import hashlib
+import io
 import json
 from collections.abc import AsyncIterator, Iterable
 from contextlib import asynccontextmanager
@@ -21,6 +23,7 @@ import pytest
 from msgspec.structs import replace
 
 from pointsman.api import table
+from pointsman.cli.__main__ import main
 from pointsman.local.processes import free_port
 from tests.ledger.process import LedgerProcess, ledger_process
 from tests.router.control.objects import (
@@ -195,6 +198,7 @@ REQUESTS: tuple[tuple[int, str, object, dict[str, str]], ...] = (
     (200, "embeddings", {"model": "auto", "input": planted("embedded")}, {}),
 )
 """What reaches a rule, with the status that it gets."""
+FORMS = ("table", "csv", "json")
 RETRIES = 3
 """Of the three answers to the same question."""
 OTHERS: tuple[tuple[int, str, object, dict[str, str]], ...] = (
@@ -246,6 +250,28 @@ def summary(ledger: LedgerProcess) -> dict[str, Any]:
     return found
 
 
+def look_at_ledger(ledger: LedgerProcess, written: Written) -> None:
+    """Everything that it says, and that commands say of it."""
+    _, page = ledger.ask("GET", "/v1/requests?since=24h")
+    told = page["requests"]
+    assert len(told) == len(REQUESTS) + 1
+    assert all(one["evidence"] for one in told)
+    ids = [one["decision"] for one in told]
+    paths = ["/metrics", "/healthz", "/readyz", "/v1/summary?since=24h&by=team"]
+    paths += ["/v1/requests?since=24h", *(f"/v1/requests/{decision}" for decision in ids)]
+    for path in paths:
+        written.by[f"ledger {path}"] = json.dumps(ledger.ask("GET", path)).encode()
+    asked = [[*command, "-o", form] for command in (("report",), ("audit",)) for form in FORMS]
+    asked += [
+        ["explain", "--decision", one, "-o", form] for one in ids for form in ("text", "json")
+    ]
+    for arguments in asked:
+        with contextlib.redirect_stdout(io.StringIO()) as said:
+            assert main([*arguments, "--ledger", f"http://127.0.0.1:{ledger.port}"]) == 0
+        written.by[" ".join(arguments)] = said.getvalue().encode()
+        assert "small" in said.getvalue()
+
+
 @asynccontextmanager
 async def collected() -> AsyncIterator[Collector]:
     """Traces and metrics of the router."""
@@ -284,8 +310,7 @@ async def everything(folder: Path, capture: table.Capture | None) -> Written:
                 total = found["totals"][0]
                 assert (total["feedback"], total["retried"]) == (1, RETRIES)
                 written.folder("store", store)
-                for path in ("/metrics", "/healthz", "/readyz", "/v1/summary?since=24h&by=team"):
-                    written.by[f"ledger {path}"] = json.dumps(ledger.ask("GET", path)).encode()
+                await asyncio.to_thread(look_at_ledger, ledger, written)
                 assert router.stop() == 0
                 assert ledger.end() == 0
                 written.by["ledger log"] = "".join(ledger.logged).encode()
