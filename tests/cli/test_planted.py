@@ -1,6 +1,7 @@
 """No command prints, and no status says, a word of a prompt, an answer or a comment."""
 
 import json
+import time
 from pathlib import Path
 from typing import Any
 
@@ -28,8 +29,8 @@ TRAFFIC: list[list[str]] = [
     ["explain", *FILES, "--request", "FILE:3", "-o", "json"],
 ]
 LEDGER: list[list[str]] = [
-    ["report", "--db", "FILE", "--since", "3650d", "-o", "json"],
-    ["report", "--db", "FILE", "--since", "3650d", "-o", "csv"],
+    ["report", "--db", "FILE", "-o", "json"],
+    ["report", "--db", "FILE", "-o", "csv"],
     ["audit", "--ledger", "FILE"],
     ["simulate", *FILES, "--traffic", "FILE"],
     ["explain", "--decision", "d-1", "--ledger", "FILE"],
@@ -74,7 +75,14 @@ def test_a_ledger_is_told_in_numbers(command: list[str], tmp_path: Path, capsys:
     file = stored(
         tmp_path / "ledger.db",
         [
-            request(1, text=text, policy="support-desk", task="Coding", evidence=("code: fence",)),
+            request(
+                1,
+                at_ms=time.time_ns() // 1_000_000,
+                text=text,
+                policy="support-desk",
+                task="Coding",
+                evidence=("code: fence",),
+            ),  # fmt: skip
             feedback(1, good=False, comment=planted("comment"), demonstration=planted("delta")),
         ],
     )
