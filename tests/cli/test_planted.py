@@ -82,7 +82,7 @@ def test_a_ledger_is_told_in_numbers(command: list[str], tmp_path: Path, capsys:
                 policy="support-desk",
                 task="Coding",
                 evidence=("code: fence",),
-            ),  # fmt: skip
+            ),
             feedback(1, good=False, comment=planted("comment"), demonstration=planted("delta")),
         ],
     )
