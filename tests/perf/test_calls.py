@@ -14,6 +14,9 @@ MOST_SPILL: int = MOST + 10
 MOST_LIMITED: int = MOST + 55
 """Of a caller with every limit there is, of its own and of its team."""
 
+MOST_RECORDED: int = 12
+"""Of an event for the ledger: 10, 4 to 5 us."""
+
 MOST_TRACED: int = MOST + 30
 """Of a request that is recorded as spans; without a collector the first bound holds."""
 
@@ -30,6 +33,19 @@ async def test_a_plain_request_takes_few_calls(kind: str, most: int) -> None:
     assert 0 < float(told.rsplit("\n", 1)[1].split()[0]) <= most, told
     assert ("Spill" in told) is (kind == "spill")
     assert ("Ticket" in told) is (kind == "limited")
+
+
+async def test_an_event_takes_few_calls() -> None:
+    """Made, encoded and kept: 5 us at most, of which a count does not depend on the machine."""
+    taken = []
+    for record in (False, True):
+        loop = Loop("tasks", record=record)
+        for number in range(WARM):
+            loop.once(number)
+        taken.append(counted(loop))
+    without, recorded = (float(told.rsplit("\n", 1)[1].split()[0]) for told in taken)
+    assert "Spool.put" in taken[1]
+    assert 0 < recorded - without <= MOST_RECORDED, taken[1]
 
 
 @pytest.mark.parametrize("share", [0.0, 1.0])
