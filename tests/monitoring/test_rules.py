@@ -18,7 +18,9 @@ from pointsman.operator import metrics as operator_metrics
 from pointsman.operator.cluster.outbox import Outbox as OperatorOutbox
 from pointsman.router.control.metrics import ControlMetrics
 from pointsman.router.metrics import Metrics
+from pointsman.router.otlp.sender import Sender
 from pointsman.router.outbox import Outbox
+from pointsman.router.settings_otlp import Otlp
 from tests.bench.fixtures import required
 from tests.monitoring.promtool import NoPromtool, promtool
 
@@ -48,6 +50,7 @@ def _known() -> set[str]:
     LedgerMetrics(registry)
     registry.register(Hour())
     outbox = Outbox(registry, later=lambda *_: None)
+    sender = Sender(registry, Otlp(endpoint="http://127.0.0.1:1"))
     operators = asyncio.run(_outbox_of_an_operator())
     found: set[str] = set()
     try:
@@ -60,6 +63,7 @@ def _known() -> set[str]:
                 found |= {metric.name + ending for ending in endings}
     finally:
         outbox.close(5.0)
+        sender.close(5.0)
         operators.close(5.0)
     return found
 
