@@ -6,15 +6,18 @@ from contextlib import closing
 from pathlib import Path
 
 import pytest
+from msgspec.structs import replace
 
-from pointsman.events.schema import Event, Text
+from pointsman.events.schema import WINDOW_MS, Event, Request, Text
 from pointsman.ledger.asking import ask
 from pointsman.ledger.contract import Store, StoreUnfit
+from pointsman.ledger.rows import event_of
 from pointsman.ledger.stores.schema import STEPS, VERSION
 from pointsman.ledger.stores.sqlite import SqliteStore
 from pointsman.ledger.summary import Line
 from tests.ledger.conftest import Place
 from tests.ledger.events import DAY_MS, NOW_MS, batch, feedback, request, window
+from tests.ledger.test_leases import asked, wanted
 from tests.postgres import Cluster
 
 
@@ -23,9 +26,9 @@ def _filled(place: Place) -> Store:
     store = place.store()
     store.open()
     events: list[Event | bytes] = [
-        request(1, text=Text(how="Full", prompt="p", keep_s=60)),
-        request(2, at_ms=NOW_MS - DAY_MS),
-        request(3),
+        request(1, text=Text(how="Full", prompt="p", keep_s=60), evidence=("code: fence",)),
+        request(2, at_ms=NOW_MS - DAY_MS, evidence=("code: fence",)),
+        request(3, evidence=("code: fence",)),
         feedback(1, score=0.5),
         feedback(9),
         window(),
@@ -70,6 +73,52 @@ def test_back_to_each_older_schema_and_forward_again(place: Place) -> None:
     (taken,) = store.ingest([batch([feedback(3), request(4), feedback(2)], first=7)], NOW_MS)
     assert (taken.requests, taken.feedback) == (1, 2)
     assert _total(store).feedback == 2
+
+
+_BROUGHT = {
+    "feedback": 2,
+    "pending": 2,
+    "texts": 3,
+    "leases": 4,
+    "budgets": 4,
+    "windows": 5,
+    "hosted": 5,
+}
+"""Table -> the schema that brought it."""
+_EVIDENCE = 6
+"""The schema that brought this column."""
+
+
+@pytest.mark.parametrize("older", range(1, VERSION))
+def test_what_the_older_schema_knows_is_kept(place: Place, older: int) -> None:
+    """Row by row; what it does not know comes back empty, and is filled anew."""
+    store = _filled(place)
+    store.lend(asked("router", 1, wanted(100)))
+    before = {table: sorted(place.execute(f"SELECT * FROM {table}"), key=str) for table in _BROUGHT}
+    assert all(before.values())
+    known = _requests(store)
+    assert known[0].evidence
+    store.close()
+    for version in (older, None):
+        store = place.store()
+        store.open(version)
+        if version is not None:
+            store.close()
+
+    for table, since in _BROUGHT.items():
+        found = sorted(place.execute(f"SELECT * FROM {table}"), key=str)
+        assert found == (before[table] if older >= since else []), table
+    kept = known if older >= _EVIDENCE else [replace(one, evidence=()) for one in known]
+    assert _requests(store) == kept
+    fourth = replace(known[0], decision="d-4")
+    (taken,) = store.ingest([batch([fourth, window(), window(1)], first=7)], NOW_MS)
+    (hosted,) = ask(store, NOW_MS - DAY_MS, NOW_MS + DAY_MS).hosted
+    assert (taken.requests, hosted.replica_ms) == (1, 2 * 2 * WINDOW_MS)
+    assert [event_of(row) for row in store.recorded("d-4")] == [fourth]
+
+
+def _requests(store: Store) -> list[Request]:
+    return [event_of(row) for number in (1, 2, 3) for row in store.recorded(f"d-{number}")]
 
 
 def test_back_to_nothing(place: Place) -> None:
