@@ -7,10 +7,12 @@ import sqlite3
 import time
 from contextlib import closing
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from pointsman.cli.__main__ import main
+from pointsman.cli.ledger import LedgerFile
 from pointsman.events.schema import Event
 from pointsman.ledger.rows import DAY_MS
 from pointsman.ledger.stores.sqlite import SqliteStore
@@ -117,6 +119,30 @@ def test_a_picture(file: Path, tmp_path: Path, capsys: Capture) -> None:
     capsys.readouterr()
     assert main(["report", "--db", str(file), "--png", str(tmp_path / "no" / "x.png")]) == 1
     assert capsys.readouterr().err.startswith("pointsman report: --png: ")
+
+
+@pytest.mark.slow
+def test_what_the_picture_shows(file: Path) -> None:
+    """Cost, savings, latency and quality of each line, with intervals and counts."""
+    from matplotlib import pyplot
+
+    from pointsman.cli.report.figure import figure_of
+
+    with closing(LedgerFile(file)) as ledger:
+        figure = figure_of(ledger.summary("1h", "0s"))
+    drawn: Any = figure.axes
+    cost, saved, latency, quality = drawn
+    pyplot.close(figure)
+    assert [text.get_text() for text in cost.get_yticklabels()] == [
+        "big · -\n1 requests", "small · coding\n2 requests",
+    ]  # fmt: skip
+    assert [bar.get_width() for bar in cost.patches] == [0.001, 750.000025]
+    assert [bar.get_width() for bar in saved.patches] == [0.0, 250.0]
+    assert [text.get_text() for text in latency.texts] == ["n = 2"]
+    assert len(latency.lines) == 2
+    assert [text.get_text() for text in quality.texts] == ["n = 1"]
+    low, high = quality.lines[0].get_xdata()
+    assert 0 < low < 0.75 < high < 1
 
 
 def test_no_requests(file: Path, tmp_path: Path, capsys: Capture) -> None:

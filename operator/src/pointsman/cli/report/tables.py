@@ -94,7 +94,7 @@ def _row(line: Line, backend: str, task: str) -> tuple[str, ...]:
         money(line.cost_nano, line.currency) + ("~" if line.estimated else ""),
         money(line.savings_nano, line.currency),
         _seconds(line.duration.p50) if line.duration else "-",
-        _seconds(line.duration.p95) if line.duration else "-",
+        _interval(line.duration.p95) if line.duration else "-",
         _seconds(first.p95) if first else "-",
         f"{quality.value:.2f} [{quality.low:.2f}, {quality.high:.2f}]" if quality else "-",
         f"{quality.n:,}" if quality else "0",
@@ -106,7 +106,8 @@ def _notes(summary: Summary) -> list[str]:
     wrong = sum(line.clock_wrong for line in summary.totals)
     notes = [
         "quality: mean of the ratings, 0 to 1, of n requests, with its 95 % interval.",
-        "p50, p95: of complete answers, at most 41 % off by the bins. saved: against the baseline.",
+        "p50, p95: of complete answers, at most 41 % off by the bins; p95 with its 95 % interval.",
+        "cost is exact, and has none. saved: against the baseline.",
     ]
     if estimated:
         notes.append(f"~ {estimated:,} answers did not state their tokens: these are estimated.")
@@ -130,6 +131,10 @@ def money(nano: int, currency: str) -> str:
 
 def _seconds(time: Estimate) -> str:
     return f"{time.value / 1000:.2f} s"
+
+
+def _interval(time: Estimate) -> str:
+    return f"{_seconds(time)} [{time.low / 1000:.2f}, {time.high / 1000:.2f}]"
 
 
 def columns(rows: Sequence[Sequence[str]], texts: int) -> list[str]:
