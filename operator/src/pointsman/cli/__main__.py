@@ -47,6 +47,10 @@ def _parser() -> Parser:
         "--ledger", type=Path, metavar="FILE",
         help="SQLite file that keeps what happened; default: forgotten at the end",
     )  # fmt: skip
+    up.add_argument(
+        "--otlp-endpoint", metavar="URL",
+        help="OpenTelemetry collector (OTLP over HTTP) that gets traces and metrics",
+    )  # fmt: skip
 
     check = commands.add_parser("check", help="validate files offline; exit 1 if any is wrong")
     check.add_argument(
@@ -105,6 +109,7 @@ def _run(argv: Sequence[str] | None) -> int:
                 time_scale=options.time_scale,
                 chosen_open=options.open,
                 ledger=options.ledger,
+                otlp_endpoint=options.otlp_endpoint,
             )
         case _:
             from pointsman.cli.demo.run import demo  # noqa: PLC0415

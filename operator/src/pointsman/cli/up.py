@@ -15,6 +15,8 @@ from pathlib import Path
 from typing import Final
 
 from pointsman.local.session import Refused, Session
+from pointsman.local.tracing import collector
+from pointsman.router.settings_otlp import Otlp
 
 ENDING: Final = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 """SIGHUP: a terminal that closes."""
@@ -46,10 +48,11 @@ async def _serve(
     time_scale: float,
     chosen_open: bool,
     ledger: Path,
+    otlp: Otlp | None,
 ) -> int:
     stop = stop_event()
     session = Session(
-        paths, time_scale=time_scale, say=_say, chosen_open=chosen_open, ledger=ledger
+        paths, time_scale=time_scale, say=_say, chosen_open=chosen_open, ledger=ledger, otlp=otlp
     )
     async with session.serve(host, port) as bound:
         models = sorted(
@@ -101,12 +104,19 @@ def up(
     time_scale: float,
     chosen_open: bool = False,
     ledger: Path | None = None,
+    otlp_endpoint: str | None = None,
 ) -> int:
     """
-    1 with one clear line a problem if it cannot start.
+    1 with one clear line a problem if it cannot start; 2 for a collector that cannot be one.
 
-    `ledger`: file that keeps what happened; None: it is forgotten at the end.
+    `ledger`: file that keeps what happened; None: it is forgotten at the end. `otlp_endpoint`: URL
+    of a collector that gets traces and metrics of all requests.
     """
+    try:
+        otlp = collector(otlp_endpoint)
+    except ValueError as error:
+        print(f"pointsman up: {error}", file=sys.stderr)
+        return 2
     # What there is to tell is said line by line; the parts' own warnings repeat it in their words.
     logging.getLogger("pointsman").setLevel(logging.ERROR)
     try:
@@ -114,7 +124,7 @@ def up(
             return run(
                 _serve(
                     paths, host, port, time_scale=time_scale, chosen_open=chosen_open,
-                    ledger=(ledger or Path(folder) / "ledger.db").absolute(),
+                    ledger=(ledger or Path(folder) / "ledger.db").absolute(), otlp=otlp,
                 )
             )  # fmt: skip
     except Refused as error:

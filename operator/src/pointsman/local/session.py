@@ -26,6 +26,7 @@ from pointsman.local.desired import Desired, desire, metadata_of, secret_data, t
 from pointsman.local.ledger import LocalLedger
 from pointsman.local.metering import LocalMeter
 from pointsman.local.processes import Processes, Running
+from pointsman.local.tracing import begin
 from pointsman.operator.plan.blobs import compile_backend
 from pointsman.operator.plan.revisions import Revision
 from pointsman.router.control.credentials import SecretFacts, facts_of
@@ -37,10 +38,11 @@ from pointsman.router.metrics import Metrics
 from pointsman.router.outbox import Outbox
 from pointsman.router.serve.app import DataPlane
 from pointsman.router.serve.limits import Limits
+from pointsman.router.settings_otlp import Otlp
 
 DRAIN_S = 10.0
 SHIP_S = 3.0
-"""How long the last events may take to reach the ledger."""
+"""How long the last events may take to reach the ledger, and the last spans the collector."""
 LOOK_S = 1.0
 """How often it is looked whether the paths still are the files that are watched."""
 NAMESPACE = "default"
@@ -72,7 +74,7 @@ class Session:
     One fleet on this machine. `say` gets one line for each thing that changed.
 
     `chosen_open`: everybody may call, also from other machines. `ledger`: file of the ledger that
-    records the requests; None: nothing is recorded.
+    records the requests; None: nothing is recorded. `otlp`: a collector.
     """
 
     def __init__(
@@ -83,8 +85,10 @@ class Session:
         say: Callable[[str], None],
         chosen_open: bool = False,
         ledger: Path | None = None,
+        otlp: Otlp | None = None,
     ) -> None:
         self._paths = paths
+        self._otlp = otlp
         self._chosen_open = chosen_open
         self._time_scale = time_scale
         self._say = say
@@ -127,6 +131,7 @@ class Session:
             raise Refused(_cannot_listen(host, port, error)) from error
         except UnicodeError as error:
             raise Refused(f"cannot listen on {host}:{port}: this is no name of a host") from error
+        sender = begin(self._plane, self._registry, self._otlp)
         try:
             await self._record()
             async with asyncio.TaskGroup() as group:
@@ -143,7 +148,8 @@ class Session:
         finally:
             if cut := await self._plane.drain(DRAIN_S):
                 self._say(f"{cut} unfinished request{'s were' if cut > 1 else ' was'} cut")
-            await asyncio.gather(self._processes.close(), self._close_ledger())
+            told = asyncio.to_thread(sender.close, SHIP_S) if sender else asyncio.sleep(0)
+            await asyncio.gather(self._processes.close(), self._close_ledger(), told)
 
     async def _record(self) -> None:
         if self.ledger is None:
