@@ -75,6 +75,18 @@ async def test_an_answer(there: World, records: Records, stream: bool) -> None:
     assert event.evidence, "why the task is what it is"
 
 
+async def test_evidence_names_the_domain_without_its_words(there: World, records: Records) -> None:
+    """A ledger does not learn of whose illness somebody wrote; debug headers tell the caller."""
+    said = "My doctor speaks of chemotherapy, insulin and diabetes: what are the symptoms?"
+    asked = chat(messages=[{"role": "user", "content": said}])
+    reply = await there.ask(asked, x_pointsman_debug="true")
+    assert "domain: Medicine by chemotherapy" in reply.headers["x-pointsman-evidence"]
+    event = await records.last()
+    assert "domain: Medicine" in event.evidence
+    told = " ".join(event.evidence)
+    assert not any(word in told for word in ("chemotherapy", "insulin", "diabetes"))
+
+
 async def test_what_the_baseline_would_have_cost(there: World, records: Records) -> None:
     """For the same tokens, in the same currency; in another one there is nothing to compare."""
     dear = Price(input_pico=1_000_000, output_pico=3_000_000)

@@ -71,7 +71,8 @@ class Request(Struct, frozen=True, kw_only=True, tag_field="type", tag="request"
     language: str = ""
     confidence: float = 0.0
     evidence: tuple[str, ...] = ()
-    """Why the task and language are what they are; words of the analysis, none of a prompt."""
+    """Why the task and language are what they are. Words are of the analysis' own lists; those that
+    told the domain are left out."""
     context_tokens: int = 0
     """Estimated, before a model was asked."""
     tools: bool = False

@@ -1,19 +1,22 @@
 """What a routed request was, as an event for the ledger.
 
-Guarantees that nothing of a prompt or an answer is in it but counts, unless the policy asks for
-texts (capture.py), and that a bug here is counted and logged, and ends no request.
+Guarantees that nothing of a prompt or an answer is in it but counts and words of the analysis' own
+lists, unless the policy asks for texts (capture.py); that a bug here is counted and logged, and
+ends no request.
 """
 
 import logging
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Final
 
+from pointsman.api.tasks import Domain
 from pointsman.events.schema import Request, Try, encode
 from pointsman.router.serve.capture import Captor
 from pointsman.router.serve.signals import Watcher
 from pointsman.router.wire.stated import Stated, read_stated
 
 if TYPE_CHECKING:
+    from pointsman.analysis import Analysis
     from pointsman.router.serve.exchange import Exchange
 
 _log = logging.getLogger(__name__)
@@ -80,7 +83,7 @@ def event_of(exchange: "Exchange", stated: Stated, now_s: float, wall_s: float) 
         task=analysis.task if analysis.decided else "",
         language=analysis.language,
         confidence=analysis.confidence,
-        evidence=analysis.evidence,
+        evidence=_evidence(analysis),
         context_tokens=analysis.context_tokens,
         tools=asked.tools,
         images=exchange.images,
@@ -108,6 +111,18 @@ def event_of(exchange: "Exchange", stated: Stated, now_s: float, wall_s: float) 
         reported_model=stated.model,
         fingerprint=stated.fingerprint,
         finish=stated.finish,
+    )
+
+
+def _evidence(analysis: "Analysis") -> tuple[str, ...]:
+    """All but the words that told the domain: of an illness or a crime they would say too much."""
+    if analysis.domain is Domain.GENERAL:
+        return analysis.evidence
+    return tuple(
+        [
+            fact.partition(" by ")[0] if fact.startswith("domain: ") else fact
+            for fact in analysis.evidence
+        ]
     )
 
 
