@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from pointsman.router.serve.exchange import Exchange
 
 _log = logging.getLogger(__name__)
+_GENERAL: Final = Domain.GENERAL
 _REMEMBERED: Final = 4096
 """Requests whose callers are remembered, at least: about 1 MiB, for feedback that comes at once."""
 
@@ -83,7 +84,7 @@ def event_of(exchange: "Exchange", stated: Stated, now_s: float, wall_s: float) 
         task=analysis.task if analysis.decided else "",
         language=analysis.language,
         confidence=analysis.confidence,
-        evidence=_evidence(analysis),
+        evidence=analysis.evidence if analysis.domain is _GENERAL else _evidence(analysis),
         context_tokens=analysis.context_tokens,
         tools=asked.tools,
         images=exchange.images,
@@ -116,8 +117,6 @@ def event_of(exchange: "Exchange", stated: Stated, now_s: float, wall_s: float) 
 
 def _evidence(analysis: "Analysis") -> tuple[str, ...]:
     """All but the words that told the domain: of an illness or a crime they would say too much."""
-    if analysis.domain is Domain.GENERAL:
-        return analysis.evidence
     return tuple(
         [
             fact.partition(" by ")[0] if fact.startswith("domain: ") else fact
