@@ -33,6 +33,8 @@ _CONSTANT: Final = 3.0
 MIN_REQUESTS: Final = 2
 OUTSIDE: Final = 0.04
 """Share of the labeled requests that would be out of distribution for all the others."""
+MOST_FAMILIAR: Final = 0.4
+"""Nothing is asked beyond this: labels of one phrase must not shut out another wording."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,6 +75,8 @@ class _Requests:
     """Of each column of `grams`."""
     kept: Numbers
     """Number in the vocabulary of each column."""
+    familiar: float
+    """A share OUTSIDE of the requests is less familiar than this to all the others."""
 
 
 def fit(
@@ -147,9 +151,9 @@ def _observe(seen: Sequence[Seen], size: int) -> _Requests:
     for i, one in enumerate(placed):
         cells[i, one] = 1.0
     counts = np.array([one.counts or difficulty.TYPICAL for one in seen])
-    lengths = np.array([len(one.words) + len(one.others) for one in seen])
+    lengths = np.array([len(one.grams) + len(one.marks) for one in seen])
     numbers = np.fromiter(
-        (number for one in seen for part in (one.words, one.others) for number in part),
+        (number for one in seen for part in (one.grams, one.marks) for number in part),
         dtype=np.int64,
         count=int(lengths.sum()),
     )
@@ -166,7 +170,21 @@ def _observe(seen: Sequence[Seen], size: int) -> _Requests:
     starts = np.concatenate(([0], np.cumsum(np.bincount(rows, minlength=len(seen)))))
     grams = Sparse(columns, values / norm[rows], starts, len(kept))
     tasks = np.array([one[0] for one in placed])
-    return _Requests(counts, cells, list(names), tasks, grams, rarity, kept)
+    familiar = _familiar(seen, requests)
+    return _Requests(counts, cells, list(names), tasks, grams, rarity, kept, familiar)
+
+
+def _familiar(seen: Sequence[Seen], requests: Numbers) -> float:
+    """Return how familiar a request has to be; `requests` is of each gram how many have it."""
+    shares = [
+        # Without this one request the gram would still be kept.
+        np.count_nonzero(requests[list(one.grams)] > MIN_REQUESTS) / one.size if one.size else 0.0
+        for one in seen
+        if one.counts is not None
+    ]
+    if 2 * len(shares) < len(seen):
+        return 0.0  # most texts are not known, so what is known is no measure
+    return min(float(np.quantile(shares, OUTSIDE)), MOST_FAMILIAR)
 
 
 def _head(requests: _Requests, prior: Weights, number: int, rated: _Rated, k0: float) -> _Head:
@@ -260,6 +278,7 @@ def _assembled(
         codes=to_bytes(np.rint(table[chosen] / scales).astype(int).ravel().tolist()),
         scales=tuple(map(float, scales)) if len(chosen) else (),
         labels=tuple(head.labels for head in heads),
+        familiar=requests.familiar,
         support=support,
         fitted_at_s=now_s,
     )

@@ -23,11 +23,11 @@ class Seen:
     cells: tuple[str, ...]
     counts: tuple[float, ...] | None
     """None: the text was not kept."""
-    words: tuple[int, ...] = ()
-    others: tuple[int, ...] = ()
-    """Marks and pairs."""
-    distinct: int = 0
-    """Different words, those that were not noted included."""
+    grams: tuple[int, ...] = ()
+    """Words and pairs."""
+    marks: tuple[int, ...] = ()
+    size: int = 0
+    """Different words and pairs, those that were not noted included."""
 
 
 class Vocabulary:
@@ -52,13 +52,14 @@ class Vocabulary:
         if text is None:
             return Seen(cells, None)
         words, marks = features.words(text), features.marks(text)
-        pairs = (f"{one} {two}" for one, two in features.pairs(text))
+        pairs = features.pairs(text)
+        joined = (f"{one} {two}" for one, two in pairs)
         return Seen(
             cells=cells,
             counts=features.counts(text, analysis, len(words), len(marks)),
-            words=self._note(words),
-            others=(*self._note(marks), *self._note(pairs)),
-            distinct=len(words),
+            grams=(*self._note(words), *self._note(joined)),
+            marks=self._note(marks),
+            size=len(words) + len(pairs),
         )
 
     def _note(self, grams: Iterable[str]) -> tuple[int, ...]:

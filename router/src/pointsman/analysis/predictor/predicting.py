@@ -52,17 +52,16 @@ class Predictor:
             quality = list(map(float.__add__, quality, row))
         if not self._words:
             return self._told(quality, 1.0, analysis)
-        known = list(filter(None, map(self._words.get, words)))
-        found = [
-            *known,
-            *filter(None, map(self._words.get, marks)),
-            *filter(None, map(self._pairs.get, features.pairs(text))),
-        ]
+        pairs = features.pairs(text)
+        found = list(filter(None, map(self._words.get, words)))
+        found.extend(filter(None, map(self._pairs.get, pairs)))
+        familiar = len(found) / (len(words) + len(pairs) or 1)
+        found.extend(filter(None, map(self._words.get, marks)))
         if found:
             square, *columns = map(sum, zip(*found, strict=True))
             norm = 1 / math.sqrt(square or 1.0)
             quality = [value + norm * each for value, each in zip(quality, columns, strict=True)]
-        return self._told(quality, len(known) / (len(words) or 1), analysis)
+        return self._told(quality, familiar, analysis)
 
     def _told(self, quality: list[float], familiar: float, analysis: Analysis) -> Prediction:
         weights = self.weights

@@ -48,10 +48,8 @@ class Weights(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """How many labels stand behind each backend, after decay; empty: none, only the prior."""
     support: dict[str, float] = {}
     """Task cell -> labels of that task, after decay, of the backend that has the fewest."""
-    rarest: float = 0.0
-    """Rarity of a word that no label had."""
     familiar: float = 0.0
-    """0..1: requests that are less familiar than this are out of distribution."""
+    """0..1: out of distribution is who has a smaller share of known words and pairs."""
     prior_confidence: float = 0.0
     """0..1: how far the prior alone can be trusted."""
     source: str = "prior"
