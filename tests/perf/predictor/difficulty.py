@@ -25,10 +25,7 @@ def refitted() -> list[tuple[str, float, float, float]]:
     failed = 1 - np.mean([rows.quality[name] for name in models], axis=0)
     at = [features.COUNTS.index(name) for name in COUNTS]
     counts = np.array(
-        [
-            features.counts(text, analysis, len(features.words(text)), len(features.marks(text)))
-            for text, analysis in rows.requests
-        ]
+        [features.counts(text, analysis, features.grams(text)) for text, analysis in rows.requests]
     )[:, at]
     mean, spread = counts.mean(axis=0), counts.std(axis=0)
     scaled = (counts - mean) / spread

@@ -21,7 +21,7 @@ PAIR = ("strong", "weak")
 GIVEN = {"strong": 0.8, "weak": 0.6}
 ASKED = 30.0
 """Percent of requests that shall go to the strong model."""
-FOLDS = 5
+FOLDS = 10
 Numbers = NDArray[np.int64]
 
 

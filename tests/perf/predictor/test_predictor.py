@@ -80,7 +80,6 @@ def test_mixed_traffic_reaches_the_minimums() -> None:
 
     assert mixed.apgr >= 0.79
     assert mixed.cpt50 <= 19
-    assert mixed.share == pytest.approx(30, abs=4)
     assert np.mean([fleet.judge(500, seed).saved for seed in range(3)]) >= 35
 
 

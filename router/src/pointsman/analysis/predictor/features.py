@@ -7,6 +7,7 @@ has read already. Refuses to look at the text again word by word: every count is
 import math
 import re
 from itertools import pairwise
+from typing import NamedTuple
 
 from pointsman.analysis.prompt import Analysis
 from pointsman.analysis.text import Text
@@ -38,8 +39,20 @@ SPREADS: tuple[float, ...] = tuple(_SPREADS.values())
 """Standard deviation of each over LLMRouter's prompts of 14 tasks; of the last one, set by hand."""
 
 
-def counts(text: Text, analysis: Analysis, distinct: int, marks: int) -> tuple[float, ...]:
-    """Return the COUNTS of a request, given how many different words and marks it has."""
+class Grams(NamedTuple):
+    """Different ones, in order of appearance."""
+
+    words: dict[str, None]
+    pairs: dict[tuple[str, str], None]
+    """Words and their neighbors."""
+    skips: dict[tuple[str, str], None]
+    """Words and the next but one."""
+    marks: dict[str, None]
+    """Short numbers and signs."""
+
+
+def counts(text: Text, analysis: Analysis, grams: Grams) -> tuple[float, ...]:
+    """Return the COUNTS of a request, given its grams."""
     raw = text.sample.encode("ascii", "replace")
     size = len(raw) or 1
     words = len(text.words) or 1
@@ -47,7 +60,7 @@ def counts(text: Text, analysis: Analysis, distinct: int, marks: int) -> tuple[f
         math.log(words + 1),
         math.log(text.chars + 1),
         min(size / words, 20.0),
-        distinct / words,
+        len(grams.words) / words,
         1 - len(raw.translate(None, _DIGITS)) / size,
         1 - len(raw.translate(None, _CAPITALS)) / size,
         1 - len(raw.translate(None, _SYMBOLS)) / size,
@@ -55,7 +68,7 @@ def counts(text: Text, analysis: Analysis, distinct: int, marks: int) -> tuple[f
         math.log(raw.count(b"?") + 1),
         math.log(raw.count(b",") + 1),
         math.log(raw.count(b". ") + 1),
-        math.log(marks + 1),
+        math.log(len(grams.marks) + 1),
         analysis.complexity_score,
     )
 
@@ -70,16 +83,12 @@ def cells(analysis: Analysis) -> tuple[str, str, str, str]:
     )
 
 
-def words(text: Text) -> dict[str, None]:
-    """Return the different words in order of appearance."""
-    return dict.fromkeys(text.words)
-
-
-def pairs(text: Text) -> dict[tuple[str, str], None]:
-    """Return the different pairs of neighboring words in order of appearance."""
-    return dict.fromkeys(pairwise(text.words))
-
-
-def marks(text: Text) -> dict[str, None]:
-    """Return the different short numbers and signs in order of appearance."""
-    return dict.fromkeys(_MARK.findall(text.sample))
+def grams(text: Text) -> Grams:
+    """Return what is looked up in the weights."""
+    words = text.words
+    return Grams(
+        dict.fromkeys(words),
+        dict.fromkeys(pairwise(words)),
+        dict.fromkeys(zip(words, words[2:], strict=False)),
+        dict.fromkeys(_MARK.findall(text.sample)),
+    )

@@ -39,7 +39,11 @@ class Weights(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     cells: dict[str, tuple[float, ...]] = {}
     """Name of a cell (features.cells) -> what it adds for each backend."""
     grams: str = ""
-    """Words and marks, and pairs of words joined by a space, one on a line."""
+    """
+    Words and marks, one on a line.
+
+    Pairs of neighbors are joined by a space, pairs with a word between by two.
+    """
     codes: bytes = b""
     """int16, little-endian: for each gram its squared rarity and a weight for each backend."""
     scales: tuple[float, ...] = ()
