@@ -162,3 +162,14 @@ def test_a_vocabulary_has_an_end() -> None:
     assert list(vocabulary.grams()) == ["one", "two", "one two"]
     assert (first.grams, first.size) == (3, 3)
     assert (later.grams, later.size) == (2, 5)
+
+
+def test_length_is_learned_without_texts() -> None:
+    """A backend that is bad at long requests, of one task."""
+    short, long = "Tell me about the kettle, please", "Tell me about the kettle, please. " * 40
+    rated = [(short + " " * n, "small", 0.9, 0.0) for n in range(200)]
+    rated += [(long + " " * n, "small", 0.1, 0.0) for n in range(200)]
+
+    weights = fitted(rated, texts=False)
+
+    assert ask(weights, short).quality["small"] - ask(weights, long).quality["small"] > 0.15

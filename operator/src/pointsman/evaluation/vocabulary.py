@@ -1,7 +1,7 @@
 """What fits know of requests: their features, with each word, mark and pair as a number.
 
 Guarantees bounded memory: past MOST grams, new ones are not noted. Refuses what could not travel in
-JSON or is no word: lone surrogates, and more than 32 characters in one piece.
+JSON or is no word: lone surrogates, long numbers, more than 32 characters in one piece.
 """
 
 from array import array
@@ -15,6 +15,7 @@ from pointsman.analysis.text import Text
 
 MOST: Final = 500_000
 _LONGEST: Final = 32
+_DIGITS: Final = 4
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -81,6 +82,8 @@ class Vocabulary:
 
 
 def _fits(gram: str) -> bool:
+    if gram.isdigit():
+        return len(gram) <= _DIGITS
     if gram.isascii():
         return len(gram) <= _LONGEST
     return len(gram) <= _LONGEST and not any("\ud800" <= one <= "\udfff" for one in gram)

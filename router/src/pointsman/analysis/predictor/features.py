@@ -5,7 +5,6 @@ has read already. Refuses to look at the text again word by word: every count is
 """
 
 import math
-import re
 from itertools import pairwise
 from typing import NamedTuple
 
@@ -15,8 +14,10 @@ from pointsman.analysis.text import Text
 _DIGITS = b"0123456789"
 _CAPITALS = b"ABCDEFGHIJKLMNOPQRSTUVWXYZ"
 _SYMBOLS = b"=+-*/^\\$<>%|_{}[]()"
-# Numbers of at most four digits and signs that words leave out; never a letter, so never a word.
-_MARK = re.compile(r"(?<![0-9])[0-9]{1,4}(?![0-9])|[%$/=+*^\\]")
+# Signs that words leave out; never a letter, so never a word.
+_SIGNS = b"%$/=+*^\\"
+_NO_SIGNS = bytes(sorted(set(range(256)) - set(_SIGNS)))
+_NUMBERS = bytes(b if b in _DIGITS else 0x20 for b in range(256))
 
 _SPREADS = {
     "log_words": 1.1,
@@ -48,12 +49,12 @@ class Grams(NamedTuple):
     skips: dict[tuple[str, str], None]
     """Words and the next but one."""
     marks: dict[str, None]
-    """Short numbers and signs."""
+    """Numbers and signs."""
 
 
 def counts(text: Text, analysis: Analysis, grams: Grams) -> tuple[float, ...]:
     """Return the COUNTS of a request, given its grams."""
-    raw = text.sample.encode("ascii", "replace")
+    raw = text.sample.encode("ascii", "ignore")
     size = len(raw) or 1
     words = len(text.words) or 1
     return (
@@ -73,22 +74,26 @@ def counts(text: Text, analysis: Analysis, grams: Grams) -> tuple[float, ...]:
     )
 
 
-def cells(analysis: Analysis) -> tuple[str, str, str, str]:
-    """Return the named cells of a request: the task comes first."""
+def cells(analysis: Analysis) -> tuple[str, str, str, str, str]:
+    """Return the named cells of a request: the task comes first; lengths are powers of two."""
     return (
-        f"task:{analysis.task}",
-        f"complexity:{analysis.complexity}",
-        f"domain:{analysis.domain}",
-        f"language:{analysis.language}",
+        "task:" + analysis.task,
+        "complexity:" + analysis.complexity,
+        "domain:" + analysis.domain,
+        "language:" + analysis.language,
+        f"tokens:{1 << analysis.context_tokens.bit_length()}",
     )
 
 
 def grams(text: Text) -> Grams:
     """Return what is looked up in the weights."""
     words = text.words
+    raw = text.sample.encode("ascii", "ignore")
+    marks = raw.translate(_NUMBERS).decode("ascii").split()
+    marks.extend(raw.translate(None, _NO_SIGNS).decode("ascii"))
     return Grams(
         dict.fromkeys(words),
         dict.fromkeys(pairwise(words)),
         dict.fromkeys(zip(words, words[2:], strict=False)),
-        dict.fromkeys(_MARK.findall(text.sample)),
+        dict.fromkeys(marks),
     )
