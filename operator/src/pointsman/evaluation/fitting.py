@@ -22,7 +22,7 @@ K0: Final = 150.0
 K0_LEVEL: Final = 20.0
 """Labels at which the mean of a backend, or of one of its tasks, is half way from the prior."""
 # Chosen on RouteLLM's and LLMRouter's rows; from 5 to 20 the result moves by less than 0.01 APGR,
-# and averages over several gained nothing. Values of a row have length 1, so it does not grow with k.
+# and averages over several gained nothing. Each row has length 1, so it does not grow with k.
 PENALTY: Final = 8.0
 DENSE_PENALTY: Final = 50.0
 # How much the dense columns may speak before the penalty holds them.
