@@ -32,13 +32,13 @@ test: $(STAMP) ## everything, with a real Kubernetes control plane (built once, 
 	@$(BIN)/python -m tests.postgres
 	@$(BIN)/python -m pytest -q $(WORKERS)
 
-check: $(STAMP) ## lint, types, import rules, generated files, unit tests; under a minute
+check: $(STAMP) ## lint, types, import rules, generated files, all quick tests; under a minute
 	@$(BIN)/ruff check --quiet .
 	@$(BIN)/ruff format --check --quiet .
 	@$(BIN)/lint-imports --no-logo > .lint-imports.log 2>&1 || { cat .lint-imports.log; exit 1; }
 	@$(BIN)/python -m pointsman.api.schema --check
 	@$(BIN)/mypy --no-error-summary > .mypy.log 2>&1 & types=$$!; \
-	$(BIN)/python -m pytest -q -n 2 --dist worksteal -m "not bench and not local" --timeout 60; \
+	$(BIN)/python -m pytest -q -n 2 --dist worksteal -m "not bench and not local and not slow" --timeout 60; \
 	tests=$$?; wait $$types || { cat .mypy.log; exit 1; }; exit $$tests
 
 bench: $(STAMP) ## a shell beside a real control plane with CRDs, operator, routers, models
@@ -62,5 +62,5 @@ sim-scaling: $(STAMP) ## autoscalers side by side in virtual time (QUICK=1: unde
 figures: $(STAMP) ## the measured numbers of the README (QUICK=1: small and under a minute each)
 	@$(BIN)/python -m tests.perf
 
-clean: ## remove the virtual environment and caches in the tree
+clean: # remove the virtual environment and caches in the tree
 	@rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache .lint-imports.log .mypy.log

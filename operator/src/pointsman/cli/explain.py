@@ -33,7 +33,7 @@ def _table(paths: list[str]) -> CompiledTable:
         raise Unusable("\n".join(wrong))
     if not loaded.policies:
         raise Unusable("no RoutingPolicy in these files")
-    plan = desire(loaded, accepted={}, previous=None, time_scale=1).table
+    plan = desire(loaded, accepted={}, previous=None, time_scale=1, run_tests=False).table
     refused = [
         f"{name}: {verdict.accepted.message}"
         for name, verdict in plan.verdicts.items()

@@ -9,6 +9,7 @@ from pointsman.api.v1alpha1.capture import (
 )
 from pointsman.api.v1alpha1.cost import Cost, PriceChange, Prices
 from pointsman.api.v1alpha1.external import CredentialsSecretRef, External
+from pointsman.api.v1alpha1.match import ContextTokens, HeaderMatch, Match, Turns
 from pointsman.api.v1alpha1.meta import ObjectMeta
 from pointsman.api.v1alpha1.modelbackend import (
     Capability,
@@ -21,14 +22,12 @@ from pointsman.api.v1alpha1.modelbackend import (
     ResourceRequirements,
     Service,
 )
+from pointsman.api.v1alpha1.policytest import Expectation, PolicyTest, PromptMessage
 from pointsman.api.v1alpha1.routingpolicy import (
     BackendRef,
-    ContextTokens,
     DefaultRoute,
     Fallback,
     FallbackOn,
-    HeaderMatch,
-    Match,
     RoutingPolicy,
     RoutingPolicySpec,
     Rule,
@@ -55,6 +54,7 @@ __all__ = [
     "Deployment",
     "Engine",
     "EnvVar",
+    "Expectation",
     "External",
     "Fallback",
     "FallbackOn",
@@ -65,8 +65,10 @@ __all__ = [
     "ModelBackend",
     "ModelBackendSpec",
     "ObjectMeta",
+    "PolicyTest",
     "PriceChange",
     "Prices",
+    "PromptMessage",
     "Redact",
     "ResourceRequirements",
     "RoutingPolicy",
@@ -81,4 +83,5 @@ __all__ = [
     "Signal",
     "Target",
     "Timeouts",
+    "Turns",
 ]

@@ -13,18 +13,19 @@ from math import inf
 from typing import TYPE_CHECKING, Final
 
 from pointsman.analysis import Analysis
+from pointsman.api.statuses import CLIENT_GONE
 from pointsman.api.table import Backend
 from pointsman.router.callers import NOBODY, Caller
 from pointsman.router.errors import Bug, Problem, going_away
 from pointsman.router.policy import retry
 from pointsman.router.policy.retry import CUT, Fault, Kind
-from pointsman.router.serve import account as accounts
 from pointsman.router.serve import attempt as attempts
 from pointsman.router.serve import relay as relays
 from pointsman.router.serve.budgets import Purse
 from pointsman.router.serve.decision import decision_lines, send_head
 from pointsman.router.serve.holds import Wait
 from pointsman.router.serve.quotas import Ticket
+from pointsman.router.serve.tracing import Trace
 from pointsman.router.serve.tracks import Track
 from pointsman.router.wire.openai import NO_ANSWER, Answer, Asked, Usage
 from pointsman.router.wire.operation import Operation
@@ -57,7 +58,7 @@ class Exchange:
         "decision_id", "end", "failures", "head_sent", "heard", "heard_s", "held_s", "images",
         "index", "let_by", "opening", "operation", "outcome", "overhead_s", "passed", "plane",
         "policy", "received_s", "request", "request_id", "retries", "said", "skipped", "streamed",
-        "taken", "ticket", "track", "tried", "usage", "waiting",
+        "taken", "ticket", "trace", "track", "tried", "usage", "waiting",
     )  # fmt: skip
     asked: Asked
     policy: CompiledPolicy
@@ -85,6 +86,7 @@ class Exchange:
         self.caller: Caller = NOBODY
         self.ticket: Ticket | None = None
         self.charges: tuple[tuple[Purse, int], ...] = ()
+        self.trace: Trace | None = None
         self.debug = request.head.debug
         self.images = self.committed = self.streamed = False
         self.chunked = self._over = False
@@ -315,7 +317,7 @@ class Exchange:
 
     def client_gone(self) -> None:
         """Nobody waits for the answer."""
-        self.code = accounts.CLIENT_GONE
+        self.code = CLIENT_GONE
         self._end("ClientGone")
 
     def pause(self) -> None:

@@ -11,6 +11,7 @@ from pointsman.api.table import Backend, ServiceAddress
 from pointsman.router.live import Live
 from pointsman.router.metrics import BackendSeries, Metrics, RouteSeries
 from pointsman.router.policy.cost import Tariff
+from pointsman.router.serve.genai import provider_of
 from pointsman.routing import CompiledPolicy, CompiledTable
 from pointsman.routing.compiled import CompiledRoute
 
@@ -31,6 +32,8 @@ class Track:
     baseline: Tariff | None
     """Of the policy's baseline, where its currency is the same."""
     of: tuple[CompiledRoute, Backend | None]
+    provider: str
+    """Of its backend, as OpenTelemetry names it."""
 
 
 def _line(name: str, value: str) -> bytes:
@@ -56,6 +59,7 @@ class Tracks:
         if self._table is not self._live.table:
             self._table = self._live.table
             self._made.clear()
+            self._metrics.keep(*_names(self._table))
         key = (id(route), id(backend))
         found = self._made.get(key)
         if found is None:
@@ -75,7 +79,19 @@ class Tracks:
             Tariff(backend.prices, backend.currency) if backend else _NO_TARIFF,
             _baseline(policy, backend),
             (route, backend),
+            provider_of(backend.address) if backend else "",
         )
+
+
+def _names(table: CompiledTable) -> tuple[set[tuple[str, str, str]], set[tuple[str, str]]]:
+    """What series may have: (policy, rule, backend or none) and (policy, budget)."""
+    routes = {
+        (policy.name, route.route.name, name)
+        for policy in table.policies
+        for route in policy.routes
+        for name in ("", *(backend.name for order in route.orders for backend in order))
+    }
+    return routes, {(policy.name, one.name) for policy in table.policies for one in policy.budgets}
 
 
 def _baseline(policy: CompiledPolicy, backend: Backend | None) -> Tariff | None:
