@@ -166,13 +166,15 @@ def nine_models(report: Report, seeds: int) -> None:
     """Cost at equal quality."""
     found = [fleet.judge(500, seed) for seed in range(seeds)]
     saved = np.array([one.saved for one in found])
+    cost = np.mean([one.cost for one in found])
+    top = np.mean([one.top_quality for one in found])
+    never = np.count_nonzero(saved == 0)
     report.say(
         "",
         f"Nine models, k=500: the best single model has {found[0].best_quality:.3f} at "
-        f"{found[0].best_cost:.0f} billion parameters; the same quality costs "
-        f"{np.nanmean([one.cost for one in found]):.1f} ({-np.nanmean(saved):+.0f} %, sd "
-        f"{np.nanstd(saved):.0f}, never reached in {np.isnan(saved).sum()} of {seeds}); with cost "
-        f"of no matter {np.mean([one.top_quality for one in found]):.3f}.",
+        f"{found[0].best_cost:.0f} billion parameters; the same quality costs {cost:.1f} "
+        f"({-saved.mean():+.0f} %, sd {saved.std():.0f}, never reached in {never} of {seeds}); "
+        f"with cost of no matter {top:.3f}.",
     )
     report.figures["nine models"] = [asdict(one) for one in found]
     report.targets.append(Target("nine models, % saved, k=500", float(saved.mean()), 35, 45))
