@@ -45,6 +45,24 @@ def test_a_row_is_the_ledgers_sum_in_model_time() -> None:
     assert 0.9 < found.p50_s < 1.9 < found.p95_s < 3
 
 
+def test_what_reached_no_backend_is_in_its_row() -> None:
+    """On a machine that is too busy: it has no currency, and a ledger tells it apart."""
+    counts = dict.fromkeys(COLUMNS, 0) | {"requests": 2, "errors": 2}
+    lost = [
+        line(["policy"], ["desk", ""], list(counts.values())),
+        line(["policy", "task"], ["desk", "Chat", ""], list(counts.values())),
+    ]
+    totals = [lost[0], summed(3, 1_500_000_000, policy="desk")]
+    tasks = [summed(3, 1_500_000_000, policy="desk", task="Chat"), lost[1]]
+    parts = [summed(3, policy="desk", task="Chat", backend="a")]
+    table = rows("desk", totals, tasks, parts, time_scale=1)
+
+    assert [(one.label, one.requests, one.failed, one.cost) for one in table] == [
+        ("Chat", 5, 2, 1.5), ("all", 5, 2, 1.5),
+    ]  # fmt: skip
+    assert table[0].p50_s > 0
+
+
 def test_the_rows_of_the_tasks_come_before_their_sum() -> None:
     """Of one policy; what the router was not sure of stands last."""
     totals = [summed(3, policy="desk"), summed(9, policy="other")]

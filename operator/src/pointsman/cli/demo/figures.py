@@ -5,6 +5,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 
+from msgspec.structs import replace
+
 from pointsman.api.v1alpha1 import Cost
 from pointsman.events.schema import NANO
 from pointsman.ledger.summary import Line
@@ -91,15 +93,29 @@ def rows(
     `totals` is by policy, `tasks` by policy and task, `parts` by policy, task and backend.
     """
     ours = [part for part in parts if part.by["policy"] == policy]
+    by_task: dict[str, list[Line]] = {}
+    for line in tasks:
+        if line.by["policy"] == policy:
+            by_task.setdefault(line.by["task"], []).append(line)
     found = [
         row(
-            line,
-            [part for part in ours if part.by["task"] == line.by["task"]],
-            line.by["task"] or UNDECIDED,
+            _joined(by_task[task]),
+            [part for part in ours if part.by["task"] == task],
+            task or UNDECIDED,
             time_scale=time_scale,
         )
-        for line in sorted(tasks, key=lambda line: (not line.by["task"], line.by["task"]))
-        if line.by["policy"] == policy
+        for task in sorted(by_task, key=lambda task: (not task, task))
     ]
-    (total,) = [line for line in totals if line.by["policy"] == policy]
+    total = _joined([line for line in totals if line.by["policy"] == policy])
     return (*found, row(total, ours, "all", time_scale=time_scale))
+
+
+def _joined(lines: Sequence[Line]) -> Line:
+    """One for all: what reached no backend has no currency, and is a line of its own."""
+    most = max(lines, key=lambda line: line.requests)
+    return replace(
+        most,
+        requests=sum(line.requests for line in lines),
+        errors=sum(line.errors for line in lines),
+        cost_nano=sum(line.cost_nano for line in lines),
+    )
