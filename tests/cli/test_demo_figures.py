@@ -3,18 +3,23 @@
 from collections import Counter
 from dataclasses import replace
 from decimal import Decimal
+from pathlib import Path
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from pointsman.analysis import Prompt, analyze
 from pointsman.api.v1alpha1 import Cost
 from pointsman.cli.demo.evidence import Apart, apart, lines, to_trace
 from pointsman.cli.demo.figures import UNDECIDED, Answer, bill_nano, row, rows
-from pointsman.cli.demo.prompts import SHARE, DeskClass, day
+from pointsman.cli.demo.prompts import ANSWER_TOKENS, SHARE, DeskClass, day
 from pointsman.cli.demo.report import balance, savings
+from pointsman.cli.demo.run import backends, baseline, example, extremes, prices
+from pointsman.cli.policies import compiled
 from pointsman.ledger.summary import By, Line, line
 from pointsman.ledger.tally import COLUMNS, DURATION
+from pointsman.routing import RequestFacts, decide
 
 PRICES = {"light": Cost(input_per_million="1", output_per_million="10")}
 
@@ -134,6 +139,23 @@ def test_a_day_has_its_shares_and_its_order() -> None:
     assert {name: counted[name] / 400 for name in DeskClass} == pytest.approx(SHARE, abs=0.01)
     assert [one.at for one in requests] == sorted(one.at for one in requests)
     assert {one.stream for one in requests} == {True, False}
+
+
+def test_every_request_fits_the_model_of_each_arm(tmp_path: Path) -> None:
+    """However tokens are counted: else the demo would end with failures of its own making."""
+    known = backends(example())
+    longest = [one for one in day(360) if one.desk_class is DeskClass.HISTORY]
+    assert len(longest) > 5
+    for name in extremes(prices(known)):
+        file = tmp_path / f"{name}.yaml"
+        file.write_text(baseline(name, known[name], slots=9))
+        policy = compiled([str(file)]).by_model[name]
+        for one in longest:
+            prompt = Prompt(user=one.prompt, system="", history="", total_chars=len(one.prompt))
+            facts = RequestFacts(
+                analysis=analyze(prompt), max_output_tokens=ANSWER_TOKENS[one.desk_class]
+            )
+            assert decide(policy, facts, dice=0.0).skipped == ()
 
 
 def test_the_day_is_told_apart_by_the_analysis() -> None:

@@ -180,6 +180,16 @@ async def test_skipped_backends_are_named(there: World, records: Records) -> Non
     assert event.backend == "large"
 
 
+async def test_what_fits_no_backend_is_recorded(there: World, records: Records) -> None:
+    """It cost nothing, in no currency: a sum of its own."""
+    there.backends["narrow"] = replace(there.backends["small"], name="narrow", context_window=5)
+    there.route("narrow")
+    assert (await there.ask(chat())).status == 400
+    event = await records.last()
+    assert (event.status, event.backend, event.currency, event.cost_nano) == (400, "", "", 0)
+    assert [skip.backend for skip in event.skipped] == ["narrow"]
+
+
 async def test_a_bug_here_ends_no_request(there: World, errors: list[str]) -> None:
     """It is counted."""
     await there.simulator("small")

@@ -141,7 +141,7 @@ def _history(dice: random.Random) -> str:
     lines = [
         f"20{dice.randrange(19, 26)}-{1 + i % 12:02}-{1 + i % 28:02} "
         + dice.choice(_EVENTS).format(n=dice.randrange(1_000, 9_999_999))
-        for i in range(dice.randrange(900, 1_400))
+        for i in range(dice.randrange(900, 1_100))
     ]
     return (
         "Below is the account's full history. Which credits were granted, why, and is one owed "
