@@ -1,0 +1,67 @@
+"""What the predictor sees of a request: a dozen counts, named cells and word 1-2-grams.
+
+Guarantees the same features for fitting and for prediction, made from the text that the analysis
+has read already. Refuses to look at the text again word by word: every count is one pass of C code.
+"""
+
+import math
+from itertools import pairwise
+
+from pointsman.analysis.prompt import Analysis
+from pointsman.analysis.text import Text
+
+_DIGITS = b"0123456789"
+_CAPITALS = b"ABCDEFGHIJKLMNOPQRSTUVWXYZ"
+_SYMBOLS = b"=+-*/^\\$<>%|_{}[]()"
+
+COUNTS = (
+    "log_words",
+    "log_chars",
+    "word_length",
+    "distinct_words",
+    "digits",
+    "capitals",
+    "symbols",
+    "log_lines",
+    "log_questions",
+    "log_commas",
+    "log_sentences",
+    "complexity",
+)
+"""Names of what `counts` returns, in its order; part of the version of the weights."""
+
+
+def counts(text: Text, analysis: Analysis, distinct: int) -> tuple[float, ...]:
+    """Return the COUNTS of a request; `distinct` is the number of its different words."""
+    raw = text.sample.encode("ascii", "replace")
+    size = len(raw) or 1
+    words = len(text.words) or 1
+    return (
+        math.log(words + 1),
+        math.log(text.chars + 1),
+        min(size / words, 20.0),
+        distinct / words,
+        1 - len(raw.translate(None, _DIGITS)) / size,
+        1 - len(raw.translate(None, _CAPITALS)) / size,
+        1 - len(raw.translate(None, _SYMBOLS)) / size,
+        math.log(raw.count(b"\n") + 1),
+        math.log(raw.count(b"?") + 1),
+        math.log(raw.count(b",") + 1),
+        math.log(raw.count(b". ") + 1),
+        analysis.complexity_score,
+    )
+
+
+def cells(analysis: Analysis) -> tuple[str, ...]:
+    """Return the named cells of a request: the task comes first."""
+    return (
+        f"task:{analysis.task}",
+        f"complexity:{analysis.complexity}",
+        f"domain:{analysis.domain}",
+        f"language:{analysis.language}",
+    )
+
+
+def grams(text: Text) -> tuple[dict[str, None], dict[tuple[str, str], None]]:
+    """Return the different words and pairs of neighboring words, in order of appearance."""
+    return dict.fromkeys(text.words), dict.fromkeys(pairwise(text.words))
