@@ -4,8 +4,10 @@ import re
 from datetime import UTC, datetime
 from typing import Final
 
+from pointsman.ledger import labels
 from pointsman.ledger.contract import Store
-from pointsman.ledger.rows import BEGIN_MS, DAY_MS
+from pointsman.ledger.rows import BEGIN_MS, DAY_MS, Row
+from pointsman.ledger.stores import days
 from pointsman.ledger.summary import BYS, By, Line, Summary, cut, lines, sums
 from pointsman.ledger.tally import SPANS_MS
 
@@ -71,3 +73,32 @@ def ask(
 
 def _lines(store: Store, by: tuple[By, ...], spans: list[tuple[int, int, int]]) -> list[Line]:
     return lines(by, store.query(*sums(by, spans)))
+
+
+def ask_labels(store: Store, policy: str, from_ms: int, now_ms: int, limit: int) -> labels.Labels:
+    """The newest labels of a policy since then; reads no more than so many rows a day of each kind.
+
+    Raises StoreError.
+    """
+    ratings: list[Row] = []
+    failures: list[Row] = []
+    for table, begin, end in _days(store, from_ms, now_ms + DAY_MS):
+        place = labels.Place(table, policy, begin, end)
+        ratings += store.query(*labels.rated(place, now_ms, limit * labels.SAID_EACH))
+        failures += store.query(*labels.failed(place, now_ms, limit))
+        if len(ratings) > limit * labels.SAID_EACH or len(failures) > limit:
+            break
+    return labels.labels(ratings, failures, limit)
+
+
+def _days(store: Store, from_ms: int, to_ms: int) -> list[tuple[str, int, int]]:
+    """(table, from, to) of what holds the requests of [from, to), the newest first."""
+    if store.dialect == "postgres":
+        return [("requests", from_ms, to_ms)]
+    sql = "SELECT name FROM sqlite_schema WHERE type = 'table' AND name GLOB 'requests_[0-9]*'"
+    found = []
+    for (name,) in store.query(sql, ()):
+        begin = days.begin_ms(str(name))
+        if begin is not None and begin < to_ms and begin + DAY_MS > from_ms:
+            found.append((str(name), max(begin, from_ms), min(begin + DAY_MS, to_ms)))
+    return sorted(found, key=lambda one: -one[1])
