@@ -19,9 +19,9 @@ def ingest(store: Store, *events: Event | bytes) -> None:
     store.ingest([batch(events)], NOW_MS)
 
 
-def found(store: Store, *, days: int = 7, limit: int = 100, policy: str = "support") -> Labels:
+def found(store: Store, *, days: int = 7, each: int = 100, policy: str = "support") -> Labels:
     """Of the last days."""
-    return ask_labels(store, policy, NOW_MS - days * DAY_MS, NOW_MS, limit)
+    return ask_labels(store, policy, NOW_MS - days * DAY_MS, NOW_MS, each)
 
 
 def qualities(store: Store) -> dict[str, float]:
@@ -96,11 +96,26 @@ def test_of_one_policy_the_newest_since_then_as_many_as_asked_for(store: Store) 
     ingest(store, *events)
     assert [one.decision for one in found(store).labels] == [f"d-{n}" for n in range(1, 7)]
     assert [one.decision for one in found(store, days=2).labels] == [f"d-{n}" for n in range(1, 5)]
-    some = found(store, limit=2)
+    some = found(store, each=2)
     assert [one.decision for one in some.labels] == ["d-1", "d-2"]
     assert some.more
     assert not found(store).more
     assert [one.decision for one in found(store, policy="other").labels] == ["d-20"]
+
+
+def test_a_busy_backend_does_not_push_out_what_is_known_of_another(store: Store) -> None:
+    """Of each backend in each task the newest count; so bad answers are not forgotten."""
+    events: list[Event | bytes] = []
+    for number in range(1, 31):
+        at_ms = NOW_MS - number * 1000
+        which = {"task": "chat"} if number % 2 else {}
+        old = {"backend": "bad"} if number > 26 else {}
+        events += [request(number, at_ms=at_ms, **which, **old), feedback(number, at_ms=at_ms)]
+    ingest(store, *events)
+    some = found(store, each=3)
+    assert [one.decision for one in some.labels] == [
+        "d-1", "d-2", "d-3", "d-4", "d-5", "d-6", "d-27", "d-28", "d-29", "d-30",
+    ]  # fmt: skip
 
 
 @pytest.mark.parametrize("outcome", FAILED)
@@ -145,7 +160,7 @@ async def test_labels_are_asked_for_over_http(tmp_path: Path) -> None:
             ],
             "more": False,
         }  # fmt: skip
-        for wrong in ("", "?policy=p&limit=0", "?policy=p&limit=5001", "?policy=p&limit=x",
+        for wrong in ("", "?policy=p&each=0", "?policy=p&each=1001", "?policy=p&each=x",
                       "?policy=p&since=soon"):  # fmt: skip
             status, _ = await client.get(f"/v1/labels{wrong}")
             assert status == 400, wrong

@@ -6,12 +6,14 @@ from typing import Final
 
 from pointsman.ledger import labels
 from pointsman.ledger.contract import Store
-from pointsman.ledger.rows import BEGIN_MS, DAY_MS, Row
+from pointsman.ledger.rows import BEGIN_MS, DAY_MS
 from pointsman.ledger.stores import days
 from pointsman.ledger.summary import BYS, By, Line, Summary, cut, lines, sums
 from pointsman.ledger.tally import SPANS_MS
 
 TEAMS: Final = 20
+MOST_DAYS: Final = 60
+"""That labels are looked for in, two questions each."""
 _AGO: Final = re.compile(r"([0-9]{1,9})([smhdw])")
 _UNITS_MS: Final = {"s": 1000, "m": 60_000, "h": 3_600_000, "d": DAY_MS, "w": 7 * DAY_MS}
 
@@ -75,30 +77,39 @@ def _lines(store: Store, by: tuple[By, ...], spans: list[tuple[int, int, int]]) 
     return lines(by, store.query(*sums(by, spans)))
 
 
-def ask_labels(store: Store, policy: str, from_ms: int, now_ms: int, limit: int) -> labels.Labels:
-    """The newest labels of a policy since then; reads no more than so many rows a day of each kind.
-
-    Raises StoreError.
+def ask_labels(
+    store: Store, policy: str, from_ms: int, now_ms: int, each: int = labels.USUAL_EACH
+) -> labels.Labels:
     """
-    ratings: list[Row] = []
-    failures: list[Row] = []
-    for table, begin, end in _days(store, from_ms, now_ms + DAY_MS):
-        place = labels.Place(table, policy, begin, end)
-        ratings += store.query(*labels.rated(place, now_ms, limit * labels.SAID_EACH))
-        failures += store.query(*labels.failed(place, now_ms, limit))
-        if len(ratings) > limit * labels.SAID_EACH or len(failures) > limit:
+    Labels of a policy since then, the newest `each` of every backend in every task.
+
+    Day after day, each a question of bounded work. Raises StoreError.
+    """
+    found = labels.Gathered(each)
+    for table, begin_ms, end_ms in _days(store, from_ms, now_ms + DAY_MS):
+        place = labels.Place(table, policy, begin_ms, end_ms)
+        found.add(
+            store.query(*labels.rated(place, now_ms, each)),
+            store.query(*labels.failed(place, now_ms, each)),
+        )
+        if found.is_full:
             break
-    return labels.labels(ratings, failures, limit)
+    return found.labels()
 
 
 def _days(store: Store, from_ms: int, to_ms: int) -> list[tuple[str, int, int]]:
-    """(table, from, to) of what holds the requests of [from, to), the newest first."""
-    if store.dialect == "postgres":
-        return [("requests", from_ms, to_ms)]
-    sql = "SELECT name FROM sqlite_schema WHERE type = 'table' AND name GLOB 'requests_[0-9]*'"
-    found = []
-    for (name,) in store.query(sql, ()):
-        begin = days.begin_ms(str(name))
-        if begin is not None and begin < to_ms and begin + DAY_MS > from_ms:
-            found.append((str(name), max(begin, from_ms), min(begin + DAY_MS, to_ms)))
-    return sorted(found, key=lambda one: -one[1])
+    """(table, from, to) of what holds the requests of [from, to), the newest day first."""
+    if store.dialect == "sqlite":
+        sql = "SELECT name FROM sqlite_schema WHERE type = 'table' AND name GLOB 'requests_[0-9]*'"
+        names = [str(row[0]) for row in store.query(sql, ())]
+        tables = [(name, days.begin_ms(name) or 0) for name in names]
+    else:
+        first_ms = max(from_ms, to_ms - MOST_DAYS * DAY_MS)
+        begins = range(first_ms - first_ms % DAY_MS, to_ms, DAY_MS)
+        tables = [("requests", begin_ms) for begin_ms in begins]
+    found = [
+        (name, max(begin_ms, from_ms), min(begin_ms + DAY_MS, to_ms))
+        for name, begin_ms in tables
+        if begin_ms < to_ms and begin_ms + DAY_MS > from_ms
+    ]
+    return sorted(found, key=lambda one: -one[1])[:MOST_DAYS]

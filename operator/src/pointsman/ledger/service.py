@@ -5,7 +5,7 @@
     GET  /v1/spools/ID                         -> {"next": N, "lost": N}
     GET  /v1/decision?decision=|response_id=&caller=   -> 200 if it is this caller's, else 404
     GET  /v1/summary?since=24h&until=&by=      -> cost, speed and quality by backend and task
-    GET  /v1/labels?policy=&since=168h&limit=2000      -> how good answers were, newest first
+    GET  /v1/labels?policy=&since=168h&each=300        -> how good answers were
     GET  /healthz /readyz /metrics             without a token
 
 Guarantees an answer within the deadlines of the settings. 503 has Retry-After and means: keep it.
@@ -254,13 +254,13 @@ class Service:
         now = now_ms()
         try:
             from_ms = when(request.query.get("since", "168h"), now)
-            limit = int(request.query.get("limit", str(labels.USUAL)))
+            each = int(request.query.get("each", str(labels.USUAL_EACH)))
         except ValueError as error:  # BadQuestion among them
             return _refuse(HTTPStatus.BAD_REQUEST, str(error))
-        if not policy or len(policy) > MAX_NAME or not 0 < limit <= labels.MOST:
-            reason = f"labels are of one policy, and 1 to {labels.MOST:,} are asked for"
+        if not policy or len(policy) > MAX_NAME or not 0 < each <= labels.MOST_EACH:
+            reason = f"labels are of one policy, and 1 to {labels.MOST_EACH:,} of each backend"
             return _refuse(HTTPStatus.BAD_REQUEST, reason)
-        return _json(await self._asked(ask_labels, self._store, policy, from_ms, now, limit))
+        return _json(await self._asked(ask_labels, self._store, policy, from_ms, now, each))
 
     async def _asked(self, question: Callable[..., _T], *values: object) -> _T:
         """In a thread of its own: who ingests does not wait for who asks. Raises StoreError."""

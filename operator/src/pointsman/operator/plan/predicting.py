@@ -10,7 +10,7 @@ from decimal import Decimal
 
 import msgspec
 
-from pointsman.analysis.predictor import Weights, encode, weights_of
+from pointsman.analysis.predictor import InvalidWeights, Weights, decode, encode, weights_of
 from pointsman.api import table
 from pointsman.api.predicting import Chooser, Trait
 from pointsman.api.v1alpha1 import RoutingPolicySpec
@@ -52,6 +52,8 @@ def compile_chooser(
     if predictor is None or predictor.mode == "None" or not names:
         return None
     objective = predictor.objective
+    if learned and not set(names) & set(learned.weights.backends):
+        learned = None
     weights = learned.weights if learned else priors({name: usable[name] for name in names})
     chosen = [rule.name for rule in spec.rules_ if rule.predictor == "Choose"]
     if spec.default.predictor == "Choose":
@@ -71,3 +73,15 @@ def compile_chooser(
         else {},
         weights=msgspec.Raw(encode(weights)),
     )
+
+
+def learned_of(blob: table.PolicyBlob) -> Learned | None:
+    """What a blob that is in force was compiled with: the store of what was learned."""
+    chooser = blob.predictor
+    if chooser is None:
+        return None
+    try:
+        weights = decode(bytes(chooser.weights))
+    except InvalidWeights:  # of another version: they are fitted anew
+        return None
+    return Learned(weights, chooser.traits) if weights.labels else None
