@@ -13,20 +13,19 @@ from pointsman.analysis.predictor import (
     weights_of,
 )
 from pointsman.analysis.predictor.features import COUNTS
-from pointsman.analysis.predictor.weights import pack, to_bytes
+from pointsman.analysis.predictor.weights import to_bytes
 from tests.analysis.predictor.asking import ask
 
 
 def learned(**changed: object) -> Weights:
     """Two backends; "kettle" speaks for the first, "kettle boils" for the second."""
-    scale, codes = pack([0.2, 0.0, 0.0, 0.4])
     weights = Weights(
         backends=("a", "b"),
         base=(0.5, 0.5),
         counts=((0.0,) * len(COUNTS),) * 2,
         grams="kettle\nkettle boils",
-        codes=to_bytes(codes),
-        scales=(scale, scale),
+        codes=to_bytes([1, 200, 0, 1, 0, 400]),
+        scales=(1.0, 0.001, 0.001),
         labels=(100.0, 90.0),
         support={"task:Chat": 90.0},
         familiar=0.2,

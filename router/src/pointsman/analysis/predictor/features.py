@@ -1,10 +1,11 @@
-"""What the predictor sees of a request: a dozen counts, named cells and word 1-2-grams.
+"""What the predictor sees of a request: a dozen counts, named cells, words, pairs and marks.
 
 Guarantees the same features for fitting and for prediction, made from the text that the analysis
 has read already. Refuses to look at the text again word by word: every count is one pass of C code.
 """
 
 import math
+import re
 from itertools import pairwise
 
 from pointsman.analysis.prompt import Analysis
@@ -13,6 +14,8 @@ from pointsman.analysis.text import Text
 _DIGITS = b"0123456789"
 _CAPITALS = b"ABCDEFGHIJKLMNOPQRSTUVWXYZ"
 _SYMBOLS = b"=+-*/^\\$<>%|_{}[]()"
+# Numbers of at most four digits and signs that words leave out; never a letter, so never a word.
+_MARK = re.compile(r"(?<![0-9])[0-9]{1,4}(?![0-9])|[%$/=+*^\\]")
 
 COUNTS = (
     "log_words",
@@ -26,13 +29,14 @@ COUNTS = (
     "log_questions",
     "log_commas",
     "log_sentences",
+    "log_marks",
     "complexity",
 )
 """Names of what `counts` returns, in its order; part of the version of the weights."""
 
 
-def counts(text: Text, analysis: Analysis, distinct: int) -> tuple[float, ...]:
-    """Return the COUNTS of a request; `distinct` is the number of its different words."""
+def counts(text: Text, analysis: Analysis, distinct: int, marks: int) -> tuple[float, ...]:
+    """Return the COUNTS of a request, given how many different words and marks it has."""
     raw = text.sample.encode("ascii", "replace")
     size = len(raw) or 1
     words = len(text.words) or 1
@@ -48,11 +52,12 @@ def counts(text: Text, analysis: Analysis, distinct: int) -> tuple[float, ...]:
         math.log(raw.count(b"?") + 1),
         math.log(raw.count(b",") + 1),
         math.log(raw.count(b". ") + 1),
+        math.log(marks + 1),
         analysis.complexity_score,
     )
 
 
-def cells(analysis: Analysis) -> tuple[str, ...]:
+def cells(analysis: Analysis) -> tuple[str, str, str, str]:
     """Return the named cells of a request: the task comes first."""
     return (
         f"task:{analysis.task}",
@@ -62,6 +67,16 @@ def cells(analysis: Analysis) -> tuple[str, ...]:
     )
 
 
-def grams(text: Text) -> tuple[dict[str, None], dict[tuple[str, str], None]]:
-    """Return the different words and pairs of neighboring words, in order of appearance."""
-    return dict.fromkeys(text.words), dict.fromkeys(pairwise(text.words))
+def words(text: Text) -> dict[str, None]:
+    """Return the different words in order of appearance."""
+    return dict.fromkeys(text.words)
+
+
+def pairs(text: Text) -> dict[tuple[str, str], None]:
+    """Return the different pairs of neighboring words in order of appearance."""
+    return dict.fromkeys(pairwise(text.words))
+
+
+def marks(text: Text) -> dict[str, None]:
+    """Return the different short numbers and signs in order of appearance."""
+    return dict.fromkeys(_MARK.findall(text.sample))

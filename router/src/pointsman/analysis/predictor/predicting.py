@@ -13,8 +13,6 @@ from pointsman.analysis.predictor.weights import Weights, check, from_bytes
 from pointsman.analysis.prompt import Analysis
 from pointsman.analysis.text import Text
 
-# Labels at which what was learned weighs as much as the prior (research on learned routing: 150).
-K0 = 150.0
 # Of one task: labels at which the confidence is half way between the prior's and 1.
 K0_TASK = 30.0
 
@@ -39,53 +37,52 @@ class Predictor:
         """Compile; raises InvalidWeights."""
         check(weights)
         self.weights = weights
-        self._backends = weights.backends
-        self._counts = weights.counts
         self._words, self._pairs = _compile(weights)
 
     def predict(self, text: Text, analysis: Analysis) -> Prediction:
         """Return what to expect; `text` is `Facts.text`, which `analysis` was made of."""
-        words, pairs = features.grams(text)
-        counts = features.counts(text, analysis, len(words))
         weights = self.weights
-        rows = list(filter(None, map(weights.cells.get, features.cells(analysis))))
-        known_words = [row for row in map(self._words.get, words) if row is not None]
-        found = [*known_words, *filter(None, map(self._pairs.get, pairs))]
+        words, marks = features.words(text), features.marks(text)
+        counts = features.counts(text, analysis, len(words), len(marks))
         quality = [
             base + sum(map(float.__mul__, own, counts))
-            for base, own in zip(weights.base, self._counts, strict=True)
+            for base, own in zip(weights.base, weights.counts, strict=True)
         ]
-        for row in rows:
+        for row in filter(None, map(weights.cells.get, features.cells(analysis))):
             quality = list(map(float.__add__, quality, row))
+        if not self._words:
+            return self._told(quality, 1.0, analysis)
+        known = list(filter(None, map(self._words.get, words)))
+        found = [
+            *known,
+            *filter(None, map(self._words.get, marks)),
+            *filter(None, map(self._pairs.get, features.pairs(text))),
+        ]
         if found:
-            norm = 1 / math.sqrt(len(found))
-            columns = map(sum, zip(*found, strict=True))
-            quality = [
-                value + column * norm for value, column in zip(quality, columns, strict=True)
-            ]
-        share = len(known_words) / len(words) if words else 0.0
-        return self._told(quality, share, analysis)
+            square, *columns = map(sum, zip(*found, strict=True))
+            norm = 1 / math.sqrt(square or 1.0)
+            quality = [value + norm * each for value, each in zip(quality, columns, strict=True)]
+        return self._told(quality, len(known) / (len(words) or 1), analysis)
 
-    def _told(self, quality: list[float], share: float, analysis: Analysis) -> Prediction:
+    def _told(self, quality: list[float], familiar: float, analysis: Analysis) -> Prediction:
         weights = self.weights
         expected = {
             name: min(max(value, 0.0), 1.0)
-            for name, value in zip(self._backends, quality, strict=True)
+            for name, value in zip(weights.backends, quality, strict=True)
         }
         if not weights.labels:
-            return Prediction(
-                expected, weights.prior_confidence, True, (f"prior: {weights.source}",)
-            )
+            evidence = (f"prior: {weights.source}",)
+            return Prediction(expected, weights.prior_confidence, True, evidence)
         support = weights.support.get(f"task:{analysis.task}", 0.0)
-        evidence = (
+        told = (
             f"learned from {min(weights.labels):.0f} labels, {support:.0f} of {analysis.task}",
-            f"{share:.0%} of its words are known, at least {weights.familiar:.0%} needed",
+            f"{familiar:.0%} familiar, {weights.familiar:.0%} needed",
         )
-        if share < weights.familiar:
-            return Prediction(expected, 0.0, False, (*evidence, "out of distribution"))
+        if familiar < weights.familiar:
+            return Prediction(expected, 0.0, False, (*told, "out of distribution"))
         trust = support / (support + K0_TASK)
         confidence = weights.prior_confidence + (1 - weights.prior_confidence) * trust
-        return Prediction(expected, confidence, True, evidence)
+        return Prediction(expected, confidence, True, told)
 
 
 def _compile(
@@ -95,17 +92,9 @@ def _compile(
     pairs: dict[tuple[str, ...], tuple[float, ...]] = {}
     if not weights.grams:
         return words, pairs
-    size = len(weights.backends)
-    values = [
-        code * scale
-        for code, scale in zip(
-            from_bytes(weights.codes),
-            weights.scales * (len(weights.codes) // 2 // size),
-            strict=True,
-        )
-    ]
-    for number, gram in enumerate(weights.grams.split("\n")):
-        row = tuple(values[number * size : (number + 1) * size])
+    rows = zip(*[map(float, from_bytes(weights.codes))] * len(weights.scales), strict=True)
+    for gram, codes in zip(weights.grams.split("\n"), rows, strict=True):
+        row = tuple(map(float.__mul__, codes, weights.scales))
         first, space, second = gram.partition(" ")
         if space:
             pairs[first, second] = row

@@ -12,9 +12,10 @@ import msgspec
 from pointsman.analysis.predictor.features import COUNTS
 
 VERSION: Final = 1
-MOST_CODES: Final = 40_000
-"""Grams times backends: 20,000 for two backends, so that the blob stays below 250 kB gzip."""
-_RANGE = 32_767
+MOST_CODES: Final = 60_000
+"""Of all grams: 20,000 grams for two backends, so that the blob stays below 250 kB gzip."""
+RANGE: Final = 32_767
+"""Largest code."""
 
 
 class InvalidWeights(ValueError):
@@ -23,7 +24,9 @@ class InvalidWeights(ValueError):
 
 class Weights(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """
-    Expected quality of each backend as a sum: base + counts + cells + grams / sqrt(grams found).
+    Expected quality of each backend as a sum: base + counts + cells + grams / norm.
+
+    The norm is the root of the sum of the squared rarities of the grams that were found.
 
     All tuples for backends are in the order of `backends`.
     """
@@ -36,16 +39,19 @@ class Weights(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     cells: dict[str, tuple[float, ...]] = {}
     """Name of a cell (features.cells) -> what it adds for each backend."""
     grams: str = ""
-    """Words, and pairs of words joined by a space, one on a line."""
+    """Words and marks, and pairs of words joined by a space, one on a line."""
     codes: bytes = b""
-    """int16, little-endian: for each gram one for each backend; times `scales` it is the weight."""
+    """int16, little-endian: for each gram its squared rarity and a weight for each backend."""
     scales: tuple[float, ...] = ()
+    """What a code of the rarities, and of each backend, is multiplied by."""
     labels: tuple[float, ...] = ()
     """How many labels stand behind each backend, after decay; empty: none, only the prior."""
     support: dict[str, float] = {}
     """Task cell -> labels of that task, after decay, of the backend that has the fewest."""
+    rarest: float = 0.0
+    """Rarity of a word that no label had."""
     familiar: float = 0.0
-    """Requests whose words are known to a smaller share than this are out of distribution."""
+    """0..1: requests that are less familiar than this are out of distribution."""
     prior_confidence: float = 0.0
     """0..1: how far the prior alone can be trusted."""
     source: str = "prior"
@@ -80,8 +86,8 @@ def check(weights: Weights) -> None:
         "backends": (backends, len(set(weights.backends))),
         "base": (len(weights.base), backends),
         "counts": (len(weights.counts), backends),
-        "codes": (len(weights.codes), 2 * grams * backends),
-        "scales": (len(weights.scales), backends if grams else 0),
+        "codes": (len(weights.codes), 2 * grams * (backends + 1)),
+        "scales": (len(weights.scales), backends + 1 if grams else 0),
         "labels": (len(weights.labels), backends if weights.labels else 0),
     }
     for name, (found, expected) in sizes.items():
@@ -91,14 +97,8 @@ def check(weights: Weights) -> None:
         raise InvalidWeights(f"counts: each backend needs {len(COUNTS)}")
     if any(len(row) != backends for row in weights.cells.values()):
         raise InvalidWeights(f"cells: each needs {backends} numbers")
-    if grams * backends > MOST_CODES:
+    if grams * (backends + 1) > MOST_CODES:
         raise InvalidWeights(f"{grams} grams for {backends} backends: more than {MOST_CODES}")
-
-
-def pack(values: list[float]) -> tuple[float, list[int]]:
-    """Return a scale and the values as int16: value = scale * code."""
-    scale = max(map(abs, values), default=0.0) / _RANGE or 1.0
-    return scale, [round(value / scale) for value in values]
 
 
 def to_bytes(codes: list[int]) -> bytes:
