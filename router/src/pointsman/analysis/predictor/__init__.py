@@ -5,6 +5,7 @@ False for a request unlike anything it was fitted on. Evidence never quotes a pr
 Refuses fitting (pointsman.evaluation), choosing between backends and any numbers library.
 """
 
+from pointsman.analysis.predictor import difficulty, features
 from pointsman.analysis.predictor.predicting import Prediction, Predictor
 from pointsman.analysis.predictor.priors import Published, published, weights_of
 from pointsman.analysis.predictor.weights import VERSION, InvalidWeights, Weights, decode, encode
@@ -17,7 +18,9 @@ __all__ = [
     "Published",
     "Weights",
     "decode",
+    "difficulty",
     "encode",
+    "features",
     "published",
     "weights_of",
 ]

@@ -6,16 +6,19 @@ prior: it orders requests of one task slightly better than chance (docs/predicti
 
 from pointsman.analysis.predictor.features import COUNTS
 
-# Length alone orders MMLU and GSM8K as well as what was fitted on other data (APGR 0.59 and 0.60,
-# docs/prediction.md). Mean and deviation: of the prompts of LLMRouter's 14 tasks.
-_MEAN_LOG_WORDS = 3.6
-_DEVIATION_LOG_WORDS = 0.9
-COEFFICIENTS: tuple[float, ...] = tuple(
-    1 / _DEVIATION_LOG_WORDS if name == "log_words" else 0.0 for name in COUNTS
+# Fitted to how often seven models of LLMRouter (MIT) failed, within tasks and without its MMLU,
+# GSM8K and MGSM rows, by `python -m tests.perf.predictor.difficulty`: longer questions with more
+# commas are harder. (name, mean, standard deviation, what one deviation adds.)
+_FITTED = (
+    ("log_words", 3.6, 0.9, 0.9),
+    ("log_commas", 0.9, 0.8, 0.4),
+    ("log_sentences", 0.6, 0.7, -0.1),
 )
-CONSTANT = -_MEAN_LOG_WORDS / _DEVIATION_LOG_WORDS
-
-
-def difficulty(counts: tuple[float, ...]) -> float:
-    """Return how hard a request with these COUNTS looks; 0 is usual, positive is harder."""
-    return CONSTANT + sum(map(float.__mul__, COEFFICIENTS, counts))
+COEFFICIENTS: tuple[float, ...] = tuple(
+    sum(each / deviation for own, _, deviation, each in _FITTED if own == name) for name in COUNTS
+)
+CONSTANT = -sum(mean * each / deviation for _, mean, deviation, each in _FITTED)
+TYPICAL: tuple[float, ...] = tuple(
+    sum(mean for own, mean, _, _ in _FITTED if own == name) for name in COUNTS
+)
+"""COUNTS of which the difficulty is 0, for requests whose text is not known."""
