@@ -102,7 +102,7 @@ def _compile(world: _World, policy: str, revision: str, spec: RoutingPolicySpec)
     return _Compiled(entry, blob)
 
 
-def _spec_of_revision(policy: str, spec: Json) -> RoutingPolicySpec | None:
+def spec_of_revision(policy: str, spec: Json) -> RoutingPolicySpec | None:
     """An accepted spec, or None if today's rules no longer allow it."""
     whole = {"metadata": {"name": policy}, "spec": dict(spec)}
     try:
@@ -113,7 +113,7 @@ def _spec_of_revision(policy: str, spec: Json) -> RoutingPolicySpec | None:
 
 def compile_revision(revision: Revision, *, namespace: str, backends: Backends) -> bytes | None:
     """An accepted spec's blob with today's backends; None if it cannot be compiled any more."""
-    spec = _spec_of_revision(revision.policy, revision.spec)
+    spec = spec_of_revision(revision.policy, revision.spec)
     if spec is None:
         return None
     try:
@@ -138,7 +138,7 @@ def _keep(
     """What stays in force when the present spec is refused."""
     if last is None:
         return None, None
-    spec = _spec_of_revision(policy, last.spec)
+    spec = spec_of_revision(policy, last.spec)
     if spec is not None:
         try:
             kept = _compile(world, policy, last.name, spec)
