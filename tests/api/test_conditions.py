@@ -1,5 +1,6 @@
 """stamp(): what is stored of the conditions that were decided."""
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -35,6 +36,7 @@ def test_what_is_not_wanted_is_dropped() -> None:
 
 
 @given(STATUSES, st.text(max_size=40), st.integers(0, 2**62))
+@pytest.mark.slow
 def test_what_is_stored_fits_the_status_schema(
     status: bool | None, message: str, generation: int
 ) -> None:

@@ -29,6 +29,7 @@ def text_of(kind: Kind) -> str:
     return wanted(ROOT)[ROOT / PAGES / page_name(kind)]
 
 
+@pytest.mark.slow
 def test_every_field_is_on_the_page_with_its_words(kind: Kind) -> None:
     """In the table of its object, with its description."""
     sections = dict(

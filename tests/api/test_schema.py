@@ -133,6 +133,7 @@ def test_the_checked_in_files_are_fresh() -> None:
     assert main(["--check"]) == 0
 
 
+@pytest.mark.slow
 def test_check_names_the_stale_file(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """A changed or missing file is named, and nothing is written."""
     assert main(["--root", str(tmp_path)]) == 0

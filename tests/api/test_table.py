@@ -66,6 +66,7 @@ manifests = st.builds(
 
 
 @given(blobs)
+@pytest.mark.slow
 def test_a_blob_survives_its_journey(blob: PolicyBlob) -> None:
     """Encode, pack, unpack, decode: the same value, and the same hash every time."""
     data = table.encode(blob)
@@ -75,12 +76,14 @@ def test_a_blob_survives_its_journey(blob: PolicyBlob) -> None:
 
 
 @given(manifests)
+@pytest.mark.slow
 def test_a_manifest_survives_its_journey(manifest: Manifest) -> None:
     """Encode, decode: the same value."""
     assert table.decode_manifest(table.encode(manifest)) == manifest
 
 
 @given(st.dictionaries(words, backends, min_size=2, max_size=4))
+@pytest.mark.slow
 def test_equal_blobs_have_equal_bytes(content: dict[str, Backend]) -> None:
     """The order in which a mapping was filled does not reach the hash."""
 
@@ -120,6 +123,7 @@ def test_a_bomb_is_refused() -> None:
         table.unpack(bomb, table.digest(b""))
 
 
+@pytest.mark.slow
 def test_what_does_not_fit_a_configmap_is_refused() -> None:
     """The limit is on the packed bytes."""
     data = b"".join(table.digest(str(i).encode()).encode() for i in range(60_000))

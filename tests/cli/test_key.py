@@ -226,6 +226,7 @@ _NAMES = st.from_regex(r"[-._a-zA-Z0-9]{1,12}", fullmatch=True).filter(
 
 @settings(deadline=None)
 @given(st.dictionaries(_NAMES, st.binary(min_size=1, max_size=8), min_size=1, max_size=6))
+@pytest.mark.slow
 def test_any_names_come_back(callers: dict[str, bytes]) -> None:
     """Also those that YAML would read as numbers, words or nothing."""
     text = ""

@@ -69,6 +69,7 @@ def test_csv_and_json_for_programs(file: Path, capsys: Capture) -> None:
     assert told["lines"][0]["duration"]["n"] == 2
 
 
+@pytest.mark.slow
 def test_a_picture(file: Path, tmp_path: Path, capsys: Capture) -> None:
     """Beside the table; where it cannot be written there is one line."""
     target = tmp_path / "report.png"

@@ -37,6 +37,7 @@ def test_no_damage_goes_unseen(lines: list[bytes], data: st.DataObject) -> None:
 
 
 @given(_LINES, st.data())
+@pytest.mark.slow
 def test_a_beginning_is_told_from_damage(lines: list[bytes], data: st.DataObject) -> None:
     """A frame that was not written to its end is torn, wherever it stops."""
     whole = frames.build(1, _SPOOL, 1, lines)

@@ -29,6 +29,7 @@ FEEDBACKS = st.builds(
 
 
 @given(REQUESTS | FEEDBACKS)
+@pytest.mark.slow
 def test_an_event_survives_its_line(event: schema.Event) -> None:
     """Encoded and decoded it is the same, and has no line end in it."""
     line = schema.encode(event)

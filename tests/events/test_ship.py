@@ -97,6 +97,7 @@ def _until(holds: Callable[[], bool]) -> None:
         time.sleep(0.01)
 
 
+@pytest.mark.slow
 def test_all_of_it_arrives() -> None:
     """Then nothing is left."""
     segments = _filled(1000)

@@ -69,6 +69,7 @@ def test_what_is_put_arrives_in_order(tmp_path: Path) -> None:
 
 @settings(max_examples=40, deadline=None)
 @given(st.lists(st.tuples(st.integers(1, 40), st.booleans()), min_size=1, max_size=12))
+@pytest.mark.slow
 def test_a_restart_loses_nothing(
     tmp_path_factory: pytest.TempPathFactory, steps: list[tuple[int, bool]]
 ) -> None:

@@ -53,6 +53,7 @@ def test_parts_in_one_batch_are_as_batches(spans: list[tuple[int, int]], wanted:
 
 
 @given(SPANS)
+@pytest.mark.slow
 def test_halves_are_the_whole(spans: list[tuple[int, int]]) -> None:
     """Splitting loses no event and ends at single ones."""
     waiting, single = [Batch(SPOOL, [_part(*span) for span in spans])], []

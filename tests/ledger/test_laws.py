@@ -5,6 +5,7 @@ from collections import Counter
 from pathlib import Path
 from typing import Any
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -108,6 +109,7 @@ class Naive:
 
 @given(spools(), DELIVERIES)
 @settings(max_examples=60)
+@pytest.mark.slow
 def test_a_store_is_a_naive_one(events: Spools, deliveries: list[tuple[str, int, int]]) -> None:
     """Requests, money, losses, ratings, what waits and what is refused; and all of it adds up."""
     naive = Naive()

@@ -293,6 +293,7 @@ async def test_questions_that_mean_nothing_are_refused(tmp_path: Path, query: st
         assert body["reason"]
 
 
+@pytest.mark.slow
 async def test_readiness_is_of_the_store(tmp_path: Path) -> None:
     """Ready while it answers; not ready, with a reason, once it does not."""
     async with ledger(tmp_path) as client:

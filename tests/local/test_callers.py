@@ -100,6 +100,7 @@ async def test_open_to_others_can_be_chosen(tmp_path: Path) -> None:
             raise AssertionError("it started")
 
 
+@pytest.mark.slow
 async def test_callers_among_the_files_turn_keys_on(tmp_path: Path) -> None:
     """Wherever it listens; edits count while it runs, and no edit opens it again."""
     folder = files(tmp_path, {"callers.yaml": secret("one")})

@@ -166,6 +166,7 @@ LLAMA = ("llamacpp:requests_processing", "llamacpp:requests_deferred")
     ],
     indirect=["server"],
 )
+@pytest.mark.slow
 def test_a_server_ends_when_it_is_idle(engine: Engine, server: _Server) -> None:
     """The hook looks until nothing runs and nothing waits."""
     port = server.http.server_address[1]

@@ -34,6 +34,7 @@ def job(*, good: str) -> Job:
     return job_of(WISH, labels, 100.0)
 
 
+@pytest.mark.slow
 async def test_the_process_fits_as_the_function_does() -> None:
     """Bit by bit, so that equal labels write no table; and who was good is found."""
     asked = job(good="b")
@@ -63,6 +64,7 @@ async def test_a_process_that_fails_is_told(code: str, why: str) -> None:
         await fit(job(good="a"), fitter=(sys.executable, "-c", code))
 
 
+@pytest.mark.slow
 async def test_a_process_that_takes_too_long_is_ended(tmp_path: Path) -> None:
     """And waited for."""
     mark = tmp_path / "pid"

@@ -298,6 +298,7 @@ async def test_a_jump_is_decided_on_before_the_next_tick(world: World) -> None:
         running.cancel()
 
 
+@pytest.mark.slow
 async def test_a_first_request_does_not_wait_for_others_load(world: World) -> None:
     """Lines of other backends come all the time; the median of seven is far below their 0.2 s."""
     found = []

@@ -266,6 +266,7 @@ SCENES = st.builds(
 
 
 @given(LISTS, LISTS, st.lists(SCENES, max_size=8))
+@pytest.mark.slow
 def test_a_shift_never_goes_back(
     before: tuple[Target, ...], wanted: tuple[Target, ...], scenes: list[Scene]
 ) -> None:

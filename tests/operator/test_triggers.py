@@ -100,6 +100,7 @@ def test_services_concern_whoever_has_or_wants_them() -> None:
 
 
 @pytest.mark.parametrize("error", [asyncio.CancelledError(), SystemExit(1)])
+@pytest.mark.slow
 async def test_however_kopf_ends_it_is_heard(
     monkeypatch: pytest.MonkeyPatch, error: BaseException
 ) -> None:

@@ -14,6 +14,9 @@ MOST_SPILL: int = MOST + 10
 MOST_LIMITED: int = MOST + 55
 """Of a caller with every limit there is, of its own and of its team."""
 
+MOST_TRACED: int = MOST + 30
+"""Of a request that is recorded as spans; without a collector the first bound holds."""
+
 
 MOST_PREDICTOR: int = MOST + 110
 """Of a policy that predicts: the analysis takes half of it."""
@@ -38,3 +41,14 @@ async def test_a_plain_request_takes_few_calls(kind: str, most: int) -> None:
     assert ("Spill" in told) is (kind == "spill")
     assert ("Ticket" in told) is (kind == "limited")
     assert ("Predictor" in told) is (kind == "predictor")
+
+
+@pytest.mark.parametrize("share", [0.0, 1.0])
+async def test_spans_take_few_calls(share: float) -> None:
+    """Whether a request is recorded or only measured."""
+    loop = Loop("plain", trace=share)
+    for number in range(WARM):
+        loop.once(number)
+    told = counted(loop)
+    assert "Tracing" in told
+    assert 0 < float(told.rsplit("\n", 1)[1].split()[0]) <= MOST_TRACED, told

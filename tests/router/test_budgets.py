@@ -107,6 +107,7 @@ async def ask(there: World, **more: Any) -> Reply:
 
 @pytest.mark.parametrize("currency", ["", "USD"])
 @pytest.mark.parametrize("routers", [1, 2])
+@pytest.mark.slow
 async def test_two_hundred_at_once_overrun_by_nothing(
     tmp_path: Path, routers: int, currency: str
 ) -> None:
@@ -176,6 +177,7 @@ async def test_without_a_ledger_nothing_is_promised() -> None:
         assert (await ask(there)).status == 200
 
 
+@pytest.mark.slow
 async def test_what_was_used_is_told_to_the_operator(tmp_path: Path) -> None:
     """By all routers, as the ledger knows it; the fullest first, and no more than sixteen."""
     async with desk(tmp_path, 2) as there:
@@ -233,6 +235,7 @@ async def test_each_caller_and_rule_has_its_own(tmp_path: Path) -> None:
         assert used["default/desk/t/Month/tokens/Team/t"] == there.billed()
 
 
+@pytest.mark.slow
 async def test_a_fallback_does_not_overrun(tmp_path: Path) -> None:
     """The dearest of the candidates is reserved; only the one that answered is paid."""
     async with desk(tmp_path) as there:
@@ -252,6 +255,7 @@ async def test_a_fallback_does_not_overrun(tmp_path: Path) -> None:
         assert 0 < cost == there.stored() <= limit
 
 
+@pytest.mark.slow
 async def test_what_was_granted_goes_on_while_the_ledger_is_away(tmp_path: Path) -> None:
     """Half of what was left; then 429 until it is back. A router that knows no slice refuses."""
     async with desk(tmp_path) as there:

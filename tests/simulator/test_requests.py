@@ -51,6 +51,7 @@ def planned(body: Any, **changes: Any) -> Generation:
     )
     | JSON,
 )
+@pytest.mark.slow
 def test_no_json_raises_anything_but_bad_request(path: str, body: Any) -> None:
     """Wrong types are the caller's fault, never ours."""
     with contextlib.suppress(BadRequest):
@@ -58,6 +59,7 @@ def test_no_json_raises_anything_but_bad_request(path: str, body: Any) -> None:
 
 
 @given(st.binary(max_size=60))
+@pytest.mark.slow
 def test_no_bytes_raise_anything_but_bad_request(body: bytes) -> None:
     """Nor does what is no JSON, no UTF-8, or nested without end."""
     for data in (body, b"[" * 100_000, b'{"model":"\xff"}'):

@@ -137,6 +137,7 @@ async def test_a_request_shorter_than_the_interval_is_counted(
         await until(lambda: router.live.load_listeners == [], "the reader to be forgotten")
 
 
+@pytest.mark.slow
 async def test_what_ended_by_rule_is_told_seldom(session: aiohttp.ClientSession) -> None:
     """At first, in silence, and with a change of load where 5 s have passed: never with each."""
     counts: list[int] = []
@@ -315,6 +316,7 @@ async def test_an_order_lapses_when_it_is_not_repeated(session: aiohttp.ClientSe
         await until(lambda: not router.live.orders, "the end of the order")
 
 
+@pytest.mark.slow
 async def test_orders_have_a_bound(session: aiohttp.ClientSession) -> None:
     """One for a backend that has one is taken."""
     async with _router() as router:

@@ -79,6 +79,7 @@ async def test_dripping_moves_no_deadline(port: int) -> None:
         await asyncio.gather(dripping, return_exceptions=True)
 
 
+@pytest.mark.slow
 async def test_a_stream_outlives_the_deadlines(port: int) -> None:
     """They are for silence of the other side while nothing is asked."""
     async with AsyncExitStack() as stack:

@@ -261,6 +261,7 @@ async def test_a_router_that_knows_nobody_yet_is_not_ready(tmp_path: Path) -> No
                 assert answer.status == 200
 
 
+@pytest.mark.slow
 def test_a_search_does_not_grow_with_the_callers() -> None:
     """As many as a Secret can hold, compared with one; a walk over all would take 1000 times."""
     many = {f"app-{n}": caller_entry(b"%d" % n) for n in range(5000)}

@@ -24,6 +24,7 @@ while True:
 
 
 @pytest.mark.parametrize("after", range(1, 9))
+@pytest.mark.slow
 def test_the_last_finished_write_survives_a_kill(tmp_path: Path, after: int) -> None:
     """Three processes one after the other, each killed at some point of its next write."""
     finished = 0

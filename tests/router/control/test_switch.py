@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -216,6 +217,7 @@ def _versions(history: list[tuple[bool, dict[str, int]]]) -> list[_Version]:
 
 
 @given(history=_histories, data=st.data())
+@pytest.mark.slow
 def test_the_table_never_goes_back_never_mixes_and_converges(
     history: list[tuple[bool, dict[str, int]]], data: st.DataObject
 ) -> None:

@@ -78,6 +78,7 @@ steps = st.lists(
 
 @settings(deadline=None, max_examples=300)
 @given(steps, st.integers(1, 1000))
+@pytest.mark.slow
 def test_two_routers_never_use_more_than_the_budget(
     sequence: list[tuple[int, str, int, int]], limit: int
 ) -> None:

@@ -94,6 +94,7 @@ limits_of = st.builds(
 
 @settings(deadline=None, max_examples=300)
 @given(limits_of, st.integers(1, 4), st.lists(asks, max_size=60))
+@pytest.mark.slow
 def test_no_minute_has_more_than_the_limit_and_the_burst(
     limits: Limits, routers: int, traffic: list[Ask]
 ) -> None:

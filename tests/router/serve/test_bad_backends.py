@@ -47,6 +47,7 @@ def endless(start: bytes, more: bytes) -> Handler:
 
 
 @pytest.mark.parametrize("stream", [False, True])
+@pytest.mark.slow
 async def test_every_shape_of_an_answer_leads_to_one_answer(bad: World, stream: bool) -> None:
     """That of the good backend, unless the bad one's was whole; after each nothing is left."""
     for name, data in corpus.ANSWERS.items():
@@ -123,6 +124,7 @@ async def test_surplus_bytes_are_never_the_next_callers_answer(
         await until(lambda: not any(p._open for p in bad.plane.pools._pools.values()))
 
 
+@pytest.mark.slow
 async def test_an_answer_before_the_end_of_the_request_ends_the_connection(bad: World) -> None:
     """What is not read of the request could be read as the next one."""
     connections = 0

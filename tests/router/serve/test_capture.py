@@ -213,6 +213,7 @@ async def test_texts_that_outgrow_an_event_go_without_it(there: World, texts: Te
     assert texts.captor.dropped == {"TooLarge": 1}
 
 
+@pytest.mark.slow
 async def test_an_expensive_pattern_holds_up_nobody(there: World, texts: Texts) -> None:
     """It costs its own texts time: requests are answered while the thread searches."""
     worst = "a{0,99}" * 17 + "b"
@@ -236,6 +237,7 @@ async def test_no_event_waits_long_for_its_text(there: World, texts: Texts) -> N
     assert texts.captor.dropped == {"Late": 3}
 
 
+@pytest.mark.slow
 async def test_an_end_in_the_middle_of_a_search_loses_no_event(there: World, texts: Texts) -> None:
     """The one that is searched, and those behind it, each once."""
     texts.keep(Capture(mode="Full", keep_s=60, patterns=("a{0,99}" * 17 + "b",)))

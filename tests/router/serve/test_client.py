@@ -258,6 +258,7 @@ async def test_too_many_connections_are_refused() -> None:
         assert (await there.ask()).status == 200
 
 
+@pytest.mark.slow
 async def test_a_client_that_does_not_read_stops_the_backend(there: World) -> None:
     """Back-pressure reaches the backend, memory stays bounded, silence is not blamed on it."""
     sent = 0

@@ -111,6 +111,7 @@ def gated(gate: asyncio.Event) -> Handler:
     return serve
 
 
+@pytest.mark.slow
 async def test_a_stream_ends_whole_and_its_connection_is_asked_once_more(one: World) -> None:
     """Its head promised keep-alive, so the next request may be under way: it is answered."""
     gate, other = asyncio.Event(), asyncio.Event()
@@ -135,6 +136,7 @@ async def test_a_stream_ends_whole_and_its_connection_is_asked_once_more(one: Wo
         assert await cut_by(task) == 0
 
 
+@pytest.mark.slow
 async def test_a_request_that_was_on_its_way_in_is_answered(one: World) -> None:
     """Half of its body came before the end began."""
     request = post(chat())
@@ -152,6 +154,7 @@ async def test_a_request_that_was_on_its_way_in_is_answered(one: World) -> None:
 
 
 @pytest.mark.parametrize("how", ["deadline", "hurry"])
+@pytest.mark.slow
 async def test_what_does_not_end_in_time_is_cut_with_a_word(one: World, how: str) -> None:
     """An error event and no [DONE] in a stream that has begun; else a 503 that may be repeated."""
     async with one.client() as hung, one.client() as half, one.client() as streaming:

@@ -205,6 +205,7 @@ async def test_an_empty_but_complete_stream_is_an_answer(there: World) -> None:
     assert reply.complete
 
 
+@pytest.mark.slow
 async def test_a_stream_that_keeps_the_connection_open_after_done_ends(there: World) -> None:
     """Some servers never send the last chunk; [DONE] is enough."""
     await there.scripted("first", answers(SSE_HEAD, *chunked(ROLE, WORD, DONE), close=False))
@@ -317,6 +318,7 @@ async def test_all_failed_names_the_attempts_and_no_secret(there: World) -> None
     assert reply.headers["x-pointsman-attempts"] == "2"
 
 
+@pytest.mark.slow
 async def test_silence_of_all_is_504(two: World) -> None:
     """A stream that does not begin, at both."""
     for server in two.simulators.values():

@@ -114,6 +114,7 @@ async def test_nobody_can_tell(
     errors.clear()
 
 
+@pytest.mark.slow
 async def test_a_ledger_that_hangs_is_not_waited_for(there: World, ledger: Ledger) -> None:
     """202 within the deadline, and nothing of the question is left."""
     ledger.hangs = True

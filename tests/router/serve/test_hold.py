@@ -262,6 +262,7 @@ async def test_a_drain_ends_a_wait(there: World) -> None:
     assert (await waiting).status == 503
 
 
+@pytest.mark.slow
 async def test_thousands_wait_and_all_are_answered(there: World) -> None:
     """Over changing endpoints, with some that leave."""
     cold(there, max_held=2000, at_once=4)

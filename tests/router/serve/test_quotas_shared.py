@@ -49,6 +49,7 @@ SHARE = (RPM * MINUTES + RPM) // 2
     [((0, 1), 2 * SHARE), ((0, 0, 0, 1), 2 * SHARE), ((0,) * 9 + (1,), SHARE + 54), ((0,), SHARE)],
     ids=["evenly", "three to one", "nine to one", "one alone"],
 )
+@pytest.mark.slow
 async def test_both_together_keep_the_limit(
     pair: tuple[World, World], turns: tuple[int, ...], expected: int
 ) -> None:

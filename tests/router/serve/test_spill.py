@@ -215,6 +215,7 @@ async def test_the_time_a_start_took_already_counts(there: World) -> None:
     assert who([await task]) == ["cold"]
 
 
+@pytest.mark.slow
 async def test_who_waits_in_vain_goes_on_before_the_deadline(there: World) -> None:
     """While another backend may still be tried: held first, then answered."""
     await measured(there, 0.01)
@@ -368,6 +369,7 @@ async def test_the_header_names_every_reason(there: World) -> None:
     assert "x-pointsman-fallback" not in (await there.ask(b"{")).headers
 
 
+@pytest.mark.slow
 async def test_the_header_is_there_when_nobody_answered(there: World) -> None:
     """It says who was left; the last one is in the message."""
     for name in ("a", "b"):

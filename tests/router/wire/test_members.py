@@ -54,6 +54,7 @@ def test_a_name_that_stands_twice_is_found(
 
 
 @given(st.dictionaries(NAMES, VALUES, max_size=6), st.sampled_from([None, 2]), st.booleans())
+@pytest.mark.slow
 def test_what_json_writers_make_passes(
     members: dict[str, object], indent: int | None, compact: bool
 ) -> None:

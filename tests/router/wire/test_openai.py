@@ -29,6 +29,7 @@ VALUES = st.recursive(
     st.sampled_from([None, 2]),
     st.booleans(),
 )
+@pytest.mark.slow
 def test_replacing_the_model_keeps_every_other_member(
     members: dict[str, object], old: str, new: str, indent: int | None, ascii_only: bool
 ) -> None:

@@ -171,6 +171,7 @@ def h11_reads(data: bytes) -> tuple[str, bytes]:
 @settings(max_examples=300)  # tests/fuzz does it more often
 @given(messages())
 @example(b"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 5\r\n\r\nhello")
+@pytest.mark.slow
 def test_what_h11_refuses_we_refuse(data: bytes) -> None:
     """The second opinion: no request is read that h11 refuses, and a body is what h11 reads."""
     verdict, body = h11_reads(data)
@@ -182,6 +183,7 @@ def test_what_h11_refuses_we_refuse(data: bytes) -> None:
 
 @settings(max_examples=500)
 @given(st.binary(max_size=300))
+@pytest.mark.slow
 def test_any_bytes_are_requests_or_one_refusal(data: bytes) -> None:
     """Nothing raises, nothing follows a refusal."""
     found = read(data)
@@ -238,6 +240,7 @@ def test_reading_a_few_requests_at_a_time_reads_the_same(cuts: list[int], at_onc
     assert told(found) == told(read(GOOD))
 
 
+@pytest.mark.slow
 def test_what_is_read_later_takes_no_more_memory_than_its_bytes() -> None:
     """Thousands of small requests in one read are not thousands of objects."""
     reader = RequestReader(HEAD_BYTES, BODY_BYTES, at_once=16)
@@ -247,6 +250,7 @@ def test_what_is_read_later_takes_no_more_memory_than_its_bytes() -> None:
     assert grown[0] < 2 * len(data)
 
 
+@pytest.mark.slow
 def test_small_chunks_take_no_more_memory_than_their_bytes() -> None:
     """An object for each piece of two bytes would be twenty times the body."""
     size = 1 << 20
@@ -346,6 +350,7 @@ def test_a_known_head_is_read_as_a_new_one(bodies: list[bytes], cuts: list[int])
 @example([(SDK.index(b"%d"), 1, "٥".encode())], [])
 @example([(SDK.index(b"%d"), 1, b"5\r\nContent-Length: 4")], [])
 @example([(SDK.index(b"%d"), 1, b"5\r\nTransfer-Encoding: chunked")], [])
+@pytest.mark.slow
 def test_what_came_before_does_not_matter(
     edits: list[tuple[int, int, bytes]], cuts: list[int]
 ) -> None:

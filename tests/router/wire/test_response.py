@@ -154,6 +154,7 @@ PIECES = (
 @given(st.lists(st.sampled_from(PIECES), max_size=6), st.lists(st.integers(0), max_size=4))
 @example([PIECES[0], PIECES[6]], [])
 @example([PIECES[0], b"2\r\nhe\r", b"\n3\r\nabc\r\n", PIECES[6]], [])
+@pytest.mark.slow
 def test_a_chunk_taken_whole_is_what_the_parser_reads(pieces: list[bytes], cuts: list[int]) -> None:
     """The parser goes on behind it as if it had seen it."""
     data = CHUNKED + b"".join(pieces)

@@ -93,6 +93,7 @@ def test_a_head_over_the_bound_is_left_to_the_parser() -> None:
     )
 )
 @example([])
+@pytest.mark.slow
 def test_it_reads_as_the_parser_does(edits: list[tuple[int, int, bytes]]) -> None:
     """Whatever it does not leave to it."""
     data = PLAIN

@@ -8,6 +8,8 @@ from pointsman.analysis import Task
 from tests.sim.feedback.__main__ import BEGINS_BAD, left_after
 from tests.sim.feedback.desk import BACKENDS, TASKS, Desk, Hour, Plan, Trouble, share
 
+pytestmark = pytest.mark.slow
+
 FAST = Plan(
     hours=100,
     trouble=Trouble("alpha", Task.CODING, quality=0.1, from_h=30, until_h=56),
