@@ -219,16 +219,28 @@ price_changes = st.fixed_dictionaries(
     {"validFrom": moments, "inputPerMillion": st.just("1"), "outputPerMillion": st.just("2")},
     optional={"reasoningPerMillion": st.sampled_from(["3", ""])},
 )
-costs = st.fixed_dictionaries(
-    {
-        "inputPerMillion": st.sampled_from(["0.1", "1", "1.", "-1"]),
-        "outputPerMillion": st.just("2"),
-    },
-    optional={
-        "currency": st.sampled_from(["USD", "EUR", "usd"]),
-        "cachedInputPerMillion": st.sampled_from(["0.01", "x"]),
-        "changes": st.lists(price_changes, max_size=3),
-    },
+hour_changes = st.fixed_dictionaries({"validFrom": moments, "replicaHour": st.just("2.50")})
+any_changes = st.lists(st.one_of(price_changes, hour_changes), max_size=3)
+costs = st.one_of(
+    st.fixed_dictionaries(
+        {
+            "inputPerMillion": st.sampled_from(["0.1", "1", "1.", "-1"]),
+            "outputPerMillion": st.just("2"),
+        },
+        optional={
+            "currency": st.sampled_from(["USD", "EUR", "usd"]),
+            "cachedInputPerMillion": st.sampled_from(["0.01", "x"]),
+            "changes": any_changes,
+        },
+    ),
+    optional(
+        replicaHour=st.sampled_from(["2.50", "2.5h"]),
+        inputPerMillion=st.just("1"),
+        outputPerMillion=st.just("2"),
+        reasoningPerMillion=st.just("3"),
+        currency=st.just("EUR"),
+        changes=any_changes,
+    ),
 )
 places = st.one_of(
     st.fixed_dictionaries({"deployment": deployments}),

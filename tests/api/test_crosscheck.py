@@ -235,6 +235,7 @@ def test_a_target_that_spilling_hides_is_warned_of(target: int, warned: bool) ->
     ("cost", "warned"),
     [
         ("", "has no cost"),
+        (", cost: {replicaHour: '1'}", "has no prices of tokens"),
         (", cost: {inputPerMillion: '1', outputPerMillion: '2', currency: EUR}", "are paid in USD"),
         (", cost: {inputPerMillion: '1', outputPerMillion: '2'}", ""),
     ],

@@ -1,4 +1,4 @@
-"""The ledger as the chart installs it: routers ship to it, through its own end and back."""
+"""The ledger as the chart installs it: routers and operator ship to it, through ends and back."""
 
 import json
 import time
@@ -82,6 +82,73 @@ def test_every_request_of_every_router_is_in_the_ledger(fleet: Fleet) -> None:
     assert (total["cost_nano"], total["errors"]) == (billed, 0)
     time.sleep(1)
     assert _total(fleet)["requests"] == asked, "none twice"
+
+
+def _used(fleet: Fleet) -> str:
+    budgets = fleet.get("routingpolicy", "desk").get("status", {}).get("budgets") or [{}]
+    return str(budgets[0].get("used", ""))
+
+
+def _ask_each(fleet: Fleet) -> int:
+    """One request of each router; the tokens of all."""
+    tokens = 0
+    for url in fleet.routers():
+        with fleet.client(url) as client:
+            answer = client.chat.completions.create(
+                model="auto", messages=[{"role": "user", "content": "hi"}], max_tokens=5
+            )
+        assert answer.usage is not None
+        tokens += answer.usage.total_tokens
+    return tokens
+
+
+def test_what_is_used_of_a_budget_is_in_the_status(fleet: Fleet) -> None:
+    """Of all routers, to a percent; an operator that ends in between takes nothing away."""
+    desk = policy()
+    desk["spec"]["budgets"] = [
+        {"name": "month", "window": "Month", "tokens": 100, "mode": "Shadow"}
+    ]
+    apply(fleet, desk)
+    fleet.bench.wait_for(lambda: _used(fleet) == "0 tokens", 60, "the budget in the status")
+    used = _ask_each(fleet)
+    fleet.bench.wait_for(lambda: _used(fleet) == f"{used} tokens", 60, f"{used} tokens")
+
+    (operator,) = fleet.pods("operator")
+    fleet.bench.kill(NAMESPACE, operator["metadata"]["name"])
+    used += _ask_each(fleet)
+    assert _used(fleet) != "0 tokens"
+    fleet.bench.wait_for(lambda: _used(fleet) == f"{used} tokens", 90, f"{used} tokens")
+
+
+def test_what_replicas_cost_by_the_hour_is_in_the_ledger(fleet: Fleet) -> None:
+    """From their pods' nodes to their backend's end, though the operator began anew between."""
+    begun_s = time.monotonic()
+    apply(fleet, backend("paid", replicas=2, cost={"replicaHour": "3600", "currency": "EUR"}))
+    fleet.wait_ready("modelbackends")
+    ready_s = time.monotonic()
+    (operator,) = fleet.pods("operator")
+    fleet.bench.kill(NAMESPACE, operator["metadata"]["name"])
+    ask = ("get", "lease", "-o", "jsonpath={.items[*].spec.leaseTransitions}")
+    before = fleet.kubectl(*ask)
+    fleet.bench.wait_for(lambda: fleet.kubectl(*ask) != before, 60, "an operator that leads anew")
+    time.sleep(3)
+    least_s = time.monotonic() - ready_s
+    fleet.kubectl("delete", "modelbackend", "paid")
+    took_s = time.monotonic() - begun_s
+
+    def told() -> list[dict[str, Any]]:
+        try:
+            found = _ask(fleet, "/v1/summary?since=1h")["hosted"]
+        except OSError:
+            return []
+        return [one for one in found if one["backend"] == "paid"]
+
+    fleet.bench.wait_for(lambda: bool(told()), 60, "replica-hours")
+    (paid,) = told()
+    assert 2_000 * least_s <= paid["replica_ms"] <= 2_000 * (took_s + 5)
+    assert paid["unknown_ms"] > 0
+    assert paid["cost_nano"] == paid["replica_ms"] * 1_000_000
+    assert (paid["currency"], paid["requests"]) == ("EUR", 0)
 
 
 def test_nobody_without_the_token_reads_it(fleet: Fleet) -> None:

@@ -74,6 +74,13 @@ def test_prices_are_compiled_in_the_order_of_their_moments() -> None:
     )  # fmt: skip
 
 
+def test_a_price_of_replica_hours_costs_no_request_anything() -> None:
+    """It is paid for the time, whoever asks."""
+    known = backends(backend("a", cost={"replicaHour": "2.50", "currency": "EUR"}))
+    compiled_a = blob_of(compiled(policy(default=route("a")), known=known)).backends["a"]
+    assert (compiled_a.prices, compiled_a.currency) == ((), "EUR")
+
+
 @pytest.mark.parametrize(
     ("capture", "expected"),
     [

@@ -20,10 +20,12 @@ from pointsman.api.conditions import Reason
 from pointsman.api.manifests import Loaded, Severity, cross_check, load
 from pointsman.api.names import ANNOTATION_LOCAL_ADDRESS
 from pointsman.api.table import Endpoint, Manifest, ServiceAddress
+from pointsman.events.schema import SCHEMA
 from pointsman.local.callers import LocalCallers, NotOpen
 from pointsman.local.desired import Desired, desire, metadata_of, secret_data, texts
 from pointsman.local.learning import learner_of, told
 from pointsman.local.ledger import LocalLedger
+from pointsman.local.metering import LocalMeter
 from pointsman.local.processes import Processes, Running
 from pointsman.operator.plan.blobs import compile_backend
 from pointsman.operator.plan.revisions import Revision
@@ -107,6 +109,7 @@ class Session:
         self._learner = learner_of(self.ledger, self._reread)
         self._outbox: Outbox | None = None
         self._leaser: Leaser | None = None
+        self._meter: LocalMeter | None = None
 
     @contextlib.asynccontextmanager
     async def serve(self, host: str, port: int) -> AsyncIterator[int]:
@@ -134,8 +137,9 @@ class Session:
                     group.create_task(self._rounds(), name="rounds"),
                     group.create_task(self._learner.run(), name="learning"),
                 ]
-                if self._leaser is not None:
+                if self._leaser is not None and self._meter is not None:
                     tasks.append(group.create_task(self._leaser.run(), name="leases"))
+                    tasks.append(group.create_task(self._meter.run(), name="metering"))
                 yield bound
                 for task in tasks:
                     task.cancel()
@@ -152,7 +156,9 @@ class Session:
             self._registry,
             later=asyncio.get_running_loop().call_later,
             ledger=self.ledger.target,
+            schema=SCHEMA,
         )
+        self._meter = LocalMeter(self._outbox.put, self._live)
         self._plane.record, self._plane.ledger = self._outbox.record, self._outbox
         self._leaser = Leaser(self._plane.budgets, self.ledger.target)
 
@@ -161,6 +167,8 @@ class Session:
             return
         if self._leaser is not None:
             await self._leaser.give_back()
+        if self._meter is not None:
+            self._meter.end()
         await self._outbox.finish(SHIP_S)
         await asyncio.to_thread(self._outbox.close, SHIP_S)
         await self.ledger.close()
@@ -290,6 +298,8 @@ class Session:
             self._tell(f"policy {name} predictor", state)
         if self.ledger is not None:
             self._tell("ledger", self.ledger.state())
+        if self._meter is not None:
+            self._meter.follow(desired.backends, self._processes.running)
         self._tell_removed(desired)
 
     def _endpoints(self, desired: Desired) -> Mapping[str, tuple[Endpoint, ...]]:

@@ -1,11 +1,12 @@
 """What the data plane counts, for Prometheus.
 
-Guarantees bounded series: label values are names from the table, HTTP codes and our own reasons,
-never what a caller sent. The hot path adds to plain numbers; labels are put on when scraped.
+Guarantees bounded series: label values are names of the table in force, HTTP codes that have a
+meaning and our own reasons, never what a caller or a backend sent; docs/metrics.md has the bound.
+The hot path adds to plain numbers; labels are put on when scraped.
 """
 
 from bisect import bisect_left
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Set
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -18,6 +19,7 @@ from prometheus_client.metrics_core import (
 )
 from prometheus_client.registry import Collector
 
+from pointsman.api.statuses import label_of
 from pointsman.api.table import Served
 from pointsman.events.schema import NANO
 
@@ -215,6 +217,19 @@ class Metrics(Collector):
             found = self._teams.setdefault(name, TeamSeries(name))
         return found
 
+    def keep(self, routes: Set[tuple[str, str, str]], budgets: Set[tuple[str, str]]) -> None:
+        """
+        Forget the series of names that no table in force has; Prometheus takes a reset for one.
+
+        `routes`: policy, rule and backend; `budgets`: policy and budget.
+        """
+        unrouted = ("", "", "")
+        self._routes = {k: one for k, one in self._routes.items() if k in routes or k == unrouted}
+        names = {backend for _, _, backend in routes}
+        self._backends = {name: one for name, one in self._backends.items() if name in names}
+        over = self.over_budgets
+        self.over_budgets = {key: count for key, count in over.items() if key[:2] in budgets}
+
     def refused(self, reason: str) -> None:
         """Count one request that was not let in."""
         _count(self.refusals, reason)
@@ -293,8 +308,8 @@ class Metrics(Collector):
         )
         for series in self._routes.values():
             names = [series.policy, series.rule, series.backend]
-            for code, count in series.codes.items():
-                requests.add_metric([*names, str(code)], count)
+            for code, count in _by_label(series.codes).items():
+                requests.add_metric([*names, code], count)
             for reason, count in series.fallbacks.items():
                 fallbacks.add_metric([*names, reason], count)
             if series.codes:
@@ -336,12 +351,20 @@ class Metrics(Collector):
         tokens = _counter("team_tokens", "Tokens by team.", "team", "direction", "source")
         limited = _counter("limited", "Requests over a caller's or team's limit.", "team", "limit")
         for series in self._teams.values():
-            for code, number in series.codes.items():
-                requests.add_metric([series.team, str(code)], number)
+            for code, number in _by_label(series.codes).items():
+                requests.add_metric([series.team, code], number)
             series.tokens.add_to(tokens, series.team)
             for what, number in series.limited.items():
                 limited.add_metric([series.team, what], number)
         yield from (refused, requests, tokens, limited)
+
+
+def _by_label(codes: Mapping[int, int]) -> dict[str, int]:
+    found: dict[str, int] = {}
+    for code, count in codes.items():
+        label = label_of(code)
+        found[label] = found.get(label, 0) + count
+    return found
 
 
 def _counter(name: str, text: str, *labels: str) -> CounterMetricFamily:

@@ -213,8 +213,9 @@ def _baselines(loaded: Loaded) -> Iterator[Finding]:
             continue
         cost = known[namespace, baseline.name]
         used = [known.get((namespace, name)) for _, name in _backend_names(policy.value)]
-        if cost is None:
-            message = f"ModelBackend {baseline.name} has no cost, so that no savings can be told"
+        if cost is None or cost.replica_hour is not None:
+            missing = "no prices of tokens" if cost else "no cost"
+            message = f"ModelBackend {baseline.name} has {missing}, so that no savings can be told"
         elif others := {one.currency for one in used if one} - {cost.currency}:
             message = (
                 f"its prices are in {cost.currency}: no savings are told of requests that are "

@@ -119,7 +119,7 @@ def compile_backend(namespace: str, backend: ModelBackend) -> table.Backend:
         family=str(spec.family),
         context_window=filled.context_window,
         capabilities=tuple(str(capability) for capability in filled.capabilities),
-        prices=_prices(cost) if cost else (),
+        prices=_prices(cost) if cost and cost.replica_hour is None else (),
         currency=cost.currency if cost else "USD",
         activation=_activation(spec),
         max_concurrent=filled.max_concurrent,
@@ -136,6 +136,8 @@ def _price(from_s: float, prices: Prices) -> table.Price:
         return int(parse_price(price) * 1_000_000)
 
     given, answered = prices.input_per_million, prices.output_per_million
+    assert given, "the kind's rules ask for both"
+    assert answered, "the kind's rules ask for both"
     return table.Price(
         from_s=from_s,
         input_pico=pico(given),
