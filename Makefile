@@ -10,10 +10,10 @@ WORKERS := $(if $(filter 0,$(shell id -u)),-n 4 --dist loadscope)
 # Hundreds of processes start in the tests; each would compile everything anew.
 export PYTHONDONTWRITEBYTECODE :=
 
-.PHONY: help demo test check bench bench-router fmt generate sim-scaling figures clean
+.PHONY: help demo test check bench bench-router bench-predictor fmt generate sim-scaling figures clean
 
 help:
-	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  make %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  make %-15s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 $(STAMP): requirements.lock pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit("Python 3.11 or newer is needed, this is " + sys.version.split()[0] + "; make PYTHON=python3.12 takes another") if sys.version_info < (3, 11) else None'
@@ -46,6 +46,9 @@ bench: $(STAMP) ## a shell beside a real control plane with CRDs, operator, rout
 
 bench-router: $(STAMP) ## the router's CPU beside nginx and sglang-router (QUICK=1: under a minute)
 	@$(BIN)/python -m tests.perf.router $(if $(JSON),--json $(JSON))
+
+bench-predictor: $(STAMP) ## the predictor on public rows, beside what else there is (QUICK=1: under a minute)
+	@OPENBLAS_NUM_THREADS=1 nice -n 10 $(BIN)/python -m tests.perf.predictor $(if $(JSON),--json $(JSON))
 
 fmt: $(STAMP) ## format and sort
 	@$(BIN)/ruff check --fix --quiet . ; $(BIN)/ruff format --quiet .
