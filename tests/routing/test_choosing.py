@@ -213,7 +213,7 @@ def unlike() -> CompiledPolicy:
     """Learned from words that no request has."""
     strange = weights(
         {"b": 0.4, "c": 0.9}, labels=(50.0, 50.0), grams="zyx", codes=b"\1\0\0\0\0\0",
-        scales=(1.0, 1.0, 1.0), rarest=1.0, familiar=0.5,
+        scales=(1.0, 1.0, 1.0), familiar=0.5,
     )  # fmt: skip
     return policy(chooser({"b": 0, "c": 0}, learned=strange))
 

@@ -24,9 +24,10 @@ BEGINS_BAD = Plan(
     quality=GOOD | {"beta": {**GOOD["beta"], Task.CODING: 0.2}},
     requests_an_hour=20,
     tasks=(Task.CODING,),
+    observed_h=0,
 )
-"""The default's target, which answers as long as nobody was rated, is bad at Coding. Nothing else
-is asked: what a backend is rated in other tasks counts a little, too."""
+"""The first target, which answers as long as nobody was rated, is bad at Coding. Nothing else is
+asked: what a backend is rated in other tasks counts a little, too."""
 
 
 def run(plan: Plan, seed: int) -> list[Hour]:

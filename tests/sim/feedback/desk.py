@@ -57,6 +57,8 @@ class Plan:
     min_samples: int = 30
     exploration_percent: int = 0
     refit_h: int = 1
+    observed_h: int = 12
+    """So long the mode is Observe: each model answers a third."""
     quality: Mapping[str, Mapping[Task, float]] = field(default_factory=lambda: GOOD)
     tasks: Sequence[Task] = TASKS
     """Of the requests, as many of each."""
@@ -79,7 +81,7 @@ def share(hours: Sequence[Hour], backend: str, task: Task) -> float:
     return sum(one[backend] for one in asked) / max(1, sum(one.total() for one in asked))
 
 
-def _policy(plan: Plan) -> RoutingPolicy:
+def _policy(plan: Plan, mode: str) -> RoutingPolicy:
     return parse(
         RoutingPolicy,
         {
@@ -87,11 +89,10 @@ def _policy(plan: Plan) -> RoutingPolicy:
             "spec": {
                 "modelNames": ["auto"],
                 "default": {
-                    "targets": [{"backendRef": {"name": "beta"}}],
-                    "fallback": {"chain": [{"name": "alpha"}, {"name": "gamma"}]},
+                    "targets": [{"backendRef": {"name": n}} for n in ("beta", "alpha", "gamma")],
                 },
                 "predictor": {
-                    "mode": "Apply",
+                    "mode": mode,
                     "objective": {"prefer": "Quality"},
                     "minSamples": plan.min_samples,
                     "halfLife": f"{plan.half_life_h}h",
@@ -120,7 +121,7 @@ class Desk:
     def __init__(self, plan: Plan, seed: int) -> None:
         self._plan = plan
         self._dice = random.Random(seed)
-        self._spec = _policy(plan).spec
+        self._spec = _policy(plan, "Observe" if plan.observed_h else "Apply").spec
         wish = wish_of(self._spec, _MODELS)
         assert wish is not None
         self._wish: Wish = wish
@@ -129,7 +130,8 @@ class Desk:
         )
         """As the ledger hands them out: the newest of each backend and task."""
         self._job: Job | None = None
-        self._policy = self._compiled(None)
+        self._learned: Learned | None = None
+        self._policy = self._compiled()
         self._read: dict[str, tuple[Analysis, Text]] = {}
         self._count = 0
         self._rated: Counter[tuple[str, Task]] = Counter()
@@ -138,15 +140,18 @@ class Desk:
         """All hours."""
         return [self._hour(number) for number in range(self._plan.hours)]
 
-    def _compiled(self, learned: Learned | None) -> CompiledPolicy:
+    def _compiled(self) -> CompiledPolicy:
         blob = compile_blob(
             namespace="ns", policy="desk", revision="r", spec=self._spec, backends=_MODELS,
-            model_names=("auto",), learned=learned,
+            model_names=("auto",), learned=self._learned,
         )  # fmt: skip
         return compile_policy(decode_blob(blob), "digest")
 
     def _hour(self, number: int) -> Hour:
         hour = Hour({task: Counter() for task in TASKS}, Counter(), {})
+        if number and number == self._plan.observed_h:
+            self._spec = _policy(self._plan, "Apply").spec
+            self._policy = self._compiled()
         for _ in range(self._plan.requests_an_hour):
             self._request(number, hour)
         if (number + 1) % self._plan.refit_h == 0:
@@ -159,7 +164,7 @@ class Desk:
         analysis, reading = self._reading(text)
         facts = RequestFacts(analysis=analysis)
         at_s = BEGIN_S + (number + self._dice.random()) * HOUR_S
-        decision = decide(self._policy, facts, dice=0.0)
+        decision = decide(self._policy, facts, dice=self._dice.random())
         assert self._policy.chooser is not None
         asked = Asked(reading, facts, at_s, self._dice.random())
         decision, choice = choose(self._policy.chooser, decision, asked)
@@ -205,8 +210,8 @@ class Desk:
         labels = [one for kept in self._labels.values() for one in kept if one.at_ms > oldest_ms]
         job = job_of(self._wish, labels, now_s)
         if is_due(self._job, job):
-            self._job = job
-            self._policy = self._compiled(fitted(job).learned())
+            self._job, self._learned = job, fitted(job).learned()
+            self._policy = self._compiled()
 
 
 def _prompts() -> Mapping[Task, Sequence[str]]:

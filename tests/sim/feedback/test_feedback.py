@@ -57,6 +57,6 @@ def test_it_does_not_leave_before_there_are_as_many_ratings_as_asked_for(count: 
 
 def test_as_much_is_explored_as_is_asked_for() -> None:
     """Of conversations that begin, which all are here."""
-    found = Desk(Plan(hours=10, exploration_percent=10, refit_h=5), seed=5).run()
+    found = Desk(Plan(hours=10, exploration_percent=10, observed_h=0), seed=5).run()
     explored = sum(hour.why["Explores"] for hour in found)
     assert 0.06 < explored / (10 * 60) < 0.14
