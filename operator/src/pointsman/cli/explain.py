@@ -40,12 +40,14 @@ def _table(options: argparse.Namespace) -> CompiledTable:
         raise Unusable("\n".join(wrong))
     if not loaded.policies:
         raise Unusable("no RoutingPolicy in these files")
-    desired = desire(loaded, accepted={}, previous=None, time_scale=1)
+    desired = desire(loaded, accepted={}, previous=None, time_scale=1, run_tests=False)
     learned = learned_by_now(
         desired.wishes, ledger=options.ledger, token_file=options.token_file, db=options.db
     )
     if learned:
-        desired = desire(loaded, accepted={}, previous=None, time_scale=1, learned=learned)
+        desired = desire(
+            loaded, accepted={}, previous=None, time_scale=1, learned=learned, run_tests=False
+        )
     plan = desired.table
     refused = [
         f"{name}: {verdict.accepted.message}"

@@ -121,9 +121,12 @@ def desire(
     previous: Manifest | None,
     time_scale: float,
     learned: Mapping[str, Learned] | None = None,
+    run_tests: bool = True,
 ) -> Desired:
     """
     What has to run; `accepted` and `previous` are what was so far, `learned` is by policy.
+
+    Without `run_tests` a policy is taken whatever its tests say.
 
     Raises ValueError for files that only make sense in a cluster.
     """
@@ -137,6 +140,7 @@ def desire(
         accepted=accepted,
         previous={entry.name: entry for entry in previous.policies} if previous else None,
         learned=learned,
+        run_tests=run_tests,
     )
     processes: dict[str, Wanted] = {}
     fixed: dict[str, tuple[Endpoint, ...]] = {}

@@ -177,6 +177,8 @@ class Metrics(Collector):
         """(policy, budget, mode) -> requests."""
         self.predictions: dict[tuple[str, str, str, str], int] = {}
         """(policy, by its rules, by its predictor, outcome) -> requests."""
+        self.undetermined: dict[tuple[str, str], int] = {}
+        """(policy, rule) -> requests for which an expression of the rule could not be told."""
         self._teams: dict[str, TeamSeries] = {}
         self._routes: dict[tuple[str, str, str], RouteSeries] = {}
         self._backends: dict[str, BackendSeries] = {}
@@ -244,6 +246,11 @@ class Metrics(Collector):
         key = (policy, target, predicted, outcome)
         self.predictions[key] = self.predictions.get(key, 0) + 1
 
+    def not_told(self, policy: str, rule: str) -> None:
+        """Count one expression that could not be told."""
+        key = (policy, rule)
+        self.undetermined[key] = self.undetermined.get(key, 0) + 1
+
     def analyzed(self, task: str, decided: bool) -> None:
         """Count one analysis."""
         _count(self.tasks, task if decided else "Undecided")
@@ -264,6 +271,12 @@ class Metrics(Collector):
         for told, count in self.predictions.items():
             predicted.add_metric(told, count)
         yield predicted
+        untold = _counter(
+            "expression_errors", "Expressions of rules that could not be told.", "policy", "rule"
+        )
+        for rule, count in self.undetermined.items():
+            untold.add_metric(rule, count)
+        yield untold
         overhead = HistogramMetricFamily(
             _PREFIX + "overhead_seconds", "The router's own time for an answered request."
         )

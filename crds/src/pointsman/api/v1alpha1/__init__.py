@@ -9,6 +9,7 @@ from pointsman.api.v1alpha1.capture import (
 )
 from pointsman.api.v1alpha1.cost import Cost, PriceChange, Prices
 from pointsman.api.v1alpha1.external import CredentialsSecretRef, External
+from pointsman.api.v1alpha1.match import ContextTokens, HeaderMatch, Match, Turns
 from pointsman.api.v1alpha1.meta import ObjectMeta
 from pointsman.api.v1alpha1.modelbackend import (
     Capability,
@@ -21,15 +22,13 @@ from pointsman.api.v1alpha1.modelbackend import (
     ResourceRequirements,
     Service,
 )
+from pointsman.api.v1alpha1.policytest import Expectation, PolicyTest, PromptMessage
 from pointsman.api.v1alpha1.predictor import Objective, Predictor
 from pointsman.api.v1alpha1.references import BackendRef
 from pointsman.api.v1alpha1.routingpolicy import (
-    ContextTokens,
     DefaultRoute,
     Fallback,
     FallbackOn,
-    HeaderMatch,
-    Match,
     RoutingPolicy,
     RoutingPolicySpec,
     Rule,
@@ -56,6 +55,7 @@ __all__ = [
     "Deployment",
     "Engine",
     "EnvVar",
+    "Expectation",
     "External",
     "Fallback",
     "FallbackOn",
@@ -67,9 +67,11 @@ __all__ = [
     "ModelBackendSpec",
     "ObjectMeta",
     "Objective",
+    "PolicyTest",
     "Predictor",
     "PriceChange",
     "Prices",
+    "PromptMessage",
     "Redact",
     "ResourceRequirements",
     "RoutingPolicy",
@@ -84,4 +86,5 @@ __all__ = [
     "Signal",
     "Target",
     "Timeouts",
+    "Turns",
 ]
