@@ -62,5 +62,5 @@ sim-scaling: $(STAMP) ## autoscalers side by side in virtual time (QUICK=1: unde
 figures: $(STAMP) ## the measured numbers of the README (QUICK=1: small and under a minute each)
 	@$(BIN)/python -m tests.perf
 
-clean: ## remove the virtual environment and caches in the tree
+clean: # remove the virtual environment and caches in the tree
 	@rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache .lint-imports.log .mypy.log

@@ -21,13 +21,13 @@ K0: Final = 150.0
 """Labels at which what the text says weighs half (measured on RouteLLM's rows)."""
 K0_LEVEL: Final = 20.0
 """Labels at which the mean of a backend, or of one of its tasks, is half way from the prior."""
-# Between 3 and 30 the result moves by 0.003 APGR; averages and inner cross-validation gained less
-# than their noise (docs/prediction.md). Values of a row have length 1, so it does not grow with k.
-PENALTY: Final = 10.0
-DENSE_PENALTY: Final = 30.0
+# Chosen on RouteLLM's and LLMRouter's rows; from 5 to 20 the result moves by less than 0.01 APGR,
+# and averages over several gained nothing. Each row has length 1, so it does not grow with k.
+PENALTY: Final = 8.0
+DENSE_PENALTY: Final = 50.0
 # How much the dense columns may speak before the penalty holds them.
 _PER_COUNT: Final = 0.3 / np.array(SPREADS)
-_CELL_SCALE: Final = 0.5
+_CELL_SCALE: Final = 0.25
 _CONSTANT: Final = 3.0
 # A gram that one request alone has says nothing about another one.
 MIN_REQUESTS: Final = 2

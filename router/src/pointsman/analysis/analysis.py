@@ -64,8 +64,7 @@ def analyze(prompt: Prompt, settings: AnalysisSettings = _DEFAULT) -> Analysis:
 
 def judge(facts: Facts) -> Analysis:
     """Return the analysis of a request that was read; who predicts as well needs `facts.text`."""
-    prompt = facts.prompt
-    verdict = None
+    prompt, verdict = facts.prompt, None
     for detector in ORDER:
         verdict = detector.detect(facts)
         if verdict is not None:
