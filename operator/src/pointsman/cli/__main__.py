@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from pointsman.cli.arguments import Parser, Version, count, factor, port, some_path, watchable
+from pointsman.cli.evaluate.arguments import add_parser as add_evaluate
 from pointsman.cli.key.arguments import add_parser as add_key
 from pointsman.cli.report.arguments import add_parser as add_report
 
@@ -63,6 +64,7 @@ def _parser() -> Parser:
         "-o", "--output", choices=("text", "json"), default="text", help="default: text"
     )
 
+    add_evaluate(commands)
     add_key(commands)
     add_report(commands)
 
@@ -90,7 +92,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     return status
 
 
-def _run(argv: Sequence[str] | None) -> int:
+def _run(argv: Sequence[str] | None) -> int:  # noqa: PLR0911 - one return a command
     """Each command is imported when it is asked for, so that all start fast."""
     options = _parser().parse_args(argv)
     match options.command:
@@ -113,6 +115,10 @@ def _run(argv: Sequence[str] | None) -> int:
                 chosen_open=options.open,
                 ledger=options.ledger,
             )
+        case "evaluate":
+            from pointsman.cli.evaluate.commands import evaluate  # noqa: PLC0415
+
+            return evaluate(options)
         case "key":
             from pointsman.cli.key.commands import key  # noqa: PLC0415
 

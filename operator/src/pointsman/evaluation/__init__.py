@@ -1,0 +1,1 @@
+"""What models are worth: golden suites, and what their results say."""
