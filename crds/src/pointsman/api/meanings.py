@@ -116,7 +116,7 @@ MEANINGS: Final[Mapping[str, Meaning]] = {
             Reason.INVALID: "A prompt or a check cannot be used; the message names the field, or "
             "the line of the ConfigMap.",
             Reason.CONFIG_MAP_NOT_FOUND: "There is no ConfigMap of this name in the namespace, or "
-            "it lacks the key. The operator looks again within 80 s.",
+            "it lacks the key. The operator looks again each 10 s.",
             Reason.TOO_LARGE: "There are more than 2,000 prompts in all.",
         },
     ),

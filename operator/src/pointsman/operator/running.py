@@ -166,6 +166,7 @@ class Operator:
             group.create_task(self.engines.run(), name="engines")
             group.create_task(self.scaler.run(), name="scaling")
             group.create_task(self.shifter.run(), name="shifting")
+            group.create_task(self.suites.run(self.queue.add), name="suites")
             group.create_task(self._beat(vitals), name="vitals")
             try:
                 raise Broken(f"{await ended}: kopf has ended")

@@ -7,6 +7,7 @@ would meet as well.
 """
 
 import asyncio
+import json
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
@@ -109,7 +110,7 @@ class _Refusal(msgspec.Struct):
 def read_completion(body: bytes) -> Reply:
     """The answer that a body of status 200 holds, or why it holds none."""
     try:
-        found = _decoder.decode(body)
+        found = _decoded(body)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         return Reply(missing=Missing.UNREADABLE, why=f"no chat completion: {str(error)[:200]}")
     return replace(
@@ -118,6 +119,22 @@ def read_completion(body: bytes) -> Reply:
         model=_clean(found.model or "")[:200],
         fingerprint=_clean(found.system_fingerprint or "")[:200],
     )
+
+
+def _decoded(body: bytes) -> _Completion:
+    """msgspec refuses half a surrogate pair, which models do write and every SDK takes."""
+    try:
+        return _decoder.decode(body)
+    except msgspec.ValidationError:
+        raise
+    except msgspec.DecodeError:
+        try:
+            value = json.loads(body)
+        except ValueError:
+            value = None
+        if value is None:
+            raise
+        return msgspec.convert(value, _Completion)
 
 
 def _read(found: _Completion) -> Reply:

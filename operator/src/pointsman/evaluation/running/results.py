@@ -40,6 +40,9 @@ class Result(msgspec.Struct, frozen=True, tag_field="type", tag="call"):
     call: Call
 
 
+_BEGIN: Final = b'{"type":"suite",'
+"""Of a file of ours: nobody else's is written into."""
+
 _Line = Head | Asked | Result
 _decoder: Final = msgspec.json.Decoder(_Line)
 
@@ -85,6 +88,8 @@ class ResultFile:
         while line := self._stream.readline(MAX_LINE):
             number += 1
             if not line.endswith(b"\n"):
+                if number == 1 and line[: len(_BEGIN)] != _BEGIN[: len(line)]:
+                    raise BadResults(f"{self._path} is no file of results")
                 break  # cut by a crash: that call is not finished
             self._take(line, number)
             whole += len(line)

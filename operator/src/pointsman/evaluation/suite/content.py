@@ -12,7 +12,6 @@ from typing import Any, Final
 import msgspec
 
 from pointsman.api.conditions import Reason
-from pointsman.api.redaction import is_pattern
 from pointsman.api.tasks import Task
 from pointsman.api.v1alpha1 import Check, EvaluationSuiteSpec, GoldenPrompt, Judge
 from pointsman.api.validation import Invalid, Problem, parse
@@ -109,8 +108,6 @@ def _of_checks(place: str, prompt: GoldenPrompt, judge: Judge | None) -> Iterato
     """What the schema of the kind cannot see."""
     for i, check in enumerate(prompt.checks):
         field = f"{place}.checks[{i}]" if place.startswith("spec") else f"{place}: checks[{i}]"
-        if check.regex is not None and not is_pattern(check.regex):
-            yield Problem(f"{field}.regex", "is too large a pattern, or none of RE2")
         if check.json_schema is not None:
             try:
                 validator(check.json_schema)
