@@ -8,14 +8,13 @@ import pytest
 
 from pointsman.api import names
 from pointsman.operator.controllers import suites
-from pointsman.operator.controllers.resync import suite_keys
-from pointsman.operator.controllers.suites import SuiteController
+from pointsman.operator.controllers.suites import SuiteController, suite_keys
 from tests.operator.fake_api import FakeApi
 from tests.operator.objects import NAMESPACE
 from tests.support.conditions import assert_well_formed, unexplained
 
 PROMPT: dict[str, Any] = {"name": "a", "prompt": "x", "checks": [{"exact": "x"}]}
-REF = {"configMapRef": {"name": "more"}}
+REF: dict[str, Any] = {"configMapRef": {"name": "more"}}
 
 
 def suite(*, generation: int = 1, **spec: Any) -> dict[str, Any]:
