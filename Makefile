@@ -10,7 +10,7 @@ WORKERS := $(if $(filter 0,$(shell id -u)),-n 4 --dist loadscope)
 # Hundreds of processes start in the tests; each would compile everything anew.
 export PYTHONDONTWRITEBYTECODE :=
 
-.PHONY: help demo test check bench bench-router fmt generate sim-scaling figures clean
+.PHONY: help demo test check bench bench-router bench-drift fmt generate sim-scaling figures clean
 
 help:
 	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  make %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -46,6 +46,10 @@ bench: $(STAMP) ## a shell beside a real control plane with CRDs, operator, rout
 
 bench-router: $(STAMP) ## the router's CPU beside nginx and sglang-router (QUICK=1: under a minute)
 	@$(BIN)/python -m tests.perf.router $(if $(JSON),--json $(JSON))
+
+# Not in `make help`, which lists ten: docs/drift.md tells of it (QUICK=1: under a minute).
+bench-drift: $(STAMP)
+	@OPENBLAS_NUM_THREADS=1 $(BIN)/python -m tests.sim.drift $(if $(JSON),--json $(JSON))
 
 fmt: $(STAMP) ## format and sort
 	@$(BIN)/ruff check --fix --quiet . ; $(BIN)/ruff format --quiet .

@@ -70,7 +70,14 @@ headers = st.fixed_dictionaries(
 matches = optional(
     task=st.lists(st.sampled_from(["Chat", "Coding", "LongContext"]), max_size=3),
     language=st.lists(st.sampled_from(["de", "fr", "en", "fil", "DE"]), max_size=2),
+    complexity=st.lists(st.sampled_from(["Simple", "Complex", "Hard"]), max_size=2),
+    domain=st.lists(st.sampled_from(["Law", "General"]), max_size=2),
     contextTokens=tokens,
+    turns=tokens,
+    tools=st.booleans(),
+    images=st.booleans(),
+    jsonMode=st.booleans(),
+    expression=st.sampled_from(["request.turns > 1", "'a' in request.headers"]),
     headers=st.lists(headers, max_size=2),
     metadata=st.dictionaries(st.sampled_from(["team", "a.b/c"]), st.just("x"), max_size=2),
 )
@@ -82,7 +89,7 @@ rules = st.fixed_dictionaries(
         "match": matches,
         **route,
     },
-    optional=route_options,
+    optional=route_options | {"matches": st.lists(matches, max_size=1)},
 )
 budgets = st.fixed_dictionaries(
     {"name": names, "window": st.sampled_from(["Hour", "Day", "Week", "Month"])},
@@ -136,6 +143,30 @@ implicit = st.fixed_dictionaries(
     {"signals": st.lists(st.sampled_from(["Retry", "Abandoned", "Sigh"]), max_size=3)},
     optional={"retryWindow": st.one_of(durations, st.sampled_from(["1h", "61m", "1s"]))},
 )
+policy_tests = st.fixed_dictionaries(
+    {
+        "name": st.sampled_from(["one", "two"]),
+        "expect": optional(
+            rule=st.sampled_from(["one", "default", "A"]),
+            backend=names,
+            task=st.sampled_from(["Chat", "Talk"]),
+            maxCost=st.sampled_from(["0.1", "1e3"]),
+        ),
+    },
+    optional={
+        "prompt": st.sampled_from(["", "hi", "é" * 4000, "x" * 4001]),
+        "messages": st.lists(
+            st.fixed_dictionaries(
+                {"role": st.sampled_from(["user", "tool", "robot"]), "content": st.just("hi")}
+            ),
+            max_size=2,
+        ),
+        "headers": st.dictionaries(st.sampled_from(["a", "B b"]), st.just("x"), max_size=1),
+        "tools": st.booleans(),
+        "historyChars": st.sampled_from([0, 10_000_000, 10_000_001]),
+        "maxOutputTokens": st.sampled_from([0, 1, -1]),
+    },
+)
 policies = st.fixed_dictionaries(
     {
         "modelNames": st.lists(
@@ -149,6 +180,7 @@ policies = st.fixed_dictionaries(
         "budgets": st.lists(budgets, max_size=2),
         "capture": captures,
         "implicitFeedback": implicit,
+        "tests": st.lists(policy_tests, max_size=2),
     },
 )
 

@@ -19,7 +19,7 @@ from pointsman.cli.evaluate.tables import progress
 from pointsman.simulator.answer import is_correct
 
 Capture = pytest.CaptureFixture[str]
-EXAMPLE = str(Path(__file__).parent.parent.parent / "crds" / "examples" / "14-golden-prompts")
+EXAMPLE = str(Path(__file__).parent.parent.parent / "crds" / "examples" / "17-golden-prompts")
 HEAD = "apiVersion: pointsman.dev/v1alpha1\nkind: "
 EXTERNAL = (
     "---\n" + HEAD + "ModelBackend\nmetadata: {{name: {name}}}\n"

@@ -1,1 +1,1 @@
-"""What models are worth: golden suites, and what their results say."""
+"""What models are worth, and whether they changed: statistics, and golden suites."""

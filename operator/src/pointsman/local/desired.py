@@ -116,9 +116,12 @@ def desire(
     accepted: Mapping[str, Revision],
     previous: Manifest | None,
     time_scale: float,
+    run_tests: bool = True,
 ) -> Desired:
     """
     What has to run; `accepted` and `previous` are what was so far.
+
+    Without `run_tests` a policy is taken whatever its tests say.
 
     Raises ValueError for files that only make sense in a cluster.
     """
@@ -130,6 +133,7 @@ def desire(
         policies=_observed(loaded),
         accepted=accepted,
         previous={entry.name: entry for entry in previous.policies} if previous else None,
+        run_tests=run_tests,
     )
     processes: dict[str, Wanted] = {}
     fixed: dict[str, tuple[Endpoint, ...]] = {}

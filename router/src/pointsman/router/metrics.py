@@ -175,6 +175,8 @@ class Metrics(Collector):
         """Requests without a key that is known, by reason."""
         self.over_budgets: dict[tuple[str, str, str], int] = {}
         """(policy, budget, mode) -> requests."""
+        self.undetermined: dict[tuple[str, str], int] = {}
+        """(policy, rule) -> requests for which an expression of the rule could not be told."""
         self._teams: dict[str, TeamSeries] = {}
         self._routes: dict[tuple[str, str, str], RouteSeries] = {}
         self._backends: dict[str, BackendSeries] = {}
@@ -237,6 +239,11 @@ class Metrics(Collector):
         key = (policy, budget, "Enforce" if enforce else "Shadow")
         self.over_budgets[key] = self.over_budgets.get(key, 0) + 1
 
+    def not_told(self, policy: str, rule: str) -> None:
+        """Count one expression that could not be told."""
+        key = (policy, rule)
+        self.undetermined[key] = self.undetermined.get(key, 0) + 1
+
     def analyzed(self, task: str, decided: bool) -> None:
         """Count one analysis."""
         _count(self.tasks, task if decided else "Undecided")
@@ -250,6 +257,12 @@ class Metrics(Collector):
         for names, count in self.over_budgets.items():
             over.add_metric(names, count)
         yield over
+        untold = _counter(
+            "expression_errors", "Expressions of rules that could not be told.", "policy", "rule"
+        )
+        for rule, count in self.undetermined.items():
+            untold.add_metric(rule, count)
+        yield untold
         overhead = HistogramMetricFamily(
             _PREFIX + "overhead_seconds", "The router's own time for an answered request."
         )

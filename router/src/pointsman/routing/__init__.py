@@ -1,7 +1,8 @@
 """PURE: compiled rules and request facts in, a decision with its evidence out."""
 
 from pointsman.routing.compiled import CompiledPolicy, CompiledTable, compile_policy, compile_table
-from pointsman.routing.decision import Decision, RequestFacts, Skipped, decide
+from pointsman.routing.decision import Decision, Skipped, decide, first_choices
+from pointsman.routing.facts import RequestFacts
 
 __all__ = [
     "CompiledPolicy",
@@ -12,4 +13,5 @@ __all__ = [
     "compile_policy",
     "compile_table",
     "decide",
+    "first_choices",
 ]

@@ -22,7 +22,7 @@ from pointsman.api.names import (
 from pointsman.api.presets import effective
 from pointsman.api.spelling import did_you_mean
 from pointsman.api.v1alpha1 import FallbackOn, ModelBackend, ModelBackendSpec, RoutingPolicy
-from pointsman.api.v1alpha1.shadowing import contradicts_itself, covers
+from pointsman.api.v1alpha1.shadowing import never_matching
 
 
 def cross_check(loaded: Loaded) -> tuple[Finding, ...]:
@@ -111,19 +111,8 @@ def _model_names(policies: Iterable[Item[RoutingPolicy]]) -> Iterator[Finding]:
 
 def _rules(policies: Iterable[Item[RoutingPolicy]]) -> Iterator[Finding]:
     for policy in policies:
-        rules = policy.value.spec.rules_
-        for i, rule in enumerate(rules):
-            message = contradicts_itself(rule.match)
-            if not message:
-                earlier = next((r for r in rules[:i] if covers(r.match, rule.match)), None)
-                message = f"rule {earlier.name} matches all of it before" if earlier else ""
-            if message:
-                yield policy.finding(
-                    f"spec.rules[{i}].match",
-                    f"rule {rule.name} can never match: {message}",
-                    Reason.RULE_NEVER_MATCHES,
-                    Severity.WARNING,
-                )
+        for warning in never_matching(policy.value.spec):
+            yield Finding(policy.position(warning.path), warning, Severity.WARNING)
 
 
 def _credentials(loaded: Loaded) -> Iterator[Finding]:

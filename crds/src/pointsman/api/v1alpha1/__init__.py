@@ -21,6 +21,7 @@ from pointsman.api.v1alpha1.evaluationsuite import (
     Refusal,
 )
 from pointsman.api.v1alpha1.external import CredentialsSecretRef, External
+from pointsman.api.v1alpha1.match import ContextTokens, HeaderMatch, Match, Turns
 from pointsman.api.v1alpha1.meta import ObjectMeta
 from pointsman.api.v1alpha1.modelbackend import (
     Capability,
@@ -33,14 +34,12 @@ from pointsman.api.v1alpha1.modelbackend import (
     ResourceRequirements,
     Service,
 )
+from pointsman.api.v1alpha1.policytest import Expectation, PolicyTest, PromptMessage
 from pointsman.api.v1alpha1.routingpolicy import (
     BackendRef,
-    ContextTokens,
     DefaultRoute,
     Fallback,
     FallbackOn,
-    HeaderMatch,
-    Match,
     RoutingPolicy,
     RoutingPolicySpec,
     Rule,
@@ -71,6 +70,7 @@ __all__ = [
     "EnvVar",
     "EvaluationSuite",
     "EvaluationSuiteSpec",
+    "Expectation",
     "External",
     "Fallback",
     "FallbackOn",
@@ -86,8 +86,10 @@ __all__ = [
     "ModelBackendSpec",
     "NumberCheck",
     "ObjectMeta",
+    "PolicyTest",
     "PriceChange",
     "Prices",
+    "PromptMessage",
     "Redact",
     "Refusal",
     "ResourceRequirements",
@@ -103,4 +105,5 @@ __all__ = [
     "Signal",
     "Target",
     "Timeouts",
+    "Turns",
 ]

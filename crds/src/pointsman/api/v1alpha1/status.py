@@ -236,8 +236,8 @@ class RoutingPolicyStatus(ApiModel):
     conditions: list[StoredCondition] | None = Field(
         default=None,
         max_length=16,
-        description="Ready, Accepted, ResolvedRefs, Programmed, Progressing; Reconciling and "
-        "Stalled only while true.",
+        description="Ready, Accepted, ResolvedRefs, TestsPassed, Programmed, Progressing; "
+        "Reconciling and Stalled only while true.",
     )
 
     schema_extra: ClassVar[dict[str, dict[str, object]]] = {

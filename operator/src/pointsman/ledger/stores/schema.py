@@ -197,6 +197,12 @@ STEPS: Final = (
         ),
         back=("DROP TABLE hosted", "DROP TABLE windows"),
     ),
+    Step(
+        number=6,
+        name="why a task was told",
+        forward=("ALTER TABLE {requests} ADD COLUMN evidence {json} NOT NULL DEFAULT '[]'",),
+        back=("ALTER TABLE {requests} DROP COLUMN evidence",),
+    ),
 )  # fmt: skip
 VERSION: Final = len(STEPS)
 VERSIONS_TABLE: Final = (

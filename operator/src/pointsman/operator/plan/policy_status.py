@@ -1,7 +1,7 @@
 """Status of a RoutingPolicy; `Programmed` follows from what routers acknowledged, nothing else.
 
-Ready needs Accepted, ResolvedRefs and Programmed all true and no weight on its way, so it is never
-ahead of the traffic.
+Ready needs Accepted, ResolvedRefs, TestsPassed (where there are tests) and Programmed all true and
+no weight on its way, so it is never ahead of the traffic.
 """
 
 from collections.abc import Mapping, Sequence
@@ -112,9 +112,9 @@ def _hindered(hindrance: str) -> Condition:
 
 
 def _ready(
-    accepted: Condition, resolved: Condition, programmed: Condition, moving: Condition | None
+    needed: Sequence[Condition], programmed: Condition, moving: Condition | None
 ) -> Condition:
-    broken = next((c for c in (accepted, resolved, programmed) if not c.status), moving)
+    broken = next((c for c in (*needed, programmed) if not c.status), moving)
     if broken is None:
         return Condition(
             type=ConditionType.READY, status=True, reason=Reason.READY, message=programmed.message
@@ -122,6 +122,11 @@ def _ready(
     return Condition(
         type=ConditionType.READY, status=False, reason=broken.reason, message=broken.message
     )
+
+
+def _judged(verdict: Verdict) -> tuple[Condition, ...]:
+    found = (verdict.accepted, verdict.resolved_refs, verdict.tests)
+    return tuple(condition for condition in found if condition)
 
 
 def _progressing(entry: table.PolicyEntry, moving: Moving | None) -> Condition:
@@ -154,7 +159,7 @@ def premature(
         entry is None
         or stored.get("observedGeneration") != verdict.policy.generation
         or stored.get("activeRevision") != entry.revision
-        or not _says(stored, verdict.accepted, verdict.resolved_refs, _progressing(entry, moving))
+        or not _says(stored, *_judged(verdict), _progressing(entry, moving))
     ):
         return False
     silent = [router for router in routers if _yet_to_say(router, entry, since)]
@@ -198,8 +203,9 @@ def policy_status(
     laggards = [one for one in found if one]
     programmed = _hindered(hindrance) if hindrance else _programmed(entry, routers, laggards)
     waits = moving.condition() if moving else None
-    ready = _ready(verdict.accepted, verdict.resolved_refs, programmed, waits)
-    wanted = [ready, verdict.accepted, verdict.resolved_refs, programmed]
+    judged = _judged(verdict)
+    ready = _ready(judged, programmed, waits)
+    wanted = [ready, *judged, programmed]
     if entry:
         wanted.append(_progressing(entry, moving))
     if not ready.status:
