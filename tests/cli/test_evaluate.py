@@ -17,6 +17,7 @@ import pytest
 from pointsman.cli.__main__ import main
 from pointsman.cli.evaluate.tables import progress
 from pointsman.simulator.answer import is_correct
+from tests.ledger.process import ledger_process
 
 Capture = pytest.CaptureFixture[str]
 EXAMPLE = str(Path(__file__).parent.parent.parent / "crds" / "examples" / "17-golden-prompts")
@@ -300,3 +301,36 @@ def test_backends_of_the_files_and_a_judge_that_is_none(tmp_path: Path, capsys: 
     assert (line["quality"], line["not_scored"]) == (None, {"Unreadable": 2})
     assert line["calls"] == 6
     assert line["cost_nano"] > 0
+
+
+@pytest.mark.local
+def test_results_go_to_the_ledger_once(tmp_path: Path, capsys: Capture) -> None:
+    """Behind its token; sent again they change nothing. A ledger that is away costs no call."""
+    token = tmp_path / "token"
+    token.write_text("secret")
+    results, db = str(tmp_path / "r.jsonl"), f"--db={tmp_path / 'ledger.db'}"
+    with simulator("--ttft", "0", "--quality=Coding=0.5") as url:
+        flags = ["-f", write(tmp_path, suite_text(20)), "--url", base(url), "--model", "m",
+                 "--price", "1/2", "--results", results]  # fmt: skip
+        assert main(["evaluate", *flags, "--record", "http://127.0.0.1:9"]) == 1
+        assert "not recorded: http://127.0.0.1:9" in capsys.readouterr().err
+        with ledger_process(db, f"--token-file={token}") as running:
+            ledger = f"http://127.0.0.1:{running.port}"
+            assert main(["evaluate", *flags, "--record", ledger]) == 1
+            assert "says 401: the bearer token is missing" in capsys.readouterr().err
+            for _unused in range(2):
+                recorded = ["--record", ledger, "--ledger-token-file", str(token)]
+                assert main(["evaluate", *flags, *recorded]) == 0
+                assert "the ledger has 20 results" in capsys.readouterr().err
+            request = urllib.request.Request(
+                f"{ledger}/v1/evaluations?suite=golden&backend=m&since=1h",
+                headers={"Authorization": "Bearer secret"},
+            )
+            with urllib.request.urlopen(request, timeout=10) as answer:
+                found = json.loads(answer.read())
+        assert asked(url) == 20
+
+    right = {f"p{i}": float(is_correct(f"Mend program {i}.", 0.5)) for i in range(20)}
+    assert {one["prompt"]: one["score"] for one in found["evaluations"]} == right
+    assert not found["more"]
+    assert {one["task"] for one in found["evaluations"]} == {"Coding"}

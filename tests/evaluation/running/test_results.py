@@ -7,7 +7,7 @@ import pytest
 from pointsman.evaluation.running.results import FORMAT, Asked, BadResults, Head, ResultFile
 from pointsman.evaluation.suite.calls import Call
 
-HEAD = Head(format=FORMAT, suite="s", content="abc")
+HEAD = Head(format=FORMAT, suite="s", content="abc", file="f")
 ASKED = Asked(target="t", url="http://a/v1", model="m")
 
 
@@ -69,7 +69,7 @@ def test_results_of_another_content_are_refused(tmp_path: Path) -> None:
     filled(path)
     before = path.read_bytes()
     with pytest.raises(BadResults, match=r"content abc; this is s with content def.*--results"):
-        ResultFile.open(path, Head(format=FORMAT, suite="s", content="def"))
+        ResultFile.open(path, Head(format=FORMAT, suite="s", content="def", file="f"))
 
     assert path.read_bytes() == before
 
@@ -86,8 +86,13 @@ def test_a_name_stays_whose_it_was(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     "damage",
-    [b"x\n", b"{}\n", b"\xff\n", b'{"type":"suite","format":1,"suite":"s","content":""}\n'],
-)
+    [
+        b"x\n",
+        b"{}\n",
+        b"\xff\n",
+        b'{"type":"suite","format":1,"suite":"s","content":"","file":""}\n',
+    ],
+)  # fmt: skip
 def test_any_other_damage_is_named_by_its_line(tmp_path: Path, damage: bytes) -> None:
     """Nothing is thrown away that was paid for."""
     path = tmp_path / "r.jsonl"

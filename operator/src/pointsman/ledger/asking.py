@@ -5,6 +5,8 @@ from datetime import UTC, datetime
 from typing import Final
 
 from pointsman.ledger.contract import Store
+from pointsman.ledger.evaluations import Evaluations, told
+from pointsman.ledger.evaluations import question as evaluated
 from pointsman.ledger.hosted import Hosted, bills, hosted, question
 from pointsman.ledger.rows import BEGIN_MS, DAY_MS
 from pointsman.ledger.summary import BYS, By, Line, Summary, cut, lines, sums
@@ -85,3 +87,8 @@ def _hosted(store: Store, spans: list[tuple[int, int, int]]) -> list[Hosted]:
 
 def _lines(store: Store, by: tuple[By, ...], spans: list[tuple[int, int, int]]) -> list[Line]:
     return lines(by, store.query(*sums(by, spans)))
+
+
+def ask_evaluations(store: Store, by: dict[str, str], from_ms: int, limit: int) -> Evaluations:
+    """Answers to golden prompts since then, by names of suite, content, backend and task."""
+    return told(store.query(*evaluated(by, from_ms, limit)), limit)

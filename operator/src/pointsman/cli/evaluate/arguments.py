@@ -66,6 +66,12 @@ def add_parser(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") 
         "'cost>1'; may be repeated",
     )  # fmt: skip
     parser.add_argument(
+        "--record", type=some_url, metavar="URL", help="hand the results to this ledger, too"
+    )
+    parser.add_argument(
+        "--ledger-token-file", type=Path, metavar="FILE", help="file with the ledger's token"
+    )
+    parser.add_argument(
         "-o", "--output", choices=("table", "json"), default="table", help="default: table"
     )
 

@@ -7,13 +7,16 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Final
+from uuid import uuid4
 
 import msgspec
 
 from pointsman.cli.evaluate.reading import Unusable, read
+from pointsman.cli.evaluate.recording import NotRecorded, record
 from pointsman.cli.evaluate.tables import progress, table
 from pointsman.cli.report.tables import money
 from pointsman.evaluation.running.asking import Asker
+from pointsman.evaluation.running.events import events_of
 from pointsman.evaluation.running.results import FORMAT, Asked, BadResults, Head, ResultFile
 from pointsman.evaluation.running.runner import Plan, Runner
 from pointsman.evaluation.suite.bars import BadBar, Bar, read_bar
@@ -34,7 +37,7 @@ def evaluate(options: argparse.Namespace) -> int:
         bars = [read_bar(text) for text in options.fail_if]
         name, plan = read(options)
         path = options.results or Path(f"evaluate-{name}.jsonl")
-        head = Head(format=FORMAT, suite=name, content=plan.suite.content)
+        head = Head(format=FORMAT, suite=name, content=plan.suite.content, file=uuid4().hex)
         file = ResultFile.open(path, head)
     except (Unusable, BadBar, BadResults, OSError) as error:
         print(f"pointsman evaluate: {error}", file=sys.stderr)
@@ -68,6 +71,8 @@ def _run(
     found = report(name, plan.suite, [one.name for one in plan.targets], plan.runs, runner.done)
     _print(found, options.output)
     said = _said(runner, found, purse, options, interrupted=interrupted)
+    if options.record and not interrupted:
+        said += _recorded(options, plan, file, runner)
     failed = [sentence for bar in bars for sentence in bar.failed(found.lines)]
     for line in said + failed:
         print(f"pointsman evaluate: {line}", file=sys.stderr)
@@ -79,6 +84,20 @@ def _run(
 async def _ask(runner: Runner, plan: Plan, deadline_s: float) -> None:
     async with Asker(limit=plan.concurrency, deadline_s=deadline_s) as asker:
         await runner.run(asker)
+
+
+def _recorded(
+    options: argparse.Namespace, plan: Plan, file: ResultFile, runner: Runner
+) -> list[str]:
+    """Hand all that is decided to the ledger; what went wrong."""
+    assert file.head is not None
+    events = events_of(file.head, plan.suite, runner.done)
+    try:
+        known = record(options.record, events, options.ledger_token_file)
+    except NotRecorded as error:
+        return [f"not recorded: {error}; the same command tries again, and asks nothing twice"]
+    print(f"pointsman evaluate: the ledger has {known} results", file=sys.stderr)
+    return []
 
 
 def _print(found: Report, output: str) -> None:

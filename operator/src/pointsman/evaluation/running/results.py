@@ -19,11 +19,12 @@ MAX_LINE: Final = 32 * 1024 * 1024
 
 
 class Head(msgspec.Struct, frozen=True, kw_only=True, tag_field="type", tag="suite"):
-    """The first line."""
+    """The first line; `file` names these results wherever else they are kept."""
 
     format: int
     suite: str
     content: str
+    file: str
 
 
 class Asked(msgspec.Struct, frozen=True, kw_only=True, tag_field="type", tag="target"):
@@ -52,7 +53,7 @@ class BadResults(Exception):
 
 
 class ResultFile:
-    """An open file: what it held (`calls`), and a place for more."""
+    """An open file: what it held (`calls`), and a place for more; `head` is the first start's."""
 
     def __init__(self, path: Path, stream: BinaryIO) -> None:
         self._path = path
@@ -115,7 +116,7 @@ class ResultFile:
             self._write(head)
         elif self.head.format != head.format:
             raise BadResults(f"{self._path} has format {self.head.format}, not {head.format}")
-        elif self.head != head:
+        elif (self.head.suite, self.head.content) != (head.suite, head.content):
             raise BadResults(
                 f"{self._path} holds results of suite {self.head.suite} with content "
                 f"{self.head.content}; this is {head.suite} with content {head.content}. Results "
