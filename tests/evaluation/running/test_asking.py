@@ -93,6 +93,19 @@ async def test_a_busy_server_is_asked_again_within_the_deadline(status: int) -> 
     assert time.monotonic() - begun < 2
 
 
+async def test_a_server_that_says_not_to_is_not_asked_again() -> None:
+    """As when a budget is used up."""
+    seen = 0
+
+    async def used_up(_: web.Request, __: dict[str, Any]) -> web.StreamResponse:
+        nonlocal seen
+        seen += 1
+        return web.json_response({}, status=429, headers={"x-should-retry": "false"})
+
+    reply = await asked(used_up)
+    assert (reply.missing, reply.again, seen) == (Missing.REFUSED, True, 1)
+
+
 @pytest.mark.parametrize("status", [401, 403, 404])
 async def test_what_would_meet_every_call_ends_all(status: int) -> None:
     """A wrong key, name or URL."""

@@ -116,6 +116,14 @@ def test_a_file_of_something_else_is_left_alone(tmp_path: Path, text: bytes) -> 
     assert path.read_bytes() == text
 
 
+def test_results_are_nobody_elses_to_read(tmp_path: Path) -> None:
+    """Answers are in them in full."""
+    path = tmp_path / "r.jsonl"
+    filled(path)
+
+    assert path.stat().st_mode & 0o777 == 0o600
+
+
 def test_one_process_at_a_time(tmp_path: Path) -> None:
     """Two would pay twice."""
     path = tmp_path / "r.jsonl"

@@ -173,8 +173,6 @@ async def test_a_judge_that_talks_nonsense_makes_nobody_worse() -> None:
 async def test_who_answered_says_what_it_costs() -> None:
     """A router names the backend; its price counts, the dearest is set aside."""
     cheap = token_prices(Prices(input_per_million="0.1", output_per_million="0.2"), "USD")
-    assert cheap is not None
-    assert PRICE is not None
     handler: Handler = well
 
     async def named(request: web.Request, body: dict[str, Any]) -> web.StreamResponse:
@@ -192,3 +190,17 @@ async def test_who_answered_says_what_it_costs() -> None:
         await run(plan, kept)
 
     assert [(one.backend, one.cost_nano) for one in kept] == [("cheap", 2_000)]
+    assert not kept[0].estimated
+
+
+async def test_who_has_no_known_price_costs_the_most() -> None:
+    """A router may answer by a backend that the files do not have: a cap holds all the same."""
+    dear = token_prices(Prices(input_per_million="1", output_per_million="2"), "EUR")
+    kept: list[Call] = []
+    async with served(well) as server:
+        endpoint = Endpoint(url=server.url)
+        target = Target(name="t", model="auto", endpoint=endpoint, prices={"dear": dear})
+        plan = Plan(suite=suite_of(1), targets=[target], judge=None, runs=1, concurrency=1)
+        await run(plan, kept, cap=10**9)
+
+    assert [(one.cost_nano, one.currency, one.estimated) for one in kept] == [(20_000, "EUR", True)]

@@ -34,9 +34,9 @@ def read(options: argparse.Namespace) -> tuple[str, Plan]:
     now = datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
     backends = {one.value.metadata.name: one.value for one in loaded.backends}
     prices = {
-        name: found
+        name: prices_at(one.spec.cost, now)
         for name, one in backends.items()
-        if one.spec.cost is not None and (found := prices_at(one.spec.cost, now)) is not None
+        if one.spec.cost is not None
     }
     targets = _targets(options, backends, prices)
     judge = _judge(options, suite, targets, prices)

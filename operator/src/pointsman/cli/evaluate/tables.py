@@ -97,7 +97,9 @@ def _notes(report: Report) -> list[str]:
     ]
     estimated = sum(line.estimated for line in report.lines if line.task != "all")
     if estimated:
-        notes.append(f"~ {estimated:,} calls did not state their tokens: counted as the most.")
+        notes.append(
+            f"~ {estimated:,} calls without stated tokens or a known price: counted as the most."
+        )
     for target, names in report.identities.items():
         notes.append(f"{target} answered as {', '.join(names) or 'nobody'}")
     return notes

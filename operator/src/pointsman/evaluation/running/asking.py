@@ -8,6 +8,7 @@ would meet as well.
 
 import asyncio
 import json
+import math
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
@@ -24,7 +25,6 @@ MAX_BODY: Final = 4 * 1024 * 1024
 RETRIES: Final = 2
 """More tries after 429, 503 or no connection, if the deadline leaves room for them."""
 _PAUSE_S: Final = 0.5
-_LONGEST_PAUSE_S: Final = 20.0
 BACKEND_HEADER: Final = "x-pointsman-backend"
 
 
@@ -212,7 +212,7 @@ class Asker:
         end_s = time.monotonic() + self._deadline_s
         for tried in range(RETRIES + 1):
             reply, pause_s = await self._once(endpoint, body, end_s - time.monotonic())
-            wait_s = min(_LONGEST_PAUSE_S, max(pause_s, _PAUSE_S * 2**tried))
+            wait_s = max(pause_s, _PAUSE_S * 2**tried)
             if not reply.again or tried == RETRIES or time.monotonic() + wait_s >= end_s:
                 break
             await asyncio.sleep(wait_s)
@@ -249,11 +249,14 @@ class Asker:
             raise Denied(f"{url} says {answer.status}: {_said(data) or 'nothing more'}")
         read = read_completion(data) if answer.status == 200 else refusal(answer.status, data)
         backend = answer.headers.get(BACKEND_HEADER, "")[:253]
-        return replace(read, latency_s=latency_s, backend=backend), _pause(answer.headers)
+        read = replace(read, latency_s=latency_s, backend=backend)
+        return read, _pause(answer.headers)
 
 
 def _pause(headers: Mapping[str, str]) -> float:
-    """Of Retry-After in seconds; a date is not read."""
+    """Of Retry-After in seconds; a date is not read. For ever if the server says so."""
+    if headers.get("x-should-retry", "").lower() == "false":
+        return math.inf
     text = headers.get("retry-after", "")
     return float(text) if text.isascii() and text.isdigit() and len(text) < 6 else 0.0
 

@@ -48,6 +48,11 @@ _Line = Head | Asked | Result
 _decoder: Final = msgspec.json.Decoder(_Line)
 
 
+def _private(path: str, flags: int) -> int:
+    """Answers are nobody else's to read."""
+    return os.open(path, flags, 0o600)
+
+
 class BadResults(Exception):
     """The file cannot be gone on with; the text says why and what to do."""
 
@@ -66,7 +71,7 @@ class ResultFile:
     def open(cls, path: Path, head: Head) -> Self:
         """Begin a file or go on with one. Raises BadResults, or OSError."""
         path.parent.mkdir(parents=True, exist_ok=True)
-        stream = path.open("a+b")
+        stream = open(path, "a+b", opener=_private)  # noqa: SIM115 - close() is ours
         found = cls(path, stream)
         try:
             found._lock()

@@ -34,8 +34,16 @@ class Target:
         return max((one.cost_nano(usage) for one in known), default=0)
 
     def price_of(self, backend: str) -> TokenPrices | None:
-        """Of who answered."""
+        """Of who answered; None if nobody knows."""
         return (self.prices or {}).get(backend, self.price)
+
+    def cost(self, backend: str, usage: Usage) -> tuple[int, str, bool]:
+        """Of an answer, its currency, and whether it is only the most that it can be."""
+        price = self.price_of(backend)
+        if price is not None:
+            return price.cost_nano(usage), price.currency, False
+        currency = next((one.currency for one in (self.prices or {}).values()), "")
+        return self.dearest_nano(usage), currency, bool(currency)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -129,9 +137,9 @@ def _call(unit: Unit, step: Step, target: Target, reply: Reply, usage: Usage) ->
     A refusal costs nothing. What timed out or does not state its tokens may have cost the most
     that it can.
     """
-    price = target.price_of(reply.backend)
     free = reply.missing in {Missing.REFUSED, Missing.ERROR}
     taken = Usage(input=0, output=0) if free else reply.usage or usage
+    cost_nano, currency, unsure = target.cost(reply.backend, taken)
     return Call(
         target=unit.target,
         run=unit.run,
@@ -147,9 +155,9 @@ def _call(unit: Unit, step: Step, target: Target, reply: Reply, usage: Usage) ->
         latency_ms=round(reply.latency_s * 1000, 3),
         input_tokens=taken.input,
         output_tokens=taken.output,
-        cost_nano=price.cost_nano(taken) if price else 0,
-        currency=price.currency if price else "",
-        estimated=reply.usage is None and not free,
+        cost_nano=cost_nano,
+        currency=currency,
+        estimated=(reply.usage is None or unsure) and not free,
         backend=reply.backend,
         model=reply.model,
         fingerprint=reply.fingerprint,

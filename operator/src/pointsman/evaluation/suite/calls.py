@@ -52,7 +52,7 @@ class Call(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
     cost_nano: int = 0
     currency: str = ""
     estimated: bool = False
-    """The tokens were not stated: the cost is the most that it can be."""
+    """The tokens were not stated, or the backend has no known price: the most that it can be."""
     backend: str = ""
     """Who answered, where a router says so."""
     model: str = ""

@@ -53,10 +53,12 @@ def most(messages: Sequence[Mapping[str, str]], max_tokens: int) -> Usage:
     return Usage(input=size, output=max_tokens)
 
 
-def token_prices(prices: Prices, currency: str) -> TokenPrices | None:
-    """None for what is paid by the hour: its calls cost nothing by themselves."""
+def token_prices(prices: Prices, currency: str) -> TokenPrices:
+    """Nothing for what is paid by the hour: its calls cost nothing by themselves."""
     if prices.input_per_million is None or prices.output_per_million is None:
-        return None
+        return TokenPrices(
+            input_pico=0, output_pico=0, cached_pico=0, reasoning_pico=0, currency=currency
+        )
     into, out = _pico(prices.input_per_million), _pico(prices.output_per_million)
     cached, thought = prices.cached_input_per_million, prices.reasoning_per_million
     return TokenPrices(
@@ -68,7 +70,7 @@ def token_prices(prices: Prices, currency: str) -> TokenPrices | None:
     )
 
 
-def prices_at(cost: Cost, now: str) -> TokenPrices | None:
+def prices_at(cost: Cost, now: str) -> TokenPrices:
     """Those that hold at a moment, written as `validFrom` is (2026-12-01T00:00:00Z)."""
     begun = [change for change in cost.changes if change.valid_from <= now]
     holds: Prices = max(begun, key=lambda change: change.valid_from, default=cost)
