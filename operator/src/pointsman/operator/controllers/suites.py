@@ -6,6 +6,7 @@ thousands of patterns.
 """
 
 import asyncio
+import hashlib
 from collections.abc import Callable, Iterable
 from typing import Final
 
@@ -34,7 +35,7 @@ class SuiteController:
     def __init__(self, api: Api) -> None:
         self._api = api
         self._judged: dict[str, tuple[tuple[str, str], Verdict]] = {}
-        """Name -> (versions of suite and text, verdict)."""
+        """Name -> (version of the suite and hash of the text, verdict)."""
         self._referring: set[str] = set()
         """Suites with a ConfigMap."""
 
@@ -67,7 +68,8 @@ class SuiteController:
         self, name: str, item: Object, suite: EvaluationSuite | Invalid, lines: str | None
     ) -> Verdict:
         about = meta(item)
-        version = (f"{about.get('uid')}/{about.get('generation')}", lines or "")
+        text = hashlib.sha256((lines or "").encode("utf-8", "replace")).hexdigest()
+        version = (f"{about.get('uid')}/{about.get('generation')}", text)
         known = self._judged.get(name)
         if known is None or known[0] != version:
             verdict = await asyncio.to_thread(judge, suite, lines)
