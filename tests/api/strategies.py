@@ -200,6 +200,50 @@ policies = st.fixed_dictionaries(
     },
 )
 
+checks = st.one_of(
+    st.fixed_dictionaries({"contains": st.just("x")}, optional={"ignoreCase": st.booleans()}),
+    optional(
+        exact=st.sampled_from(["x", "", "é"]),
+        contains=st.just("x"),
+        ignoreCase=st.booleans(),
+        regex=patterns,
+        number=optional(
+            value=st.sampled_from(["42", "-1.5", "1e3", "+1", "0.0000000001"]),
+            tolerance=st.sampled_from(["0.5", "-1"]),
+        ),
+        jsonSchema=st.sampled_from(["{}", "no schema"]),
+        refusal=st.sampled_from(["Expected", "NotExpected", "Maybe"]),
+        maxLatency=durations,
+        judge=optional(rubric=st.sampled_from(["x", ""]), reference=st.just("y")),
+    ),
+    st.fixed_dictionaries({"regex": patterns}),
+    st.fixed_dictionaries({"maxLatency": st.one_of(durations, st.sampled_from(["1h", "61m"]))}),
+    st.fixed_dictionaries({"judge": st.just({"rubric": "x"})}),
+)
+said = st.fixed_dictionaries(
+    {"role": st.sampled_from(["system", "user", "assistant"]), "content": st.just("x")}
+)
+golden_prompts = st.builds(
+    lambda sure, more: sure | more,
+    st.fixed_dictionaries(
+        {"name": names, "prompt": st.just("x"), "checks": st.lists(checks, min_size=1, max_size=2)}
+    ),
+    optional(
+        messages=st.lists(said, max_size=2),
+        task=st.sampled_from(["Chat", "Coding", "Cooking"]),
+        weight=st.sampled_from([0, 1, 1001]),
+        maxTokens=st.sampled_from([0, 1]),
+        metadata=st.dictionaries(names, st.just("v"), max_size=2),
+    ),
+)
+suites = optional(
+    prompts=st.lists(golden_prompts, max_size=2),
+    configMapRef=st.fixed_dictionaries(
+        {"name": object_names}, optional={"key": st.sampled_from(["a.jsonl", "a/b"])}
+    ),
+    judge=st.fixed_dictionaries({"model": st.sampled_from(["auto", "a b"])}),
+)
+
 amounts = st.dictionaries(
     st.sampled_from(["cpu", "nvidia.com/gpu"]),
     st.sampled_from([1, 0, -1, "500m", "4Gi", "1.5", "x", 2.5]),

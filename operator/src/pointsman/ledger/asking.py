@@ -6,6 +6,8 @@ from typing import Final
 
 from pointsman.ledger import labels
 from pointsman.ledger.contract import Store
+from pointsman.ledger.evaluations import Evaluations, told
+from pointsman.ledger.evaluations import question as evaluated
 from pointsman.ledger.hosted import Hosted, bills, hosted, question
 from pointsman.ledger.rows import BEGIN_MS, DAY_MS
 from pointsman.ledger.stores import days
@@ -127,3 +129,8 @@ def _days(store: Store, from_ms: int, to_ms: int) -> list[tuple[str, int, int]]:
         if begin_ms < to_ms and begin_ms + DAY_MS > from_ms
     ]
     return sorted(found, key=lambda one: -one[1])[:MOST_DAYS]
+
+
+def ask_evaluations(store: Store, by: dict[str, str], from_ms: int, limit: int) -> Evaluations:
+    """Answers to golden prompts since then, by names of suite, content, backend and task."""
+    return told(store.query(*evaluated(by, from_ms, limit)), limit)

@@ -8,6 +8,7 @@
     GET  /v1/decision?decision=|response_id=&caller=   -> 200 if it is this caller's, else 404
     GET  /v1/summary?since=24h&until=&by=      -> cost, speed and quality by backend and task
     GET  /v1/labels?policy=&since=168h&each=300        -> how good answers were
+    GET  /v1/evaluations?suite=&content=&backend=&task=&since=168h&limit=   -> golden prompts
     GET  /healthz /readyz /metrics             without a token
 
 Guarantees an answer within the deadlines of the settings. 503 has Retry-After and means: keep it.
@@ -26,9 +27,16 @@ from aiohttp import web
 from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, generate_latest
 
 from pointsman.events.leases import MAX_LEASE_BYTES, Answer
-from pointsman.ledger import labels
+from pointsman.ledger import evaluations, labels
 from pointsman.ledger.access import Access
-from pointsman.ledger.asking import BadQuestion, ask, ask_labels, by_what, when
+from pointsman.ledger.asking import (
+    BadQuestion,
+    ask,
+    ask_evaluations,
+    ask_labels,
+    by_what,
+    when,
+)
 from pointsman.ledger.batches import BadBody, NewerSchema
 from pointsman.ledger.contract import (
     PAGE,
@@ -103,6 +111,7 @@ class Service:
         app.router.add_get("/v1/decision", self._decision)
         app.router.add_get("/v1/summary", self._summary)
         app.router.add_get("/v1/labels", self._labels)
+        app.router.add_get("/v1/evaluations", self._evaluations)
         app.router.add_get("/healthz", self._healthz)
         app.router.add_get("/readyz", self._readyz)
         app.router.add_get("/metrics", self._print_metrics)
@@ -286,6 +295,18 @@ class Service:
             reason = f"labels are of one policy, and 1 to {labels.MOST_EACH:,} of each backend"
             return _refuse(HTTPStatus.BAD_REQUEST, reason)
         return _json(await self._asked(ask_labels, self._store, policy, from_ms, now, each))
+
+    async def _evaluations(self, request: web.Request) -> web.StreamResponse:
+        by = {name: request.query.get(name, "") for name in ("suite", "content", "backend", "task")}
+        try:
+            from_ms = when(request.query.get("since", "168h"), now_ms())
+            limit = int(request.query.get("limit", str(evaluations.USUAL)))
+        except ValueError as error:  # BadQuestion among them
+            return _refuse(HTTPStatus.BAD_REQUEST, str(error))
+        if max(map(len, by.values())) > MAX_NAME or not 0 < limit <= evaluations.MOST:
+            reason = f"names have at most {MAX_NAME} characters, a limit is 1 to {evaluations.MOST}"
+            return _refuse(HTTPStatus.BAD_REQUEST, reason)
+        return _json(await self._asked(ask_evaluations, self._store, by, from_ms, limit))
 
     async def _asked(self, question: Callable[..., _T], *values: object) -> _T:
         """In a thread of its own: who ingests does not wait for who asks. Raises StoreError."""

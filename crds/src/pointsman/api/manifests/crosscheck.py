@@ -14,6 +14,7 @@ from pointsman.api.conditions import Reason
 from pointsman.api.manifests.finding import Finding, Item, Loaded, Severity
 from pointsman.api.names import (
     ANNOTATION_ALLOWED_HOSTS,
+    EVALUATION_SUITE,
     LABEL_CREDENTIAL,
     MODEL_BACKEND,
     ROUTING_POLICY,
@@ -57,6 +58,9 @@ def _named(loaded: Loaded) -> Iterator[tuple[tuple[str, ...], Item[Any]]]:
     for policy in loaded.policies:
         meta = policy.value.metadata
         yield ("", ROUTING_POLICY, meta.namespace, meta.name), policy
+    for suite in loaded.suites:
+        meta = suite.value.metadata
+        yield ("", EVALUATION_SUITE, meta.namespace, meta.name), suite
     for other in loaded.others:
         metadata = _mapping(other.value.get("metadata"))
         if "name" in metadata:

@@ -1,4 +1,4 @@
-"""What the operator writes into `status`: the schema of both kinds' status subresources.
+"""What the operator writes into `status`: the schema of each kind's status subresource.
 
 Everything is optional, so that a status can grow from empty and an older operator's stays valid.
 Lengths are what `metav1.Condition` and Kubernetes names allow: a status is never refused for size.
@@ -286,5 +286,30 @@ class RoutingPolicyStatus(ApiModel):
 
     schema_extra: ClassVar[dict[str, dict[str, object]]] = {
         "budgets": {"x-kubernetes-list-type": "atomic"},
+        "conditions": {"x-kubernetes-list-type": "map", "x-kubernetes-list-map-keys": ["type"]},
+    }
+
+
+class EvaluationSuiteStatus(ApiModel):
+    """Observed state of a suite."""
+
+    observed_generation: Generation | None = Field(
+        default=None, description="Generation of the object that this status describes."
+    )
+    prompts: Count | None = Field(
+        default=None, description="Prompts of a suite that is ready, with those of its ConfigMap."
+    )
+    content_hash: Annotated[str, Field(max_length=64)] | None = Field(
+        default=None,
+        description="Of prompts and checks, as `pointsman evaluate` writes it into its results: "
+        "only results of one hash can be compared.",
+    )
+    conditions: list[StoredCondition] | None = Field(
+        default=None,
+        max_length=16,
+        description="Ready, Accepted, ResolvedRefs; Reconciling and Stalled only while true.",
+    )
+
+    schema_extra: ClassVar[dict[str, dict[str, object]]] = {
         "conditions": {"x-kubernetes-list-type": "map", "x-kubernetes-list-map-keys": ["type"]},
     }

@@ -221,6 +221,25 @@ STEPS: Final = (
                    ("choice", "domain", "complexity")),
         ),
     ),
+    Step(
+        number=8,
+        name="answers to golden prompts",
+        forward=(
+            """
+            CREATE TABLE evaluations (
+                id TEXT PRIMARY KEY, at_ms {int} NOT NULL, suite TEXT NOT NULL,
+                content TEXT NOT NULL, backend TEXT NOT NULL, model TEXT NOT NULL,
+                task TEXT NOT NULL, prompt TEXT NOT NULL, currency TEXT NOT NULL,
+                reported_model TEXT NOT NULL, fingerprint TEXT NOT NULL, missing TEXT NOT NULL,
+                run {int} NOT NULL, latency_us {int} NOT NULL, input_tokens {int} NOT NULL,
+                output_tokens {int} NOT NULL, cost_nano {int} NOT NULL, score_micro {int}
+            ){compact}
+            """,
+            "CREATE INDEX evaluations_at ON evaluations (at_ms)",
+            "CREATE INDEX evaluations_of ON evaluations (suite, backend, at_ms)",
+        ),
+        back=("DROP TABLE evaluations",),
+    ),
 )  # fmt: skip
 VERSION: Final = len(STEPS)
 VERSIONS_TABLE: Final = (
