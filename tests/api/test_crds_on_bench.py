@@ -11,11 +11,11 @@ from hypothesis import HealthCheck, event, given, settings
 from hypothesis import strategies as st
 
 from pointsman.api.manifests.document import BadDocument, read
-from pointsman.api.v1alpha1 import ModelBackend, RoutingPolicy
+from pointsman.api.v1alpha1 import EvaluationSuite, ModelBackend, RoutingPolicy
 from pointsman.api.v1alpha1.status import ModelBackendStatus, RoutingPolicyStatus
 from pointsman.api.validation import ApiModel, Invalid, parse
 from tests.api.dry_run import DryRun
-from tests.api.strategies import backends, behaviors, objects, policies
+from tests.api.strategies import backends, behaviors, objects, policies, suites
 from tests.api.test_examples import CRDS, EXAMPLES, INVALID, name
 from tests.bench.cluster import Bench, CommandFailed
 
@@ -65,7 +65,7 @@ def test_the_api_server_refuses_with_the_message(cluster: Bench, file: Path) -> 
 @pytest.mark.parametrize(
     ("field", "words"),
     [
-        ("rp.spec.rules", ["Rules in order", "match\t<Object> -required-", "targets\t<[]Object>"]),
+        ("rp.spec.rules", ["Rules in order", "match\t<Object>", "targets\t<[]Object>"]),
         ("rp.spec.rules.fallback.when", ["[]string", "Default: Error, Timeout"]),
         ("mb.spec", ["model\t<string> -required-", "contextWindow\t<integer>"]),
         (
@@ -158,6 +158,13 @@ def test_a_backend_gets_one_verdict(dry_run: DryRun, value: dict[str, Any]) -> N
 def test_a_policy_gets_one_verdict(dry_run: DryRun, value: dict[str, Any]) -> None:
     """What the API server takes, parse() takes, and nothing else."""
     same_verdict(dry_run, RoutingPolicy, value)
+
+
+@SAME_VERDICT
+@given(objects("EvaluationSuite", suites))
+def test_a_suite_gets_one_verdict(dry_run: DryRun, value: dict[str, Any]) -> None:
+    """What the API server takes, parse() takes, and nothing else."""
+    same_verdict(dry_run, EvaluationSuite, value)
 
 
 def same_verdict(dry_run: DryRun, model: type[ApiModel], value: dict[str, Any]) -> None:

@@ -15,6 +15,7 @@ ROOT = Path(__file__).parent.parent.parent
 PLANS = ROOT / "operator" / "src" / "pointsman" / "operator" / "plan"
 WHERE = {
     "ModelBackend": ["backend_status.py", "scaling_status.py"],
+    "EvaluationSuite": ["suite_status.py"],
     "RoutingPolicy": ["policy_status.py", "table.py", "blobs.py", "shifting/telling.py"],
 }
 

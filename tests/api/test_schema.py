@@ -111,15 +111,15 @@ def test_the_name_rule_is_at_the_root(kind: Kind) -> None:
     assert any("self.metadata.name" in rule for rule in rules)
 
 
-def test_backends_scale_and_both_kinds_have_status() -> None:
+def test_backends_scale_and_all_kinds_have_status() -> None:
     """An HPA needs all three paths of the scale subresource."""
-    backend, policy = (definition(kind)["spec"]["versions"][0] for kind in KINDS)
+    backend, policy, suite = (definition(kind)["spec"]["versions"][0] for kind in KINDS)
     assert backend["subresources"]["scale"] == {
         "specReplicasPath": ".spec.replicas",
         "statusReplicasPath": ".status.replicas",
         "labelSelectorPath": ".status.selector",
     }
-    assert policy["subresources"] == {"status": {}}
+    assert policy["subresources"] == suite["subresources"] == {"status": {}}
 
 
 def test_no_manifest_holds_what_helm_would_render(kind: Kind) -> None:

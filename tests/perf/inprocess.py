@@ -36,7 +36,7 @@ if TYPE_CHECKING:
     from pointsman.router.serve.exchange import Exchange
 
 PORTS: Final = [9001, 9002]
-KINDS: Final = ("plain", "tasks", "spill", "texts", "signals", "limited")
+KINDS: Final = ("plain", "tasks", "spill", "texts", "signals", "limited", "predictor")
 WARM: Final = 500
 ROUNDS: Final = 15
 REQUESTS: Final = 3000

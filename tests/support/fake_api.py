@@ -24,6 +24,7 @@ _COLLECTIONS = {
     "Deployment": ("/apis/apps/v1", "deployments"),
     "ModelBackend": ("/apis/pointsman.dev/v1alpha1", "modelbackends"),
     "RoutingPolicy": ("/apis/pointsman.dev/v1alpha1", "routingpolicies"),
+    "EvaluationSuite": ("/apis/pointsman.dev/v1alpha1", "evaluationsuites"),
     "KopfPeering": ("/apis/kopf.dev/v1", "kopfpeerings"),
 }
 _CLUSTER_WIDE = {

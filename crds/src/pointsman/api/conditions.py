@@ -72,6 +72,8 @@ class Reason(StrEnum):
     WEIGHTS_IN_FORCE = "WeightsInForce"
     WAITING_FOR_CAPACITY = "WaitingForCapacity"
     DEADLINE_EXCEEDED = "DeadlineExceeded"
+    # EvaluationSuite
+    CONFIG_MAP_NOT_FOUND = "ConfigMapNotFound"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

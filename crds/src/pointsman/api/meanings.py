@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from pointsman.api.conditions import ConditionType, Reason
-from pointsman.api.names import MODEL_BACKEND, ROUTING_POLICY
+from pointsman.api.names import EVALUATION_SUITE, MODEL_BACKEND, ROUTING_POLICY
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,6 +105,26 @@ MEANINGS: Final[Mapping[str, Meaning]] = {
             Reason.DEADLINE_EXCEEDED: "They did not become ready for ten minutes; traffic stays as "
             "it is. Mend what keeps them from starting, lower its `maxReplicas` to what can run, "
             "or take the edit back.",
+        },
+    ),
+    EVALUATION_SUITE: Meaning(
+        conditions={
+            ConditionType.READY: "Accepted and ResolvedRefs are True: it can be run.",
+            ConditionType.ACCEPTED: "Every prompt and every check can be used, also those of the "
+            "ConfigMap.",
+            ConditionType.RESOLVED_REFS: "The ConfigMap is there and has the key.",
+            ConditionType.RECONCILING: _WAITS,
+            ConditionType.STALLED: _STUCK,
+        },
+        reasons={
+            Reason.READY: "All of it is so.",
+            Reason.ACCEPTED: "Every pattern and every JSON schema is one.",
+            Reason.RESOLVED_REFS: "What it refers to is there, or it refers to nothing.",
+            Reason.INVALID: "A prompt or a check cannot be used; the message names the field, or "
+            "the line of the ConfigMap.",
+            Reason.CONFIG_MAP_NOT_FOUND: "There is no ConfigMap of this name in the namespace, or "
+            "it lacks the key. The operator looks again each 10 s.",
+            Reason.TOO_LARGE: "There are more than 2,000 prompts in all.",
         },
     ),
 }

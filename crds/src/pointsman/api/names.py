@@ -8,7 +8,12 @@ API_VERSION: Final = f"{GROUP}/{VERSION}"
 
 MODEL_BACKEND: Final = "ModelBackend"
 ROUTING_POLICY: Final = "RoutingPolicy"
-PLURALS: Final = {MODEL_BACKEND: "modelbackends", ROUTING_POLICY: "routingpolicies"}
+EVALUATION_SUITE: Final = "EvaluationSuite"
+PLURALS: Final = {
+    MODEL_BACKEND: "modelbackends",
+    ROUTING_POLICY: "routingpolicies",
+    EVALUATION_SUITE: "evaluationsuites",
+}
 
 LABEL_MANAGED_BY: Final = "app.kubernetes.io/managed-by"
 MANAGED_BY: Final = "pointsman"

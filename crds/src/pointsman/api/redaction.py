@@ -25,6 +25,9 @@ class Pattern(Protocol):
     def spans(self, text: bytes) -> list[tuple[int, int]]:
         """In order; empty ones are left out."""
 
+    def found(self, text: bytes) -> bool:
+        """Whether any part matches."""
+
 
 class _Re2:
     """One pattern; may be used by several threads."""
@@ -55,6 +58,9 @@ class _Re2:
     def spans(self, text: bytes) -> list[tuple[int, int]]:
         found = [match.span() for match in self._compiled.finditer(text)]
         return [(begin, end) for begin, end in found if begin < end]
+
+    def found(self, text: bytes) -> bool:
+        return self._compiled.search(text) is not None
 
 
 class BadPattern(ValueError):

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from pointsman.cli.arguments import Parser, Version, count, factor, port, some_path, watchable
 from pointsman.cli.audit.arguments import add_parser as add_audit
+from pointsman.cli.evaluate.arguments import add_parser as add_evaluate
 from pointsman.cli.explaining import add_parser as add_explain
 from pointsman.cli.key.arguments import add_parser as add_key
 from pointsman.cli.report.arguments import add_parser as add_report
@@ -15,6 +16,7 @@ from pointsman.cli.simulate.arguments import add_parser as add_simulate
 
 _WITH_OPTIONS = {
     "audit": "pointsman.cli.audit.commands",
+    "evaluate": "pointsman.cli.evaluate.commands",
     "explain": "pointsman.cli.explain",
     "key": "pointsman.cli.key.commands",
     "report": "pointsman.cli.report.commands",
@@ -59,6 +61,7 @@ def _parser() -> Parser:
 
     add_explain(commands)
     add_audit(commands)
+    add_evaluate(commands)
     add_key(commands)
     add_report(commands)
     add_simulate(commands)

@@ -7,6 +7,7 @@ from textwrap import indent
 from pointsman.api.manifests import Severity, cross_check, load
 from pointsman.cli.callers import callers_secrets, check_callers
 from pointsman.cli.policytests import check_tests
+from pointsman.cli.suites import check_suites
 
 
 def check(paths: Sequence[str]) -> int:
@@ -18,7 +19,13 @@ def check(paths: Sequence[str]) -> int:
     loaded = load(paths)
     failed = check_tests(loaded)
     findings = sorted(
-        (*loaded.problems, *cross_check(loaded), *check_callers(loaded), *failed),
+        (
+            *loaded.problems,
+            *cross_check(loaded),
+            *check_callers(loaded),
+            *check_suites(loaded),
+            *failed,
+        ),
         key=lambda finding: finding.position,
     )
     for finding in findings:
@@ -29,19 +36,20 @@ def check(paths: Sequence[str]) -> int:
     if errors:
         print(f"{errors} {'error' if errors == 1 else 'errors'}", file=sys.stderr)
         return 1
-    if not (loaded.backends or loaded.policies or loaded.others):
+    if not (loaded.backends or loaded.policies or loaded.suites or loaded.others):
         print(f"no object in {', '.join(paths)}", file=sys.stderr)
         return 1
     backends = _counted(len(loaded.backends), "ModelBackend", "ModelBackends")
     policies = _counted(len(loaded.policies), "RoutingPolicy", "RoutingPolicies")
+    parts = [backends, policies]
+    if loaded.suites:
+        parts.append(_counted(len(loaded.suites), "EvaluationSuite", "EvaluationSuites"))
     callers = len(callers_secrets(loaded))
     if tests := sum(len(policy.value.spec.tests) for policy in loaded.policies):
         print(_counted(tests, "test passes", "tests pass"))
     if callers:
-        secrets = _counted(callers, "Secret of callers", "Secrets of callers")
-        print(f"{backends}, {policies} and {secrets} are valid")
-    else:
-        print(f"{backends} and {policies} are valid")
+        parts.append(_counted(callers, "Secret of callers", "Secrets of callers"))
+    print(f"{', '.join(parts[:-1])} and {parts[-1]} are valid")
     return 0
 
 

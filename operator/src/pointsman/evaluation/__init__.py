@@ -1,7 +1,8 @@
-"""PURE: statistics about backends. No I/O, no clock, no dice: the caller brings what was seen.
+"""PURE but for `running`: statistics about backends. The caller brings what was seen.
 
 `fit` makes the predictor's weights of labels of how good answers were; `drift` tells when a backend
-is not what it was. Only fits need numpy, and only who asks for them loads it.
+is not what it was; `suite` judges answers to golden prompts, and `running` asks for them. Only fits
+need numpy, and only who asks for them loads it.
 """
 
 from typing import TYPE_CHECKING

@@ -11,7 +11,16 @@ from typing import Final
 import msgspec
 
 from pointsman.events import frames
-from pointsman.events.schema import SCHEMA, Event, EventError, Replicas, Request, decode
+from pointsman.events.schema import (
+    SCHEMA,
+    Evaluation,
+    Event,
+    EventError,
+    Replicas,
+    Request,
+    decode,
+)
+from pointsman.ledger.evaluations import refuse_evaluation
 from pointsman.ledger.hosted import refuse_window
 from pointsman.ledger.rows import Refusal, refuse_request
 
@@ -118,6 +127,8 @@ def _event(line: bytes) -> Event | Refusal:
         return refuse_request(event) or event
     if isinstance(event, Replicas):
         return refuse_window(event) or event
+    if isinstance(event, Evaluation):
+        return refuse_evaluation(event) or event
     return event
 
 

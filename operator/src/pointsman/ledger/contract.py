@@ -62,6 +62,8 @@ class Taken(msgspec.Struct, frozen=True, kw_only=True):
     """Feedback whose request has not come."""
     windows: int = 0
     """Of replicas; told with the first batch of an ingest, as is what was known of them."""
+    evaluations: int = 0
+    """The same of answers to golden prompts."""
     refused: Mapping[Refusal, int] = {}
 
 
@@ -125,6 +127,9 @@ class Transaction(Protocol):
 
     def count_windows(self, moved: Sequence[tuple[HostedKey, Sum]]) -> None:
         """Move sums of windows, in the order of their keys."""
+
+    def add_evaluations(self, rows: Sequence[Row]) -> int:
+        """Columns evaluations.EVALUATION; how many had an id that was not there."""
 
     def find(self, decisions: Sequence[str], responses: Sequence[str]) -> list[Found]:
         """Requests with one of these ids, the newest first, held until the end."""

@@ -62,6 +62,7 @@ def _remove(transaction: Transaction, keeping: Keeping) -> dict[str, int]:
         ("rollups", "span_ms = ? AND bucket_ms <= ?", (SPANS_MS[1], keeping.rollups_ms)),
         ("rollups", "span_ms = ? AND bucket_ms <= ?", (SPANS_MS[2], keeping.rollups_ms)),
         ("windows", "at_ms <= ?", (keeping.events_ms,)),
+        ("evaluations", "at_ms <= ?", (keeping.rollups_ms,)),
         ("hosted", "span_ms = ? AND bucket_ms <= ?", (SPANS_MS[0], keeping.events_ms)),
         ("hosted", "span_ms = ? AND bucket_ms <= ?", (SPANS_MS[1], keeping.rollups_ms)),
         ("hosted", "span_ms = ? AND bucket_ms <= ?", (SPANS_MS[2], keeping.rollups_ms)),

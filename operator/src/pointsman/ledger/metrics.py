@@ -7,7 +7,7 @@ from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 from pointsman.ledger.contract import Kept, Taken
 from pointsman.ledger.rows import Refusal
 
-KINDS: Final = ("request", "feedback", "waiting", "replicas")
+KINDS: Final = ("request", "feedback", "waiting", "replicas", "evaluation")
 
 
 class Metrics:
@@ -66,6 +66,7 @@ class Metrics:
         self.events.labels("feedback").inc(taken.feedback)
         self.events.labels("waiting").inc(taken.waiting)
         self.events.labels("replicas").inc(taken.windows)
+        self.events.labels("evaluation").inc(taken.evaluations)
         for reason, count in taken.refused.items():
             self.refused.labels(reason).inc(count)
 

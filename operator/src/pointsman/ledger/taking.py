@@ -1,7 +1,7 @@
 """PURE but for the transaction it is given: one ingest, the same on every store.
 
 The order of the steps is the order of the locks, which is the same in all replicas: spools, then
-requests, windows of replicas, rollups, and sums of windows.
+requests, windows of replicas, evaluations, rollups, and sums of windows.
 """
 
 from collections import Counter
@@ -10,11 +10,12 @@ from typing import Final
 
 from msgspec.structs import replace
 
-from pointsman.events.schema import Event, Replicas, Request
+from pointsman.events.schema import Evaluation, Event, Replicas, Request
 from pointsman.ledger import rows
 from pointsman.ledger.batches import Batch, Fresh, fresh, refused_ranges
 from pointsman.ledger.binding import bind
 from pointsman.ledger.contract import Taken, Transaction
+from pointsman.ledger.evaluations import evaluation_row
 from pointsman.ledger.hosted import moved, window_row
 from pointsman.ledger.rows import Refusal, Row, Said
 from pointsman.ledger.tally import Tally
@@ -36,6 +37,7 @@ class _Work:
         self.texts: list[Row] = []
         self.said: list[Said] = []
         self.windows: list[Row] = []
+        self.evaluations: list[Row] = []
         self.refused: dict[_Place, Refusal] = {}
         self.feedback: set[_Place] = set()
         self.waiting: set[_Place] = set()
@@ -48,6 +50,8 @@ class _Work:
             self.request(event)
         elif isinstance(event, Replicas):
             self.windows.append(window_row(event, self.now_ms))
+        elif isinstance(event, Evaluation):
+            self.evaluations.append(evaluation_row(event, self.now_ms))
         else:
             found = rows.said(event, *place, self.now_ms)
             if isinstance(found, str):
@@ -93,6 +97,7 @@ def take(
     if work.texts:
         transaction.add("texts", rows.TEXT, work.texts)
     new_windows = transaction.add_windows(work.windows) if work.windows else []
+    evaluated = transaction.add_evaluations(work.evaluations) if work.evaluations else 0
     _bind(transaction, work, max_pending)
     write_refused(transaction, work.refused, now_ms)
     transaction.save_spools(_spools(batches, news), now_ms)
@@ -100,8 +105,10 @@ def take(
     if new_windows:
         transaction.count_windows(moved(new_windows))
     told = _told(batches, news, work)
-    again = len(work.windows) - len(new_windows)
-    told[0] = replace(told[0], windows=len(new_windows), known=told[0].known + again)
+    again = len(work.windows) - len(new_windows) + len(work.evaluations) - evaluated
+    told[0] = replace(
+        told[0], windows=len(new_windows), evaluations=evaluated, known=told[0].known + again
+    )
     return told
 
 

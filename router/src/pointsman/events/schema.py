@@ -9,8 +9,12 @@ from typing import Final, Literal
 
 import msgspec
 
-SCHEMA: Final = 2
-"""The latest version, which brought `Replicas`."""
+from pointsman.api.predicting import Choice
+
+SCHEMA: Final = 3
+"""The latest version, which brought `Evaluation`."""
+OPERATORS: Final = 2
+"""The version of what operators write, which brought `Replicas`."""
 ROUTERS: Final = 1
 """The version of what routers write: a ledger that knows no later one takes it."""
 NANO: Final = 1_000_000_000
@@ -68,6 +72,8 @@ class Request(Struct, frozen=True, kw_only=True, tag_field="type", tag="request"
 
     task: str = ""
     """Empty where the analysis was not sure."""
+    complexity: str = ""
+    domain: str = ""
     language: str = ""
     confidence: float = 0.0
     evidence: tuple[str, ...] = ()
@@ -83,6 +89,8 @@ class Request(Struct, frozen=True, kw_only=True, tag_field="type", tag="request"
     """Backends in the order of trying."""
     skipped: tuple[Try, ...] = ()
     """Backends of the rule that could not take the request, and why."""
+    choice: Choice | None = None
+    """Of the policy's predictor; None where it has none."""
     left: tuple[Try, ...] = ()
     """Attempts without an answer, in their order."""
     backend: str = ""
@@ -181,7 +189,41 @@ class Replicas(Struct, frozen=True, kw_only=True, tag_field="type", tag="replica
     currency: str = ""
 
 
-Event = Request | Feedback | Replicas
+class Evaluation(Struct, frozen=True, kw_only=True, tag_field="type", tag="evaluation"):
+    """
+    What one answer to a golden prompt was worth.
+
+    The same id again is the same event: the first counts. It holds no text of prompt or answer.
+    """
+
+    id: str
+    at_ms: int
+    """When it was answered."""
+    suite: str
+    content: str
+    """The hash of the suite's content: results of another one cannot be compared."""
+    backend: str
+    """Who answered, as a router says; else as it was named."""
+    model: str = ""
+    """What was asked for."""
+    task: str
+    prompt: str
+    """Its name in the suite."""
+    run: int = 0
+    score: float | None = None
+    """0 to 1; None if `missing` says why."""
+    missing: Literal["", "Refused", "TimedOut", "Unreadable", "Error"] = ""
+    latency_us: int = 0
+    input_tokens: int = 0
+    output_tokens: int = 0
+    cost_nano: int = 0
+    """Of all its calls, also a judge's, in billionths of `currency`."""
+    currency: str = ""
+    reported_model: str = ""
+    fingerprint: str = ""
+
+
+Event = Request | Feedback | Replicas | Evaluation
 
 _encoder = msgspec.json.Encoder()
 _decoder: Final[msgspec.json.Decoder[Event]] = msgspec.json.Decoder(Event)

@@ -14,6 +14,7 @@ from pointsman.api.conditions import Reason
 from pointsman.api.manifests.finding import Finding, Item, Loaded, Severity
 from pointsman.api.names import (
     ANNOTATION_ALLOWED_HOSTS,
+    EVALUATION_SUITE,
     LABEL_CREDENTIAL,
     MODEL_BACKEND,
     ROUTING_POLICY,
@@ -35,6 +36,7 @@ def cross_check(loaded: Loaded) -> tuple[Finding, ...]:
         *_time_zones(loaded),
         *_spills(loaded),
         *_baselines(loaded),
+        *_predictors(loaded),
         *_budgets(loaded),
     ]
     return tuple(sorted(findings, key=lambda finding: finding.position))
@@ -57,6 +59,9 @@ def _named(loaded: Loaded) -> Iterator[tuple[tuple[str, ...], Item[Any]]]:
     for policy in loaded.policies:
         meta = policy.value.metadata
         yield ("", ROUTING_POLICY, meta.namespace, meta.name), policy
+    for suite in loaded.suites:
+        meta = suite.value.metadata
+        yield ("", EVALUATION_SUITE, meta.namespace, meta.name), suite
     for other in loaded.others:
         metadata = _mapping(other.value.get("metadata"))
         if "name" in metadata:
@@ -95,6 +100,9 @@ def _asked_names(policy: RoutingPolicy) -> Iterator[tuple[str, str]]:
             yield f"{path}.targets[{i}].backendRef.name", target.backend_ref.name
         for i, ref in enumerate(route.fallback.chain if route.fallback else ()):
             yield f"{path}.fallback.chain[{i}].name", ref.name
+    predictor = policy.spec.predictor
+    for i, ref in enumerate(predictor.candidates if predictor else ()):
+        yield f"spec.predictor.candidates[{i}].name", ref.name
 
 
 def _model_names(policies: Iterable[Item[RoutingPolicy]]) -> Iterator[Finding]:
@@ -215,6 +223,35 @@ def _baselines(loaded: Loaded) -> Iterator[Finding]:
         else:
             continue
         yield policy.finding("spec.baseline", message, Reason.INVALID, Severity.WARNING)
+
+
+def _predictors(loaded: Loaded) -> Iterator[Finding]:
+    """What a predictor is told and cannot do: compare prices, or explore while it observes."""
+    known = {
+        (b.value.metadata.namespace, b.value.metadata.name): b.value.spec.cost
+        for b in loaded.backends
+    }
+    for policy in loaded.policies:
+        predictor, namespace = policy.value.spec.predictor, policy.value.metadata.namespace
+        if predictor is None or predictor.mode == "None":
+            continue
+        if predictor.exploration_percent and predictor.mode == "Observe":
+            path, message = "spec.predictor.explorationPercent", "only mode Apply explores"
+            yield policy.finding(path, message, Reason.INVALID, Severity.WARNING)
+        refs = predictor.candidates or [
+            ref
+            for _, _, route in policy.value.spec.routes()
+            for ref in (
+                *(target.backend_ref for target in route.targets),
+                *(route.fallback.chain if route.fallback else ()),
+            )
+        ]
+        names = {ref.name for ref in refs}
+        currencies = {one.currency for n in names if (one := known.get((namespace, n)))}
+        if len(currencies) > 1 and predictor.objective.prefer != "Quality":
+            message = f"prices in {', '.join(sorted(currencies))} are not compared: cost is ignored"
+            path = "spec.predictor.objective"
+            yield policy.finding(path, message, Reason.INVALID, Severity.WARNING)
 
 
 def _budgets(loaded: Loaded) -> Iterator[Finding]:

@@ -6,7 +6,7 @@ from enum import StrEnum
 from typing import Any, Generic, TypeAlias, TypeVar
 
 from pointsman.api.conditions import Reason
-from pointsman.api.v1alpha1 import ModelBackend, RoutingPolicy
+from pointsman.api.v1alpha1 import EvaluationSuite, ModelBackend, RoutingPolicy
 from pointsman.api.validation import Problem
 
 T = TypeVar("T")
@@ -101,6 +101,7 @@ class Loaded:
 
     backends: tuple[Item[ModelBackend], ...] = ()
     policies: tuple[Item[RoutingPolicy], ...] = ()
+    suites: tuple[Item[EvaluationSuite], ...] = ()
     others: tuple[Item[dict[str, Any]], ...] = ()
     """Objects of other kinds (Secret, ConfigMap, Service, ...), unchecked."""
     problems: tuple[Finding, ...] = ()

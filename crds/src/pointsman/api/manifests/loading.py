@@ -21,14 +21,20 @@ from pointsman.api.manifests.finding import (
     Severity,
     Source,
 )
-from pointsman.api.names import API_VERSION, GROUP, MODEL_BACKEND, ROUTING_POLICY
+from pointsman.api.names import (
+    API_VERSION,
+    EVALUATION_SUITE,
+    GROUP,
+    MODEL_BACKEND,
+    ROUTING_POLICY,
+)
 from pointsman.api.spelling import did_you_mean
-from pointsman.api.v1alpha1 import ModelBackend, RoutingPolicy
+from pointsman.api.v1alpha1 import EvaluationSuite, ModelBackend, RoutingPolicy
 from pointsman.api.validation import Invalid, M, Problem, parse
 
 MAX_FILE_BYTES: Final = 8 * 1024 * 1024
 EXTENSIONS: Final = (".json", ".yaml", ".yml")
-_KINDS: Final = (MODEL_BACKEND, ROUTING_POLICY)
+_KINDS: Final = (MODEL_BACKEND, ROUTING_POLICY, EVALUATION_SUITE)
 _LISTS: Final = ("List", *(f"{kind}List" for kind in _KINDS))
 
 
@@ -54,6 +60,7 @@ def load_text(text: str, file: str = "<text>") -> Loaded:
 class _Reading:
     backends: list[Item[ModelBackend]] = field(default_factory=list)
     policies: list[Item[RoutingPolicy]] = field(default_factory=list)
+    suites: list[Item[EvaluationSuite]] = field(default_factory=list)
     others: list[Item[dict[str, Any]]] = field(default_factory=list)
     problems: list[Finding] = field(default_factory=list)
     broken_backends: set[tuple[str, str]] = field(default_factory=set)
@@ -63,6 +70,7 @@ class _Reading:
         return Loaded(
             backends=tuple(self.backends),
             policies=tuple(self.policies),
+            suites=tuple(self.suites),
             others=tuple(self.others),
             problems=tuple(self.problems),
             broken_backends=frozenset(self.broken_backends),
@@ -147,6 +155,8 @@ class _Reading:
             self._report(source.position("kind"), message, "kind")
         elif kind == MODEL_BACKEND:
             self._parse(ModelBackend, value, source, self.backends)
+        elif kind == EVALUATION_SUITE:
+            self._parse(EvaluationSuite, value, source, self.suites)
         else:
             self._parse(RoutingPolicy, value, source, self.policies)
 

@@ -19,6 +19,7 @@ HEADER: Final = (
 EXAMPLES: Final = {
     "ModelBackend": "crds/examples/01-one-model/backend.yaml",
     "RoutingPolicy": "crds/examples/02-support-desk/policy.yaml",
+    "EvaluationSuite": "crds/examples/17-golden-prompts/suite.yaml",
 }
 
 

@@ -8,6 +8,18 @@ from pointsman.api.v1alpha1.capture import (
     Signal,
 )
 from pointsman.api.v1alpha1.cost import Cost, PriceChange, Prices
+from pointsman.api.v1alpha1.evaluationsuite import (
+    Check,
+    ConfigMapRef,
+    EvaluationSuite,
+    EvaluationSuiteSpec,
+    GoldenPrompt,
+    Judge,
+    JudgeCheck,
+    Message,
+    NumberCheck,
+    Refusal,
+)
 from pointsman.api.v1alpha1.external import CredentialsSecretRef, External
 from pointsman.api.v1alpha1.match import ContextTokens, HeaderMatch, Match, Turns
 from pointsman.api.v1alpha1.meta import ObjectMeta
@@ -23,8 +35,9 @@ from pointsman.api.v1alpha1.modelbackend import (
     Service,
 )
 from pointsman.api.v1alpha1.policytest import Expectation, PolicyTest, PromptMessage
+from pointsman.api.v1alpha1.predictor import Objective, Predictor
+from pointsman.api.v1alpha1.references import BackendRef
 from pointsman.api.v1alpha1.routingpolicy import (
-    BackendRef,
     DefaultRoute,
     Fallback,
     FallbackOn,
@@ -47,6 +60,8 @@ __all__ = [
     "Capability",
     "Capture",
     "CaptureMode",
+    "Check",
+    "ConfigMapRef",
     "ContextTokens",
     "Cost",
     "CredentialsSecretRef",
@@ -54,22 +69,32 @@ __all__ = [
     "Deployment",
     "Engine",
     "EnvVar",
+    "EvaluationSuite",
+    "EvaluationSuiteSpec",
     "Expectation",
     "External",
     "Fallback",
     "FallbackOn",
     "Family",
+    "GoldenPrompt",
     "HeaderMatch",
     "ImplicitFeedback",
+    "Judge",
+    "JudgeCheck",
     "Match",
+    "Message",
     "ModelBackend",
     "ModelBackendSpec",
+    "NumberCheck",
     "ObjectMeta",
+    "Objective",
     "PolicyTest",
+    "Predictor",
     "PriceChange",
     "Prices",
     "PromptMessage",
     "Redact",
+    "Refusal",
     "ResourceRequirements",
     "RoutingPolicy",
     "RoutingPolicySpec",

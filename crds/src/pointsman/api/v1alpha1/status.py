@@ -1,4 +1,4 @@
-"""What the operator writes into `status`: the schema of both kinds' status subresources.
+"""What the operator writes into `status`: the schema of each kind's status subresource.
 
 Everything is optional, so that a status can grow from empty and an older operator's stays valid.
 Lengths are what `metav1.Condition` and Kubernetes names allow: a status is never refused for size.
@@ -211,6 +211,47 @@ class BudgetStatus(ApiModel):
     percent: Count | None = Field(default=None, description="Of the budget; over 100 in Shadow.")
 
 
+class LearnedBackend(ApiModel):
+    """What a predictor knows of one candidate."""
+
+    name: Name | None = Field(default=None, description="The ModelBackend.")
+    samples: Count | None = Field(
+        default=None,
+        description="Ratings and failures that count; 0 while there are fewer than minSamples in "
+        "each task.",
+    )
+    prior: Annotated[str, Field(max_length=1024)] | None = Field(
+        default=None, description="Where what is thought of it without any rating comes from."
+    )
+
+
+class PredictorStatus(ApiModel):
+    """What the policy's predictor has learned."""
+
+    mode: Annotated[str, Field(max_length=64)] | None = Field(
+        default=None, description="As in the spec: Observe or Apply."
+    )
+    samples: Count | None = Field(
+        default=None, description="Ratings and failures that count, of all candidates."
+    )
+    last_fit_time: str | None = Field(
+        default=None,
+        description="When the weights were fitted last; absent while only what is published "
+        "counts.",
+        json_schema_extra={"format": "date-time"},
+    )
+    backends: list[LearnedBackend] | None = Field(
+        default=None, max_length=16, description="The candidates."
+    )
+    message: Message | None = Field(
+        default=None, description="Why it does not learn; absent while it does."
+    )
+
+    schema_extra: ClassVar[dict[str, dict[str, object]]] = {
+        "backends": {"x-kubernetes-list-type": "atomic"},
+    }
+
+
 class RoutingPolicyStatus(ApiModel):
     """Observed state of a policy and the routers that run it."""
 
@@ -233,6 +274,9 @@ class RoutingPolicyStatus(ApiModel):
         max_length=16,
         description="What is used of the budgets, the fullest first; at most 16.",
     )
+    predictor: PredictorStatus | None = Field(
+        default=None, description="What the predictor has learned; absent where there is none."
+    )
     conditions: list[StoredCondition] | None = Field(
         default=None,
         max_length=16,
@@ -242,5 +286,30 @@ class RoutingPolicyStatus(ApiModel):
 
     schema_extra: ClassVar[dict[str, dict[str, object]]] = {
         "budgets": {"x-kubernetes-list-type": "atomic"},
+        "conditions": {"x-kubernetes-list-type": "map", "x-kubernetes-list-map-keys": ["type"]},
+    }
+
+
+class EvaluationSuiteStatus(ApiModel):
+    """Observed state of a suite."""
+
+    observed_generation: Generation | None = Field(
+        default=None, description="Generation of the object that this status describes."
+    )
+    prompts: Count | None = Field(
+        default=None, description="Prompts of a suite that is ready, with those of its ConfigMap."
+    )
+    content_hash: Annotated[str, Field(max_length=64)] | None = Field(
+        default=None,
+        description="Of prompts and checks, as `pointsman evaluate` writes it into its results: "
+        "only results of one hash can be compared.",
+    )
+    conditions: list[StoredCondition] | None = Field(
+        default=None,
+        max_length=16,
+        description="Ready, Accepted, ResolvedRefs; Reconciling and Stalled only while true.",
+    )
+
+    schema_extra: ClassVar[dict[str, dict[str, object]]] = {
         "conditions": {"x-kubernetes-list-type": "map", "x-kubernetes-list-map-keys": ["type"]},
     }

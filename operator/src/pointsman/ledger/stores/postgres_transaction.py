@@ -6,6 +6,7 @@ from typing import Final
 
 from pointsman.ledger import rows
 from pointsman.ledger.contract import Found
+from pointsman.ledger.evaluations import EVALUATION
 from pointsman.ledger.hosted import ADDED, WINDOW, HostedKey, Sum, move
 from pointsman.ledger.rows import Row, Said
 from pointsman.ledger.stores import days
@@ -98,6 +99,18 @@ class PostgresTransaction:
         )
         rows_ = [(*key, one.first_ms, one.last_ms, *one.added) for key, one in moved]
         self.connection.execute(sql.encode(), [list(column) for column in zip(*rows_, strict=True)])
+
+    def add_evaluations(self, rows_: Sequence[Row]) -> int:
+        """All at once, in the order of their ids: two replicas may have the same."""
+        rows_ = [row for _, row in sorted({str(row[0]): row for row in reversed(rows_)}.items())]
+        kinds = ("text", "bigint", *["text"] * 10, *["bigint"] * 6)
+        marks = ", ".join(f"%s::{kind}[]" for kind in kinds)
+        sql = (
+            f"INSERT INTO evaluations ({', '.join(EVALUATION)}) SELECT * FROM unnest({marks})"  # noqa: S608
+            " ON CONFLICT DO NOTHING"
+        )
+        columns = [list(column) for column in zip(*rows_, strict=True)]
+        return int(self.connection.execute(sql.encode(), columns).rowcount)
 
     def find(self, decisions: Sequence[str], responses: Sequence[str]) -> list[Found]:
         """Locked in the order of their decisions: who binds feedback to one is alone with it."""

@@ -11,6 +11,7 @@ import msgspec
 
 from pointsman.ledger.contract import Dialect
 from pointsman.ledger.hosted import ADDED
+from pointsman.ledger.rows import FAILED
 from pointsman.ledger.tally import COUNTS, DURATION, FIRST_TOKEN, QUALITY
 
 
@@ -50,6 +51,8 @@ _SAID: Final = """
     id TEXT NOT NULL, at_ms {int} NOT NULL, caller TEXT NOT NULL, score_micro {int}, good {flag},
     verdict TEXT NOT NULL, comment TEXT NOT NULL, demonstration TEXT NOT NULL, signal TEXT NOT NULL
 """
+
+_FAILED: Final = "outcome IN ('" + "', '".join(FAILED) + "')"
 
 STEPS: Final = (
     Step(
@@ -202,6 +205,40 @@ STEPS: Final = (
         name="why a task was told",
         forward=("ALTER TABLE {requests} ADD COLUMN evidence {json} NOT NULL DEFAULT '[]'",),
         back=("ALTER TABLE {requests} DROP COLUMN evidence",),
+    ),
+    Step(
+        number=7,
+        name="what predictors choose and learn from",
+        forward=(
+            "ALTER TABLE {requests} ADD COLUMN complexity TEXT NOT NULL DEFAULT ''",
+            "ALTER TABLE {requests} ADD COLUMN domain TEXT NOT NULL DEFAULT ''",
+            "ALTER TABLE {requests} ADD COLUMN choice {json} NOT NULL DEFAULT 'null'",
+            f"CREATE INDEX {{requests}}_failed ON {{requests}} (at_ms) WHERE {_FAILED}",
+        ),
+        back=(
+            "DROP INDEX {requests}_failed",
+            *_each("ALTER TABLE {{requests}} DROP COLUMN {name}",
+                   ("choice", "domain", "complexity")),
+        ),
+    ),
+    Step(
+        number=8,
+        name="answers to golden prompts",
+        forward=(
+            """
+            CREATE TABLE evaluations (
+                id TEXT PRIMARY KEY, at_ms {int} NOT NULL, suite TEXT NOT NULL,
+                content TEXT NOT NULL, backend TEXT NOT NULL, model TEXT NOT NULL,
+                task TEXT NOT NULL, prompt TEXT NOT NULL, currency TEXT NOT NULL,
+                reported_model TEXT NOT NULL, fingerprint TEXT NOT NULL, missing TEXT NOT NULL,
+                run {int} NOT NULL, latency_us {int} NOT NULL, input_tokens {int} NOT NULL,
+                output_tokens {int} NOT NULL, cost_nano {int} NOT NULL, score_micro {int}
+            ){compact}
+            """,
+            "CREATE INDEX evaluations_at ON evaluations (at_ms)",
+            "CREATE INDEX evaluations_of ON evaluations (suite, backend, at_ms)",
+        ),
+        back=("DROP TABLE evaluations",),
     ),
 )  # fmt: skip
 VERSION: Final = len(STEPS)

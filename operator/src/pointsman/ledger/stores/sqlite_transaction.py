@@ -9,6 +9,7 @@ from typing import Final
 
 from pointsman.ledger import rows
 from pointsman.ledger.contract import Found
+from pointsman.ledger.evaluations import EVALUATION
 from pointsman.ledger.hosted import ADDED, WINDOW, HostedKey, Sum, move
 from pointsman.ledger.rows import Row, Said
 from pointsman.ledger.stores import days
@@ -18,6 +19,7 @@ _FOUND: Final = "decision, response_id, at_ms, caller, policy, rule, task, backe
 _ANY: Final = "IN (SELECT value FROM json_each(?))"
 _KEYS: Final = {
     "rollups": "(span_ms, bucket_ms, series)", "spools": "spool", "windows": "(account, from_ms)",
+    "evaluations": "id",
     "hosted": "(span_ms, bucket_ms, backend, currency)",
 }  # fmt: skip
 
@@ -115,6 +117,13 @@ class SqliteTransaction:
             f"INSERT INTO hosted ({', '.join(names)}) VALUES ({marks}){move('')}",  # noqa: S608
             [(*key, one.first_ms, one.last_ms, *one.added) for key, one in moved],
         )
+
+    def add_evaluations(self, rows_: Sequence[Row]) -> int:
+        """One statement each."""
+        marks = ", ".join("?" * len(EVALUATION))
+        names = ", ".join(EVALUATION)
+        sql = f"INSERT INTO evaluations ({names}) VALUES ({marks}) ON CONFLICT DO NOTHING"  # noqa: S608
+        return sum(self.connection.execute(sql, row).rowcount for row in rows_)
 
     def find(self, decisions: Sequence[str], responses: Sequence[str]) -> list[Found]:
         """From the newest day to the oldest."""

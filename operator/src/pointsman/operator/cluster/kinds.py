@@ -28,6 +28,9 @@ MODEL_BACKEND: Final = Kind(
 ROUTING_POLICY: Final = Kind(
     names.ROUTING_POLICY, names.API_VERSION, names.PLURALS[names.ROUTING_POLICY]
 )
+EVALUATION_SUITE: Final = Kind(
+    names.EVALUATION_SUITE, names.API_VERSION, names.PLURALS[names.EVALUATION_SUITE]
+)
 CONTROLLER_REVISION: Final = Kind("ControllerRevision", "apps/v1", "controllerrevisions")
 DEPLOYMENT: Final = Kind("Deployment", "apps/v1", "deployments")
 SERVICE: Final = Kind("Service", "v1", "services")

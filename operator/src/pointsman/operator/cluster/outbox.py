@@ -12,7 +12,7 @@ from typing import Final
 from prometheus_client.metrics_core import CounterMetricFamily, GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
-from pointsman.events.schema import SCHEMA, Replicas, encode
+from pointsman.events.schema import OPERATORS, Replicas, encode
 from pointsman.events.segments import Bounds
 from pointsman.events.ship import Shipper, Target
 from pointsman.events.spool import Spool
@@ -30,7 +30,7 @@ class Outbox(Collector):
 
     def __init__(self, ledger: Target, *, bounds: Bounds = MEMORY) -> None:
         later = asyncio.get_running_loop().call_later
-        self._spool = Spool(None, later=later, bounds=bounds, schema=SCHEMA)
+        self._spool = Spool(None, later=later, bounds=bounds, schema=OPERATORS)
         self._shipper = Shipper(self._spool.segments, ledger)
         self._told = 0
         self._spool.start()

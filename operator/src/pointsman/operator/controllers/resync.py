@@ -9,6 +9,7 @@ from collections.abc import Awaitable, Callable
 from pointsman.operator.cluster import kinds
 from pointsman.operator.cluster.client import Api
 from pointsman.operator.controllers.backends import backend_keys
+from pointsman.operator.controllers.suites import suite_keys
 from pointsman.operator.errors import ReconcileError
 from pointsman.operator.settings import Settings
 
@@ -43,6 +44,7 @@ class Resync:
             begun_s = time.monotonic()
             try:
                 keys = backend_keys(await self._api.list_all(kinds.MODEL_BACKEND))
+                keys += suite_keys(await self._api.list_all(kinds.EVALUATION_SUITE))
                 self.last_s = time.monotonic()
                 for key in keys:
                     await self._room()

@@ -106,6 +106,10 @@ class Keys:
         """The table."""
         return [] if self._unchanged(event) else ["table"]
 
+    def suite(self, event: Event) -> list[str]:
+        """Its own key."""
+        return [] if self._unchanged(event) else [f"suite/{event['object']['metadata']['name']}"]
+
     def pod(self, event: Event) -> list[str]:
         """A backend, or else the table, for it is a router."""
         labels = event["object"]["metadata"].get("labels") or {}
@@ -152,6 +156,7 @@ def _keys(backends: set[str]) -> list[str]:
 WATCHED: Final[tuple[tuple[str, str, Callable[[Keys, Event], list[str]]], ...]] = (
     (names.API_VERSION, "modelbackends", Keys.backend),
     (names.API_VERSION, "routingpolicies", Keys.policy),
+    (names.API_VERSION, "evaluationsuites", Keys.suite),
     ("apps/v1", "deployments", Keys.deployment),
     ("v1", "pods", Keys.pod),
     ("v1", "services", Keys.service),

@@ -1,0 +1,1 @@
+"""`pointsman evaluate`: what models are worth, by a suite of golden prompts."""

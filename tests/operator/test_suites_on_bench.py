@@ -1,0 +1,66 @@
+"""A suite on a real control plane: the chart's rights, kopf's watch, the API server's schema."""
+
+import json
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+import yaml
+
+from tests.bench import Bench
+from tests.e2e.fleet import ROOT, Fleet, rendered
+from tests.operator.process import OperatorProcess
+from tests.operator.test_suites import PROMPT, REF, config_map, suite
+from tests.support.conditions import assert_well_formed
+
+pytestmark = [pytest.mark.bench, pytest.mark.timeout(180)]
+NAMESPACE = "suites-bench"
+
+
+@pytest.fixture(scope="module")
+def fleet(bench: Bench) -> Iterator[Fleet]:
+    """Kinds and rights of both charts, no pod; the operator is a child process."""
+    bench.kubectl("create", "namespace", NAMESPACE)
+    crds = bench.helm("template", "pointsman-crds", str(ROOT / "charts" / "pointsman-crds"))
+    bench.kubectl("apply", "--server-side", "-f", "-", input=crds)
+    bench.kubectl("wait", "--for=condition=Established", "crd", "--all", "--timeout=30s")
+    fleet = Fleet(bench, NAMESPACE)
+    rights = [
+        one
+        for one in yaml.safe_load_all(rendered(bench, NAMESPACE))
+        if one and one["kind"] in {"ServiceAccount", "Role", "RoleBinding"}
+    ]
+    fleet.kubectl("apply", "-f", "-", stdin=yaml.safe_dump_all(rights))
+    yield fleet
+    bench.kubectl("delete", "namespace", NAMESPACE, "--wait=false")
+
+
+def apply(fleet: Fleet, item: dict[str, Any]) -> None:
+    about = {key: item["metadata"][key] for key in ("name",)}
+    fleet.kubectl("apply", "-f", "-", stdin=json.dumps({**item, "metadata": about}))
+
+
+def test_a_suite_converges_by_itself(fleet: Fleet) -> None:
+    """Before its ConfigMap, and with it; an edit is seen at once."""
+
+    def becomes(status: str, reason: str, seconds: float) -> dict[str, Any]:
+        def so() -> bool:
+            found = fleet.condition("es", "golden", "Ready")
+            return (found.get("status"), found.get("reason")) == (status, reason)
+
+        fleet.bench.wait_for(so, seconds, f"{status}/{reason}")
+        item = fleet.get("es", "golden")
+        assert_well_formed(item["status"], generation=item["metadata"]["generation"])
+        found: dict[str, Any] = item["status"]
+        return found
+
+    with OperatorProcess(fleet):
+        apply(fleet, suite(prompts=[PROMPT], **REF))
+        becomes("False", "ConfigMapNotFound", 60)
+        apply(fleet, config_map(PROMPT | {"name": "b"}))
+        ready = becomes("True", "Ready", 30)
+        assert ready["prompts"] == 2
+        row = fleet.kubectl("get", "es", "golden", "--no-headers").split()
+        assert row[:4] == ["golden", "True", "2", ready["contentHash"]]
+        apply(fleet, suite(prompts=[PROMPT]))
+        becomes("True", "Ready", 10)
