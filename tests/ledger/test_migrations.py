@@ -4,10 +4,12 @@ import sqlite3
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from pathlib import Path
+from typing import Any
 
 import pytest
 from msgspec.structs import replace
 
+from pointsman.api.predicting import Choice, Rated
 from pointsman.events.schema import WINDOW_MS, Event, Request, Text
 from pointsman.ledger.asking import ask
 from pointsman.ledger.contract import Store, StoreUnfit
@@ -17,8 +19,21 @@ from pointsman.ledger.stores.sqlite import SqliteStore
 from pointsman.ledger.summary import Line
 from tests.ledger.conftest import Place
 from tests.ledger.events import DAY_MS, NOW_MS, batch, feedback, request, window
+from tests.ledger.test_evaluations import evaluation
 from tests.ledger.test_leases import asked, wanted
 from tests.postgres import Cluster
+
+_TOLD: dict[str, Any] = {
+    "evidence": ("code: fence",),
+    "complexity": "Simple",
+    "domain": "Software",
+    "choice": Choice(
+        mode="Apply", backend="small", candidates=(Rated(backend="small", quality=0.5),)
+    ),
+}
+_SINCE = {"evidence": 6, "complexity": 7, "domain": 7, "choice": 7}
+"""What requests have -> the schema that brought it."""
+_PLAIN: dict[str, Any] = {"evidence": (), "complexity": "", "domain": "", "choice": None}
 
 
 def _filled(place: Place) -> Store:
@@ -26,9 +41,9 @@ def _filled(place: Place) -> Store:
     store = place.store()
     store.open()
     events: list[Event | bytes] = [
-        request(1, text=Text(how="Full", prompt="p", keep_s=60), evidence=("code: fence",)),
-        request(2, at_ms=NOW_MS - DAY_MS, evidence=("code: fence",)),
-        request(3, evidence=("code: fence",)),
+        request(1, text=Text(how="Full", prompt="p", keep_s=60), **_TOLD),
+        request(2, at_ms=NOW_MS - DAY_MS, **_TOLD),
+        request(3, **_TOLD),
         feedback(1, score=0.5),
         feedback(9),
         window(),
@@ -83,10 +98,9 @@ _BROUGHT = {
     "budgets": 4,
     "windows": 5,
     "hosted": 5,
+    "evaluations": 8,
 }
 """Table -> the schema that brought it."""
-_EVIDENCE = 6
-"""The schema that brought this column."""
 
 
 @pytest.mark.parametrize("older", range(1, VERSION))
@@ -94,10 +108,11 @@ def test_what_the_older_schema_knows_is_kept(place: Place, older: int) -> None:
     """Row by row; what it does not know comes back empty, and is filled anew."""
     store = _filled(place)
     store.lend(asked("router", 1, wanted(100)))
+    store.ingest([batch([evaluation()], spool="spool-evaluate-1")], NOW_MS)
     before = {table: sorted(place.execute(f"SELECT * FROM {table}"), key=str) for table in _BROUGHT}
     assert all(before.values())
     known = _requests(store)
-    assert known[0].evidence
+    assert all(getattr(known[0], name) == value for name, value in _TOLD.items())
     store.close()
     for version in (older, None):
         store = place.store()
@@ -108,8 +123,8 @@ def test_what_the_older_schema_knows_is_kept(place: Place, older: int) -> None:
     for table, since in _BROUGHT.items():
         found = sorted(place.execute(f"SELECT * FROM {table}"), key=str)
         assert found == (before[table] if older >= since else []), table
-    kept = known if older >= _EVIDENCE else [replace(one, evidence=()) for one in known]
-    assert _requests(store) == kept
+    gone = {name: _PLAIN[name] for name, since in _SINCE.items() if older < since}
+    assert _requests(store) == [replace(one, **gone) for one in known]
     fourth = replace(known[0], decision="d-4")
     (taken,) = store.ingest([batch([fourth, window(), window(1)], first=7)], NOW_MS)
     (hosted,) = ask(store, NOW_MS - DAY_MS, NOW_MS + DAY_MS).hosted
