@@ -6,9 +6,6 @@ process comes or goes. Files with errors are refused aloud and what ran before g
 
 import asyncio
 import contextlib
-import errno
-import os
-import socket
 import tempfile
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from pathlib import Path
@@ -26,7 +23,8 @@ from pointsman.local.desired import Desired, desire, metadata_of, secret_data, t
 from pointsman.local.learning import learner_of, told
 from pointsman.local.ledger import LocalLedger
 from pointsman.local.metering import LocalMeter
-from pointsman.local.processes import Processes, Running
+from pointsman.local.processes import Processes
+from pointsman.local.saying import cannot_listen, state_of_processes
 from pointsman.local.tracing import begin
 from pointsman.operator.plan.blobs import compile_backend
 from pointsman.operator.plan.revisions import Revision
@@ -130,7 +128,7 @@ class Session:
         try:
             bound = await self._plane.start(host, port)
         except OSError as error:
-            raise Refused(_cannot_listen(host, port, error)) from error
+            raise Refused(cannot_listen(host, port, error)) from error
         except UnicodeError as error:
             raise Refused(f"cannot listen on {host}:{port}: this is no name of a host") from error
         sender = begin(self._plane, self._registry, self._otlp)
@@ -332,7 +330,7 @@ class Session:
             )
             return f"{Reason.READY} at {known[0].host}:{known[0].port}" if known else missing
         runs = [run for key, run in self._processes.running.items() if key.startswith(f"{name}/")]
-        return _state_of_processes(runs)
+        return state_of_processes(runs)
 
     def _tell_removed(self, desired: Desired) -> None:
         kept = {f"backend {name}" for name in desired.backends}
@@ -348,35 +346,6 @@ class Session:
         if self._said.get(subject) != state:
             self._said[subject] = state
             self._say(f"{subject}: {state}")
-
-
-def _cannot_listen(host: str, port: int, error: OSError) -> str:
-    known = error.errno and not isinstance(error, socket.gaierror)
-    reason = os.strerror(error.errno or 0) if known else error.strerror or str(error)
-    next_step = {
-        errno.EADDRINUSE: "; --port takes another one, --port 0 a free one",
-        errno.EADDRNOTAVAIL: "; this machine has no such address",
-        errno.EACCES: "; ports below 1024 are the system's",
-    }.get(error.errno or 0, "")
-    return f"cannot listen on {host}:{port}: {reason}{next_step}"
-
-
-def _state_of_processes(runs: Sequence[Running]) -> str:
-    failing = sorted({run.failure for run in runs if run.failure})
-    if failing:
-        log = _log_of(next(run for run in runs if run.failure))
-        return f"{Reason.POD_FAILING}: {'; '.join(failing)}; it is tried again and again{log}"
-    if not runs:
-        return str(Reason.SCALED_TO_ZERO)
-    if slow := next((run for run in runs if run.slow), None):
-        said = slow.output.last_words() or "nothing"
-        where = f"no answer on port {slow.port} yet; said: {said}"
-        return f"{Reason.PROGRESSING}: {where}{_log_of(slow)}"
-    return str(Reason.READY if all(run.state == "Ready" for run in runs) else Reason.PROGRESSING)
-
-
-def _log_of(run: Running) -> str:
-    return f", log {run.output.path}" if run.output.path.exists() else ""
 
 
 def _identities(paths: Sequence[Path]) -> dict[Path, tuple[int, ...]]:

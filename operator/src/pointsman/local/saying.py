@@ -1,0 +1,40 @@
+"""What local mode says of an address that it cannot have, and of a backend's model servers."""
+
+import errno
+import os
+import socket
+from collections.abc import Sequence
+
+from pointsman.api.conditions import Reason
+from pointsman.local.processes import Running
+
+
+def cannot_listen(host: str, port: int, error: OSError) -> str:
+    """Why, and what to do about it."""
+    known = error.errno and not isinstance(error, socket.gaierror)
+    reason = os.strerror(error.errno or 0) if known else error.strerror or str(error)
+    next_step = {
+        errno.EADDRINUSE: "; --port takes another one, --port 0 a free one",
+        errno.EADDRNOTAVAIL: "; this machine has no such address",
+        errno.EACCES: "; ports below 1024 are the system's",
+    }.get(error.errno or 0, "")
+    return f"cannot listen on {host}:{port}: {reason}{next_step}"
+
+
+def state_of_processes(runs: Sequence[Running]) -> str:
+    """Of one backend: the reason of its condition, and what its servers said."""
+    failing = sorted({run.failure for run in runs if run.failure})
+    if failing:
+        log = _log_of(next(run for run in runs if run.failure))
+        return f"{Reason.POD_FAILING}: {'; '.join(failing)}; it is tried again and again{log}"
+    if not runs:
+        return str(Reason.SCALED_TO_ZERO)
+    if slow := next((run for run in runs if run.slow), None):
+        said = slow.output.last_words() or "nothing"
+        where = f"no answer on port {slow.port} yet; said: {said}"
+        return f"{Reason.PROGRESSING}: {where}{_log_of(slow)}"
+    return str(Reason.READY if all(run.state == "Ready" for run in runs) else Reason.PROGRESSING)
+
+
+def _log_of(run: Running) -> str:
+    return f", log {run.output.path}" if run.output.path.exists() else ""
