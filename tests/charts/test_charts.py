@@ -277,7 +277,7 @@ LEDGER = ("--set", "ledger.enabled=true,ledger.tokenSecret=ledger-token")
 
 
 def test_the_ledger_is_there_only_where_it_is_asked_for(bench: Bench) -> None:
-    """Admitted with either store; routers get its address and its token."""
+    """Admitted with either store; routers and operator get its address and token."""
     assert not any("ledger" in item["metadata"]["name"] for item in render(bench))
     postgres = ("--set", "ledger.postgres.secret=db,ledger.replicas=3")
     bench.kubectl("create", "namespace", "ai", check=False)
@@ -294,11 +294,13 @@ def test_the_ledger_is_there_only_where_it_is_asked_for(bench: Bench) -> None:
         labels = spec["template"]["metadata"]["labels"]
         assert one(items, "Service", "desk-ledger")["spec"]["selector"].items() <= labels.items()
         peers = one(items, "NetworkPolicy", "desk-ledger")["spec"]["ingress"][0]["from"]
-        router = one(items, "Deployment", "desk-router")["spec"]["template"]
-        assert (
-            peers[0]["podSelector"]["matchLabels"].items() <= router["metadata"]["labels"].items()
-        )
-        assert "--ledger=http://desk-ledger:9903" in router["spec"]["containers"][0]["args"]
+        for peer, name in zip(peers, ("desk-router", "desk-operator"), strict=True):
+            sender = one(items, "Deployment", name)["spec"]["template"]
+            labels = sender["metadata"]["labels"]
+            assert peer["podSelector"]["matchLabels"].items() <= labels.items()
+            (container,) = sender["spec"]["containers"]
+            assert "--ledger=http://desk-ledger:9903" in container["args"]
+            assert "/run/pointsman/ledger" in [m["mountPath"] for m in container["volumeMounts"]]
 
 
 @pytest.mark.parametrize(

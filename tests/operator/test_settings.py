@@ -29,3 +29,25 @@ def test_a_clock_without_sense_is_refused(
 def test_a_resync_comes_before_the_promised_90_seconds() -> None:
     """With the time for one reconcile."""
     assert parse_settings(["--namespace=ai"]).resync_s <= 85.0
+
+
+def test_the_ledger_is_said_in_three_flags() -> None:
+    """As the routers have them."""
+    flags = ("--ledger=http://l:9903", "--ledger-token-file=t", "--ledger-ca-file=ca")
+    found = parse_settings(["--namespace=ai", *flags]).ledger
+    assert found is not None
+    assert (found.url, str(found.token_file), str(found.ca_file)) == ("http://l:9903", "t", "ca")
+    assert parse_settings(["--namespace=ai"]).ledger is None
+
+
+@pytest.mark.parametrize(
+    ("flag", "message"),
+    [("--ledger=ledger:9903", "must be a URL"), ("--ledger-ca-file=ca", "need")],
+)
+def test_a_ledger_that_cannot_be_reached_is_refused(
+    flag: str, message: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """At the start, and not at the first event."""
+    with pytest.raises(SystemExit, match="2"):
+        parse_settings(["--namespace=ai", flag])
+    assert message in capsys.readouterr().err

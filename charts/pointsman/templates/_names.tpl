@@ -24,6 +24,11 @@ app.kubernetes.io/component: {{ .component }}
 {{- .Values.callers.secrets | default (list (printf "%s-callers" .Release.Name)) | join "," }}
 {{- end }}
 
+{{/* Where routers and operator send events. */}}
+{{- define "pointsman.ledgerUrl" -}}
+{{ .Values.ledger.url | default (printf "http://%s-ledger:9903" .Release.Name) }}
+{{- end }}
+
 {{- define "pointsman.image" -}}
 {{ .Values.image.repository }}:{{ .Values.image.tag | default .Chart.AppVersion }}
 {{- end }}

@@ -13,14 +13,14 @@ from typing import Final, Literal
 
 import msgspec
 
+from pointsman.api.predicting import Chooser
+
 TABLE_VERSION: Final = 1
 MAX_BLOB_BYTES: Final = 900 * 1024
 """Compressed; a ConfigMap holds at most 1 MiB (etcd's request limit is 1.5 MB)."""
 MAX_BLOB_DECODED_BYTES: Final = 16 * 1024 * 1024
 AT_ONCE: Final = 8
 """Requests that a server gets at first where nothing says how many it takes."""
-
-
 FallbackOn = Literal["Error", "Timeout", "ContextWindow", "Cold", "Saturated", "Unschedulable"]
 
 
@@ -200,6 +200,7 @@ class PolicyBlob(Struct, frozen=True, omit_defaults=False):
     capture: Capture | None = None
     """None: no text is kept."""
     signals: Signals | None = None
+    predictor: Chooser | None = None
     version: int = TABLE_VERSION
 
 

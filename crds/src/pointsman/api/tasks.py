@@ -1,4 +1,4 @@
-"""The kinds of work a request can be.
+"""The kinds of work a request can be, how hard it is, and what it is about.
 
 Guarantees one spelling for rules, metrics and the ledger; the values are stable API.
 Refuses imports beyond `enum`, so that every layer may use it.
@@ -16,3 +16,23 @@ class Task(StrEnum):
     MULTILINGUAL = "Multilingual"
     DOCUMENT = "Document"
     LONG_CONTEXT = "LongContext"
+
+
+class Complexity(StrEnum):
+    """How much a request asks of a model."""
+
+    SIMPLE = "Simple"
+    MODERATE = "Moderate"
+    COMPLEX = "Complex"
+
+
+class Domain(StrEnum):
+    """What field a request is about; `GENERAL` where none stands out."""
+
+    GENERAL = "General"
+    SOFTWARE = "Software"
+    MATHEMATICS = "Mathematics"
+    SCIENCE = "Science"
+    MEDICINE = "Medicine"
+    LAW = "Law"
+    FINANCE = "Finance"

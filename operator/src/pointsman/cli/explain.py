@@ -3,10 +3,15 @@
 import argparse
 import json
 import sys
+import time
 from typing import Any, Final
 
-from pointsman.analysis import Analysis, Prompt, analyze
+import msgspec
+
+from pointsman.analysis import Analysis, AnalysisSettings, Prompt
+from pointsman.analysis.analysis import judge, observe
 from pointsman.api.manifests import load
+from pointsman.api.predicting import Choice
 from pointsman.api.spelling import did_you_mean
 from pointsman.api.table import decode_blob
 from pointsman.local.desired import desire
@@ -19,6 +24,7 @@ from pointsman.routing import (
     compile_table,
     decide,
 )
+from pointsman.routing.choosing import Asked, choose
 
 _MOST: Final = "maxConcurrentRequests"
 
@@ -56,7 +62,7 @@ def _pairs(texts: list[str], separator: str, what: str) -> dict[str, str]:
     return pairs
 
 
-def _decide(options: argparse.Namespace) -> tuple[Analysis, Decision]:
+def _decide(options: argparse.Namespace) -> tuple[Analysis, Decision, Choice | None]:
     table = _table(options.paths)
     names = sorted(table.by_model)
     model = options.model or (names[0] if len(table.policies) == 1 else None)
@@ -70,7 +76,8 @@ def _decide(options: argparse.Namespace) -> tuple[Analysis, Decision]:
     prompt = Prompt(
         user=user, system=options.system, total_chars=len(user) + len(options.system), turns=1
     )
-    analysis = analyze(prompt)
+    read = observe(prompt, AnalysisSettings())
+    analysis = judge(read)
     headers = _pairs(options.header, ":", "header")
     facts = RequestFacts(
         analysis=analysis,
@@ -78,10 +85,15 @@ def _decide(options: argparse.Namespace) -> tuple[Analysis, Decision]:
         metadata=_pairs(options.metadata, "=", "metadata"),
         max_output_tokens=options.max_tokens,
     )
-    return analysis, decide(policy, facts, dice=0.0, explain=True)
+    decision = decide(policy, facts, dice=0.0, explain=True)
+    if policy.chooser is None:
+        return analysis, decision, None
+    asked = Asked(read.text, facts, time.time())
+    decision, choice = choose(policy.chooser, decision, asked)
+    return analysis, decision, choice
 
 
-def as_json(analysis: Analysis, decision: Decision) -> dict[str, Any]:
+def as_json(analysis: Analysis, decision: Decision, choice: Choice | None = None) -> dict[str, Any]:
     """The decision as plain values."""
     fallback = decision.route.route.fallback
     return {
@@ -109,15 +121,17 @@ def as_json(analysis: Analysis, decision: Decision) -> dict[str, Any]:
             "evidence": list(analysis.evidence),
         },
         "evidence": list(decision.evidence),
+        "predictor": msgspec.to_builtins(choice),
     }
 
 
-def as_text(analysis: Analysis, decision: Decision) -> str:
+def as_text(analysis: Analysis, decision: Decision, choice: Choice | None = None) -> str:
     """The decision for a person; with several targets, the one that dice of 0 choose."""
     facts = as_json(analysis, decision)
     shares = ", ".join(f"{t['backend']} (weight {t['weight']})" for t in facts["targets"])
     when = f", on {', '.join(facts['fallbackWhen'])}" if facts["fallback"] else ""
     full = (f"{name} is full at {most} a server" for name, most in facts[_MOST].items())
+    said = choice.words() if choice else ()
     lines = [
         f"backend   {facts['backend'] or 'none: every backend of the rule was skipped'}",
         f"then      {', '.join(facts['fallback']) or 'no fallback'}{when}",
@@ -126,7 +140,7 @@ def as_text(analysis: Analysis, decision: Decision) -> str:
         f"task      {facts['analysis']['task'] or 'undecided'}",
         f"language  {analysis.language}, about {analysis.context_tokens:,} prompt tokens",
         "why",
-        *(f"  {line}" for line in (*analysis.evidence, *decision.evidence, *full)),
+        *(f"  {line}" for line in (*analysis.evidence, *decision.evidence, *said, *full)),
     ]
     return "\n".join(lines)
 
@@ -134,12 +148,12 @@ def as_text(analysis: Analysis, decision: Decision) -> str:
 def explain(options: argparse.Namespace) -> int:
     """Print the decision; 1 if the files or the flags do not lead to one."""
     try:
-        analysis, decision = _decide(options)
+        told = _decide(options)
     except (Unusable, ValueError) as error:
         print(error, file=sys.stderr)
         return 1
     if options.output == "json":
-        print(json.dumps(as_json(analysis, decision), indent=2, ensure_ascii=False))
+        print(json.dumps(as_json(*told), indent=2, ensure_ascii=False))
     else:
-        print(as_text(analysis, decision))
+        print(as_text(*told))
     return 0

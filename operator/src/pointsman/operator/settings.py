@@ -10,6 +10,8 @@ from importlib.util import find_spec
 from pathlib import Path
 from uuid import uuid4
 
+from pointsman.events.ship import Target
+
 VLLM_IMAGE = "vllm/vllm-openai:v0.28.0"
 SERVICE_ACCOUNT = Path("/var/run/secrets/kubernetes.io/serviceaccount")
 TOKEN_FILE = Path("/var/run/secrets/pointsman/router-token")
@@ -44,6 +46,8 @@ class Settings:
     """/healthz, /readyz, /metrics and /debug/programmed; 0 takes any free port."""
     keda_port: int | None = None
     """KEDA's external scaler protocol; None: not served. 0 takes any free port."""
+    ledger: Target | None = None
+    """Where replica-hours go. None: they are not measured."""
     kubeconfig: Path | None = None
     """None inside a cluster."""
     leader_elect: bool = True
@@ -101,6 +105,9 @@ def _parser() -> argparse.ArgumentParser:
     _flag(parser, "router-token-file", str(TOKEN_FILE), "token shown to routers")
     _flag(parser, "health-port", "9902", "port of /healthz, /readyz, /metrics")
     _flag(parser, "keda-port", None, "port of KEDA's external scaler protocol; default: not served")
+    _flag(parser, "ledger", "", "URL of the ledger, such as http://pointsman-ledger:9903")
+    _flag(parser, "ledger-token-file", "", "file with the token for it")
+    _flag(parser, "ledger-ca-file", "", "file with the certificates that it is trusted by")
     _flag(parser, "kubeconfig", None, "kubeconfig file; default: the pod's service account")
     _flag(parser, "leader-elect", "true", "true or false")
     _flag(parser, "api-timeout-seconds", "30", "deadline of one request to the API server")
@@ -136,6 +143,10 @@ def parse_settings(arguments: Sequence[str] | None = None) -> Settings:
         parser.error("--keda-port needs the extra keda: pip install 'pointsman[keda]'")
     if given.log_level not in {"DEBUG", "INFO", "WARNING", "ERROR"}:
         parser.error("--log-level must be DEBUG, INFO, WARNING or ERROR")
+    try:
+        ledger = _ledger(given)
+    except ValueError as error:
+        parser.error(str(error))
     release = given.release
     # With the name: other charts under the same release may have routers of their own.
     own = {"name": "pointsman", "instance": release, "component": "router"}
@@ -151,6 +162,7 @@ def parse_settings(arguments: Sequence[str] | None = None) -> Settings:
         router_token_file=Path(given.router_token_file),
         health_port=health_port,
         keda_port=keda_port,
+        ledger=ledger,
         kubeconfig=Path(given.kubeconfig) if given.kubeconfig else None,
         leader_elect=given.leader_elect == "true",
         log_level=given.log_level,
@@ -158,6 +170,20 @@ def parse_settings(arguments: Sequence[str] | None = None) -> Settings:
         watch_inactivity_s=inactivity_s,
         resync_s=resync_s,
     )
+
+
+def _ledger(given: argparse.Namespace) -> Target | None:
+    token, ca = (
+        Path(one) if one else None for one in (given.ledger_token_file, given.ledger_ca_file)
+    )
+    if given.ledger:
+        try:
+            return Target(url=given.ledger, token_file=token, ca_file=ca)
+        except ValueError as error:
+            raise ValueError(f"--ledger: {error}") from None
+    if token or ca:
+        raise ValueError("--ledger-token-file and --ledger-ca-file need --ledger")
+    return None
 
 
 def _seconds(text: str) -> float:

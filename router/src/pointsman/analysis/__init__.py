@@ -7,6 +7,15 @@ Refuses I/O, clocks, dice and learned weights: these are rules a reader can chec
 
 from pointsman.analysis.analysis import ORDER, analyze
 from pointsman.analysis.prompt import Analysis, AnalysisSettings, Prompt
-from pointsman.api.tasks import Task
+from pointsman.api.tasks import Complexity, Domain, Task
 
-__all__ = ["ORDER", "Analysis", "AnalysisSettings", "Prompt", "Task", "analyze"]
+__all__ = [
+    "ORDER",
+    "Analysis",
+    "AnalysisSettings",
+    "Complexity",
+    "Domain",
+    "Prompt",
+    "Task",
+    "analyze",
+]

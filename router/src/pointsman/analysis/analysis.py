@@ -56,8 +56,12 @@ _LISTED: frozenset[str] = frozenset().union(
 
 def analyze(prompt: Prompt, settings: AnalysisSettings = _DEFAULT) -> Analysis:
     """Return task, language and token estimate of a request; never raises, whatever the text."""
-    facts = observe(prompt, settings)
-    noted = [fact for fact in (_attachments(prompt),) if fact]
+    return judge(observe(prompt, settings))
+
+
+def judge(facts: Facts) -> Analysis:
+    """Return the analysis of a request that was read; who predicts as well needs `facts.text`."""
+    noted = [fact for fact in (_attachments(facts.prompt),) if fact]
     for detector in ORDER:
         verdict = detector.detect(facts)
         if verdict is not None:

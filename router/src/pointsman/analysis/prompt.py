@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 import msgspec
 
-from pointsman.api.tasks import Task
+from pointsman.api.tasks import Complexity, Domain, Task
 
 
 class Prompt(msgspec.Struct, frozen=True, gc=False, kw_only=True):
@@ -28,6 +28,8 @@ class Prompt(msgspec.Struct, frozen=True, gc=False, kw_only=True):
     """The request offers tools to the model."""
     images: bool = False
     """At least one message holds an image."""
+    json_mode: bool = False
+    """The answer has to be JSON, by a schema or any."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -54,3 +56,17 @@ class Analysis(msgspec.Struct, frozen=True, gc=False):
     """0..1, ordinal: higher is surer. Set by hand, not calibrated."""
     evidence: tuple[str, ...]
     """Short facts in ASCII, in the order found; no text of the prompt but words we list."""
+    complexity: Complexity = Complexity.MODERATE
+    """How much is asked of the model."""
+    complexity_score: float = 0.5
+    """0..1, ordinal: what `complexity` is cut from."""
+    domain: Domain = Domain.GENERAL
+    """What it is about."""
+    turns: int = 1
+    """Messages of the user, the last one included."""
+    tools: bool = False
+    """The request offers tools to the model."""
+    images: bool = False
+    """At least one message holds an image."""
+    json_mode: bool = False
+    """The answer has to be JSON."""

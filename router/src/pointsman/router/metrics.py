@@ -173,6 +173,8 @@ class Metrics(Collector):
         """Requests without a key that is known, by reason."""
         self.over_budgets: dict[tuple[str, str, str], int] = {}
         """(policy, budget, mode) -> requests."""
+        self.predictions: dict[tuple[str, str, str, str], int] = {}
+        """(policy, by its rules, by its predictor, outcome) -> requests."""
         self._teams: dict[str, TeamSeries] = {}
         self._routes: dict[tuple[str, str, str], RouteSeries] = {}
         self._backends: dict[str, BackendSeries] = {}
@@ -222,6 +224,11 @@ class Metrics(Collector):
         key = (policy, budget, "Enforce" if enforce else "Shadow")
         self.over_budgets[key] = self.over_budgets.get(key, 0) + 1
 
+    def predicted(self, policy: str, target: str, predicted: str, outcome: str) -> None:
+        """Count one request that a predictor was asked about."""
+        key = (policy, target, predicted, outcome)
+        self.predictions[key] = self.predictions.get(key, 0) + 1
+
     def analyzed(self, task: str, decided: bool) -> None:
         """Count one analysis."""
         _count(self.tasks, task if decided else "Undecided")
@@ -235,6 +242,13 @@ class Metrics(Collector):
         for names, count in self.over_budgets.items():
             over.add_metric(names, count)
         yield over
+        predicted = _counter(
+            "predictions", "Whom the rules and the predictor would send a request to.",
+            "policy", "target", "predicted", "outcome",
+        )  # fmt: skip
+        for told, count in self.predictions.items():
+            predicted.add_metric(told, count)
+        yield predicted
         overhead = HistogramMetricFamily(
             _PREFIX + "overhead_seconds", "The router's own time for an answered request."
         )

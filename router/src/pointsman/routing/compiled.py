@@ -11,6 +11,7 @@ from math import inf
 
 from pointsman.api.table import Backend, Budget, Match, PolicyBlob, Route, Signals, TableError
 from pointsman.routing.capture import CompiledCapture, compile_capture
+from pointsman.routing.chooser import CompiledChooser, compile_chooser
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,6 +73,8 @@ class CompiledPolicy:
     capture: CompiledCapture | None
     """None: nothing is kept of texts."""
     signals: Signals | None
+    chooser: CompiledChooser | None
+    """None: nothing is predicted."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,9 +137,8 @@ def compile_policy(blob: PolicyBlob, digest: str) -> CompiledPolicy:
         model_names=blob.model_names,
         routes=tuple(_compile_route(route, blob.backends) for route in blob.routes),
         backends=blob.backends,
-        reads_text=any(
-            m.tasks or m.languages or m.min_tokens or m.max_tokens is not None for m in matches
-        ),
+        reads_text=blob.predictor is not None
+        or any(m.tasks or m.languages or m.min_tokens or m.max_tokens is not None for m in matches),
         reads_headers=any(m.headers for m in matches),
         window=min(
             (b.context_window for b in blob.backends.values() if b.context_window), default=inf
@@ -146,6 +148,7 @@ def compile_policy(blob: PolicyBlob, digest: str) -> CompiledPolicy:
         place=f"{blob.namespace}/{blob.name}",
         capture=compile_capture(blob.capture, blob.name) if blob.capture else None,
         signals=blob.signals,
+        chooser=compile_chooser(blob),
     )
 
 

@@ -86,7 +86,7 @@ def _told(failed: tuple[str, str], match: CompiledMatch, analysis: Analysis) -> 
     return f"{field} {name} does not match"
 
 
-def _lacks(backend: Backend, facts: RequestFacts) -> str:
+def lacks(backend: Backend, facts: RequestFacts) -> str:
     """The capability that the request needs and the backend lacks; empty if none."""
     if facts.tools and "Tools" not in backend.capabilities:
         return "it lacks the capability Tools"
@@ -95,7 +95,7 @@ def _lacks(backend: Backend, facts: RequestFacts) -> str:
     return ""
 
 
-def _overflows(backend: Backend, facts: RequestFacts) -> str:
+def overflows(backend: Backend, facts: RequestFacts) -> str:
     """Why prompt and answer do not fit the context window; empty if they do."""
     window = backend.context_window
     needed = facts.analysis.context_tokens + facts.max_output_tokens
@@ -116,11 +116,10 @@ def _able(
     candidates: list[Backend] = []
     skipped: list[Skipped] = []
     for backend in order:
-        lacks, overflows = _lacks(backend, facts), _overflows(backend, facts)
-        if lacks or overflows:
-            why = lacks or overflows
-            skipped.append(Skipped(backend.name, why, not lacks, ahead=not candidates))
-            if overflows and not lacks and not route.on_context_window:
+        lack, over = lacks(backend, facts), overflows(backend, facts)
+        if lack or over:
+            skipped.append(Skipped(backend.name, lack or over, not lack, ahead=not candidates))
+            if over and not lack and not route.on_context_window:
                 break
         else:
             candidates.append(backend)

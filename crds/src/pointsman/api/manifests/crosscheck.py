@@ -89,6 +89,9 @@ def _backend_names(policy: RoutingPolicy) -> Iterator[tuple[str, str]]:
             yield f"{path}.fallback.chain[{i}].name", ref.name
     if policy.spec.baseline:
         yield "spec.baseline.name", policy.spec.baseline.name
+    predictor = policy.spec.predictor
+    for i, ref in enumerate(predictor.candidates if predictor else ()):
+        yield f"spec.predictor.candidates[{i}].name", ref.name
 
 
 def _model_names(policies: Iterable[Item[RoutingPolicy]]) -> Iterator[Finding]:

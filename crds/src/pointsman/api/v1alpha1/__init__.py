@@ -21,8 +21,9 @@ from pointsman.api.v1alpha1.modelbackend import (
     ResourceRequirements,
     Service,
 )
+from pointsman.api.v1alpha1.predictor import Objective, Predictor
+from pointsman.api.v1alpha1.references import BackendRef
 from pointsman.api.v1alpha1.routingpolicy import (
-    BackendRef,
     ContextTokens,
     DefaultRoute,
     Fallback,
@@ -65,6 +66,8 @@ __all__ = [
     "ModelBackend",
     "ModelBackendSpec",
     "ObjectMeta",
+    "Objective",
+    "Predictor",
     "PriceChange",
     "Prices",
     "Redact",

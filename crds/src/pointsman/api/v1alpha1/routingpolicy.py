@@ -16,7 +16,9 @@ from pointsman.api.tasks import Task
 from pointsman.api.v1alpha1.budget import Budget
 from pointsman.api.v1alpha1.capture import Capture, ImplicitFeedback
 from pointsman.api.v1alpha1.meta import ObjectMeta
-from pointsman.api.validation import ApiModel, Duration, ObjectName
+from pointsman.api.v1alpha1.predictor import Choosing, Predictor
+from pointsman.api.v1alpha1.references import BackendRef
+from pointsman.api.validation import ApiModel, Duration
 from pointsman.api.validation import Rule as ValidationRule
 
 ModelName = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._:/-]{0,127}$", max_length=128)]
@@ -31,12 +33,6 @@ class FallbackOn(StrEnum):
     COLD = "Cold"
     SATURATED = "Saturated"
     UNSCHEDULABLE = "Unschedulable"
-
-
-class BackendRef(ApiModel):
-    """A ModelBackend in the same namespace."""
-
-    name: ObjectName = Field(description="Name of the ModelBackend.")
 
 
 class Target(ApiModel):
@@ -253,6 +249,12 @@ class Route(ApiModel):
 class DefaultRoute(Route):
     """Where a request goes that no rule matches."""
 
+    predictor: Choosing = Field(
+        default="Choose",
+        description="Where the policy has a predictor. Choose: it chooses, and these targets "
+        "answer what it is not sure of. Bypass: these targets answer.",
+    )
+
 
 class Rule(Route):
     """One named rule: a match and where it leads."""
@@ -263,6 +265,11 @@ class Rule(Route):
         description="Name of the rule; callers see it in x-pointsman-rule. Not 'default'.",
     )
     match: Match = Field(description="Conditions on a request; all that are set must hold.")
+    predictor: Choosing = Field(
+        default="Bypass",
+        description="Where the policy has a predictor. Bypass: the targets answer, whatever is "
+        "predicted. Choose: it chooses among the rule's targets and fallbacks.",
+    )
 
     rules: ClassVar[tuple[ValidationRule, ...]] = (
         *Route.rules,
@@ -310,6 +317,11 @@ class RoutingPolicySpec(ApiModel):
     implicit_feedback: ImplicitFeedback | None = Field(
         default=None,
         description="What the ledger is told from how people ask. Nothing where it is not set.",
+    )
+    predictor: Predictor | None = Field(
+        default=None,
+        description="Chooses by predicted quality, cost and speed where rules leave it open. It "
+        "learns from the ledger; without one it knows what is published of model families.",
     )
 
     schema_extra: ClassVar[dict[str, dict[str, object]]] = {

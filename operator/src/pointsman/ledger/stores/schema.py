@@ -10,6 +10,7 @@ from typing import Final
 import msgspec
 
 from pointsman.ledger.contract import Dialect
+from pointsman.ledger.rows import FAILED
 from pointsman.ledger.tally import COUNTS, DURATION, FIRST_TOKEN, QUALITY
 
 
@@ -49,6 +50,8 @@ _SAID: Final = """
     id TEXT NOT NULL, at_ms {int} NOT NULL, caller TEXT NOT NULL, score_micro {int}, good {flag},
     verdict TEXT NOT NULL, comment TEXT NOT NULL, demonstration TEXT NOT NULL, signal TEXT NOT NULL
 """
+
+_FAILED: Final = "outcome IN ('" + "', '".join(FAILED) + "')"
 
 STEPS: Final = (
     Step(
@@ -173,6 +176,21 @@ STEPS: Final = (
             "CREATE INDEX leases_until ON leases (until_ms)",
         ),
         back=("DROP TABLE leases", "DROP TABLE budgets"),
+    ),
+    Step(
+        number=5,
+        name="what predictors choose and learn from",
+        forward=(
+            "ALTER TABLE {requests} ADD COLUMN complexity TEXT NOT NULL DEFAULT ''",
+            "ALTER TABLE {requests} ADD COLUMN domain TEXT NOT NULL DEFAULT ''",
+            "ALTER TABLE {requests} ADD COLUMN choice {json} NOT NULL DEFAULT 'null'",
+            f"CREATE INDEX {{requests}}_failed ON {{requests}} (at_ms) WHERE {_FAILED}",
+        ),
+        back=(
+            "DROP INDEX {requests}_failed",
+            *_each("ALTER TABLE {{requests}} DROP COLUMN {name}",
+                   ("choice", "domain", "complexity")),
+        ),
     ),
 )  # fmt: skip
 VERSION: Final = len(STEPS)

@@ -15,6 +15,7 @@ from pointsman.api.validation import Invalid, Problem, parse
 from pointsman.operator.plan.blobs import Backends, compile_blob, unresolved
 from pointsman.operator.plan.matching import never_matching
 from pointsman.operator.plan.objects import Json, ObservedPolicy
+from pointsman.operator.plan.predicting import Learned
 from pointsman.operator.plan.revisions import Revision, revision_name
 
 SHOWN_PROBLEMS = 8
@@ -67,6 +68,8 @@ class _World:
     backends: Backends
     taken: Mapping[str, str]
     """Model names of older policies -> their owner."""
+    learned: Mapping[str, Learned]
+    """By policy."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,6 +94,7 @@ def _compile(world: _World, policy: str, revision: str, spec: RoutingPolicySpec)
         spec=spec,
         backends=world.backends,
         model_names=names,
+        learned=world.learned.get(policy),
     )
     entry = table.PolicyEntry(
         name=policy, revision=revision, blob=table.digest(blob), model_names=names
@@ -253,15 +257,17 @@ def compile_table(
     policies: Sequence[ObservedPolicy],
     accepted: Mapping[str, Revision],
     previous: Mapping[str, table.PolicyEntry] | None = None,
+    learned: Mapping[str, Learned] | None = None,
 ) -> TablePlan:
     """
     Judge every policy, oldest first, and compile the table.
 
     `accepted` holds the last accepted revision by policy name, `previous` the entries of the
-    manifest in force. Equal arguments give equal bytes, whatever the order of the policies.
+    manifest in force, `learned` what predictors have learned. Equal arguments give equal bytes,
+    whatever the order of the policies.
     """
     taken: dict[str, str] = {}
-    world = _World(namespace=namespace, backends=backends, taken=taken)
+    world = _World(namespace=namespace, backends=backends, taken=taken, learned=learned or {})
     verdicts: dict[str, Verdict] = {}
     for policy in sorted(policies, key=lambda p: (p.created, p.name)):
         verdict = _judge(

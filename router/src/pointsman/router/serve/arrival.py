@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Final
 from pointsman.analysis import Analysis, Task
 from pointsman.analysis import analyze as analyze_text
 from pointsman.router.errors import BadRequest, Refused, going_away
+from pointsman.router.serve import choosing
 from pointsman.router.serve.authenticate import models_of, no_such_model
 from pointsman.router.wire.headers import as_texts
 from pointsman.router.wire.members import check_members
@@ -63,7 +64,8 @@ def analyze(exchange: "Exchange") -> None:
         return
     prompt = asked.prompt()
     exchange.images = prompt.images
-    exchange.analysis = analysis = analyze_text(prompt)
+    analysis = analyze_text(prompt) if policy.chooser is None else choosing.read(exchange, prompt)
+    exchange.analysis = analysis
     exchange.plane.metrics.analyzed(analysis.task, analysis.decided)
 
 
@@ -84,6 +86,8 @@ def decide(exchange: "Exchange") -> None:
         images=exchange.images,
     )
     decision = decide_route(policy, facts, dice=exchange.plane.dice())
+    if policy.chooser is not None:
+        decision = choosing.choose(exchange, decision, facts)
     exchange.route_taken(decision)
     if not decision.candidates:
         raise _none_can(decision, exchange.operation.text)
