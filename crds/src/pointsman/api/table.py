@@ -13,6 +13,9 @@ from typing import Final, Literal
 
 import msgspec
 
+from pointsman.api.counted import Arms
+from pointsman.api.counted import BudgetUse as BudgetUse  # noqa: PLC0414 - a part of the contract
+from pointsman.api.counted import Served as Served  # noqa: PLC0414
 from pointsman.api.predicting import Chooser
 
 TABLE_VERSION: Final = 1
@@ -204,6 +207,14 @@ class PolicyBlob(Struct, frozen=True, omit_defaults=False):
     version: int = TABLE_VERSION
 
 
+class Candidate(Struct, frozen=True):
+    """A revision that a part of the conversations goes to, while its rollout goes on."""
+
+    revision: str
+    blob: str
+    weight_percent: int
+
+
 class PolicyEntry(Struct, frozen=True):
     """Which blob is wanted for a policy; `blob` is the SHA-256 of its JSON, in hex."""
 
@@ -211,6 +222,7 @@ class PolicyEntry(Struct, frozen=True):
     revision: str
     blob: str
     model_names: tuple[str, ...] = ()
+    candidate: Candidate | None = None
 
 
 class Manifest(Struct, frozen=True, omit_defaults=False):
@@ -236,32 +248,21 @@ class Endpoint(Struct, frozen=True):
 
 
 class Ack(Struct, frozen=True):
-    """What a router did with one policy: runs `blob`, or refused `refused_blob` with `error`."""
+    """
+    What a router did with one policy: runs `blob`, or refused `refused_blob` with `error`.
+
+    `candidate` is the candidate's blob that gets `weight_percent`; empty if none does, and then
+    `candidate_error` may say why. An older router says nothing of it.
+    """
 
     policy: str
     revision: str
     blob: str
     error: str = ""
     refused_blob: str = ""
-
-
-Served = dict[str, dict[str, dict[str, tuple[int, float]]]]
-"""Policy -> rule -> backend -> requests that ended since a router began, and the seconds that they
-took from their arrival on."""
-
-
-class BudgetUse(Struct, frozen=True):
-    """What all routers together have used of a budget, as a router knows it from the ledger."""
-
-    name: str
-    subject: str
-    """Rule, caller or team; empty for a budget of the whole policy."""
-    from_ms: int
-    """When its window began, Unix time."""
-    limit: int
-    used: int
-    currency: str = ""
-    """Empty: tokens. Else both numbers are billionths of it."""
+    candidate: str = ""
+    weight_percent: int = 0
+    candidate_error: str = ""
 
 
 class AdminEvent(Struct, frozen=True):
@@ -291,6 +292,8 @@ class AdminEvent(Struct, frozen=True):
     """In Hello, Heartbeat, and a Load if the last time was 5 s ago. None also: an older router."""
     budgets: dict[str, tuple[BudgetUse, ...]] | None = None
     """With `served`. Policy -> the fullest of its budgets. None also: an older router."""
+    arms: dict[str, Arms] | None = None
+    """In Hello, Heartbeat, and a Load if the last time was 2 s ago: policies with a candidate."""
     holding: tuple[str, ...] = ()
     """Not in Ack. Backends whose requests wait because an Order says so, by name."""
     unreachable: tuple[str, ...] = ()

@@ -5,7 +5,7 @@ never what a caller sent. The hot path adds to plain numbers; labels are put on 
 """
 
 from bisect import bisect_left
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -18,6 +18,7 @@ from prometheus_client.metrics_core import (
 )
 from prometheus_client.registry import Collector
 
+from pointsman.api.counted import Arms
 from pointsman.api.table import Served
 from pointsman.events.schema import NANO
 
@@ -175,6 +176,8 @@ class Metrics(Collector):
         """(policy, budget, mode) -> requests."""
         self.predictions: dict[tuple[str, str, str, str], int] = {}
         """(policy, by its rules, by its predictor, outcome) -> requests."""
+        self.arms: Callable[[], Mapping[str, Arms]] = dict
+        """What the arms of rollouts did, once a data plane counts it."""
         self._teams: dict[str, TeamSeries] = {}
         self._routes: dict[tuple[str, str, str], RouteSeries] = {}
         self._backends: dict[str, BackendSeries] = {}
@@ -233,6 +236,18 @@ class Metrics(Collector):
         """Count one analysis."""
         _count(self.tasks, task if decided else "Undecided")
 
+    def _collect_arms(self) -> Metric:
+        found = _counter(
+            "rollout_requests", "Requests of policies with a candidate, by the revision that they "
+            "went to; gone when the rollout has ended.", "policy", "revision", "outcome",
+        )  # fmt: skip
+        for policy, arms in self.arms().items():
+            told = ((arms.stable, arms.of_stable), (arms.candidate, arms.of_candidate))
+            for revision, counts in told:
+                found.add_metric((policy, revision, "Ok"), counts.requests - counts.errors)
+                found.add_metric((policy, revision, "Error"), counts.errors)
+        return found
+
     def collect(self) -> Iterable[Metric]:
         """For prometheus_client."""
         yield from self._collect_routes()
@@ -249,6 +264,7 @@ class Metrics(Collector):
         for told, count in self.predictions.items():
             predicted.add_metric(told, count)
         yield predicted
+        yield self._collect_arms()
         overhead = HistogramMetricFamily(
             _PREFIX + "overhead_seconds", "The router's own time for an answered request."
         )

@@ -1,9 +1,16 @@
 """PURE: compiled rules and request facts in, a decision with its evidence out."""
 
-from pointsman.routing.compiled import CompiledPolicy, CompiledTable, compile_policy, compile_table
+from pointsman.routing.compiled import (
+    Canary,
+    CompiledPolicy,
+    CompiledTable,
+    compile_policy,
+    compile_table,
+)
 from pointsman.routing.decision import Decision, RequestFacts, Skipped, decide
 
 __all__ = [
+    "Canary",
     "CompiledPolicy",
     "CompiledTable",
     "Decision",
