@@ -23,6 +23,7 @@ from pointsman.api.v1alpha1.modelbackend import (
 )
 from pointsman.api.v1alpha1.predictor import Objective, Predictor
 from pointsman.api.v1alpha1.references import BackendRef
+from pointsman.api.v1alpha1.rollout import Guardrails, Rollout, RolloutStep
 from pointsman.api.v1alpha1.routingpolicy import (
     ContextTokens,
     DefaultRoute,
@@ -60,6 +61,7 @@ __all__ = [
     "Fallback",
     "FallbackOn",
     "Family",
+    "Guardrails",
     "HeaderMatch",
     "ImplicitFeedback",
     "Match",
@@ -72,6 +74,8 @@ __all__ = [
     "Prices",
     "Redact",
     "ResourceRequirements",
+    "Rollout",
+    "RolloutStep",
     "RoutingPolicy",
     "RoutingPolicySpec",
     "Rule",
