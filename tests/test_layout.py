@@ -77,6 +77,20 @@ def test_the_lock_has_hashes_and_no_addresses() -> None:
     assert lock.count("==") <= lock.count("--hash=sha256:")
 
 
+def test_the_images_have_what_is_tested() -> None:
+    """Each of their locks is a part of the one that the tests run with, and reaches the build."""
+    tested = set(re.findall(r"^\S+==\S+", (ROOT / "requirements.lock").read_text(), re.MULTILINE))
+    let_through = (ROOT / ".dockerignore").read_text().splitlines()
+    locks = sorted(ROOT.glob("requirements-image*.lock"))
+
+    assert len(locks) == 3
+    for lock in locks:
+        text = lock.read_text()
+        assert set(re.findall(r"^\S+==\S+", text, re.MULTILINE)) <= tested, lock.name
+        assert "://" not in text
+        assert f"!{lock.name}" in let_through
+
+
 def test_nothing_tracked_names_a_place_of_one_machine() -> None:
     """No home folders, no registry hosts, no generated lock with addresses."""
     words = [r"/(?:root|home/\w+)/", "index" + "-url", r"\"resolved\": *\"http", "pypi" + r"\.org"]

@@ -83,6 +83,46 @@ def test_keda_reaches_the_leader_and_nobody_else(bench: Bench) -> None:
         render(bench, *asked, "--set", "operator.replicas=2")
 
 
+def test_routers_send_traces_where_they_are_asked_to(
+    bench: Bench, rendered: list[dict[str, Any]]
+) -> None:
+    """Flags, variables, and both Secrets as files; nothing of it without an endpoint."""
+    asked = (
+        "--set", "router.otlp.endpoint=http://collector:4318,router.otlp.sample=0.25",
+        "--set", "router.otlp.serviceName=desk,router.otlp.headersSecret=h,router.otlp.caSecret=c",
+        "--set-string", "router.otlp.env.OTEL_BSP_MAX_QUEUE_SIZE=100",
+    )  # fmt: skip
+    items = render(bench, *asked)
+    bench.kubectl("create", "namespace", "ai", check=False)
+    bench.kubectl(
+        "apply", "--server-side", "--dry-run=server", "--validate=strict", "-f", "-",
+        input=yaml.safe_dump_all(items),
+    )  # fmt: skip
+    pod = one(items, "Deployment", "desk-router")["spec"]["template"]["spec"]
+    (container,) = pod["containers"]
+    places = {mount["name"]: mount["mountPath"] for mount in container["volumeMounts"]}
+    kept = {
+        f"{places[volume['name']]}/{item['path']}": (volume["secret"]["secretName"], item["key"])
+        for volume in pod["volumes"]
+        if "secret" in volume
+        for item in volume["secret"]["items"]
+    }
+    flags = dict(a.split("=", 1) for a in container["args"] if a.startswith("--otlp"))
+
+    assert kept[flags.pop("--otlp-headers-file")] == ("h", "headers")
+    assert kept[flags.pop("--otlp-ca-file")] == ("c", "ca.crt")
+    assert flags == {
+        "--otlp-endpoint": "http://collector:4318",
+        "--otlp-sample": "0.25",
+        "--otlp-service-name": "desk",
+    }
+    assert {"name": "OTEL_BSP_MAX_QUEUE_SIZE", "value": "100"} in container["env"]
+    assert "otlp" not in json.dumps(one(rendered, "Deployment", "desk-router"))
+    for wrong in ("headersSecret=h", "endpoint=collector:4318", "sample=1.5", "env.PATH=x"):
+        with pytest.raises(CommandFailed, match=r"router.otlp"):
+            render(bench, "--set", f"router.otlp.{wrong}")
+
+
 def test_pods_pass_the_restricted_standard(bench: Bench, rendered: list[dict[str, Any]]) -> None:
     """The API server's own admission says so."""
     namespace = "charts-restricted"

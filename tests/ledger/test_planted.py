@@ -39,6 +39,7 @@ from tests.router.control.objects import (
 )
 from tests.router.control.process import RouterProcess, router_process
 from tests.router.control.test_process import kubeconfig
+from tests.support.collector import Collector, collecting
 from tests.support.fake_api import FakeApi
 
 pytestmark = pytest.mark.local
@@ -245,6 +246,13 @@ def summary(ledger: LedgerProcess) -> dict[str, Any]:
     return found
 
 
+@asynccontextmanager
+async def collected() -> AsyncIterator[Collector]:
+    """Traces and metrics of the router."""
+    with collecting() as collector:
+        yield collector
+
+
 async def everything(folder: Path, capture: table.Capture | None) -> Written:
     """Ask while the ledger is away, look, let it come, and look again."""
     written = Written()
@@ -252,10 +260,11 @@ async def everything(folder: Path, capture: table.Capture | None) -> Written:
     events, store = folder / "events", folder / "store"
     store.mkdir()
     recorded = len(REQUESTS) + 1
-    async with api_server(capture) as api:
+    async with api_server(capture) as api, collected() as collector:
         options = (
             kubeconfig(folder, api), "--admin-auth=none", "--callers=Keys", "--log-level=debug",
             "--caller-secrets=callers", f"--events-dir={events}", f"--ledger=http://127.0.0.1:{port}",
+            f"--otlp-endpoint={collector.url}", "--otlp-sample=1",
         )  # fmt: skip
         with router_process(folder, *options) as router:
             await router.until_ready(lambda ready: ready["ready"])
@@ -281,6 +290,10 @@ async def everything(folder: Path, capture: table.Capture | None) -> Written:
                 assert ledger.end() == 0
                 written.by["ledger log"] = "".join(ledger.logged).encode()
             written.by["router log"] = "".join(router.logged).encode()
+            assert len(collector.spans) > 2 * recorded
+            assert collector.metrics
+            for number, (path, headers, body) in enumerate(collector.requests):
+                written.by[f"otlp {path} {number}"] = repr(headers).encode() + body
     written.folder("store at the end", store)
     written.folder("state", folder / "state")
     return written

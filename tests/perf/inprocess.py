@@ -1,7 +1,8 @@
 """`python -m tests.perf.inprocess`: one request through the router without a network.
 
-`[--kind KIND] [--record] [--calls]`: microseconds of one request on one kept connection, its answer
-included, least and median over rounds; or the calls of Python functions that it takes.
+`[--kind KIND] [--record] [--trace SHARE] [--calls]`: microseconds of one request on one kept
+connection, its answer included, least and median over rounds; or the calls of Python functions
+that it takes.
 Caches are warm as they never are behind a socket: use it to compare two trees, not as what a
 request costs.
 """
@@ -10,7 +11,7 @@ import argparse
 import asyncio
 import sys
 import time
-from collections import Counter
+from collections import Counter, deque
 from statistics import median
 from types import FrameType
 from typing import Any, Final, cast
@@ -26,6 +27,7 @@ from pointsman.router.serve.app import DataPlane
 from pointsman.router.serve.limits import Limits
 from pointsman.router.serve.listener import ClientConnection
 from pointsman.router.serve.record import Recorder
+from pointsman.router.serve.tracing import Finished, Tracing
 from pointsman.router.serve.upstream import Pools, UpstreamConnection
 from pointsman.router.serve.wheel import Wheel
 from tests.perf.plane import table
@@ -96,7 +98,7 @@ def _requests() -> list[bytes]:
 class Loop:
     """One client, and one kept connection to each of two servers."""
 
-    def __init__(self, kind: str, *, record: bool = False) -> None:
+    def __init__(self, kind: str, *, record: bool = False, trace: float | None = None) -> None:
         later = asyncio.get_running_loop().call_later
         self._spool = Spool(None, later=later, bounds=Bounds(memory_bytes=1 << 30))
         live = table("plain" if kind == "limited" else kind, PORTS)
@@ -105,6 +107,9 @@ class Loop:
         plane = DataPlane(live, Limits(), Metrics())
         self._record = Recorder(self._spool.put, time.time) if record else None
         plane.record = self._record
+        self._finished: deque[Finished] = deque(maxlen=2048)
+        if trace is not None:
+            plane.traces = Tracing(self._finished.append, time.time, sample=trace)
         plane.wheel = Wheel(asyncio.get_running_loop(), plane.clock, plane.limits.tick_s)
         plane.pools = Pools(plane.limits, plane.wheel, plane.clock)
         self._requests = _requests()
@@ -169,8 +174,9 @@ async def main() -> None:
     parser.add_argument("--kind", default="plain", choices=KINDS)
     parser.add_argument("--calls", action="store_true")
     parser.add_argument("--record", action="store_true")
+    parser.add_argument("--trace", type=float, help="share that is recorded; calls are measured")
     chosen = parser.parse_args()
-    loop = Loop(chosen.kind, record=chosen.record)
+    loop = Loop(chosen.kind, record=chosen.record, trace=chosen.trace)
     for number in range(WARM):
         loop.once(number)
     print(f"{chosen.kind}: {counted(loop) if chosen.calls else await timed(loop)}")

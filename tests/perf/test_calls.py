@@ -14,6 +14,9 @@ MOST_SPILL: int = MOST + 10
 MOST_LIMITED: int = MOST + 55
 """Of a caller with every limit there is, of its own and of its team."""
 
+MOST_TRACED: int = MOST + 30
+"""Of a request that is recorded as spans; without a collector the first bound holds."""
+
 
 @pytest.mark.parametrize(
     ("kind", "most"), [("plain", MOST), ("spill", MOST_SPILL), ("limited", MOST_LIMITED)]
@@ -27,3 +30,14 @@ async def test_a_plain_request_takes_few_calls(kind: str, most: int) -> None:
     assert 0 < float(told.rsplit("\n", 1)[1].split()[0]) <= most, told
     assert ("Spill" in told) is (kind == "spill")
     assert ("Ticket" in told) is (kind == "limited")
+
+
+@pytest.mark.parametrize("share", [0.0, 1.0])
+async def test_spans_take_few_calls(share: float) -> None:
+    """Whether a request is recorded or only measured."""
+    loop = Loop("plain", trace=share)
+    for number in range(WARM):
+        loop.once(number)
+    told = counted(loop)
+    assert "Tracing" in told
+    assert 0 < float(told.rsplit("\n", 1)[1].split()[0]) <= MOST_TRACED, told

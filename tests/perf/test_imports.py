@@ -10,7 +10,10 @@ import pytest
 ROUTER = "pointsman.router.__main__, pointsman.router.serve.app, pointsman.router.control.process"
 OPERATOR = "pointsman.operator.__main__"
 LEDGER = "pointsman.ledger.__main__, pointsman.ledger.stores.sqlite"
-FOREIGN = {"numpy", "openai", "httpx", "rich", "watchfiles", "pyroute2", "pytest", "hypothesis"}
+FOREIGN = {
+    *("numpy", "openai", "httpx", "rich", "watchfiles", "pyroute2", "pytest", "hypothesis"),
+    "opentelemetry",
+}
 
 
 @cache

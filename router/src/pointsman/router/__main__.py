@@ -10,7 +10,7 @@ import logging
 import signal
 import sys
 from collections.abc import Awaitable, Callable
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from prometheus_client import CollectorRegistry, Counter
 
@@ -33,6 +33,9 @@ from pointsman.router.outbox import Outbox
 from pointsman.router.serve.budgets import Budgets
 from pointsman.router.settings import Settings, parse
 
+if TYPE_CHECKING:
+    from pointsman.router.otlp.sender import Sender
+
 _log = logging.getLogger("pointsman.router")
 _RESTART_S = 1.0
 """Pause before a part of the control side that failed by a bug is started again."""
@@ -50,7 +53,12 @@ class _Plane(Protocol):
 
 
 async def _start_data_plane(
-    live: Live, settings: Settings, registry: CollectorRegistry, outbox: Outbox | None
+    live: Live,
+    settings: Settings,
+    registry: CollectorRegistry,
+    *,
+    outbox: Outbox | None,
+    sender: "Sender | None",
 ) -> tuple[_Plane, int]:
     """The one place that knows the data plane."""
     from pointsman.router.metrics import Metrics  # noqa: PLC0415
@@ -60,6 +68,8 @@ async def _start_data_plane(
     plane = DataPlane(live, Limits(), Metrics(registry))
     if outbox is not None:
         plane.record, plane.ledger = outbox.record, outbox
+    if sender is not None:
+        plane.traces = sender.traces
     return plane, await plane.start(settings.listen.host, settings.listen.port)
 
 
@@ -97,6 +107,14 @@ def _outbox(settings: Settings, registry: CollectorRegistry) -> Outbox:
     )
 
 
+def _sender(settings: Settings, registry: CollectorRegistry) -> "Sender | None":
+    if settings.otlp is None:
+        return None
+    from pointsman.router.otlp.sender import Sender  # noqa: PLC0415 - an extra
+
+    return Sender(registry, settings.otlp)
+
+
 async def serve(settings: Settings, server: ApiServer) -> None:
     """One router, until SIGTERM or SIGINT; a second one cuts what still runs."""
     loop = asyncio.get_running_loop()
@@ -116,7 +134,8 @@ async def serve(settings: Settings, server: ApiServer) -> None:
     feed.restore()
     callers = _callers(settings, live, metrics, store)
     outbox = _outbox(settings, registry) if settings.records else None
-    plane, port = await _start_data_plane(live, settings, registry, outbox)
+    sender = _sender(settings, registry)
+    plane, port = await _start_data_plane(live, settings, registry, outbox=outbox, sender=sender)
     leaser = Leaser(plane.budgets, settings.ledger) if settings.ledger else None
     _log.info("serving", extra={"host": settings.listen.host, "port": port})
     # aiohttp takes 0.3 s to import: requests are answered meanwhile.
@@ -144,12 +163,16 @@ async def serve(settings: Settings, server: ApiServer) -> None:
             follow.cancel()
             if leaser is not None:
                 lend.cancel()
+    # At the same time as the rest: it is the thread's own, and takes nothing from their deadlines.
+    told = asyncio.create_task(asyncio.to_thread(sender.close, _FLUSH_S)) if sender else None
     if leaser is not None:
         await leaser.give_back()
     if outbox is not None:
         await outbox.finish(_FLUSH_S)
         await asyncio.to_thread(outbox.close, _FLUSH_S)
     await asyncio.to_thread(store.flush, _FLUSH_S)
+    if told is not None:
+        await told
     _log.info("stopped")
 
 

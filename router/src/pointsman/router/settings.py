@@ -17,6 +17,7 @@ from typing import Literal
 from pointsman.events.segments import Bounds
 from pointsman.events.ship import Target
 from pointsman.process.address import Address, read_address
+from pointsman.router.settings_otlp import Otlp, otlp_from
 
 _SECRET = re.compile(r"[a-z0-9]([-a-z0-9.]{0,251}[a-z0-9])?")
 
@@ -48,6 +49,8 @@ class Settings:
     """Keeps events that the ledger does not have. None: they are kept in memory, and a restart
     loses those."""
     events: Bounds = field(default_factory=Bounds)
+    otlp: Otlp | None = None
+    """Where traces and metrics are sent; None: nowhere."""
     operator_service_account: str = "pointsman-operator"
     kubeconfig: Path | None = None
     """None: what the kubelet gives every pod."""
@@ -120,6 +123,7 @@ def parse(
     """Flags win over the environment; exits with 2 and a message where they mean nothing."""
     parser = _parser(environment)
     given = parser.parse_args(arguments)
+    name = environment.get("POD_NAME") or socket.gethostname()
     try:
         return Settings(
             namespace=given.namespace,
@@ -134,12 +138,13 @@ def parse(
             ledger=_ledger(given),
             events_dir=_path(given.events_dir),
             events=_bounds(given),
+            otlp=otlp_from(given, environment, instance=name),
             operator_service_account=given.operator_service_account,
             kubeconfig=_path(given.kubeconfig),
             shutdown_delay_s=given.shutdown_delay_seconds,
             drain_s=given.drain_seconds,
             admin_auth=given.admin_auth,
-            router=environment.get("POD_NAME") or socket.gethostname(),
+            router=name,
             log_level=given.log_level,
             api_timeout_s=given.api_timeout_seconds,
             watch_inactivity_s=given.watch_inactivity_seconds,
@@ -178,6 +183,11 @@ def _parser(environment: Mapping[str, str]) -> argparse.ArgumentParser:
     flag("events-dir", "", "Folder for events that the ledger does not have yet.")
     flag("events-max-mib", "256", "How large that folder may get; then the oldest are dropped.")
     flag("events-fsync-seconds", "1", "What a power failure may take; 0: nothing.")
+    flag("otlp-endpoint", "", "URL of an OTLP/HTTP collector, such as http://collector:4318.")
+    flag("otlp-headers-file", "", "File with headers for it, one `name: value` a line.")
+    flag("otlp-ca-file", "", "File with the certificates that it is trusted by.")
+    flag("otlp-sample", "0.1", "Share of requests that is traced where no caller decides, 0 to 1.")
+    flag("otlp-service-name", "", "Without it OTEL_SERVICE_NAME, or pointsman-router.")
     flag("callers", "", "Keys: who calls needs an API key. Open: everybody may call.")
     flag("caller-secrets", "", "Secrets with callers' keys, apart by commas.")
     flag("operator-service-account", "pointsman-operator", "Who may use /admin.")

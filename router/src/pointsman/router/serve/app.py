@@ -26,6 +26,7 @@ from pointsman.router.serve.listener import ClientConnection
 from pointsman.router.serve.quotas import Quotas, settle
 from pointsman.router.serve.record import Recorder
 from pointsman.router.serve.spill import Spill
+from pointsman.router.serve.tracing import Tracing
 from pointsman.router.serve.tracks import Tracks
 from pointsman.router.serve.upstream import Pools
 from pointsman.router.serve.wheel import Wheel
@@ -65,6 +66,8 @@ class DataPlane:
         """Keeps what a routed request was, for the ledger; None where there is none."""
         self.ledger: Ledger | None = None
         """The same for feedback."""
+        self.traces: Tracing | None = None
+        """Makes spans and measures calls; None where nobody collects them."""
         self.arrival = arrival_layers()
         self.tracks = Tracks(live, metrics)
         self.holds = Holds(live, clock)
@@ -186,6 +189,8 @@ class DataPlane:
             exchange.arm.count(exchange, now_s)
         if self.record is not None and exchange.track is not None:
             self.record(exchange, now_s)
+        if self.traces is not None:
+            self.traces.ended(exchange, now_s)
         self.finished()
 
     def finished(self) -> None:

@@ -14,6 +14,7 @@ from pointsman.router.policy.retry import Action, Fault, Kind, Situation
 from pointsman.router.serve import relay as relays
 from pointsman.router.serve.dial import Place, external_place
 from pointsman.router.serve.spill import passed_over
+from pointsman.router.serve.tracing import Call
 from pointsman.router.serve.tracks import Track
 from pointsman.router.serve.upstream import Pool, UpstreamConnection
 from pointsman.router.wire.response import ResponseReader
@@ -35,8 +36,8 @@ class Attempt:
     """See the module. `cut` and `end` may be called at any time, any number of times."""
 
     __slots__ = (
-        "_begun", "_relay", "_sent_s", "answered", "backend", "connection", "exchange", "pool",
-        "takes_whole", "track",
+        "_begun", "_relay", "_sent_s", "answered", "backend", "call", "connection", "exchange",
+        "pool", "takes_whole", "track",
     )  # fmt: skip
 
     def __init__(self, exchange: "Exchange", backend: Backend, track: Track, pool: Pool) -> None:
@@ -49,6 +50,8 @@ class Attempt:
         self._begun = self.answered = False
         self._sent_s = 0.0
         """Where its route asks how long an answer takes."""
+        self.call: Call | None = None
+        """Where calls are traced or measured."""
         self.takes_whole = not exchange.asked.stream
 
     def send(self, place: Place, authorization: bytes) -> None:
@@ -59,13 +62,16 @@ class Attempt:
         except UNREADABLE:  # its other members are read only now, and with less stack left
             exchange.refuse(BadRequest("The body is nested too deeply, or is not UTF-8."))
             return
+        forwarded, traces = exchange.request.head.forwarded, exchange.plane.traces
+        if traces is not None:
+            forwarded, self.call = traces.calling(exchange, self.track, self.pool.place)
         head = b"%b%b%b%bcontent-length: %d\r\n%bx-request-id: %b\r\n%b\r\n" % (
             place.before,
             exchange.operation.path,
             place.after,
             _HEAD,
             len(body),
-            exchange.request.head.forwarded,
+            forwarded,
             exchange.request_id,
             authorization,
         )
@@ -136,6 +142,8 @@ class Attempt:
             self.pool.outstanding -= 1
             plane = self.exchange.plane
             plane.live.end(self.backend.name)
+            if self.call is not None:
+                self.call.outcome, self.call.ended_s = outcome, plane.clock()
             if self._sent_s and outcome == OK:
                 plane.holds.served(self.backend.name, plane.clock() - self._sent_s)
             if plane.holds.queues:
@@ -160,6 +168,8 @@ def start(exchange: "Exchange") -> None:
         fault = found
         if track.backend is not None:
             track.backend.attempted(fault.reason)
+        if exchange.plane.traces is not None:
+            exchange.plane.traces.not_sent(exchange, track, fault.reason)
         after(exchange, fault)
         return
     pool, place, authorization = found

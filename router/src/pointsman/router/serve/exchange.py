@@ -28,6 +28,7 @@ from pointsman.router.serve.budgets import Purse
 from pointsman.router.serve.decision import decision_lines, send_head
 from pointsman.router.serve.holds import Wait
 from pointsman.router.serve.quotas import Ticket
+from pointsman.router.serve.tracing import Trace
 from pointsman.router.serve.tracks import Track
 from pointsman.router.wire.openai import NO_ANSWER, Answer, Asked, Usage
 from pointsman.router.wire.operation import Operation
@@ -60,7 +61,7 @@ class Exchange:
         "debug", "decision_id", "end", "failures", "head_sent", "heard", "heard_s", "held_s",
         "images", "index", "let_by", "opening", "operation", "outcome", "overhead_s", "passed",
         "plane", "policy", "reading", "received_s", "request", "request_id", "retries", "said",
-        "skipped", "streamed", "taken", "ticket", "track", "tried", "usage", "waiting",
+        "skipped", "streamed", "taken", "ticket", "trace", "track", "tried", "usage", "waiting",
     )  # fmt: skip
     asked: Asked
     policy: CompiledPolicy
@@ -88,6 +89,7 @@ class Exchange:
         self.caller: Caller = NOBODY
         self.ticket: Ticket | None = None
         self.charges: tuple[tuple[Purse, int], ...] = ()
+        self.trace: Trace | None = None
         self.debug = request.head.debug
         self.images = self.committed = self.streamed = False
         self.chunked = self._over = False

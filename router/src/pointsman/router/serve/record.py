@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Final
 from pointsman.events.schema import Request, Try, encode
 from pointsman.router.serve.capture import Captor
 from pointsman.router.serve.signals import Watcher
-from pointsman.router.wire.stated import read_stated
+from pointsman.router.wire.stated import Stated, read_stated
 
 if TYPE_CHECKING:
     from pointsman.router.serve.exchange import Exchange
@@ -37,7 +37,8 @@ class Recorder:
     def __call__(self, exchange: "Exchange", now_s: float) -> None:
         """Of an exchange that reached a rule and is over; `now_s` is of the plane's clock."""
         try:
-            event = _event(exchange, now_s, self._wall())
+            stated = read_stated(exchange.said, exchange.opening, exchange.end)
+            event = event_of(exchange, stated, now_s, self._wall())
             capture, signals = exchange.policy.capture, exchange.policy.signals
             if capture is not None and capture.takes(exchange.decision_id):
                 self.captor.take(exchange, capture, event)
@@ -59,13 +60,13 @@ class Recorder:
         return self._callers.get(decision, self._callers_before.get(decision))
 
 
-def _event(exchange: "Exchange", now_s: float, wall_s: float) -> Request:
+def event_of(exchange: "Exchange", stated: Stated, now_s: float, wall_s: float) -> Request:
+    """Of an exchange that reached a rule and ended at `now_s`, which is `wall_s` in Unix time."""
     analysis, asked, caller = exchange.analysis, exchange.asked, exchange.caller
     track, usage, received_s = exchange.track, exchange.usage, exchange.received_s
     assert track is not None
     backend = track.of[1]
     duration_s = now_s - received_s
-    stated = read_stated(exchange.said, exchange.opening, exchange.end)
     return Request(
         decision=exchange.decision_id.decode(),
         at_ms=int((wall_s - duration_s) * 1000),

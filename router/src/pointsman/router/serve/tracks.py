@@ -11,6 +11,7 @@ from pointsman.api.table import Backend, ServiceAddress
 from pointsman.router.live import Live
 from pointsman.router.metrics import BackendSeries, Metrics, RouteSeries
 from pointsman.router.policy.cost import Tariff
+from pointsman.router.serve.genai import provider_of
 from pointsman.routing import CompiledPolicy, CompiledTable
 from pointsman.routing.compiled import CompiledRoute
 
@@ -31,6 +32,8 @@ class Track:
     baseline: Tariff | None
     """Of the policy's baseline, where its currency is the same."""
     of: tuple[CompiledRoute, Backend | None]
+    provider: str
+    """Of its backend, as OpenTelemetry names it."""
 
 
 def _line(name: str, value: str) -> bytes:
@@ -75,6 +78,7 @@ class Tracks:
             Tariff(backend.prices, backend.currency) if backend else _NO_TARIFF,
             _baseline(policy, backend),
             (route, backend),
+            provider_of(backend.address) if backend else "",
         )
 
 

@@ -9,6 +9,7 @@ from pointsman.router.callers import Verdict
 from pointsman.router.wire.headers import Headers
 from pointsman.router.wire.operation import OPERATIONS, Operation
 from pointsman.router.wire.request_id import is_request_id
+from pointsman.router.wire.trace_context import TraceContext
 
 _FORWARDED: Final = frozenset({b"accept", b"traceparent", b"tracestate"})
 """Besides content type, length and request id, what a model server gets of a caller's headers."""
@@ -24,7 +25,7 @@ class Head:
     """
 
     __slots__ = (
-        "compressed", "debug", "forwarded", "headers", "http11", "keep_alive", "method",
+        "compressed", "context", "debug", "forwarded", "headers", "http11", "keep_alive", "method",
         "operation", "request_id", "size", "target", "texts", "verdict",
     )  # fmt: skip
 
@@ -50,6 +51,8 @@ class Head:
         """Header lines that go on to the model server."""
         self.texts: dict[str, str] | None = None
         """The headers as rules look at them; read by `headers.as_texts` when first needed."""
+        self.context: TraceContext | None = None
+        """Of `forwarded`; read by `trace_context.read_context` when first needed."""
         self.verdict: Verdict | None = None
         """What was said last of who shows this key; whether it still holds is for its reader."""
         for name, value in headers:
