@@ -11,6 +11,7 @@ from pointsman.api.validation import parse
 from pointsman.operator.cluster.kinds import Kind
 from pointsman.operator.cluster.tables import SHIFTS
 from pointsman.operator.controllers.policies import PolicyController
+from pointsman.operator.controllers.rollouts import Roller
 from pointsman.operator.controllers.shifting import READ_S, Shifter
 from pointsman.operator.errors import Stalled
 from pointsman.operator.plan.policy_status import RouterView
@@ -78,7 +79,8 @@ class World:
             clock=lambda: self.now_s,
             monotonic=lambda: self.now_s,
         )
-        self.controller = PolicyController(self.api, SETTINGS, self.routers, self.shifter)
+        roller = Roller(self.routers, self._on_due)
+        self.controller = PolicyController(self.api, SETTINGS, self.routers, self.shifter, roller)
 
     def _capacity(self, name: str) -> Capacity | None:
         return Capacity(self.ready[name], 8, 1, 8) if name in self.ready else None

@@ -19,6 +19,10 @@ class ConditionType(StrEnum):
     ACCEPTED = "Accepted"
     RESOLVED_REFS = "ResolvedRefs"
     PROGRAMMED = "Programmed"
+    # of a rollout; neutral: they live beside Ready
+    AWAITING_APPROVAL = "AwaitingApproval"
+    PROMOTED = "Promoted"
+    ROLLED_BACK = "RolledBack"
     # kstatus: abnormal-true, and present only while true
     RECONCILING = "Reconciling"
     STALLED = "Stalled"
@@ -68,6 +72,16 @@ class Reason(StrEnum):
     WEIGHTS_IN_FORCE = "WeightsInForce"
     WAITING_FOR_CAPACITY = "WaitingForCapacity"
     DEADLINE_EXCEEDED = "DeadlineExceeded"
+    # a rollout of it
+    ROLLOUT_IN_PROGRESS = "RolloutInProgress"
+    ROLLOUT_PAUSED = "RolloutPaused"
+    AWAITING_APPROVAL = "AwaitingApproval"
+    INCONCLUSIVE = "Inconclusive"
+    ROLLED_BACK = "RolledBack"
+    ANALYSIS_PASSED = "AnalysisPassed"
+    ANALYSIS_SKIPPED = "AnalysisSkipped"
+    GUARDRAIL_FAILED = "GuardrailFailed"
+    ABORT_REQUESTED = "AbortRequested"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -14,7 +14,7 @@ from typing import Final, Literal
 import msgspec
 
 from pointsman.api.counted import Arms
-from pointsman.api.counted import BudgetUse as BudgetUse  # noqa: PLC0414 - a part of the contract
+from pointsman.api.counted import BudgetUse as BudgetUse  # noqa: PLC0414 - also found here
 from pointsman.api.counted import Served as Served  # noqa: PLC0414
 from pointsman.api.predicting import Chooser
 
@@ -116,11 +116,9 @@ class Activation(Struct, frozen=True):
 
 
 class Price(Struct, frozen=True):
-    """
-    Of a token, in 1e-12 of the backend's currency, from a moment on (Unix time in seconds).
+    """Of a token, in 1e-12 of the backend's currency, from a moment on (Unix time in seconds)."""
 
-    Six decimals of a price per million tokens are whole numbers of it.
-    """
+    # Six decimals of a price per million tokens are whole numbers of it.
 
     from_s: float = 0.0
     input_pico: int = 0
@@ -208,7 +206,7 @@ class PolicyBlob(Struct, frozen=True, omit_defaults=False):
 
 
 class Candidate(Struct, frozen=True):
-    """A revision that a part of the conversations goes to, while its rollout goes on."""
+    """A revision that a part of the conversations goes to."""
 
     revision: str
     blob: str
@@ -251,8 +249,7 @@ class Ack(Struct, frozen=True):
     """
     What a router did with one policy: runs `blob`, or refused `refused_blob` with `error`.
 
-    `candidate` is the candidate's blob that gets `weight_percent`; empty if none does, and then
-    `candidate_error` may say why. An older router says nothing of it.
+    `candidate` is the blob that gets `weight_percent`; if none does, `candidate_error` may say why.
     """
 
     policy: str
@@ -398,5 +395,5 @@ def decode_order(data: bytes) -> Order:
     """Raises TableError."""
     try:
         return _order_decoder.decode(data)
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+    except _UNREADABLE as error:
         raise TableError(f"not an order: {error}") from error

@@ -22,6 +22,7 @@ from pointsman.operator.controllers.backends import BackendController
 from pointsman.operator.controllers.policies import PolicyController
 from pointsman.operator.controllers.queue import KeyedQueue
 from pointsman.operator.controllers.resync import Resync
+from pointsman.operator.controllers.rollouts import Roller
 from pointsman.operator.controllers.scaling import Scaler
 from pointsman.operator.controllers.shifting import Shifter
 from pointsman.operator.controllers.triggers import Triggers
@@ -92,7 +93,8 @@ class Operator:
             self.scaler,
             orders=self.fleet.orders,
         )
-        self.policies = PolicyController(api, settings, self.fleet, self.shifter)
+        self.roller = Roller(self.fleet, on_due=lambda: self.queue.add("table"))
+        self.policies = PolicyController(api, settings, self.fleet, self.shifter, self.roller)
         self.queue = KeyedQueue(self.reconcile, concurrency=settings.concurrency)
         self.resync = Resync(api, settings, self.queue.add, self.queue.room)
         self._settings = settings
@@ -140,6 +142,7 @@ class Operator:
             group.create_task(self.engines.run(), name="engines")
             group.create_task(self.scaler.run(), name="scaling")
             group.create_task(self.shifter.run(), name="shifting")
+            group.create_task(self.roller.run(), name="rollouts")
             group.create_task(self._beat(vitals), name="vitals")
             try:
                 raise Broken(f"{await ended}: kopf has ended")

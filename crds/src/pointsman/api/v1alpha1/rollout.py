@@ -35,6 +35,9 @@ class RolloutStep(ApiModel):
         default=False, description="Whether the step ends only when somebody approves."
     )
 
+    def __str__(self) -> str:
+        return f"{self.weight_percent} percent"
+
     rules: ClassVar[tuple[Rule, ...]] = (
         Rule(
             "!has(self.minDuration) || duration(self.minDuration) <= duration('240h')",
@@ -81,8 +84,8 @@ class Rollout(ApiModel):
         default=_STEPS,
         min_length=1,
         max_length=10,
-        description="Stages in order, each with more weight than the one before. Default: 5, 25 "
-        "and 50 percent. After the last one the new revision is promoted.",
+        description="Stages in order, each with more weight than the one before. After the last "
+        "one the new revision is promoted.",
     )
     approval: Literal["Automatic", "Manual"] = Field(
         default="Automatic",

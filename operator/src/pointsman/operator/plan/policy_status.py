@@ -1,7 +1,7 @@
 """Status of a RoutingPolicy; `Programmed` follows from what routers acknowledged, nothing else.
 
-Ready needs Accepted, ResolvedRefs and Programmed all true and no weight on its way, so it is never
-ahead of the traffic.
+Ready needs Accepted, ResolvedRefs and Programmed all true and no weight or rollout on its way, so
+it is never ahead of the traffic.
 """
 
 from collections.abc import Mapping, Sequence
@@ -13,6 +13,7 @@ from pointsman.api.conditions import Condition, ConditionType, Reason, stamp
 from pointsman.api.v1alpha1 import RoutingPolicy
 from pointsman.operator.plan.budget_status import budgets_of
 from pointsman.operator.plan.objects import Json
+from pointsman.operator.plan.rollout.telling import Rolling
 from pointsman.operator.plan.shifting import Moving, settled
 from pointsman.operator.plan.table import Verdict
 
@@ -25,6 +26,9 @@ WAITING: Final = frozenset(
         Reason.AWAITING_ROUTERS,
         Reason.NO_ROUTERS,
         Reason.WAITING_FOR_CAPACITY,
+        Reason.ROLLOUT_IN_PROGRESS,
+        Reason.ROLLOUT_PAUSED,
+        Reason.AWAITING_APPROVAL,
     }
 )
 """Reasons that go away without an edit of the policy."""
@@ -124,8 +128,11 @@ def _ready(
     )
 
 
-def _progressing(entry: table.PolicyEntry, moving: Moving | None) -> Condition:
-    return moving.condition() if moving else settled(entry.revision)
+def _progressing(
+    entry: table.PolicyEntry, moving: Moving | None, rolling: Rolling | None
+) -> Condition:
+    on = rolling.progressing() if rolling else None
+    return on or (moving.condition() if moving else settled(entry.revision))
 
 
 def _yet_to_say(router: RouterView, entry: table.PolicyEntry, since: tuple[int, int]) -> bool:
@@ -142,6 +149,7 @@ def premature(
     stored: Json,
     since: tuple[int, int] = (0, 0),
     moving: Moving | None = None,
+    rolling: Rolling | None = None,
 ) -> bool:
     """
     True if a status would only say that we have not been answered yet.
@@ -154,7 +162,8 @@ def premature(
         entry is None
         or stored.get("observedGeneration") != verdict.policy.generation
         or stored.get("activeRevision") != entry.revision
-        or not _says(stored, verdict.accepted, verdict.resolved_refs, _progressing(entry, moving))
+        or not _says(stored, verdict.accepted, verdict.resolved_refs)
+        or not _says(stored, _progressing(entry, moving, rolling), message=rolling is None)
     ):
         return False
     silent = [router for router in routers if _yet_to_say(router, entry, since)]
@@ -162,13 +171,15 @@ def premature(
     return bool(silent) and not any(_laggard(router, entry, since) for router in others)
 
 
-def _says(stored: Json, *conditions: Condition) -> bool:
+def _says(stored: Json, *conditions: Condition, message: bool = True) -> bool:
+    """Counts in the message of a rollout are no news."""
+    keys = ("status", "reason", "message") if message else ("status", "reason")
     wanted = {str(c["type"]): c for c in stamp(conditions, (), generation=0, now="")}
     found = {str(c.get("type")): c for c in stored.get("conditions") or ()}
     return all(
         found.get(kind, {}).get(key) == condition[key]
         for kind, condition in wanted.items()
-        for key in ("status", "reason", "message")
+        for key in keys
     )
 
 
@@ -181,6 +192,7 @@ def policy_status(
     since: tuple[int, int] = (0, 0),
     hindrance: str = "",
     moving: Moving | None = None,
+    rolling: Rolling | None = None,
     budgets: Sequence[table.BudgetUse] = (),
 ) -> dict[str, Any]:
     """
@@ -191,17 +203,21 @@ def policy_status(
 
     `since` is the (epoch, serial) of the manifest that first held the verdict's entry; what
     routers said of an earlier one does not count. `moving`: its weights are on their way.
+    `rolling`: it has a candidate, or had one.
     `budgets`: what routers said of them.
     """
     entry, generation = verdict.entry, verdict.policy.generation
     found = [_laggard(router, entry, since) for router in routers] if entry else []
     laggards = [one for one in found if one]
     programmed = _hindered(hindrance) if hindrance else _programmed(entry, routers, laggards)
-    waits = moving.condition() if moving else None
+    on = rolling.progressing() if rolling else None
+    waits = on or (moving.condition() if moving else None)
     ready = _ready(verdict.accepted, verdict.resolved_refs, programmed, waits)
     wanted = [ready, verdict.accepted, verdict.resolved_refs, programmed]
     if entry:
-        wanted.append(_progressing(entry, moving))
+        wanted.append(_progressing(entry, moving, rolling))
+    if rolling:
+        wanted += rolling.outcome()
     if not ready.status:
         resumes = ready.reason in WAITING
         kind = ConditionType.RECONCILING if resumes else ConditionType.STALLED
@@ -217,6 +233,10 @@ def policy_status(
         status["routers"]["laggards"] = [one.as_status() for one in shown]
     if moving:
         status["shift"] = moving.fields()
+    if rolling:
+        status["rollout"] = rolling.fields()
+        if entry and entry.candidate:
+            status["candidateRevision"] = entry.candidate.revision
     spec = verdict.policy.parsed
     named = spec.spec.budgets if isinstance(spec, RoutingPolicy) else None
     if used := budgets_of(budgets, named, stored):
