@@ -15,7 +15,13 @@ ROOT = Path(__file__).parent.parent.parent
 PLANS = ROOT / "operator" / "src" / "pointsman" / "operator" / "plan"
 WHERE = {
     "ModelBackend": ["backend_status.py", "scaling_status.py"],
-    "RoutingPolicy": ["policy_status.py", "table.py", "blobs.py", "shifting/telling.py"],
+    "RoutingPolicy": [
+        "policy_status.py",
+        "table.py",
+        "blobs.py",
+        "shifting/telling.py",
+        "rollout/telling.py",
+    ],
 }
 
 

@@ -16,6 +16,13 @@ _REASONS: Final[Mapping[Phase, Reason]] = {
     Phase.AWAITING_APPROVAL: Reason.AWAITING_APPROVAL,
     Phase.ABORTED: Reason.ROLLED_BACK,
 }
+_ENDED: Final[Mapping[str, Reason]] = {
+    "AnalysisPassed": Reason.ANALYSIS_PASSED,
+    "AnalysisSkipped": Reason.ANALYSIS_SKIPPED,
+    "GuardrailFailed": Reason.GUARDRAIL_FAILED,
+    "AbortRequested": Reason.ABORT_REQUESTED,
+}
+"""Others leave no rollout behind."""
 MOST_NAMES: Final = 16
 """Approvers that a status shows."""
 
@@ -61,7 +68,7 @@ class Rolling:
         message = self._message(rollout)
         awaits = rollout.phase is Phase.AWAITING_APPROVAL
         aborted = rollout.phase is Phase.ABORTED
-        ended = Reason(rollout.reason) if rollout.ended else Reason.ROLLOUT_IN_PROGRESS
+        ended = _ENDED[rollout.reason] if rollout.ended else Reason.ROLLOUT_IN_PROGRESS
         asked = Reason.AWAITING_APPROVAL if awaits else ended
         return [
             Condition(type=kind, status=status, reason=reason, message=message)
