@@ -66,6 +66,12 @@ def desk(to: str, **rollout: Any) -> dict[str, Any]:
     return policy(default=route(to), rollout={**ROLLOUT, **rollout})
 
 
+def begin_at(fleet: Fleet, to: str) -> None:
+    """Without a rollout: in force at once."""
+    apply(fleet, policy(default=route(to)))
+    fleet.wait_ready("routingpolicies")
+
+
 def look(fleet: Fleet) -> dict[str, Any]:
     item = fleet.get("routingpolicy", "desk")
     status: dict[str, Any] = item["status"]
@@ -113,6 +119,7 @@ def gone_s(addresses: list[str], began_s: float) -> float:
 async def test_a_good_candidate_is_promoted_under_load(fleet: Fleet) -> None:
     """20 and 60 percent, then all; the operator is killed meanwhile; no request fails."""
     seen: Seen
+    begin_at(fleet, "a")
     async with traffic(fleet.routers(), clients=CLIENTS, headers=Sessions()) as seen:
         await until(seen, 100)
         apply(fleet, desk("b"))
@@ -136,6 +143,7 @@ async def test_a_good_candidate_is_promoted_under_load(fleet: Fleet) -> None:
 @pytest.mark.timeout(400)
 async def test_a_bad_candidate_is_rolled_back_by_itself(fleet: Fleet) -> None:
     """It answers 500; status says what guardrail it was."""
+    begin_at(fleet, "a")
     stable = look(fleet)["activeRevision"]
     async with traffic(fleet.routers(), clients=CLIENTS, headers=Sessions()) as seen:
         apply(fleet, desk("bad"))
@@ -154,10 +162,11 @@ async def test_a_bad_candidate_is_rolled_back_by_itself(fleet: Fleet) -> None:
 @pytest.mark.timeout(400)
 async def test_approval_and_abort_by_kubectl(fleet: Fleet) -> None:
     """Manual waits for a person; an abort has reached every router soon."""
+    begin_at(fleet, "a")
     addresses = [pod["status"]["podIP"] for pod in fleet.pods("router")]
     steps = [{"weightPercent": 50, "minRequests": 300, "minDuration": "1s"}]
     async with traffic(fleet.routers(), clients=CLIENTS, headers=Sessions()) as seen:
-        apply(fleet, desk("a", steps=steps, approval="Manual"))
+        apply(fleet, desk("b", steps=steps, approval="Manual"))
         trail = await seen_until(fleet, "AwaitingApproval")
         revision = trail[-1]["candidateRevision"]
         said = {"revision": revision, "step": 0, "approver": "ada", "at": "2026-11-26T10:00:00Z"}
@@ -168,7 +177,7 @@ async def test_approval_and_abort_by_kubectl(fleet: Fleet) -> None:
 
         took: list[float] = []
         for number in range(3):
-            apply(fleet, desk("b", stepDeadline=f"{number + 10}m", steps=[
+            apply(fleet, desk("a", stepDeadline=f"{number + 10}m", steps=[
                 {"weightPercent": 30, "minRequests": 100_000}]))  # fmt: skip
             await until(seen, 50)
             trail = await seen_until(fleet, "Progressing")

@@ -1,5 +1,6 @@
 """The `pointsman` command. Exit status: 0 done, 1 what was asked for is not so, 2 wrong usage."""
 
+import argparse
 import os
 import sys
 from collections.abc import Sequence
@@ -8,6 +9,7 @@ from pathlib import Path
 from pointsman.cli.arguments import Parser, Version, count, factor, port, some_path, watchable
 from pointsman.cli.key.arguments import add_parser as add_key
 from pointsman.cli.report.arguments import add_parser as add_report
+from pointsman.cli.rollout.arguments import add_parser as add_rollout
 
 
 def _parser() -> Parser:
@@ -65,6 +67,7 @@ def _parser() -> Parser:
 
     add_key(commands)
     add_report(commands)
+    add_rollout(commands)
 
     demo = commands.add_parser("demo", help="a support desk's day on this machine, and a table")
     demo.add_argument("--once", action="store_true", help="end after the table")
@@ -117,10 +120,8 @@ def _run(argv: Sequence[str] | None) -> int:
             from pointsman.cli.key.commands import key  # noqa: PLC0415
 
             return key(options)
-        case "report":
-            from pointsman.cli.report.commands import report  # noqa: PLC0415
-
-            return report(options)
+        case "report" | "rollout":
+            return _elsewhere(options)
         case _:
             from pointsman.cli.demo.run import demo  # noqa: PLC0415
 
@@ -131,6 +132,17 @@ def _run(argv: Sequence[str] | None) -> int:
                 count=options.requests,
                 chosen_open=options.open,
             )
+
+
+def _elsewhere(options: argparse.Namespace) -> int:
+    """Commands that ask what runs somewhere else."""
+    if options.command == "report":
+        from pointsman.cli.report.commands import report  # noqa: PLC0415
+
+        return report(options)
+    from pointsman.cli.rollout.commands import rollout  # noqa: PLC0415
+
+    return rollout(options)
 
 
 if __name__ == "__main__":

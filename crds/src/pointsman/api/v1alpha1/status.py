@@ -226,6 +226,7 @@ class RolloutStatus(ApiModel):
         "other rollouts.",
     )
     reason: Name | None = Field(default=None, description="Why it is in this phase.")
+    revision: Name | None = Field(default=None, description="The candidate that it is about.")
     step: Count | None = Field(
         default=None, description="Number of the step, from 0 on, as an approval names it."
     )

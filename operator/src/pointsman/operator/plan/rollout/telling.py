@@ -88,6 +88,7 @@ class Rolling:
         found: dict[str, Any] = {
             "phase": str(rollout.phase),
             "reason": rollout.reason,
+            "revision": rollout.candidate,
             "step": rollout.step,
             "steps": len(self.plan.steps) if self.plan else rollout.step + 1,
             "weights": {"desired": self.desired, "verified": self.verified},
