@@ -10,10 +10,10 @@ WORKERS := $(if $(filter 0,$(shell id -u)),-n 4 --dist loadscope)
 # Hundreds of processes start in the tests; each would compile everything anew.
 export PYTHONDONTWRITEBYTECODE :=
 
-.PHONY: help demo test check bench bench-router fmt generate sim-scaling figures clean
+.PHONY: help demo test check bench bench-router bench-predictor fmt generate sim-scaling figures clean
 
 help:
-	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  make %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  make %-15s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 $(STAMP): requirements.lock pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit("Python 3.11 or newer is needed, this is " + sys.version.split()[0] + "; make PYTHON=python3.12 takes another") if sys.version_info < (3, 11) else None'
@@ -47,6 +47,9 @@ bench: $(STAMP) ## a shell beside a real control plane with CRDs, operator, rout
 bench-router: $(STAMP) ## the router's CPU beside nginx and sglang-router (QUICK=1: under a minute)
 	@$(BIN)/python -m tests.perf.router $(if $(JSON),--json $(JSON))
 
+bench-predictor: $(STAMP) ## the predictor on public rows, beside what else there is (QUICK=1: under a minute)
+	@OPENBLAS_NUM_THREADS=1 nice -n 10 $(BIN)/python -m tests.perf.predictor $(if $(JSON),--json $(JSON))
+
 fmt: $(STAMP) ## format and sort
 	@$(BIN)/ruff check --fix --quiet . ; $(BIN)/ruff format --quiet .
 
@@ -59,5 +62,5 @@ sim-scaling: $(STAMP) ## autoscalers side by side in virtual time (QUICK=1: unde
 figures: $(STAMP) ## the measured numbers of the README (QUICK=1: small and under a minute each)
 	@$(BIN)/python -m tests.perf
 
-clean: ## remove the virtual environment and caches in the tree
+clean: # remove the virtual environment and caches in the tree
 	@rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache .lint-imports.log .mypy.log

@@ -11,6 +11,7 @@ def ask(
     turns: int = 1,
     tools: bool = False,
     images: bool = False,
+    json_mode: bool = False,
 ) -> Analysis:
     """Analyze one request whose length is that of its parts."""
     return analyze(
@@ -22,5 +23,6 @@ def ask(
             turns=turns,
             tools=tools,
             images=images,
+            json_mode=json_mode,
         )
     )

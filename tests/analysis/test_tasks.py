@@ -39,7 +39,7 @@ def test_the_threshold_of_long_context_is_the_operators() -> None:
     at = analyze(prompt, AnalysisSettings(long_context_tokens=tokens))
     above = analyze(prompt, AnalysisSettings(long_context_tokens=tokens + 1))
     assert at.task is Task.LONG_CONTEXT
-    assert at.evidence == (f"length: {tokens:,} tokens >= {tokens:,}",)
+    assert at.evidence[0] == f"length: {tokens:,} tokens >= {tokens:,}"
     assert above.task is not Task.LONG_CONTEXT
 
 
@@ -143,7 +143,7 @@ def test_a_long_text_without_words_we_know_is_undecided() -> None:
     """Then the task is the default, and says so."""
     analysis = ask("zzgh qwrt " * 60)
     assert (analysis.task, analysis.decided, analysis.confidence) == (Task.CHAT, False, 0.0)
-    assert analysis.evidence == ("no detector was sure",)
+    assert analysis.evidence[0] == "no detector was sure"
 
 
 def test_tools_and_images_are_told_and_do_not_change_the_task() -> None:

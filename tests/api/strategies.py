@@ -70,7 +70,14 @@ headers = st.fixed_dictionaries(
 matches = optional(
     task=st.lists(st.sampled_from(["Chat", "Coding", "LongContext"]), max_size=3),
     language=st.lists(st.sampled_from(["de", "fr", "en", "fil", "DE"]), max_size=2),
+    complexity=st.lists(st.sampled_from(["Simple", "Complex", "Hard"]), max_size=2),
+    domain=st.lists(st.sampled_from(["Law", "General"]), max_size=2),
     contextTokens=tokens,
+    turns=tokens,
+    tools=st.booleans(),
+    images=st.booleans(),
+    jsonMode=st.booleans(),
+    expression=st.sampled_from(["request.turns > 1", "'a' in request.headers"]),
     headers=st.lists(headers, max_size=2),
     metadata=st.dictionaries(st.sampled_from(["team", "a.b/c"]), st.just("x"), max_size=2),
 )
@@ -83,7 +90,7 @@ rules = st.fixed_dictionaries(
         "match": matches,
         **route,
     },
-    optional=route_options | {"predictor": choosing},
+    optional=route_options | {"predictor": choosing, "matches": st.lists(matches, max_size=1)},
 )
 budgets = st.fixed_dictionaries(
     {"name": names, "window": st.sampled_from(["Hour", "Day", "Week", "Month"])},
@@ -170,6 +177,30 @@ rollouts = optional(
     stepDeadline=st.one_of(durations, st.sampled_from(["240h", "241h", "0s"])),
     revisionHistoryLimit=st.sampled_from([0, 1, 100, 101]),
 )
+policy_tests = st.fixed_dictionaries(
+    {
+        "name": st.sampled_from(["one", "two"]),
+        "expect": optional(
+            rule=st.sampled_from(["one", "default", "A"]),
+            backend=names,
+            task=st.sampled_from(["Chat", "Talk"]),
+            maxCost=st.sampled_from(["0.1", "1e3"]),
+        ),
+    },
+    optional={
+        "prompt": st.sampled_from(["", "hi", "é" * 4000, "x" * 4001]),
+        "messages": st.lists(
+            st.fixed_dictionaries(
+                {"role": st.sampled_from(["user", "tool", "robot"]), "content": st.just("hi")}
+            ),
+            max_size=2,
+        ),
+        "headers": st.dictionaries(st.sampled_from(["a", "B b"]), st.just("x"), max_size=1),
+        "tools": st.booleans(),
+        "historyChars": st.sampled_from([0, 10_000_000, 10_000_001]),
+        "maxOutputTokens": st.sampled_from([0, 1, -1]),
+    },
+)
 policies = st.fixed_dictionaries(
     {
         "modelNames": st.lists(
@@ -185,6 +216,7 @@ policies = st.fixed_dictionaries(
         "implicitFeedback": implicit,
         "predictor": predictors,
         "rollout": rollouts,
+        "tests": st.lists(policy_tests, max_size=2),
     },
 )
 
@@ -239,16 +271,28 @@ price_changes = st.fixed_dictionaries(
     {"validFrom": moments, "inputPerMillion": st.just("1"), "outputPerMillion": st.just("2")},
     optional={"reasoningPerMillion": st.sampled_from(["3", ""])},
 )
-costs = st.fixed_dictionaries(
-    {
-        "inputPerMillion": st.sampled_from(["0.1", "1", "1.", "-1"]),
-        "outputPerMillion": st.just("2"),
-    },
-    optional={
-        "currency": st.sampled_from(["USD", "EUR", "usd"]),
-        "cachedInputPerMillion": st.sampled_from(["0.01", "x"]),
-        "changes": st.lists(price_changes, max_size=3),
-    },
+hour_changes = st.fixed_dictionaries({"validFrom": moments, "replicaHour": st.just("2.50")})
+any_changes = st.lists(st.one_of(price_changes, hour_changes), max_size=3)
+costs = st.one_of(
+    st.fixed_dictionaries(
+        {
+            "inputPerMillion": st.sampled_from(["0.1", "1", "1.", "-1"]),
+            "outputPerMillion": st.just("2"),
+        },
+        optional={
+            "currency": st.sampled_from(["USD", "EUR", "usd"]),
+            "cachedInputPerMillion": st.sampled_from(["0.01", "x"]),
+            "changes": any_changes,
+        },
+    ),
+    optional(
+        replicaHour=st.sampled_from(["2.50", "2.5h"]),
+        inputPerMillion=st.just("1"),
+        outputPerMillion=st.just("2"),
+        reasoningPerMillion=st.just("3"),
+        currency=st.just("EUR"),
+        changes=any_changes,
+    ),
 )
 places = st.one_of(
     st.fixed_dictionaries({"deployment": deployments}),

@@ -3,7 +3,9 @@
 import csv
 import io
 import json
+import sqlite3
 import time
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -12,7 +14,7 @@ from pointsman.cli.__main__ import main
 from pointsman.events.schema import Event
 from pointsman.ledger.rows import DAY_MS
 from pointsman.ledger.stores.sqlite import SqliteStore
-from tests.ledger.events import batch, feedback, request
+from tests.ledger.events import batch, feedback, request, window
 from tests.ledger.process import ledger_process
 
 Capture = pytest.CaptureFixture[str]
@@ -67,6 +69,43 @@ def test_csv_and_json_for_programs(file: Path, capsys: Capture) -> None:
     told = json.loads(capsys.readouterr().out)
     assert told["totals"][0]["cost_nano"] == 1_500_001_050
     assert told["lines"][0]["duration"]["n"] == 2
+
+
+def test_replicas_that_are_paid_by_the_hour(file: Path, capsys: Capture) -> None:
+    """Apart from requests, and with them in the bill; in CSV in rows that add up."""
+    now_ms = time.time_ns() // 1_000_000
+    at_ms = now_ms - now_ms % 300_000
+    store = SqliteStore(file, keep_events_ms=30 * DAY_MS)
+    store.open()
+    events: list[Event | bytes] = [
+        request(9, at_ms=now_ms, backend="own", cost_nano=0),
+        window(from_ms=at_ms), window(from_ms=at_ms - 600_000, watched_ms=0),
+    ]  # fmt: skip
+    store.ingest([batch(events, spool="operator-1")], now_ms)
+    store.close()
+
+    assert main(["report", "--db", str(file), "--since", "1h"]) == 0
+    said = capsys.readouterr().out.splitlines()
+    at = next(n for n, line in enumerate(said) if line.startswith("paid by the hour"))
+    assert said[at + 1].split() == [
+        "own", "0.33", "50%", "0.8333", "USD", "0.4167", "USD", "1", "0.8333", "USD",
+        "5,555.56", "USD", "0.17", "h",
+    ]  # fmt: skip
+    assert said[at + 3] == (
+        "bill: requests 1.5000 USD + replicas 0.8333 USD = 2.3333 USD; saved, less the replicas:"
+        " -0.3333 USD"
+    )
+    assert any(line.startswith("unknown: nobody watched") for line in said)
+
+    assert main(["report", "--db", str(file), "--since", "1h", "-o", "csv"]) == 0
+    rows = list(csv.DictReader(io.StringIO(capsys.readouterr().out)))
+    own = rows[-1]
+    assert (own["backend"], own["requests"], own["replica_cost_nano"]) == ("own", "", "833333334")
+    assert sum(int(row["cost_nano"] or 0) for row in rows) == 1_500_001_050
+    assert main(["report", "--db", str(file), "--since", "1h", "-o", "json"]) == 0
+    told = json.loads(capsys.readouterr().out)
+    assert told["hosted"][0]["unknown_ms"] == 600_000
+    assert told["bills"][0]["total_nano"] == 1_500_001_050 + 833_333_334
 
 
 @pytest.mark.slow
@@ -124,6 +163,19 @@ def test_a_file_of_somebody_else_is_only_looked_at(tmp_path: Path, capsys: Captu
     capsys.readouterr()
     assert main(["report", "--db", str(old)]) == 1
     assert "has schema 1" in capsys.readouterr().err
+
+
+def test_a_file_of_a_newer_ledger_is_said_to_be(file: Path, capsys: Capture) -> None:
+    """To start its ledger would not help: a newer report does."""
+    with closing(sqlite3.connect(file)) as store, store:
+        store.execute("INSERT INTO pointsman_schema VALUES (99, 'later')")
+    before = file.read_bytes()
+    assert main(["report", "--db", str(file)]) == 1
+    said = capsys.readouterr().err
+    assert "has schema 99" in said
+    assert "newer" in said
+    assert "start its ledger" not in said
+    assert file.read_bytes() == before
 
 
 @pytest.mark.local

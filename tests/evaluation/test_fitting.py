@@ -125,7 +125,8 @@ def test_the_same_labels_give_the_same_weights() -> None:
 
 def test_confidence_grows_with_the_labels_of_a_task() -> None:
     """From that of the prior."""
-    found = [ask(fitted(topics(n)), "Is the kettle in this room?").confidence for n in (0, 10, 100)]
+    question = "Tell me about the kettle in the hall, please"
+    found = [ask(fitted(topics(n)), question).confidence for n in (0, 10, 100)]
 
     assert found == sorted(found)
     assert found[0] == PRIOR.prior_confidence
@@ -158,6 +159,17 @@ def test_a_vocabulary_has_an_end() -> None:
     later = vocabulary.see(*read("one hundred two"))
 
     assert len(vocabulary) == 3
-    assert vocabulary.grams() == ["one", "two", "one two"]
-    assert first.words == later.words
-    assert later.distinct == 3
+    assert list(vocabulary.grams()) == ["one", "two", "one two"]
+    assert (first.grams, first.size) == (3, 3)
+    assert (later.grams, later.size) == (2, 5)
+
+
+def test_length_is_learned_without_texts() -> None:
+    """A backend that is bad at long requests, of one task."""
+    short, long = "Tell me about the kettle, please", "Tell me about the kettle, please. " * 40
+    rated = [(short + " " * n, "small", 0.9, 0.0) for n in range(200)]
+    rated += [(long + " " * n, "small", 0.1, 0.0) for n in range(200)]
+
+    weights = fitted(rated, texts=False)
+
+    assert ask(weights, short).quality["small"] - ask(weights, long).quality["small"] > 0.15

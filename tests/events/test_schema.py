@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pointsman.events import schema
-from pointsman.events.schema import EventError, Feedback, Request, Text, Try
+from pointsman.events.schema import EventError, Feedback, Replicas, Request, Text, Try
 
 _TEXT = st.text(max_size=30)
 _TRIES = st.lists(st.builds(Try, backend=_TEXT, reason=_TEXT), max_size=3).map(tuple)
@@ -28,7 +28,10 @@ FEEDBACKS = st.builds(
 )
 
 
-@given(REQUESTS | FEEDBACKS)
+WINDOWS = st.builds(Replicas, account=_TEXT, from_ms=st.integers(0, 2**62), currency=_TEXT)
+
+
+@given(REQUESTS | FEEDBACKS | WINDOWS)
 @pytest.mark.slow
 def test_an_event_survives_its_line(event: schema.Event) -> None:
     """Encoded and decoded it is the same, and has no line end in it."""

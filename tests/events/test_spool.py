@@ -97,6 +97,18 @@ def test_a_restart_loses_nothing(
     assert list(dict.fromkeys(found)) == _lines(1, sent), "in order, all; some twice"
 
 
+def test_a_clock_that_goes_back_reorders_nothing(
+    opened: Callable[..., Segments], tmp_path: Path
+) -> None:
+    """Files are named by time: a ledger that got later numbers first would call the others lost."""
+    segments = opened(segment_bytes=1)
+    for first, now_ms in ((1, 9_000), (3, 8_000), (5, 8_500)):
+        segments.add(_SPOOL, first, _lines(first, 2), 1, now_ms)
+    segments.add("fedcba9876543210", 1, _lines(7, 1), 1, 8_100)
+    (tmp_path / "notes.events").write_text("of somebody")
+    assert _drain(opened()) == _lines(1, 7)
+
+
 def test_a_torn_end_is_left_out(opened: Callable[..., Segments], tmp_path: Path) -> None:
     """Of a frame that a power failure cut, nothing is sent, and all before it is."""
     segments = opened()
@@ -246,3 +258,16 @@ def test_a_batch_that_is_sent_again_is_cut_the_same(opened: Callable[..., Segmen
     rest = segments.next_batch(1 << 20)
     assert rest is not None
     assert [frame.first for frame in frames.read_all(rest.data)] == [51, 61, 71, 81, 91]
+
+
+@pytest.mark.parametrize(("schema", "version"), [(None, 1), (2, 2)])
+def test_frames_say_what_a_ledger_has_to_know(schema: int | None, version: int) -> None:
+    """Routers write the first version: a ledger of the release before takes what they send."""
+    own = Spool(None, later=_no_timer)
+    spool = own if schema is None else Spool(None, later=_no_timer, schema=schema)
+    spool.start()
+    spool.put(b"{}")
+    assert spool.close(_CLOSE_S)
+    batch = spool.segments.next_batch(1 << 20)
+    assert batch is not None
+    assert [frame.schema for frame in frames.read_all(batch.data)] == [version]

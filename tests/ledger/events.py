@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from pointsman.events import frames, schema
-from pointsman.events.schema import Event, Feedback, Request
+from pointsman.events.schema import WINDOW_MS, Event, Feedback, Replicas, Request
 from pointsman.ledger.batches import Batch, read
 
 NOW_MS = 1_795_000_000_000
@@ -49,6 +49,22 @@ def feedback(number: int = 1, **fields: Any) -> Feedback:
     }
     said = fields.keys() & {"score", "good", "verdict", "comment", "signal", "demonstration"}
     return Feedback(**(values | ({} if said else {"good": True}) | fields))
+
+
+def window(number: int = 0, **fields: Any) -> Replicas:
+    """Two replicas of `own` all through it, for 2.50 an hour each; one of them idle."""
+    values: dict[str, Any] = {
+        "account": "uid-1",
+        "backend": "own",
+        "from_ms": NOW_MS - NOW_MS % HOUR_MS + number * WINDOW_MS,
+        "replica_ms": 2 * WINDOW_MS,
+        "watched_ms": WINDOW_MS,
+        "idle_ms": WINDOW_MS,
+        "cost_nano": 416_666_667,
+        "idle_nano": 208_333_333,
+        "currency": "USD",
+    }
+    return Replicas(**(values | fields))
 
 
 def frame(

@@ -7,6 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pointsman.events import frames
+from pointsman.events.schema import SCHEMA
 from pointsman.ledger.batches import (
     BadBody,
     Batch,
@@ -118,7 +119,7 @@ def test_numbers_that_cannot_be_are_refused() -> None:
 
 def test_a_newer_frame_is_for_a_newer_ledger() -> None:
     """Nothing of the body is taken, and the message says what to do."""
-    body = frame([request(1)]) + frame([request(2)], first=2, version=2)
+    body = frame([request(1)]) + frame([request(2)], first=2, version=SCHEMA + 1)
     with pytest.raises(NewerSchema, match="update the ledger"):
         read(body)
 

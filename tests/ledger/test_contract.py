@@ -158,6 +158,20 @@ def test_absurd_times_are_kept_under_the_time_they_came(store: Store) -> None:
     assert (line.requests, line.clock_wrong, line.cost_nano) == (6, 4, 6_000)
 
 
+def test_a_clock_that_goes_back_loses_nothing(store: Store) -> None:
+    """The ledger's own: what it took before is in its future; all of it counts, and stays."""
+    store.ingest([batch([request(1), request(2, at_ms=NOW_MS - 5 * HOUR_MS)])], NOW_MS)
+    back_ms = NOW_MS - 3 * HOUR_MS
+    (taken,) = store.ingest([batch([feedback(1, score=1.0), request(3)], first=3)], back_ms)
+    assert (taken.requests, taken.feedback, taken.known, taken.lost) == (1, 1, 0, 0)
+    (again,) = store.ingest([batch([request(3)], first=4)], back_ms)
+    assert (again.requests, again.known) == (0, 1)
+    assert not any(store.keep(keeping(back_ms)).removed.values())
+
+    line = total(store)
+    assert (line.requests, line.feedback, line.clock_wrong) == (3, 1, 0)
+
+
 def test_what_is_older_than_its_retention_is_only_counted(store: Store) -> None:
     """A router that was cut off for long does not make days that go at once."""
     store.ingest([batch([request(1, at_ms=NOW_MS - 35 * DAY_MS), request(2)])], NOW_MS)

@@ -80,7 +80,7 @@ class Naive:
                 self.next[spool] = number + 1
                 if isinstance(event, Request):
                     self.requests[event.decision] = event
-                else:
+                elif isinstance(event, Feedback):
                     self.feedback.append(event)
 
     def judged(self) -> tuple[Counter[str], dict[str, list[Feedback]]]:

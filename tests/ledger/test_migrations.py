@@ -14,7 +14,7 @@ from pointsman.ledger.stores.schema import STEPS, VERSION
 from pointsman.ledger.stores.sqlite import SqliteStore
 from pointsman.ledger.summary import Line
 from tests.ledger.conftest import Place
-from tests.ledger.events import DAY_MS, NOW_MS, batch, feedback, request
+from tests.ledger.events import DAY_MS, NOW_MS, batch, feedback, request, window
 from tests.postgres import Cluster
 
 
@@ -28,6 +28,7 @@ def _filled(place: Place) -> Store:
         request(3),
         feedback(1, score=0.5),
         feedback(9),
+        window(),
     ]
     store.ingest([batch(events)], NOW_MS)
     return store
@@ -57,7 +58,7 @@ def test_back_to_each_older_schema_and_forward_again(place: Place) -> None:
         store.open(older)
         assert store.version() == older
         assert place.execute("SELECT sum(requests) FROM rollups WHERE span_ms = 300000") == [(3,)]
-        assert place.execute("SELECT next FROM spools") == [(6,)]
+        assert place.execute("SELECT next FROM spools") == [(7,)]
         store.close()
         store = place.store()
         store.open()
@@ -66,7 +67,7 @@ def test_back_to_each_older_schema_and_forward_again(place: Place) -> None:
     after = _total(store)
     assert before.quality is not None
     assert (after.requests, after.cost_nano, after.quality) == (3, before.cost_nano, None)
-    (taken,) = store.ingest([batch([feedback(3), request(4), feedback(2)], first=6)], NOW_MS)
+    (taken,) = store.ingest([batch([feedback(3), request(4), feedback(2)], first=7)], NOW_MS)
     assert (taken.requests, taken.feedback) == (1, 2)
     assert _total(store).feedback == 2
 

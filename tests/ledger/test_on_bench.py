@@ -1,5 +1,6 @@
-"""The ledger as the chart installs it: routers ship to it, through its own end and back."""
+"""The ledger as the chart installs it: routers and operator ship to it, through ends and back."""
 
+import base64
 import json
 import time
 import urllib.error
@@ -9,9 +10,10 @@ from typing import Any
 
 import pytest
 
+from pointsman.api.table import PolicyEntry, decode_manifest
 from tests.bench import Bench
 from tests.e2e.fleet import Fleet, install, rendered
-from tests.operator.objects import backend, policy
+from tests.operator.objects import backend, policy, rule
 from tests.operator.test_scaling_on_bench import apply
 
 NAMESPACE = "ledger-bench"
@@ -84,7 +86,133 @@ def test_every_request_of_every_router_is_in_the_ledger(fleet: Fleet) -> None:
     assert _total(fleet)["requests"] == asked, "none twice"
 
 
+def _used(fleet: Fleet) -> str:
+    budgets = fleet.get("routingpolicy", "desk").get("status", {}).get("budgets") or [{}]
+    return str(budgets[0].get("used", ""))
+
+
+def _ask_each(fleet: Fleet) -> int:
+    """One request of each router; the tokens of all."""
+    tokens = 0
+    for url in fleet.routers():
+        with fleet.client(url) as client:
+            answer = client.chat.completions.create(
+                model="auto", messages=[{"role": "user", "content": "hi"}], max_tokens=5
+            )
+        assert answer.usage is not None
+        tokens += answer.usage.total_tokens
+    return tokens
+
+
+def test_what_is_used_of_a_budget_is_in_the_status(fleet: Fleet) -> None:
+    """Of all routers, to a percent; an operator that ends in between takes nothing away."""
+    desk = policy()
+    desk["spec"]["budgets"] = [
+        {"name": "month", "window": "Month", "tokens": 100, "mode": "Shadow"}
+    ]
+    apply(fleet, desk)
+    fleet.bench.wait_for(lambda: _used(fleet) == "0 tokens", 60, "the budget in the status")
+    used = _ask_each(fleet)
+    fleet.bench.wait_for(lambda: _used(fleet) == f"{used} tokens", 60, f"{used} tokens")
+
+    (operator,) = fleet.pods("operator")
+    fleet.bench.kill(NAMESPACE, operator["metadata"]["name"])
+    used += _ask_each(fleet)
+    assert _used(fleet) != "0 tokens"
+    fleet.bench.wait_for(lambda: _used(fleet) == f"{used} tokens", 90, f"{used} tokens")
+
+
+def test_what_replicas_cost_by_the_hour_is_in_the_ledger(fleet: Fleet) -> None:
+    """From their pods' nodes to their backend's end, though the operator began anew between."""
+    begun_s = time.monotonic()
+    apply(fleet, backend("paid", replicas=2, cost={"replicaHour": "3600", "currency": "EUR"}))
+    fleet.wait_ready("modelbackends")
+    ready_s = time.monotonic()
+    (operator,) = fleet.pods("operator")
+    fleet.bench.kill(NAMESPACE, operator["metadata"]["name"])
+    ask = ("get", "lease", "-o", "jsonpath={.items[*].spec.leaseTransitions}")
+    before = fleet.kubectl(*ask)
+    fleet.bench.wait_for(lambda: fleet.kubectl(*ask) != before, 60, "an operator that leads anew")
+    time.sleep(3)
+    least_s = time.monotonic() - ready_s
+    fleet.kubectl("delete", "modelbackend", "paid")
+    took_s = time.monotonic() - begun_s
+
+    def told() -> list[dict[str, Any]]:
+        try:
+            found = _ask(fleet, "/v1/summary?since=1h")["hosted"]
+        except OSError:
+            return []
+        return [one for one in found if one["backend"] == "paid"]
+
+    fleet.bench.wait_for(lambda: bool(told()), 60, "replica-hours")
+    (paid,) = told()
+    assert 2_000 * least_s <= paid["replica_ms"] <= 2_000 * (took_s + 5)
+    assert paid["unknown_ms"] > 0
+    assert paid["cost_nano"] == paid["replica_ms"] * 1_000_000
+    assert (paid["currency"], paid["requests"]) == ("EUR", 0)
+
+
 def test_nobody_without_the_token_reads_it(fleet: Fleet) -> None:
     """Off loopback there is no way around."""
     with pytest.raises(urllib.error.HTTPError, match="401"):
         _ask(fleet, "/v1/summary", "another-token")
+
+
+def _answers(fleet: Fleet, url: str, to: str = "") -> tuple[str, str]:
+    """Who answered a question, and the decision's id; a rule sends it where its metadata says."""
+    with fleet.client(url) as client:
+        said = client.chat.completions.with_raw_response.create(
+            model="auto", messages=[{"role": "user", "content": "Hello, who are you?"}],
+            max_tokens=5, metadata={"to": to} if to else {},
+        )  # fmt: skip
+    return said.headers["x-pointsman-backend"], said.headers["x-pointsman-decision-id"]
+
+
+def test_what_people_say_of_answers_moves_traffic(fleet: Fleet) -> None:
+    """Into all routers; an operator that begins anew unlearns nothing and writes no table."""
+    apply(fleet, backend("b", cost=COST))
+    desk = policy(rules=tuple(rule(f"to-{n}", {"metadata": {"to": n}}, n) for n in "ab"))
+    apply(fleet, desk)
+    fleet.wait_ready("modelbackends", "routingpolicies")
+    first, *_ = fleet.routers()
+    for _ in range(8):
+        for name in "ab":
+            backend_, decision = _answers(fleet, first, to=name)
+            assert backend_ == name
+            with fleet.client(first) as client:
+                told = {"decision_id": decision, "score": float(name == "b")}
+                client.post("/feedback", body=told, cast_to=object)
+    asked = "/v1/labels?policy=desk&since=1h"
+    fleet.bench.wait_for(lambda: len(_ask(fleet, asked)["labels"]) == 16, 60, "the ratings")
+    assert _answers(fleet, first)[0] == "a"
+    desk["spec"]["predictor"] = {
+        "mode": "Apply", "candidates": [{"name": "a"}, {"name": "b"}], "minSamples": 5,
+    }  # fmt: skip
+    apply(fleet, desk)
+
+    def learned() -> int:
+        status = fleet.get("routingpolicy", "desk").get("status", {})
+        return int(status.get("predictor", {}).get("samples", 0))
+
+    def chosen() -> set[str]:
+        return {_answers(fleet, url)[0] for url in fleet.routers()}
+
+    fleet.bench.wait_for(lambda: learned() == 16, 90, "a fit")
+    fleet.bench.wait_for(lambda: chosen() == {"b"}, 30, "the choice of all routers")
+    manifest = ("get", "configmap", f"{fleet.release}-routing-table", "-o")
+    before = fleet.kubectl(*manifest, "jsonpath={.binaryData.manifest}")
+    (operator,) = fleet.pods("operator")
+    ask = ("get", "lease", "-o", "jsonpath={.items[*].spec.leaseTransitions}")
+    leads = fleet.kubectl(*ask)
+    fleet.bench.kill(NAMESPACE, operator["metadata"]["name"])
+    fleet.bench.wait_for(lambda: fleet.kubectl(*ask) != leads, 60, "an operator that leads anew")
+    time.sleep(5)
+    assert chosen() == {"b"}
+    assert learned() == 16
+    after = fleet.kubectl(*manifest, "jsonpath={.binaryData.manifest}")
+    assert _entries(after) == _entries(before)
+
+
+def _entries(packed: str) -> tuple[PolicyEntry, ...]:
+    return decode_manifest(base64.b64decode(packed)).policies

@@ -12,6 +12,7 @@ import aiohttp
 import pytest
 from prometheus_client import CollectorRegistry
 
+from pointsman.events.schema import SCHEMA
 from pointsman.ledger.access import Access, NoToken
 from pointsman.ledger.batches import Batch
 from pointsman.ledger.contract import BadData, StoreAway, Taken
@@ -143,7 +144,7 @@ async def test_what_can_never_be_taken_says_so(tmp_path: Path) -> None:
         for bad in (b"", b"nonsense", good[:-1], good + good[:-1]):
             status, body = await client.post(bad)
             assert (status, set(body)) == (400, {"reason"})
-        status, body = await client.post(good + frame([request(2)], first=2, version=2))
+        status, body = await client.post(good + frame([request(2)], first=2, version=SCHEMA + 1))
         assert status == 409
         assert "update the ledger" in body["reason"]
         for huge in (b"x" * 20_000, gzip.compress(bytes(20_000))):

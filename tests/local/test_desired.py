@@ -65,3 +65,21 @@ async def test_a_removed_policy_vouches_for_no_later_one(tmp_path: Path) -> None
             assert session._accepted.keys() == names.keys()
     finally:
         session._directory.cleanup()
+
+
+def test_a_policy_whose_tests_fail_is_not_served_here_either() -> None:
+    """What was accepted before goes on; without anything before, there is nothing."""
+    good = load_text(BACKEND + policy("p", "m"))
+    failing = "\n  tests: [{name: t, prompt: hi, expect: {rule: other}}]\n"
+    bad = load_text(BACKEND + policy("p", "m") + failing)
+    first = desire(good, accepted={}, previous=None, time_scale=1)
+    verdict = desire(bad, accepted={}, previous=first.manifest, time_scale=1).table.verdicts["p"]
+
+    assert not verdict.accepted.status
+    assert verdict.entry is None
+    assert "spec.tests[0]: test t: rule is default, not other" in verdict.accepted.message
+    assert (
+        desire(bad, accepted={}, previous=None, time_scale=1, run_tests=False)
+        .table.verdicts["p"]
+        .accepted.status
+    )

@@ -1,5 +1,6 @@
 """Alerts and dashboard: Prometheus understands them, and they ask for what there is."""
 
+import asyncio
 import json
 import re
 import shutil
@@ -10,9 +11,11 @@ import pytest
 import yaml
 from prometheus_client import CollectorRegistry
 
+from pointsman.events.ship import Target
 from pointsman.ledger.hour import Hour
 from pointsman.ledger.metrics import Metrics as LedgerMetrics
 from pointsman.operator import metrics as operator_metrics
+from pointsman.operator.cluster.outbox import Outbox as OperatorOutbox
 from pointsman.router.control.metrics import ControlMetrics
 from pointsman.router.metrics import Metrics
 from pointsman.router.outbox import Outbox
@@ -45,6 +48,7 @@ def _known() -> set[str]:
     LedgerMetrics(registry)
     registry.register(Hour())
     outbox = Outbox(registry, later=lambda *_: None)
+    operators = asyncio.run(_outbox_of_an_operator())
     found: set[str] = set()
     try:
         for part in (registry, operator_metrics.REGISTRY):
@@ -56,7 +60,13 @@ def _known() -> set[str]:
                 found |= {metric.name + ending for ending in endings}
     finally:
         outbox.close(5.0)
+        operators.close(5.0)
     return found
+
+
+async def _outbox_of_an_operator() -> OperatorOutbox:
+    """It sends nothing, for there is nothing."""
+    return OperatorOutbox(Target(url="http://127.0.0.1:1"))
 
 
 def test_what_is_asked_for_is_there() -> None:

@@ -25,6 +25,7 @@ from pointsman.operator.errors import Stalled
 from pointsman.operator.plan.policy_status import RouterView
 from pointsman.operator.settings import Settings
 from tests.operator.fake_api import FakeApi
+from tests.operator.learning import idle_learner
 from tests.operator.objects import NAMESPACE, backend, policy
 from tests.support.conditions import assert_well_formed
 
@@ -63,7 +64,7 @@ def controller_of(api: FakeApi) -> PolicyController:
     """With that router; nothing is scaled here."""
     fleet = Fleet(api)
     shifter, roller = Shifter(fleet, lambda _: None, lambda: None), Roller(fleet, lambda: None)
-    return PolicyController(api, SETTINGS, fleet, shifter, roller)
+    return PolicyController(api, SETTINGS, fleet, shifter, learner=idle_learner(), roller=roller)
 
 
 def manifest(api: FakeApi) -> table.Manifest | None:

@@ -125,6 +125,26 @@ def test_a_refused_edit_keeps_the_old_revision(fleet: Fleet) -> None:
     )
 
 
+def test_a_policy_that_fails_its_tests_keeps_the_old_revision(fleet: Fleet) -> None:
+    """An edit that its own tests refuse moves no traffic; one that they allow does."""
+    tests = [{"name": "hi", "prompt": "Hello!", "expect": {"backend": "a"}}]
+    good, bad = policy(), policy(default=route("b"))
+    good["spec"]["tests"] = bad["spec"]["tests"] = tests
+    apply(fleet, backend("a"), backend("b"), good)
+    settles(fleet, "Ready", ready(fleet))
+    assert is_(fleet, "desk", "TestsPassed", "True", "TestsPassed")
+    before = manifest(fleet)
+    apply(fleet, bad)
+    settles(fleet, "a failing test", lambda: is_(fleet, "desk", "TestsPassed", "False"))
+
+    assert is_(fleet, "desk", "Accepted", "False", "TestsFailed")
+    message = fleet.condition("routingpolicy", "desk", "Accepted")["message"]
+    assert "test hi: backend is b, not a" in message
+    assert manifest(fleet).policies == before.policies
+    apply(fleet, {**bad, "spec": {**bad["spec"], "tests": []}})
+    settles(fleet, "the edit", lambda: manifest(fleet).policies != before.policies)
+
+
 def test_a_backend_deleted_in_use_is_skipped(fleet: Fleet) -> None:
     """Accepted stays, ResolvedRefs names the field, the other target goes on."""
     apply(fleet, backend("a"), backend("b"), policy(default=route("a", "b")))

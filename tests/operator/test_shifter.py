@@ -18,6 +18,7 @@ from pointsman.operator.plan.policy_status import RouterView
 from pointsman.operator.plan.scaling import RouterReport
 from pointsman.operator.plan.shifting import DEADLINE_S, Capacity
 from tests.operator.fake_api import FakeApi
+from tests.operator.learning import idle_learner
 from tests.operator.objects import backend, policy, rule, target
 from tests.operator.test_controllers import MANIFEST, SETTINGS, Fleet, manifest
 from tests.support.conditions import assert_well_formed, unexplained
@@ -80,7 +81,9 @@ class World:
             monotonic=lambda: self.now_s,
         )
         roller = Roller(self.routers, self._on_due)
-        self.controller = PolicyController(self.api, SETTINGS, self.routers, self.shifter, roller)
+        self.controller = PolicyController(
+            self.api, SETTINGS, self.routers, self.shifter, learner=idle_learner(), roller=roller
+        )
 
     def _capacity(self, name: str) -> Capacity | None:
         return Capacity(self.ready[name], 8, 1, 8) if name in self.ready else None

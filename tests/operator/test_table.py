@@ -74,6 +74,13 @@ def test_prices_are_compiled_in_the_order_of_their_moments() -> None:
     )  # fmt: skip
 
 
+def test_a_price_of_replica_hours_costs_no_request_anything() -> None:
+    """It is paid for the time, whoever asks."""
+    known = backends(backend("a", cost={"replicaHour": "2.50", "currency": "EUR"}))
+    compiled_a = blob_of(compiled(policy(default=route("a")), known=known)).backends["a"]
+    assert (compiled_a.prices, compiled_a.currency) == ((), "EUR")
+
+
 @pytest.mark.parametrize(
     ("capture", "expected"),
     [
@@ -284,8 +291,38 @@ def test_a_hidden_rule_is_accepted_with_a_warning() -> None:
     ).verdicts["desk"]
 
     assert verdict.accepted.status
-    assert verdict.accepted.message.startswith('spec.rules[1]: rule "narrow" can never match')
+    assert verdict.accepted.message.startswith("spec.rules[1].match: rule narrow can never match")
     assert [w.reason for w in verdict.warnings] == [Reason.RULE_NEVER_MATCHES]
+
+
+@pytest.mark.parametrize(
+    ("match", "old"),
+    [
+        ({"match": {"task": ["Coding"], "headers": [{"name": "A", "value": "b"}]}}, True),
+        ({"matches": [{"task": ["Coding"]}]}, True),
+        ({"matches": [{"task": ["Coding"]}, {"task": ["Chat"]}]}, False),
+        ({"match": {"task": ["Coding"], "tools": False}}, False),
+        ({"match": {"expression": "request.turns > 1"}}, False),
+    ],
+)
+def test_what_an_older_router_would_misread_is_where_it_finds_no_match(
+    match: dict[str, Any], old: bool
+) -> None:
+    """It refuses the policy then, instead of matching more than was meant."""
+    route_of = blob_of(compiled(policy(rules=({"name": "one", **match, **route("b")},)))).routes[0]
+    assert (route_of.match is not None, bool(route_of.matches)) == (old, not old)
+    assert len(route_of.ways) == len(match.get("matches", [1]))
+
+
+def test_a_policy_with_a_bad_expression_is_refused_with_its_reason() -> None:
+    """The last accepted revision stays in force."""
+    good = policy()
+    bad = policy(rules=(rule("one", {"expression": "request.tsk == 'a'"}, "b"),))
+    verdict = compiled(bad, last=accepted(good)).verdicts["desk"]
+
+    assert (verdict.accepted.status, verdict.accepted.reason) == (False, Reason.INVALID_EXPRESSION)
+    assert "spec.rules[0].match.expression: column 8: undeclared" in verdict.accepted.message
+    assert verdict.active_revision == revision_name("desk", good["spec"])
 
 
 def test_what_cannot_be_compiled_anew_stays_as_it_is() -> None:

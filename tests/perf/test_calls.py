@@ -18,8 +18,18 @@ MOST_TRACED: int = MOST + 30
 """Of a request that is recorded as spans; without a collector the first bound holds."""
 
 
+MOST_PREDICTOR: int = MOST + 110
+"""Of a policy that predicts: the analysis takes half of it."""
+
+
 @pytest.mark.parametrize(
-    ("kind", "most"), [("plain", MOST), ("spill", MOST_SPILL), ("limited", MOST_LIMITED)]
+    ("kind", "most"),
+    [
+        ("plain", MOST),
+        ("spill", MOST_SPILL),
+        ("limited", MOST_LIMITED),
+        ("predictor", MOST_PREDICTOR),
+    ],
 )
 async def test_a_plain_request_takes_few_calls(kind: str, most: int) -> None:
     """Rules on headers, a kept connection on both sides, an answer in one read."""
@@ -30,6 +40,7 @@ async def test_a_plain_request_takes_few_calls(kind: str, most: int) -> None:
     assert 0 < float(told.rsplit("\n", 1)[1].split()[0]) <= most, told
     assert ("Spill" in told) is (kind == "spill")
     assert ("Ticket" in told) is (kind == "limited")
+    assert ("Predictor" in told) is (kind == "predictor")
 
 
 @pytest.mark.parametrize("share", [0.0, 1.0])

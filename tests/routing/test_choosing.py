@@ -20,7 +20,14 @@ from pointsman.api.table import (
     TableError,
     Target,
 )
-from pointsman.routing import CompiledPolicy, Decision, RequestFacts, compile_policy, decide
+from pointsman.routing import (
+    CompiledPolicy,
+    Decision,
+    RequestFacts,
+    compile_policy,
+    decide,
+    first_choices,
+)
 from pointsman.routing.choosing import Asked, choose
 from tests.routing.learned import chooser, weights
 
@@ -212,8 +219,8 @@ def test_it_abstains_below_the_confidence_that_is_asked_for() -> None:
 def unlike() -> CompiledPolicy:
     """Learned from words that no request has."""
     strange = weights(
-        {"b": 0.4, "c": 0.9}, labels=(50.0, 50.0), grams="zyx", codes=b"\0\0\0\0",
-        scales=(1.0, 1.0), familiar=0.5,
+        {"b": 0.4, "c": 0.9}, labels=(50.0, 50.0), grams="zyx", codes=b"\1\0\0\0\0\0",
+        scales=(1.0, 1.0, 1.0), familiar=0.5,
     )  # fmt: skip
     return policy(chooser({"b": 0, "c": 0}, learned=strange))
 
@@ -280,6 +287,17 @@ def test_whatever_is_asked_the_order_holds_backends_of_the_policy_once_each(  # 
     assert len(set(names)) == len(names)
     assert not tools or set(names) <= set("ab")
     assert choice.backend == (names[0] if not choice.abstained else "")
+
+
+def test_a_policys_own_tests_count_with_all_who_may_be_chosen() -> None:
+    """Whatever is learned by then; who only observes chooses nobody."""
+    analysis, _ = read(CODE)
+    facts = RequestFacts(analysis=analysis, max_output_tokens=1000)
+    for mode, names in (("Apply", "acd"), ("Observe", "a")):
+        predictor = chooser({"b": 0.1, "c": 0.9, "d": 0.2}, mode=mode)
+        found = policy(predictor, b=backend("b", context_window=500))
+        first = first_choices(decide(found, facts, dice=0.0), facts)
+        assert "".join(one.name for one in first) == names
 
 
 def test_weights_that_cannot_be_read_refuse_the_policy() -> None:

@@ -15,6 +15,7 @@ from pointsman.operator.controllers.shifting import Shifter
 from pointsman.operator.plan.policy_status import RouterView
 from pointsman.operator.plan.rollout.record import Record, load_rollouts
 from tests.operator.fake_api import FakeApi
+from tests.operator.learning import idle_learner
 from tests.operator.objects import backend, policy, route
 from tests.operator.test_controllers import MANIFEST, SETTINGS, Fleet, manifest
 from tests.support.conditions import assert_well_formed, unexplained
@@ -69,7 +70,9 @@ class World:
             self.router, self._on_due, clock=lambda: self.now_s, monotonic=lambda: self.now_s
         )
         shifter = Shifter(self.router, lambda _: None, lambda: None)
-        self.controller = PolicyController(self.api, SETTINGS, self.router, shifter, self.roller)
+        self.controller = PolicyController(
+            self.api, SETTINGS, self.router, shifter, learner=idle_learner(), roller=self.roller
+        )
 
     async def edit(
         self, to: str, *, rollout: Mapping[str, Any] | None = ROLLOUT, **more: Any

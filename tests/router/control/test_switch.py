@@ -5,9 +5,10 @@ from dataclasses import dataclass
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec import structs
 
 from pointsman.api import table
-from pointsman.api.table import Ack
+from pointsman.api.table import Ack, Match
 from pointsman.router.control.switch import Switch, Verdict
 from tests.router.control.objects import NAMESPACE, by_digest, entry, manifest, policy
 
@@ -93,6 +94,21 @@ def test_a_bad_policy_is_refused_alone() -> None:
     assert (refused.blob, refused.refused_blob) == (table.digest(old), table.digest(bad))
     assert "nobody" in refused.error
     assert taken.error == ""
+
+
+def test_a_policy_whose_expression_does_not_compile_is_refused_alone() -> None:
+    """The ack says which, and why: an operator of another version may allow more."""
+    old, neighbor = policy(revision="r1"), policy("neighbor")
+    decoded = table.decode_blob(policy(revision="r2"))
+    (default,) = decoded.routes
+    rule = structs.replace(default, name="one", matches=(Match(expression="request.tsk == 'a'"),))
+    bad = table.encode(structs.replace(decoded, routes=(rule, default)))
+    switch = _switch(1, old)
+
+    outcome = switch.offer(manifest(2, _entry(bad), _entry(neighbor)), by_digest(bad, neighbor))
+
+    assert switch.running == {"support": table.digest(old), "neighbor": table.digest(neighbor)}
+    assert "expression \"request.tsk == 'a'\": column 8: undeclared" in outcome.acks[0].error
 
 
 def test_a_refused_blob_stays_refused_after_it_is_gone() -> None:

@@ -1,5 +1,6 @@
 """What a collector gets, and what happens when it is away, slow, or sends elsewhere."""
 
+import logging
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -210,6 +211,7 @@ def test_what_a_collector_refuses_is_counted(
     collector: Collector, status: int, caplog: pytest.LogCaptureFixture
 ) -> None:
     """A redirect, too, after which nobody has anything; told once with its reason."""
+    caplog.set_level(logging.WARNING, "pointsman")  # `pointsman up` in a test before is quieter
     collector.status = status
     with sending(collector.url) as (sender, metric):
         for number in range(3):

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from openai.types.chat import ChatCompletionMessageParam
 
 from pointsman.api.callers import digest_of
-from pointsman.api.table import PolicyBlob, Route, Target
+from pointsman.api.table import Match, PolicyBlob, Route, Target
 from pointsman.router.callers import NOT_READ, OPEN, Caller, callers_of
 from pointsman.routing import compile_policy, compile_table
 from tests.router.serve.world import LIMITS, PATIENCE_S, World, chat, post, until, world
@@ -315,3 +315,14 @@ def test_no_bytes_as_authorization_break_or_open_a_router(values: list[bytes]) -
 
     answer = asyncio.run(ask())
     assert answer.split(b" ")[1] in (b"400", b"401")
+
+
+async def test_a_rule_may_ask_who_calls(desk: World) -> None:
+    """By the name and the team of the key, which a caller cannot choose."""
+    rule = Match(expression="request.caller == 'app' && request.team == 'search'")
+    desk.put(
+        Route(name="ours", targets=(Target(backend="small"),), matches=(rule,)),
+        Route(name="default", targets=(Target(backend="small"),)),
+    )
+    desk.live.callers = callers_of([caller(KEY)], complete=True)
+    assert (await desk.ask(**BEARER)).headers["x-pointsman-rule"] == "ours"

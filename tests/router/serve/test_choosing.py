@@ -135,6 +135,20 @@ async def test_embeddings_are_not_chosen_for(desk: World) -> None:
         assert (await client.reply()).headers["x-pointsman-backend"] == "a"
 
 
+async def test_a_predictor_that_breaks_leaves_it_to_the_rules(
+    desk: World, errors: list[str]
+) -> None:
+    """Each request is answered; the bug is logged and counted."""
+    put(desk, chooser({"a": 0.2, "c": 0.9}))
+    compiled = desk.live.table.policies[0].chooser
+    assert compiled is not None
+    del compiled.predictor.weights
+    assert await who(desk) == "a"
+    assert desk.plane.metrics.internal_errors == 1
+    assert "was not chosen for" in errors.pop()
+    desk.plane.metrics.internal_errors = 0
+
+
 def test_what_is_remembered_is_bounded() -> None:
     """The newest are there, the oldest are not."""
     kept = Conversations(10)

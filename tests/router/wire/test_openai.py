@@ -152,3 +152,22 @@ def test_details_of_usage_never_cost_the_answer(
 def test_a_refusal_for_length_is_recognized(body: bytes, too_long: bool) -> None:
     """OpenAI's code, and vLLM's words."""
     assert says_too_long(body) is too_long
+
+
+@pytest.mark.parametrize(
+    ("response_format", "asks"),
+    [
+        ({"type": "json_object"}, True),
+        ({"type": "json_schema", "json_schema": {"name": "a", "schema": {}}}, True),
+        ({"type": "text"}, False),
+        ({}, False),
+        (None, False),
+        ("json_object", False),
+        ({"type": 1}, False),
+    ],
+)
+def test_json_mode_is_what_response_format_asks_for(response_format: object, asks: bool) -> None:
+    """What is not understood is the backend's matter."""
+    message = {"role": "user", "content": "hi"}
+    body = {"model": "m", "messages": [message], "response_format": response_format}
+    assert read_chat(json.dumps(body).encode()).prompt().json_mode is asks

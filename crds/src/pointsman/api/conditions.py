@@ -19,6 +19,7 @@ class ConditionType(StrEnum):
     ACCEPTED = "Accepted"
     RESOLVED_REFS = "ResolvedRefs"
     PROGRAMMED = "Programmed"
+    TESTS_PASSED = "TestsPassed"
     # of a rollout; neutral: they live beside Ready
     AWAITING_APPROVAL = "AwaitingApproval"
     PROMOTED = "Promoted"
@@ -63,6 +64,9 @@ class Reason(StrEnum):
     FALLBACK_CYCLE = "FallbackCycle"
     INVALID_RANGE = "InvalidRange"
     MODEL_NAME_CONFLICT = "ModelNameConflict"
+    INVALID_EXPRESSION = "InvalidExpression"
+    TESTS_PASSED = "TestsPassed"
+    TESTS_FAILED = "TestsFailed"
     RULE_NEVER_MATCHES = "RuleNeverMatches"
     TOO_LARGE = "TooLarge"
     AWAITING_ROUTERS = "AwaitingRouters"

@@ -64,11 +64,13 @@ MEANINGS: Final[Mapping[str, Meaning]] = {
     ),
     ROUTING_POLICY: Meaning(
         conditions={
-            ConditionType.READY: "Accepted, ResolvedRefs and Programmed are all True, and what the "
-            "spec says is in force: no weight is on its way, and no rollout.",
+            ConditionType.READY: "Accepted, ResolvedRefs and Programmed are all True, no test "
+            "fails, and what the spec says is in force: no weight is on its way, and no rollout.",
             ConditionType.ACCEPTED: "This spec became a revision. If not, the last accepted "
             "revision stays in force.",
             ConditionType.RESOLVED_REFS: "Every backend that it names is there and valid.",
+            ConditionType.TESTS_PASSED: "Every one of `spec.tests` goes where it is expected to; "
+            "only with `tests`.",
             ConditionType.PROGRAMMED: "Every router has said that it runs the revision in force.",
             ConditionType.PROGRESSING: "A rollout of the spec goes on (`status.rollout`), or "
             "weights are on their way to those of the revision in force (`status.shift`).",
@@ -87,6 +89,11 @@ MEANINGS: Final[Mapping[str, Meaning]] = {
             Reason.BACKEND_NOT_FOUND: "A backend that it names is not in this namespace. A new "
             "spec waits for it; a revision in force goes on without it.",
             Reason.BACKEND_INVALID: "A backend that it names is refused; see that one's status.",
+            Reason.INVALID_EXPRESSION: "An expression of a rule does not compile, or may take too "
+            "long; the message names it and says why.",
+            Reason.TESTS_PASSED: "All of them do.",
+            Reason.TESTS_FAILED: "Some do not; the message names them and what happened instead. A "
+            "new spec is refused; a revision in force stays.",
             Reason.MODEL_NAME_CONFLICT: "An older policy has this model name; rename one of them.",
             Reason.TOO_LARGE: "The compiled policy exceeds what one ConfigMap holds.",
             Reason.NOT_ACCEPTED: "No revision was ever accepted, so there is none to judge.",

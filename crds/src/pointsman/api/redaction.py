@@ -72,6 +72,13 @@ def compiled(pattern: str) -> Pattern:
     return found
 
 
+def program_size(pattern: str) -> int:
+    """Instructions of RE2; raises BadPattern for what it does not take or would be very large."""
+    if len(pattern) > MAX_PATTERN_CHARS or "\\C" in pattern or _LONG_COUNT.search(pattern):
+        raise BadPattern(pattern)
+    return _Re2(pattern).size
+
+
 def is_pattern(pattern: str) -> bool:
     """
     True for RE2's syntax, bounded, and not matching the empty text.

@@ -16,6 +16,8 @@ import msgspec
 from pointsman.api.counted import Arms
 from pointsman.api.counted import BudgetUse as BudgetUse  # noqa: PLC0414 - also found here
 from pointsman.api.counted import Served as Served  # noqa: PLC0414
+from pointsman.api.matches import HeaderMatch as HeaderMatch  # noqa: PLC0414 - part of the table
+from pointsman.api.matches import Match as Match  # noqa: PLC0414
 from pointsman.api.predicting import Chooser
 
 TABLE_VERSION: Final = 1
@@ -29,25 +31,6 @@ FallbackOn = Literal["Error", "Timeout", "ContextWindow", "Cold", "Saturated", "
 
 class Struct(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """Frozen, compact on the wire."""
-
-
-class HeaderMatch(Struct, frozen=True):
-    """`name` is in lower case."""
-
-    name: str
-    value: str
-    type: Literal["Exact", "Prefix"] = "Exact"
-
-
-class Match(Struct, frozen=True):
-    """All that are set must hold; token bounds are inclusive."""
-
-    tasks: tuple[str, ...] = ()
-    languages: tuple[str, ...] = ()
-    min_tokens: int | None = None
-    max_tokens: int | None = None
-    headers: tuple[HeaderMatch, ...] = ()
-    metadata: dict[str, str] = {}
 
 
 class Target(Struct, frozen=True):
@@ -66,15 +49,23 @@ class Fallback(Struct, frozen=True):
 
 
 class Route(Struct, frozen=True):
-    """One rule, or the default when `match` is None."""
+    """One rule, or the default when it has no match."""
 
     name: str
     targets: tuple[Target, ...]
     match: Match | None = None
+    matches: tuple[Match, ...] = ()
+    """Any of them is enough. What a router of 0.1 would not see all of is here, not in `match`, so
+    that it refuses the policy instead of matching too much."""
     fallback: Fallback | None = None
     first_token_timeout_s: float = 30.0
     stream_idle_timeout_s: float = 60.0
     request_timeout_s: float = 600.0
+
+    @property
+    def ways(self) -> tuple[Match, ...]:
+        """All matches."""
+        return (self.match, *self.matches) if self.match else self.matches
 
 
 class ServiceAddress(Struct, frozen=True, tag="service", tag_field="type"):

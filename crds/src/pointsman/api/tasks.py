@@ -1,10 +1,11 @@
 """The kinds of work a request can be, how hard it is, and what it is about.
 
 Guarantees one spelling for rules, metrics and the ledger; the values are stable API.
-Refuses imports beyond `enum`, so that every layer may use it.
+Refuses imports beyond the standard library, so that every layer may use it.
 """
 
 from enum import StrEnum
+from typing import Final
 
 
 class Task(StrEnum):
@@ -36,3 +37,7 @@ class Domain(StrEnum):
     MEDICINE = "Medicine"
     LAW = "Law"
     FINANCE = "Finance"
+
+
+LONG_CONTEXT_TOKENS: Final = 8_000
+"""A prompt of so many has the task LongContext, and no shorter one has (analysis/prompt.py)."""

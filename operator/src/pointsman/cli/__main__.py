@@ -62,6 +62,13 @@ def _parser() -> Parser:
         "--max-tokens", type=count, default=0, help="length of the answer asked for"
     )
     explain.add_argument(
+        "--ledger", metavar="URL", help="what predictors have learned by now is learned from there"
+    )
+    explain.add_argument(
+        "--token-file", type=Path, metavar="FILE", help="file with the ledger's bearer token"
+    )
+    explain.add_argument("--db", type=Path, metavar="FILE", help="its SQLite file, read past it")
+    explain.add_argument(
         "-o", "--output", choices=("text", "json"), default="text", help="default: text"
     )
 

@@ -2,20 +2,29 @@
 
 import sys
 from collections.abc import Sequence
+from textwrap import indent
 
 from pointsman.api.manifests import Severity, cross_check, load
 from pointsman.cli.callers import callers_secrets, check_callers
+from pointsman.cli.policytests import check_tests
 
 
 def check(paths: Sequence[str]) -> int:
-    """Print every finding as `file:line: path: message`; 1 if any is an error."""
+    """
+    Print every finding as `file:line: path: message`; 1 if any is an error.
+
+    Below a test that fails stands what `pointsman explain` says of it.
+    """
     loaded = load(paths)
+    failed = check_tests(loaded)
     findings = sorted(
-        (*loaded.problems, *cross_check(loaded), *check_callers(loaded)),
+        (*loaded.problems, *cross_check(loaded), *check_callers(loaded), *failed),
         key=lambda finding: finding.position,
     )
     for finding in findings:
         print(finding, file=sys.stderr)
+        if explanation := failed.get(finding):
+            print(indent(explanation, "    "), file=sys.stderr)
     errors = sum(finding.severity is Severity.ERROR for finding in findings)
     if errors:
         print(f"{errors} {'error' if errors == 1 else 'errors'}", file=sys.stderr)
@@ -26,6 +35,8 @@ def check(paths: Sequence[str]) -> int:
     backends = _counted(len(loaded.backends), "ModelBackend", "ModelBackends")
     policies = _counted(len(loaded.policies), "RoutingPolicy", "RoutingPolicies")
     callers = len(callers_secrets(loaded))
+    if tests := sum(len(policy.value.spec.tests) for policy in loaded.policies):
+        print(_counted(tests, "test passes", "tests pass"))
     if callers:
         secrets = _counted(callers, "Secret of callers", "Secrets of callers")
         print(f"{backends}, {policies} and {secrets} are valid")

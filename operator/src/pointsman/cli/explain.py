@@ -14,6 +14,7 @@ from pointsman.api.manifests import load
 from pointsman.api.predicting import Choice
 from pointsman.api.spelling import did_you_mean
 from pointsman.api.table import decode_blob
+from pointsman.cli.learned import NotLearned, learned_by_now
 from pointsman.local.desired import desire
 from pointsman.local.session import errors
 from pointsman.routing import (
@@ -33,13 +34,21 @@ class Unusable(Exception):
     """The files or the flags do not lead to a decision; the text says why."""
 
 
-def _table(paths: list[str]) -> CompiledTable:
-    loaded = load(paths)
+def _table(options: argparse.Namespace) -> CompiledTable:
+    loaded = load(options.paths)
     if wrong := errors(loaded):
         raise Unusable("\n".join(wrong))
     if not loaded.policies:
         raise Unusable("no RoutingPolicy in these files")
-    plan = desire(loaded, accepted={}, previous=None, time_scale=1).table
+    desired = desire(loaded, accepted={}, previous=None, time_scale=1, run_tests=False)
+    learned = learned_by_now(
+        desired.wishes, ledger=options.ledger, token_file=options.token_file, db=options.db
+    )
+    if learned:
+        desired = desire(
+            loaded, accepted={}, previous=None, time_scale=1, learned=learned, run_tests=False
+        )
+    plan = desired.table
     refused = [
         f"{name}: {verdict.accepted.message}"
         for name, verdict in plan.verdicts.items()
@@ -63,7 +72,7 @@ def _pairs(texts: list[str], separator: str, what: str) -> dict[str, str]:
 
 
 def _decide(options: argparse.Namespace) -> tuple[Analysis, Decision, Choice | None]:
-    table = _table(options.paths)
+    table = _table(options)
     names = sorted(table.by_model)
     model = options.model or (names[0] if len(table.policies) == 1 else None)
     if model is None:
@@ -149,7 +158,7 @@ def explain(options: argparse.Namespace) -> int:
     """Print the decision; 1 if the files or the flags do not lead to one."""
     try:
         told = _decide(options)
-    except (Unusable, ValueError) as error:
+    except (Unusable, NotLearned, ValueError) as error:
         print(error, file=sys.stderr)
         return 1
     if options.output == "json":

@@ -21,18 +21,20 @@ K0: Final = 150.0
 """Labels at which what the text says weighs half (measured on RouteLLM's rows)."""
 K0_LEVEL: Final = 20.0
 """Labels at which the mean of a backend, or of one of its tasks, is half way from the prior."""
-# Between 3 and 30 the result moves by 0.003 APGR; averages and inner cross-validation gained less
-# than their noise (docs/prediction.md). Values of a row have length 1, so it does not grow with k.
-PENALTY: Final = 10.0
-DENSE_PENALTY: Final = 30.0
+# Chosen on RouteLLM's and LLMRouter's rows; from 5 to 20 the result moves by less than 0.01 APGR,
+# and averages over several gained nothing. Each row has length 1, so it does not grow with k.
+PENALTY: Final = 8.0
+DENSE_PENALTY: Final = 50.0
 # How much the dense columns may speak before the penalty holds them.
 _PER_COUNT: Final = 0.3 / np.array(SPREADS)
-_CELL_SCALE: Final = 0.5
+_CELL_SCALE: Final = 0.25
 _CONSTANT: Final = 3.0
 # A gram that one request alone has says nothing about another one.
 MIN_REQUESTS: Final = 2
 OUTSIDE: Final = 0.04
 """Share of the labeled requests that would be out of distribution for all the others."""
+MOST_FAMILIAR: Final = 0.4
+"""Nothing is asked beyond this: labels of one phrase must not shut out another wording."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,6 +75,8 @@ class _Requests:
     """Of each column of `grams`."""
     kept: Numbers
     """Number in the vocabulary of each column."""
+    familiar: float
+    """A share OUTSIDE of the requests is less familiar than this to all the others."""
 
 
 def fit(
@@ -147,26 +151,42 @@ def _observe(seen: Sequence[Seen], size: int) -> _Requests:
     for i, one in enumerate(placed):
         cells[i, one] = 1.0
     counts = np.array([one.counts or difficulty.TYPICAL for one in seen])
-    lengths = np.array([len(one.words) + len(one.others) for one in seen])
-    numbers = np.fromiter(
-        (number for one in seen for part in (one.words, one.others) for number in part),
-        dtype=np.int64,
-        count=int(lengths.sum()),
-    )
+    numbers = np.frombuffer(b"".join(one.numbers for one in seen), dtype=np.int64)
+    lengths = np.array([len(one.numbers) // 8 for one in seen])
     requests = np.bincount(numbers, minlength=size)
     kept = np.flatnonzero(requests >= MIN_REQUESTS)
     column = np.full(size, -1)
     column[kept] = np.arange(len(kept))
     rarity = np.log((len(seen) + 1) / (requests[kept] + 1)) + 1
+    rows = np.repeat(np.arange(len(seen)), lengths)
     mine = column[numbers] >= 0
-    rows = np.repeat(np.arange(len(seen)), lengths)[mine]
-    columns = column[numbers][mine]
+    familiar = _familiar(seen, rows, lengths, requests[numbers])
+    rows, columns = rows[mine], column[numbers[mine]]
     values = rarity[columns]
     norm = np.sqrt(np.bincount(rows, weights=values**2, minlength=len(seen)))
     starts = np.concatenate(([0], np.cumsum(np.bincount(rows, minlength=len(seen)))))
     grams = Sparse(columns, values / norm[rows], starts, len(kept))
     tasks = np.array([one[0] for one in placed])
-    return _Requests(counts, cells, list(names), tasks, grams, rarity, kept)
+    return _Requests(counts, cells, list(names), tasks, grams, rarity, kept, familiar)
+
+
+def _familiar(seen: Sequence[Seen], rows: Numbers, lengths: Numbers, known_to: Numbers) -> float:
+    """
+    Return how familiar a request has to be.
+
+    For each number of a gram: `rows` is whose it is, `known_to` how many requests have it.
+    """
+    sizes = np.array([one.size for one in seen if one.counts is not None])
+    if 2 * len(sizes) < len(seen):
+        return 0.0  # most texts are not known, so what is known is no measure
+    place = np.arange(len(rows)) - np.repeat(np.cumsum(lengths) - lengths, lengths)
+    counts = place < np.array([one.grams for one in seen])[rows]
+    # Without this one request the gram would still be kept.
+    counts &= known_to > MIN_REQUESTS
+    known = np.bincount(rows[counts], minlength=len(seen))
+    with_text = np.array([one.counts is not None for one in seen])
+    shares = known[with_text] / np.maximum(sizes, 1)
+    return min(float(np.quantile(shares, OUTSIDE)), MOST_FAMILIAR)
 
 
 def _head(requests: _Requests, prior: Weights, number: int, rated: _Rated, k0: float) -> _Head:
@@ -256,10 +276,11 @@ def _assembled(
             for row, head in zip(prior.counts, heads, strict=True)
         ),
         cells=cells,
-        grams="\n".join(all_grams[requests.kept[column]] for column in chosen),
+        grams="\n".join([all_grams[number] for number in requests.kept[chosen].tolist()]),
         codes=to_bytes(np.rint(table[chosen] / scales).astype(int).ravel().tolist()),
         scales=tuple(map(float, scales)) if len(chosen) else (),
         labels=tuple(head.labels for head in heads),
+        familiar=requests.familiar,
         support=support,
         fitted_at_s=now_s,
     )

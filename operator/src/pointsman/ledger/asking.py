@@ -6,6 +6,7 @@ from typing import Final
 
 from pointsman.ledger import labels
 from pointsman.ledger.contract import Store
+from pointsman.ledger.hosted import Hosted, bills, hosted, question
 from pointsman.ledger.rows import BEGIN_MS, DAY_MS
 from pointsman.ledger.stores import days
 from pointsman.ledger.summary import BYS, By, Line, Summary, cut, lines, sums
@@ -60,17 +61,30 @@ def ask(
 ) -> Summary:
     """All of [from, to), rounded out to what there is. Raises StoreError."""
     spans = cut(from_ms, to_ms, finest_ms(store))
-    found = _lines(store, by, spans)
+    found, totals = _lines(store, by, spans), _lines(store, (), spans)
+    replicas = _hosted(store, spans)
     teams = _lines(store, ("team",), spans)
     lost = store.query("SELECT sum(lost) FROM spools WHERE last_ms >= ?", (from_ms,))
     return Summary(
         from_ms=min(span[1] for span in spans),
         to_ms=max(span[2] for span in spans),
         lines=found,
-        totals=_lines(store, (), spans),
+        totals=totals,
         teams=teams[:TEAMS],
         lost=int(str(lost[0][0] or 0)),
+        hosted=replicas,
+        bills=bills(((one.currency, one.cost_nano, one.savings_nano) for one in totals), replicas),
     )
+
+
+def _hosted(store: Store, spans: list[tuple[int, int, int]]) -> list[Hosted]:
+    rows = store.query(*question(spans))
+    did: dict[str, tuple[int, int]] = {}
+    for one in _lines(store, ("backend",), spans) if rows else ():
+        requests, tokens = did.get(one.by["backend"], (0, 0))
+        tokens += one.input_tokens + one.output_tokens
+        did[one.by["backend"]] = (requests + one.requests, tokens)
+    return hosted(rows, did)
 
 
 def _lines(store: Store, by: tuple[By, ...], spans: list[tuple[int, int, int]]) -> list[Line]:

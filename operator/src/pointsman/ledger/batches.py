@@ -11,7 +11,8 @@ from typing import Final
 import msgspec
 
 from pointsman.events import frames
-from pointsman.events.schema import SCHEMA, EventError, Feedback, Request, decode
+from pointsman.events.schema import SCHEMA, Event, EventError, Replicas, Request, decode
+from pointsman.ledger.hosted import refuse_window
 from pointsman.ledger.rows import Refusal, refuse_request
 
 MAX_NEXT: Final = 2**62
@@ -31,7 +32,7 @@ class Part(msgspec.Struct, frozen=True):
 
     first: int
     after: int
-    events: list[tuple[int, Request | Feedback | Refusal]]
+    events: list[tuple[int, Event | Refusal]]
 
 
 class Batch(msgspec.Struct, frozen=True):
@@ -78,7 +79,7 @@ class Fresh(msgspec.Struct):
     next: int
     lost: int
     known: int
-    events: list[tuple[int, Request | Feedback | Refusal]]
+    events: list[tuple[int, Event | Refusal]]
 
 
 def read(body: bytes) -> Batch:
@@ -94,7 +95,7 @@ def read(body: bytes) -> Batch:
         if frame.schema > SCHEMA:
             raise NewerSchema(
                 f"a frame has events of version {frame.schema}, and this ledger knows"
-                f" {SCHEMA}: update the ledger before the routers"
+                f" {SCHEMA}: update the ledger before routers and operator"
             )
         if frame.schema < 1 or frame.spool != spool or frame.after > MAX_NEXT:
             raise BadBody("its frames are of two spools, or have numbers that cannot be")
@@ -105,7 +106,7 @@ def read(body: bytes) -> Batch:
     return Batch(spool, parts, len(body))
 
 
-def _event(line: bytes) -> Request | Feedback | Refusal:
+def _event(line: bytes) -> Event | Refusal:
     """The event of a line. U+0000 becomes U+FFFD: PostgreSQL has no text with it."""
     if b"\\u0000" in line:
         line = _NUL.sub(rb"\1\\ufffd", line)
@@ -115,6 +116,8 @@ def _event(line: bytes) -> Request | Feedback | Refusal:
         return "NotAnEvent"
     if isinstance(event, Request):
         return refuse_request(event) or event
+    if isinstance(event, Replicas):
+        return refuse_window(event) or event
     return event
 
 

@@ -16,6 +16,7 @@ import msgspec
 
 from pointsman.events.leases import Asked, Granted
 from pointsman.ledger.batches import Batch
+from pointsman.ledger.hosted import HostedKey, Sum
 from pointsman.ledger.rows import Refusal, Row, Said
 from pointsman.ledger.tally import Key, Series
 
@@ -56,6 +57,8 @@ class Taken(msgspec.Struct, frozen=True, kw_only=True):
     """Bound to their requests."""
     waiting: int = 0
     """Feedback whose request has not come."""
+    windows: int = 0
+    """Of replicas; told with the first batch of an ingest, as is what was known of them."""
     refused: Mapping[Refusal, int] = {}
 
 
@@ -106,6 +109,12 @@ class Transaction(Protocol):
 
     def add(self, table: str, columns: Sequence[str], rows: Sequence[Row]) -> None:
         """To any other table."""
+
+    def add_windows(self, rows: Sequence[Row]) -> list[Row]:
+        """Columns hosted.WINDOW; those whose account and time were not there."""
+
+    def count_windows(self, moved: Sequence[tuple[HostedKey, Sum]]) -> None:
+        """Move sums of windows, in the order of their keys."""
 
     def find(self, decisions: Sequence[str], responses: Sequence[str]) -> list[Found]:
         """Requests with one of these ids, the newest first, held until the end."""

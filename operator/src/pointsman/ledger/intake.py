@@ -176,6 +176,6 @@ def _sum(parts: Sequence[Taken]) -> Taken:
         refused=refused,  # type: ignore[arg-type]
         **{
             name: sum(getattr(part, name) for part in parts)
-            for name in ("known", "lost", "requests", "feedback", "waiting")
+            for name in ("known", "lost", "requests", "feedback", "waiting", "windows")
         },
     )

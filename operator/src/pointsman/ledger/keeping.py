@@ -61,6 +61,10 @@ def _remove(transaction: Transaction, keeping: Keeping) -> dict[str, int]:
         ("rollups", "span_ms = ? AND bucket_ms <= ?", (SPANS_MS[0], keeping.events_ms)),
         ("rollups", "span_ms = ? AND bucket_ms <= ?", (SPANS_MS[1], keeping.rollups_ms)),
         ("rollups", "span_ms = ? AND bucket_ms <= ?", (SPANS_MS[2], keeping.rollups_ms)),
+        ("windows", "at_ms <= ?", (keeping.events_ms,)),
+        ("hosted", "span_ms = ? AND bucket_ms <= ?", (SPANS_MS[0], keeping.events_ms)),
+        ("hosted", "span_ms = ? AND bucket_ms <= ?", (SPANS_MS[1], keeping.rollups_ms)),
+        ("hosted", "span_ms = ? AND bucket_ms <= ?", (SPANS_MS[2], keeping.rollups_ms)),
     ):
         count = transaction.remove(table, where, values, keeping.rows)
         removed[table] = max(count, removed.get(table, 0))

@@ -7,7 +7,7 @@ from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 from pointsman.ledger.contract import Kept, Taken
 from pointsman.ledger.rows import Refusal
 
-KINDS: Final = ("request", "feedback", "waiting")
+KINDS: Final = ("request", "feedback", "waiting", "replicas")
 
 
 class Metrics:
@@ -65,6 +65,7 @@ class Metrics:
         self.events.labels("request").inc(taken.requests)
         self.events.labels("feedback").inc(taken.feedback)
         self.events.labels("waiting").inc(taken.waiting)
+        self.events.labels("replicas").inc(taken.windows)
         for reason, count in taken.refused.items():
             self.refused.labels(reason).inc(count)
 

@@ -299,9 +299,9 @@ class Service:
         try:
             found = await self._asked(ask, self._store, now - WINDOW_MS, now)
         except StoreError:
-            self._hour.show([])
+            self._hour.show([], [])
         else:
-            self._hour.show(found.lines)
+            self._hour.show(found.lines, found.hosted)
 
     async def _print_metrics(self, _: web.Request) -> web.StreamResponse:
         await self._look_at_the_hour()

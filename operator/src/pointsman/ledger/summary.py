@@ -11,6 +11,7 @@ from typing import Final, Literal, get_args
 import msgspec
 
 from pointsman.ledger.histogram import quantile_us
+from pointsman.ledger.hosted import Bill, Hosted
 from pointsman.ledger.rows import Row
 from pointsman.ledger.tally import COLUMNS, DURATION, FIRST_TOKEN, SPANS_MS
 
@@ -95,6 +96,10 @@ class Summary(msgspec.Struct, frozen=True, kw_only=True):
     """Those who spent most."""
     lost: int
     """Events that routers had to drop, of spools that were heard of since."""
+    hosted: list[Hosted] = []
+    """Backends whose replicas are paid by the hour."""
+    bills: list[Bill] = []
+    """By currency: requests and replicas; `totals` are of requests alone."""
 
 
 def interval(share: float, n: int) -> tuple[float, float]:

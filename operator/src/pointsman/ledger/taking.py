@@ -1,18 +1,21 @@
 """PURE but for the transaction it is given: one ingest, the same on every store.
 
 The order of the steps is the order of the locks, which is the same in all replicas: spools, then
-requests, then rollups.
+requests, windows of replicas, rollups, and sums of windows.
 """
 
 from collections import Counter
 from collections.abc import Sequence
 from typing import Final
 
-from pointsman.events.schema import Feedback, Request
+from msgspec.structs import replace
+
+from pointsman.events.schema import Event, Replicas, Request
 from pointsman.ledger import rows
 from pointsman.ledger.batches import Batch, Fresh, fresh, refused_ranges
 from pointsman.ledger.binding import bind
 from pointsman.ledger.contract import Taken, Transaction
+from pointsman.ledger.hosted import moved, window_row
 from pointsman.ledger.rows import Refusal, Row, Said
 from pointsman.ledger.tally import Tally
 
@@ -32,16 +35,19 @@ class _Work:
         self.requests: list[Row] = []
         self.texts: list[Row] = []
         self.said: list[Said] = []
+        self.windows: list[Row] = []
         self.refused: dict[_Place, Refusal] = {}
         self.feedback: set[_Place] = set()
         self.waiting: set[_Place] = set()
 
-    def event(self, place: _Place, event: Request | Feedback | Refusal) -> None:
+    def event(self, place: _Place, event: Event | Refusal) -> None:
         """One new event."""
         if isinstance(event, str):
             self.refused[place] = event
         elif isinstance(event, Request):
             self.request(event)
+        elif isinstance(event, Replicas):
+            self.windows.append(window_row(event, self.now_ms))
         else:
             found = rows.said(event, *place, self.now_ms)
             if isinstance(found, str):
@@ -86,11 +92,17 @@ def take(
         transaction.add_requests(work.requests)
     if work.texts:
         transaction.add("texts", rows.TEXT, work.texts)
+    new_windows = transaction.add_windows(work.windows) if work.windows else []
     _bind(transaction, work, max_pending)
     write_refused(transaction, work.refused, now_ms)
     transaction.save_spools(_spools(batches, news), now_ms)
     write_tally(transaction, work.tally)
-    return _told(batches, news, work)
+    if new_windows:
+        transaction.count_windows(moved(new_windows))
+    told = _told(batches, news, work)
+    again = len(work.windows) - len(new_windows)
+    told[0] = replace(told[0], windows=len(new_windows), known=told[0].known + again)
+    return told
 
 
 def _bind(transaction: Transaction, work: _Work, max_pending: int) -> None:

@@ -20,9 +20,12 @@ from pointsman.api.conditions import Reason
 from pointsman.api.manifests import Loaded, Severity, cross_check, load
 from pointsman.api.names import ANNOTATION_LOCAL_ADDRESS
 from pointsman.api.table import Endpoint, Manifest, ServiceAddress
+from pointsman.events.schema import SCHEMA
 from pointsman.local.callers import LocalCallers, NotOpen
 from pointsman.local.desired import Desired, desire, metadata_of, secret_data, texts
+from pointsman.local.learning import learner_of, told
 from pointsman.local.ledger import LocalLedger
+from pointsman.local.metering import LocalMeter
 from pointsman.local.processes import Processes, Running
 from pointsman.operator.plan.blobs import compile_backend
 from pointsman.operator.plan.revisions import Revision
@@ -103,8 +106,10 @@ class Session:
         folder = Path(self._directory.name)
         self._processes = Processes(folder, self._wake.set)
         self.ledger = LocalLedger(ledger, folder, self._wake.set) if ledger else None
+        self._learner = learner_of(self.ledger, self._reread)
         self._outbox: Outbox | None = None
         self._leaser: Leaser | None = None
+        self._meter: LocalMeter | None = None
 
     @contextlib.asynccontextmanager
     async def serve(self, host: str, port: int) -> AsyncIterator[int]:
@@ -130,9 +135,11 @@ class Session:
                 tasks = [
                     group.create_task(self._watch(), name="watch files"),
                     group.create_task(self._rounds(), name="rounds"),
+                    group.create_task(self._learner.run(), name="learning"),
                 ]
-                if self._leaser is not None:
+                if self._leaser is not None and self._meter is not None:
                     tasks.append(group.create_task(self._leaser.run(), name="leases"))
+                    tasks.append(group.create_task(self._meter.run(), name="metering"))
                 yield bound
                 for task in tasks:
                     task.cancel()
@@ -149,7 +156,9 @@ class Session:
             self._registry,
             later=asyncio.get_running_loop().call_later,
             ledger=self.ledger.target,
+            schema=SCHEMA,
         )
+        self._meter = LocalMeter(self._outbox.put, self._live)
         self._plane.record, self._plane.ledger = self._outbox.record, self._outbox
         self._leaser = Leaser(self._plane.budgets, self.ledger.target)
 
@@ -158,6 +167,8 @@ class Session:
             return
         if self._leaser is not None:
             await self._leaser.give_back()
+        if self._meter is not None:
+            self._meter.end()
         await self._outbox.finish(SHIP_S)
         await asyncio.to_thread(self._outbox.close, SHIP_S)
         await self.ledger.close()
@@ -199,10 +210,12 @@ class Session:
                 accepted=self._accepted,
                 previous=self._manifest,
                 time_scale=self._time_scale,
+                learned=self._learner.learned,
             )
         except ValueError as error:
             return [str(error)]
         self.desired, self._manifest = desired, desired.manifest
+        self._learner.follow(desired.wishes)
         for ignored in loaded.problems:
             self._tell(f"ignored {ignored.position}", str(ignored.problem))
         verdicts = desired.table.verdicts
@@ -281,8 +294,12 @@ class Session:
                 self._tell(f"policy {name} warning", str(warning))
         for name in desired.backends:
             self._tell(f"backend {name}", self._state_of(desired, name))
+        for name, state in told(self._learner, desired).items():
+            self._tell(f"policy {name} predictor", state)
         if self.ledger is not None:
             self._tell("ledger", self.ledger.state())
+        if self._meter is not None:
+            self._meter.follow(desired.backends, self._processes.running)
         self._tell_removed(desired)
 
     def _endpoints(self, desired: Desired) -> Mapping[str, tuple[Endpoint, ...]]:

@@ -5,6 +5,7 @@ restart reaches the same state from anywhere.
 """
 
 import asyncio
+import functools
 import logging
 import signal
 import time
@@ -12,13 +13,19 @@ from collections import defaultdict
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
+from pointsman.events.schema import Replicas
 from pointsman.operator.cluster import kinds
 from pointsman.operator.cluster.client import Api
 from pointsman.operator.cluster.engines import EngineMetrics
+from pointsman.operator.cluster.fitting import fit
+from pointsman.operator.cluster.labels import read_labels
 from pointsman.operator.cluster.lease import Elector
+from pointsman.operator.cluster.outbox import Outbox
 from pointsman.operator.cluster.routers import RouterFleet
 from pointsman.operator.cluster.tables import read_table
 from pointsman.operator.controllers.backends import BackendController
+from pointsman.operator.controllers.learning import Ask, Learner
+from pointsman.operator.controllers.metering import Meter
 from pointsman.operator.controllers.policies import PolicyController
 from pointsman.operator.controllers.queue import KeyedQueue
 from pointsman.operator.controllers.resync import Resync
@@ -37,6 +44,8 @@ if TYPE_CHECKING:
 
 log = logging.getLogger("pointsman.operator")
 
+SHIP_S: Final = 2.0
+"""How long the last events may take to reach the ledger."""
 CLAIM_S: Final = 2.0
 """How often a refused release looks whether it may serve now."""
 
@@ -85,6 +94,11 @@ class Operator:
             lambda backend: self.queue.add(f"backend/{backend}"),
             floor=self.shifter.floor,
         )
+        self.meter: Meter | None = None
+        if settings.ledger is not None:
+            self.meter = Meter(self._put_event, self._in_flight, resync_s=settings.resync_s)
+        self.outbox: Outbox | None = None
+        """There while it runs, if there is a ledger."""
         self.backends = BackendController(
             api,
             settings,
@@ -92,9 +106,13 @@ class Operator:
             self.fleet.unreached,
             self.scaler,
             orders=self.fleet.orders,
+            meter=self.meter,
         )
         self.roller = Roller(self.fleet, on_due=lambda: self.queue.add("table"))
-        self.policies = PolicyController(api, settings, self.fleet, self.shifter, self.roller)
+        self.learner = Learner(self._ask(settings), fit, lambda: self.queue.add("table"))
+        self.policies = PolicyController(
+            api, settings, self.fleet, self.shifter, learner=self.learner, roller=self.roller
+        )
         self.queue = KeyedQueue(self.reconcile, concurrency=settings.concurrency)
         self.resync = Resync(api, settings, self.queue.add, self.queue.room)
         self._settings = settings
@@ -106,6 +124,20 @@ class Operator:
         self.scaler.on_load()
         if self.keda is not None:
             self.keda.on_load()
+
+    @staticmethod
+    def _ask(settings: Settings) -> Ask | None:
+        return functools.partial(read_labels, settings.ledger) if settings.ledger else None
+
+    def _put_event(self, event: Replicas) -> None:
+        if self.outbox is not None:
+            self.outbox.put(event)
+
+    def _in_flight(self, backend: str) -> int | None:
+        """Requests that wait for a backend, or are with it; None while a router does not say."""
+        reports = self.fleet.loads(backend)
+        known = [one.held + one.in_flight for one in reports if one is not None]
+        return sum(known) if len(known) == len(reports) else None
 
     def _capacity(self, backend: str) -> Capacity | None:
         return self.scaler.capacity(backend)
@@ -127,6 +159,7 @@ class Operator:
                 if not ended.done():
                     ended.set_result(reason)
 
+            self._begin_metering(group)
             self.queue.start(group)
             self.fleet.start(group, self._epoch)
             triggers = Triggers(
@@ -143,6 +176,7 @@ class Operator:
             group.create_task(self.scaler.run(), name="scaling")
             group.create_task(self.shifter.run(), name="shifting")
             group.create_task(self.roller.run(), name="rollouts")
+            group.create_task(self.learner.run(), name="learning")
             group.create_task(self._beat(vitals), name="vitals")
             try:
                 raise Broken(f"{await ended}: kopf has ended")
@@ -151,6 +185,15 @@ class Operator:
                 if self.keda is not None:
                     await self.keda.stop()
                 await self.fleet.close()
+                if self.outbox is not None:
+                    await asyncio.to_thread(self.outbox.close, SHIP_S)
+
+    def _begin_metering(self, group: asyncio.TaskGroup) -> None:
+        if self._settings.ledger is None or self.meter is None:
+            return
+        self.outbox = Outbox(self._settings.ledger)
+        group.create_task(self.outbox.run(), name="outbox")
+        group.create_task(self.meter.run(), name="metering")
 
     async def _serve_keda(self, port: int) -> "ExternalScaler":
         from pointsman.operator.keda.serving import ExternalScaler  # noqa: PLC0415 - an extra

@@ -7,7 +7,7 @@ tail before anything looks at it. Refuses to guess: where no detector is sure, `
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from pointsman.analysis import language, scripts, tokens
+from pointsman.analysis import complexity, concepts, domain, language, scripts, tokens
 from pointsman.analysis import text as text_module
 from pointsman.analysis.detectors import (
     chat,
@@ -50,36 +50,55 @@ ORDER: tuple[Detector, ...] = (
 )
 _DEFAULT = AnalysisSettings()
 _LISTED: frozenset[str] = frozenset().union(
-    *(m.CUES for m in (chat, coding, conversation, document, multilingual, reasoning))
+    complexity.CUES,
+    domain.CUES,
+    *(m.CUES for m in (chat, coding, conversation, document, multilingual, reasoning)),
 )
+_UNSURE: tuple[str, ...] = ("no detector was sure",)
 
 
 def analyze(prompt: Prompt, settings: AnalysisSettings = _DEFAULT) -> Analysis:
-    """Return task, language and token estimate of a request; never raises, whatever the text."""
+    """Return what a request is, asks and costs; never raises, whatever the text."""
     return judge(observe(prompt, settings))
 
 
 def judge(facts: Facts) -> Analysis:
     """Return the analysis of a request that was read; who predicts as well needs `facts.text`."""
-    noted = [fact for fact in (_attachments(facts.prompt),) if fact]
+    prompt, verdict = facts.prompt, None
     for detector in ORDER:
         verdict = detector.detect(facts)
         if verdict is not None:
-            return Analysis(
-                task=verdict.task,
-                decided=True,
-                language=facts.language.code,
-                context_tokens=facts.context_tokens,
-                confidence=verdict.confidence,
-                evidence=(*verdict.evidence, *noted),
-            )
+            break
+    language_found = facts.language
+    told = []
+    if language_found.code != "en" and facts.text.words:
+        told = concepts.told(facts.text.prose, facts.script, facts.text.numbers())
+    about = domain.find(facts.text, told, verdict)
+    effort = complexity.find(facts, verdict, about, told)
+    more = [about.evidence] if about.evidence else []
+    more.append(effort.evidence)
+    if prompt.tools or prompt.images or prompt.json_mode:
+        more.append(_attachments(prompt))
+    task, confidence, evidence = Task.CHAT, 0.0, _UNSURE
+    if verdict is not None:
+        task, confidence, evidence = verdict.task, verdict.confidence, verdict.evidence
     return Analysis(
-        task=Task.CHAT,
-        decided=False,
-        language=facts.language.code,
-        context_tokens=facts.context_tokens,
-        confidence=0.0,
-        evidence=("no detector was sure", *noted),
+        task,
+        verdict is not None,
+        language_found.code,
+        facts.context_tokens,
+        confidence,
+        (*evidence, *more),
+        effort.complexity,
+        effort.score,
+        about.domain,
+        prompt.turns,
+        prompt.tools,
+        prompt.images,
+        prompt.json_mode,
+        language_found.confidence,
+        about.confidence,
+        effort.confidence,
     )
 
 
@@ -92,17 +111,19 @@ def observe(prompt: Prompt, settings: AnalysisSettings) -> Facts:
         counted = scripts.count(text.lower)
         # Code in fences costs tokens but is no language anybody speaks.
         spoken = counted if text.prose is text.lower else scripts.count(text.prose)
+    text_tokens = text.chars * tokens.tokens_per_char(text.sample, counted)
     return Facts(
         prompt=prompt,
         settings=settings,
         text=text,
         language=language.identify(text.words, text.prose, spoken),
-        context_tokens=_context_tokens(prompt, text, counted),
+        script=spoken.dominant[0],
+        text_tokens=int(text_tokens),
+        context_tokens=_context_tokens(prompt, text, text_tokens),
     )
 
 
-def _context_tokens(prompt: Prompt, text: text_module.Text, counted: scripts.Scripts) -> int:
-    estimate = text.chars * tokens.tokens_per_char(text.sample, counted)
+def _context_tokens(prompt: Prompt, text: text_module.Text, estimate: float) -> int:
     rest = max(prompt.total_chars - text.chars, 0)
     system = min(len(prompt.system), rest)
     for part, chars in ((prompt.system, system), (prompt.history, rest - system)):
@@ -117,7 +138,5 @@ def _context_tokens(prompt: Prompt, text: text_module.Text, counted: scripts.Scr
 
 
 def _attachments(prompt: Prompt) -> str:
-    offered = [
-        name for name, there in (("tools", prompt.tools), ("images", prompt.images)) if there
-    ]
-    return f"with {' and '.join(offered)}" if offered else ""
+    there = (("tools", prompt.tools), ("images", prompt.images), ("JSON mode", prompt.json_mode))
+    return f"with {' and '.join(name for name, given in there if given)}"

@@ -21,6 +21,10 @@ class Facts(msgspec.Struct, frozen=True, gc=False):
     """The last user message."""
     language: Language
     """Of the last user message."""
+    script: str
+    """That carries most of its prose; see scripts.py."""
+    text_tokens: int
+    """Estimate of the last user message."""
     context_tokens: int
     """Estimate over all messages."""
 

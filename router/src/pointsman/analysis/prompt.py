@@ -53,7 +53,7 @@ class Analysis(msgspec.Struct, frozen=True, gc=False):
     context_tokens: int
     """Estimate over all messages."""
     confidence: float
-    """0..1, ordinal: higher is surer. Set by hand, not calibrated."""
+    """Of the task, 0..1, ordinal: higher is surer. Set by hand, not calibrated."""
     evidence: tuple[str, ...]
     """Short facts in ASCII, in the order found; no text of the prompt but words we list."""
     complexity: Complexity = Complexity.MODERATE
@@ -70,3 +70,7 @@ class Analysis(msgspec.Struct, frozen=True, gc=False):
     """At least one message holds an image."""
     json_mode: bool = False
     """The answer has to be JSON."""
+    language_confidence: float = 0.0
+    """0..1, ordinal, like the next two."""
+    domain_confidence: float = 0.0
+    complexity_confidence: float = 0.0

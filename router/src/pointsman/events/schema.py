@@ -1,8 +1,8 @@
-"""PURE: the events, version 1, one JSON object in a line each.
+"""PURE: the events, one JSON object in a line each.
 
-Guarantees that an event of this version can be read by every later ledger: fields are added, with a
-default, and never change their meaning. Text of callers is in none of them but Feedback, which they
-wrote for that, and `Text`, which a policy has to ask for.
+Guarantees that an event can be read by every later ledger: fields are added, with a default, and
+never change their meaning; an event of a new kind has a later version. Text of callers is in
+none of them but Feedback, which they wrote for that, and `Text`, which a policy has to ask for.
 """
 
 from typing import Final, Literal
@@ -11,7 +11,10 @@ import msgspec
 
 from pointsman.api.predicting import Choice
 
-SCHEMA: Final = 1
+SCHEMA: Final = 2
+"""The latest version, which brought `Replicas`."""
+ROUTERS: Final = 1
+"""The version of what routers write: a ledger that knows no later one takes it."""
 NANO: Final = 1_000_000_000
 """Money is whole numbers of billionths: sums are exact, and 9 billion of a currency fit 64 bits."""
 MAX_EVENT_BYTES: Final = 1024 * 1024
@@ -151,7 +154,37 @@ class Feedback(Struct, frozen=True, kw_only=True, tag_field="type", tag="feedbac
     """Not said but seen: the same question again, a stream that its reader left."""
 
 
-Event = Request | Feedback
+WINDOW_MS: Final = 300_000
+"""Of `Replicas`."""
+
+
+class Replicas(Struct, frozen=True, kw_only=True, tag_field="type", tag="replicas"):
+    """
+    What the replicas of one backend took in one window, where they are paid by the hour.
+
+    The same account and window again, whoever measured it, is the same event: the first counts.
+    """
+
+    account: str
+    """Whose replicas: the ModelBackend's uid, so that two clusters do not meet."""
+    backend: str
+    from_ms: int
+    """When the window began: a whole multiple of WINDOW_MS."""
+    replica_ms: int = 0
+    """Of all replicas together, starting ones too."""
+    watched_ms: int = 0
+    """How much of the window somebody was looking. In the rest only what was still there afterwards
+    is counted: what came and went meanwhile is not known, and not made up."""
+    idle_ms: int = 0
+    """Part of replica_ms: of more replicas than requests."""
+    cost_nano: int = 0
+    """By the prices that were valid, in billionths of `currency`."""
+    idle_nano: int = 0
+    """Part of cost_nano."""
+    currency: str = ""
+
+
+Event = Request | Feedback | Replicas
 
 _encoder = msgspec.json.Encoder()
 _decoder: Final[msgspec.json.Decoder[Event]] = msgspec.json.Decoder(Event)
@@ -173,6 +206,6 @@ def decode(line: bytes) -> Event:
         return _decoder.decode(line)
     except msgspec.ValidationError as error:
         where = str(error).rpartition(" - at `")[2].rstrip("`") if " - at `" in str(error) else "$"
-        raise EventError(f"not an event of version {SCHEMA}, at {where}") from None
+        raise EventError(f"not an event of version {SCHEMA} or before, at {where}") from None
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         raise EventError("not JSON") from None

@@ -10,6 +10,7 @@ import fcntl
 import logging
 import os
 import threading
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
@@ -121,7 +122,7 @@ class Segments:
             os.close(self._lock)
             self._lock = None
             raise
-        for path in sorted(self.folder.glob("*" + SUFFIX)):
+        for path in _in_order(self.folder.glob("*" + SUFFIX)):
             segment = self._read(path)
             if segment is None:
                 _unlink(path)
@@ -357,6 +358,18 @@ def _read_at(path: Path, at: int, end: int) -> bytes:
     with path.open("rb") as file:
         file.seek(at)
         return file.read(end - at)
+
+
+def _in_order(paths: Iterable[Path]) -> list[Path]:
+    """By number within a spool, whatever its clock did; of spools the oldest first."""
+    begun: dict[str, str] = {}
+    found: list[tuple[str, str, Path]] = []
+    for path in paths:
+        at, _, rest = path.name.removesuffix(SUFFIX).partition("-")
+        spool, _, first = rest.rpartition("-")
+        begun[spool] = min(at, begun.get(spool, at))
+        found.append((spool, first, path))
+    return [path for _, _, _, path in sorted((begun[one[0]], *one) for one in found)]
 
 
 def _next_head(data: bytes, at: int) -> int:

@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Final
 from urllib.parse import urlencode, urlsplit
 
+from pointsman.api.statuses import label_of
 from pointsman.events.segments import Batch, Segments
 
 _log = logging.getLogger(__name__)
@@ -195,7 +196,7 @@ class Shipper:
             self.failures["Refused"] = self.failures.get("Refused", 0) + 1
             self._segments.refused(batch)
         else:
-            raise Failed(f"Http{status}", _text(body), retry_after)
+            raise Failed(f"Http{label_of(status)}", _text(body), retry_after)
 
     def _post(self, data: bytes) -> tuple[int, bytes, float]:
         """(status, body, Retry-After in seconds)."""

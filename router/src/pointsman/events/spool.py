@@ -14,7 +14,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Final
 
-from pointsman.events.schema import MAX_EVENT_BYTES, SCHEMA
+from pointsman.events.schema import MAX_EVENT_BYTES, ROUTERS
 from pointsman.events.segments import Bounds, Segments
 
 _log = logging.getLogger(__name__)
@@ -31,11 +31,21 @@ class Spool:
     """
     One run of one writer. `later` runs something on the event loop after so many seconds.
 
+    `schema`: the version that a ledger has to know for these events.
+
     Its events are numbered from 1 under a new name each time: an unclean end can leave a number on
     disk that is less than one already sent, and the ledger would take the next events for old ones.
     """
 
-    def __init__(self, folder: Path | None, *, later: Later, bounds: Bounds | None = None) -> None:
+    def __init__(
+        self,
+        folder: Path | None,
+        *,
+        later: Later,
+        bounds: Bounds | None = None,
+        schema: int = ROUTERS,
+    ) -> None:
+        self._schema = schema
         self.bounds = bounds or Bounds()
         self.segments = Segments(folder, self.bounds)
         self.name = secrets.token_hex(10)
@@ -133,7 +143,9 @@ class Spool:
     def _write(self, events: list[bytes]) -> None:
         size = sum(map(len, events))
         try:
-            self.segments.add(self.name, self._next, events, SCHEMA, time.time_ns() // 1_000_000)
+            self.segments.add(
+                self.name, self._next, events, self._schema, time.time_ns() // 1_000_000
+            )
             self._next += len(events)
         except Exception:  # noqa: BLE001 - the thread must live on; counted and logged
             _log.exception("events-lost")

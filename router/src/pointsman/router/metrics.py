@@ -1,11 +1,12 @@
 """What the data plane counts, for Prometheus.
 
-Guarantees bounded series: label values are names from the table, HTTP codes and our own reasons,
-never what a caller sent. The hot path adds to plain numbers; labels are put on when scraped.
+Guarantees bounded series: label values are names of the table in force, HTTP codes that have a
+meaning and our own reasons, never what a caller or a backend sent; docs/metrics.md has the bound.
+The hot path adds to plain numbers; labels are put on when scraped.
 """
 
 from bisect import bisect_left
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Set
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -19,6 +20,7 @@ from prometheus_client.metrics_core import (
 from prometheus_client.registry import Collector
 
 from pointsman.api.counted import Arms
+from pointsman.api.statuses import label_of
 from pointsman.api.table import Served
 from pointsman.events.schema import NANO
 
@@ -178,6 +180,8 @@ class Metrics(Collector):
         """(policy, by its rules, by its predictor, outcome) -> requests."""
         self.arms: Callable[[], Mapping[str, Arms]] = dict
         """What the arms of rollouts did, once a data plane counts it."""
+        self.undetermined: dict[tuple[str, str], int] = {}
+        """(policy, rule) -> requests for which an expression of the rule could not be told."""
         self._teams: dict[str, TeamSeries] = {}
         self._routes: dict[tuple[str, str, str], RouteSeries] = {}
         self._backends: dict[str, BackendSeries] = {}
@@ -218,6 +222,19 @@ class Metrics(Collector):
             found = self._teams.setdefault(name, TeamSeries(name))
         return found
 
+    def keep(self, routes: Set[tuple[str, str, str]], budgets: Set[tuple[str, str]]) -> None:
+        """
+        Forget the series of names that no table in force has; Prometheus takes a reset for one.
+
+        `routes`: policy, rule and backend; `budgets`: policy and budget.
+        """
+        unrouted = ("", "", "")
+        self._routes = {k: one for k, one in self._routes.items() if k in routes or k == unrouted}
+        names = {backend for _, _, backend in routes}
+        self._backends = {name: one for name, one in self._backends.items() if name in names}
+        over = self.over_budgets
+        self.over_budgets = {key: count for key, count in over.items() if key[:2] in budgets}
+
     def refused(self, reason: str) -> None:
         """Count one request that was not let in."""
         _count(self.refusals, reason)
@@ -231,6 +248,11 @@ class Metrics(Collector):
         """Count one request that a predictor was asked about."""
         key = (policy, target, predicted, outcome)
         self.predictions[key] = self.predictions.get(key, 0) + 1
+
+    def not_told(self, policy: str, rule: str) -> None:
+        """Count one expression that could not be told."""
+        key = (policy, rule)
+        self.undetermined[key] = self.undetermined.get(key, 0) + 1
 
     def analyzed(self, task: str, decided: bool) -> None:
         """Count one analysis."""
@@ -265,6 +287,12 @@ class Metrics(Collector):
             predicted.add_metric(told, count)
         yield predicted
         yield self._collect_arms()
+        untold = _counter(
+            "expression_errors", "Expressions of rules that could not be told.", "policy", "rule"
+        )
+        for rule, count in self.undetermined.items():
+            untold.add_metric(rule, count)
+        yield untold
         overhead = HistogramMetricFamily(
             _PREFIX + "overhead_seconds", "The router's own time for an answered request."
         )
@@ -309,8 +337,8 @@ class Metrics(Collector):
         )
         for series in self._routes.values():
             names = [series.policy, series.rule, series.backend]
-            for code, count in series.codes.items():
-                requests.add_metric([*names, str(code)], count)
+            for code, count in _by_label(series.codes).items():
+                requests.add_metric([*names, code], count)
             for reason, count in series.fallbacks.items():
                 fallbacks.add_metric([*names, reason], count)
             if series.codes:
@@ -352,12 +380,20 @@ class Metrics(Collector):
         tokens = _counter("team_tokens", "Tokens by team.", "team", "direction", "source")
         limited = _counter("limited", "Requests over a caller's or team's limit.", "team", "limit")
         for series in self._teams.values():
-            for code, number in series.codes.items():
-                requests.add_metric([series.team, str(code)], number)
+            for code, number in _by_label(series.codes).items():
+                requests.add_metric([series.team, code], number)
             series.tokens.add_to(tokens, series.team)
             for what, number in series.limited.items():
                 limited.add_metric([series.team, what], number)
         yield from (refused, requests, tokens, limited)
+
+
+def _by_label(codes: Mapping[int, int]) -> dict[str, int]:
+    found: dict[str, int] = {}
+    for code, count in codes.items():
+        label = label_of(code)
+        found[label] = found.get(label, 0) + count
+    return found
 
 
 def _counter(name: str, text: str, *labels: str) -> CounterMetricFamily:

@@ -15,7 +15,7 @@ from prometheus_client import CollectorRegistry
 from prometheus_client.metrics_core import CounterMetricFamily, GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
-from pointsman.events.schema import Feedback
+from pointsman.events.schema import ROUTERS, Feedback
 from pointsman.events.segments import Bounds
 from pointsman.events.ship import Failed, Shipper, Target, get
 from pointsman.events.spool import Later, Spool
@@ -39,8 +39,9 @@ class Outbox(Collector):
         folder: Path | None = None,
         bounds: Bounds | None = None,
         ledger: Target | None = None,
+        schema: int = ROUTERS,
     ) -> None:
-        self.spool = Spool(folder, later=later, bounds=bounds)
+        self.spool = Spool(folder, later=later, bounds=bounds, schema=schema)
         self.record = Recorder(self.spool.put, time.time)
         self.shipper: Shipper | None = None
         self._target = ledger and replace(ledger, timeout_s=ASK_S)

@@ -7,7 +7,8 @@ from pointsman.routing.compiled import (
     compile_policy,
     compile_table,
 )
-from pointsman.routing.decision import Decision, RequestFacts, Skipped, decide
+from pointsman.routing.decision import Decision, Skipped, decide, first_choices
+from pointsman.routing.facts import RequestFacts
 
 __all__ = [
     "Canary",
@@ -19,4 +20,5 @@ __all__ = [
     "compile_policy",
     "compile_table",
     "decide",
+    "first_choices",
 ]

@@ -55,6 +55,14 @@ def compile_chooser(blob: PolicyBlob) -> CompiledChooser | None:
     return CompiledChooser(chooser, predictor, pools)
 
 
+def may_be_chosen(compiled: CompiledChooser | None, route: str) -> tuple[Backend, ...]:
+    """Among whom a route's requests really are chosen for: nobody in mode Observe."""
+    if compiled is None or compiled.chooser.mode != "Apply":
+        return ()
+    pool = compiled.pools.get(route)
+    return pool.backends if pool else ()
+
+
 def _pool(blob: PolicyBlob, chooser: Chooser, route: Route) -> Pool:
     """Of a rule: its own backends that are candidates. Of the default: all candidates."""
     names = chooser.candidates

@@ -15,7 +15,8 @@ from pointsman.analysis.text import Text
 from pointsman.api.predicting import Abstained, Choice, Chooser, Prefer, Rated, Trait, Why
 from pointsman.api.table import Backend, Price
 from pointsman.routing.chooser import CompiledChooser, Pool
-from pointsman.routing.decision import Decision, RequestFacts, Skipped, lacks, overflows
+from pointsman.routing.decision import Decision, Skipped, lacks, overflows
+from pointsman.routing.facts import RequestFacts
 
 USUAL_OUTPUT_TOKENS: Final = 300
 """Of an answer, until some were seen; set by hand."""
@@ -107,12 +108,8 @@ def _applied(decision: Decision, offers: Sequence[_Offer], skipped: Sequence[Ski
     names = {backend.name for backend in first} | {skip.backend for skip in skipped}
     rest = [backend for backend in decision.candidates if backend.name not in names]
     others = [skip for skip in decision.skipped if skip.backend not in names]
-    return Decision(
-        decision.policy,
-        decision.route,
-        (*first, *rest),
-        (*skipped, *others),
-        decision.evidence,
+    return msgspec.structs.replace(
+        decision, candidates=(*first, *rest), skipped=(*skipped, *others)
     )
 
 

@@ -1,17 +1,33 @@
 """A policy as the request path wants it: sets instead of lists, weights already summed.
 
-Compiling checks what a blob's types cannot: every name resolves, the last route has no match.
-A blob that fails is refused whole with TableError, so that the one in force stays.
+Compiling checks what a blob's types cannot: every name resolves, every expression compiles, the
+last route has no match. A blob that fails is refused whole with TableError, so that the one in
+force stays.
 """
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import accumulate
 from math import inf
+from typing import Final
 
+from pointsman.api.expressions import NEEDS_TEXT, BadExpression, Expression, compile_expression
 from pointsman.api.table import Backend, Budget, Match, PolicyBlob, Route, Signals, TableError
 from pointsman.routing.capture import CompiledCapture, compile_capture
 from pointsman.routing.chooser import CompiledChooser, compile_chooser
+
+
+@dataclass(frozen=True, slots=True)
+class FurtherMatch:
+    """Conditions that few rules have; None and empty hold for everything."""
+
+    complexities: frozenset[str]
+    domains: frozenset[str]
+    min_turns: int
+    max_turns: int | None
+    tools: bool | None
+    images: bool | None
+    json_mode: bool | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,6 +41,8 @@ class CompiledMatch:
     headers: tuple[tuple[str, str, bool], ...]
     """(lower-case name, value, whether it is a prefix)."""
     metadata: tuple[tuple[str, str], ...]
+    further: FurtherMatch | None
+    expression: Expression | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,7 +50,8 @@ class CompiledRoute:
     """A route with all orders of backends that it can give."""
 
     route: Route
-    match: CompiledMatch | None
+    ways: tuple[CompiledMatch, ...]
+    """Any of them is enough; the default has none."""
     bounds: tuple[int, ...]
     """Of each target with a weight, the upper bound of its share in [0, the last of them)."""
     orders: tuple[tuple[Backend, ...], ...]
@@ -58,9 +77,13 @@ class CompiledPolicy:
     digest: str
     model_names: tuple[str, ...]
     routes: tuple[CompiledRoute, ...]
+    tries: tuple[tuple[CompiledRoute, CompiledMatch], ...]
+    """Every match in order, with the route that it leads to."""
+    expressions_read: tuple[str, ...]
+    """What all expressions together look at."""
     backends: Mapping[str, Backend]
     reads_text: bool
-    """True if a rule looks at task, language or length."""
+    """True if a rule looks at what only a text tells."""
     reads_headers: bool
     """True if a rule looks at headers."""
     window: float
@@ -96,6 +119,31 @@ class CompiledTable:
     """Policy -> its candidate, while there is one."""
 
 
+def _compile_further(match: Match) -> FurtherMatch | None:
+    compiled = FurtherMatch(
+        complexities=frozenset(match.complexities),
+        domains=frozenset(match.domains),
+        min_turns=match.min_turns or 0,
+        max_turns=match.max_turns,
+        tools=match.tools,
+        images=match.images,
+        json_mode=match.json_mode,
+    )
+    return compiled if compiled != _NOTHING_FURTHER else None
+
+
+_NOTHING_FURTHER: Final = FurtherMatch(frozenset(), frozenset(), 0, None, None, None, None)
+
+
+def _compile_expression(source: str) -> Expression | None:
+    if not source:
+        return None
+    try:
+        return compile_expression(source)
+    except BadExpression as error:
+        raise TableError(f"expression {source[:80]!r}: {error}") from error
+
+
 def _compile_match(match: Match) -> CompiledMatch:
     return CompiledMatch(
         tasks=frozenset(match.tasks),
@@ -104,7 +152,29 @@ def _compile_match(match: Match) -> CompiledMatch:
         max_tokens=match.max_tokens,
         headers=tuple((h.name.lower(), h.value, h.type == "Prefix") for h in match.headers),
         metadata=tuple(sorted(match.metadata.items())),
+        further=_compile_further(match),
+        expression=_compile_expression(match.expression),
     )
+
+
+def _read_by_expression(match: CompiledMatch) -> frozenset[str]:
+    return match.expression.reads if match.expression else frozenset()
+
+
+def _reads_text(match: CompiledMatch) -> bool:
+    further = match.further
+    return bool(
+        match.tasks
+        or match.languages
+        or match.min_tokens
+        or match.max_tokens is not None
+        or (further and replace(further, tools=None) != _NOTHING_FURTHER)
+        or _read_by_expression(match) & NEEDS_TEXT
+    )
+
+
+def _reads_headers(match: CompiledMatch) -> bool:
+    return bool(match.headers) or "request.headers" in _read_by_expression(match)
 
 
 def _compile_route(route: Route, backends: Mapping[str, Backend]) -> CompiledRoute:
@@ -118,7 +188,7 @@ def _compile_route(route: Route, backends: Mapping[str, Backend]) -> CompiledRou
     on = route.fallback.on if route.fallback else ()
     return CompiledRoute(
         route=route,
-        match=_compile_match(route.match) if route.match else None,
+        ways=tuple(map(_compile_match, route.ways)),
         bounds=tuple(accumulate(target.weight for target in targets)),
         orders=tuple(tuple(backends[name] for name in order) for order in orders or [chain]),
         window=min((window for window in windows if window is not None), default=inf),
@@ -134,23 +204,25 @@ def _compile_route(route: Route, backends: Mapping[str, Backend]) -> CompiledRou
 
 def compile_policy(blob: PolicyBlob, digest: str) -> CompiledPolicy:
     """Ready for `decide`; raises TableError on names that do not resolve or a missing default."""
-    if not blob.routes or blob.routes[-1].match is not None:
+    if not blob.routes or blob.routes[-1].ways:
         raise TableError(f"policy {blob.name}: the last route must be the default")
-    if any(route.match is None for route in blob.routes[:-1]):
+    if not all(route.ways for route in blob.routes[:-1]):
         raise TableError(f"policy {blob.name}: only the last route may lack a match")
     if not blob.model_names:
         raise TableError(f"policy {blob.name}: no model names")
-    matches = [route.match for route in blob.routes if route.match]
+    routes = tuple(_compile_route(route, blob.backends) for route in blob.routes)
+    matches = [match for route in routes for match in route.ways]
     return CompiledPolicy(
         name=blob.name,
         revision=blob.revision,
         digest=digest,
         model_names=blob.model_names,
-        routes=tuple(_compile_route(route, blob.backends) for route in blob.routes),
+        routes=routes,
+        tries=tuple((route, match) for route in routes for match in route.ways),
+        expressions_read=tuple(sorted(set().union(*map(_read_by_expression, matches)))),
         backends=blob.backends,
-        reads_text=blob.predictor is not None
-        or any(m.tasks or m.languages or m.min_tokens or m.max_tokens is not None for m in matches),
-        reads_headers=any(m.headers for m in matches),
+        reads_text=blob.predictor is not None or any(map(_reads_text, matches)),
+        reads_headers=any(map(_reads_headers, matches)),
         window=min(
             (b.context_window for b in blob.backends.values() if b.context_window), default=inf
         ),

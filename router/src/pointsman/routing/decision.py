@@ -5,25 +5,15 @@ capability, or whose context window the request does not fit, is skipped with a 
 """
 
 from bisect import bisect_right
-from collections.abc import Mapping
 from dataclasses import dataclass
 
 import msgspec
 
-from pointsman.analysis import Analysis
 from pointsman.api.table import Backend
+from pointsman.routing.chooser import may_be_chosen
 from pointsman.routing.compiled import CompiledMatch, CompiledPolicy, CompiledRoute
-
-
-class RequestFacts(msgspec.Struct, frozen=True, gc=False, kw_only=True):
-    """What rules may look at; header names are in lower case, tokens are estimated."""
-
-    analysis: Analysis
-    headers: Mapping[str, str] = msgspec.field(default_factory=dict)
-    metadata: Mapping[str, str] = msgspec.field(default_factory=dict)
-    max_output_tokens: int = 0
-    tools: bool = False
-    images: bool = False
+from pointsman.routing.facts import RequestFacts
+from pointsman.routing.further import fails_further, inputs_for
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +36,8 @@ class Decision(msgspec.Struct, frozen=True, gc=False):
     candidates: tuple[Backend, ...]
     skipped: tuple[Skipped, ...] = ()
     evidence: tuple[str, ...] = ()
+    undetermined: tuple[str, ...] = ()
+    """Names of rules with an expression that could not be told, and so did not hold."""
 
 
 def _fails(  # noqa: PLR0911 - a table
@@ -68,22 +60,36 @@ def _fails(  # noqa: PLR0911 - a table
     for name, value in match.metadata:
         if facts.metadata.get(name) != value:
             return ("metadata", name)
+    if match.further is not None:
+        return fails_further(match.further, facts)
     return None
 
 
-def _told(failed: tuple[str, str], match: CompiledMatch, analysis: Analysis) -> str:
+def _told(failed: tuple[str, str], match: CompiledMatch, facts: RequestFacts) -> str:
     """What `_fails` found, in words: only for those who ask, since it costs as much as deciding."""
     field, name = failed
-    if field == "task":
-        task = analysis.task if analysis.decided else "undecided"
-        return f"task {task} is not in {', '.join(sorted(match.tasks))}"
-    if field == "language":
-        return f"language {analysis.language} is not in {', '.join(sorted(match.languages))}"
-    if field == "min_tokens":
-        return f"{analysis.context_tokens:,} tokens < {match.min_tokens:,}"
-    if field == "max_tokens":
-        return f"{analysis.context_tokens:,} tokens > {match.max_tokens:,}"
-    return f"{field} {name} does not match"
+    analysis = facts.analysis
+    tokens = f"{analysis.context_tokens:,} tokens"
+    task = analysis.task if analysis.decided else "undecided"
+    told = {
+        "task": f"task {task} is not in {', '.join(sorted(match.tasks))}",
+        "language": f"language {analysis.language} is not in {', '.join(sorted(match.languages))}",
+        "min_tokens": f"{tokens} < {match.min_tokens:,}",
+        "max_tokens": f"{tokens} > {match.max_tokens or 0:,}",
+        "header": f"header {name} does not match",
+        "metadata": f"metadata {name} does not match",
+        "expression": f"its expression could not be told: {name}"
+        if name
+        else "its expression is false",
+    }
+    return told.get(field) or f"{field} is {name}"
+
+
+def _why_not(
+    route: CompiledRoute, match: CompiledMatch, failed: tuple[str, str], facts: RequestFacts
+) -> str:
+    which = f"matches[{route.ways.index(match)}]: " if len(route.ways) > 1 else ""
+    return f"rule {route.route.name}: {which}{_told(failed, match, facts)}"
 
 
 def lacks(backend: Backend, facts: RequestFacts) -> str:
@@ -130,29 +136,48 @@ def decide(
     policy: CompiledPolicy, facts: RequestFacts, *, dice: float, explain: bool = False
 ) -> Decision:
     """
-    The first route whose match holds, its target by weight, then its chain.
+    The first route one of whose matches holds, its target by weight, then its chain.
 
     `dice` is in [0, 1). With `explain` the evidence says of every route why it was not taken;
     without, none is built. No candidates: every backend of the route was skipped.
     """
     evidence: list[str] = []
+    undetermined: tuple[str, ...] = ()
     chosen = policy.routes[-1]
-    for route in policy.routes[:-1]:
-        if route.match is None:
-            continue
-        failed = _fails(route.match, facts)
+    inputs = None
+    for route, match in policy.tries:
+        failed = _fails(match, facts)
+        if failed is None and match.expression is not None:
+            inputs = inputs or inputs_for(facts, policy.expressions_read)
+            held, error = match.expression.evaluate(inputs)
+            failed = None if held else ("expression", error)
+            if error:
+                undetermined += (route.route.name,)
         if failed is None:
             chosen = route
             break
         if explain:
-            why_not = _told(failed, route.match, facts.analysis)
-            evidence.append(f"rule {route.route.name}: {why_not}")
+            evidence.append(_why_not(route, match, failed, facts))
     order = chosen.orders[0] if len(chosen.orders) == 1 else _choose(chosen, dice)
     needed = facts.analysis.context_tokens + facts.max_output_tokens
-    if needed <= chosen.window and not (facts.tools or facts.images or explain):
+    if needed <= chosen.window and not (facts.tools or facts.images or explain or undetermined):
         return Decision(policy, chosen, order)
     candidates, skipped = _able(chosen, order, facts)
     if explain:
         evidence.append(f"rule {chosen.route.name}: taken")
         evidence.extend(f"backend {skip.backend}: skipped, {skip.reason}" for skip in skipped)
-    return Decision(policy, chosen, candidates, skipped, tuple(evidence))
+    return Decision(policy, chosen, candidates, skipped, tuple(evidence), undetermined)
+
+
+def first_choices(decision: Decision, facts: RequestFacts) -> tuple[Backend, ...]:
+    """
+    The backends that may be the first candidate of this route; each is named once.
+
+    By dice, or by a predictor that chooses, whatever it has learned by now.
+    """
+    able = (_able(decision.route, order, facts)[0] for order in decision.route.orders)
+    found = {one[0].name: one[0] for one in able if one}
+    for backend in may_be_chosen(decision.policy.chooser, decision.route.route.name):
+        if not (lacks(backend, facts) or overflows(backend, facts)):
+            found[backend.name] = backend
+    return tuple(found.values())

@@ -21,7 +21,7 @@ from pointsman.api.names import (
 from pointsman.api.presets import effective
 from pointsman.api.spelling import did_you_mean
 from pointsman.api.v1alpha1 import FallbackOn, ModelBackend, ModelBackendSpec, RoutingPolicy
-from pointsman.api.v1alpha1.shadowing import contradicts_itself, covers
+from pointsman.api.v1alpha1.shadowing import never_matching
 
 
 def cross_check(loaded: Loaded) -> tuple[Finding, ...]:
@@ -35,6 +35,7 @@ def cross_check(loaded: Loaded) -> tuple[Finding, ...]:
         *_time_zones(loaded),
         *_spills(loaded),
         *_baselines(loaded),
+        *_predictors(loaded),
     ]
     return tuple(sorted(findings, key=lambda finding: finding.position))
 
@@ -110,19 +111,8 @@ def _model_names(policies: Iterable[Item[RoutingPolicy]]) -> Iterator[Finding]:
 
 def _rules(policies: Iterable[Item[RoutingPolicy]]) -> Iterator[Finding]:
     for policy in policies:
-        rules = policy.value.spec.rules_
-        for i, rule in enumerate(rules):
-            message = contradicts_itself(rule.match)
-            if not message:
-                earlier = next((r for r in rules[:i] if covers(r.match, rule.match)), None)
-                message = f"rule {earlier.name} matches all of it before" if earlier else ""
-            if message:
-                yield policy.finding(
-                    f"spec.rules[{i}].match",
-                    f"rule {rule.name} can never match: {message}",
-                    Reason.RULE_NEVER_MATCHES,
-                    Severity.WARNING,
-                )
+        for warning in never_matching(policy.value.spec):
+            yield Finding(policy.position(warning.path), warning, Severity.WARNING)
 
 
 def _credentials(loaded: Loaded) -> Iterator[Finding]:
@@ -212,8 +202,9 @@ def _baselines(loaded: Loaded) -> Iterator[Finding]:
             continue
         cost = known[namespace, baseline.name]
         used = [known.get((namespace, name)) for _, name in _backend_names(policy.value)]
-        if cost is None:
-            message = f"ModelBackend {baseline.name} has no cost, so that no savings can be told"
+        if cost is None or cost.replica_hour is not None:
+            missing = "no prices of tokens" if cost else "no cost"
+            message = f"ModelBackend {baseline.name} has {missing}, so that no savings can be told"
         elif others := {one.currency for one in used if one} - {cost.currency}:
             message = (
                 f"its prices are in {cost.currency}: no savings are told of requests that are "
@@ -222,6 +213,35 @@ def _baselines(loaded: Loaded) -> Iterator[Finding]:
         else:
             continue
         yield policy.finding("spec.baseline", message, Reason.INVALID, Severity.WARNING)
+
+
+def _predictors(loaded: Loaded) -> Iterator[Finding]:
+    """What a predictor is told and cannot do: compare prices, or explore while it observes."""
+    known = {
+        (b.value.metadata.namespace, b.value.metadata.name): b.value.spec.cost
+        for b in loaded.backends
+    }
+    for policy in loaded.policies:
+        predictor, namespace = policy.value.spec.predictor, policy.value.metadata.namespace
+        if predictor is None or predictor.mode == "None":
+            continue
+        if predictor.exploration_percent and predictor.mode == "Observe":
+            path, message = "spec.predictor.explorationPercent", "only mode Apply explores"
+            yield policy.finding(path, message, Reason.INVALID, Severity.WARNING)
+        refs = predictor.candidates or [
+            ref
+            for _, _, route in policy.value.spec.routes()
+            for ref in (
+                *(target.backend_ref for target in route.targets),
+                *(route.fallback.chain if route.fallback else ()),
+            )
+        ]
+        names = {ref.name for ref in refs}
+        currencies = {one.currency for n in names if (one := known.get((namespace, n)))}
+        if len(currencies) > 1 and predictor.objective.prefer != "Quality":
+            message = f"prices in {', '.join(sorted(currencies))} are not compared: cost is ignored"
+            path = "spec.predictor.objective"
+            yield policy.finding(path, message, Reason.INVALID, Severity.WARNING)
 
 
 def _fills(spec: ModelBackendSpec) -> bool:

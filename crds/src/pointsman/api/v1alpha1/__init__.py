@@ -9,6 +9,7 @@ from pointsman.api.v1alpha1.capture import (
 )
 from pointsman.api.v1alpha1.cost import Cost, PriceChange, Prices
 from pointsman.api.v1alpha1.external import CredentialsSecretRef, External
+from pointsman.api.v1alpha1.match import ContextTokens, HeaderMatch, Match, Turns
 from pointsman.api.v1alpha1.meta import ObjectMeta
 from pointsman.api.v1alpha1.modelbackend import (
     Capability,
@@ -21,16 +22,14 @@ from pointsman.api.v1alpha1.modelbackend import (
     ResourceRequirements,
     Service,
 )
+from pointsman.api.v1alpha1.policytest import Expectation, PolicyTest, PromptMessage
 from pointsman.api.v1alpha1.predictor import Objective, Predictor
 from pointsman.api.v1alpha1.references import BackendRef
 from pointsman.api.v1alpha1.rollout import Guardrails, Rollout, RolloutStep
 from pointsman.api.v1alpha1.routingpolicy import (
-    ContextTokens,
     DefaultRoute,
     Fallback,
     FallbackOn,
-    HeaderMatch,
-    Match,
     RoutingPolicy,
     RoutingPolicySpec,
     Rule,
@@ -57,6 +56,7 @@ __all__ = [
     "Deployment",
     "Engine",
     "EnvVar",
+    "Expectation",
     "External",
     "Fallback",
     "FallbackOn",
@@ -69,9 +69,11 @@ __all__ = [
     "ModelBackendSpec",
     "ObjectMeta",
     "Objective",
+    "PolicyTest",
     "Predictor",
     "PriceChange",
     "Prices",
+    "PromptMessage",
     "Redact",
     "ResourceRequirements",
     "Rollout",
@@ -88,4 +90,5 @@ __all__ = [
     "Signal",
     "Target",
     "Timeouts",
+    "Turns",
 ]

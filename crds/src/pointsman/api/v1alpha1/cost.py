@@ -1,4 +1,4 @@
-"""What a model costs: prices of a million tokens, and how they change."""
+"""What a model costs: prices of a million tokens, or of an hour of a replica, and their changes."""
 
 from datetime import datetime
 from typing import Annotated, ClassVar
@@ -23,10 +23,14 @@ def is_moment(text: str) -> bool:
 
 
 class Prices(ApiModel):
-    """Prices of a million tokens, as decimal strings."""
+    """Prices as decimal strings: of a million tokens, or of an hour of a replica."""
 
-    input_per_million: Price = Field(description="Price of a million prompt tokens, as '0.15'.")
-    output_per_million: Price = Field(description="Price of a million answer tokens, as '0.60'.")
+    input_per_million: Price | None = Field(
+        default=None, description="Price of a million prompt tokens, as '0.15'."
+    )
+    output_per_million: Price | None = Field(
+        default=None, description="Price of a million answer tokens, as '0.60'."
+    )
     cached_input_per_million: Price | None = Field(
         default=None,
         description="Price of a million prompt tokens that the server had read before, as it "
@@ -37,6 +41,32 @@ class Prices(ApiModel):
         description="Price of a million tokens that the model thought and did not answer, as it "
         "states them (completion_tokens_details.reasoning_tokens). Default: outputPerMillion.",
     )
+    replica_hour: Price | None = Field(
+        default=None,
+        description="Price of one replica of a deployment for an hour, as '2.50': of its machine, "
+        "from when its pod has a node until it is gone, starting and idle too. In place of prices "
+        "of tokens; its requests cost nothing by themselves.",
+    )
+
+    rules: ClassVar[tuple[Rule, ...]] = (
+        Rule(
+            "has(self.replicaHour) ? !has(self.inputPerMillion) && !has(self.outputPerMillion) && "
+            "!has(self.cachedInputPerMillion) && !has(self.reasoningPerMillion) : "
+            "has(self.inputPerMillion) && has(self.outputPerMillion)",
+            "prices are inputPerMillion and outputPerMillion, or replicaHour, not both: nothing is "
+            "paid twice",
+            lambda p: p.is_whole,
+        ),
+    )
+
+    @property
+    def is_whole(self) -> bool:
+        """Whether it is priced in one of the two ways."""
+        tokens = (self.input_per_million, self.output_per_million)
+        parts = (self.cached_input_per_million, self.reasoning_per_million)
+        if self.replica_hour is None:
+            return None not in tokens
+        return (*tokens, *parts) == (None,) * 4
 
 
 class PriceChange(Prices):
@@ -48,6 +78,7 @@ class PriceChange(Prices):
     )
 
     rules: ClassVar[tuple[Rule, ...]] = (
+        *Prices.rules,
         Rule(
             "timestamp(self.validFrom) >= timestamp('2020-01-01T00:00:00Z')",
             "validFrom is no moment that there is",
@@ -81,6 +112,16 @@ class Cost(Prices):
         },
     }
     rules: ClassVar[tuple[Rule, ...]] = (
+        *Prices.rules,
+        Rule(
+            "!has(self.changes) || self.changes.all(c, has(c.replicaHour) == "
+            "has(self.replicaHour))",
+            "changes are of the same prices: of tokens, or of replicaHour",
+            lambda c: all(
+                (change.replica_hour is None) == (c.replica_hour is None) for change in c.changes
+            ),
+            field=".changes",
+        ),
         Rule(
             "!has(self.changes) || self.changes.all(a, self.changes.exists_one(b, "
             "a.validFrom == b.validFrom))",

@@ -263,8 +263,8 @@ class ModelBackendSpec(ApiModel):
     )
     cost: Cost | None = Field(
         default=None,
-        description="Prices of tokens: what each request costs is counted in the metrics and kept "
-        "by the ledger.",
+        description="Prices of tokens, or of an hour of a replica: what requests and replicas cost "
+        "is kept by the ledger.",
     )
     replicas: int | None = Field(
         default=None,
@@ -301,6 +301,12 @@ class ModelBackendSpec(ApiModel):
             "replicas needs a deployment",
             lambda s: s.replicas is None or s.deployment is not None,
             field=".replicas",
+        ),
+        Rule(
+            "!has(self.cost) || !has(self.cost.replicaHour) || has(self.deployment)",
+            "cost.replicaHour needs a deployment: nobody counts the replicas of others",
+            lambda s: s.cost is None or s.cost.replica_hour is None or s.deployment is not None,
+            field=".cost",
         ),
         Rule(
             "!has(self.activation) || !has(self.external)",

@@ -6,22 +6,25 @@ Every reference is to a ModelBackend in the same namespace.
 
 import re
 from enum import StrEnum
-from typing import Annotated, ClassVar, Literal
+from typing import Annotated, ClassVar, Final, Literal
 
 from pydantic import Field
 
 from pointsman.api.conditions import Reason
 from pointsman.api.quantity import parse_duration
-from pointsman.api.tasks import Task
 from pointsman.api.v1alpha1.budget import Budget
 from pointsman.api.v1alpha1.capture import Capture, ImplicitFeedback
+from pointsman.api.v1alpha1.match import Match
 from pointsman.api.v1alpha1.meta import ObjectMeta
+from pointsman.api.v1alpha1.policytest import PolicyTest
 from pointsman.api.v1alpha1.predictor import Choosing, Predictor
 from pointsman.api.v1alpha1.references import BackendRef
 from pointsman.api.v1alpha1.rollout import Rollout
 from pointsman.api.validation import ApiModel, Duration
 from pointsman.api.validation import Rule as ValidationRule
 
+MAX_EXPRESSIONS: Final = 32
+"""Of one policy, so that a request that meets all of them is still decided in time."""
 ModelName = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._:/-]{0,127}$", max_length=128)]
 
 
@@ -45,87 +48,6 @@ class Target(ApiModel):
         ge=0,
         le=1_000_000,
         description="Share of the traffic, relative to the rule's other targets; 0 gets none.",
-    )
-
-
-class HeaderMatch(ApiModel):
-    """One request header that must be present with a value."""
-
-    type: Literal["Exact", "Prefix"] = Field(
-        default="Exact", description="How the value is compared: Exact or Prefix."
-    )
-    name: str = Field(
-        pattern=r"^[A-Za-z0-9!#$%&'*+.^_|~-]+$",
-        max_length=128,
-        description="Name of the header; case does not matter.",
-    )
-    value: str = Field(
-        min_length=1, max_length=1024, description="Value to compare with, case-sensitive."
-    )
-
-
-class ContextTokens(ApiModel):
-    """A range of estimated prompt tokens; both ends belong to it."""
-
-    min: int | None = Field(default=None, ge=0, le=100_000_000, description="Smallest number.")
-    max: int | None = Field(default=None, ge=0, le=100_000_000, description="Largest number.")
-
-    rules: ClassVar[tuple[ValidationRule, ...]] = (
-        ValidationRule(
-            "!has(self.min) || !has(self.max) || self.min <= self.max",
-            "min must not be larger than max",
-            lambda c: c.min is None or c.max is None or c.min <= c.max,
-            field=".min",
-            reason=Reason.INVALID_RANGE,
-        ),
-        ValidationRule(
-            "has(self.min) || has(self.max)",
-            "min or max must be set",
-            lambda c: c.min is not None or c.max is not None,
-        ),
-    )
-
-
-class Match(ApiModel):
-    """Conditions on a request; all that are set must hold."""
-
-    task: list[Task] = Field(
-        default=[],
-        max_length=8,
-        description="The analyzed task is one of these: Chat, Coding, Reasoning, Multilingual, "
-        "Document, LongContext. A request whose task could not be told matches none.",
-    )
-    language: list[Annotated[str, Field(pattern=r"^[a-z]{2,3}$", max_length=3)]] = Field(
-        default=[],
-        max_length=64,
-        description="The language of the last user message is one of these ISO 639 codes.",
-    )
-    context_tokens: ContextTokens | None = Field(
-        default=None, description="The estimated number of prompt tokens is in this range."
-    )
-    headers: list[HeaderMatch] = Field(
-        default=[], max_length=16, description="All of these request headers are present."
-    )
-    metadata: dict[str, Annotated[str, Field(max_length=512)]] = Field(
-        default={},
-        max_length=16,
-        description="All of these are in the request body's metadata, with equal values.",
-    )
-
-    schema_extra: ClassVar[dict[str, dict[str, object]]] = {
-        "task": {"x-kubernetes-list-type": "atomic"},
-        "language": {"x-kubernetes-list-type": "atomic"},
-        "headers": {"x-kubernetes-list-type": "atomic"},
-    }
-    rules: ClassVar[tuple[ValidationRule, ...]] = (
-        ValidationRule(
-            "(has(self.task) && self.task.size() > 0) || "
-            "(has(self.language) && self.language.size() > 0) || has(self.contextTokens) || "
-            "(has(self.headers) && self.headers.size() > 0) || "
-            "(has(self.metadata) && self.metadata.size() > 0)",
-            "at least one condition must be set (what matches everything is spec.default)",
-            lambda m: bool(m.task or m.language or m.context_tokens or m.headers or m.metadata),
-        ),
     )
 
 
@@ -258,22 +180,39 @@ class DefaultRoute(Route):
 
 
 class Rule(Route):
-    """One named rule: a match and where it leads."""
+    """One named rule: what it matches and where that leads."""
 
     name: str = Field(
         pattern=r"^[a-z0-9]([-a-z0-9]*[a-z0-9])?$",
         max_length=63,
         description="Name of the rule; callers see it in x-pointsman-rule. Not 'default'.",
     )
-    match: Match = Field(description="Conditions on a request; all that are set must hold.")
+    match: Match | None = Field(
+        default=None, description="Conditions on a request; all that are set must hold."
+    )
+    matches: list[Match] = Field(
+        default=[],
+        max_length=8,
+        description="Several matches, any of which is enough, in place of match.",
+    )
     predictor: Choosing = Field(
         default="Bypass",
         description="Where the policy has a predictor. Bypass: the targets answer, whatever is "
         "predicted. Choose: it chooses among the rule's targets and fallbacks.",
     )
 
+    schema_extra: ClassVar[dict[str, dict[str, object]]] = {
+        **Route.schema_extra,
+        "matches": {"x-kubernetes-list-type": "atomic"},
+    }
     rules: ClassVar[tuple[ValidationRule, ...]] = (
         *Route.rules,
+        ValidationRule(
+            "has(self.match) != (has(self.matches) && self.matches.size() > 0)",
+            "exactly one of match and matches must be set",
+            lambda r: (r.match is not None) != bool(r.matches),
+            field=".match",
+        ),
         ValidationRule(
             "self.name != 'default'",
             "the name default belongs to spec.default",
@@ -281,6 +220,10 @@ class Rule(Route):
             field=".name",
         ),
     )
+
+    def ways(self) -> tuple[Match, ...]:
+        """The matches, any of which is enough."""
+        return (self.match,) if self.match else tuple(self.matches)
 
 
 class RoutingPolicySpec(ApiModel):
@@ -329,10 +272,18 @@ class RoutingPolicySpec(ApiModel):
         description="How a new revision takes over. Where it is not set, at once.",
     )
 
+    tests: list[PolicyTest] = Field(
+        default=[],
+        max_length=32,
+        description="Requests and where they must go. A spec whose tests do not all pass is not "
+        "put in force.",
+    )
+
     schema_extra: ClassVar[dict[str, dict[str, object]]] = {
         "model_names": {"x-kubernetes-list-type": "set"},
         "rules_": {"x-kubernetes-list-type": "map", "x-kubernetes-list-map-keys": ["name"]},
         "budgets": {"x-kubernetes-list-type": "map", "x-kubernetes-list-map-keys": ["name"]},
+        "tests": {"x-kubernetes-list-type": "map", "x-kubernetes-list-map-keys": ["name"]},
     }
     rules: ClassVar[tuple[ValidationRule, ...]] = (
         ValidationRule(
@@ -354,12 +305,32 @@ class RoutingPolicySpec(ApiModel):
             lambda s: len({b.name for b in s.budgets}) == len(s.budgets),
             field=".budgets",
         ),
+        ValidationRule(
+            "!has(self.tests) || self.tests.all(a, self.tests.exists_one(b, a.name == b.name))",
+            "two tests have the same name",
+            lambda s: len({t.name for t in s.tests}) == len(s.tests),
+            field=".tests",
+        ),
+        ValidationRule(
+            "!has(self.rules) || self.rules.map(r, (has(r.match) && has(r.match.expression) ? 1 : "
+            "0) + (has(r.matches) ? r.matches.filter(m, has(m.expression)).size() : 0)).sum() "
+            "<= 32",
+            "rules have more than 32 expressions together",
+            lambda s: (
+                sum(m.expression is not None for r in s.rules_ for m in r.ways()) <= MAX_EXPRESSIONS
+            ),
+            field=".rules",
+        ),
     )
 
-    def routes(self) -> tuple[tuple[str, Match | None, Route], ...]:
-        """Every route as (path in the object, match, route); `spec.default` is the last."""
-        named = tuple((f"spec.rules[{i}]", rule.match, rule) for i, rule in enumerate(self.rules_))
-        return (*named, ("spec.default", None, self.default))
+    def routes(self) -> tuple[tuple[str, tuple[Match, ...], Route], ...]:
+        """
+        Every route as (path in the object, its matches, route).
+
+        `spec.default` is the last, and alone has none.
+        """
+        named = tuple((f"spec.rules[{i}]", rule.ways(), rule) for i, rule in enumerate(self.rules_))
+        return (*named, ("spec.default", (), self.default))
 
 
 class RoutingPolicy(ApiModel):

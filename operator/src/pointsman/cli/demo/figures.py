@@ -44,8 +44,8 @@ def bill_nano(answers: Iterable[Answer], prices: Mapping[str, Cost]) -> int:
     for answer in answers:
         cost = prices.get(answer.backend)
         if cost is not None:
-            pico = answer.prompt_tokens * _pico(cost.input_per_million)
-            pico += answer.completion_tokens * _pico(cost.output_per_million)
+            pico = answer.prompt_tokens * _pico(cost.input_per_million or "0")
+            pico += answer.completion_tokens * _pico(cost.output_per_million or "0")
             total += (pico + 500) // 1000
     return total
 

@@ -76,7 +76,7 @@ def prices(known: Mapping[str, ModelBackend]) -> dict[str, Cost]:
 
 def extremes(declared: Mapping[str, Cost]) -> tuple[str, str]:
     """(dearest, cheapest) backend by the price of an answer token."""
-    ordered = sorted(declared, key=lambda name: float(declared[name].output_per_million))
+    ordered = sorted(declared, key=lambda name: float(declared[name].output_per_million or 0))
     return ordered[-1], ordered[0]
 
 

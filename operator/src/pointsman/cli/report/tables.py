@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import Final
 
+from pointsman.ledger.hosted import Bill, Hosted
 from pointsman.ledger.summary import Estimate, Line, Summary, Times
 
 NANO: Final = 1_000_000_000
@@ -13,12 +14,18 @@ _HEAD: Final = (
     "backend", "task", "requests", "errors", "fallbacks", "tokens in", "out", "cost", "saved",
     "p50", "p95", "first p95", "quality", "n",
 )  # fmt: skip
+_HOSTED_HEAD: Final = (
+    "paid by the hour", "replica-hours", "idle", "cost", "idle cost", "requests", "a request",
+    "a million tokens", "unknown",
+)  # fmt: skip
+_HOUR_MS: Final = 3_600_000
 
 
 def table(summary: Summary) -> str:
-    """Lines by backend and task, totals, teams, and what the figures leave out."""
+    """Lines by backend and task, totals, teams, replicas, and what the figures leave out."""
     if not summary.lines:
-        return f"{_time(summary)}: no requests\n"
+        nothing = f"{_time(summary)}: no requests\n"
+        return nothing + "".join(f"{line}\n" for line in ("", *_replicas(summary))[:-1])
     rows = [_row(line, line.by["backend"] or "-", line.by["task"] or "-") for line in summary.lines]
     totals = [_row(line, "total", "") for line in summary.totals]
     teams = [
@@ -28,7 +35,43 @@ def table(summary: Summary) -> str:
     ]  # fmt: skip
     parts = [_time(summary), "", *_columns((_HEAD, *rows, *totals), texts=2), ""]
     parts += [*_columns((("team", "requests", "cost", "saved"), *teams), texts=1), ""]
+    parts += _replicas(summary)
     return "\n".join(parts + _notes(summary)) + "\n"
+
+
+def _replicas(summary: Summary) -> list[str]:
+    """What is paid for time, and the whole bill; nothing where nothing is paid so."""
+    if not summary.hosted:
+        return []
+    rows = [_hosted_row(one) for one in summary.hosted]
+    found = _columns((_HOSTED_HEAD, *rows), texts=1)
+    found += ["", *(_bill(one) for one in summary.bills if one.replicas_nano), ""]
+    return found
+
+
+def _hosted_row(one: Hosted) -> tuple[str, ...]:
+    each = (one.per_request_nano, one.per_million_nano)
+    return (
+        one.backend,
+        f"{one.replica_ms / _HOUR_MS:,.2f}",
+        f"{one.idle_ms / max(1, one.replica_ms):.0%}",
+        money(one.cost_nano, one.currency),
+        money(one.idle_nano, one.currency),
+        f"{one.requests:,}",
+        *("-" if nano is None else money(nano, one.currency) for nano in each),
+        f"{one.unknown_ms / _HOUR_MS:,.2f} h" if one.unknown_ms else "-",
+    )
+
+
+def _bill(one: Bill) -> str:
+    requests, replicas, total, saved = (
+        money(nano, one.currency)
+        for nano in (one.requests_nano, one.replicas_nano, one.total_nano, one.savings_nano)
+    )
+    return (
+        f"bill: requests {requests} + replicas {replicas} = {total}; saved, less the replicas:"
+        f" {saved}"
+    )
 
 
 def _time(summary: Summary) -> str:
@@ -69,6 +112,10 @@ def _notes(summary: Summary) -> list[str]:
         notes.append(f"~ {estimated:,} answers did not state their tokens: these are estimated.")
     if wrong:
         notes.append(f"{wrong:,} events had an absurd time and count where they arrived.")
+    if any(one.unknown_ms for one in summary.hosted):
+        notes.append(
+            "unknown: nobody watched; replicas that came and went in that time are not counted."
+        )
     if summary.lost:
         notes.append(f"{summary.lost:,} events were lost by routers that could not keep them.")
     return notes
@@ -98,10 +145,18 @@ def _columns(rows: Sequence[Sequence[str]], texts: int) -> list[str]:
 
 
 def csv_text(summary: Summary) -> str:
-    """A row for each backend and task, money in billionths, times in milliseconds."""
+    """
+    A row for each backend and task, money in billionths, times in milliseconds.
+
+    Replicas that are paid by the hour have rows of their own, with nothing of requests in them: in
+    each column the rows add up.
+    """
     text = io.StringIO()
     rows = [_record(line) for line in summary.lines]
-    writer = csv.DictWriter(text, list(rows[0]) if rows else ["backend", "task", "currency"])
+    rows += [_hosted_record(one) for one in summary.hosted]
+    names = dict.fromkeys(["backend", "task", "currency"])
+    names |= dict.fromkeys(name for row in rows for name in row)
+    writer = csv.DictWriter(text, list(names))
     writer.writeheader()
     writer.writerows(rows)
     return text.getvalue()
@@ -130,6 +185,19 @@ def _record(line: Line) -> dict[str, object]:
         **line.verdicts,
         "retried": line.retried,
         "abandoned": line.abandoned,
+    }
+
+
+def _hosted_record(one: Hosted) -> dict[str, object]:
+    return {
+        "backend": one.backend,
+        "task": "",
+        "currency": one.currency,
+        "replica_ms": one.replica_ms,
+        "replica_idle_ms": one.idle_ms,
+        "replica_unknown_ms": one.unknown_ms,
+        "replica_cost_nano": one.cost_nano,
+        "replica_idle_cost_nano": one.idle_nano,
     }
 
 

@@ -6,6 +6,7 @@ from typing import Final
 
 from pointsman.ledger import rows
 from pointsman.ledger.contract import Found
+from pointsman.ledger.hosted import ADDED, WINDOW, HostedKey, Sum, move
 from pointsman.ledger.rows import Row, Said
 from pointsman.ledger.stores import days
 from pointsman.ledger.stores.postgres_pool import Connection
@@ -71,6 +72,32 @@ class PostgresTransaction:
         with self.connection.cursor() as cursor, cursor.copy(sql) as copy:
             for row in rows_:
                 copy.write_row(row)
+
+    def add_windows(self, rows_: Sequence[Row]) -> list[Row]:
+        """All at once, in the order of their keys: two replicas may have the same."""
+        ordered = {(row[0], row[1]): row for row in reversed(rows_)}
+        rows_ = [row for _, row in sorted(ordered.items(), key=lambda pair: str(pair[0]))]
+        kinds = ("text", "bigint", "bigint", "text", "text", *["bigint"] * 5)
+        marks = ", ".join(f"%s::{kind}[]" for kind in kinds)
+        sql = (
+            f"INSERT INTO windows ({', '.join(WINDOW)}) SELECT * FROM unnest({marks})"  # noqa: S608
+            " ON CONFLICT DO NOTHING RETURNING account, from_ms"
+        )
+        columns = [list(column) for column in zip(*rows_, strict=True)]
+        new = set(self.connection.execute(sql.encode(), columns).fetchall())
+        return [row for row in rows_ if (row[0], row[1]) in new]
+
+    def count_windows(self, moved: Sequence[tuple[HostedKey, Sum]]) -> None:
+        """All at once, in the order of the keys."""
+        names = (*HostedKey._fields, "first_ms", "last_ms", *ADDED)
+        kinds = ("bigint", "bigint", "text", "text", *["bigint"] * (2 + len(ADDED)))
+        marks = ", ".join(f"%s::{kind}[]" for kind in kinds)
+        sql = (
+            f"INSERT INTO hosted ({', '.join(names)}) SELECT * FROM unnest({marks})"  # noqa: S608
+            f"{move('hosted.')}"
+        )
+        rows_ = [(*key, one.first_ms, one.last_ms, *one.added) for key, one in moved]
+        self.connection.execute(sql.encode(), [list(column) for column in zip(*rows_, strict=True)])
 
     def find(self, decisions: Sequence[str], responses: Sequence[str]) -> list[Found]:
         """Locked in the order of their decisions: who binds feedback to one is alone with it."""

@@ -10,6 +10,7 @@ from typing import Final
 import msgspec
 
 from pointsman.ledger.contract import Dialect
+from pointsman.ledger.hosted import ADDED
 from pointsman.ledger.rows import FAILED
 from pointsman.ledger.tally import COUNTS, DURATION, FIRST_TOKEN, QUALITY
 
@@ -179,6 +180,28 @@ STEPS: Final = (
     ),
     Step(
         number=5,
+        name="replicas that are paid by the hour",
+        forward=(
+            f"""
+            CREATE TABLE windows (
+                account TEXT NOT NULL, from_ms {{int}} NOT NULL, at_ms {{int}} NOT NULL,
+                backend TEXT NOT NULL, currency TEXT NOT NULL, {_sums(ADDED, "int")},
+                PRIMARY KEY (account, from_ms)
+            ){{compact}}
+            """,
+            "CREATE INDEX windows_at ON windows (at_ms)",
+            f"""
+            CREATE TABLE hosted (
+                span_ms {{int}} NOT NULL, bucket_ms {{int}} NOT NULL, backend TEXT NOT NULL,
+                currency TEXT NOT NULL, first_ms {{int}} NOT NULL, last_ms {{int}} NOT NULL,
+                {_sums(ADDED, "int")}, PRIMARY KEY (span_ms, bucket_ms, backend, currency)
+            ){{compact}}{{often}}
+            """,
+        ),
+        back=("DROP TABLE hosted", "DROP TABLE windows"),
+    ),
+    Step(
+        number=6,
         name="what predictors choose and learn from",
         forward=(
             "ALTER TABLE {requests} ADD COLUMN complexity TEXT NOT NULL DEFAULT ''",

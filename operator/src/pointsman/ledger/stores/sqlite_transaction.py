@@ -9,13 +9,17 @@ from typing import Final
 
 from pointsman.ledger import rows
 from pointsman.ledger.contract import Found
+from pointsman.ledger.hosted import ADDED, WINDOW, HostedKey, Sum, move
 from pointsman.ledger.rows import Row, Said
 from pointsman.ledger.stores import days
 from pointsman.ledger.tally import Key, Series, columns_of
 
 _FOUND: Final = "decision, response_id, at_ms, caller, policy, rule, task, backend, team, currency"
 _ANY: Final = "IN (SELECT value FROM json_each(?))"
-_KEYS: Final = {"rollups": "(span_ms, bucket_ms, series)", "spools": "spool"}
+_KEYS: Final = {
+    "rollups": "(span_ms, bucket_ms, series)", "spools": "spool", "windows": "(account, from_ms)",
+    "hosted": "(span_ms, bucket_ms, backend, currency)",
+}  # fmt: skip
 
 
 class SqliteTransaction:
@@ -95,6 +99,21 @@ class SqliteTransaction:
         self.connection.executemany(
             f"INSERT INTO {table} ({', '.join(columns)}) VALUES ({marks})",  # noqa: S608
             rows_,
+        )
+
+    def add_windows(self, rows_: Sequence[Row]) -> list[Row]:
+        """One statement each."""
+        marks = ", ".join("?" * len(WINDOW))
+        sql = f"INSERT INTO windows ({', '.join(WINDOW)}) VALUES ({marks}) ON CONFLICT DO NOTHING"  # noqa: S608
+        return [row for row in rows_ if self.connection.execute(sql, row).rowcount]
+
+    def count_windows(self, moved: Sequence[tuple[HostedKey, Sum]]) -> None:
+        """One statement a sum."""
+        names = (*HostedKey._fields, "first_ms", "last_ms", *ADDED)
+        marks = ", ".join("?" * len(names))
+        self.connection.executemany(
+            f"INSERT INTO hosted ({', '.join(names)}) VALUES ({marks}){move('')}",  # noqa: S608
+            [(*key, one.first_ms, one.last_ms, *one.added) for key, one in moved],
         )
 
     def find(self, decisions: Sequence[str], responses: Sequence[str]) -> list[Found]:

@@ -19,6 +19,7 @@ from typing import Final
 
 import aiohttp
 
+from pointsman.api.statuses import label_of
 from pointsman.api.v1alpha1 import Engine
 from pointsman.operator import metrics
 from pointsman.operator.plan.gauges import GAUGES, report_of
@@ -155,7 +156,7 @@ async def _report(session: aiohttp.ClientSession, address: str, backend: _Backen
     url = f"http://{host}:{backend.port}/metrics"
     async with session.get(url, allow_redirects=False) as response:
         if response.status != HTTPStatus.OK:
-            raise _NoAnswer(f"Http{response.status}")
+            raise _NoAnswer(f"Http{label_of(response.status)}")
         body = bytearray()
         async for chunk in response.content.iter_any():
             body += chunk

@@ -27,6 +27,7 @@ import aiohttp
 
 from pointsman.api import names, table
 from pointsman.api.counted import Arms
+from pointsman.api.statuses import label_of
 from pointsman.operator import metrics
 from pointsman.operator.cluster.lines import StreamBroken, lines_of
 from pointsman.operator.cluster.observe import RouterPod
@@ -260,7 +261,7 @@ class RouterFleet:
                     ) as response,
                 ):
                     if response.status != HTTPStatus.NO_CONTENT:
-                        metrics.ROUTER_FAULTS.labels(f"Http{response.status}").inc()
+                        metrics.ROUTER_FAULTS.labels(f"Http{label_of(response.status)}").inc()
             except (aiohttp.ClientError, TimeoutError, OSError) as error:
                 metrics.ROUTER_FAULTS.labels(type(error).__name__).inc()
 
@@ -331,7 +332,7 @@ class RouterFleet:
             if response.status == HTTPStatus.CONFLICT:
                 self._overtake(await response.content.read(MAX_REFUSAL_BYTES))
             if response.status != HTTPStatus.OK:
-                raise StreamBroken(f"Http{response.status}")
+                raise StreamBroken(f"Http{label_of(response.status)}")
             async for line in lines_of(response.content, self._settings.router_silence_s):
                 try:
                     self._hear(router, table.decode_event(line))

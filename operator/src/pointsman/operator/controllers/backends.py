@@ -15,6 +15,7 @@ from pointsman.operator.cluster import kinds
 from pointsman.operator.cluster.client import Api, Object
 from pointsman.operator.cluster.observe import BackendView, observe_backend
 from pointsman.operator.cluster.orders import Orders
+from pointsman.operator.controllers.metering import Meter
 from pointsman.operator.controllers.scaling import Plan, Scaler
 from pointsman.operator.controllers.status import write_status
 from pointsman.operator.errors import ReconcileError, Stalled, one_of
@@ -26,6 +27,7 @@ from pointsman.operator.plan.backend_status import (
 from pointsman.operator.plan.children import Images, differs, ownership, render_children
 from pointsman.operator.plan.events import CONTROLLER, event_of
 from pointsman.operator.plan.failures import why_none_starts
+from pointsman.operator.plan.metering import replicas_of
 from pointsman.operator.plan.objects import ObservedBackend, observed_backend
 from pointsman.operator.plan.scaling import Clamp
 from pointsman.operator.plan.scaling_status import record_on, scaled_record, with_scale
@@ -54,7 +56,10 @@ class BackendController:
         scaler: Scaler,
         *,
         orders: Orders,
+        meter: Meter | None = None,
     ) -> None:
+        self._meter = meter
+        """None: nobody asks what replicas cost."""
         self._api = api
         self._images = Images(simulator=settings.image, vllm=settings.vllm_image)
         self._identity = settings.identity or CONTROLLER
@@ -71,11 +76,15 @@ class BackendController:
         if view is None:
             self._scaler.forget(name)
             self._orders.end(name)
+            if self._meter is not None:
+                self._meter.end(name)
             return  # children have an owner: the garbage collector has them
         observed = observed_backend(view.item)
         around = view.around
         refused: ReconcileError | None = None
         if not isinstance(observed.parsed, Invalid):
+            if self._meter is not None:
+                self._meter.see(observed.parsed, replicas_of(around.pods))
             try:
                 around = await self._bring_about(observed.parsed, view)
             except* Invalid as group:

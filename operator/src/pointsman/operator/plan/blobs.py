@@ -50,7 +50,7 @@ def unresolved(spec: RoutingPolicySpec, backends: Backends) -> tuple[Problem, ..
 
 
 def _match(match: Match) -> table.Match:
-    tokens = match.context_tokens
+    tokens, turns = match.context_tokens, match.turns
     return table.Match(
         tasks=tuple(str(task) for task in match.task),
         languages=tuple(match.language),
@@ -61,11 +61,23 @@ def _match(match: Match) -> table.Match:
             for h in match.headers
         ),
         metadata=dict(match.metadata),
+        complexities=tuple(str(one) for one in match.complexity),
+        domains=tuple(str(domain) for domain in match.domain),
+        min_turns=turns.min if turns else None,
+        max_turns=turns.max if turns else None,
+        tools=match.tools,
+        images=match.images,
+        json_mode=match.json_mode,
+        expression=match.expression or "",
     )
 
 
+_FIRST = frozenset(("task", "language", "context_tokens", "headers", "metadata"))
+"""Conditions that routers have always known."""
+
+
 def _route(
-    name: str, match: Match | None, route: Route, usable: Mapping[str, object]
+    name: str, ways: tuple[Match, ...], route: Route, usable: Mapping[str, object]
 ) -> table.Route:
     fallback = None
     if route.fallback:
@@ -75,6 +87,7 @@ def _route(
             on=tuple(when.value for when in route.fallback.when),
             deadline_s=parse_duration(route.fallback.deadline),
         )
+    old = len(ways) == 1 and ways[0].model_fields_set <= _FIRST
     return table.Route(
         name=name,
         targets=tuple(
@@ -82,7 +95,8 @@ def _route(
             for target in route.targets
             if target.backend_ref.name in usable
         ),
-        match=_match(match) if match else None,
+        match=_match(ways[0]) if old else None,
+        matches=() if old else tuple(map(_match, ways)),
         fallback=fallback if fallback and fallback.chain else None,
         first_token_timeout_s=parse_duration(route.timeouts.first_token),
         stream_idle_timeout_s=parse_duration(route.timeouts.stream_idle),
@@ -119,7 +133,7 @@ def compile_backend(namespace: str, backend: ModelBackend) -> table.Backend:
         family=str(spec.family),
         context_window=filled.context_window,
         capabilities=tuple(str(capability) for capability in filled.capabilities),
-        prices=_prices(cost) if cost else (),
+        prices=_prices(cost) if cost and cost.replica_hour is None else (),
         currency=cost.currency if cost else "USD",
         activation=_activation(spec),
         max_concurrent=filled.max_concurrent,
@@ -136,6 +150,8 @@ def _price(from_s: float, prices: Prices) -> table.Price:
         return int(parse_price(price) * 1_000_000)
 
     given, answered = prices.input_per_million, prices.output_per_million
+    assert given, "the kind's rules ask for both"
+    assert answered, "the kind's rules ask for both"
     return table.Price(
         from_s=from_s,
         input_pico=pico(given),
@@ -220,8 +236,8 @@ def compile_blob(
             revision=revision,
             model_names=model_names,
             routes=tuple(
-                _route(name, match, route, usable)
-                for name, (_, match, route) in zip(names_of_routes, spec.routes(), strict=True)
+                _route(name, ways, route, usable)
+                for name, (_, ways, route) in zip(names_of_routes, spec.routes(), strict=True)
             ),
             backends=usable,
             baseline=spec.baseline.name if spec.baseline and spec.baseline.name in usable else "",

@@ -5,7 +5,8 @@ moves in steps of a sixteenth of the half-life. Refuses feedback that is too lit
 """
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 from statistics import median
 from typing import Final
 
@@ -14,10 +15,13 @@ import msgspec
 from pointsman.analysis.predictor import Weights
 from pointsman.api.predicting import Trait
 from pointsman.api.quantity import parse_duration
-from pointsman.api.v1alpha1 import ModelBackend, RoutingPolicySpec
-from pointsman.api.validation import Invalid
+from pointsman.api.v1alpha1 import ModelBackend, RoutingPolicy, RoutingPolicySpec
 from pointsman.ledger.labels import Label
+from pointsman.operator.plan.blobs import Backends, unresolved
+from pointsman.operator.plan.objects import ObservedPolicy
 from pointsman.operator.plan.predicting import Learned, candidates_of
+from pointsman.operator.plan.revisions import Revision
+from pointsman.operator.plan.table import spec_of_revision
 
 STEPS: Final = 16
 """In a half-life: after one of them a label counts 4 % less."""
@@ -59,7 +63,21 @@ class Fitted(msgspec.Struct, frozen=True, kw_only=True):
         return Learned(self.weights, self.traits) if self.weights else None
 
 
-def wish_of(spec: RoutingPolicySpec, backends: Mapping[str, ModelBackend | Invalid]) -> Wish | None:
+@dataclass(frozen=True, slots=True)
+class Learning:
+    """How it stands with one policy."""
+
+    wish: Wish
+    learned: Learned | None = None
+    samples: Mapping[str, int] = field(default_factory=dict)
+    """Labels that counted in the last fit of this process, by candidate."""
+    fitted_s: float = 0.0
+    """Unix time when it learned something new; 0: not yet, in this process."""
+    problem: str = ""
+    """Why it does not learn now."""
+
+
+def wish_of(spec: RoutingPolicySpec, backends: Backends) -> Wish | None:
     """None for a policy without a predictor."""
     predictor = spec.predictor
     found = {name: backends.get(name) for name in candidates_of(spec)}
@@ -75,6 +93,24 @@ def wish_of(spec: RoutingPolicySpec, backends: Mapping[str, ModelBackend | Inval
         min_samples=predictor.min_samples,
         half_life_s=parse_duration(predictor.half_life),
     )
+
+
+def wishes(
+    policies: Iterable[ObservedPolicy],
+    accepted: Mapping[str, Revision],
+    backends: Backends,
+) -> dict[str, Wish]:
+    """By policy, of the spec that is in force or about to be: a typo in one unlearns nothing."""
+    found = {}
+    for policy in policies:
+        spec = policy.parsed.spec if isinstance(policy.parsed, RoutingPolicy) else None
+        if spec is None or unresolved(spec, backends):
+            last = accepted.get(policy.name)
+            spec = (spec_of_revision(policy.name, last.spec) if last else None) or spec
+        wish = wish_of(spec, backends) if spec else None
+        if wish is not None:
+            found[policy.name] = wish
+    return found
 
 
 def moment_s(now_s: float, half_life_s: float) -> float:

@@ -1,7 +1,7 @@
 """Status of a RoutingPolicy; `Programmed` follows from what routers acknowledged, nothing else.
 
-Ready needs Accepted, ResolvedRefs and Programmed all true and no weight or rollout on its way, so
-it is never ahead of the traffic.
+Ready needs Accepted, ResolvedRefs, TestsPassed (where there are tests) and Programmed all true and
+no weight or rollout on its way, so it is never ahead of the traffic.
 """
 
 from collections.abc import Mapping, Sequence
@@ -12,7 +12,9 @@ from pointsman.api import table
 from pointsman.api.conditions import Condition, ConditionType, Reason, stamp
 from pointsman.api.v1alpha1 import RoutingPolicy
 from pointsman.operator.plan.budget_status import budgets_of
+from pointsman.operator.plan.learning import Learning
 from pointsman.operator.plan.objects import Json
+from pointsman.operator.plan.predictor_status import predictor_of
 from pointsman.operator.plan.rollout.telling import Rolling
 from pointsman.operator.plan.shifting import Moving, settled
 from pointsman.operator.plan.table import Verdict
@@ -116,9 +118,9 @@ def _hindered(hindrance: str) -> Condition:
 
 
 def _ready(
-    accepted: Condition, resolved: Condition, programmed: Condition, moving: Condition | None
+    needed: Sequence[Condition], programmed: Condition, moving: Condition | None
 ) -> Condition:
-    broken = next((c for c in (accepted, resolved, programmed) if not c.status), moving)
+    broken = next((c for c in (*needed, programmed) if not c.status), moving)
     if broken is None:
         return Condition(
             type=ConditionType.READY, status=True, reason=Reason.READY, message=programmed.message
@@ -126,6 +128,11 @@ def _ready(
     return Condition(
         type=ConditionType.READY, status=False, reason=broken.reason, message=broken.message
     )
+
+
+def _judged(verdict: Verdict) -> tuple[Condition, ...]:
+    found = (verdict.accepted, verdict.resolved_refs, verdict.tests)
+    return tuple(condition for condition in found if condition)
 
 
 def _progressing(
@@ -162,7 +169,7 @@ def premature(
         entry is None
         or stored.get("observedGeneration") != verdict.policy.generation
         or stored.get("activeRevision") != entry.revision
-        or not _says(stored, verdict.accepted, verdict.resolved_refs)
+        or not _says(stored, *_judged(verdict))
         or not _says(stored, _progressing(entry, moving, rolling), message=rolling is None)
     ):
         return False
@@ -194,6 +201,7 @@ def policy_status(
     moving: Moving | None = None,
     rolling: Rolling | None = None,
     budgets: Sequence[table.BudgetUse] = (),
+    learning: Learning | None = None,
 ) -> dict[str, Any]:
     """
     The whole `status`; `routers` are all router pods that are there, `now` is RFC 3339.
@@ -204,7 +212,7 @@ def policy_status(
     `since` is the (epoch, serial) of the manifest that first held the verdict's entry; what
     routers said of an earlier one does not count. `moving`: its weights are on their way.
     `rolling`: it has a candidate, or had one.
-    `budgets`: what routers said of them.
+    `budgets`: what routers said of them. `learning`: how its predictor stands.
     """
     entry, generation = verdict.entry, verdict.policy.generation
     found = [_laggard(router, entry, since) for router in routers] if entry else []
@@ -212,8 +220,9 @@ def policy_status(
     programmed = _hindered(hindrance) if hindrance else _programmed(entry, routers, laggards)
     on = rolling.progressing() if rolling else None
     waits = on or (moving.condition() if moving else None)
-    ready = _ready(verdict.accepted, verdict.resolved_refs, programmed, waits)
-    wanted = [ready, verdict.accepted, verdict.resolved_refs, programmed]
+    judged = _judged(verdict)
+    ready = _ready(judged, programmed, waits)
+    wanted = [ready, *judged, programmed]
     if entry:
         wanted.append(_progressing(entry, moving, rolling))
     if rolling:
@@ -241,6 +250,8 @@ def policy_status(
     named = spec.spec.budgets if isinstance(spec, RoutingPolicy) else None
     if used := budgets_of(budgets, named, stored):
         status["budgets"] = used
+    if predictor := predictor_of(learning, verdict.policy, stored):
+        status["predictor"] = predictor
     status["conditions"] = stamp(
         wanted, stored.get("conditions") or (), generation=generation, now=now
     )

@@ -11,10 +11,11 @@ from typing import Final
 from pointsman.api import table
 from pointsman.api.conditions import Condition, ConditionType, Reason
 from pointsman.api.v1alpha1 import RoutingPolicy, RoutingPolicySpec
+from pointsman.api.v1alpha1.shadowing import never_matching
 from pointsman.api.validation import Invalid, Problem, parse
 from pointsman.operator.plan.blobs import Backends, compile_blob, unresolved
-from pointsman.operator.plan.matching import never_matching
 from pointsman.operator.plan.objects import Json, ObservedPolicy
+from pointsman.operator.plan.policytests import failing
 from pointsman.operator.plan.predicting import Learned
 from pointsman.operator.plan.revisions import Revision, revision_name
 
@@ -31,6 +32,8 @@ class Verdict:
     """Name of the revision that the policy's present spec is, accepted or not."""
     accepted: Condition
     resolved_refs: Condition
+    tests: Condition | None = None
+    """TestsPassed; None for a spec without tests, and for one that cannot be read."""
     warnings: tuple[Problem, ...] = ()
     entry: table.PolicyEntry | None = None
     """What the routers are told to run; None if nothing was ever accepted."""
@@ -80,6 +83,7 @@ class _World:
     """Model names of older policies -> their owner."""
     learned: Mapping[str, Learned]
     """By policy."""
+    run_tests: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -237,6 +241,31 @@ def _attempt(
         return _Refusal(Reason.TOO_LARGE, f"spec: {error}")
 
 
+def _tested(
+    spec: RoutingPolicySpec, outcome: _Refusal | _Compiled, *, in_force: bool
+) -> tuple[_Refusal | _Compiled, Condition]:
+    """The outcome after its tests, and TestsPassed; what is in force already stays so."""
+    kind = ConditionType.TESTS_PASSED
+    if isinstance(outcome, _Refusal):
+        message = "the spec is refused before its tests are run"
+        return outcome, Condition(
+            type=kind, status=None, reason=Reason.NOT_ACCEPTED, message=message
+        )
+    try:
+        failed = failing(outcome.entry.blob, outcome.blob, spec.tests)
+    except table.TableError as error:  # what routers would refuse, too
+        failed = (Problem("spec.tests", f"cannot be run: {error}", Reason.TESTS_FAILED),)
+    total = len(spec.tests)
+    if not failed:
+        message = f"{total} of {total} tests pass"
+        return outcome, Condition(
+            type=kind, status=True, reason=Reason.TESTS_PASSED, message=message
+        )
+    message = f"{len(failed)} of {total} tests fail: {describe(failed)}"
+    condition = Condition(type=kind, status=False, reason=Reason.TESTS_FAILED, message=message)
+    return (outcome if in_force else _Refusal(Reason.TESTS_FAILED, message)), condition
+
+
 def _judge(
     policy: ObservedPolicy,
     world: _World,
@@ -245,6 +274,7 @@ def _judge(
 ) -> Verdict:
     revision = revision_name(policy.name, policy.spec)
     resolved: Condition = _UNRESOLVED
+    tests: Condition | None = None
     warnings: tuple[Problem, ...] = ()
     outcome: _Refusal | _Compiled
     if isinstance(policy.parsed, Invalid):
@@ -255,6 +285,9 @@ def _judge(
         resolved = _resolved(unresolved(spec, world.backends))
         warnings = never_matching(spec)
         outcome = _attempt(policy.name, revision, spec, world, last)
+        if spec.tests and world.run_tests:
+            accepted_before = last is not None and last.name == revision
+            outcome, tests = _tested(spec, outcome, in_force=accepted_before)
     if isinstance(outcome, _Compiled):
         in_force: _InForce = (outcome.entry, outcome.blob)
         accepted = _accepted(revision, warnings)
@@ -266,6 +299,7 @@ def _judge(
         revision=revision,
         accepted=accepted,
         resolved_refs=resolved,
+        tests=tests,
         warnings=warnings,
         entry=in_force[0],
         blob=in_force[1],
@@ -289,16 +323,25 @@ def compile_table(
     accepted: Mapping[str, Revision],
     previous: Mapping[str, table.PolicyEntry] | None = None,
     learned: Mapping[str, Learned] | None = None,
+    run_tests: bool = True,
 ) -> TablePlan:
     """
     Judge every policy, oldest first, and compile the table.
+
+    Without `run_tests` a spec is accepted whatever its tests say.
 
     `accepted` holds the last accepted revision by policy name, `previous` the entries of the
     manifest in force, `learned` what predictors have learned. Equal arguments give equal bytes,
     whatever the order of the policies.
     """
     taken: dict[str, str] = {}
-    world = _World(namespace=namespace, backends=backends, taken=taken, learned=learned or {})
+    world = _World(
+        namespace=namespace,
+        backends=backends,
+        taken=taken,
+        learned=learned or {},
+        run_tests=run_tests,
+    )
     verdicts: dict[str, Verdict] = {}
     for policy in sorted(policies, key=lambda p: (p.created, p.name)):
         verdict = _judge(

@@ -181,7 +181,7 @@ def _logic(text: Text) -> tuple[float, str] | None:
         return None
     options = {match.group(1) for match in _OPTION.finditer(lower)}
     if len(options & set("abcde")) >= 3 or (len(options & set("12345")) >= 3 and text.is_question):
-        return 0.65, f"reasoning: {len(options)} options to choose from"
+        return 0.65, f"options: {len(options)} to choose from"
     return None
 
 

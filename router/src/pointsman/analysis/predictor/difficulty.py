@@ -9,16 +9,16 @@ from pointsman.analysis.predictor.features import COUNTS
 # Fitted to how often seven models of LLMRouter (MIT) failed, within tasks and without its MMLU,
 # GSM8K and MGSM rows, by `python -m tests.perf.predictor.difficulty`: longer questions with more
 # commas are harder. (name, mean, standard deviation, what one deviation adds.)
-_FITTED = (
-    ("log_words", 3.6, 0.9, 0.9),
-    ("log_commas", 0.9, 0.8, 0.4),
-    ("log_sentences", 0.6, 0.7, -0.1),
+FITTED = (
+    ("log_words", 2.99, 0.86, 0.8),
+    ("log_commas", 0.6, 0.95, 0.37),
+    ("log_sentences", 0.31, 0.61, -0.12),
 )
 COEFFICIENTS: tuple[float, ...] = tuple(
-    sum(each / deviation for own, _, deviation, each in _FITTED if own == name) for name in COUNTS
+    sum(each / deviation for own, _, deviation, each in FITTED if own == name) for name in COUNTS
 )
-CONSTANT = -sum(mean * each / deviation for _, mean, deviation, each in _FITTED)
+CONSTANT = -sum(mean * each / deviation for _, mean, deviation, each in FITTED)
 TYPICAL: tuple[float, ...] = tuple(
-    sum(mean for own, mean, _, _ in _FITTED if own == name) for name in COUNTS
+    sum(mean for own, mean, _, _ in FITTED if own == name) for name in COUNTS
 )
 """COUNTS of which the difficulty is 0, for requests whose text is not known."""

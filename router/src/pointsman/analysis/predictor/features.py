@@ -5,8 +5,8 @@ has read already. Refuses to look at the text again word by word: every count is
 """
 
 import math
-import re
 from itertools import pairwise
+from typing import NamedTuple
 
 from pointsman.analysis.prompt import Analysis
 from pointsman.analysis.text import Text
@@ -14,8 +14,10 @@ from pointsman.analysis.text import Text
 _DIGITS = b"0123456789"
 _CAPITALS = b"ABCDEFGHIJKLMNOPQRSTUVWXYZ"
 _SYMBOLS = b"=+-*/^\\$<>%|_{}[]()"
-# Numbers of at most four digits and signs that words leave out; never a letter, so never a word.
-_MARK = re.compile(r"(?<![0-9])[0-9]{1,4}(?![0-9])|[%$/=+*^\\]")
+# Signs that words leave out; never a letter, so never a word.
+_SIGNS = b"%$/=+*^\\"
+_NO_SIGNS = bytes(sorted(set(range(256)) - set(_SIGNS)))
+_NUMBERS = bytes(b if b in _DIGITS else 0x20 for b in range(256))
 
 _SPREADS = {
     "log_words": 1.1,
@@ -38,16 +40,28 @@ SPREADS: tuple[float, ...] = tuple(_SPREADS.values())
 """Standard deviation of each over LLMRouter's prompts of 14 tasks; of the last one, set by hand."""
 
 
-def counts(text: Text, analysis: Analysis, distinct: int, marks: int) -> tuple[float, ...]:
-    """Return the COUNTS of a request, given how many different words and marks it has."""
-    raw = text.sample.encode("ascii", "replace")
+class Grams(NamedTuple):
+    """Different ones, in order of appearance."""
+
+    words: dict[str, None]
+    pairs: dict[tuple[str, str], None]
+    """Words and their neighbors."""
+    skips: dict[tuple[str, str], None]
+    """Words and the next but one."""
+    marks: dict[str, None]
+    """Numbers and signs."""
+
+
+def counts(text: Text, analysis: Analysis, grams: Grams) -> tuple[float, ...]:
+    """Return the COUNTS of a request, given its grams."""
+    raw = text.sample.encode("ascii", "ignore")
     size = len(raw) or 1
     words = len(text.words) or 1
     return (
         math.log(words + 1),
         math.log(text.chars + 1),
         min(size / words, 20.0),
-        distinct / words,
+        len(grams.words) / words,
         1 - len(raw.translate(None, _DIGITS)) / size,
         1 - len(raw.translate(None, _CAPITALS)) / size,
         1 - len(raw.translate(None, _SYMBOLS)) / size,
@@ -55,31 +69,31 @@ def counts(text: Text, analysis: Analysis, distinct: int, marks: int) -> tuple[f
         math.log(raw.count(b"?") + 1),
         math.log(raw.count(b",") + 1),
         math.log(raw.count(b". ") + 1),
-        math.log(marks + 1),
+        math.log(len(grams.marks) + 1),
         analysis.complexity_score,
     )
 
 
-def cells(analysis: Analysis) -> tuple[str, str, str, str]:
-    """Return the named cells of a request: the task comes first."""
+def cells(analysis: Analysis) -> tuple[str, str, str, str, str]:
+    """Return the named cells of a request: the task comes first; lengths are powers of two."""
     return (
-        f"task:{analysis.task}",
-        f"complexity:{analysis.complexity}",
-        f"domain:{analysis.domain}",
-        f"language:{analysis.language}",
+        "task:" + analysis.task,
+        "complexity:" + analysis.complexity,
+        "domain:" + analysis.domain,
+        "language:" + analysis.language,
+        f"tokens:{1 << analysis.context_tokens.bit_length()}",
     )
 
 
-def words(text: Text) -> dict[str, None]:
-    """Return the different words in order of appearance."""
-    return dict.fromkeys(text.words)
-
-
-def pairs(text: Text) -> dict[tuple[str, str], None]:
-    """Return the different pairs of neighboring words in order of appearance."""
-    return dict.fromkeys(pairwise(text.words))
-
-
-def marks(text: Text) -> dict[str, None]:
-    """Return the different short numbers and signs in order of appearance."""
-    return dict.fromkeys(_MARK.findall(text.sample))
+def grams(text: Text) -> Grams:
+    """Return what is looked up in the weights."""
+    words = text.words
+    raw = text.sample.encode("ascii", "ignore")
+    marks = raw.translate(_NUMBERS).decode("ascii").split()
+    marks.extend(raw.translate(None, _NO_SIGNS).decode("ascii"))
+    return Grams(
+        dict.fromkeys(words),
+        dict.fromkeys(pairwise(words)),
+        dict.fromkeys(zip(words, words[2:], strict=False)),
+        dict.fromkeys(marks),
+    )

@@ -17,6 +17,10 @@ from pointsman.analysis.text import Text
 K0_TASK = 30.0
 
 
+_Row = tuple[float, ...]
+_Pair = tuple[str, str]
+
+
 class Prediction(msgspec.Struct, frozen=True, gc=False):
     """What to expect of each backend."""
 
@@ -37,13 +41,13 @@ class Predictor:
         """Compile; raises InvalidWeights."""
         check(weights)
         self.weights = weights
-        self._words, self._pairs = _compile(weights)
+        self._words, self._pairs, self._skips = _compile(weights)
 
     def predict(self, text: Text, analysis: Analysis) -> Prediction:
         """Return what to expect; `text` is `Facts.text`, which `analysis` was made of."""
         weights = self.weights
-        words, marks = features.words(text), features.marks(text)
-        counts = features.counts(text, analysis, len(words), len(marks))
+        grams = features.grams(text)
+        counts = features.counts(text, analysis, grams)
         quality = [
             base + sum(map(float.__mul__, own, counts))
             for base, own in zip(weights.base, weights.counts, strict=True)
@@ -52,17 +56,16 @@ class Predictor:
             quality = list(map(float.__add__, quality, row))
         if not self._words:
             return self._told(quality, 1.0, analysis)
-        known = list(filter(None, map(self._words.get, words)))
-        found = [
-            *known,
-            *filter(None, map(self._words.get, marks)),
-            *filter(None, map(self._pairs.get, features.pairs(text))),
-        ]
+        found = list(filter(None, map(self._words.get, grams.words)))
+        found.extend(filter(None, map(self._pairs.get, grams.pairs)))
+        familiar = len(found) / (len(grams.words) + len(grams.pairs) or 1)
+        found.extend(filter(None, map(self._words.get, grams.marks)))
+        found.extend(filter(None, map(self._skips.get, grams.skips)))
         if found:
             square, *columns = map(sum, zip(*found, strict=True))
             norm = 1 / math.sqrt(square or 1.0)
             quality = [value + norm * each for value, each in zip(quality, columns, strict=True)]
-        return self._told(quality, len(known) / (len(words) or 1), analysis)
+        return self._told(quality, familiar, analysis)
 
     def _told(self, quality: list[float], familiar: float, analysis: Analysis) -> Prediction:
         weights = self.weights
@@ -85,19 +88,20 @@ class Predictor:
         return Prediction(expected, confidence, True, told)
 
 
-def _compile(
-    weights: Weights,
-) -> tuple[dict[str, tuple[float, ...]], dict[tuple[str, ...], tuple[float, ...]]]:
-    words: dict[str, tuple[float, ...]] = {}
-    pairs: dict[tuple[str, ...], tuple[float, ...]] = {}
+def _compile(weights: Weights) -> tuple[dict[str, _Row], dict[_Pair, _Row], dict[_Pair, _Row]]:
+    words: dict[str, _Row] = {}
+    pairs: dict[_Pair, _Row] = {}
+    skips: dict[_Pair, _Row] = {}
     if not weights.grams:
-        return words, pairs
+        return words, pairs, skips
     rows = zip(*[map(float, from_bytes(weights.codes))] * len(weights.scales), strict=True)
     for gram, codes in zip(weights.grams.split("\n"), rows, strict=True):
         row = tuple(map(float.__mul__, codes, weights.scales))
         first, space, second = gram.partition(" ")
-        if space:
-            pairs[first, second] = row
-        else:
+        if not space:
             words[first] = row
-    return words, pairs
+        elif second.startswith(" "):
+            skips[first, second[1:]] = row
+        else:
+            pairs[first, second] = row
+    return words, pairs, skips

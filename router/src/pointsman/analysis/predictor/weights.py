@@ -39,7 +39,11 @@ class Weights(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     cells: dict[str, tuple[float, ...]] = {}
     """Name of a cell (features.cells) -> what it adds for each backend."""
     grams: str = ""
-    """Words and marks, and pairs of words joined by a space, one on a line."""
+    """
+    Words and marks, one on a line.
+
+    Pairs of neighbors are joined by a space, pairs with a word between by two.
+    """
     codes: bytes = b""
     """int16, little-endian: for each gram its squared rarity and a weight for each backend."""
     scales: tuple[float, ...] = ()
@@ -48,10 +52,8 @@ class Weights(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """How many labels stand behind each backend, after decay; empty: none, only the prior."""
     support: dict[str, float] = {}
     """Task cell -> labels of that task, after decay, of the backend that has the fewest."""
-    rarest: float = 0.0
-    """Rarity of a word that no label had."""
     familiar: float = 0.0
-    """0..1: requests that are less familiar than this are out of distribution."""
+    """0..1: out of distribution is who has a smaller share of known words and pairs."""
     prior_confidence: float = 0.0
     """0..1: how far the prior alone can be trusted."""
     source: str = "prior"

@@ -11,8 +11,6 @@ from pointsman.router.policy.cost import cost_nano
 if TYPE_CHECKING:
     from pointsman.router.serve.exchange import Exchange
 
-CLIENT_GONE = 499
-"""nginx's code for a client that closed before the answer."""
 _MOST_TOKENS: Final = 10**9
 """A thousand times the largest context windows. A backend that states more says nothing, and
 numbers beyond any float would end the request's accounting, and every scrape after it."""

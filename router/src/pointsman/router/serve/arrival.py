@@ -6,6 +6,8 @@ caller can change. Refuses to touch the network: these run without a wait.
 
 from typing import TYPE_CHECKING, Final
 
+from msgspec import structs
+
 from pointsman.analysis import Analysis, Task
 from pointsman.analysis import analyze as analyze_text
 from pointsman.router.errors import BadRequest, Refused, going_away
@@ -87,7 +89,12 @@ def decide(exchange: "Exchange") -> None:
         tools=asked.tools,
         images=exchange.images,
     )
+    if policy.expressions_read:
+        caller = exchange.caller
+        facts = structs.replace(facts, caller=caller.name, team=caller.team)
     decision = decide_route(policy, facts, dice=exchange.plane.dice())
+    for rule in decision.undetermined:
+        exchange.plane.metrics.not_told(policy.name, rule)
     if policy.chooser is not None:
         decision = choosing.choose(exchange, decision, facts)
     exchange.route_taken(decision)

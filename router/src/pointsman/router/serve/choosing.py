@@ -1,10 +1,12 @@
 """A policy's predictor at work: reads what it is asked about, and chooses who answers.
 
-Guarantees that a policy without a predictor pays one read of an attribute, and that what a router
-remembers of conversations is bounded. Decides nothing: that is routing/choosing.py.
+Guarantees that a policy without a predictor pays one read of an attribute, that what a router
+remembers of conversations is bounded, and that a predictor which breaks leaves it to the rules.
+Decides nothing: that is routing/choosing.py.
 """
 
 import hashlib
+import logging
 from typing import TYPE_CHECKING, Final
 
 from pointsman.analysis import Analysis, AnalysisSettings, Prompt
@@ -17,6 +19,7 @@ from pointsman.routing.choosing import choose as choose_candidate
 if TYPE_CHECKING:
     from pointsman.router.serve.exchange import Exchange
 
+_log = logging.getLogger(__name__)
 MOST_CONVERSATIONS: Final = 8192
 """That are remembered, at least; twice as many at most: 2 MiB."""
 _SETTINGS: Final = AnalysisSettings()
@@ -64,7 +67,12 @@ def choose(exchange: "Exchange", decision: Decision, facts: RequestFacts) -> Dec
     key = conversation_of(exchange)
     stays = plane.conversations.of(key)
     asked = Asked(reading, facts, plane.wall(), plane.dice(), stays)
-    chosen, choice = choose_candidate(compiled, decision, asked)
+    try:
+        chosen, choice = choose_candidate(compiled, decision, asked)
+    except Exception:  # noqa: BLE001 - rules can decide without it; logged and counted
+        _log.exception("request %s was not chosen for", exchange.decision_id.decode())
+        plane.metrics.internal_errors += 1
+        return decision
     exchange.choice = choice
     first = decision.candidates[0].name if decision.candidates else ""
     if choice.abstained != "Bypass" and (choice.backend or first):

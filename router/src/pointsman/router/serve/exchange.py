@@ -15,12 +15,12 @@ from typing import TYPE_CHECKING, Final
 from pointsman.analysis import Analysis
 from pointsman.analysis.text import Text
 from pointsman.api.predicting import Choice
+from pointsman.api.statuses import CLIENT_GONE
 from pointsman.api.table import Backend
 from pointsman.router.callers import NOBODY, Caller
 from pointsman.router.errors import Bug, Problem, going_away
 from pointsman.router.policy import retry
 from pointsman.router.policy.retry import CUT, Fault, Kind
-from pointsman.router.serve import account as accounts
 from pointsman.router.serve import attempt as attempts
 from pointsman.router.serve import relay as relays
 from pointsman.router.serve.arms import Arm
@@ -323,7 +323,7 @@ class Exchange:
 
     def client_gone(self) -> None:
         """Nobody waits for the answer."""
-        self.code = accounts.CLIENT_GONE
+        self.code = CLIENT_GONE
         self._end("ClientGone")
 
     def pause(self) -> None:

@@ -9,12 +9,12 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Final
 
 from pointsman.api.callers import Limits
+from pointsman.api.statuses import CLIENT_GONE
 from pointsman.router.callers import Caller, Callers
 from pointsman.router.errors import RateLimited
 from pointsman.router.live import Live
 from pointsman.router.policy import limits as policy
 from pointsman.router.policy.limits import Refusal, Standing, State, What
-from pointsman.router.serve.account import CLIENT_GONE
 
 if TYPE_CHECKING:
     from pointsman.router.serve.exchange import Exchange

@@ -9,6 +9,7 @@
 
 from typing import TYPE_CHECKING, Final, Protocol
 
+from pointsman.api.statuses import label_of
 from pointsman.router.errors import GOING_AWAY
 from pointsman.router.policy.retry import (
     CREDENTIAL_STATUSES,
@@ -69,7 +70,7 @@ def choose(exchange: "Exchange", reader: ResponseReader) -> Relay | Fault:
     detail = f"HTTP {status}"
     if status in CREDENTIAL_STATUSES:
         detail += ", it does not accept the router's credential"
-    return Fault(Kind.ERROR, f"Http{status}", detail, retryable, retry_after_s, status)
+    return Fault(Kind.ERROR, f"Http{label_of(status)}", detail, retryable, retry_after_s, status)
 
 
 class Whole:

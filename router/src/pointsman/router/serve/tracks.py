@@ -59,6 +59,7 @@ class Tracks:
         if self._table is not self._live.table:
             self._table = self._live.table
             self._made.clear()
+            self._metrics.keep(*_names(self._table))
         key = (id(route), id(backend))
         found = self._made.get(key)
         if found is None:
@@ -80,6 +81,17 @@ class Tracks:
             (route, backend),
             provider_of(backend.address) if backend else "",
         )
+
+
+def _names(table: CompiledTable) -> tuple[set[tuple[str, str, str]], set[tuple[str, str]]]:
+    """What series may have: (policy, rule, backend or none) and (policy, budget)."""
+    routes = {
+        (policy.name, route.route.name, name)
+        for policy in table.policies
+        for route in policy.routes
+        for name in ("", *(backend.name for order in route.orders for backend in order))
+    }
+    return routes, {(policy.name, one.name) for policy in table.policies for one in policy.budgets}
 
 
 def _baseline(policy: CompiledPolicy, backend: Backend | None) -> Tariff | None:

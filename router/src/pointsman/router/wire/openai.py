@@ -50,6 +50,11 @@ class _Chat(msgspec.Struct):
     metadata: msgspec.Raw = ABSENT
     tools: msgspec.Raw = ABSENT
     functions: msgspec.Raw = ABSENT
+    response_format: msgspec.Raw = ABSENT
+
+
+class _Format(msgspec.Struct):
+    type: str = ""
 
 
 class _InputDetails(msgspec.Struct):
@@ -97,6 +102,7 @@ _answer = msgspec.json.Decoder(Answer).decode
 _plain_answer = msgspec.json.Decoder(_PlainAnswer).decode
 _text = msgspec.json.Decoder(str).decode
 _parts = msgspec.json.Decoder(list[_Part]).decode
+_format = msgspec.json.Decoder(_Format).decode
 _map = msgspec.json.Decoder(dict[str, object]).decode
 
 
@@ -123,6 +129,7 @@ class ChatRequest(Asked, frozen=True, gc=False):
 
     _messages: list[_Message]
     _tools_chars: int
+    _response_format: msgspec.Raw
 
     def prompt(self) -> Prompt:
         """Of the messages; see Asked."""
@@ -178,6 +185,7 @@ def read_chat(body: bytes) -> ChatRequest:
         tools > 0,
         chat.messages,
         tools,
+        chat.response_format,
     )
 
 
@@ -240,7 +248,18 @@ def _prompt(chat: ChatRequest) -> Prompt:
         turns=turns,
         tools=chat.tools,
         images=images,
+        json_mode=_wants_json(chat._response_format),
     )
+
+
+def _wants_json(raw: msgspec.Raw) -> bool:
+    """By OpenAI's `response_format`; what is not understood asks for nothing."""
+    if not size_of(raw):
+        return False
+    try:
+        return _format(raw).type in ("json_object", "json_schema")
+    except UNREADABLE:
+        return False
 
 
 def _capped(texts: list[str]) -> str:
