@@ -184,9 +184,9 @@ def test_undo_puts_the_previous_spec_back(world: World) -> None:
 
 
 def test_undo_of_what_was_promoted_goes_one_back(world: World) -> None:
-    """Or to the one that is named."""
-    world.revisions("desk-0", "desk-1", "desk-2")
-    world.answers(desk("Promoted", active="desk-2"), desk(active="desk-1"))
+    """Not to one that was rolled back; or to the one that is named."""
+    world.revisions("desk-0", "desk-1", "desk-bad", "desk-2")
+    world.answers(desk("Promoted", active="desk-2", stable="desk-1"), desk(active="desk-1"))
     assert main(["rollout", "undo", "desk"]) == 0
     world.answers(desk("Promoted", active="desk-2"), desk(active="desk-0"))
     assert main(["rollout", "undo", "desk", "--to-revision", "desk-0"]) == 0

@@ -4,6 +4,7 @@ import asyncio
 import itertools
 import json
 import signal
+import sys
 import time
 from collections.abc import Iterator, Mapping
 from typing import Any
@@ -11,7 +12,7 @@ from urllib.request import urlopen
 
 import pytest
 
-from tests.bench import Bench
+from tests.bench import Bench, CommandFailed
 from tests.e2e.fleet import Fleet, install
 from tests.e2e.traffic import Seen, traffic, until
 from tests.operator.objects import backend, policy, route
@@ -192,5 +193,24 @@ async def test_approval_and_abort_by_kubectl(fleet: Fleet) -> None:
                 f"abort: kubectl took {said_s - began_s:.2f} s, all routers {took[-1]:.2f} s later"
             )
             await seen_until(fleet, "Aborted")
+        await asyncio.to_thread(by_command, fleet)
     assert seen.failures == []
     assert max(took) < 5
+
+
+def by_command(fleet: Fleet) -> None:
+    """`pointsman rollout`: what was rolled back is tried again, promoted, and undone."""
+    for action in ("retry", "pause", "resume", "promote", "status"):
+        order(fleet, action)
+    promoted = look(fleet)["activeRevision"]
+    order(fleet, "undo")
+    assert look(fleet)["rollout"]["phase"] == "Progressing"
+    assert look(fleet)["activeRevision"] == promoted, "an undo is rolled out as well"
+    order(fleet, "abort")
+    with pytest.raises(CommandFailed, match="ended with 1"):
+        order(fleet, "status")
+
+
+def order(fleet: Fleet, action: str) -> None:
+    command = [sys.executable, "-m", "pointsman.cli", "rollout", action, "desk"]
+    print(fleet.bench.run(*command, "-n", fleet.namespace, "--timeout=60s"))

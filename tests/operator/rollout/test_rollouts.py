@@ -1,5 +1,7 @@
 """A rollout from the edit to its end, with the API server in memory."""
 
+import itertools
+from collections.abc import Coroutine
 from typing import Any
 
 import pytest
@@ -174,6 +176,73 @@ async def test_no_step_is_taken_twice_whatever_dies(world: World, dies: str) -> 
     assert world.weight == [20, 60][world.record.rollout.step]
     await world.look(60)
     assert world.record.rollout.phase is Phase.PROGRESSING, "the step counts anew"
+
+
+class Dead(BaseException):
+    """The process has ended."""
+
+
+async def cycle(dies_at: int, *, after: bool) -> tuple[World, int]:
+    """From the edit to the promotion; the process ends at its write number `dies_at`."""
+    world = World()
+    await world.edit("a")
+    count, dead = 0, False
+    hook = world.api.hook
+
+    def counting(what: str, kind: Any) -> None:
+        nonlocal count, dead
+        if dead:
+            raise Dead
+        if what not in {"get", "list"}:
+            count += 1
+            dead = count == dies_at
+            if dead and not after:
+                raise Dead
+        hook(what, kind)
+
+    async def alive(step: Coroutine[Any, Any, None]) -> None:
+        nonlocal dead
+        try:
+            await step
+        except BaseException as error:
+            if not isinstance(error, Dead) and not _all_dead(error):
+                raise
+        if dead:
+            world.api.hook = hook
+            world.begin()
+            dead = False
+            await world.reconcile()
+            world.api.hook = counting
+
+    world.api.hook = counting
+    await alive(world.edit("b"))
+    for _ in range(4):
+        if world.weight:
+            world.serve(0)
+            await alive(world.look())
+        if world.weight:
+            world.serve(600)
+            await alive(world.look(14))
+    await alive(world.look(30))
+    return world, count
+
+
+def _all_dead(error: BaseException) -> bool:
+    return isinstance(error, BaseExceptionGroup) and error.split(Dead)[1] is None
+
+
+@pytest.mark.parametrize("after", [False, True])
+async def test_the_end_is_the_same_wherever_the_operator_dies(after: bool) -> None:
+    """Before and after each write of a cycle: promoted, and each step taken once."""
+    usual, writes = await cycle(0, after=after)
+    assert usual.says("Promoted")[0] == "True"
+    assert writes > 10
+    for number in range(1, writes + 1):
+        world, _ = await cycle(number, after=after)
+        weights = [w for w, _ in itertools.groupby(world.weights)]
+        assert world.entry == usual.entry, number
+        assert world.says("Promoted")[:2] == ("True", "AnalysisPassed"), number
+        assert weights == [0, 20, 60, 0], number
 
 
 async def test_an_approval_is_for_one_revision_and_step(world: World) -> None:

@@ -50,6 +50,8 @@ class World:
 
     def __init__(self) -> None:
         self.writes: list[str] = []
+        self.weights: list[int] = []
+        """Of the candidate, in every table that was stored."""
         self.api = FakeApi(self._count)
         self.router = Router(self.api)
         self.now_s = 1_800_000_000.0
@@ -60,6 +62,8 @@ class World:
     def _count(self, what: str, kind: Kind) -> None:
         if what not in {"get", "list"}:
             self.writes.append(f"{what} {kind.name}")
+            if self.entry_or_none:
+                self.weights.append(self.weight)
 
     def _on_due(self) -> None:
         self.due += 1
@@ -142,6 +146,11 @@ class World:
         await self.look()
         self.serve(requests, **kinds)
         await self.look(14)
+
+    @property
+    def entry_or_none(self) -> Any:
+        stored = manifest(self.api)
+        return stored.policies[0] if stored and stored.policies else None
 
     @property
     def entry(self) -> Any:

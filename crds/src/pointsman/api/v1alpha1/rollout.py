@@ -35,9 +35,6 @@ class RolloutStep(ApiModel):
         default=False, description="Whether the step ends only when somebody approves."
     )
 
-    def __str__(self) -> str:
-        return f"{self.weight_percent} percent"
-
     rules: ClassVar[tuple[Rule, ...]] = (
         Rule(
             "!has(self.minDuration) || duration(self.minDuration) <= duration('240h')",
@@ -85,7 +82,8 @@ class Rollout(ApiModel):
         min_length=1,
         max_length=10,
         description="Stages in order, each with more weight than the one before. After the last "
-        "one the new revision is promoted.",
+        "one the new revision is promoted. Default: 5, 25 and 50 percent, each with the defaults "
+        "of a step.",
     )
     approval: Literal["Automatic", "Manual"] = Field(
         default="Automatic",

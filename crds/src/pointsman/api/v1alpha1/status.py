@@ -227,6 +227,9 @@ class RolloutStatus(ApiModel):
     )
     reason: Name | None = Field(default=None, description="Why it is in this phase.")
     revision: Name | None = Field(default=None, description="The candidate that it is about.")
+    stable: Name | None = Field(
+        default=None, description="What it is compared with, or was before it was promoted."
+    )
     step: Count | None = Field(
         default=None, description="Number of the step, from 0 on, as an approval names it."
     )

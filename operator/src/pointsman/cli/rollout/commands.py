@@ -229,8 +229,10 @@ def _previous(revisions: list[Json], item: Json, wanted: str | None) -> Json:
             raise Refused(f"no revision {wanted}; there are: {', '.join(by_name)}")
         return by_name[wanted]
     newest, active = revisions[-1], (item.get("status") or {}).get("activeRevision")
-    if active in by_name and active != newest["metadata"]["name"]:
-        return by_name[active]
+    before = (_rollout_of(item) or {}).get("stable")
+    for found in (active, before):
+        if found in by_name and found != newest["metadata"]["name"]:
+            return by_name[found]
     if len(revisions) < 2:
         raise Refused("there is no revision before this one")
     return revisions[-2]

@@ -89,6 +89,7 @@ class Rolling:
             "phase": str(rollout.phase),
             "reason": rollout.reason,
             "revision": rollout.candidate,
+            "stable": rollout.stable,
             "step": rollout.step,
             "steps": len(self.plan.steps) if self.plan else rollout.step + 1,
             "weights": {"desired": self.desired, "verified": self.verified},
