@@ -8,7 +8,11 @@ import pytest
 
 from pointsman.operator.errors import Stalled
 from pointsman.operator.plan.rollout.deciding import Phase
+from pointsman.operator.plan.rollout.record import MOST
+from tests.operator.objects import policy, route
 from tests.operator.rollout.world import ROLLOUT, STEPS, World
+from tests.operator.test_controllers import manifest
+from tests.support.conditions import assert_well_formed
 
 pytestmark = pytest.mark.usefixtures("logged")
 
@@ -302,6 +306,60 @@ async def test_a_silent_router_is_not_verified(world: World) -> None:
     world.router.silent = False
     await world.look(14)
     assert world.weight == 60
+
+
+async def test_a_router_that_refuses_the_candidate_is_named(world: World) -> None:
+    """Nobody would know why it does not go on."""
+    world.router.refuses = "backend x is not in the policy's blob"
+    await world.edit("b")
+    await world.serve_and_look()
+
+    assert world.weight == 20
+    assert "r1 refuses it: backend x" in world.says("Progressing")[2]
+
+
+async def test_a_model_name_stays_its_own_until_the_end(world: World) -> None:
+    """A younger policy gets a name that the candidate gives up when it is promoted, not before."""
+    await world.edit("a", rollout=None, model_names=("auto", "old"))
+    await world.edit("b", model_names=("auto",))
+    young = policy("young", model_names=("old",), created="2026-02-01T00:00:00Z")
+    world.api.put(young)
+    await world.controller.reconcile()
+    assert world.names() == {"desk": ("auto", "old")}
+    await world.serve_and_look()
+    await world.serve_and_look()
+    await world.look(4)
+
+    assert world.names() == {"desk": ("auto",), "young": ("old",)}
+
+
+async def test_more_rollouts_than_fit_wait_for_their_turn() -> None:
+    """Each is compiled at each look, and stored with the table."""
+    world = World()
+    many = [f"p{number:02}" for number in range(MOST + 2)]
+    for name in many:
+        world.api.put(policy(name, model_names=(name,)))
+    await world.controller.reconcile()
+    for name in many:
+        item = policy(name, model_names=(name,), default=route("b"), generation=2, rollout=ROLLOUT)
+        world.api.put(item)
+    await world.controller.reconcile()
+    await world.controller.reconcile()
+    stored = manifest(world.api)
+    assert stored
+    waiting = [one.name for one in stored.policies if one.candidate is None]
+    status = world.api.stored["RoutingPolicy", waiting[0]]["status"]
+
+    assert len(waiting) == 2
+    assert status["rollout"] == {"phase": "Waiting"}
+    assert_well_formed(status, generation=2)
+    world.api.put(policy(many[0], model_names=(many[0],), generation=3))
+    await world.controller.reconcile()
+    assert world.due
+    await world.controller.reconcile()
+    stored = manifest(world.api)
+    assert stored
+    assert sum(one.candidate is None for one in stored.policies) == 2
 
 
 async def test_counts_are_written_each_15_s_at_most(world: World) -> None:

@@ -5,6 +5,8 @@ from base64 import b64decode
 from collections.abc import Mapping
 from typing import Any
 
+from msgspec import structs
+
 from pointsman.api.counted import DURATION_BOUNDS_S, ArmCounts, Arms
 from pointsman.api.v1alpha1.status import RoutingPolicyStatus
 from pointsman.api.validation import parse
@@ -36,13 +38,23 @@ class Router(Fleet):
         super().__init__(api)
         self.counted: dict[str, Arms] = {}
         self.silent = False
+        self.refuses = ""
+        """Why it takes no candidate."""
 
     def arms(self, policy: str) -> Mapping[str, Arms]:
         return {"r1": self.counted[policy]} if policy in self.counted else {}
 
     def views(self) -> list[RouterView]:
         (view,) = super().views()
-        return [RouterView(pod="r1", silent=self.silent, acks=view.acks, position=view.position)]
+        acks = view.acks
+        if self.refuses:
+            acks = {
+                name: structs.replace(
+                    ack, candidate="", weight_percent=0, candidate_error=self.refuses
+                )
+                for name, ack in acks.items()
+            }
+        return [RouterView(pod="r1", silent=self.silent, acks=acks, position=view.position)]
 
 
 class World:
@@ -157,6 +169,11 @@ class World:
         stored = manifest(self.api)
         assert stored
         return stored.policies[0]
+
+    def names(self) -> dict[str, tuple[str, ...]]:
+        """Model names by policy, as routers are told."""
+        stored = manifest(self.api)
+        return {one.name: one.model_names for one in stored.policies} if stored else {}
 
     @property
     def weight(self) -> int:

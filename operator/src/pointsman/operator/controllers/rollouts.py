@@ -118,7 +118,10 @@ class Roller:
         for phase in Phase:
             count = sum(one.rollout.phase is phase for one in records.values())
             metrics.ROLLOUTS.labels(str(phase)).set(count)
-        return self._news(before, records)
+        news = self._news(before, records)
+        if any(name not in records or records[name].rollout.ended for name in news):
+            self._on_due()  # others may wait for its place, or for a model name
+        return news
 
     @staticmethod
     def records(
@@ -189,8 +192,16 @@ class Roller:
             plan=one.plan,
             desired=trial.weight_percent if trial else 0,
             verified=self._verified(entry),
-            problems=one.problems,
+            problems=(*one.problems, *self._refused(entry)),
         )
+
+    def _refused(self, entry: table.PolicyEntry) -> tuple[str, ...]:
+        """Why the first of the routers that refuse the candidate does."""
+        for view in self._routers.views():
+            ack = view.acks.get(entry.name)
+            if entry.candidate and ack is not None and ack.candidate_error:
+                return (f"{view.pod} refuses it: {ack.candidate_error[:1024]}",)
+        return ()
 
     def _verified(self, entry: table.PolicyEntry) -> int:
         """The least part that any router said it sends to the candidate; 0: one is silent."""
