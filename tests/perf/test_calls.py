@@ -22,6 +22,10 @@ MOST_PREDICTOR: int = MOST + 110
 """Of a policy that predicts: the analysis takes half of it."""
 
 
+MOST_ROLLOUT: int = MOST + 12
+"""Of a policy with a candidate: which conversation it is, its arm, and what became of it."""
+
+
 @pytest.mark.parametrize(
     ("kind", "most"),
     [
@@ -29,6 +33,7 @@ MOST_PREDICTOR: int = MOST + 110
         ("spill", MOST_SPILL),
         ("limited", MOST_LIMITED),
         ("predictor", MOST_PREDICTOR),
+        ("rollout", MOST_ROLLOUT),
     ],
 )
 async def test_a_plain_request_takes_few_calls(kind: str, most: int) -> None:
@@ -41,6 +46,7 @@ async def test_a_plain_request_takes_few_calls(kind: str, most: int) -> None:
     assert ("Spill" in told) is (kind == "spill")
     assert ("Ticket" in told) is (kind == "limited")
     assert ("Predictor" in told) is (kind == "predictor")
+    assert ("Arm.count" in told) is (kind == "rollout")
 
 
 @pytest.mark.parametrize("share", [0.0, 1.0])
