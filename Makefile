@@ -10,7 +10,7 @@ WORKERS := $(if $(filter 0,$(shell id -u)),-n 4 --dist loadscope)
 # Hundreds of processes start in the tests; each would compile everything anew.
 export PYTHONDONTWRITEBYTECODE :=
 
-.PHONY: help demo test check bench bench-router bench-predictor fmt generate sim-scaling figures clean
+.PHONY: help demo test check bench bench-router bench-predictor bench-drift fmt generate sim-scaling figures clean
 
 help:
 	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  make %-15s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -49,6 +49,10 @@ bench-router: $(STAMP) ## the router's CPU beside nginx and sglang-router (QUICK
 
 bench-predictor: $(STAMP) ## the predictor on public rows, beside what else there is (QUICK=1: under a minute)
 	@OPENBLAS_NUM_THREADS=1 nice -n 10 $(BIN)/python -m tests.perf.predictor $(if $(JSON),--json $(JSON))
+
+# Not in `make help`, which lists ten: docs/drift.md tells of it (QUICK=1: under a minute).
+bench-drift: $(STAMP)
+	@OPENBLAS_NUM_THREADS=1 $(BIN)/python -m tests.sim.drift $(if $(JSON),--json $(JSON))
 
 fmt: $(STAMP) ## format and sort
 	@$(BIN)/ruff check --fix --quiet . ; $(BIN)/ruff format --quiet .

@@ -3,8 +3,10 @@
 import pytest
 
 from tests.perf.analysis import (
+    EXPLAINED,
     MIN_DECIDED,
     MIN_RIGHT,
+    MIN_SOURCE,
     Score,
     data_file,
     decided_share,
@@ -15,6 +17,9 @@ from tests.perf.analysis import (
 
 # First look at the sources that nobody had seen: 85.7 %. Less than this is a step back.
 MIN_HELD_OUT = 0.80
+
+
+pytestmark = pytest.mark.slow
 
 
 @pytest.fixture(scope="module")
@@ -31,7 +36,7 @@ def test_at_least_80_percent_are_decided_by_a_detector(scores: list[Score]) -> N
     assert decided_share(scores) >= MIN_DECIDED
 
 
-def test_at_least_75_percent_are_right_as_the_mean_over_sources(scores: list[Score]) -> None:
+def test_at_least_80_percent_are_right_as_the_mean_over_sources(scores: list[Score]) -> None:
     """A large source does not hide a small one."""
     assert mean_right(scores) >= MIN_RIGHT
 
@@ -39,3 +44,9 @@ def test_at_least_75_percent_are_right_as_the_mean_over_sources(scores: list[Sco
 def test_sources_not_looked_at_while_writing_do_not_fall_behind(scores: list[Score]) -> None:
     """The honest figure: prompts in a style the rules were not written for."""
     assert mean_right(one for one in scores if one.held_out) >= MIN_HELD_OUT
+
+
+def test_no_source_is_below_half_without_a_reason(scores: list[Score]) -> None:
+    """A kind of traffic that is always wrong would hide in the mean."""
+    below = {one.source for one in scores if one.right < MIN_SOURCE}
+    assert below <= EXPLAINED.keys()

@@ -3,7 +3,9 @@
 Reads POINTSMAN_SHARED/data/task_prompts.csv.gz (default: ../shared beside the repository) and says
 so where it is absent. QUICK=1: 40 prompts a source; --json PATH also writes the figures as JSON.
 The detectors were written looking at the DEVELOPED sources only; the first look at the other eleven
-gave 85.7 % (DEVELOPED: 96.2 %), and nothing was changed for them after it.
+gave 85.7 % (DEVELOPED: 96.2 %). Rules added later were written on texts of our own
+(tests/analysis/task_texts.json); of all sources, only what those rules made worse was looked at.
+Domain and complexity: labels.py.
 """
 
 import argparse
@@ -20,6 +22,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from pointsman.analysis import Prompt, Task, analyze
+from tests.perf import labels
 
 DEVELOPED = frozenset(
     (
@@ -45,7 +48,13 @@ LABELS = {
 }
 # Targets: decided, and right as the mean over sources.
 MIN_DECIDED = 0.80
-MIN_RIGHT = 0.75
+MIN_RIGHT = 0.80
+AIM_RIGHT = 0.88
+# No source below this without a reason.
+MIN_SOURCE = 0.50
+EXPLAINED = {
+    "t0-kilt": "its prompts are questions whose documents are not in them, so nothing says document"
+}
 SEED = 7
 
 
@@ -195,10 +204,16 @@ def _accuracy(path: Path, *, quick: bool) -> tuple[dict[str, object], bool]:
         f"\ndecided {figures['decided']:.1%} of {sum(one.prompts for one in scores)} prompts"
         f" (target {MIN_DECIDED:.0%})\n"
         f"right, mean over {len(scores)} sources: {figures['right_mean_over_sources']:.1%}"
-        f" (target {MIN_RIGHT:.0%}); developed {figures['right_mean_developed']:.1%},"
+        f" (target {MIN_RIGHT:.0%}, aim {AIM_RIGHT:.0%});"
+        f" developed {figures['right_mean_developed']:.1%},"
         f" held out {figures['right_mean_held_out']:.1%}"
     )
-    reached = figures["decided"] >= MIN_DECIDED and figures["right_mean_over_sources"] >= MIN_RIGHT
+    for one in scores:
+        if one.right < MIN_SOURCE:
+            print(f"below {MIN_SOURCE:.0%}: {one.source}: {EXPLAINED.get(one.source, 'why?')}")
+    explained = all(one.right >= MIN_SOURCE or one.source in EXPLAINED for one in scores)
+    right = figures["right_mean_over_sources"]
+    reached = figures["decided"] >= MIN_DECIDED and right >= MIN_RIGHT and explained
     return {**figures, "sources": [asdict(one) for one in scores]}, reached
 
 
@@ -233,6 +248,8 @@ def main() -> int:
     else:
         figures["accuracy"] = None
         print(f"accuracy: not run: {path.name} is not in the shared data folder")
+    if not quick:
+        figures["labels"] = labels.report(path.parent)
     figures["times"] = _costs(path, quick=quick)
     if json_path:
         json_path.write_text(json.dumps(figures, indent=2) + "\n", encoding="utf-8")

@@ -8,7 +8,7 @@ written, the others never. Complexity: whether a strong model is better where th
 import csv
 import gzip
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -63,7 +63,6 @@ DEVELOPED = frozenset(
         "virology",
     )
 )
-# The task a model would get the prompts of, for a look at the levels; one line each.
 Rows = list[dict[str, str]]
 
 
@@ -194,9 +193,3 @@ def report(folder: Path) -> dict[str, Any] | None:
         return None
     rows = rows_of(pairs)
     return {"domain": domains(rows), "complexity": complexity(rows, rows_of(nine))}
-
-
-def mean(values: Iterable[float]) -> float:
-    """The arithmetic mean."""
-    listed = list(values)
-    return sum(listed) / len(listed)

@@ -18,8 +18,8 @@ MOST_TRACED: int = MOST + 30
 """Of a request that is recorded as spans; without a collector the first bound holds."""
 
 
-MOST_PREDICTOR: int = MOST + 110
-"""Of a policy that predicts: the analysis takes half of it."""
+MORE_PREDICTED: int = 60
+"""Of a policy that predicts, beyond one whose rules look at the text."""
 
 
 MOST_ROLLOUT: int = MOST + 12
@@ -32,7 +32,6 @@ MOST_ROLLOUT: int = MOST + 12
         ("plain", MOST),
         ("spill", MOST_SPILL),
         ("limited", MOST_LIMITED),
-        ("predictor", MOST_PREDICTOR),
         ("rollout", MOST_ROLLOUT),
     ],
 )
@@ -45,8 +44,21 @@ async def test_a_plain_request_takes_few_calls(kind: str, most: int) -> None:
     assert 0 < float(told.rsplit("\n", 1)[1].split()[0]) <= most, told
     assert ("Spill" in told) is (kind == "spill")
     assert ("Ticket" in told) is (kind == "limited")
-    assert ("Predictor" in told) is (kind == "predictor")
     assert ("Arm.count" in told) is (kind == "rollout")
+    assert "Predictor" not in told
+
+
+async def test_a_prediction_takes_few_calls_beside_the_analysis() -> None:
+    """Features, scores, the choice and the conversation."""
+    counts = []
+    for kind in ("tasks", "predictor"):
+        loop = Loop(kind)
+        for number in range(WARM):
+            loop.once(number)
+        told = counted(loop)
+        assert ("Predictor.predict" in told) is (kind == "predictor")
+        counts.append(float(told.rsplit("\n", 1)[1].split()[0]))
+    assert 0 < counts[1] - counts[0] <= MORE_PREDICTED, counts
 
 
 @pytest.mark.parametrize("share", [0.0, 1.0])

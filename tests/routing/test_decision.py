@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pointsman.analysis import Analysis, Task
+from pointsman.analysis import Analysis, Prompt, Task, analyze
 from pointsman.api.table import (
     Backend,
     Fallback,
@@ -227,3 +227,16 @@ def test_a_blob_that_does_not_hold_together_is_refused(routes: tuple[Route, ...]
     """No default, two defaults, and names that resolve to nothing."""
     with pytest.raises(TableError):
         policy(*routes)
+
+
+def test_a_window_is_counted_in_the_tokens_of_its_own_vocabulary() -> None:
+    """The same Hindi text fits the model whose vocabulary has its words."""
+    text = "नगर परिषद ने पुराने पुल को बंद करने का निर्णय लिया। " * 40
+    analysis = analyze(Prompt(user=text, total_chars=len(text)))
+    window = analysis.context_tokens
+    qwen3 = backend("qwen3-8b", context_window=window, family="Qwen")
+    qwen35 = backend("qwen3.5-27b", context_window=window, family="Qwen")
+    rules = policy(to("all", "qwen3-8b", chain=("qwen3.5-27b",)), backends=(qwen3, qwen35))
+    told = decide(rules, RequestFacts(analysis=analysis), dice=0)
+    assert [one.name for one in told.candidates] == ["qwen3.5-27b"]
+    assert [skip.context_window for skip in told.skipped] == [True]

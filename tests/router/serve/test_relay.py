@@ -101,10 +101,15 @@ async def test_decision_headers_are_on_every_answer(one: World, stream: bool) ->
 
 
 async def test_debug_headers_come_only_when_asked_for(one: World) -> None:
-    """x-pointsman-debug: true adds task, language and tokens."""
+    """x-pointsman-debug: true adds task, language, tokens, and the evidence in our own words."""
     reply = await one.ask(x_pointsman_debug="true")
     assert {"x-pointsman-task", "x-pointsman-language"} <= set(reply.headers)
     assert int(reply.headers["x-pointsman-tokens"]) > 0
+    assert reply.headers["x-pointsman-complexity"] == "Simple"
+    assert reply.headers["x-pointsman-domain"] == "General"
+    assert "complexity: " in reply.headers["x-pointsman-evidence"]
+    plain = await one.ask()
+    assert not any("evidence" in name or "domain" in name for name in plain.headers)
 
 
 async def test_the_callers_secrets_never_reach_a_backend(one: World) -> None:

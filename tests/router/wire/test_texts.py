@@ -30,7 +30,7 @@ def asked(operation: Operation, text: object, **more: object) -> bytes:
         ([], "", 4),
         ([7, 8, 9], "", 7),
         ([[1, 2], [3, 4, 5, 6, 7]], "", 10),
-        ("é\n\"'", "é\n\"'", 5),
+        ("é\n\"'", "é\n\"'", 6),
     ],
     ids=["text", "texts", "nothing", "tokens", "token arrays", "escapes"],
 )

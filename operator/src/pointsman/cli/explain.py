@@ -127,6 +127,9 @@ def as_json(analysis: Analysis, decision: Decision, choice: Choice | None = None
             "language": analysis.language,
             "contextTokens": analysis.context_tokens,
             "confidence": round(analysis.confidence, 3),
+            "complexity": str(analysis.complexity),
+            "complexityScore": round(analysis.complexity_score, 3),
+            "domain": str(analysis.domain),
             "evidence": list(analysis.evidence),
         },
         "evidence": list(decision.evidence),
@@ -148,6 +151,7 @@ def as_text(analysis: Analysis, decision: Decision, choice: Choice | None = None
         f"policy    {facts['policy']}, revision {facts['revision']}",
         f"task      {facts['analysis']['task'] or 'undecided'}",
         f"language  {analysis.language}, about {analysis.context_tokens:,} prompt tokens",
+        f"asks      {analysis.complexity} ({analysis.complexity_score:.2f}), {analysis.domain}",
         "why",
         *(f"  {line}" for line in (*analysis.evidence, *decision.evidence, *said, *full)),
     ]

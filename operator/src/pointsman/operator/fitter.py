@@ -12,7 +12,8 @@ import msgspec
 from pointsman.analysis import Analysis, AnalysisSettings, Complexity, Domain, Prompt, Task
 from pointsman.analysis.analysis import judge, observe
 from pointsman.analysis.predictor import Weights, weights_of
-from pointsman.evaluation import Label, Seen, Vocabulary, fit
+from pointsman.evaluation.fitting import Label, fit
+from pointsman.evaluation.vocabulary import Seen, Vocabulary
 from pointsman.ledger.labels import Label as Recorded
 from pointsman.operator.plan.learning import Fitted, Job, samples_of, traits_of
 

@@ -50,10 +50,11 @@ ORDER: tuple[Detector, ...] = (
 )
 _DEFAULT = AnalysisSettings()
 _LISTED: frozenset[str] = frozenset().union(
-    complexity.CUES,
-    domain.CUES,
     *(m.CUES for m in (chat, coding, conversation, document, multilingual, reasoning)),
 )
+_TOPICS = complexity.CUES | domain.CUES
+# A caller that caps the history keeps more than this.
+_CAPPED_CHARS = 2_000
 _UNSURE: tuple[str, ...] = ("no detector was sure",)
 
 
@@ -64,7 +65,8 @@ def analyze(prompt: Prompt, settings: AnalysisSettings = _DEFAULT) -> Analysis:
 
 def judge(facts: Facts) -> Analysis:
     """Return the analysis of a request that was read; who predicts as well needs `facts.text`."""
-    prompt, verdict = facts.prompt, None
+    prompt = facts.prompt
+    verdict = None
     for detector in ORDER:
         verdict = detector.detect(facts)
         if verdict is not None:
@@ -72,7 +74,7 @@ def judge(facts: Facts) -> Analysis:
     language_found = facts.language
     told = []
     if language_found.code != "en" and facts.text.words:
-        told = concepts.told(facts.text.prose, facts.script, facts.text.numbers())
+        told = concepts.told(facts.text, facts.script, facts.numbers)
     about = domain.find(facts.text, told, verdict)
     effort = complexity.find(facts, verdict, about, told)
     more = [about.evidence] if about.evidence else []
@@ -99,42 +101,63 @@ def judge(facts: Facts) -> Analysis:
         language_found.confidence,
         about.confidence,
         effort.confidence,
+        facts.token_mix,
     )
 
 
 def observe(prompt: Prompt, settings: AnalysisSettings) -> Facts:
     """Read the capped parts of a request once."""
-    text = text_module.read(prompt.user, _LISTED)
+    text = text_module.read(prompt.user, _LISTED, _TOPICS)
     if text.lower.isascii():
         counted = spoken = scripts.ASCII if text.words else scripts.EMPTY
     else:
         counted = scripts.count(text.lower)
         # Code in fences costs tokens but is no language anybody speaks.
         spoken = counted if text.prose is text.lower else scripts.count(text.prose)
-    text_tokens = text.chars * tokens.tokens_per_char(text.sample, counted)
+    told = language.identify(text.words, text.prose, spoken, listed=bool(text.cues or text.topics))
+    mix = tokens.mix(text.sample, counted, told.code)
+    if spoken.characters and told.code in {"en", language.UNKNOWN}:
+        told = language.of_edges(text.prose) or told
+    share = text.chars / len(text.sample) if text.sample else 1.0
+    if share != 1.0:
+        mix = {kind: chars * share for kind, chars in mix.items()}
+    text_tokens = tokens.general(mix.items())
+    numbers = text.numbers() if mix["digits"] else 0
+    estimate = text_tokens
+    if prompt.total_chars > text.chars:
+        _add_rest(mix, prompt, prompt.total_chars - text.chars, told.code)
+        estimate = tokens.general(mix.items())
+    estimate += tokens.MESSAGE_TOKENS * max(prompt.turns, 1)
     return Facts(
         prompt=prompt,
         settings=settings,
         text=text,
-        language=language.identify(text.words, text.prose, spoken),
+        language=told,
+        numbers=numbers,
         script=spoken.dominant[0],
         text_tokens=int(text_tokens),
-        context_tokens=_context_tokens(prompt, text, text_tokens),
+        token_mix=tuple(mix.items()),
+        context_tokens=round(estimate) + (tokens.IMAGE_TOKENS if prompt.images else 0),
     )
 
 
-def _context_tokens(prompt: Prompt, text: text_module.Text, estimate: float) -> int:
-    rest = max(prompt.total_chars - text.chars, 0)
+def _add_rest(mix: tokens.Mix, prompt: Prompt, rest: int, code: str) -> None:
+    """Add the characters of the other messages, of which only head and tail are looked at."""
     system = min(len(prompt.system), rest)
-    for part, chars in ((prompt.system, system), (prompt.history, rest - system)):
-        if chars:
-            sample = text_module.cap(part)
-            if sample.isascii():
-                estimate += chars / tokens.ASCII_CHARS
-            else:
-                estimate += chars * tokens.tokens_per_char(sample, scripts.count(sample))
-    estimate += tokens.MESSAGE_TOKENS * max(prompt.turns, 1)
-    return int(estimate) + (tokens.IMAGE_TOKENS if prompt.images else 0)
+    rest -= system
+    history = rest
+    if len(prompt.history) < _CAPPED_CHARS:  # it is all there is; what is left are tools
+        history = min(len(prompt.history), rest)
+        if rest > history:
+            mix["plain"] = mix.get("plain", 0.0) + rest - history
+    for part, chars in ((prompt.system, system), (prompt.history, history)):
+        if not chars:
+            continue
+        sample = text_module.cap(part)
+        share = chars / len(sample)
+        counted = scripts.ASCII if sample.isascii() else scripts.count(sample)
+        for kind, found in tokens.mix(sample, counted, code).items():
+            mix[kind] = mix.get(kind, 0.0) + found * share
 
 
 def _attachments(prompt: Prompt) -> str:

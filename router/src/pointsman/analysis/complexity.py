@@ -57,6 +57,8 @@ _REASONING_POINTS = {"reasoning": 5.5, "science": 3.0, "maths": 2.0, "options": 
 _SENTENCE_LOG2 = 4.0
 _DOUBLING_POINTS = 0.8
 _MOST_LENGTH_POINTS = 4.0
+_WITH_SPACES = frozenset(("Latin", "None"))
+_MOST_WORD_TOKENS = 20
 _NUMBER_POINTS = 0.5
 _MOST_DEMAND_POINTS = 6
 _FEW_TERMS = 4
@@ -86,55 +88,79 @@ def find(
     concepts: list[Concept],
 ) -> Found:
     """Return the sum of the reasons."""
-    text, prompt = facts.text, facts.prompt
-    cues = text.cues
-    points, reasons = 0.0, []
-    doublings = log2(facts.text_tokens + 1) - _SENTENCE_LOG2
-    if doublings > 0:
-        points += min(_DOUBLING_POINTS * doublings, _MOST_LENGTH_POINTS)
-        reasons.append("length")
+    text = facts.text
+    cues, words = text.topics, len(text.words)
+    reasons: list[str] = []
+    points = _of_length(facts, reasons)
     if verdict is not None and (more := _of_task(verdict)):
         points += more
         reasons.append(str(verdict.task))
-    heavy, demanding = cues & _HEAVY, cues & _DEMANDING
-    asked = sum(concept.demand for concept in concepts)
-    if heavy or demanding or asked:
-        points += min(3 * len(heavy) + 2 * len(demanding) + asked, _MOST_DEMAND_POINTS)
-        reasons.extend(sorted(heavy or demanding)[:1])
-        reasons.extend(concept.name for concept in concepts if concept.demand > 1)
+    heavy = cues & _HEAVY
+    points += _of_demand(heavy, cues & _DEMANDING, concepts, reasons)
     if about.domain in _EXPERT and about.points >= _FEW_TERMS:
         points += min(about.points / 3, _MOST_TERM_POINTS)
         reasons.append(f"terms of {about.domain}")
-    conditions = cues & _CONSTRAINTS
-    if conditions:
+    if conditions := cues & _CONSTRAINTS:
         points += min(len(conditions), 4) / 2
         reasons.append("conditions")
     # Of a program's or a document's numbers no answer is computed.
     exercise = verdict is None or verdict.task not in {Task.CODING, Task.DOCUMENT}
-    numbers = text.numbers() if exercise else 0
-    if numbers > 1:
-        points += min(numbers, 4) * _NUMBER_POINTS
+    if exercise and facts.numbers > 1:
+        points += min(facts.numbers, 4) * _NUMBER_POINTS
         reasons.append("numbers")
-    words = len(text.words)
-    if words > _FEW_WORDS // 2:
-        per_word = len(text.prose) / words
-        if per_word >= _LEARNED_WORDS and facts.language.code == "en":
-            points += 1
-            reasons.append("long words")
-    more_to_do = (
+    points += _of_request(facts, reasons)
+    if words <= _FEW_WORDS and not heavy and not cues.isdisjoint(_LIGHT):
+        points = max(points - 2, 0)
+        reasons.append("small talk")
+    return _cut(points, reasons)
+
+
+def _of_length(facts: Facts, reasons: list[str]) -> float:
+    """For each doubling beyond a sentence, and for the long words of learned texts."""
+    words = len(facts.text.words)
+    points = 0.0
+    doublings = log2(facts.text_tokens + 1) - _SENTENCE_LOG2
+    # Noise is long, too: a word of twenty tokens is none.
+    noise = facts.script in _WITH_SPACES and _MOST_WORD_TOKENS * words <= facts.text_tokens
+    if doublings > 0 and not noise:
+        points += min(_DOUBLING_POINTS * doublings, _MOST_LENGTH_POINTS)
+        reasons.append("length")
+    learned = words > _FEW_WORDS // 2 and len(facts.text.prose) >= _LEARNED_WORDS * words
+    if learned and facts.language.code == "en":
+        points += 1
+        reasons.append("long words")
+    return points
+
+
+def _of_demand(
+    heavy: frozenset[str],
+    demanding: frozenset[str],
+    concepts: list[Concept],
+    reasons: list[str],
+) -> float:
+    """For what is asked for: a proof, an analysis, a design."""
+    asked = sum(concept.demand for concept in concepts)
+    if not (heavy or demanding or asked):
+        return 0
+    reasons.extend(sorted(heavy or demanding)[:1])
+    reasons.extend(concept.name for concept in concepts if concept.demand > 1)
+    return min(3 * len(heavy) + 2 * len(demanding) + asked, _MOST_DEMAND_POINTS)
+
+
+def _of_request(facts: Facts, reasons: list[str]) -> int:
+    """For what comes with the messages."""
+    prompt = facts.prompt
+    if not (prompt.tools or prompt.images or prompt.json_mode or prompt.turns > _MANY_TURNS):
+        return 0
+    given = (
         (prompt.tools, "tools"),
         (prompt.images, "images"),
         (prompt.json_mode, "JSON"),
         (prompt.turns > _MANY_TURNS, "turns"),
     )
-    for there, reason in more_to_do:
-        if there:
-            points += 1
-            reasons.append(reason)
-    if not cues.isdisjoint(_LIGHT) and words <= _FEW_WORDS and not heavy:
-        points = max(points - 2, 0)
-        reasons.append("small talk")
-    return _cut(points, reasons)
+    more = [name for there, name in given if there]
+    reasons.extend(more)
+    return len(more)
 
 
 def _of_task(verdict: Verdict) -> float:

@@ -48,6 +48,12 @@ CONCEPTS: tuple[tuple[str, Domain, int, int, str], ...] = (
         треугольник трикутник مثلث त्रिभुज 三角形 圆的 直径 半径 面积 面積 삼각형 넓이
     """),
     (ASKED, _M, 2, 1, """
+        nombre_total número_total numero_total gesamtzahl insgesamt общую_стоим общее_кол
+        ngapi mingapi
+        vingapi mangapi wangapi কত_ কতটি কতগুলি কতজন কতটা ఎన్ని ఎంత_ ఎంతమంది กี่ เท่าไร
+        เท่าไหร่ 总共 总费用
+        何本 何枚 何円 何時間 何分 何ドル 何キロ 何日 何歳
+        何ポンド 何匹 何冊 総額 残りは cuánto cuánta quanto_ quanta_ wie_hoch wie_lange
         wie_viele wie_viel combien cuántos cuántas quanti_ quante_ quantos quantas hoeveel
         kaç_ bao_nhiêu berapa сколько скільки كم_عدد چند_ कितने 多少 几个 幾個 一共 共有
         いくつ いくら 何個 何人 合計 몇_ 모두_몇

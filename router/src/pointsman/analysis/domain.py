@@ -42,7 +42,7 @@ _GENERAL = Found(Domain.GENERAL, 0, 0.0, "")
 
 def find(text: Text, concepts: list[Concept], verdict: Verdict | None) -> Found:
     """Return the domain with the most points; `verdict` is what a detector was sure of."""
-    cues = text.cues
+    cues = text.topics
     points: dict[Domain, int] = {}
     for owned in filter(None, map(DOMAIN_WORDS.get, cues)):
         for domain, each in owned:

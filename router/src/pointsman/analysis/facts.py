@@ -21,10 +21,14 @@ class Facts(msgspec.Struct, frozen=True, gc=False):
     """The last user message."""
     language: Language
     """Of the last user message."""
+    numbers: int
+    """Written in digits, outside fences."""
     script: str
     """That carries most of its prose; see scripts.py."""
     text_tokens: int
     """Estimate of the last user message."""
+    token_mix: tuple[tuple[str, float], ...]
+    """Characters of all messages by kind; see tokens.py."""
     context_tokens: int
     """Estimate over all messages."""
 

@@ -5,6 +5,8 @@ Written by hand from general knowledge of each language: articles, pronouns, pre
 words, auxiliaries, greetings. Refuses topic words, names and loans that travel between languages.
 """
 
+from pointsman.analysis import language_requests
+
 _LATIN = {
     "en": """
         the a an of to and in is it that this these those for on with as at by from be are was were
@@ -184,17 +186,47 @@ def _weights(lists: dict[str, str]) -> dict[str, tuple[tuple[str, int], ...]]:
 # Letters few languages write; each found counts as a word of theirs. Names bring them into English
 # too, which is why they only add to the votes.
 LATIN_LETTERS: dict[str, tuple[str, ...]] = {
-    **dict.fromkeys("ąęłżśźńć", ("pl",)),
-    **dict.fromkeys("ěřůčšž", ("cs",)),
+    **dict.fromkeys("łżśźń", ("pl",)),
+    **dict.fromkeys("ąę", ("pl", "lt")),
+    "ć": ("pl", "hr"),
+    **dict.fromkeys("ěřů", ("cs",)),
+    **dict.fromkeys("ľĺŕ", ("sk",)),
+    **dict.fromkeys("čšž", ("cs", "sk", "sl", "hr", "lv", "lt")),
+    **dict.fromkeys("āēīļņģķ", ("lv",)),
+    **dict.fromkeys("ėįų", ("lt",)),
+    "ū": ("lt", "lv"),
+    **dict.fromkeys("ðþ", ("is",)),
+    "đ": ("hr", "vi"),
+    "ə": ("az",),
+    "ë": ("sq", "nl"),
+    "ç": ("fr", "pt", "tr", "sq", "ca", "az"),
+    **dict.fromkeys("êâô", ("fr", "pt")),
+    "è": ("it", "fr", "ca"),
+    "ù": ("it", "fr"),
+    "ö": ("de", "sv", "fi", "tr", "hu", "et", "is"),
+    "ä": ("de", "sv", "fi", "et"),
+    "ü": ("de", "tr", "hu", "et"),
+    "õ": ("pt", "et"),
+    "í": ("es", "pt", "cs", "sk", "hu", "is"),
     **dict.fromkeys("ășț", ("ro",)),
-    **dict.fromkeys("ğı", ("tr",)),
-    **dict.fromkeys("ãõ", ("pt",)),
+    **dict.fromkeys("ğı", ("tr", "az")),
+    "ã": ("pt",),
     **dict.fromkeys("őű", ("hu",)),
     **dict.fromkeys("æø", ("da", "no")),
-    "ş": ("tr", "ro"),
+    "ş": ("tr", "az"),
     "ñ": ("es",),
     "ß": ("de",),
     "å": ("sv", "da", "no"),
 }
-LATIN_WORDS = _weights(_LATIN)
-CYRILLIC_WORDS = _weights(_CYRILLIC)
+
+
+def _joined(own: dict[str, str], more: dict[str, str]) -> dict[str, str]:
+    """Return the lists of both, language by language."""
+    return {code: f"{own.get(code, '')} {more.get(code, '')}" for code in {**own, **more}}
+
+
+LATIN_CODES = tuple(_joined(_LATIN, language_requests.LATIN))
+LATIN_WORDS = _weights(_joined(_LATIN, language_requests.LATIN))
+CYRILLIC_WORDS = _weights(_joined(_CYRILLIC, language_requests.CYRILLIC))
+DEVANAGARI_WORDS = _weights(language_requests.DEVANAGARI)
+HEBREW_WORDS = _weights(language_requests.HEBREW)

@@ -74,3 +74,5 @@ class Analysis(msgspec.Struct, frozen=True, gc=False):
     """0..1, ordinal, like the next two."""
     domain_confidence: float = 0.0
     complexity_confidence: float = 0.0
+    token_mix: tuple[tuple[str, float], ...] = ()
+    """Characters of all messages by kind, for the estimate of a family (tokens.py)."""

@@ -21,6 +21,11 @@ EDGE_TAIL_WORDS = 60
 # three times faster than a regular expression for words.
 _SPACED = bytes(b if chr(b).isalpha() or b >= 0x80 else 0x20 for b in range(256))
 _PUNCTUATION = "’‘“”„–—…«»¿¡·•、。，？！：；（）「」"
+# Marks without width or of direction, which copying from pages leaves in and around words.
+_UNSEEN = (
+    "\u200b\u200c\u200d\u2060\ufeff\u00ad\u200e\u200f"
+    "\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069"
+)
 _NUMBER = re.compile(r"[0-9][0-9,.]*")
 # Lines looked at for marks at their start; a message has more only when it is data.
 MAX_LINES = 120
@@ -47,6 +52,8 @@ class Text(msgspec.Struct, frozen=True, gc=False):
     """The first 80 and last 60 words: where instructions stand."""
     cues: frozenset[str]
     """The words of the edge that stand in a detector's list."""
+    topics: frozenset[str] = frozenset()
+    """Those that stand in the lists of complexity and domain."""
 
     @property
     def is_question(self) -> bool:
@@ -69,7 +76,7 @@ class Text(msgspec.Struct, frozen=True, gc=False):
 
     def numbers(self) -> int:
         """Count the numbers written in digits in the sample outside fences."""
-        return len(_NUMBER.findall(self.prose)) if self.has_digits else 0
+        return len(_NUMBER.findall(self.prose))
 
     def lines(self) -> list[str]:
         """The first 120 lines of the lower-case sample, without indents, quote and list marks."""
@@ -84,7 +91,10 @@ def cap(text: str) -> str:
     return f"{text[:HEAD]}\n{text[-TAIL:]}"
 
 
-def read(text: str, listed: frozenset[str] = frozenset()) -> Text:
+_NOTHING: frozenset[str] = frozenset()
+
+
+def read(text: str, listed: frozenset[str] = _NOTHING, topics: frozenset[str] = _NOTHING) -> Text:
     """Return the bounded view of a message; linear in the capped length."""
     sample = cap(text)
     lower = sample.lower()
@@ -93,7 +103,16 @@ def read(text: str, listed: frozenset[str] = frozenset()) -> Text:
     edge = words
     if len(words) > EDGE_HEAD_WORDS + EDGE_TAIL_WORDS:
         edge = words[:EDGE_HEAD_WORDS] + words[-EDGE_TAIL_WORDS:]
-    return Text(len(text), sample, lower, prose, words, edge, listed.intersection(edge))
+    return Text(
+        len(text),
+        sample,
+        lower,
+        prose,
+        words,
+        edge,
+        listed.intersection(edge),
+        topics.intersection(edge),
+    )
 
 
 def _split(prose: str) -> tuple[str, ...]:
@@ -101,6 +120,8 @@ def _split(prose: str) -> tuple[str, ...]:
         return tuple(prose.encode("ascii").translate(_SPACED).decode("ascii").split())
     for mark in _PUNCTUATION:
         prose = prose.replace(mark, " ")
+    for mark in _UNSEEN:
+        prose = prose.replace(mark, "")
     raw = prose.encode("utf-8", "surrogatepass").translate(_SPACED)
     return tuple(raw.decode("utf-8", "surrogatepass").split())
 

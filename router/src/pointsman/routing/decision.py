@@ -9,6 +9,7 @@ from dataclasses import dataclass
 
 import msgspec
 
+from pointsman.analysis.tokens import MOST_OVER, of_family
 from pointsman.api.table import Backend
 from pointsman.routing.chooser import may_be_chosen
 from pointsman.routing.compiled import CompiledMatch, CompiledPolicy, CompiledRoute
@@ -103,9 +104,13 @@ def lacks(backend: Backend, facts: RequestFacts) -> str:
 
 def overflows(backend: Backend, facts: RequestFacts) -> str:
     """Why prompt and answer do not fit the context window; empty if they do."""
-    window = backend.context_window
-    needed = facts.analysis.context_tokens + facts.max_output_tokens
-    if window is None or needed <= window:
+    window, analysis = backend.context_window, facts.analysis
+    if window is None:
+        return ""
+    # The general estimate is for rules; a window is counted in the tokens of its own vocabulary.
+    tokens = of_family(backend.family, backend.model, analysis.context_tokens, analysis.token_mix)
+    needed = tokens + facts.max_output_tokens
+    if needed <= window:
         return ""
     return f"{needed:,} tokens do not fit its context window of {window:,}"
 
@@ -159,7 +164,7 @@ def decide(
         if explain:
             evidence.append(_why_not(route, match, failed, facts))
     order = chosen.orders[0] if len(chosen.orders) == 1 else _choose(chosen, dice)
-    needed = facts.analysis.context_tokens + facts.max_output_tokens
+    needed = facts.analysis.context_tokens * MOST_OVER + facts.max_output_tokens
     if needed <= chosen.window and not (facts.tools or facts.images or explain or undetermined):
         return Decision(policy, chosen, order)
     candidates, skipped = _able(chosen, order, facts)

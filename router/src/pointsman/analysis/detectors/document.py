@@ -7,6 +7,8 @@ or a verb made for texts (summarize). Refuses length alone as proof, except for 
 import re
 from itertools import pairwise
 
+from pointsman.analysis.detectors import reasoning_words
+from pointsman.analysis.detectors.options import lists_options
 from pointsman.analysis.facts import Facts, Verdict
 from pointsman.analysis.text import Text, word_set
 from pointsman.api.tasks import Task
@@ -38,7 +40,7 @@ _VERBS = word_set(
     based according using use write generate guess give determine describe tell explain
     complete edit title headline mentioned mentions contain contains discuss discussed states
     stated key main points compose can could respond infer know select pick return question
-    questions"""
+    questions make change put"""
 )
 # "Movie plot:", "Article:" where a line begins: the label of a text that follows.
 _LABEL = re.compile(
@@ -48,10 +50,21 @@ _LABEL = re.compile(
     r"[*]{0,2}:"
 )
 _DEICTIC = frozenset(("above", "below", "following", "given", "attached", "provided", "pasted"))
-CUES = _GIVEN | _DETERMINERS | _SUMMARY | _VERBS | _DEICTIC
+# What is done with a text that follows a colon, or that is attached.
+_WORK = word_set(
+    """extract summarize summarise rewrite rephrase classify proofread shorten paraphrase
+    highlight edit condense tag turn review critique polish improve"""
+)
+_PERSONAL = word_set("i my me we our you your")
+_SENT = frozenset(("attached", "enclosed", "pasted"))
+CUES = _PERSONAL | _WORK | _GIVEN | _DETERMINERS | _SUMMARY | _VERBS | _DEICTIC
 # 100 words are about a paragraph of six sentences: more than people write to ask something.
 _PARAGRAPH_WORDS = 100
 _PASSAGE_WORDS = 180
+# A question at the end of a text of some sentences.
+_ASKED_WORDS = 60
+_TEXT_CHARS = 300
+_WORKED_WORDS = 25
 # An instruction of one or two sentences.
 _INSTRUCTION_CHARS = 200
 # A knowledge base quoted in the system message: longer than instructions usually are.
@@ -72,24 +85,48 @@ _RETRIEVED = (
 def detect(facts: Facts) -> Verdict | None:
     """Document when the message refers to a text it brings, or the system message brings one."""
     text = facts.text
+    found = _referred(text) or _asked_of(text) or _labeled(text)
+    if found is not None:
+        confidence, evidence = found
+        return Verdict(Task.DOCUMENT, confidence, (f"document: {evidence}",))
+    return _retrieved(facts)
+
+
+def _referred(text: Text) -> tuple[float, str] | None:
+    """A summary is asked for, or "the following article" is spoken of."""
     words, cues = len(text.words), text.cues
     summary = cues & _SUMMARY
     if summary and words >= 5 and (words >= _PARAGRAPH_WORDS or _reference(text, _GIVEN)):
-        return Verdict(Task.DOCUMENT, 0.9, (f"document: {min(summary)}",))
+        return 0.9, min(summary)
     pasted = _reference(text, _PASTED)
-    if pasted and (words >= _PARAGRAPH_WORDS or (words >= 12 and cues & _VERBS)):
-        return Verdict(
-            Task.DOCUMENT, 0.85 if words >= _PARAGRAPH_WORDS else 0.65, (f"document: {pasted}",)
-        )
+    if not pasted:
+        sent = "" if cues.isdisjoint(_SENT) else _reference(text, _LOOSE)
+        return (0.6, sent) if sent else None
+    if words >= _PARAGRAPH_WORDS or (words >= 12 and cues & _VERBS):
+        return (0.85 if words >= _PARAGRAPH_WORDS else 0.65), pasted
+    return None if cues.isdisjoint(_SENT) else (0.6, pasted)
+
+
+def _asked_of(text: Text) -> tuple[float, str] | None:
+    """A question stands after a text, or work to be done before one."""
+    words = len(text.words)
+    if words >= _ASKED_WORDS and _asked_after(text):
+        return 0.75, "a question after a text"
+    if words >= _WORKED_WORDS and (work := _worked_on(text)):
+        return 0.65, f"{work} ... a text after a colon"
+    return None
+
+
+def _labeled(text: Text) -> tuple[float, str] | None:
+    """A text has a label, is pointed at, or has a name that also means something else."""
+    words = len(text.words)
     if words >= 40 and (label := _label(text)):
-        return Verdict(Task.DOCUMENT, 0.8, (f"document: label {label}",))
+        return 0.8, f"label {label}"
     if words >= 25 and (pointed := _pointed(text)):
-        return Verdict(Task.DOCUMENT, 0.65, (f"document: {pointed}",))
-    if words >= _PARAGRAPH_WORDS:
-        loose = _reference(text, _LOOSE)
-        if loose and cues & _VERBS:
-            return Verdict(Task.DOCUMENT, 0.7, (f"document: {loose}, {words} words",))
-    return _retrieved(facts)
+        return 0.65, pointed
+    if words >= _PARAGRAPH_WORDS and text.cues & _VERBS and (loose := _reference(text, _LOOSE)):
+        return 0.7, f"{loose}, {words} words"
+    return None
 
 
 def detect_passage(facts: Facts) -> Verdict | None:
@@ -98,6 +135,8 @@ def detect_passage(facts: Facts) -> Verdict | None:
     if _given(text.lower):
         return Verdict(Task.DOCUMENT, 0.55, ("document: a text after a colon",))
     words = len(text.words)
+    if words >= _ASKED_WORDS and not facts.numbers and _told_before(text):
+        return Verdict(Task.DOCUMENT, 0.5, ("document: a question after sentences",))
     if words < _PASSAGE_WORDS:
         return None
     # Prose has a full stop every 5 to 40 words; lists of figures and codes do not.
@@ -137,6 +176,37 @@ def _pointed(text: Text) -> str:
         if (before in _DEICTIC and after in _LOOSE) or (after in _DEICTIC and before in _LOOSE):
             return f"{before} {after}"
     return ""
+
+
+def _asked_after(text: Text) -> bool:
+    """Whether "Question:" begins a line after a text, and no options follow it."""
+    place = text.lower.rfind("\nquestion:")
+    return place > _TEXT_CHARS and not lists_options(text.lower)
+
+
+def _told_before(text: Text) -> bool:
+    """Whether sentences that are no puzzle end with one question."""
+    if not text.lower.rstrip().endswith("?") or text.lower.count("?") > 1:
+        return False
+    personal = not _PERSONAL.isdisjoint(text.edge)
+    return (
+        not personal
+        and text.lower.count(". ") >= 3
+        and reasoning_words.PUZZLE.isdisjoint(text.cues)
+    )
+
+
+def _worked_on(text: Text) -> str:
+    """Return the verb of a short instruction that a colon and a text of sentences follow."""
+    if ":" not in text.lower or text.cues.isdisjoint(_WORK):
+        return ""
+    instruction, _, rest = text.lower.partition(":")
+    if len(instruction) > _INSTRUCTION_CHARS or len(rest.split(None, 15)) <= 15:
+        return ""
+    if rest.count(". ") < 1 or "```" in rest:
+        return ""
+    verbs = _WORK.intersection(instruction.split())
+    return min(verbs, default="")
 
 
 def _given(lower: str) -> bool:

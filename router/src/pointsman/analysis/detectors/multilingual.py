@@ -18,21 +18,37 @@ _LANGUAGES = word_set(
     vietnamese welsh zulu"""
 )
 _TRANSLATE = word_set("translate translated translation translating")
+# The same in other languages, before a text that is English or short.
+_ELSEWHERE = word_set(
+    """traduce traduzca traduzca traducir traducción traduis traduisez traduire traduction traduci
+    tradurre traduzione traduza traduzir traduz tradução übersetze übersetzen übersetzung vertaal
+    vertalen oversæt oversett översätt käännä przetłumacz tłumaczenie přelož fordítsd traduceți
+    tradu terjemahkan çevir tafsiri isalin"""
+)
 _SPEAK = word_set(
     """say said write spell pronounce call called word words phrase mean means speak answer reply
     respond"""
 )
-CUES = _LANGUAGES | _TRANSLATE | _SPEAK
+# "The Japanese word for umbrella": what a language's name stands before.
+_TERMS = word_set("word words phrase expression translation equivalent term")
+CUES = _ELSEWHERE | _LANGUAGES | _TRANSLATE | _SPEAK | _TERMS
 # "How do you say <a sentence> in Spanish": a sentence is at most this long.
 _SAID_WORDS = 16
+_QUESTION_WORDS = 60
 
 
 def detect(facts: Facts) -> Verdict | None:
     """Multilingual when the language of the last user message is told and is not English."""
     language = facts.language
     if language.code in {"en", UNKNOWN}:
+        if asked := facts.text.cues & _ELSEWHERE:
+            return Verdict(Task.MULTILINGUAL, 0.7, (f"translation: {_ascii(min(asked))}",))
         return None
     return Verdict(Task.MULTILINGUAL, language.confidence, (language.evidence,))
+
+
+def _ascii(word: str) -> str:
+    return word if word.isascii() else "asked for in another language"
 
 
 def detect_translation(facts: Facts) -> Verdict | None:
@@ -44,7 +60,10 @@ def detect_translation(facts: Facts) -> Verdict | None:
         return Verdict(Task.MULTILINGUAL, 0.8, (f"translation: asked for{target}",))
     if named:
         edge = facts.text.edge
+        short = len(edge) <= _QUESTION_WORDS
         for place, word in enumerate(edge):
+            if short and word in named and not _TERMS.isdisjoint(edge[place + 1 : place + 2]):
+                return Verdict(Task.MULTILINGUAL, 0.7, (f"translation: a word of {word}",))
             if word in named and edge[max(place - 1, 0)] == "in":
                 around = edge[max(place - _SAID_WORDS, 0) : place + _SAID_WORDS]
                 if not _SPEAK.isdisjoint(around):

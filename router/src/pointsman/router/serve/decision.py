@@ -16,6 +16,9 @@ _LINES: Final = (
     b"%bx-pointsman-decision-id: %b\r\nx-pointsman-attempts: %d\r\n"
     b"x-pointsman-overhead-ms: %.3f\r\nx-request-id: %b\r\n"
 )
+_EVIDENCE: Final = b"x-pointsman-evidence: %b\r\n"
+_MOST_EVIDENCE: Final = 1024
+"""Bytes of a header; the facts of one request are under 500."""
 _MOST_PASSED: Final = 8
 """Named in a header: as many as a chain may have, less than a KiB."""
 
@@ -51,6 +54,9 @@ def decision_lines(exchange: "Exchange", upstream: dict[bytes, bytes]) -> bytes:
                 analysis.language.encode(),
             )
             + b"x-pointsman-tokens: %d\r\n" % analysis.context_tokens
+            + b"x-pointsman-complexity: %b\r\nx-pointsman-domain: %b\r\n"
+            % (analysis.complexity.encode(), analysis.domain.encode())
+            + _EVIDENCE % "; ".join(analysis.evidence).encode("ascii", "replace")[:_MOST_EVIDENCE]
         )
         if exchange.choice is not None:
             told = encode(exchange.choice).decode().encode("ascii", "replace")
