@@ -269,7 +269,8 @@ def test_what_kubectl_takes_is_taken(here: Path) -> None:
 
 USAGES = [
     (["upp", "d"], "pointsman: no command upp (did you mean up?)"),
-    (["xyz"], "pointsman: no command xyz; there are: up, check, explain, key, report, rollout, demo"),
+    (["xyz"],
+     "pointsman: no command xyz; there are: up, check, explain, key, report, rollout, demo"),
     ([], "pointsman: a command is needed: up, check, explain, key, report, rollout, demo"),
     (["--verison"], "pointsman: no flag --verison (did you mean --version?)"),
     (["up"], "pointsman up: the following arguments are required: PATH"),
