@@ -13,7 +13,7 @@ export PYTHONDONTWRITEBYTECODE :=
 .PHONY: help demo test check bench bench-router bench-predictor bench-drift fmt generate sim-scaling figures clean
 
 help:
-	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  make %-15s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  make %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 $(STAMP): requirements.lock pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit("Python 3.11 or newer is needed, this is " + sys.version.split()[0] + "; make PYTHON=python3.12 takes another") if sys.version_info < (3, 11) else None'
@@ -47,10 +47,11 @@ bench: $(STAMP) ## a shell beside a real control plane with CRDs, operator, rout
 bench-router: $(STAMP) ## the router's CPU beside nginx and sglang-router (QUICK=1: under a minute)
 	@$(BIN)/python -m tests.perf.router $(if $(JSON),--json $(JSON))
 
-bench-predictor: $(STAMP) ## the predictor on public rows, beside what else there is (QUICK=1: under a minute)
+# These two are not in `make help`, which lists ten: docs/prediction.md and docs/drift.md tell of them
+# (QUICK=1: under a minute).
+bench-predictor: $(STAMP)
 	@OPENBLAS_NUM_THREADS=1 nice -n 10 $(BIN)/python -m tests.perf.predictor $(if $(JSON),--json $(JSON))
 
-# Not in `make help`, which lists ten: docs/drift.md tells of it (QUICK=1: under a minute).
 bench-drift: $(STAMP)
 	@OPENBLAS_NUM_THREADS=1 $(BIN)/python -m tests.sim.drift $(if $(JSON),--json $(JSON))
 
@@ -66,5 +67,5 @@ sim-scaling: $(STAMP) ## autoscalers side by side in virtual time (QUICK=1: unde
 figures: $(STAMP) ## the measured numbers of the README (QUICK=1: small and under a minute each)
 	@$(BIN)/python -m tests.perf
 
-clean: # remove the virtual environment and caches in the tree
+clean: ## remove the virtual environment and caches in the tree
 	@rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache .lint-imports.log .mypy.log

@@ -1,6 +1,7 @@
 """The demo's arithmetic: what goes in comes out, and nothing else does."""
 
 from collections import Counter
+from dataclasses import replace
 from decimal import Decimal
 
 import pytest
@@ -8,6 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pointsman.api.v1alpha1 import Cost
+from pointsman.cli.demo.evidence import Apart, apart, lines, to_trace
 from pointsman.cli.demo.figures import UNDECIDED, Answer, bill_nano, row, rows
 from pointsman.cli.demo.prompts import SHARE, DeskClass, day
 from pointsman.cli.demo.report import balance, savings
@@ -114,3 +116,32 @@ def test_a_day_has_its_shares_and_its_order() -> None:
     assert {name: counted[name] / 400 for name in DeskClass} == pytest.approx(SHARE, abs=0.01)
     assert [one.at for one in requests] == sorted(one.at for one in requests)
     assert {one.stream for one in requests} == {True, False}
+
+
+def test_the_day_is_told_apart_by_the_analysis() -> None:
+    """A line for each task with its count and evidence, none of which is a prompt's text."""
+    requests = day(100)
+    found = apart(requests)
+    said = list(lines(found))
+
+    assert sum(told.requests for told in found.tasks) == 100
+    assert {told.task for told in found.tasks} >= {"Chat", "Coding", "LongContext", "Multilingual"}
+    assert all(told.evidence for told in found.tasks)
+    assert len(said) == len(found.tasks) + 2
+    assert not any(request.prompt[:20] in line for line in said for request in requests)
+
+
+def test_a_mislabelled_request_is_the_one_to_trace() -> None:
+    """Else a bug report; one without a decision cannot be traced."""
+    requests = day(20)
+    answers = [
+        Answer(backend="x", decision=f"d-{n}", prompt_tokens=1, completion_tokens=1, correct=True)
+        for n in range(20)
+    ]
+    coding = next(n for n, one in enumerate(requests) if one.desk_class is DeskClass.BUG)
+    right = Apart((), 0, ())
+    assert to_trace(right, requests, answers)[0] == f"d-{coding}"
+    decision, why = to_trace(Apart((), 1, (4,)), requests, answers)
+    assert decision == "d-4"
+    assert str(requests[4].desk_class) in why
+    assert to_trace(right, requests, [replace(one, decision="") for one in answers]) == ("", "")

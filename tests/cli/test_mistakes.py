@@ -267,11 +267,11 @@ def test_what_kubectl_takes_is_taken(here: Path) -> None:
     assert together(here, ["check", "d"], ["check", "one.yaml"], [*asked, "d"]) == [(0, [])] * 3
 
 
+COMMANDS = "up, check, explain, audit, key, report, rollout, simulate, demo"
 USAGES = [
     (["upp", "d"], "pointsman: no command upp (did you mean up?)"),
-    (["xyz"],
-     "pointsman: no command xyz; there are: up, check, explain, key, report, rollout, demo"),
-    ([], "pointsman: a command is needed: up, check, explain, key, report, rollout, demo"),
+    (["xyz"], f"pointsman: no command xyz; there are: {COMMANDS}"),
+    ([], f"pointsman: a command is needed: {COMMANDS}"),
     (["--verison"], "pointsman: no flag --verison (did you mean --version?)"),
     (["up"], "pointsman up: the following arguments are required: PATH"),
     (["up", "d", "--prot", "80"], "pointsman up: no flag --prot (did you mean --port?)"),

@@ -1,1 +1,1 @@
-"""Tests of the fits."""
+"""Tests of the evaluation."""

@@ -2,10 +2,12 @@
 
 from pathlib import Path
 
+import pytest
+
 from pointsman.events.schema import Event, Text, Try
 from pointsman.ledger.asking import ask
 from pointsman.ledger.contract import Keeping, Store
-from pointsman.ledger.rows import Row
+from pointsman.ledger.rows import Row, event_of
 from pointsman.ledger.summary import Line, Summary
 from tests.ledger.conftest import Place
 from tests.ledger.events import DAY_MS, HOUR_MS, NOW_MS, SPOOL, batch, feedback, request
@@ -380,3 +382,35 @@ def test_texts_are_gone_from_the_file(sqlite_place: Place) -> None:
         pass
     store.close()
     assert b"planted-comment" not in _bytes(sqlite_place)
+
+
+def test_every_request_is_in_one_page(store: Store) -> None:
+    """Of several days, and only those of the window; a row gives back its event."""
+    events = [
+        request(number, at_ms=NOW_MS - (number % 3) * DAY_MS - number, candidates=("small", "big"),
+                left=(Try(backend="big", reason="Error"),), tools=number % 2 == 0,
+                evidence=("chat: short question",))
+        for number in range(1, 300)
+    ]  # fmt: skip
+    store.ingest([batch(events)], NOW_MS)
+    found, after = [], ""
+    for _ in range(60):
+        rows, after = store.page(NOW_MS - 3 * DAY_MS, NOW_MS - 3, after, 20)
+        assert len(rows) <= 40
+        found += [event_of(row) for row in rows]
+        if not after:
+            break
+
+    assert not after
+    assert sorted(found, key=lambda one: one.decision) == sorted(
+        (one for one in events if one.at_ms < NOW_MS - 3), key=lambda one: one.decision
+    )
+    assert [event_of(row) for row in store.recorded("d-4")] == [events[3]]
+    assert store.recorded("d-999") == []
+
+
+@pytest.mark.parametrize("after", ["x", "requests_20261126:-1", ":", "a:99999999999999999999"])
+def test_a_page_comes_after_another_one(store: Store, after: str) -> None:
+    """Nothing that was made up gets into a question."""
+    with pytest.raises(ValueError, match=after):
+        store.page(0, NOW_MS, after, 2)

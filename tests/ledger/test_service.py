@@ -21,7 +21,7 @@ from pointsman.ledger.settings import Settings
 from pointsman.ledger.stores.sqlite import SqliteStore
 from pointsman.process.address import Address
 from pointsman.process.connections import BOUNDS, Bounds
-from tests.ledger.events import DAY_MS, SPOOL, feedback, frame, request
+from tests.ledger.events import DAY_MS, NOW_MS, SPOOL, feedback, frame, request
 
 Json = dict[str, Any]
 
@@ -273,6 +273,27 @@ def test_a_token_file_without_a_token_is_refused(tmp_path: Path) -> None:
     for name in ("empty", "missing"):
         with pytest.raises(NoToken, match="--token-file"):
             Access(tmp_path / name)
+
+
+async def test_requests_are_handed_out_as_they_were(tmp_path: Path) -> None:
+    """By the window, and one by its decision id."""
+    async with ledger(tmp_path) as client:
+        await client.post(frame([request(1), request(2, at_ms=NOW_MS - DAY_MS)]))
+        status, found = await client.get("/v1/requests?since=2026-11-01&until=2026-12-01")
+        assert status == 200
+        # The day of 2 is another table in the file: another page.
+        more = (await client.get(
+            f"/v1/requests?since=2026-11-01&until=2026-12-01&after={found['after']}"
+        ))[1]  # fmt: skip
+        told = [one["decision"] for one in (*found["requests"], *more["requests"])]
+        assert told == ["d-2", "d-1"]
+        assert more["after"] == ""
+
+        status, one = await client.get("/v1/requests/d-1")
+        assert (status, one["rule"], one["input_tokens"]) == (200, "code", 100)
+        assert (await client.get("/v1/requests/d-9"))[0] == 404
+        assert (await client.get("/v1/requests?since=2026-11-01&after=x"))[0] == 400
+        assert (await client.get("/v1/requests?since=x"))[0] == 400
 
 
 @pytest.mark.parametrize(

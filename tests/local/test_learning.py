@@ -63,8 +63,12 @@ def test_who_is_rated_better_answers(tmp_path: Path) -> None:
         assert said["x-pointsman-backend"] == "learned-kimi"
         choice = json.loads(said["x-pointsman-predictor"])
         assert (choice["backend"], choice["why"]) == ("learned-kimi", "Best")
-    told = run("explain", "-f", str(folder), "--prompt", QUESTION, "--db", str(ledger))
+        decision = said["x-pointsman-decision-id"]
+    was = run("explain", "--decision", decision, "--ledger", str(ledger))
+    assert "predictor: chooses learned-kimi (Best)" in was.stdout, was.stdout + was.stderr
+    asked = ("explain", "-f", str(folder), "--prompt", QUESTION)
+    told = run(*asked, "--learned", "--ledger", str(ledger))
     assert told.stdout.startswith("backend   learned-kimi"), told.stdout + told.stderr
     assert "learned from" in told.stdout
-    fresh = run("explain", "-f", str(folder), "--prompt", QUESTION)
+    fresh = run(*asked)
     assert fresh.stdout.startswith("backend   learned-qwen")

@@ -23,7 +23,7 @@ class Fleet:
     """Of the best single model, on the scored rows."""
     best_cost: float
     cost: float
-    """Billions of parameters in the mean, at the same quality; NaN if never reached."""
+    """Billions of parameters in the mean, at the same quality; the best's if never reached."""
     top_quality: float
     """With cost of no matter."""
 
@@ -47,7 +47,7 @@ def judge(k: int, seed: int) -> Fleet:
     goal = float(quality[:, best].mean())
     curve = [_at(price, predicted, quality, cost) for price in PRICES]
     enough = [spent for gained, spent in curve if gained >= goal]
-    return Fleet(goal, float(cost[best]), min(enough, default=float("nan")), curve[0][0])
+    return Fleet(goal, float(cost[best]), min(enough, default=float(cost[best])), curve[0][0])
 
 
 def _at(price: float, predicted: Floats, quality: Floats, cost: Floats) -> tuple[float, float]:

@@ -4,9 +4,8 @@ Everything goes through what ships: Vocabulary, fit, Weights, Predictor. Of the 
 the fit sees nothing: neither their labels nor their texts.
 """
 
-import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
@@ -36,24 +35,14 @@ def prior(names: Sequence[str] = PAIR, *, difficulty: bool = True) -> Weights:
     return Weights(backends=weights.backends, base=weights.base, counts=flat)
 
 
-@dataclass(slots=True)
-class Cost:
-    """CPU time of fits, in milliseconds."""
-
-    fits_ms: list[float] = field(default_factory=list)
-
-
-def fitted(
-    rows: Rows, chosen: Numbers, before: Weights, cost: Cost | None = None, *, k0: float = K0
-) -> Weights:
+def fitted(rows: Rows, chosen: Numbers, before: Weights, *, k0: float = K0) -> Weights:
     """Fit on these rows, each with a label for every backend."""
     vocabulary = Vocabulary()
     labels = []
     for i in chosen:
         seen = vocabulary.see(*rows.requests[i])
         labels += [Label(seen, name, float(rows.quality[name][i]), 0.0) for name in before.backends]
-    start = time.process_time()
-    weights = fit(
+    return fit(
         labels,
         vocabulary=vocabulary,
         backends=before.backends,
@@ -62,9 +51,6 @@ def fitted(
         half_life_s=7 * 86_400.0,
         k0=k0,
     )
-    if cost is not None:
-        cost.fits_ms.append((time.process_time() - start) * 1000)
-    return weights
 
 
 def expected(weights: Weights, rows: Rows, chosen: Numbers) -> Floats:
@@ -115,14 +101,14 @@ class Setting:
     """Rows to score at most."""
 
 
-def run(rows: Rows, setting: Setting, seed: int, cost: Cost | None = None) -> Routed:
+def run(rows: Rows, setting: Setting, seed: int) -> Routed:
     """Draw k, fit, choose the threshold, score the rest."""
     dice = np.random.default_rng(seed)
     order = dice.permutation(len(rows))
     chosen, rest = order[: setting.k], order[setting.k :][: setting.most]
     before = prior(difficulty=setting.difficulty)
     learned_from = noisy(rows, chosen, setting.noise, dice) if setting.noise else rows
-    weights = fitted(learned_from, chosen, before, cost) if setting.k else before
+    weights = fitted(learned_from, chosen, before) if setting.k else before
     found = scores(weights, rows, rest)
     share = float("nan")
     if setting.k and setting.calibrate:

@@ -10,8 +10,9 @@ import numpy as np
 from pointsman.analysis import AnalysisSettings, Prompt
 from pointsman.analysis.analysis import judge, observe
 from pointsman.analysis.predictor import Predictor, Weights, encode
+from pointsman.evaluation import Label, Vocabulary, fit
 from tests.perf.predictor.data import mix, routellm
-from tests.perf.predictor.protocol import fitted, prior
+from tests.perf.predictor.protocol import PAIR, fitted, prior
 
 _SETTINGS = AnalysisSettings()
 LARGE = ("The auditor asked (twice) about 42 invoices; nobody had an answer. " * 1600)[:100_000]
@@ -72,6 +73,33 @@ def measure(*, most: int, k: int = 1531) -> Costs:
         gzip_bytes=len(gzip.compress(encode(weights))),
         compile_ms=_compiled_ms(weights),
     )
+
+
+def fit_ms(labels: int, requests: int = 1_531) -> float:
+    """Return the CPU time of a fit of so many labels of MMLU's requests, best of five."""
+    rows = routellm("mmlu")
+    vocabulary = Vocabulary()
+    chosen = np.random.default_rng(0).permutation(len(rows))[:requests]
+    seen = [vocabulary.see(*rows.requests[i]) for i in chosen]
+    rated = [
+        Label(one, name, float(rows.quality[name][i]), 0.0)
+        for name in PAIR
+        for i, one in zip(chosen, seen, strict=True)
+    ]
+    rated = [rated[i] for i in np.random.default_rng(1).permutation(len(rated))[:labels]]
+    taken = []
+    for _ in range(5):
+        start = time.process_time()
+        fit(
+            rated,
+            vocabulary=vocabulary,
+            backends=PAIR,
+            prior=prior(),
+            now_s=0.0,
+            half_life_s=1e6,
+        )
+        taken.append((time.process_time() - start) * 1000)
+    return min(taken)
 
 
 def _compiled_ms(weights: Weights) -> float:

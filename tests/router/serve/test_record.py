@@ -72,6 +72,7 @@ async def test_an_answer(there: World, records: Records, stream: bool) -> None:
     assert 0 < event.overhead_us <= event.duration_us
     assert (0 < event.first_token_us <= event.duration_us) == stream
     assert event.language == "en", "read, though no rule looks at it"
+    assert event.evidence, "why the task is what it is"
 
 
 async def test_what_the_baseline_would_have_cost(there: World, records: Records) -> None:

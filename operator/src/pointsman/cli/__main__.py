@@ -1,15 +1,28 @@
 """The `pointsman` command. Exit status: 0 done, 1 what was asked for is not so, 2 wrong usage."""
 
-import argparse
+import importlib
 import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
 
 from pointsman.cli.arguments import Parser, Version, count, factor, port, some_path, watchable
+from pointsman.cli.audit.arguments import add_parser as add_audit
+from pointsman.cli.explaining import add_parser as add_explain
 from pointsman.cli.key.arguments import add_parser as add_key
 from pointsman.cli.report.arguments import add_parser as add_report
 from pointsman.cli.rollout.arguments import add_parser as add_rollout
+from pointsman.cli.simulate.arguments import add_parser as add_simulate
+
+_WITH_OPTIONS = {
+    "audit": "pointsman.cli.audit.commands",
+    "explain": "pointsman.cli.explain",
+    "key": "pointsman.cli.key.commands",
+    "report": "pointsman.cli.report.commands",
+    "rollout": "pointsman.cli.rollout.commands",
+    "simulate": "pointsman.cli.simulate.commands",
+}
+"""Where a command's function of the same name is, which takes what was parsed."""
 
 
 def _parser() -> Parser:
@@ -42,39 +55,12 @@ def _parser() -> Parser:
         "paths", nargs="+", type=some_path, metavar="PATH", help="file or folder, - for stdin"
     )
 
-    explain = commands.add_parser("explain", help="which backend a prompt goes to, and why")
-    explain.add_argument(
-        "-f", "--filename", action="append", required=True, type=some_path,
-        metavar="PATH", dest="paths", help="file or folder of YAML; may be repeated",
-    )  # fmt: skip
-    explain.add_argument("--prompt", required=True, help="text of the user; - reads stdin")
-    explain.add_argument("--model", help="model that the caller names; default: the only policy's")
-    explain.add_argument("--system", default="", help="text of the system message")
-    explain.add_argument(
-        "--header", action="append", default=[], metavar="'NAME: VALUE'",
-        help="a header of the request; may be repeated",
-    )  # fmt: skip
-    explain.add_argument(
-        "--metadata", action="append", default=[], metavar="KEY=VALUE",
-        help="an entry of the request's metadata; may be repeated",
-    )  # fmt: skip
-    explain.add_argument(
-        "--max-tokens", type=count, default=0, help="length of the answer asked for"
-    )
-    explain.add_argument(
-        "--ledger", metavar="URL", help="what predictors have learned by now is learned from there"
-    )
-    explain.add_argument(
-        "--token-file", type=Path, metavar="FILE", help="file with the ledger's bearer token"
-    )
-    explain.add_argument("--db", type=Path, metavar="FILE", help="its SQLite file, read past it")
-    explain.add_argument(
-        "-o", "--output", choices=("text", "json"), default="text", help="default: text"
-    )
-
+    add_explain(commands)
+    add_audit(commands)
     add_key(commands)
     add_report(commands)
     add_rollout(commands)
+    add_simulate(commands)
 
     demo = commands.add_parser("demo", help="a support desk's day on this machine, and a table")
     demo.add_argument("--once", action="store_true", help="end after the table")
@@ -103,15 +89,15 @@ def main(argv: Sequence[str] | None = None) -> int:
 def _run(argv: Sequence[str] | None) -> int:
     """Each command is imported when it is asked for, so that all start fast."""
     options = _parser().parse_args(argv)
+    if options.command in _WITH_OPTIONS:
+        module = importlib.import_module(_WITH_OPTIONS[options.command])
+        status: int = getattr(module, options.command)(options)
+        return status
     match options.command:
         case "check":
             from pointsman.cli.check import check  # noqa: PLC0415
 
             return check(options.paths)
-        case "explain":
-            from pointsman.cli.explain import explain  # noqa: PLC0415
-
-            return explain(options)
         case "up":
             from pointsman.cli.up import up  # noqa: PLC0415
 
@@ -123,12 +109,6 @@ def _run(argv: Sequence[str] | None) -> int:
                 chosen_open=options.open,
                 ledger=options.ledger,
             )
-        case "key":
-            from pointsman.cli.key.commands import key  # noqa: PLC0415
-
-            return key(options)
-        case "report" | "rollout":
-            return _elsewhere(options)
         case _:
             from pointsman.cli.demo.run import demo  # noqa: PLC0415
 
@@ -139,17 +119,6 @@ def _run(argv: Sequence[str] | None) -> int:
                 count=options.requests,
                 chosen_open=options.open,
             )
-
-
-def _elsewhere(options: argparse.Namespace) -> int:
-    """Commands that ask what runs somewhere else."""
-    if options.command == "report":
-        from pointsman.cli.report.commands import report  # noqa: PLC0415
-
-        return report(options)
-    from pointsman.cli.rollout.commands import rollout  # noqa: PLC0415
-
-    return rollout(options)
 
 
 if __name__ == "__main__":

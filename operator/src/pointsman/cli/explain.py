@@ -1,6 +1,7 @@
 """`pointsman explain`: the decision for one prompt, by the router's own code, and why."""
 
 import argparse
+import functools
 import json
 import sys
 import time
@@ -8,101 +9,82 @@ from typing import Any, Final
 
 import msgspec
 
-from pointsman.analysis import Analysis, AnalysisSettings, Prompt
+from pointsman.analysis import Analysis, AnalysisSettings
 from pointsman.analysis.analysis import judge, observe
-from pointsman.api.manifests import load
 from pointsman.api.predicting import Choice
 from pointsman.api.spelling import did_you_mean
-from pointsman.api.table import decode_blob
-from pointsman.cli.learned import NotLearned, learned_by_now
-from pointsman.local.desired import desire
-from pointsman.local.session import errors
-from pointsman.routing import (
-    CompiledTable,
-    Decision,
-    RequestFacts,
-    compile_policy,
-    compile_table,
-    decide,
-)
+from pointsman.cli import recorded
+from pointsman.cli.learned import learned_by_now
+from pointsman.cli.ledger import NoLedger, opened
+from pointsman.cli.policies import Unusable, compiled
+from pointsman.cli.report.tables import money
+from pointsman.cli.traffic.given import Given, given
+from pointsman.cli.traffic.money import Assumed, price_of
+from pointsman.cli.traffic.seen import Seen, seen_of_event
+from pointsman.events.schema import Request
+from pointsman.router.policy.cost import Tariff
+from pointsman.routing import CompiledTable, Decision, decide
 from pointsman.routing.choosing import Asked, choose
 
 _MOST: Final = "maxConcurrentRequests"
+_ASKED: Final = ("prompt", "request", "decision")
+"""Flags that say which request is meant."""
 
 
-class Unusable(Exception):
-    """The files or the flags do not lead to a decision; the text says why."""
+_Told = tuple[Analysis, Decision, str, Choice | None]
+"""What was found, what was decided, what it costs in words, and what a predictor says."""
 
 
-def _table(options: argparse.Namespace) -> CompiledTable:
-    loaded = load(options.paths)
-    if wrong := errors(loaded):
-        raise Unusable("\n".join(wrong))
-    if not loaded.policies:
-        raise Unusable("no RoutingPolicy in these files")
-    desired = desire(loaded, accepted={}, previous=None, time_scale=1, run_tests=False)
-    learned = learned_by_now(
-        desired.wishes, ledger=options.ledger, token_file=options.token_file, db=options.db
-    )
-    if learned:
-        desired = desire(
-            loaded, accepted={}, previous=None, time_scale=1, learned=learned, run_tests=False
-        )
-    plan = desired.table
-    refused = [
-        f"{name}: {verdict.accepted.message}"
-        for name, verdict in plan.verdicts.items()
-        if not verdict.accepted.status
-    ]
-    if refused:
-        raise Unusable("\n".join(refused))
-    return compile_table(
-        compile_policy(decode_blob(data), name) for name, data in plan.blobs.items()
-    )
-
-
-def _pairs(texts: list[str], separator: str, what: str) -> dict[str, str]:
-    pairs: dict[str, str] = {}
-    for text in texts:
-        name, found, value = text.partition(separator)
-        if not found or not name.strip():
-            raise Unusable(f"--{what} {text!r}: expected NAME{separator}VALUE")
-        pairs[name.strip()] = value.strip()
-    return pairs
-
-
-def _decide(options: argparse.Namespace) -> tuple[Analysis, Decision, Choice | None]:
+def _decide(options: argparse.Namespace) -> _Told:
     table = _table(options)
+    asked = given(options)
     names = sorted(table.by_model)
-    model = options.model or (names[0] if len(table.policies) == 1 else None)
+    only = names[0] if len(table.policies) == 1 else None
+    # A line of traffic may name the model that was asked before there was a policy.
+    known = asked.model in table.by_model or options.model
+    model = asked.model if known else only
     if model is None:
         raise Unusable(f"--model is needed, one of: {', '.join(names) or 'none'}")
     policy = table.by_model.get(model)
     if policy is None:
         hint = did_you_mean(model, names) or f"; there are: {', '.join(names)}"
         raise Unusable(f"no policy has the model name {model!r}{hint}")
-    user = sys.stdin.read() if options.prompt == "-" else options.prompt
-    prompt = Prompt(
-        user=user, system=options.system, total_chars=len(user) + len(options.system), turns=1
-    )
-    read = observe(prompt, AnalysisSettings())
+    read = observe(asked.prompt, AnalysisSettings())
     analysis = judge(read)
-    headers = _pairs(options.header, ":", "header")
-    facts = RequestFacts(
-        analysis=analysis,
-        headers={name.lower(): value for name, value in headers.items()},
-        metadata=_pairs(options.metadata, "=", "metadata"),
-        max_output_tokens=options.max_tokens,
+    facts = asked.facts(analysis)
+    decision, choice = decide(policy, facts, dice=0.0, explain=True), None
+    if policy.chooser is not None:
+        about = Asked(read.text, facts, time.time())
+        decision, choice = choose(policy.chooser, decision, about)
+    return analysis, decision, _cost(asked, analysis, decision), choice
+
+
+def _table(options: argparse.Namespace) -> CompiledTable:
+    if not options.learned:
+        return compiled(options.paths)
+    with opened(options.ledger, options.token_file) as ledger:
+        return compiled(options.paths, functools.partial(learned_by_now, ledger))
+
+
+def _cost(asked: Given, analysis: Analysis, decision: Decision) -> str:
+    """Of the first candidate's answer, in words; empty where it has no price."""
+    if not decision.candidates or not decision.candidates[0].prices:
+        return ""
+    backend = decision.candidates[0]
+    stated = asked.read.usage if asked.read else None
+    seen = Seen(model=asked.model, facts=asked.facts(analysis), usage=stated)
+    usage = Assumed().usage(seen)
+    nano = price_of(usage, Tariff(backend.prices, backend.currency).at(time.time()))
+    how = "" if stated else " if the answer has"
+    return (
+        f"{money(nano, backend.currency)} for {usage.prompt_tokens:,} tokens in,"
+        f"{how} {usage.completion_tokens:,} out"
     )
-    decision = decide(policy, facts, dice=0.0, explain=True)
-    if policy.chooser is None:
-        return analysis, decision, None
-    asked = Asked(read.text, facts, time.time())
-    decision, choice = choose(policy.chooser, decision, asked)
-    return analysis, decision, choice
 
 
-def as_json(analysis: Analysis, decision: Decision, choice: Choice | None = None) -> dict[str, Any]:
+def as_json(
+    analysis: Analysis, decision: Decision, cost: str = "", choice: Choice | None = None
+) -> dict[str, Any]:
     """The decision as plain values."""
     fallback = decision.route.route.fallback
     return {
@@ -133,11 +115,14 @@ def as_json(analysis: Analysis, decision: Decision, choice: Choice | None = None
             "evidence": list(analysis.evidence),
         },
         "evidence": list(decision.evidence),
+        "cost": cost or None,
         "predictor": msgspec.to_builtins(choice),
     }
 
 
-def as_text(analysis: Analysis, decision: Decision, choice: Choice | None = None) -> str:
+def as_text(
+    analysis: Analysis, decision: Decision, cost: str = "", choice: Choice | None = None
+) -> str:
     """The decision for a person; with several targets, the one that dice of 0 choose."""
     facts = as_json(analysis, decision)
     shares = ", ".join(f"{t['backend']} (weight {t['weight']})" for t in facts["targets"])
@@ -152,6 +137,7 @@ def as_text(analysis: Analysis, decision: Decision, choice: Choice | None = None
         f"task      {facts['analysis']['task'] or 'undecided'}",
         f"language  {analysis.language}, about {analysis.context_tokens:,} prompt tokens",
         f"asks      {analysis.complexity} ({analysis.complexity_score:.2f}), {analysis.domain}",
+        *([f"cost      {cost}"] if cost else []),
         "why",
         *(f"  {line}" for line in (*analysis.evidence, *decision.evidence, *said, *full)),
     ]
@@ -161,8 +147,14 @@ def as_text(analysis: Analysis, decision: Decision, choice: Choice | None = None
 def explain(options: argparse.Namespace) -> int:
     """Print the decision; 1 if the files or the flags do not lead to one."""
     try:
+        wrong = _wrong(options)
+        if wrong:
+            print(f"pointsman explain: {wrong}", file=sys.stderr)
+            return 2
+        if options.decision:
+            return _explain_recorded(options)
         told = _decide(options)
-    except (Unusable, NotLearned, ValueError) as error:
+    except (Unusable, NoLedger, ValueError) as error:
         print(error, file=sys.stderr)
         return 1
     if options.output == "json":
@@ -170,3 +162,41 @@ def explain(options: argparse.Namespace) -> int:
     else:
         print(as_text(*told))
     return 0
+
+
+def _wrong(options: argparse.Namespace) -> str:
+    """What means nothing in the flags."""
+    asked = [name for name in _ASKED if getattr(options, name) is not None]
+    if len(asked) != 1:
+        return "give one of --prompt, --request and --decision"
+    if options.decision is None and not options.paths:
+        return "-f is needed: files with a policy and its backends"
+    return ""
+
+
+def _explain_recorded(options: argparse.Namespace) -> int:
+    with opened(options.ledger, options.token_file) as ledger:
+        event = ledger.request(options.decision)
+    if event is None:
+        raise Unusable(f"{options.ledger} has no decision {options.decision}")
+    now = _now(options, event) if options.paths else None
+    if options.output == "json":
+        found = recorded.as_json(event) | ({"now": as_json(*now)} if now else {})
+        print(json.dumps(found, indent=2, ensure_ascii=False))
+    else:
+        print(recorded.as_text(event))
+        if now is not None:
+            print(f"\nby {', '.join(options.paths)}, from what was recorded\n{as_text(*now)}")
+    return 0
+
+
+def _now(options: argparse.Namespace, event: Request) -> tuple[Analysis, Decision]:
+    """What files would do with it: a ledger has its task, language and length, and no text."""
+    table = compiled(options.paths)
+    found = {policy.name: policy for policy in table.policies}
+    policy = table.by_model.get(options.model) if options.model else found.get(event.policy)
+    if policy is None:
+        missing = f"model name {options.model!r}" if options.model else f"name {event.policy}"
+        raise Unusable(f"no policy of these files has the {missing}")
+    facts = seen_of_event(event).facts
+    return facts.analysis, decide(policy, facts, dice=0.0, explain=True)

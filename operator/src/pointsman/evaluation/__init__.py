@@ -1,10 +1,23 @@
-"""Fits the predictor's weights to labels: how good answers of each backend were.
+"""PURE: statistics about backends. No I/O, no clock, no dice: the caller brings what was seen.
 
-Guarantees the same weights for the same labels, shrunk to the prior where labels are few or old.
-Refuses I/O and clocks; needs numpy, which the router never loads.
+`fit` makes the predictor's weights of labels of how good answers were; `drift` tells when a backend
+is not what it was. Only fits need numpy, and only who asks for them loads it.
 """
 
-from pointsman.evaluation.fitting import K0, Label, fit
-from pointsman.evaluation.vocabulary import Seen, Vocabulary
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from pointsman.evaluation.fitting import K0, Label, fit
+    from pointsman.evaluation.vocabulary import Seen, Vocabulary
 
 __all__ = ["K0", "Label", "Seen", "Vocabulary", "fit"]
+
+
+def __getattr__(name: str) -> object:
+    """Import what fits need when it is asked for: the operator holds `drift` without numpy."""
+    if name not in __all__:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    from pointsman.evaluation import fitting, vocabulary  # noqa: PLC0415
+
+    found: object = getattr(fitting if hasattr(fitting, name) else vocabulary, name)
+    return found

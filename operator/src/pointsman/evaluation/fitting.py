@@ -75,8 +75,10 @@ class _Requests:
     """Of each column of `grams`."""
     kept: Numbers
     """Number in the vocabulary of each column."""
-    familiar: float
-    """A share OUTSIDE of the requests is less familiar than this to all the others."""
+    shared: Sparse
+    """Of words and pairs, those that at least MIN_REQUESTS other requests have."""
+    sizes: Numbers
+    """Different words and pairs of each request; 0 where the text is not known."""
 
 
 def fit(
@@ -158,34 +160,43 @@ def _observe(seen: Sequence[Seen], size: int) -> _Requests:
     column = np.full(size, -1)
     column[kept] = np.arange(len(kept))
     rarity = np.log((len(seen) + 1) / (requests[kept] + 1)) + 1
-    rows = np.repeat(np.arange(len(seen)), lengths)
+    rows = whose = np.repeat(np.arange(len(seen)), lengths)
     mine = column[numbers] >= 0
-    familiar = _familiar(seen, rows, lengths, requests[numbers])
+    place = np.arange(len(rows)) - np.repeat(np.cumsum(lengths) - lengths, lengths)
+    shared = place < np.array([one.grams for one in seen])[rows]
+    shared &= requests[numbers] > MIN_REQUESTS
     rows, columns = rows[mine], column[numbers[mine]]
     values = rarity[columns]
     norm = np.sqrt(np.bincount(rows, weights=values**2, minlength=len(seen)))
     starts = np.concatenate(([0], np.cumsum(np.bincount(rows, minlength=len(seen)))))
     grams = Sparse(columns, values / norm[rows], starts, len(kept))
     tasks = np.array([one[0] for one in placed])
-    return _Requests(counts, cells, list(names), tasks, grams, rarity, kept, familiar)
+    return _Requests(
+        counts,
+        cells,
+        list(names),
+        tasks,
+        grams,
+        rarity,
+        kept,
+        shared=_ones(whose[shared], column[numbers[shared]], len(seen), len(kept)),
+        sizes=np.array([one.size for one in seen]),
+    )
 
 
-def _familiar(seen: Sequence[Seen], rows: Numbers, lengths: Numbers, known_to: Numbers) -> float:
-    """
-    Return how familiar a request has to be.
+def _ones(rows: Numbers, columns: Numbers, height: int, width: int) -> Sparse:
+    starts = np.concatenate(([0], np.cumsum(np.bincount(rows, minlength=height))))
+    return Sparse(columns, np.ones(len(columns)), starts, width)
 
-    For each number of a gram: `rows` is whose it is, `known_to` how many requests have it.
-    """
-    sizes = np.array([one.size for one in seen if one.counts is not None])
-    if 2 * len(sizes) < len(seen):
+
+def _familiar(requests: _Requests, chosen: Numbers) -> float:
+    """Return how familiar a request has to be, where these columns are in the weights."""
+    texts = requests.sizes > 0
+    if 2 * np.count_nonzero(texts) < len(texts):
         return 0.0  # most texts are not known, so what is known is no measure
-    place = np.arange(len(rows)) - np.repeat(np.cumsum(lengths) - lengths, lengths)
-    counts = place < np.array([one.grams for one in seen])[rows]
-    # Without this one request the gram would still be kept.
-    counts &= known_to > MIN_REQUESTS
-    known = np.bincount(rows[counts], minlength=len(seen))
-    with_text = np.array([one.counts is not None for one in seen])
-    shares = known[with_text] / np.maximum(sizes, 1)
+    inside = np.zeros(requests.shared.width)
+    inside[chosen] = 1.0
+    shares = requests.shared.times(inside)[texts] / requests.sizes[texts]
     return min(float(np.quantile(shares, OUTSIDE)), MOST_FAMILIAR)
 
 
@@ -280,7 +291,7 @@ def _assembled(
         codes=to_bytes(np.rint(table[chosen] / scales).astype(int).ravel().tolist()),
         scales=tuple(map(float, scales)) if len(chosen) else (),
         labels=tuple(head.labels for head in heads),
-        familiar=requests.familiar,
+        familiar=_familiar(requests, chosen),
         support=support,
         fitted_at_s=now_s,
     )

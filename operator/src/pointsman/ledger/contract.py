@@ -15,6 +15,7 @@ from typing import Final, Literal, Protocol
 import msgspec
 
 from pointsman.events.leases import Asked, Granted
+from pointsman.events.schema import Request
 from pointsman.ledger.batches import Batch
 from pointsman.ledger.hosted import HostedKey, Sum
 from pointsman.ledger.rows import Refusal, Row, Said
@@ -23,6 +24,8 @@ from pointsman.ledger.tally import Key, Series
 Dialect = Literal["sqlite", "postgres"]
 MAX_PENDING: Final = 100_000
 """Feedback that waits for its request; more is refused as Unknown."""
+PAGE: Final = 2_000
+"""Requests that are handed out at once: about 2 MB."""
 QUESTIONS: Final = 4
 """Asked at once; more get 503."""
 
@@ -93,6 +96,13 @@ class Found(msgspec.Struct, frozen=True):
     at_ms: int
     caller: str
     series: Series
+
+
+class Page(msgspec.Struct, frozen=True):
+    """Some of the requests of a window; `after` leads to the next ones, "" is the end."""
+
+    requests: list[Request]
+    after: str
 
 
 class Transaction(Protocol):
@@ -166,6 +176,17 @@ class Store(Protocol):
 
     def find(self, decision: str, response_id: str) -> list[Found]:
         """Requests with this decision id or this id of their answer, the newest first."""
+
+    def page(self, from_ms: int, to_ms: int, after: str, limit: int) -> tuple[list[Row], str]:
+        """
+        Columns rows.REQUEST of requests in [from, to), and what the next page comes after.
+
+        Each request is in one page of about `limit`; it may be empty, and the last one gives "".
+        Raises ValueError for an `after` that no page gave.
+        """
+
+    def recorded(self, decision: str) -> list[Row]:
+        """Columns rows.REQUEST of the requests with this decision id; one as a rule."""
 
     def lend(self, asked: Asked) -> list[Granted]:
         """Slices of budgets, in the order of the question; in one transaction."""

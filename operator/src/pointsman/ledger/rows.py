@@ -5,7 +5,7 @@ behind it. An event with an absurd time is kept under the time at which it came,
 it cost was paid all the same, and the sum of the rows has to be the bill.
 """
 
-from typing import Final, Literal
+from typing import Any, Final, Literal
 
 import msgspec
 
@@ -25,6 +25,8 @@ DAY_MS: Final = 86_400_000
 BEGIN_MS: Final = 1_577_836_800_000
 """2020: no router is older."""
 MAX_NAME: Final = 253
+MOST_EVIDENCE: Final = 16
+"""Facts of one request."""
 MAX_NUMBER: Final = 10**12
 """Of tokens and microseconds: 9 million such events fit one sum."""
 MAX_NANO: Final = 10**15
@@ -49,7 +51,7 @@ NUMBERS: Final = (
 REQUEST: Final = (
     "at_ms", "clock_wrong", "decision", "policy", "rule", "caller", "team", "task", "backend",
     "currency", *TEXTS, *NUMBERS, "status", "cost_nano", "baseline_nano", "confidence", "tools",
-    "images", "stream", "estimated", "candidates", "skipped", "given_up",
+    "images", "stream", "estimated", "candidates", "skipped", "given_up", "evidence",
     "choice",
 )  # fmt: skip
 """Columns of a request's row. `given_up` is the event's `left`, which is a word of SQL."""
@@ -61,6 +63,7 @@ SAID: Final = (
 PENDING: Final = ("spool", "number", "came_ms", "decision", "response_id", *SAID)
 FEEDBACK: Final = ("decision", "request_at_ms", *SAID)
 
+_JSON: Final = ("candidates", "skipped", "given_up", "choice", "evidence")
 Row = tuple[object, ...]
 _json = msgspec.json.Encoder()
 
@@ -110,8 +113,25 @@ def request_row(event: Request, at_ms: int, wrong: bool) -> Row:
         event.reasoning_tokens, event.status, event.cost_nano, event.baseline_nano,
         event.confidence, event.tools, event.images, event.stream, event.estimated,
         _list(event.candidates), _list(event.skipped), _list(event.left),
+        _list(tuple(one[:MAX_NAME] for one in event.evidence[:MOST_EVIDENCE])),
         _json.encode(event.choice).decode(),
     )  # fmt: skip
+
+
+def event_of(row: Row) -> Request:
+    """The event that a row of the columns REQUEST was made of; as far as the row has it."""
+    of: dict[str, Any] = dict(zip(REQUEST, row, strict=True))
+    of |= {name: json_of(of[name]) for name in _JSON if name in of}
+    # SQLite knows no booleans: its 0 and 1 are taken for what they mean.
+    of |= {name: bool(of[name]) for name in ("tools", "images", "stream", "estimated")}
+    of["left"] = of["given_up"]
+    known = {name: of[name] for name in Request.__struct_fields__ if name in of}
+    return msgspec.convert({**known, "type": "request"}, Request)
+
+
+def json_of(value: object) -> object:
+    """A column of JSON: PostgreSQL gives it decoded."""
+    return msgspec.json.decode(value) if isinstance(value, str) else value
 
 
 def _list(values: tuple[object, ...]) -> str:

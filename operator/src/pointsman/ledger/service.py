@@ -3,6 +3,8 @@
     POST /v1/events      frames of one spool   -> {"next": N}; 400, 409, 413, 503
     POST /v1/leases      slices of budgets     -> {"slices": [...]}; 400, 413
     GET  /v1/spools/ID                         -> {"next": N, "lost": N}
+    GET  /v1/requests?since=24h&until=&after=  -> {"requests": [...], "after": "..."}, by the page
+    GET  /v1/requests/DECISION                 -> the request as it was recorded; 404
     GET  /v1/decision?decision=|response_id=&caller=   -> 200 if it is this caller's, else 404
     GET  /v1/summary?since=24h&until=&by=      -> cost, speed and quality by backend and task
     GET  /v1/labels?policy=&since=168h&each=300        -> how good answers were
@@ -28,12 +30,20 @@ from pointsman.ledger import labels
 from pointsman.ledger.access import Access
 from pointsman.ledger.asking import BadQuestion, ask, ask_labels, by_what, when
 from pointsman.ledger.batches import BadBody, NewerSchema
-from pointsman.ledger.contract import QUESTIONS, Dialect, Store, StoreAway, StoreError
+from pointsman.ledger.contract import (
+    PAGE,
+    QUESTIONS,
+    Dialect,
+    Page,
+    Store,
+    StoreAway,
+    StoreError,
+)
 from pointsman.ledger.hour import REFRESH_S, WINDOW_MS, Hour
 from pointsman.ledger.intake import Intake, TooLarge, decoded, now_ms
 from pointsman.ledger.leases import BadLease, read
 from pointsman.ledger.metrics import Metrics
-from pointsman.ledger.rows import MAX_NAME
+from pointsman.ledger.rows import MAX_NAME, event_of
 from pointsman.ledger.settings import Settings
 from pointsman.ledger.upkeep import Upkeep
 from pointsman.process.connections import BOUNDS, BoundedServer, Bounds
@@ -88,6 +98,8 @@ class Service:
         app.router.add_post("/v1/events", self._events)
         app.router.add_post("/v1/leases", self._leases)
         app.router.add_get("/v1/spools/{spool}", self._spool)
+        app.router.add_get("/v1/requests", self._page)
+        app.router.add_get("/v1/requests/{decision}", self._recorded)
         app.router.add_get("/v1/decision", self._decision)
         app.router.add_get("/v1/summary", self._summary)
         app.router.add_get("/v1/labels", self._labels)
@@ -226,6 +238,23 @@ class Service:
         wanted, lost = await self._asked(self._store.spool, spool)
         return _json({"next": wanted, "lost": lost})
 
+    async def _page(self, request: web.Request) -> web.StreamResponse:
+        try:
+            from_ms, to_ms = _window(request)
+            after = request.query.get("after", "")
+            found, last = await self._asked(self._store.page, from_ms, to_ms, after, PAGE)
+        except BadQuestion as error:
+            return _refuse(HTTPStatus.BAD_REQUEST, str(error))
+        except ValueError:
+            return _refuse(HTTPStatus.BAD_REQUEST, "after is what the page before gave")
+        return _json(Page([event_of(row) for row in found], last))
+
+    async def _recorded(self, request: web.Request) -> web.StreamResponse:
+        found = await self._asked(self._store.recorded, request.match_info["decision"][:MAX_NAME])
+        if not found:
+            return _refuse(HTTPStatus.NOT_FOUND, "no such decision")
+        return _json(event_of(found[0]))
+
     async def _decision(self, request: web.Request) -> web.StreamResponse:
         asked = [request.query.get(name, "") for name in ("decision", "response_id", "caller")]
         decision, response_id, caller = asked
@@ -237,15 +266,11 @@ class Service:
         return _refuse(HTTPStatus.NOT_FOUND, "no such decision of this caller")
 
     async def _summary(self, request: web.Request) -> web.StreamResponse:
-        now = now_ms()
         try:
-            from_ms = when(request.query.get("since", "24h"), now)
-            to_ms = when(request.query.get("until", "0s"), now)
+            from_ms, to_ms = _window(request)
             by = by_what(request.query.get("by", "backend,task"))
         except BadQuestion as error:
             return _refuse(HTTPStatus.BAD_REQUEST, str(error))
-        if from_ms >= to_ms:
-            return _refuse(HTTPStatus.BAD_REQUEST, "since has to be before until")
         found = await self._asked(ask, self._store, from_ms, to_ms, by)
         return _json(found)
 
@@ -309,6 +334,16 @@ class Service:
             body=generate_latest(self.metrics.registry),
             headers={"Content-Type": CONTENT_TYPE_LATEST},
         )
+
+
+def _window(request: web.Request) -> tuple[int, int]:
+    """[from, to) in Unix time in ms. Raises BadQuestion."""
+    now = now_ms()
+    from_ms = when(request.query.get("since", "24h"), now)
+    to_ms = when(request.query.get("until", "0s"), now)
+    if from_ms >= to_ms:
+        raise BadQuestion("since has to be before until")
+    return from_ms, to_ms
 
 
 async def _body(request: web.Request, bound: int) -> bytes:

@@ -74,6 +74,8 @@ class Request(Struct, frozen=True, kw_only=True, tag_field="type", tag="request"
     domain: str = ""
     language: str = ""
     confidence: float = 0.0
+    evidence: tuple[str, ...] = ()
+    """Why the task and language are what they are; words of the analysis, none of a prompt."""
     context_tokens: int = 0
     """Estimated, before a model was asked."""
     tools: bool = False

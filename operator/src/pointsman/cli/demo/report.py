@@ -41,7 +41,7 @@ def print_table(
                 f"{row.p95_s:.2f}",
                 f"{row.correct:.1%}",
                 f"{row.cost:.4f}",
-                end_section=arm == arms[-1][0],
+                end_section=first is arms[0][1][-2] and arm == arms[-1][0],
             )
     console.print(table)
 

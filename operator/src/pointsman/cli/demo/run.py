@@ -26,6 +26,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from pointsman.api.manifests import load
 from pointsman.api.v1alpha1 import Cost, ModelBackend
 from pointsman.cli.demo.asking import Asking, NotSettled
+from pointsman.cli.demo.evidence import apart, lines, to_trace
 from pointsman.cli.demo.figures import Answer, bill_nano, rows
 from pointsman.cli.demo.prompts import DeskRequest, day
 from pointsman.cli.demo.report import balance, print_table, savings
@@ -282,21 +283,28 @@ async def _demo(*, once: bool, host: str, port: int, count: int, chosen_open: bo
             ready = stack.enter_async_context(fleet(folder, host, port, chosen_open=chosen_open))
             url, ledger = await before(stop, ready)
             console.print(f"ready after {time.monotonic() - began:.1f} s at {url}")
-            answers = await before(stop, _send_arms(console, url, day(count)))
+            requests = day(count)
+            answers = await before(stop, _send_arms(console, url, requests))
             reporting = _report(
                 console, ledger, answers, declared, dearest=dearest, cheapest=cheapest
             )
             status = await before(stop, reporting)
-            _invite(console, url, ledger)
+            found = apart(requests)
+            for line in lines(found):
+                console.print(line, style="dim", highlight=False)
+            _invite(console, url, ledger, *to_trace(found, requests, answers["routed"]))
             if not once:
                 console.print("Serving until Ctrl-C.")
                 await stop.wait()
     return status
 
 
-def _invite(console: Console, url: str, ledger: str) -> None:
+def _invite(console: Console, url: str, ledger: str, decision: str, why: str) -> None:
     console.print("\nTry it:\n")
-    console.print(f"  pointsman report --ledger {ledger}\n", highlight=False, soft_wrap=True)
+    console.print(f"  pointsman report --ledger {ledger}", highlight=False, soft_wrap=True)
+    if decision:
+        trace = f"  pointsman explain --ledger {ledger} --decision {decision}  # {why}"
+        console.print(trace, highlight=False, soft_wrap=True)
     console.print(
         f"  curl -s {url}/chat/completions -H 'content-type: application/json' \\\n"
         '    -d \'{"model": "auto", "messages": [{"role": "user", '

@@ -33,8 +33,8 @@ def table(summary: Summary) -> str:
          money(line.savings_nano, line.currency))
         for line in summary.teams
     ]  # fmt: skip
-    parts = [_time(summary), "", *_columns((_HEAD, *rows, *totals), texts=2), ""]
-    parts += [*_columns((("team", "requests", "cost", "saved"), *teams), texts=1), ""]
+    parts = [_time(summary), "", *columns((_HEAD, *rows, *totals), texts=2), ""]
+    parts += [*columns((("team", "requests", "cost", "saved"), *teams), texts=1), ""]
     parts += _replicas(summary)
     return "\n".join(parts + _notes(summary)) + "\n"
 
@@ -44,7 +44,7 @@ def _replicas(summary: Summary) -> list[str]:
     if not summary.hosted:
         return []
     rows = [_hosted_row(one) for one in summary.hosted]
-    found = _columns((_HOSTED_HEAD, *rows), texts=1)
+    found = columns((_HOSTED_HEAD, *rows), texts=1)
     found += ["", *(_bill(one) for one in summary.bills if one.replicas_nano), ""]
     return found
 
@@ -132,7 +132,7 @@ def _seconds(time: Estimate) -> str:
     return f"{time.value / 1000:.2f} s"
 
 
-def _columns(rows: Sequence[Sequence[str]], texts: int) -> list[str]:
+def columns(rows: Sequence[Sequence[str]], texts: int) -> list[str]:
     """The first `texts` columns to the left, the others to the right."""
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     return [

@@ -32,3 +32,23 @@ def over(names: Iterable[str], until_ms: int) -> list[str]:
         if begin is not None and begin + DAY_MS - 1 <= until_ms:
             found.append(name)
     return sorted(found)
+
+
+def within(names: Iterable[str], from_ms: int, to_ms: int) -> list[str]:
+    """Days that may hold something of [from, to), the oldest first."""
+    found = ((begin_ms(name), name) for name in names)
+    return [
+        name
+        for begin, name in sorted((begin, name) for begin, name in found if begin is not None)
+        if begin < to_ms and begin + DAY_MS > from_ms
+    ]
+
+
+def cursor(text: str) -> tuple[str, int]:
+    """`a:7` as ("a", 7), ("", 0) for nothing. Raises ValueError."""
+    if not text:
+        return "", 0
+    name, colon, number = text.rpartition(":")
+    if not colon or not (number.isascii() and number.isdigit() and len(number) < 19):
+        raise ValueError(text)
+    return name, int(number)

@@ -202,6 +202,12 @@ STEPS: Final = (
     ),
     Step(
         number=6,
+        name="why a task was told",
+        forward=("ALTER TABLE {requests} ADD COLUMN evidence {json} NOT NULL DEFAULT '[]'",),
+        back=("ALTER TABLE {requests} DROP COLUMN evidence",),
+    ),
+    Step(
+        number=7,
         name="what predictors choose and learn from",
         forward=(
             "ALTER TABLE {requests} ADD COLUMN complexity TEXT NOT NULL DEFAULT ''",

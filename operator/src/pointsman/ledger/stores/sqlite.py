@@ -28,7 +28,8 @@ from pointsman.ledger.contract import (
     Taken,
 )
 from pointsman.ledger.keeping import keep_rows
-from pointsman.ledger.rows import Row
+from pointsman.ledger.rows import REQUEST, Row
+from pointsman.ledger.stores import days
 from pointsman.ledger.stores.lending import lend
 from pointsman.ledger.stores.schema import VERSION, VERSIONS_TABLE, render, steps
 from pointsman.ledger.stores.sqlite_transaction import SqliteTransaction
@@ -184,6 +185,43 @@ class SqliteStore:
                 )
             finally:
                 reader.execute("ROLLBACK")
+
+    def page(self, from_ms: int, to_ms: int, after: str, limit: int) -> tuple[list[Row], str]:
+        """In the order of the days and of their rows."""
+        day, number = days.cursor(after)
+        if day and days.begin_ms(day) is None:
+            raise ValueError(after)
+        with self._reader() as reader:
+            left = [
+                name
+                for name in days.within(SqliteTransaction(reader).days(), from_ms, to_ms)
+                if name >= day
+            ]
+            if not left:
+                return [], ""
+            sql = (
+                f"SELECT rowid, {', '.join(REQUEST)} FROM {left[0]}"  # noqa: S608
+                " WHERE rowid > ? AND at_ms >= ? AND at_ms < ? ORDER BY rowid LIMIT ?"
+            )
+            begin = number if left[0] == day else 0
+            found = reader.execute(sql, (begin, from_ms, to_ms, limit)).fetchall()
+        rows = [row[1:] for row in found]
+        if len(found) == limit:
+            return rows, f"{left[0]}:{found[-1][0]}"
+        return rows, f"{left[1]}:0" if left[1:] else ""
+
+    def recorded(self, decision: str) -> list[Row]:
+        """From the newest day to the oldest."""
+        found: list[Row] = []
+        with self._reader() as reader:
+            reader.execute("BEGIN")  # one state of the file: a day may go meanwhile
+            try:
+                for day in SqliteTransaction(reader).days():
+                    sql = f"SELECT {', '.join(REQUEST)} FROM {day} WHERE decision = ?"  # noqa: S608
+                    found += reader.execute(sql, (decision,)).fetchall()
+            finally:
+                reader.execute("ROLLBACK")
+        return found
 
     def lend(self, asked: Asked) -> list[Granted]:
         """One transaction for all of them."""

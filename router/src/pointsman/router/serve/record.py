@@ -82,6 +82,7 @@ def event_of(exchange: "Exchange", stated: Stated, now_s: float, wall_s: float) 
         domain=analysis.domain,
         language=analysis.language,
         confidence=analysis.confidence,
+        evidence=analysis.evidence,
         context_tokens=analysis.context_tokens,
         tools=asked.tools,
         images=exchange.images,

@@ -1,0 +1,1 @@
+"""`pointsman simulate`: traffic replayed through one or two policies, and the difference."""

@@ -1,0 +1,128 @@
+"""`pointsman explain` of what was seen: a line of traffic, and a decision that was recorded."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from pointsman.cli.__main__ import main
+from pointsman.events.schema import Try
+from tests.cli.traffic import DESK, TEXTS, body, ledger, stored, write
+from tests.ledger.events import request
+from tests.ledger.process import ledger_process
+
+Capture = pytest.CaptureFixture[str]
+
+
+def test_a_line_of_traffic_is_traced(tmp_path: Path, capsys: Capture) -> None:
+    """With the model of its time, its headers, tools and length; with what it would cost."""
+    lines = [
+        body(TEXTS["Chat"]),
+        "",
+        {"request": body(TEXTS["Coding"], max_tokens=100),
+         "response": {"usage": {"prompt_tokens": 20, "completion_tokens": 50}}},
+    ]  # fmt: skip
+    file = write(tmp_path / "t.jsonl", lines)
+    assert main(["explain", "-f", str(DESK), "--request", f"{file}:3"]) == 0
+    said = capsys.readouterr().out
+    assert "backend   deepseek-code" in said
+    assert "rule      bug-report" in said
+    assert "cost      0.000060 USD for 20 tokens in, 50 out" in said
+    assert main(["explain", "-f", str(DESK), "--request", f"{file}:1", "-o", "json"]) == 0
+    found = json.loads(capsys.readouterr().out)
+    assert (found["analysis"]["task"], found["backend"]) == ("Chat", "qwen-light")
+    assert "if the answer has 211 out" in found["cost"]
+
+
+def test_what_a_line_carries_is_left_out_for(tmp_path: Path, capsys: Capture) -> None:
+    """An image needs a backend that sees; none of the desk does."""
+    image = {"type": "image_url", "image_url": {"url": "data:"}}
+    line = {"model": "auto", "messages": [{"role": "user", "content": [image]}]}
+    file = write(tmp_path / "t.jsonl", [line])
+    assert main(["explain", "-f", str(DESK), "--request", f"{file}:1"]) == 0
+    assert "qwen-light: skipped, it lacks the capability Vision" in capsys.readouterr().out
+
+
+def test_a_decision_is_traced_by_its_id(tmp_path: Path, capsys: Capture) -> None:
+    """One command: task, rule, who was left out and why, tokens, cost, time."""
+    event = request(
+        7, task="Coding", rule="bug-report", policy="support-desk", language="en",
+        context_tokens=20, candidates=("deepseek-code", "kimi-long"), backend="kimi-long",
+        confidence=0.9, skipped=(Try(backend="small", reason="it lacks the capability Tools"),),
+        left=(Try(backend="deepseek-code", reason="FirstTokenTimeout"),), tools=True,
+        baseline_nano=2_000, evidence=("code: fence",),
+    )  # fmt: skip
+    file = stored(tmp_path / "ledger.db", [event])
+    asked = ["explain", "--decision", "d-7", "--ledger", str(file)]
+    assert main(asked) == 0
+    said = capsys.readouterr().out
+    for part in (
+        "decision  d-7, 2026-11-18 11:06:40 UTC, by app of blue",
+        "backend   kimi-long",
+        "rule      bug-report",
+        "task      Coding, confidence 0.90",
+        "100 in, 50 out",
+        "  code: fence",
+        "cost      0.000001 USD; the baseline would have cost 0.000002 USD",
+        "backend small: left out, it lacks the capability Tools",
+        "backend deepseek-code: tried and left, FirstTokenTimeout",
+    ):
+        assert part in said
+    assert main([*asked, "-f", str(DESK)]) == 0
+    said = capsys.readouterr().out
+    assert "from what was recorded" in said
+    assert "rule bug-report: taken" in said
+    assert main([*asked, "-f", str(DESK), "-o", "json"]) == 0
+    found = json.loads(capsys.readouterr().out)
+    assert (found["decision"], found["now"]["rule"]) == ("d-7", "bug-report")
+
+
+@pytest.mark.local
+def test_a_running_ledger_is_asked_too(tmp_path: Path, capsys: Capture) -> None:
+    """By every command: the same as by its file."""
+    file = ledger(tmp_path / "ledger.db")
+    with ledger_process(f"--db={file}") as running:
+        url = f"http://127.0.0.1:{running.port}"
+        for asked in (
+            ["explain", "--decision", "d-3", "--ledger"],
+            ["audit", "-o", "csv", "--ledger"],
+            ["simulate", "-f", str(DESK), "-o", "csv", "--traffic"],
+        ):
+            assert main([*asked, url]) == 0
+            told = capsys.readouterr().out
+            assert main([*asked, str(file)]) == 0
+            assert capsys.readouterr().out == told
+        assert main(["explain", "--decision", "none/such?x", "--ledger", url]) == 1
+        assert "has no decision none/such?x" in capsys.readouterr().err
+        assert running.end() == 0
+
+
+@pytest.mark.parametrize(
+    ("options", "status", "words"),
+    [
+        ([], 2, "give one of --prompt, --request and --decision"),
+        (["--prompt", "x", "--decision", "d"], 2, "give one of"),
+        (["--prompt", "x"], 2, "-f is needed"),
+        (["--request", "t.jsonl:1"], 2, "-f is needed"),
+        (["-f", str(DESK), "--request", "t.jsonl"], 1, "expected FILE:LINE"),
+        (["-f", str(DESK), "--request", "t.jsonl:0"], 1, "expected FILE:LINE"),
+        (["-f", str(DESK), "--request", "missing.jsonl:1"], 1, "No such file"),
+        (["-f", str(DESK), "--request", "BAD:1"], 1, "BAD:1: not JSON"),
+        (["-f", str(DESK), "--request", "BAD:9"], 1, "has no line 9"),
+        (["--decision", "d-9", "--ledger", "LEDGER"], 1, "has no decision d-9"),
+        (["--decision", "d-1", "--ledger", "LEDGER", "-f", str(DESK)], 1, "name support"),
+        (["--decision", "d", "--ledger", "missing.db"], 1, "there is no such file"),
+        (["--decision", "d", "--ledger", "http://127.0.0.1:1"], 1, "cannot be asked"),
+    ],
+)
+def test_mistakes_are_one_line(
+    tmp_path: Path, options: list[str], status: int, words: str, capsys: Capture
+) -> None:
+    """That says what to do."""
+    bad = write(tmp_path / "bad.jsonl", ["x"])
+    file = stored(tmp_path / "ledger.db", [request(1)])
+    given = [one.replace("BAD", str(bad)).replace("LEDGER", str(file)) for one in options]
+    assert main(["explain", *given]) == status
+    said = capsys.readouterr().err
+    assert words.replace("BAD", str(bad)) in said
+    assert said.count("\n") == 1
