@@ -164,7 +164,8 @@ def decide(
         if explain:
             evidence.append(_why_not(route, match, failed, facts))
     order = chosen.orders[0] if len(chosen.orders) == 1 else _choose(chosen, dice)
-    needed = facts.analysis.context_tokens * MOST_OVER + facts.max_output_tokens
+    # Whole numbers: a float has no room for what a caller may write as the length of an answer.
+    needed = int(facts.analysis.context_tokens * MOST_OVER) + 1 + facts.max_output_tokens
     if needed <= chosen.window and not (facts.tools or facts.images or explain or undetermined):
         return Decision(policy, chosen, order)
     candidates, skipped = _able(chosen, order, facts)
