@@ -9,7 +9,7 @@ import pytest
 from pointsman.operator.errors import Stalled
 from pointsman.operator.plan.rollout.deciding import Phase
 from pointsman.operator.plan.rollout.record import MOST
-from tests.operator.objects import policy, route
+from tests.operator.objects import backend, policy, route
 from tests.operator.rollout.world import ROLLOUT, STEPS, World
 from tests.operator.test_controllers import manifest
 from tests.support.conditions import assert_well_formed
@@ -139,6 +139,29 @@ async def test_an_edit_that_routes_the_same_takes_over_at_once(world: World) -> 
 
     assert world.entry.revision != before
     assert world.weight == 0
+
+
+async def test_what_is_promoted_gets_its_traffic_as_its_replicas_are_ready() -> None:
+    """The rollout has ended, and weights go on as after any change of them."""
+    world = World()
+    scaling = {"maxReplicas": 8, "targetRequests": 8}
+    for name in "ab":
+        world.api.put(backend(name, scaling=scaling))
+    world.ready = {"a": 1, "b": 0}
+    await world.edit("a")
+    await world.edit("b")
+    candidate = world.entry.candidate.revision
+    await world.say(promote=candidate)
+    assert world.says("Promoted")[0] == "True"
+    assert world.says("Ready")[:2] == ("False", "WaitingForCapacity")
+    assert world.status["shift"]["percent"] == 0
+    assert world.shifter.floor("b") == 1
+    world.ready["b"] = 1
+    await world.look(4)
+
+    assert world.entry.revision == candidate
+    assert "shift" not in world.status
+    assert world.says("Ready")[0] == "True"
 
 
 async def test_a_refused_edit_does_not_end_it(world: World) -> None:

@@ -16,6 +16,7 @@ from pointsman.operator.controllers.rollouts import Roller
 from pointsman.operator.controllers.shifting import Shifter
 from pointsman.operator.plan.policy_status import RouterView
 from pointsman.operator.plan.rollout.record import Record, load_rollouts
+from pointsman.operator.plan.shifting import Capacity
 from tests.operator.fake_api import FakeApi
 from tests.operator.learning import idle_learner
 from tests.operator.objects import backend, policy, route
@@ -68,6 +69,8 @@ class World:
         self.router = Router(self.api)
         self.now_s = 1_800_000_000.0
         self.due = 0
+        self.ready: dict[str, int] = {}
+        """Replicas of backends that the operator scales."""
         self.api.put(*(backend(name) for name in "abc"))
         self.begin()
 
@@ -85,10 +88,21 @@ class World:
         self.roller = Roller(
             self.router, self._on_due, clock=lambda: self.now_s, monotonic=lambda: self.now_s
         )
-        shifter = Shifter(self.router, lambda _: None, lambda: None)
+        self.shifter = Shifter(
+            self.router, self._capacity, self._on_due,
+            clock=lambda: self.now_s, monotonic=lambda: self.now_s,
+        )  # fmt: skip
         self.controller = PolicyController(
-            self.api, SETTINGS, self.router, shifter, learner=idle_learner(), roller=self.roller
+            self.api,
+            SETTINGS,
+            self.router,
+            self.shifter,
+            learner=idle_learner(),
+            roller=self.roller,
         )
+
+    def _capacity(self, name: str) -> Capacity | None:
+        return Capacity(self.ready[name], 8, 1, 8) if name in self.ready else None
 
     async def edit(
         self, to: str, *, rollout: Mapping[str, Any] | None = ROLLOUT, **more: Any
@@ -130,6 +144,7 @@ class World:
         for _ in range(int(seconds // 2)):
             self.now_s += 2
             self.roller.tick()
+            self.shifter.tick()
             if self.due:
                 self.due = 0
                 await self.reconcile()
