@@ -27,6 +27,7 @@ from pointsman.local.learning import learner_of, told
 from pointsman.local.ledger import LocalLedger
 from pointsman.local.metering import LocalMeter
 from pointsman.local.processes import Processes, Running
+from pointsman.local.rollouts import at_once
 from pointsman.operator.plan.blobs import compile_backend
 from pointsman.operator.plan.revisions import Revision
 from pointsman.router.control.credentials import SecretFacts, facts_of
@@ -296,6 +297,8 @@ class Session:
             self._tell(f"backend {name}", self._state_of(desired, name))
         for name, state in told(self._learner, desired).items():
             self._tell(f"policy {name} predictor", state)
+        for name, state in at_once(desired).items():
+            self._tell(f"policy {name} rollout", state)
         if self.ledger is not None:
             self._tell("ledger", self.ledger.state())
         if self._meter is not None:

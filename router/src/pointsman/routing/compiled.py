@@ -6,7 +6,7 @@ force stays.
 """
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from itertools import accumulate
 from math import inf
 from typing import Final
@@ -101,11 +101,22 @@ class CompiledPolicy:
 
 
 @dataclass(frozen=True, slots=True)
+class Canary:
+    """A policy's candidate, and the part of the conversations that goes to it."""
+
+    policy: CompiledPolicy
+    weight_percent: int
+
+
+@dataclass(frozen=True, slots=True)
 class CompiledTable:
     """All policies in force, by the model names that callers use."""
 
     by_model: Mapping[str, CompiledPolicy]
     policies: tuple[CompiledPolicy, ...]
+    """Candidates among them."""
+    canaries: Mapping[str, Canary] = field(default_factory=dict)
+    """Policy -> its candidate, while there is one."""
 
 
 def _compile_further(match: Match) -> FurtherMatch | None:
@@ -224,11 +235,14 @@ def compile_policy(blob: PolicyBlob, digest: str) -> CompiledPolicy:
     )
 
 
-def compile_table(policies: Iterable[CompiledPolicy]) -> CompiledTable:
+def compile_table(
+    policies: Iterable[CompiledPolicy], canaries: Mapping[str, Canary] | None = None
+) -> CompiledTable:
     """By model name; of two policies with one name the first keeps it (the operator refuses it)."""
-    ordered = tuple(policies)
+    ordered, canaries = tuple(policies), canaries or {}
     by_model: dict[str, CompiledPolicy] = {}
     for policy in ordered:
         for name in policy.model_names:
             by_model.setdefault(name, policy)
-    return CompiledTable(by_model=by_model, policies=ordered)
+    every = (*ordered, *(one.policy for one in canaries.values()))
+    return CompiledTable(by_model=by_model, policies=every, canaries=canaries)

@@ -150,7 +150,7 @@ class Budgets:
         if purse is None:
             purse = Purse(place, budget, window, policy=found.name, subject=subject)
             self._purses[place, window.from_ms] = purse
-        elif purse.budget is not budget:
+        elif purse.budget is not budget and purse.budget != budget:
             purse.budget, purse.urgent = budget, True
         return purse
 
