@@ -34,6 +34,7 @@ class Profile(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, cac
     developer: Literal["", "system", "user"] = ""
     """What the role becomes."""
     system: Literal["", "user"] = ""
+    """The same, and of developer messages too."""
     parameters: tuple[Parameter, ...] = ()
     stop: tuple[str, ...] = ()
     form: Form = ""

@@ -118,8 +118,8 @@ class Roles(ApiModel):
     )
     system: SystemRole | None = Field(
         default=None,
-        description="Role of system messages, Keep or User: their text goes before that of the "
-        "user message that follows.",
+        description="Role of system messages, Keep or User. With User, developer messages become "
+        "the user's too, and the text of both goes before that of the user message that follows.",
     )
 
 

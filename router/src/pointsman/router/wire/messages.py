@@ -39,11 +39,9 @@ class Said(NamedTuple):
     @classmethod
     def of(cls, profile: Profile) -> Self | None:
         """None if nothing is done."""
-        roles: dict[str, str] = {}
-        if profile.developer:
-            roles["developer"] = profile.system or profile.developer
+        roles: dict[str, str] = {"developer": profile.developer} if profile.developer else {}
         if profile.system:
-            roles["system"] = profile.system
+            roles = dict.fromkeys(("developer", "system"), profile.system)
         said = cls(
             _encode(profile.prefix)[1:-1],
             _encode(profile.suffix)[1:-1],
@@ -147,7 +145,10 @@ def _replace(messages: list[_Message], said: Said) -> None:
 
 
 def _surround(messages: list[_Message], said: Said) -> None:
-    first = next(filter(_is_system, messages), None)
+    # Not in a message that becomes the user's, unless all of them do.
+    apart = said.roles.get("developer") == "user" and "system" not in said.roles
+    roles = ("system",) if apart else ("system", "developer")
+    first = next((message for message in messages if message.role in roles), None)
     if first is None:
         if not _stands_already(messages, said):
             messages.insert(0, _system(_GAP.join(said.texts)))

@@ -91,7 +91,7 @@ def _plan(profile: Profile) -> _Plan:
         needles += [one.rename.encode() for one in profile.parameters if one.rename]
         if any(set(OUTPUT) & {one.name, one.rename} for one in profile.parameters):
             needles += [name.encode() for name in OUTPUT]
-        needles += [b"developer"] * bool(profile.developer)
+        needles += [b"developer"] * bool(profile.developer or profile.system)
         needles += [b"system"] * bool(profile.system)
         needles += [b"thinking"] * bool(profile.form)
         needles += [b"reasoning"] * (profile.reasoning == "Drop")
