@@ -287,7 +287,7 @@ numbers = st.sampled_from(["", "1", "3.5"])
 parameters = st.lists(
     st.one_of(
         st.builds(Parameter, name=st.just("temperature"), min=numbers, max=st.just("5"),
-                  default=numbers),
+                  default=st.sampled_from(["", "4"])),
         st.builds(Parameter, name=st.just("top_x"), rename=st.sampled_from(["", "top_y"]),
                   default=numbers),
         st.builds(Parameter, name=st.just("max_completion_tokens"), max=st.just("4096"),
