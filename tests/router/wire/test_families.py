@@ -1,6 +1,8 @@
 """Each quirk of a family: what its backend gets, and which source says that it has to."""
 
 import json
+import re
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -139,3 +141,10 @@ def test_a_rename_of_the_spec_replaces_the_presets() -> None:
     assert found
     body = b'{"model":"m","messages":[],"max_tokens":5}'
     assert json.loads(apply(body, found))["max_completion_tokens"] == 5
+
+
+def test_the_page_names_every_preset() -> None:
+    """With its model, its place and what it does, as the data says."""
+    page = (Path(__file__).parents[3] / "docs" / "profiles.md").read_text()
+    named = re.findall(r"^\| `([a-z0-9.-]+)` \| [A-Z]", page, re.MULTILINE)
+    assert named == [preset.name for preset in PROFILES]

@@ -4,6 +4,7 @@ import argparse
 import json
 import sys
 import time
+from collections.abc import Sequence
 from typing import Any, Final
 
 from pointsman.analysis import Analysis, analyze
@@ -17,6 +18,7 @@ from pointsman.cli.traffic.money import Assumed, price_of
 from pointsman.cli.traffic.seen import Seen, seen_of_event
 from pointsman.events.schema import Request
 from pointsman.router.policy.cost import Tariff
+from pointsman.router.wire.profile import changed_members
 from pointsman.routing import Decision, decide
 
 _MOST: Final = "maxConcurrentRequests"
@@ -24,7 +26,7 @@ _ASKED: Final = ("prompt", "request", "decision")
 """Flags that say which request is meant."""
 
 
-def _decide(options: argparse.Namespace) -> tuple[Analysis, Decision, str]:
+def _decide(options: argparse.Namespace) -> tuple[Analysis, Decision, str, tuple[str, ...]]:
     table = compiled(options.paths)
     asked = given(options)
     names = sorted(table.by_model)
@@ -40,7 +42,15 @@ def _decide(options: argparse.Namespace) -> tuple[Analysis, Decision, str]:
         raise Unusable(f"no policy has the model name {model!r}{hint}")
     analysis = analyze(asked.prompt)
     decision = decide(policy, asked.facts(analysis), dice=0.0, explain=True)
-    return analysis, decision, _cost(asked, analysis, decision)
+    return analysis, decision, _cost(asked, analysis, decision), _changes(asked, decision)
+
+
+def _changes(asked: Given, decision: Decision) -> tuple[str, ...]:
+    """Members of the request that the first candidate's profile changes; never what they hold."""
+    profile = decision.candidates[0].profile if decision.candidates else None
+    if profile is None or (asked.read is not None and not asked.read.generates):
+        return ()
+    return changed_members(asked.body, profile)
 
 
 def _cost(asked: Given, analysis: Analysis, decision: Decision) -> str:
@@ -59,7 +69,9 @@ def _cost(asked: Given, analysis: Analysis, decision: Decision) -> str:
     )
 
 
-def as_json(analysis: Analysis, decision: Decision, cost: str = "") -> dict[str, Any]:
+def as_json(
+    analysis: Analysis, decision: Decision, cost: str = "", changes: Sequence[str] = ()
+) -> dict[str, Any]:
     """The decision as plain values."""
     fallback = decision.route.route.fallback
     return {
@@ -91,10 +103,13 @@ def as_json(analysis: Analysis, decision: Decision, cost: str = "") -> dict[str,
         },
         "evidence": list(decision.evidence),
         "cost": cost or None,
+        "profileChanges": list(changes),
     }
 
 
-def as_text(analysis: Analysis, decision: Decision, cost: str = "") -> str:
+def as_text(
+    analysis: Analysis, decision: Decision, cost: str = "", changes: Sequence[str] = ()
+) -> str:
     """The decision for a person; with several targets, the one that dice of 0 choose."""
     facts = as_json(analysis, decision)
     shares = ", ".join(f"{t['backend']} (weight {t['weight']})" for t in facts["targets"])
@@ -109,6 +124,7 @@ def as_text(analysis: Analysis, decision: Decision, cost: str = "") -> str:
         f"language  {analysis.language}, about {analysis.context_tokens:,} prompt tokens",
         f"asks      {analysis.complexity} ({analysis.complexity_score:.2f}), {analysis.domain}",
         *([f"cost      {cost}"] if cost else []),
+        *([f"profile   changes {', '.join(changes)}"] if changes else []),
         "why",
         *(f"  {line}" for line in (*analysis.evidence, *decision.evidence, *full)),
     ]

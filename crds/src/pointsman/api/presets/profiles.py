@@ -103,20 +103,28 @@ PROFILES: Final = (
         ),
     ),
     ProfileOf(
-        name="deepseek-api",
+        name="deepseek-v4-api",
         families=(Family.DEEPSEEK,),
+        matches=r"deepseek-v4",
         hosts=_DEEPSEEK_API,
         profile=Profile(
             developer="system", parameters=(_OUTPUT,), form="ThinkingType", reasoning="Fill"
         ),
         sources=(
             (
-                f"{_DEEPSEEK_DOCS}: thinking.type; input max_tokens; the reasoning of "
-                "turns with tool calls must be passed back"
+                f"{_DEEPSEEK_DOCS}: thinking.type; input max_tokens; the reasoning of turns with "
+                "tool calls must be passed back"
             ),
             _DEEPSEEK_ROLES,
             *_FILL,
         ),
+    ),
+    ProfileOf(
+        name="deepseek-api",
+        families=(Family.DEEPSEEK,),
+        hosts=_DEEPSEEK_API,
+        profile=Profile(developer="system", parameters=(_OUTPUT,), form="ThinkingType"),
+        sources=(f"{_DEEPSEEK_DOCS}: thinking.type; input max_tokens", _DEEPSEEK_ROLES),
     ),
     ProfileOf(
         name="deepseek-v3.1",

@@ -55,7 +55,9 @@ class _Plan(NamedTuple):
 def apply(body: bytes, profile: Profile) -> bytes:
     """The body as the backend wants it; `body` is a JSON object that was decoded before."""
     plan = _plan(profile)
-    if plan.needles and b"\\u" not in body and not any(map(body.__contains__, plan.needles)):
+    # One byte is found a hundred times faster than two.
+    plain = b"\\" not in body or b"\\u" not in body
+    if plan.needles and plain and not any(map(body.__contains__, plan.needles)):
         return body
     members = _members(body)
     changed = _put_parameters(members, plan.parameters)
@@ -91,11 +93,11 @@ def _plan(profile: Profile) -> _Plan:
         needles += [one.rename.encode() for one in profile.parameters if one.rename]
         if any(set(OUTPUT) & {one.name, one.rename} for one in profile.parameters):
             needles += [name.encode() for name in OUTPUT]
-        needles += [b"developer"] * bool(profile.developer or profile.system)
-        needles += [b"system"] * bool(profile.system)
-        needles += [b"thinking"] * bool(profile.form)
+        needles += [b'"developer"'] * bool(profile.developer or profile.system)
+        needles += [b'"system"'] * bool(profile.system)
+        needles += [b'thinking"'] * bool(profile.form)
         needles += [b"reasoning"] * (profile.reasoning == "Drop")
-        needles += [b"assistant"] * (profile.reasoning == "Fill")
+        needles += [b'"assistant"'] * (profile.reasoning == "Fill")
     return _Plan(
         tuple(dict.fromkeys(needles)),
         tuple(map(_ready, profile.parameters)),
