@@ -1,0 +1,1 @@
+"""How well the predictor routes, on public rows, beside what else there is."""
