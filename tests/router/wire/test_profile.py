@@ -163,7 +163,7 @@ def test_stop_sequences(given: dict[str, Any], expected: object) -> None:
     assert applied(chat(**given), stop=("<end>",))["stop"] == expected
 
 
-FORMS = {
+FORMS: dict[str, dict[str, Any]] = {
     "EnableThinkingKwarg": {"chat_template_kwargs": {"enable_thinking": False}},
     "ThinkingKwarg": {"chat_template_kwargs": {"thinking": False}},
     "ThinkingType": {"thinking": {"type": "disabled"}},
@@ -187,7 +187,8 @@ def test_what_stands_beside_thinking_stays() -> None:
     assert found["chat_template_kwargs"] == {"add_vision_id": True, "thinking": True}
     kept = {"type": "enabled", "keep": "all"}
     assert applied(chat(thinking=kept), form="ThinkingType", thinking=False)["thinking"] == kept
-    for odd in (5, [], {"type": "adaptive"}):
+    odds: tuple[object, ...] = (5, [], {"type": "adaptive"})
+    for odd in odds:
         assert applied(chat(thinking=odd), form="ThinkingType", thinking=True)["thinking"] == odd
 
 
