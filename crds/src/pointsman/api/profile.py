@@ -24,6 +24,14 @@ class Parameter(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     min: str = ""
     max: str = ""
 
+    def __post_init__(self) -> None:
+        """What would break a body breaks the table; ValueError or DecodeError."""
+        if self.default:
+            msgspec.json.decode(self.default)
+        for bound in filter(None, (self.min, self.max)):
+            if not isinstance(msgspec.json.decode(bound), int | float):
+                raise ValueError(f"parameter {self.name}: {bound} is no number")
+
 
 class Profile(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, cache_hash=True):
     """Empty is: leave it as it is."""

@@ -229,8 +229,8 @@ class ModelBackendSpec(ApiModel):
     )
     family: Family = Field(
         default=Family.OTHER,
-        description="Model family; its preset fills contextWindow, capabilities and engine "
-        "arguments that are left out.",
+        description="Model family; its preset fills contextWindow, capabilities, engine arguments "
+        "and promptProfile where they are left out.",
     )
     deployment: Deployment | None = Field(
         default=None, description="Run this model server in the cluster."
