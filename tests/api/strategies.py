@@ -85,13 +85,14 @@ matches = optional(
 )
 route = {"targets": st.lists(targets, min_size=1, max_size=2)}
 route_options = {"fallback": fallbacks, "timeouts": timeouts}
+choosing = st.sampled_from(["Choose", "Bypass", "Ask"])
 rules = st.fixed_dictionaries(
     {
         "name": st.sampled_from(["one", "two", "three", "four", "default"]),
         "match": matches,
         **route,
     },
-    optional=route_options | {"matches": st.lists(matches, max_size=1)},
+    optional=route_options | {"predictor": choosing, "matches": st.lists(matches, max_size=1)},
 )
 budgets = st.fixed_dictionaries(
     {"name": names, "window": st.sampled_from(["Hour", "Day", "Week", "Month"])},
@@ -145,6 +146,20 @@ implicit = st.fixed_dictionaries(
     {"signals": st.lists(st.sampled_from(["Retry", "Abandoned", "Sigh"]), max_size=3)},
     optional={"retryWindow": st.one_of(durations, st.sampled_from(["1h", "61m", "1s"]))},
 )
+predictors = optional(
+    mode=st.sampled_from(["None", "Observe", "Apply", "Off"]),
+    candidates=st.lists(refs, max_size=3),
+    objective=optional(
+        prefer=st.sampled_from(["Balanced", "Quality", "Cost", "Speed"]),
+        qualityFloorPercent=st.sampled_from([0, 1, 100, 101]),
+        maxCostPerRequest=st.sampled_from(["0", "0.000001", "1.", "9999999"]),
+    ),
+    minConfidencePercent=st.sampled_from([-1, 0, 100, 101]),
+    minSamples=st.sampled_from([0, 1, 10_000, 10_001]),
+    halfLife=st.one_of(durations, st.sampled_from(["1h", "59m", "9600h", "9601h"])),
+    switchMarginPercent=st.sampled_from([-1, 0, 100, 101]),
+    explorationPercent=st.sampled_from([-1, 0, 20, 21]),
+)
 policy_tests = st.fixed_dictionaries(
     {
         "name": st.sampled_from(["one", "two"]),
@@ -174,7 +189,7 @@ policies = st.fixed_dictionaries(
         "modelNames": st.lists(
             st.sampled_from(["auto", "gpt-4o", "org/m:1"]), min_size=1, max_size=2
         ),
-        "default": st.fixed_dictionaries(route, optional=route_options),
+        "default": st.fixed_dictionaries(route, optional=route_options | {"predictor": choosing}),
     },
     optional={
         "rules": st.lists(rules, max_size=2),
@@ -182,6 +197,7 @@ policies = st.fixed_dictionaries(
         "budgets": st.lists(budgets, max_size=2),
         "capture": captures,
         "implicitFeedback": implicit,
+        "predictor": predictors,
         "tests": st.lists(policy_tests, max_size=2),
     },
 )

@@ -65,7 +65,7 @@ def test_the_api_server_refuses_with_the_message(cluster: Bench, file: Path) -> 
 @pytest.mark.parametrize(
     ("field", "words"),
     [
-        ("rp.spec.rules", ["Rules in order", "match\t<Object> -required-", "targets\t<[]Object>"]),
+        ("rp.spec.rules", ["Rules in order", "match\t<Object>", "targets\t<[]Object>"]),
         ("rp.spec.rules.fallback.when", ["[]string", "Default: Error, Timeout"]),
         ("mb.spec", ["model\t<string> -required-", "contextWindow\t<integer>"]),
         (

@@ -248,3 +248,25 @@ def test_a_baseline_needs_prices_to_compare(cost: str, warned: str) -> None:
     found = findings(files + backend("c", place=f"{SIMULATOR}{cost}"))
     assert ["spec.baseline" in one and warned in one for one in found] == [True] * bool(warned)
     assert "no ModelBackend c" in findings(files)[0]
+
+
+@pytest.mark.parametrize(
+    ("predictor", "warned"),
+    [
+        ("{mode: Apply}", "prices in EUR, USD are not compared"),
+        ("{mode: Apply, objective: {prefer: Quality}}", ""),
+        ("{mode: Apply, candidates: [{name: a}, {name: c}]}", ""),
+        ("{mode: None}", ""),
+        ("{objective: {prefer: Quality}, explorationPercent: 2}", "only mode Apply explores"),
+        ("{candidates: [{name: a}, {name: d}]}", "no ModelBackend d"),
+    ],
+)
+def test_a_predictor_is_warned_of_what_it_cannot_do(predictor: str, warned: str) -> None:
+    """Compare money of two kinds, explore while it observes, choose who is not there."""
+    paid = "cost: {inputPerMillion: '1', outputPerMillion: '2'}"
+    policy = spilling("b", when="Error") + f"  predictor: {predictor}\n"
+    files = policy + backend("a", place=f"{SIMULATOR}, {paid}")
+    files += backend("b", place=f"{SIMULATOR}, {paid[:-1]}, currency: EUR}}")
+    files += backend("c", place=f"{SIMULATOR}, {paid}")
+    found = findings(files)
+    assert [warned in one for one in found] == [True] * bool(warned), found

@@ -86,6 +86,22 @@ def test_explain_shows_why(capsys: pytest.CaptureFixture[str]) -> None:
     assert "rule bug-report: task Chat is not in" in said
 
 
+def test_explain_shows_the_candidates(capsys: pytest.CaptureFixture[str]) -> None:
+    """Of a policy with a predictor: quality and cost of each, and who is chosen."""
+    asked = ["explain", "-f", str(EXAMPLES / "15-predictor"), "--prompt", "Hello, who are you?"]
+    assert main(asked) == 0
+    text = capsys.readouterr().out
+    assert "predictor: chooses learned-qwen (Best), confidence 0.10" in text
+    assert text.count("candidate learned-") == 3
+    assert main([*asked, "-o", "json"]) == 0
+    found = json.loads(capsys.readouterr().out)
+    assert found["backend"] == found["predictor"]["backend"] == "learned-qwen"
+    assert main([*asked, "--metadata", "stakes=high"]) == 0
+    text = capsys.readouterr().out
+    assert "predictor: abstains, Bypass" in text
+    assert text.startswith("backend   learned-deepseek")
+
+
 def test_explain_takes_headers(capsys: pytest.CaptureFixture[str]) -> None:
     """The fifth model's rule looks at x-tier."""
     paths = [str(p) for p in Path(DESK).glob("*.yaml") if p.name != "policy.yaml"]

@@ -378,3 +378,14 @@ def test_what_stays_adds_no_error() -> None:
     half = (found.difference.high - found.difference.low) / 2
     assert half == pytest.approx(1.959964 * math.hypot(0.005, 0.005))
     assert compare({("z", "z", "x"): 1}, known) is None
+
+
+@pytest.mark.parametrize(("mode", "told"), [("Apply", True), ("Observe", False)])
+def test_a_predictor_is_not_simulated_and_that_is_said(
+    tmp_path: Path, traffic: Path, capsys: Capture, mode: str, told: bool
+) -> None:
+    """What it chooses depends on what it has learned by then."""
+    new = f"  predictor: {{mode: {mode}}}\n  modelNames:"
+    policy = variant(tmp_path, "  modelNames:", new)
+    assert main(["simulate", "-f", str(policy), "--traffic", str(traffic)]) == 0
+    assert ("its predictor is not simulated" in capsys.readouterr().err) is told

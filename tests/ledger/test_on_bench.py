@@ -1,5 +1,6 @@
 """The ledger as the chart installs it: routers and operator ship to it, through ends and back."""
 
+import base64
 import json
 import time
 import urllib.error
@@ -9,9 +10,10 @@ from typing import Any
 
 import pytest
 
+from pointsman.api.table import PolicyEntry, decode_manifest
 from tests.bench import Bench
 from tests.e2e.fleet import Fleet, install, rendered
-from tests.operator.objects import backend, policy
+from tests.operator.objects import backend, policy, rule
 from tests.operator.test_scaling_on_bench import apply
 
 NAMESPACE = "ledger-bench"
@@ -155,3 +157,62 @@ def test_nobody_without_the_token_reads_it(fleet: Fleet) -> None:
     """Off loopback there is no way around."""
     with pytest.raises(urllib.error.HTTPError, match="401"):
         _ask(fleet, "/v1/summary", "another-token")
+
+
+def _answers(fleet: Fleet, url: str, to: str = "") -> tuple[str, str]:
+    """Who answered a question, and the decision's id; a rule sends it where its metadata says."""
+    with fleet.client(url) as client:
+        said = client.chat.completions.with_raw_response.create(
+            model="auto", messages=[{"role": "user", "content": "Hello, who are you?"}],
+            max_tokens=5, metadata={"to": to} if to else {},
+        )  # fmt: skip
+    return said.headers["x-pointsman-backend"], said.headers["x-pointsman-decision-id"]
+
+
+def test_what_people_say_of_answers_moves_traffic(fleet: Fleet) -> None:
+    """Into all routers; an operator that begins anew unlearns nothing and writes no table."""
+    apply(fleet, backend("b", cost=COST))
+    desk = policy(rules=tuple(rule(f"to-{n}", {"metadata": {"to": n}}, n) for n in "ab"))
+    apply(fleet, desk)
+    fleet.wait_ready("modelbackends", "routingpolicies")
+    first, *_ = fleet.routers()
+    for _ in range(8):
+        for name in "ab":
+            backend_, decision = _answers(fleet, first, to=name)
+            assert backend_ == name
+            with fleet.client(first) as client:
+                told = {"decision_id": decision, "score": float(name == "b")}
+                client.post("/feedback", body=told, cast_to=object)
+    asked = "/v1/labels?policy=desk&since=1h"
+    fleet.bench.wait_for(lambda: len(_ask(fleet, asked)["labels"]) == 16, 60, "the ratings")
+    assert _answers(fleet, first)[0] == "a"
+    desk["spec"]["predictor"] = {
+        "mode": "Apply", "candidates": [{"name": "a"}, {"name": "b"}], "minSamples": 5,
+    }  # fmt: skip
+    apply(fleet, desk)
+
+    def learned() -> int:
+        status = fleet.get("routingpolicy", "desk").get("status", {})
+        return int(status.get("predictor", {}).get("samples", 0))
+
+    def chosen() -> set[str]:
+        return {_answers(fleet, url)[0] for url in fleet.routers()}
+
+    fleet.bench.wait_for(lambda: learned() == 16, 90, "a fit")
+    fleet.bench.wait_for(lambda: chosen() == {"b"}, 30, "the choice of all routers")
+    manifest = ("get", "configmap", f"{fleet.release}-routing-table", "-o")
+    before = fleet.kubectl(*manifest, "jsonpath={.binaryData.manifest}")
+    (operator,) = fleet.pods("operator")
+    ask = ("get", "lease", "-o", "jsonpath={.items[*].spec.leaseTransitions}")
+    leads = fleet.kubectl(*ask)
+    fleet.bench.kill(NAMESPACE, operator["metadata"]["name"])
+    fleet.bench.wait_for(lambda: fleet.kubectl(*ask) != leads, 60, "an operator that leads anew")
+    time.sleep(5)
+    assert chosen() == {"b"}
+    assert learned() == 16
+    after = fleet.kubectl(*manifest, "jsonpath={.binaryData.manifest}")
+    assert _entries(after) == _entries(before)
+
+
+def _entries(packed: str) -> tuple[PolicyEntry, ...]:
+    return decode_manifest(base64.b64decode(packed)).policies

@@ -23,6 +23,7 @@ from pointsman.operator.errors import Stalled
 from pointsman.operator.plan.policy_status import RouterView
 from pointsman.operator.settings import Settings
 from tests.operator.fake_api import FakeApi
+from tests.operator.learning import idle_learner
 from tests.operator.objects import NAMESPACE, backend, policy
 from tests.support.conditions import assert_well_formed
 
@@ -51,7 +52,9 @@ class Fleet(RouterFleet):
 def controller_of(api: FakeApi) -> PolicyController:
     """With that router; nothing is scaled here."""
     fleet = Fleet(api)
-    return PolicyController(api, SETTINGS, fleet, Shifter(fleet, lambda _: None, lambda: None))
+    return PolicyController(
+        api, SETTINGS, fleet, Shifter(fleet, lambda _: None, lambda: None), idle_learner()
+    )
 
 
 def manifest(api: FakeApi) -> table.Manifest | None:

@@ -17,6 +17,7 @@ from pointsman.operator.plan.policy_status import RouterView
 from pointsman.operator.plan.scaling import RouterReport
 from pointsman.operator.plan.shifting import DEADLINE_S, Capacity
 from tests.operator.fake_api import FakeApi
+from tests.operator.learning import idle_learner
 from tests.operator.objects import backend, policy, rule, target
 from tests.operator.test_controllers import MANIFEST, SETTINGS, Fleet, manifest
 from tests.support.conditions import assert_well_formed, unexplained
@@ -78,7 +79,9 @@ class World:
             clock=lambda: self.now_s,
             monotonic=lambda: self.now_s,
         )
-        self.controller = PolicyController(self.api, SETTINGS, self.routers, self.shifter)
+        self.controller = PolicyController(
+            self.api, SETTINGS, self.routers, self.shifter, idle_learner()
+        )
 
     def _capacity(self, name: str) -> Capacity | None:
         return Capacity(self.ready[name], 8, 1, 8) if name in self.ready else None

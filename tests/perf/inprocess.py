@@ -33,7 +33,7 @@ from pointsman.router.serve.wheel import Wheel
 from tests.perf.plane import table
 
 PORTS: Final = [9001, 9002]
-KINDS: Final = ("plain", "tasks", "spill", "texts", "signals", "limited")
+KINDS: Final = ("plain", "tasks", "spill", "texts", "signals", "limited", "predictor")
 WARM: Final = 500
 ROUNDS: Final = 15
 REQUESTS: Final = 3000

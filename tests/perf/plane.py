@@ -10,9 +10,13 @@ import json
 import signal
 from pathlib import Path
 
+import msgspec
 import uvloop
 from prometheus_client import CollectorRegistry, start_http_server
 
+from pointsman.analysis.predictor import encode, weights_of
+from pointsman.analysis.predictor.weights import to_bytes
+from pointsman.api.predicting import Chooser
 from pointsman.api.redaction import Known
 from pointsman.api.table import (
     Backend,
@@ -44,7 +48,8 @@ def table(kind: str, ports: list[int]) -> Live:
     Two backends, a fallback chain, a rule on a header.
 
     Of kind `tasks` two on the text; of kind `spill` the chain answers when the first is full; of
-    kind `texts` all texts are kept, redacted; of kind `signals` retries are looked for.
+    kind `texts` all texts are kept, redacted; of kind `signals` retries are looked for; of kind
+    `predictor` one chooses between the two.
     """
     address = ServiceAddress(namespace="perf", service="m", port=8000)
     backends = {
@@ -93,6 +98,7 @@ def table(kind: str, ports: list[int]) -> Live:
         backends=backends,
         capture=capture if kind == "texts" else None,
         signals=Signals(retry_window_s=300.0, abandoned=True) if kind == "signals" else None,
+        predictor=_predictor() if kind == "predictor" else None,
     )
     endpoints = tuple(Endpoint(host="127.0.0.1", port=port) for port in ports)
     return Live(
@@ -101,6 +107,23 @@ def table(kind: str, ports: list[int]) -> Live:
         ready=True,
         endpoints={address.key: endpoints},
     )
+
+
+def _predictor() -> Chooser:
+    """20,000 weights, of which some are of the prompts that are asked."""
+    models = {"small": ("Qwen", "qwen3-235b"), "large": ("DeepSeek", "deepseek-v3.1")}
+    asked = ["tell", "me", "about", "a", "thing", "now", "tell me", "me about", "about a"]
+    grams = [*asked, *(f"word{number}" for number in range(10_000 - len(asked)))]
+    codes = [
+        code for n in range(len(grams)) for code in (9 + n % 9, 37 * n % 200 - 100, n % 200 - 100)
+    ]
+    weights = msgspec.structs.replace(
+        weights_of(models), grams="\n".join(grams), codes=to_bytes(codes), scales=(0.1, 1e-4, 1e-4)
+    )
+    return Chooser(
+        mode="Apply", candidates=("small", "large"), routes=("default",), prefer="Quality",
+        switch_margin=0.05, weights=msgspec.Raw(encode(weights)),
+    )  # fmt: skip
 
 
 async def main() -> None:

@@ -18,8 +18,17 @@ MOST_TRACED: int = MOST + 30
 """Of a request that is recorded as spans; without a collector the first bound holds."""
 
 
+MORE_PREDICTED: int = 60
+"""Of a policy that predicts, beyond one whose rules look at the text."""
+
+
 @pytest.mark.parametrize(
-    ("kind", "most"), [("plain", MOST), ("spill", MOST_SPILL), ("limited", MOST_LIMITED)]
+    ("kind", "most"),
+    [
+        ("plain", MOST),
+        ("spill", MOST_SPILL),
+        ("limited", MOST_LIMITED),
+    ],
 )
 async def test_a_plain_request_takes_few_calls(kind: str, most: int) -> None:
     """Rules on headers, a kept connection on both sides, an answer in one read."""
@@ -30,6 +39,20 @@ async def test_a_plain_request_takes_few_calls(kind: str, most: int) -> None:
     assert 0 < float(told.rsplit("\n", 1)[1].split()[0]) <= most, told
     assert ("Spill" in told) is (kind == "spill")
     assert ("Ticket" in told) is (kind == "limited")
+    assert "Predictor" not in told
+
+
+async def test_a_prediction_takes_few_calls_beside_the_analysis() -> None:
+    """Features, scores, the choice and the conversation."""
+    counts = []
+    for kind in ("tasks", "predictor"):
+        loop = Loop(kind)
+        for number in range(WARM):
+            loop.once(number)
+        told = counted(loop)
+        assert ("Predictor.predict" in told) is (kind == "predictor")
+        counts.append(float(told.rsplit("\n", 1)[1].split()[0]))
+    assert 0 < counts[1] - counts[0] <= MORE_PREDICTED, counts
 
 
 @pytest.mark.parametrize("share", [0.0, 1.0])

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field, replace
 
 import h11
 
+from pointsman.api.predicting import Chooser
 from pointsman.api.table import (
     Backend,
     Budget,
@@ -293,6 +294,7 @@ class World:
         budgets: tuple[Budget, ...] = (),
         capture: Capture | None = None,
         signals: Signals | None = None,
+        predictor: Chooser | None = None,
     ) -> None:
         """Put a table of one policy in force."""
         blob = PolicyBlob(
@@ -306,6 +308,7 @@ class World:
             budgets=budgets,
             capture=capture,
             signals=signals,
+            predictor=predictor,
         )
         self.live.table = compile_table([compile_policy(blob, f"digest-{revision}")])
         self.live.ready = True

@@ -25,12 +25,12 @@ class Parameter(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     max: str = ""
 
     def __post_init__(self) -> None:
-        """What would break a body breaks the table; ValueError or DecodeError."""
+        """What would break a body breaks the table; TypeError or DecodeError."""
         if self.default:
             msgspec.json.decode(self.default)
         for bound in filter(None, (self.min, self.max)):
             if not isinstance(msgspec.json.decode(bound), int | float):
-                raise ValueError(f"parameter {self.name}: {bound} is no number")
+                raise TypeError(f"parameter {self.name}: {bound} is no number")
 
 
 class Profile(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, cache_hash=True):

@@ -15,6 +15,7 @@ import msgspec
 
 from pointsman.api.matches import HeaderMatch as HeaderMatch  # noqa: PLC0414 - part of the table
 from pointsman.api.matches import Match as Match  # noqa: PLC0414
+from pointsman.api.predicting import Chooser
 from pointsman.api.profile import Profile
 
 TABLE_VERSION: Final = 1
@@ -23,8 +24,6 @@ MAX_BLOB_BYTES: Final = 900 * 1024
 MAX_BLOB_DECODED_BYTES: Final = 16 * 1024 * 1024
 AT_ONCE: Final = 8
 """Requests that a server gets at first where nothing says how many it takes."""
-
-
 FallbackOn = Literal["Error", "Timeout", "ContextWindow", "Cold", "Saturated", "Unschedulable"]
 
 
@@ -195,6 +194,7 @@ class PolicyBlob(Struct, frozen=True, omit_defaults=False):
     capture: Capture | None = None
     """None: no text is kept."""
     signals: Signals | None = None
+    predictor: Chooser | None = None
     version: int = TABLE_VERSION
 
 

@@ -1,15 +1,21 @@
 """`pointsman explain`: the decision for one prompt, by the router's own code, and why."""
 
 import argparse
+import functools
 import json
 import sys
 import time
 from collections.abc import Sequence
 from typing import Any, Final
 
-from pointsman.analysis import Analysis, analyze
+import msgspec
+
+from pointsman.analysis import Analysis, AnalysisSettings
+from pointsman.analysis.analysis import judge, observe
+from pointsman.api.predicting import Choice
 from pointsman.api.spelling import did_you_mean
 from pointsman.cli import recorded
+from pointsman.cli.learned import learned_by_now
 from pointsman.cli.ledger import NoLedger, opened
 from pointsman.cli.policies import Unusable, compiled
 from pointsman.cli.report.tables import money
@@ -19,15 +25,21 @@ from pointsman.cli.traffic.seen import Seen, seen_of_event
 from pointsman.events.schema import Request
 from pointsman.router.policy.cost import Tariff
 from pointsman.router.wire.profile import changed_members
-from pointsman.routing import Decision, decide
+from pointsman.routing import CompiledTable, Decision, decide
+from pointsman.routing.choosing import Asked, choose
 
 _MOST: Final = "maxConcurrentRequests"
 _ASKED: Final = ("prompt", "request", "decision")
 """Flags that say which request is meant."""
 
 
-def _decide(options: argparse.Namespace) -> tuple[Analysis, Decision, str, tuple[str, ...]]:
-    table = compiled(options.paths)
+_Told = tuple[Analysis, Decision, str, Choice | None, tuple[str, ...]]
+"""What was found, what was decided, what it costs in words, what a predictor says, and the members
+of the request that the backend's profile changes."""
+
+
+def _decide(options: argparse.Namespace) -> _Told:
+    table = _table(options)
     asked = given(options)
     names = sorted(table.by_model)
     only = names[0] if len(table.policies) == 1 else None
@@ -40,9 +52,21 @@ def _decide(options: argparse.Namespace) -> tuple[Analysis, Decision, str, tuple
     if policy is None:
         hint = did_you_mean(model, names) or f"; there are: {', '.join(names)}"
         raise Unusable(f"no policy has the model name {model!r}{hint}")
-    analysis = analyze(asked.prompt)
-    decision = decide(policy, asked.facts(analysis), dice=0.0, explain=True)
-    return analysis, decision, _cost(asked, analysis, decision), _changes(asked, decision)
+    read = observe(asked.prompt, AnalysisSettings())
+    analysis = judge(read)
+    facts = asked.facts(analysis)
+    decision, choice = decide(policy, facts, dice=0.0, explain=True), None
+    if policy.chooser is not None:
+        about = Asked(read.text, facts, time.time())
+        decision, choice = choose(policy.chooser, decision, about)
+    return analysis, decision, _cost(asked, analysis, decision), choice, _changes(asked, decision)
+
+
+def _table(options: argparse.Namespace) -> CompiledTable:
+    if not options.learned:
+        return compiled(options.paths)
+    with opened(options.ledger, options.token_file) as ledger:
+        return compiled(options.paths, functools.partial(learned_by_now, ledger))
 
 
 def _changes(asked: Given, decision: Decision) -> tuple[str, ...]:
@@ -70,7 +94,11 @@ def _cost(asked: Given, analysis: Analysis, decision: Decision) -> str:
 
 
 def as_json(
-    analysis: Analysis, decision: Decision, cost: str = "", changes: Sequence[str] = ()
+    analysis: Analysis,
+    decision: Decision,
+    cost: str = "",
+    choice: Choice | None = None,
+    changes: Sequence[str] = (),
 ) -> dict[str, Any]:
     """The decision as plain values."""
     fallback = decision.route.route.fallback
@@ -103,18 +131,24 @@ def as_json(
         },
         "evidence": list(decision.evidence),
         "cost": cost or None,
+        "predictor": msgspec.to_builtins(choice),
         "profileChanges": list(changes),
     }
 
 
 def as_text(
-    analysis: Analysis, decision: Decision, cost: str = "", changes: Sequence[str] = ()
+    analysis: Analysis,
+    decision: Decision,
+    cost: str = "",
+    choice: Choice | None = None,
+    changes: Sequence[str] = (),
 ) -> str:
     """The decision for a person; with several targets, the one that dice of 0 choose."""
     facts = as_json(analysis, decision)
     shares = ", ".join(f"{t['backend']} (weight {t['weight']})" for t in facts["targets"])
     when = f", on {', '.join(facts['fallbackWhen'])}" if facts["fallback"] else ""
     full = (f"{name} is full at {most} a server" for name, most in facts[_MOST].items())
+    said = choice.words() if choice else ()
     lines = [
         f"backend   {facts['backend'] or 'none: every backend of the rule was skipped'}",
         f"then      {', '.join(facts['fallback']) or 'no fallback'}{when}",
@@ -126,7 +160,7 @@ def as_text(
         *([f"cost      {cost}"] if cost else []),
         *([f"profile   changes {', '.join(changes)}"] if changes else []),
         "why",
-        *(f"  {line}" for line in (*analysis.evidence, *decision.evidence, *full)),
+        *(f"  {line}" for line in (*analysis.evidence, *decision.evidence, *said, *full)),
     ]
     return "\n".join(lines)
 

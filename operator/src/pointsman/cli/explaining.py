@@ -24,7 +24,11 @@ def add_parser(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") 
     )  # fmt: skip
     explain.add_argument(
         "--ledger", metavar="FILE|URL", default=LEDGER,
-        help="of --decision: the ledger, or its SQLite file (%(default)s)",
+        help="of --decision and --learned: the ledger, or its SQLite file (%(default)s)",
+    )  # fmt: skip
+    explain.add_argument(
+        "--learned", action="store_true",
+        help="predictors choose by what they have learned from the ledger by now",
     )  # fmt: skip
     add_token(explain)
     explain.add_argument("--model", help="model that the caller names; default: the only policy's")

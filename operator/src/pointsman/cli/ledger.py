@@ -16,8 +16,9 @@ from typing import Final, Protocol, TypeVar
 import msgspec
 
 from pointsman.events.schema import Request
-from pointsman.ledger.asking import BadQuestion, ask, when
+from pointsman.ledger.asking import BadQuestion, ask, ask_labels, when
 from pointsman.ledger.contract import PAGE, Page, StoreError
+from pointsman.ledger.labels import Labels
 from pointsman.ledger.rows import event_of
 from pointsman.ledger.stores.sqlite import SqliteStore
 from pointsman.ledger.summary import By, Summary
@@ -46,6 +47,9 @@ class Ledger(Protocol):
 
     def request(self, decision: str) -> Request | None:
         """The one with this decision id."""
+
+    def labels(self, policy: str, since_s: float) -> Labels:
+        """How good its answers of the last so many seconds were."""
 
 
 class LedgerFile:
@@ -81,6 +85,12 @@ class LedgerFile:
         with _told():
             found = self._store.recorded(decision)
         return event_of(found[0]) if found else None
+
+    def labels(self, policy: str, since_s: float) -> Labels:
+        """See Ledger."""
+        now_ms = time.time_ns() // 1_000_000
+        with _told():
+            return ask_labels(self._store, policy, now_ms - int(since_s * 1000), now_ms)
 
 
 class LedgerProcess:
@@ -124,6 +134,11 @@ class LedgerProcess:
             return self._get(f"/v1/requests/{urllib.parse.quote(decision, safe='')}", {}, Request)
         except _NotFound:
             return None
+
+    def labels(self, policy: str, since_s: float) -> Labels:
+        """See Ledger."""
+        asked = {"policy": policy, "since": f"{max(1, round(since_s / 60))}m"}
+        return self._get("/v1/labels", asked, Labels)
 
     def _get(self, path: str, query: dict[str, str], kind: type[_T]) -> _T:
         url = f"{self._url}{path}?{urllib.parse.urlencode(query)}"

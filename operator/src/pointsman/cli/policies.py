@@ -1,13 +1,18 @@
 """Policies of files, compiled by the operator's own plan, for commands that decide offline."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 from pointsman.api.manifests import Loaded, load
 from pointsman.api.table import Backend, decode_blob
 from pointsman.local.desired import NAMESPACE, desire
 from pointsman.local.session import errors
 from pointsman.operator.plan.blobs import compile_backend
+from pointsman.operator.plan.learning import Wish
+from pointsman.operator.plan.predicting import Learned
 from pointsman.routing import CompiledTable, compile_policy, compile_table
+
+Learn = Callable[[Mapping[str, Wish]], Mapping[str, Learned]]
+"""What predictors have learned, by policy."""
 
 
 class Unusable(Exception):
@@ -22,15 +27,24 @@ def loaded(paths: Sequence[str]) -> Loaded:
     return found
 
 
-def compiled(paths: Sequence[str]) -> CompiledTable:
-    """All policies of files and folders, as a router gets them. Raises Unusable."""
+def compiled(paths: Sequence[str], learn: Learn | None = None) -> CompiledTable:
+    """
+    All policies of files and folders, as a router gets them. Raises Unusable.
+
+    `learn` says what their predictors have learned; without it they know what is published.
+    """
     found = loaded(paths)
     if not found.policies:
         raise Unusable("no RoutingPolicy in these files")
     try:
-        plan = desire(found, accepted={}, previous=None, time_scale=1, run_tests=False).table
+        desired = desire(found, accepted={}, previous=None, time_scale=1, run_tests=False)
+        if learn is not None and (known := learn(desired.wishes)):
+            desired = desire(
+                found, accepted={}, previous=None, time_scale=1, learned=known, run_tests=False
+            )
     except ValueError as error:
         raise Unusable(str(error)) from None
+    plan = desired.table
     refused = [
         f"{name}: {verdict.accepted.message}"
         for name, verdict in plan.verdicts.items()

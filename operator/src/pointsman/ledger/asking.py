@@ -4,13 +4,17 @@ import re
 from datetime import UTC, datetime
 from typing import Final
 
+from pointsman.ledger import labels
 from pointsman.ledger.contract import Store
 from pointsman.ledger.hosted import Hosted, bills, hosted, question
 from pointsman.ledger.rows import BEGIN_MS, DAY_MS
+from pointsman.ledger.stores import days
 from pointsman.ledger.summary import BYS, By, Line, Summary, cut, lines, sums
 from pointsman.ledger.tally import SPANS_MS
 
 TEAMS: Final = 20
+MOST_DAYS: Final = 60
+"""That labels are looked for in, two questions each."""
 _AGO: Final = re.compile(r"([0-9]{1,9})([smhdw])")
 _UNITS_MS: Final = {"s": 1000, "m": 60_000, "h": 3_600_000, "d": DAY_MS, "w": 7 * DAY_MS}
 
@@ -85,3 +89,41 @@ def _hosted(store: Store, spans: list[tuple[int, int, int]]) -> list[Hosted]:
 
 def _lines(store: Store, by: tuple[By, ...], spans: list[tuple[int, int, int]]) -> list[Line]:
     return lines(by, store.query(*sums(by, spans)))
+
+
+def ask_labels(
+    store: Store, policy: str, from_ms: int, now_ms: int, each: int = labels.USUAL_EACH
+) -> labels.Labels:
+    """
+    Labels of a policy since then, the newest `each` of every backend in every task.
+
+    Day after day, each a question of bounded work. Raises StoreError.
+    """
+    found = labels.Gathered(each)
+    for table, begin_ms, end_ms in _days(store, from_ms, now_ms + DAY_MS):
+        place = labels.Place(table, policy, begin_ms, end_ms)
+        found.add(
+            store.query(*labels.rated(place, now_ms, each)),
+            store.query(*labels.failed(place, now_ms, each)),
+        )
+        if found.is_full:
+            break
+    return found.labels()
+
+
+def _days(store: Store, from_ms: int, to_ms: int) -> list[tuple[str, int, int]]:
+    """(table, from, to) of what holds the requests of [from, to), the newest day first."""
+    if store.dialect == "sqlite":
+        sql = "SELECT name FROM sqlite_schema WHERE type = 'table' AND name GLOB 'requests_[0-9]*'"
+        names = [str(row[0]) for row in store.query(sql, ())]
+        tables = [(name, days.begin_ms(name) or 0) for name in names]
+    else:
+        first_ms = max(from_ms, to_ms - MOST_DAYS * DAY_MS)
+        begins = range(first_ms - first_ms % DAY_MS, to_ms, DAY_MS)
+        tables = [("requests", begin_ms) for begin_ms in begins]
+    found = [
+        (name, max(begin_ms, from_ms), min(begin_ms + DAY_MS, to_ms))
+        for name, begin_ms in tables
+        if begin_ms < to_ms and begin_ms + DAY_MS > from_ms
+    ]
+    return sorted(found, key=lambda one: -one[1])[:MOST_DAYS]

@@ -32,10 +32,17 @@ MAX_NUMBER: Final = 10**12
 MAX_NANO: Final = 10**15
 """A million of a currency for one request."""
 
+FAILED: Final = (
+    "ClosedEarly", "FirstTokenTimeout", "Http500", "IdleTimeout", "Malformed", "NoDone",
+    "TotalTimeout", "WrongContentType",
+)  # fmt: skip
+"""Outcomes of a backend that took the request and gave no whole answer. What they are is in an
+index: a change needs a step of the schema."""
+
 NAMES: Final = ("decision", "policy", "rule", "caller", "team", "task", "backend", "currency")
 TEXTS: Final = (
-    "revision", "operation", "request_id", "language", "model", "outcome", "response_id",
-    "reported_model", "fingerprint", "finish",
+    "revision", "operation", "request_id", "language", "complexity", "domain", "model", "outcome",
+    "response_id", "reported_model", "fingerprint", "finish",
 )  # fmt: skip
 NUMBERS: Final = (
     "context_tokens", "duration_us", "first_token_us", "overhead_us", "held_us", "input_tokens",
@@ -45,6 +52,7 @@ REQUEST: Final = (
     "at_ms", "clock_wrong", "decision", "policy", "rule", "caller", "team", "task", "backend",
     "currency", *TEXTS, *NUMBERS, "status", "cost_nano", "baseline_nano", "confidence", "tools",
     "images", "stream", "estimated", "candidates", "skipped", "given_up", "evidence",
+    "choice",
 )  # fmt: skip
 """Columns of a request's row. `given_up` is the event's `left`, which is a word of SQL."""
 TEXT: Final = ("decision", "at_ms", "expires_ms", "how", "prompt", "answer", "cut")
@@ -97,15 +105,16 @@ def request_row(event: Request, at_ms: int, wrong: bool) -> Row:
         at_ms, wrong, event.decision, event.policy, event.rule, event.caller, event.team,
         event.task, event.backend, event.currency,
         event.revision[:MAX_NAME], event.operation[:MAX_NAME], event.request_id[:MAX_NAME],
-        event.language[:MAX_NAME], event.model[:MAX_NAME], event.outcome[:MAX_NAME],
-        event.response_id[:MAX_NAME], event.reported_model[:MAX_NAME],
-        event.fingerprint[:MAX_NAME], event.finish[:MAX_NAME],
+        event.language[:MAX_NAME], event.complexity[:MAX_NAME], event.domain[:MAX_NAME],
+        event.model[:MAX_NAME], event.outcome[:MAX_NAME], event.response_id[:MAX_NAME],
+        event.reported_model[:MAX_NAME], event.fingerprint[:MAX_NAME], event.finish[:MAX_NAME],
         event.context_tokens, event.duration_us, event.first_token_us, event.overhead_us,
         event.held_us, event.input_tokens, event.output_tokens, event.cached_tokens,
         event.reasoning_tokens, event.status, event.cost_nano, event.baseline_nano,
         event.confidence, event.tools, event.images, event.stream, event.estimated,
         _list(event.candidates), _list(event.skipped), _list(event.left),
         _list(tuple(one[:MAX_NAME] for one in event.evidence[:MOST_EVIDENCE])),
+        _json.encode(event.choice).decode(),
     )  # fmt: skip
 
 

@@ -7,6 +7,7 @@
     GET  /v1/requests/DECISION                 -> the request as it was recorded; 404
     GET  /v1/decision?decision=|response_id=&caller=   -> 200 if it is this caller's, else 404
     GET  /v1/summary?since=24h&until=&by=      -> cost, speed and quality by backend and task
+    GET  /v1/labels?policy=&since=168h&each=300        -> how good answers were
     GET  /healthz /readyz /metrics             without a token
 
 Guarantees an answer within the deadlines of the settings. 503 has Retry-After and means: keep it.
@@ -25,8 +26,9 @@ from aiohttp import web
 from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, generate_latest
 
 from pointsman.events.leases import MAX_LEASE_BYTES, Answer
+from pointsman.ledger import labels
 from pointsman.ledger.access import Access
-from pointsman.ledger.asking import BadQuestion, ask, by_what, when
+from pointsman.ledger.asking import BadQuestion, ask, ask_labels, by_what, when
 from pointsman.ledger.batches import BadBody, NewerSchema
 from pointsman.ledger.contract import (
     PAGE,
@@ -100,6 +102,7 @@ class Service:
         app.router.add_get("/v1/requests/{decision}", self._recorded)
         app.router.add_get("/v1/decision", self._decision)
         app.router.add_get("/v1/summary", self._summary)
+        app.router.add_get("/v1/labels", self._labels)
         app.router.add_get("/healthz", self._healthz)
         app.router.add_get("/readyz", self._readyz)
         app.router.add_get("/metrics", self._print_metrics)
@@ -270,6 +273,19 @@ class Service:
             return _refuse(HTTPStatus.BAD_REQUEST, str(error))
         found = await self._asked(ask, self._store, from_ms, to_ms, by)
         return _json(found)
+
+    async def _labels(self, request: web.Request) -> web.StreamResponse:
+        policy = request.query.get("policy", "")
+        now = now_ms()
+        try:
+            from_ms = when(request.query.get("since", "168h"), now)
+            each = int(request.query.get("each", str(labels.USUAL_EACH)))
+        except ValueError as error:  # BadQuestion among them
+            return _refuse(HTTPStatus.BAD_REQUEST, str(error))
+        if not policy or len(policy) > MAX_NAME or not 0 < each <= labels.MOST_EACH:
+            reason = f"labels are of one policy, and 1 to {labels.MOST_EACH:,} of each backend"
+            return _refuse(HTTPStatus.BAD_REQUEST, reason)
+        return _json(await self._asked(ask_labels, self._store, policy, from_ms, now, each))
 
     async def _asked(self, question: Callable[..., _T], *values: object) -> _T:
         """In a thread of its own: who ingests does not wait for who asks. Raises StoreError."""

@@ -17,7 +17,9 @@ from pointsman.local.commands import commands
 from pointsman.local.processes import Wanted
 from pointsman.operator.plan.blobs import compile_backend
 from pointsman.operator.plan.engines import container_of
+from pointsman.operator.plan.learning import Wish, wishes
 from pointsman.operator.plan.objects import ObservedPolicy
+from pointsman.operator.plan.predicting import Learned
 from pointsman.operator.plan.revisions import Revision
 from pointsman.operator.plan.table import TablePlan, compile_table, next_manifest
 
@@ -32,6 +34,8 @@ class Desired:
     backends: Mapping[str, ModelBackend]
     table: TablePlan
     manifest: Manifest
+    wishes: Mapping[str, Wish]
+    """What predictors want to learn of, by policy."""
     processes: Mapping[str, Wanted]
     fixed_endpoints: Mapping[str, tuple[Endpoint, ...]]
     """ServiceAddress.key -> address that a backend's annotation gives."""
@@ -116,10 +120,11 @@ def desire(
     accepted: Mapping[str, Revision],
     previous: Manifest | None,
     time_scale: float,
+    learned: Mapping[str, Learned] | None = None,
     run_tests: bool = True,
 ) -> Desired:
     """
-    What has to run; `accepted` and `previous` are what was so far.
+    What has to run; `accepted` and `previous` are what was so far, `learned` is by policy.
 
     Without `run_tests` a policy is taken whatever its tests say.
 
@@ -127,12 +132,14 @@ def desire(
     """
     _one_namespace(loaded)
     backends = {item.value.metadata.name: item.value for item in loaded.backends}
+    policies = _observed(loaded)
     plan = compile_table(
         namespace=NAMESPACE,
         backends=backends,
-        policies=_observed(loaded),
+        policies=policies,
         accepted=accepted,
         previous={entry.name: entry for entry in previous.policies} if previous else None,
+        learned=learned,
         run_tests=run_tests,
     )
     processes: dict[str, Wanted] = {}
@@ -149,6 +156,7 @@ def desire(
         manifest=next_manifest(
             namespace=NAMESPACE, entries=plan.entries, epoch=1, previous=previous
         ),
+        wishes=wishes(policies, accepted, backends),
         processes=processes,
         fixed_endpoints=fixed,
         secrets={

@@ -23,6 +23,7 @@ from pointsman.api.table import Endpoint, Manifest, ServiceAddress
 from pointsman.events.schema import SCHEMA
 from pointsman.local.callers import LocalCallers, NotOpen
 from pointsman.local.desired import Desired, desire, metadata_of, secret_data, texts
+from pointsman.local.learning import learner_of, told
 from pointsman.local.ledger import LocalLedger
 from pointsman.local.metering import LocalMeter
 from pointsman.local.processes import Processes, Running
@@ -105,6 +106,7 @@ class Session:
         folder = Path(self._directory.name)
         self._processes = Processes(folder, self._wake.set)
         self.ledger = LocalLedger(ledger, folder, self._wake.set) if ledger else None
+        self._learner = learner_of(self.ledger, self._reread)
         self._outbox: Outbox | None = None
         self._leaser: Leaser | None = None
         self._meter: LocalMeter | None = None
@@ -133,6 +135,7 @@ class Session:
                 tasks = [
                     group.create_task(self._watch(), name="watch files"),
                     group.create_task(self._rounds(), name="rounds"),
+                    group.create_task(self._learner.run(), name="learning"),
                 ]
                 if self._leaser is not None and self._meter is not None:
                     tasks.append(group.create_task(self._leaser.run(), name="leases"))
@@ -207,10 +210,12 @@ class Session:
                 accepted=self._accepted,
                 previous=self._manifest,
                 time_scale=self._time_scale,
+                learned=self._learner.learned,
             )
         except ValueError as error:
             return [str(error)]
         self.desired, self._manifest = desired, desired.manifest
+        self._learner.follow(desired.wishes)
         for ignored in loaded.problems:
             self._tell(f"ignored {ignored.position}", str(ignored.problem))
         verdicts = desired.table.verdicts
@@ -289,6 +294,8 @@ class Session:
                 self._tell(f"policy {name} warning", str(warning))
         for name in desired.backends:
             self._tell(f"backend {name}", self._state_of(desired, name))
+        for name, state in told(self._learner, desired).items():
+            self._tell(f"policy {name} predictor", state)
         if self.ledger is not None:
             self._tell("ledger", self.ledger.state())
         if self._meter is not None:

@@ -5,6 +5,7 @@ restart reaches the same state from anywhere.
 """
 
 import asyncio
+import functools
 import logging
 import signal
 import time
@@ -16,11 +17,14 @@ from pointsman.events.schema import Replicas
 from pointsman.operator.cluster import kinds
 from pointsman.operator.cluster.client import Api
 from pointsman.operator.cluster.engines import EngineMetrics
+from pointsman.operator.cluster.fitting import fit
+from pointsman.operator.cluster.labels import read_labels
 from pointsman.operator.cluster.lease import Elector
 from pointsman.operator.cluster.outbox import Outbox
 from pointsman.operator.cluster.routers import RouterFleet
 from pointsman.operator.cluster.tables import read_table
 from pointsman.operator.controllers.backends import BackendController
+from pointsman.operator.controllers.learning import Ask, Learner
 from pointsman.operator.controllers.metering import Meter
 from pointsman.operator.controllers.policies import PolicyController
 from pointsman.operator.controllers.queue import KeyedQueue
@@ -103,7 +107,8 @@ class Operator:
             orders=self.fleet.orders,
             meter=self.meter,
         )
-        self.policies = PolicyController(api, settings, self.fleet, self.shifter)
+        self.learner = Learner(self._ask(settings), fit, lambda: self.queue.add("table"))
+        self.policies = PolicyController(api, settings, self.fleet, self.shifter, self.learner)
         self.queue = KeyedQueue(self.reconcile, concurrency=settings.concurrency)
         self.resync = Resync(api, settings, self.queue.add, self.queue.room)
         self._settings = settings
@@ -115,6 +120,10 @@ class Operator:
         self.scaler.on_load()
         if self.keda is not None:
             self.keda.on_load()
+
+    @staticmethod
+    def _ask(settings: Settings) -> Ask | None:
+        return functools.partial(read_labels, settings.ledger) if settings.ledger else None
 
     def _put_event(self, event: Replicas) -> None:
         if self.outbox is not None:
@@ -162,6 +171,7 @@ class Operator:
             group.create_task(self.engines.run(), name="engines")
             group.create_task(self.scaler.run(), name="scaling")
             group.create_task(self.shifter.run(), name="shifting")
+            group.create_task(self.learner.run(), name="learning")
             group.create_task(self._beat(vitals), name="vitals")
             try:
                 raise Broken(f"{await ended}: kopf has ended")

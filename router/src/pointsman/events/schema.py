@@ -9,6 +9,8 @@ from typing import Final, Literal
 
 import msgspec
 
+from pointsman.api.predicting import Choice
+
 SCHEMA: Final = 2
 """The latest version, which brought `Replicas`."""
 ROUTERS: Final = 1
@@ -68,6 +70,8 @@ class Request(Struct, frozen=True, kw_only=True, tag_field="type", tag="request"
 
     task: str = ""
     """Empty where the analysis was not sure."""
+    complexity: str = ""
+    domain: str = ""
     language: str = ""
     confidence: float = 0.0
     evidence: tuple[str, ...] = ()
@@ -82,6 +86,8 @@ class Request(Struct, frozen=True, kw_only=True, tag_field="type", tag="request"
     """Backends in the order of trying."""
     skipped: tuple[Try, ...] = ()
     """Backends of the rule that could not take the request, and why."""
+    choice: Choice | None = None
+    """Of the policy's predictor; None where it has none."""
     left: tuple[Try, ...] = ()
     """Attempts without an answer, in their order."""
     backend: str = ""

@@ -175,6 +175,8 @@ class Metrics(Collector):
         """Requests without a key that is known, by reason."""
         self.over_budgets: dict[tuple[str, str, str], int] = {}
         """(policy, budget, mode) -> requests."""
+        self.predictions: dict[tuple[str, str, str, str], int] = {}
+        """(policy, by its rules, by its predictor, outcome) -> requests."""
         self.undetermined: dict[tuple[str, str], int] = {}
         """(policy, rule) -> requests for which an expression of the rule could not be told."""
         self._teams: dict[str, TeamSeries] = {}
@@ -239,6 +241,11 @@ class Metrics(Collector):
         key = (policy, budget, "Enforce" if enforce else "Shadow")
         self.over_budgets[key] = self.over_budgets.get(key, 0) + 1
 
+    def predicted(self, policy: str, target: str, predicted: str, outcome: str) -> None:
+        """Count one request that a predictor was asked about."""
+        key = (policy, target, predicted, outcome)
+        self.predictions[key] = self.predictions.get(key, 0) + 1
+
     def not_told(self, policy: str, rule: str) -> None:
         """Count one expression that could not be told."""
         key = (policy, rule)
@@ -257,6 +264,13 @@ class Metrics(Collector):
         for names, count in self.over_budgets.items():
             over.add_metric(names, count)
         yield over
+        predicted = _counter(
+            "predictions", "Whom the rules and the predictor would send a request to.",
+            "policy", "target", "predicted", "outcome",
+        )  # fmt: skip
+        for told, count in self.predictions.items():
+            predicted.add_metric(told, count)
+        yield predicted
         untold = _counter(
             "expression_errors", "Expressions of rules that could not be told.", "policy", "rule"
         )

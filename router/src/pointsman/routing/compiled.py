@@ -14,6 +14,7 @@ from typing import Final
 from pointsman.api.expressions import NEEDS_TEXT, BadExpression, Expression, compile_expression
 from pointsman.api.table import Backend, Budget, Match, PolicyBlob, Route, Signals, TableError
 from pointsman.routing.capture import CompiledCapture, compile_capture
+from pointsman.routing.chooser import CompiledChooser, compile_chooser
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,6 +98,8 @@ class CompiledPolicy:
     capture: CompiledCapture | None
     """None: nothing is kept of texts."""
     signals: Signals | None
+    chooser: CompiledChooser | None
+    """None: nothing is predicted."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -217,7 +220,7 @@ def compile_policy(blob: PolicyBlob, digest: str) -> CompiledPolicy:
         tries=tuple((route, match) for route in routes for match in route.ways),
         expressions_read=tuple(sorted(set().union(*map(_read_by_expression, matches)))),
         backends=blob.backends,
-        reads_text=any(map(_reads_text, matches)),
+        reads_text=blob.predictor is not None or any(map(_reads_text, matches)),
         reads_headers=any(map(_reads_headers, matches)),
         window=min(map(_window, blob.backends.values()), default=inf),
         baseline=blob.backends.get(blob.baseline),
@@ -225,6 +228,7 @@ def compile_policy(blob: PolicyBlob, digest: str) -> CompiledPolicy:
         place=f"{blob.namespace}/{blob.name}",
         capture=compile_capture(blob.capture, blob.name) if blob.capture else None,
         signals=blob.signals,
+        chooser=compile_chooser(blob),
     )
 
 

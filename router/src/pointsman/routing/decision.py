@@ -11,6 +11,7 @@ import msgspec
 
 from pointsman.analysis.tokens import MOST_OVER, of_family
 from pointsman.api.table import Backend
+from pointsman.routing.chooser import may_be_chosen
 from pointsman.routing.compiled import CompiledMatch, CompiledPolicy, CompiledRoute
 from pointsman.routing.facts import RequestFacts
 from pointsman.routing.further import fails_further, inputs_for
@@ -92,7 +93,7 @@ def _why_not(
     return f"rule {route.route.name}: {which}{_told(failed, match, facts)}"
 
 
-def _lacks(backend: Backend, facts: RequestFacts) -> str:
+def lacks(backend: Backend, facts: RequestFacts) -> str:
     """The capability that the request needs and the backend lacks; empty if none."""
     if facts.tools and "Tools" not in backend.capabilities:
         return "it lacks the capability Tools"
@@ -101,7 +102,7 @@ def _lacks(backend: Backend, facts: RequestFacts) -> str:
     return ""
 
 
-def _overflows(backend: Backend, facts: RequestFacts) -> str:
+def overflows(backend: Backend, facts: RequestFacts) -> str:
     """Why prompt and answer do not fit the context window; empty if they do."""
     window, analysis = backend.context_window, facts.analysis
     if window is None:
@@ -130,11 +131,10 @@ def _able(
     candidates: list[Backend] = []
     skipped: list[Skipped] = []
     for backend in order:
-        lacks, overflows = _lacks(backend, facts), _overflows(backend, facts)
-        if lacks or overflows:
-            why = lacks or overflows
-            skipped.append(Skipped(backend.name, why, not lacks, ahead=not candidates))
-            if overflows and not lacks and not route.on_context_window:
+        lack, over = lacks(backend, facts), overflows(backend, facts)
+        if lack or over:
+            skipped.append(Skipped(backend.name, lack or over, not lack, ahead=not candidates))
+            if over and not lack and not route.on_context_window:
                 break
         else:
             candidates.append(backend)
@@ -168,7 +168,8 @@ def decide(
         if explain:
             evidence.append(_why_not(route, match, failed, facts))
     order = chosen.orders[0] if len(chosen.orders) == 1 else _choose(chosen, dice)
-    needed = facts.analysis.context_tokens * MOST_OVER + facts.max_output_tokens
+    # Whole numbers: a float has no room for what a caller may write as the length of an answer.
+    needed = int(facts.analysis.context_tokens * MOST_OVER) + 1 + facts.max_output_tokens
     if needed <= chosen.window and not (facts.tools or facts.images or explain or undetermined):
         return Decision(policy, chosen, order)
     candidates, skipped = _able(chosen, order, facts)
@@ -179,6 +180,14 @@ def decide(
 
 
 def first_choices(decision: Decision, facts: RequestFacts) -> tuple[Backend, ...]:
-    """The backends that dice may make the first candidate of this route; each is named once."""
+    """
+    The backends that may be the first candidate of this route; each is named once.
+
+    By dice, or by a predictor that chooses, whatever it has learned by now.
+    """
     able = (_able(decision.route, order, facts)[0] for order in decision.route.orders)
-    return tuple({one[0].name: one[0] for one in able if one}.values())
+    found = {one[0].name: one[0] for one in able if one}
+    for backend in may_be_chosen(decision.policy.chooser, decision.route.route.name):
+        if not (lacks(backend, facts) or overflows(backend, facts)):
+            found[backend.name] = backend
+    return tuple(found.values())

@@ -35,6 +35,7 @@ def cross_check(loaded: Loaded) -> tuple[Finding, ...]:
         *_time_zones(loaded),
         *_spills(loaded),
         *_baselines(loaded),
+        *_predictors(loaded),
     ]
     return tuple(sorted(findings, key=lambda finding: finding.position))
 
@@ -89,6 +90,9 @@ def _backend_names(policy: RoutingPolicy) -> Iterator[tuple[str, str]]:
             yield f"{path}.fallback.chain[{i}].name", ref.name
     if policy.spec.baseline:
         yield "spec.baseline.name", policy.spec.baseline.name
+    predictor = policy.spec.predictor
+    for i, ref in enumerate(predictor.candidates if predictor else ()):
+        yield f"spec.predictor.candidates[{i}].name", ref.name
 
 
 def _model_names(policies: Iterable[Item[RoutingPolicy]]) -> Iterator[Finding]:
@@ -209,6 +213,35 @@ def _baselines(loaded: Loaded) -> Iterator[Finding]:
         else:
             continue
         yield policy.finding("spec.baseline", message, Reason.INVALID, Severity.WARNING)
+
+
+def _predictors(loaded: Loaded) -> Iterator[Finding]:
+    """What a predictor is told and cannot do: compare prices, or explore while it observes."""
+    known = {
+        (b.value.metadata.namespace, b.value.metadata.name): b.value.spec.cost
+        for b in loaded.backends
+    }
+    for policy in loaded.policies:
+        predictor, namespace = policy.value.spec.predictor, policy.value.metadata.namespace
+        if predictor is None or predictor.mode == "None":
+            continue
+        if predictor.exploration_percent and predictor.mode == "Observe":
+            path, message = "spec.predictor.explorationPercent", "only mode Apply explores"
+            yield policy.finding(path, message, Reason.INVALID, Severity.WARNING)
+        refs = predictor.candidates or [
+            ref
+            for _, _, route in policy.value.spec.routes()
+            for ref in (
+                *(target.backend_ref for target in route.targets),
+                *(route.fallback.chain if route.fallback else ()),
+            )
+        ]
+        names = {ref.name for ref in refs}
+        currencies = {one.currency for n in names if (one := known.get((namespace, n)))}
+        if len(currencies) > 1 and predictor.objective.prefer != "Quality":
+            message = f"prices in {', '.join(sorted(currencies))} are not compared: cost is ignored"
+            path = "spec.predictor.objective"
+            yield policy.finding(path, message, Reason.INVALID, Severity.WARNING)
 
 
 def _fills(spec: ModelBackendSpec) -> bool:

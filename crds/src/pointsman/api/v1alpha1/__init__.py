@@ -23,8 +23,9 @@ from pointsman.api.v1alpha1.modelbackend import (
     Service,
 )
 from pointsman.api.v1alpha1.policytest import Expectation, PolicyTest, PromptMessage
+from pointsman.api.v1alpha1.predictor import Objective, Predictor
+from pointsman.api.v1alpha1.references import BackendRef
 from pointsman.api.v1alpha1.routingpolicy import (
-    BackendRef,
     DefaultRoute,
     Fallback,
     FallbackOn,
@@ -65,7 +66,9 @@ __all__ = [
     "ModelBackend",
     "ModelBackendSpec",
     "ObjectMeta",
+    "Objective",
     "PolicyTest",
+    "Predictor",
     "PriceChange",
     "Prices",
     "PromptMessage",

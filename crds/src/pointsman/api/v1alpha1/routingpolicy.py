@@ -17,7 +17,9 @@ from pointsman.api.v1alpha1.capture import Capture, ImplicitFeedback
 from pointsman.api.v1alpha1.match import Match
 from pointsman.api.v1alpha1.meta import ObjectMeta
 from pointsman.api.v1alpha1.policytest import PolicyTest
-from pointsman.api.validation import ApiModel, Duration, ObjectName
+from pointsman.api.v1alpha1.predictor import Choosing, Predictor
+from pointsman.api.v1alpha1.references import BackendRef
+from pointsman.api.validation import ApiModel, Duration
 from pointsman.api.validation import Rule as ValidationRule
 
 MAX_EXPRESSIONS: Final = 32
@@ -34,12 +36,6 @@ class FallbackOn(StrEnum):
     COLD = "Cold"
     SATURATED = "Saturated"
     UNSCHEDULABLE = "Unschedulable"
-
-
-class BackendRef(ApiModel):
-    """A ModelBackend in the same namespace."""
-
-    name: ObjectName = Field(description="Name of the ModelBackend.")
 
 
 class Target(ApiModel):
@@ -175,6 +171,12 @@ class Route(ApiModel):
 class DefaultRoute(Route):
     """Where a request goes that no rule matches."""
 
+    predictor: Choosing = Field(
+        default="Choose",
+        description="Where the policy has a predictor. Choose: it chooses, and these targets "
+        "answer what it is not sure of. Bypass: these targets answer.",
+    )
+
 
 class Rule(Route):
     """One named rule: what it matches and where that leads."""
@@ -191,6 +193,11 @@ class Rule(Route):
         default=[],
         max_length=8,
         description="Several matches, any of which is enough, in place of match.",
+    )
+    predictor: Choosing = Field(
+        default="Bypass",
+        description="Where the policy has a predictor. Bypass: the targets answer, whatever is "
+        "predicted. Choose: it chooses among the rule's targets and fallbacks.",
     )
 
     schema_extra: ClassVar[dict[str, dict[str, object]]] = {
@@ -253,6 +260,11 @@ class RoutingPolicySpec(ApiModel):
     implicit_feedback: ImplicitFeedback | None = Field(
         default=None,
         description="What the ledger is told from how people ask. Nothing where it is not set.",
+    )
+    predictor: Predictor | None = Field(
+        default=None,
+        description="Chooses by predicted quality, cost and speed where rules leave it open. It "
+        "learns from the ledger; without one it knows what is published of model families.",
     )
 
     tests: list[PolicyTest] = Field(

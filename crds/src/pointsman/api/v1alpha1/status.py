@@ -211,6 +211,47 @@ class BudgetStatus(ApiModel):
     percent: Count | None = Field(default=None, description="Of the budget; over 100 in Shadow.")
 
 
+class LearnedBackend(ApiModel):
+    """What a predictor knows of one candidate."""
+
+    name: Name | None = Field(default=None, description="The ModelBackend.")
+    samples: Count | None = Field(
+        default=None,
+        description="Ratings and failures that count; 0 while there are fewer than minSamples in "
+        "each task.",
+    )
+    prior: Annotated[str, Field(max_length=1024)] | None = Field(
+        default=None, description="Where what is thought of it without any rating comes from."
+    )
+
+
+class PredictorStatus(ApiModel):
+    """What the policy's predictor has learned."""
+
+    mode: Annotated[str, Field(max_length=64)] | None = Field(
+        default=None, description="As in the spec: Observe or Apply."
+    )
+    samples: Count | None = Field(
+        default=None, description="Ratings and failures that count, of all candidates."
+    )
+    last_fit_time: str | None = Field(
+        default=None,
+        description="When the weights were fitted last; absent while only what is published "
+        "counts.",
+        json_schema_extra={"format": "date-time"},
+    )
+    backends: list[LearnedBackend] | None = Field(
+        default=None, max_length=16, description="The candidates."
+    )
+    message: Message | None = Field(
+        default=None, description="Why it does not learn; absent while it does."
+    )
+
+    schema_extra: ClassVar[dict[str, dict[str, object]]] = {
+        "backends": {"x-kubernetes-list-type": "atomic"},
+    }
+
+
 class RoutingPolicyStatus(ApiModel):
     """Observed state of a policy and the routers that run it."""
 
@@ -232,6 +273,9 @@ class RoutingPolicyStatus(ApiModel):
         default=None,
         max_length=16,
         description="What is used of the budgets, the fullest first; at most 16.",
+    )
+    predictor: PredictorStatus | None = Field(
+        default=None, description="What the predictor has learned; absent where there is none."
     )
     conditions: list[StoredCondition] | None = Field(
         default=None,

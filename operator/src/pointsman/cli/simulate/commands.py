@@ -19,7 +19,7 @@ from pointsman.cli.policies import Unusable, compiled
 from pointsman.cli.simulate.conditions import BadCondition, Condition, judge, read_conditions
 from pointsman.cli.simulate.measured import Cells, Kind, cells, compare
 from pointsman.cli.simulate.outcome import Outcome, outcome
-from pointsman.cli.simulate.replay import Replay, Side, blind_rules, recorded
+from pointsman.cli.simulate.replay import Replay, Side, blind_rules, predicting, recorded
 from pointsman.cli.simulate.tables import as_json, csv_text, table
 from pointsman.cli.traffic.money import Assumed, BadFlag, read_assumed
 from pointsman.cli.traffic.reading import Traffic
@@ -61,7 +61,7 @@ def simulate(options: argparse.Namespace) -> int:
     except NoLedger as error:
         print(f"pointsman simulate: {error}", file=sys.stderr)
         return 1
-    for line in traffic.told():
+    for line in (*traffic.told(), *_unsimulated(plan)):
         print(line, file=sys.stderr)
     if not replay.requests:
         others = ", ".join(name for name, _ in traffic.others.most_common(8))
@@ -70,6 +70,14 @@ def simulate(options: argparse.Namespace) -> int:
         print(f"pointsman simulate: no request in {where}{hint}", file=sys.stderr)
         return 1
     return _print(options, plan, replay, known, traffic)
+
+
+def _unsimulated(plan: Plan) -> Iterator[str]:
+    """What a predictor chooses depends on what it learned by then: only rules are replayed."""
+    sides = (plan.after, plan.before)
+    for name in sorted({name for side in sides if side for name in predicting(side)}):
+        why = "its predictor is not simulated; targets answer as if it were not sure"
+        yield f"policy {name}: {why}"
 
 
 def _plan(options: argparse.Namespace) -> Plan:

@@ -74,6 +74,15 @@ class Side:
         return price_of(assumed.usage(seen), tariff.at(at_s))
 
 
+def predicting(side: Side) -> list[str]:
+    """Policies whose predictor chooses, which a replay leaves to their targets."""
+    return [
+        policy.name
+        for policy in side.table.policies
+        if policy.chooser is not None and policy.chooser.chooser.mode == "Apply"
+    ]
+
+
 def recorded(seen: Seen) -> Routed:
     """Where a ledger says that it went first, and what it did cost."""
     event = seen.recorded

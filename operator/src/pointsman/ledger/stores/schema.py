@@ -11,6 +11,7 @@ import msgspec
 
 from pointsman.ledger.contract import Dialect
 from pointsman.ledger.hosted import ADDED
+from pointsman.ledger.rows import FAILED
 from pointsman.ledger.tally import COUNTS, DURATION, FIRST_TOKEN, QUALITY
 
 
@@ -50,6 +51,8 @@ _SAID: Final = """
     id TEXT NOT NULL, at_ms {int} NOT NULL, caller TEXT NOT NULL, score_micro {int}, good {flag},
     verdict TEXT NOT NULL, comment TEXT NOT NULL, demonstration TEXT NOT NULL, signal TEXT NOT NULL
 """
+
+_FAILED: Final = "outcome IN ('" + "', '".join(FAILED) + "')"
 
 STEPS: Final = (
     Step(
@@ -202,6 +205,21 @@ STEPS: Final = (
         name="why a task was told",
         forward=("ALTER TABLE {requests} ADD COLUMN evidence {json} NOT NULL DEFAULT '[]'",),
         back=("ALTER TABLE {requests} DROP COLUMN evidence",),
+    ),
+    Step(
+        number=7,
+        name="what predictors choose and learn from",
+        forward=(
+            "ALTER TABLE {requests} ADD COLUMN complexity TEXT NOT NULL DEFAULT ''",
+            "ALTER TABLE {requests} ADD COLUMN domain TEXT NOT NULL DEFAULT ''",
+            "ALTER TABLE {requests} ADD COLUMN choice {json} NOT NULL DEFAULT 'null'",
+            f"CREATE INDEX {{requests}}_failed ON {{requests}} (at_ms) WHERE {_FAILED}",
+        ),
+        back=(
+            "DROP INDEX {requests}_failed",
+            *_each("ALTER TABLE {{requests}} DROP COLUMN {name}",
+                   ("choice", "domain", "complexity")),
+        ),
     ),
 )  # fmt: skip
 VERSION: Final = len(STEPS)

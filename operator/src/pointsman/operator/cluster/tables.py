@@ -133,6 +133,16 @@ async def write_blob(api: Api, release: str, digest: str, data: bytes) -> None:
         await api.create(CONFIG_MAP, body)
 
 
+async def read_blob(api: Api, release: str, digest: str) -> table.PolicyBlob | None:
+    """A policy that is stored; None if it is not, or is none."""
+    item = await api.get(CONFIG_MAP, blob_name(release, digest))
+    packed = ((item or {}).get("binaryData") or {}).get("blob", "")
+    try:
+        return table.decode_blob(table.unpack(base64.b64decode(packed, validate=True), digest))
+    except (table.TableError, binascii.Error):
+        return None
+
+
 def _is_blob(item: Object, release: str, digest: str) -> bool:
     """True if routers can see it, by its labels, and it holds what its name says."""
     packed = (item.get("binaryData") or {}).get("blob", "")

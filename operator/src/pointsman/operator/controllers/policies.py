@@ -21,18 +21,23 @@ from pointsman.operator.cluster.routers import RouterFleet
 from pointsman.operator.cluster.tables import (
     collectable,
     intact,
+    read_blob,
     short,
     write_blob,
     write_manifest,
 )
 from pointsman.operator.controllers.backends import timestamp
+from pointsman.operator.controllers.learning import Learner
 from pointsman.operator.controllers.shifting import Shifter
 from pointsman.operator.controllers.status import write_status
 from pointsman.operator.errors import ReconcileError, one_of
 from pointsman.operator.plan.blobs import Backends
+from pointsman.operator.plan.learning import wishes
 from pointsman.operator.plan.objects import name_of, parsed
 from pointsman.operator.plan.policy_status import RouterView, policy_status, premature
+from pointsman.operator.plan.predicting import learned_of
 from pointsman.operator.plan.revisions import (
+    Revision,
     last_accepted,
     next_number,
     render_revision,
@@ -69,11 +74,14 @@ NEVER = (sys.maxsize, 0)
 class PolicyController:
     """Reconciles `table`."""
 
-    def __init__(self, api: Api, settings: Settings, fleet: RouterFleet, shifter: Shifter) -> None:
+    def __init__(
+        self, api: Api, settings: Settings, fleet: RouterFleet, shifter: Shifter, learner: Learner
+    ) -> None:
         self._api = api
         self._settings = settings
         self._fleet = fleet
         self._shifter = shifter
+        self._learner = learner
         self._slots = asyncio.Semaphore(settings.concurrency)
         self.backends: Backends | None = None
         """As read last."""
@@ -86,7 +94,13 @@ class PolicyController:
         """Observe once, plan once, apply once."""
         view = await observe_table(self._api, self._settings)
         self._fleet.set_pods(view.routers)
-        steered = self._plan(view)
+        last = {name: last_accepted(found) for name, found in view.revisions.items()}
+        accepted = {name: revision for name, revision in last.items() if revision}
+        self.backends = backends = {
+            name_of(item): parsed(ModelBackend, item) for item in view.backends
+        }
+        await self._follow(view, accepted, backends)
+        steered = self._plan(view, accepted, backends)
         plan = steered.plan
         failures = await self._store(view, plan)
         await self._publish(view, steered, failures)
@@ -95,22 +109,33 @@ class PolicyController:
         if failures:
             raise ExceptionGroup("some policies failed", list(failures.values()))
 
-    def _plan(self, view: TableView) -> Steered:
-        last = {name: last_accepted(found) for name, found in view.revisions.items()}
-        self.backends = backends = {
-            name_of(item): parsed(ModelBackend, item) for item in view.backends
-        }
+    async def _follow(
+        self, view: TableView, accepted: Mapping[str, Revision], backends: Backends
+    ) -> None:
+        """Which predictors learn; what they had learned before this process is in their blobs."""
+        wanted = wishes((policy for _, policy in view.policies), accepted, backends)
+        entries, recalled = previous_entries(view), {}
+        for name in wanted:
+            if self._learner.learning(name) is None and (entry := entries.get(name)):
+                blob = await read_blob(self._api, self._settings.release, entry.blob)
+                recalled[name] = learned_of(blob) if blob else None
+        self._learner.follow(wanted, recalled)
+
+    def _plan(
+        self, view: TableView, accepted: Mapping[str, Revision], backends: Backends
+    ) -> Steered:
         before = Before(previous_entries(view), view.stored.shifts, view.revisions)
         plan = compile_table(
             namespace=self._api.namespace,
             backends=backends,
             policies=[policy for _, policy in view.policies],
-            accepted={name: revision for name, revision in last.items() if revision},
+            accepted=accepted,
             previous=before.entries,
+            learned=self._learner.learned,
         )
-        accepted = sum(bool(v.accepted.status) for v in plan.verdicts.values())
-        metrics.POLICIES.labels("True").set(accepted)
-        metrics.POLICIES.labels("False").set(len(plan.verdicts) - accepted)
+        count = sum(bool(v.accepted.status) for v in plan.verdicts.values())
+        metrics.POLICIES.labels("True").set(count)
+        metrics.POLICIES.labels("False").set(len(plan.verdicts) - count)
         return self._shifter.steer(
             plan, before, view.backends, namespace=self._api.namespace, backends=backends
         )
@@ -224,6 +249,7 @@ class PolicyController:
                 hindrance=hindrance,
                 moving=moving,
                 budgets=self._fleet.budgets(name),
+                learning=self._learner.learning(name),
             )
             try:
                 async with self._slots:

@@ -18,6 +18,7 @@ from pointsman.api.v1alpha1.capture import Capture, ImplicitFeedback
 from pointsman.api.v1alpha1.cost import Cost, Prices
 from pointsman.api.v1alpha1.routingpolicy import Route
 from pointsman.api.validation import Invalid, Problem
+from pointsman.operator.plan.predicting import Learned, compile_chooser
 
 Backends = Mapping[str, ModelBackend | Invalid]
 
@@ -30,6 +31,8 @@ def _references(spec: RoutingPolicySpec) -> Iterator[tuple[str, str]]:
             yield f"{path}.fallback.chain[{i}].name", ref.name
     if spec.baseline:
         yield "spec.baseline.name", spec.baseline.name
+    for i, ref in enumerate(spec.predictor.candidates if spec.predictor else ()):
+        yield f"spec.predictor.candidates[{i}].name", ref.name
 
 
 def unresolved(spec: RoutingPolicySpec, backends: Backends) -> tuple[Problem, ...]:
@@ -218,6 +221,7 @@ def compile_blob(
     spec: RoutingPolicySpec,
     backends: Backends,
     model_names: tuple[str, ...],
+    learned: Learned | None = None,
 ) -> bytes:
     """The policy's blob as JSON; raises TableError if it is larger than a router takes."""
     usable = {
@@ -241,6 +245,7 @@ def compile_blob(
             budgets=tuple(map(_budget, spec.budgets)),
             capture=_capture(spec.capture) if spec.capture else None,
             signals=_signals(spec.implicit_feedback) if spec.implicit_feedback else None,
+            predictor=compile_chooser(spec, usable, learned),
         )
     )
     return checked(blob)

@@ -12,7 +12,9 @@ from pointsman.api import table
 from pointsman.api.conditions import Condition, ConditionType, Reason, stamp
 from pointsman.api.v1alpha1 import RoutingPolicy
 from pointsman.operator.plan.budget_status import budgets_of
+from pointsman.operator.plan.learning import Learning
 from pointsman.operator.plan.objects import Json
+from pointsman.operator.plan.predictor_status import predictor_of
 from pointsman.operator.plan.shifting import Moving, settled
 from pointsman.operator.plan.table import Verdict
 
@@ -187,6 +189,7 @@ def policy_status(
     hindrance: str = "",
     moving: Moving | None = None,
     budgets: Sequence[table.BudgetUse] = (),
+    learning: Learning | None = None,
 ) -> dict[str, Any]:
     """
     The whole `status`; `routers` are all router pods that are there, `now` is RFC 3339.
@@ -196,7 +199,7 @@ def policy_status(
 
     `since` is the (epoch, serial) of the manifest that first held the verdict's entry; what
     routers said of an earlier one does not count. `moving`: its weights are on their way.
-    `budgets`: what routers said of them.
+    `budgets`: what routers said of them. `learning`: how its predictor stands.
     """
     entry, generation = verdict.entry, verdict.policy.generation
     found = [_laggard(router, entry, since) for router in routers] if entry else []
@@ -227,6 +230,8 @@ def policy_status(
     named = spec.spec.budgets if isinstance(spec, RoutingPolicy) else None
     if used := budgets_of(budgets, named, stored):
         status["budgets"] = used
+    if predictor := predictor_of(learning, verdict.policy, stored):
+        status["predictor"] = predictor
     status["conditions"] = stamp(
         wanted, stored.get("conditions") or (), generation=generation, now=now
     )

@@ -16,6 +16,7 @@ from pointsman.api.validation import Invalid, Problem, parse
 from pointsman.operator.plan.blobs import Backends, compile_blob, unresolved
 from pointsman.operator.plan.objects import Json, ObservedPolicy
 from pointsman.operator.plan.policytests import failing
+from pointsman.operator.plan.predicting import Learned
 from pointsman.operator.plan.revisions import Revision, revision_name
 
 SHOWN_PROBLEMS = 8
@@ -70,6 +71,8 @@ class _World:
     backends: Backends
     taken: Mapping[str, str]
     """Model names of older policies -> their owner."""
+    learned: Mapping[str, Learned]
+    """By policy."""
     run_tests: bool
 
 
@@ -95,6 +98,7 @@ def _compile(world: _World, policy: str, revision: str, spec: RoutingPolicySpec)
         spec=spec,
         backends=world.backends,
         model_names=names,
+        learned=world.learned.get(policy),
     )
     entry = table.PolicyEntry(
         name=policy, revision=revision, blob=table.digest(blob), model_names=names
@@ -102,7 +106,7 @@ def _compile(world: _World, policy: str, revision: str, spec: RoutingPolicySpec)
     return _Compiled(entry, blob)
 
 
-def _spec_of_revision(policy: str, spec: Json) -> RoutingPolicySpec | None:
+def spec_of_revision(policy: str, spec: Json) -> RoutingPolicySpec | None:
     """An accepted spec, or None if today's rules no longer allow it."""
     whole = {"metadata": {"name": policy}, "spec": dict(spec)}
     try:
@@ -113,7 +117,7 @@ def _spec_of_revision(policy: str, spec: Json) -> RoutingPolicySpec | None:
 
 def compile_revision(revision: Revision, *, namespace: str, backends: Backends) -> bytes | None:
     """An accepted spec's blob with today's backends; None if it cannot be compiled any more."""
-    spec = _spec_of_revision(revision.policy, revision.spec)
+    spec = spec_of_revision(revision.policy, revision.spec)
     if spec is None:
         return None
     try:
@@ -138,7 +142,7 @@ def _keep(
     """What stays in force when the present spec is refused."""
     if last is None:
         return None, None
-    spec = _spec_of_revision(policy, last.spec)
+    spec = spec_of_revision(policy, last.spec)
     if spec is not None:
         try:
             kept = _compile(world, policy, last.name, spec)
@@ -287,6 +291,7 @@ def compile_table(
     policies: Sequence[ObservedPolicy],
     accepted: Mapping[str, Revision],
     previous: Mapping[str, table.PolicyEntry] | None = None,
+    learned: Mapping[str, Learned] | None = None,
     run_tests: bool = True,
 ) -> TablePlan:
     """
@@ -295,10 +300,17 @@ def compile_table(
     Without `run_tests` a spec is accepted whatever its tests say.
 
     `accepted` holds the last accepted revision by policy name, `previous` the entries of the
-    manifest in force. Equal arguments give equal bytes, whatever the order of the policies.
+    manifest in force, `learned` what predictors have learned. Equal arguments give equal bytes,
+    whatever the order of the policies.
     """
     taken: dict[str, str] = {}
-    world = _World(namespace=namespace, backends=backends, taken=taken, run_tests=run_tests)
+    world = _World(
+        namespace=namespace,
+        backends=backends,
+        taken=taken,
+        learned=learned or {},
+        run_tests=run_tests,
+    )
     verdicts: dict[str, Verdict] = {}
     for policy in sorted(policies, key=lambda p: (p.created, p.name)):
         verdict = _judge(

@@ -16,6 +16,7 @@ from pointsman.router.metrics import Metrics
 from pointsman.router.policy import retry
 from pointsman.router.serve import budgets
 from pointsman.router.serve.account import account
+from pointsman.router.serve.choosing import Conversations
 from pointsman.router.serve.exchange import Exchange
 from pointsman.router.serve.feedback import Ledger
 from pointsman.router.serve.holds import Holds
@@ -70,6 +71,7 @@ class DataPlane:
         self.tracks = Tracks(live, metrics)
         self.holds = Holds(live, clock)
         self.spill = Spill(live, self.holds)
+        self.conversations = Conversations()
         self.quotas = Quotas(live, clock)
         self.budgets = budgets.Budgets(live, metrics, wall)
         self.budget = retry.BUDGET_START

@@ -11,6 +11,7 @@ from msgspec import structs
 from pointsman.analysis import Analysis, Task
 from pointsman.analysis import analyze as analyze_text
 from pointsman.router.errors import BadRequest, Refused, going_away
+from pointsman.router.serve import choosing
 from pointsman.router.serve.authenticate import models_of, no_such_model
 from pointsman.router.wire.headers import as_texts
 from pointsman.router.wire.members import check_members
@@ -65,7 +66,8 @@ def analyze(exchange: "Exchange") -> None:
         return
     prompt = asked.prompt()
     exchange.images = prompt.images
-    exchange.analysis = analysis = analyze_text(prompt)
+    analysis = analyze_text(prompt) if policy.chooser is None else choosing.read(exchange, prompt)
+    exchange.analysis = analysis
     exchange.plane.metrics.analyzed(analysis.task, analysis.decided)
 
 
@@ -91,6 +93,8 @@ def decide(exchange: "Exchange") -> None:
     decision = decide_route(policy, facts, dice=exchange.plane.dice())
     for rule in decision.undetermined:
         exchange.plane.metrics.not_told(policy.name, rule)
+    if policy.chooser is not None:
+        decision = choosing.choose(exchange, decision, facts)
     exchange.route_taken(decision)
     if not decision.candidates:
         raise _none_can(decision, exchange.operation.text)

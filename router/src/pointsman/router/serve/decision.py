@@ -5,6 +5,8 @@ Guarantees that every answer of a routed request has them, also one that no back
 
 from typing import TYPE_CHECKING, Final
 
+from msgspec.json import encode
+
 from pointsman.router.wire.problem import STATUS_LINES, status_line
 
 if TYPE_CHECKING:
@@ -56,6 +58,9 @@ def decision_lines(exchange: "Exchange", upstream: dict[bytes, bytes]) -> bytes:
             % (analysis.complexity.encode(), analysis.domain.encode())
             + _EVIDENCE % "; ".join(analysis.evidence).encode("ascii", "replace")[:_MOST_EVIDENCE]
         )
+        if exchange.choice is not None:
+            told = encode(exchange.choice).decode().encode("ascii", "replace")
+            lines += b"x-pointsman-predictor: %b\r\n" % told
         if exchange.caller.name:
             lines += b"x-pointsman-caller: %b\r\nx-pointsman-team: %b\r\n" % (
                 exchange.caller.name.encode(),

@@ -13,6 +13,8 @@ from math import inf
 from typing import TYPE_CHECKING, Final
 
 from pointsman.analysis import Analysis
+from pointsman.analysis.text import Text
+from pointsman.api.predicting import Choice
 from pointsman.api.statuses import CLIENT_GONE
 from pointsman.api.table import Backend
 from pointsman.router.callers import NOBODY, Caller
@@ -54,11 +56,11 @@ class Exchange:
     __slots__ = (
         "_done_by_s", "_first_by_s", "_over", "_retry_at_s", "_total_by_s", "analysis", "asked",
         "attempt", "attempts", "baseline_nano", "caller", "candidates", "chain_s", "charges",
-        "chunked", "client", "code", "committed", "committed_s", "cost_nano", "debug",
+        "choice", "chunked", "client", "code", "committed", "committed_s", "cost_nano", "debug",
         "decision_id", "end", "failures", "head_sent", "heard", "heard_s", "held_s", "images",
         "index", "let_by", "opening", "operation", "outcome", "overhead_s", "passed", "plane",
-        "policy", "received_s", "request", "request_id", "retries", "said", "skipped", "streamed",
-        "taken", "ticket", "trace", "track", "tried", "usage", "waiting",
+        "policy", "reading", "received_s", "request", "request_id", "retries", "said", "skipped",
+        "streamed", "taken", "ticket", "trace", "track", "tried", "usage", "waiting",
     )  # fmt: skip
     asked: Asked
     policy: CompiledPolicy
@@ -107,6 +109,8 @@ class Exchange:
         self.said: Answer = NO_ANSWER
         self.opening = self.end = b""
         self.heard: Spoken | None = None  # of a stream whose text is kept
+        self.reading: Text | None = None  # of the prompt, until it was chosen for
+        self.choice: Choice | None = None  # of the policy's predictor
         self.chain_s = plane.limits.retry_deadline_s
         self._first_by_s = self._retry_at_s = self._total_by_s = self._done_by_s = inf
 

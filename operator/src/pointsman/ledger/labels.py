@@ -1,0 +1,195 @@
+"""PURE: what the ledger knows of how good answers were, as labels that a predictor is fitted on.
+
+A label is one request: its rating, the last one that was given, or that its backend took it and
+gave no whole answer. Servers that were away, full or cold say nothing of how good a model is.
+"""
+
+import re
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from typing import Final, Literal, NamedTuple
+
+import msgspec
+
+from pointsman.ledger.rows import FAILED, Row
+
+MOST_EACH: Final = 1_000
+USUAL_EACH: Final = 300
+"""Labels of one backend in one task. Bounded for each, or the answers of a backend that everybody
+asks would push out what is known of one that nobody asks any more, because it is bad."""
+MOST: Final = 20_000
+"""In one answer."""
+MOST_READ: Final = 20_000
+"""Ratings, and failures, that are looked at of one day."""
+_HEAD: Final = 3_000
+_TAIL: Final = 1_000
+"""Characters of a text: what the analysis reads of one."""
+_GOOD: Final = {"good_fit": 1.0, "overprovisioned": 1.0, "underpowered": 0.0, "failed": 0.0}
+_USER: Final = re.compile(r"(?:\A|\n)user: ")
+_OTHERS: Final = re.compile(r"\n(?:assistant|tool|system|developer|function): ")
+_ROLE: Final = re.compile(r"(?:assistant|tool|system|developer|function|user): ")
+_PLACE: Final = (
+    "ROW_NUMBER() OVER (PARTITION BY r.backend, r.task ORDER BY r.at_ms DESC, r.decision) AS place"
+)
+_COLUMNS: Final = (
+    "decision", "at_ms", "backend", "task", "complexity", "domain", "language", "context_tokens",
+    "tools", "images", "output_tokens", "duration_us",
+)  # fmt: skip
+_SAID: Final = ("score_micro", "good", "verdict")
+_RATED: Final = "(f.score_micro IS NOT NULL OR f.good IS NOT NULL OR f.verdict <> '')"
+
+
+class Label(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, gc=False):
+    """One request whose answer was judged."""
+
+    decision: str
+    at_ms: int
+    backend: str
+    quality: float
+    """0 to 1."""
+    source: Literal["Rating", "Failure"]
+    task: str = ""
+    """Empty where the analysis was not sure."""
+    complexity: str = ""
+    domain: str = ""
+    language: str = ""
+    context_tokens: int = 0
+    tools: bool = False
+    images: bool = False
+    output_tokens: int = 0
+    duration_us: int = 0
+    text: str = ""
+    """The last message of the user, head and tail, where the policy let it be kept."""
+
+
+class Labels(msgspec.Struct, frozen=True):
+    """Of one policy, the newest first."""
+
+    labels: list[Label]
+    more: bool
+    """True if there are more than were wanted."""
+
+
+class Place(NamedTuple):
+    """Where labels are looked for: a table of requests, a policy, and [from, to) in ms."""
+
+    table: str
+    policy: str
+    from_ms: int
+    to_ms: int
+
+
+Sql = tuple[str, tuple[object, ...]]
+
+
+def rated(place: Place, now_ms: int, each: int) -> Sql:
+    """Requests with what was said of each, a row for each rating; so many of a backend and task."""
+    said = ", ".join("f." + name for name in (*_SAID, "at_ms AS said_ms", "id"))
+    sql = (
+        f"SELECT {_columns('r')}, {said}, {_PLACE} FROM (SELECT * FROM feedback f"  # noqa: S608
+        f" WHERE f.request_at_ms >= ? AND f.request_at_ms < ? AND {_RATED}"
+        " ORDER BY f.request_at_ms DESC LIMIT ?) AS f"
+        f" JOIN {place.table} r ON r.decision = f.decision AND r.at_ms = f.request_at_ms"
+        " WHERE r.policy = ?"
+    )
+    values = (place.from_ms, place.to_ms, MOST_READ, place.policy)
+    return _with_texts(sql, (*_COLUMNS, *_SAID, "said_ms", "id")), (*values, now_ms, each)
+
+
+def failed(place: Place, now_ms: int, each: int) -> Sql:
+    """Requests that got no whole answer of their backend; so many of a backend and task."""
+    outcomes = "'" + "', '".join(FAILED) + "'"
+    sql = (
+        f"SELECT {_columns('r')}, {_PLACE} FROM (SELECT * FROM {place.table}"  # noqa: S608
+        f" WHERE outcome IN ({outcomes}) AND at_ms >= ? AND at_ms < ?"
+        " ORDER BY at_ms DESC LIMIT ?) AS r WHERE r.policy = ? AND r.backend <> ''"
+    )
+    values = (place.from_ms, place.to_ms, MOST_READ, place.policy)
+    return _with_texts(sql, _COLUMNS), (*values, now_ms, each)
+
+
+def _columns(of: str, names: Sequence[str] = _COLUMNS) -> str:
+    return ", ".join(f"{of}.{name}" for name in names)
+
+
+def _with_texts(sql: str, names: Sequence[str]) -> str:
+    """The newest of each backend and task, with the texts of those that have one, as the last."""
+    return (
+        f"SELECT {_columns('found', names)}, t.prompt FROM ({sql}) AS found"  # noqa: S608
+        " LEFT JOIN texts t ON t.decision = found.decision AND t.how = 'Full' AND t.expires_ms > ?"
+        " WHERE found.place <= ?"
+    )
+
+
+class Gathered:
+    """What was found so far, day after day, the newest first; not more than is wanted."""
+
+    def __init__(self, each: int) -> None:
+        self._each = each
+        self._count: Counter[tuple[str, str]] = Counter()
+        self._labels: list[Label] = []
+        self._more = False
+
+    def add(self, ratings: Sequence[Row], failures: Iterable[Row]) -> None:
+        """Of one day, as `rated` and `failed` find them; who was rated is no failure."""
+        found = {str(row[0]): _label(row, quality, "Rating") for row, quality in _judged(ratings)}
+        for row in failures:
+            if str(row[0]) not in found:
+                found[str(row[0])] = _label(row, 0.0, "Failure")
+        for label in sorted(found.values(), key=lambda one: (-one.at_ms, one.decision)):
+            cell = (label.backend, label.task)
+            if self._count[cell] < self._each and len(self._labels) < MOST:
+                self._count[cell] += 1
+                self._labels.append(label)
+            else:
+                self._more = True
+
+    @property
+    def is_full(self) -> bool:
+        """Nothing more is taken."""
+        return len(self._labels) >= MOST
+
+    def labels(self) -> Labels:
+        """All of them."""
+        return Labels(self._labels, self._more)
+
+
+def _judged(ratings: Sequence[Row]) -> Iterable[tuple[Row, float]]:
+    """Each request once, with its last rating, or its last verdict where it has no rating."""
+    first = len(_COLUMNS)
+    said: dict[str, list[Row]] = {}
+    for row in ratings:
+        said.setdefault(str(row[0]), []).append(row)
+    for rows in said.values():
+        rating, verdict = None, None
+        for row in sorted(rows, key=lambda one: (int(str(one[first + 3])), str(one[first + 4]))):
+            score, good, word = row[first : first + 3]
+            if score is not None:
+                rating = int(str(score)) / 1_000_000
+            elif good is not None:
+                rating = float(bool(good))
+            verdict = _GOOD.get(str(word), verdict)
+        quality = verdict if rating is None else rating
+        if quality is not None:
+            yield rows[0], quality
+
+
+def _label(row: Row, quality: float, source: Literal["Rating", "Failure"]) -> Label:
+    of = dict(zip(_COLUMNS, row, strict=False))
+    flags = {name: bool(of[name]) for name in ("tools", "images")}
+    text = asked(str(row[-1] or ""))
+    return msgspec.convert(
+        {**of, **flags, "text": text, "quality": quality, "source": source}, Label
+    )
+
+
+def asked(prompt: str) -> str:
+    """The last message of the user in a text as it is kept, head and tail."""
+    begun = list(_USER.finditer(prompt))
+    if begun:
+        text = prompt[begun[-1].end() :]
+        ended = _OTHERS.search(text)
+        text = text[: ended.start()] if ended else text
+    else:
+        text = "" if _ROLE.match(prompt) else prompt
+    return text if len(text) <= _HEAD + _TAIL else f"{text[:_HEAD]}\n{text[-_TAIL:]}"
