@@ -153,8 +153,12 @@ def test_another_version_is_refused() -> None:
 
 
 def _with_parameter(**values: str) -> bytes:
-    backend = {"name": "a", "model": "m", "address": {"type": "external", "url": "https://a"}}
-    backend["profile"] = {"parameters": [{"name": "temperature", **values}]}  # type: ignore[assignment]
+    backend: dict[str, object] = {
+        "name": "a",
+        "model": "m",
+        "address": {"type": "external", "url": "https://a"},
+    }
+    backend["profile"] = {"parameters": [{"name": "temperature", **values}]}
     blob = {"namespace": "n", "name": "p", "revision": "r", "model_names": [], "routes": [],
             "backends": {"a": backend}}  # fmt: skip
     return json.dumps(blob).encode()
