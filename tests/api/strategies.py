@@ -9,6 +9,8 @@ from typing import Any
 
 from hypothesis import strategies as st
 
+from tests.api.profile_strategies import profiles
+
 Json = dict[str, Any]
 
 names = st.sampled_from(["a", "b", "c-1", "d", "e", "f"])
@@ -397,6 +399,7 @@ backend_options = optional(
     family=st.sampled_from(["Qwen", "DeepSeek", "GLM", "Kimi", "Other"]),
     contextWindow=st.sampled_from([255, 256, 32768]),
     capabilities=st.lists(st.sampled_from(["Tools", "Vision"]), max_size=3),
+    promptProfile=profiles,
     cost=costs,
     replicas=st.sampled_from([0, 1, 1000, 1001]),
 )

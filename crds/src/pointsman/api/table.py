@@ -19,6 +19,7 @@ from pointsman.api.counted import Served as Served  # noqa: PLC0414
 from pointsman.api.matches import HeaderMatch as HeaderMatch  # noqa: PLC0414 - part of the table
 from pointsman.api.matches import Match as Match  # noqa: PLC0414
 from pointsman.api.predicting import Chooser
+from pointsman.api.profile import Profile
 
 TABLE_VERSION: Final = 1
 MAX_BLOB_BYTES: Final = 900 * 1024
@@ -133,6 +134,8 @@ class Backend(Struct, frozen=True):
     activation: Activation | None = None
     max_concurrent: int | None = None
     """Requests that one server works on at once, or an external API in all; None: not known."""
+    profile: Profile | None = None
+    """What its requests are changed by; None: they are sent as they came, but for the model."""
 
 
 MOST_BUDGETS: Final = 16

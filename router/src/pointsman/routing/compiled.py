@@ -66,6 +66,8 @@ class CompiledRoute:
     on_unschedulable: bool
     spills: bool
     """True if the states of its backends decide who takes a request, before any failed."""
+    profiled: bool
+    """True if a backend of it changes its requests."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -184,14 +186,14 @@ def _compile_route(route: Route, backends: Mapping[str, Backend]) -> CompiledRou
             raise TableError(f"route {route.name}: backend {name} is not in the policy's blob")
     targets = [target for target in route.targets if target.weight > 0]
     orders = [(t.backend, *(name for name in chain if name != t.backend)) for t in targets]
-    windows = (backends[name].context_window for order in orders or [chain] for name in order)
+    used = [backends[name] for order in orders or [chain] for name in order]
     on = route.fallback.on if route.fallback else ()
     return CompiledRoute(
         route=route,
         ways=tuple(map(_compile_match, route.ways)),
         bounds=tuple(accumulate(target.weight for target in targets)),
         orders=tuple(tuple(backends[name] for name in order) for order in orders or [chain]),
-        window=min((window for window in windows if window is not None), default=inf),
+        window=min(map(_window, used), default=inf),
         on_error="Error" in on,
         on_timeout="Timeout" in on,
         on_context_window="ContextWindow" in on,
@@ -199,7 +201,15 @@ def _compile_route(route: Route, backends: Mapping[str, Backend]) -> CompiledRou
         on_saturated="Saturated" in on,
         on_unschedulable="Unschedulable" in on,
         spills="Saturated" in on or "Unschedulable" in on,
+        profiled=any(backend.profile is not None for backend in used),
     )
+
+
+def _window(backend: Backend) -> float:
+    """For what the caller sends: what its profile may add has to fit as well."""
+    if backend.context_window is None:
+        return inf
+    return backend.context_window - (backend.profile.margin_tokens if backend.profile else 0)
 
 
 def compile_policy(blob: PolicyBlob, digest: str) -> CompiledPolicy:
@@ -223,9 +233,7 @@ def compile_policy(blob: PolicyBlob, digest: str) -> CompiledPolicy:
         backends=blob.backends,
         reads_text=blob.predictor is not None or any(map(_reads_text, matches)),
         reads_headers=any(map(_reads_headers, matches)),
-        window=min(
-            (b.context_window for b in blob.backends.values() if b.context_window), default=inf
-        ),
+        window=min(map(_window, blob.backends.values()), default=inf),
         baseline=blob.backends.get(blob.baseline),
         budgets=blob.budgets,
         place=f"{blob.namespace}/{blob.name}",

@@ -95,6 +95,8 @@ class Read(msgspec.Struct, frozen=True, kw_only=True):
     headers: dict[str, str]
     generates: bool
     usage: Usage | None
+    body: bytes
+    """As a router would get it."""
 
 
 def read_line(data: bytes) -> Read:
@@ -124,6 +126,7 @@ def read_line(data: bytes) -> Read:
         headers=_given_headers(line.headers),
         generates=operation.generates,
         usage=_usage(line.response),
+        body=body,
     )
 
 
