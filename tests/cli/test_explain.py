@@ -130,7 +130,7 @@ def test_mistakes_are_one_line(
 
 def test_what_a_profile_changes_is_named(tmp_path: Path, capsys: Capture) -> None:
     """The members, of the backend that answers; nothing of what they hold."""
-    told = str(DESK.parent / "16-prompt-profile")
+    told = str(DESK.parent / "18-prompt-profile")
     asked = {"model": "told", "messages": [{"role": "developer", "content": "Secret."}]}
     file = write(tmp_path / "t.jsonl", [asked | {"temperature": 0.5, "logprobs": True}])
     assert main(["explain", "-f", told, "--request", f"{file}:1"]) == 0
