@@ -9,6 +9,8 @@ from typing import Any
 
 from hypothesis import strategies as st
 
+from tests.api.profile_strategies import profiles
+
 Json = dict[str, Any]
 
 names = st.sampled_from(["a", "b", "c-1", "d", "e", "f"])
@@ -158,6 +160,25 @@ predictors = optional(
     switchMarginPercent=st.sampled_from([-1, 0, 100, 101]),
     explorationPercent=st.sampled_from([-1, 0, 20, 21]),
 )
+steps = st.fixed_dictionaries(
+    {"weightPercent": st.sampled_from([0, 1, 5, 50, 99, 100])},
+    optional={
+        "minRequests": st.sampled_from([-1, 0, 1_000_000, 1_000_001]),
+        "minDuration": st.one_of(durations, st.sampled_from(["240h", "241h", "0s"])),
+        "approval": st.sampled_from([True, False, "yes"]),
+    },
+)
+rollouts = optional(
+    steps=st.lists(steps, max_size=3),
+    approval=st.sampled_from(["Automatic", "Manual", "None"]),
+    guardrails=optional(
+        maxErrorPoints=st.sampled_from([0, 1, 100, 101]),
+        maxLatencyPercent=st.sampled_from([0, 1, 1000, 1001]),
+        maxCostPercent=st.sampled_from([0, 25]),
+    ),
+    stepDeadline=st.one_of(durations, st.sampled_from(["240h", "241h", "0s"])),
+    revisionHistoryLimit=st.sampled_from([0, 1, 100, 101]),
+)
 policy_tests = st.fixed_dictionaries(
     {
         "name": st.sampled_from(["one", "two"]),
@@ -196,6 +217,7 @@ policies = st.fixed_dictionaries(
         "capture": captures,
         "implicitFeedback": implicit,
         "predictor": predictors,
+        "rollout": rollouts,
         "tests": st.lists(policy_tests, max_size=2),
     },
 )
@@ -377,6 +399,7 @@ backend_options = optional(
     family=st.sampled_from(["Qwen", "DeepSeek", "GLM", "Kimi", "Other"]),
     contextWindow=st.sampled_from([255, 256, 32768]),
     capabilities=st.lists(st.sampled_from(["Tools", "Vision"]), max_size=3),
+    promptProfile=profiles,
     cost=costs,
     replicas=st.sampled_from([0, 1, 1000, 1001]),
 )

@@ -16,7 +16,13 @@ PLANS = ROOT / "operator" / "src" / "pointsman" / "operator" / "plan"
 WHERE = {
     "ModelBackend": ["backend_status.py", "scaling_status.py"],
     "EvaluationSuite": ["suite_status.py"],
-    "RoutingPolicy": ["policy_status.py", "table.py", "blobs.py", "shifting/telling.py"],
+    "RoutingPolicy": [
+        "policy_status.py",
+        "table.py",
+        "blobs.py",
+        "shifting/telling.py",
+        "rollout/telling.py",
+    ],
 }
 
 

@@ -2,6 +2,7 @@
 
 import contextlib
 import gzip
+import json
 import re
 
 import pytest
@@ -149,3 +150,32 @@ def test_another_version_is_refused() -> None:
     )
     with pytest.raises(TableError, match="version 2, known is 1"):
         table.decode_blob(table.encode(blob))
+
+
+def _with_parameter(**values: str) -> bytes:
+    backend: dict[str, object] = {
+        "name": "a",
+        "model": "m",
+        "address": {"type": "external", "url": "https://a"},
+    }
+    backend["profile"] = {"parameters": [{"name": "temperature", **values}]}
+    blob = {"namespace": "n", "name": "p", "revision": "r", "model_names": [], "routes": [],
+            "backends": {"a": backend}}  # fmt: skip
+    return json.dumps(blob).encode()
+
+
+def test_a_profile_travels_and_costs_nothing_where_there_is_none() -> None:
+    """Blobs of backends without one keep their bytes, and so their hashes."""
+    blob = table.decode_blob(_with_parameter(default='"warm"', max="1.5"))
+    assert table.decode_blob(table.encode(blob)) == blob
+    address = ExternalAddress(url="https://a")
+    assert b"profile" not in table.encode(Backend(name="a", model="m", address=address))
+
+
+@pytest.mark.parametrize(
+    "values", [{"default": "warm"}, {"max": "x"}, {"min": '"1"'}, {"max": "[1]"}]
+)
+def test_a_profile_that_would_break_bodies_is_refused(values: dict[str, str]) -> None:
+    """With its policy, so that the one in force stays."""
+    with pytest.raises(TableError):
+        table.decode_blob(_with_parameter(**values))

@@ -126,3 +126,19 @@ def test_mistakes_are_one_line(
     said = capsys.readouterr().err
     assert words.replace("BAD", str(bad)) in said
     assert said.count("\n") == 1
+
+
+def test_what_a_profile_changes_is_named(tmp_path: Path, capsys: Capture) -> None:
+    """The members, of the backend that answers; nothing of what they hold."""
+    told = str(DESK.parent / "18-prompt-profile")
+    asked = {"model": "told", "messages": [{"role": "developer", "content": "Secret."}]}
+    file = write(tmp_path / "t.jsonl", [asked | {"temperature": 0.5, "logprobs": True}])
+    assert main(["explain", "-f", told, "--request", f"{file}:1"]) == 0
+    said = capsys.readouterr().out
+    assert "profile   changes messages, logprobs, chat_template_kwargs, stop\n" in said
+    assert "Secret" not in said
+    assert main(["explain", "-f", told, "--prompt", "Hello", "-o", "json"]) == 0
+    found = json.loads(capsys.readouterr().out)
+    assert found["profileChanges"] == ["messages", "temperature", "chat_template_kwargs", "stop"]
+    assert main(["explain", "-f", str(DESK), "--prompt", "Hello"]) == 0
+    assert "profile" not in capsys.readouterr().out

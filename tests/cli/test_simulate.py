@@ -380,12 +380,26 @@ def test_what_stays_adds_no_error() -> None:
     assert compare({("z", "z", "x"): 1}, known) is None
 
 
-@pytest.mark.parametrize(("mode", "told"), [("Apply", True), ("Observe", False)])
-def test_a_predictor_is_not_simulated_and_that_is_said(
-    tmp_path: Path, traffic: Path, capsys: Capture, mode: str, told: bool
+@pytest.mark.parametrize(("mode", "chooses"), [("Apply", True), ("Observe", False)])
+def test_a_predictor_chooses_where_rules_leave_it_open(
+    tmp_path: Path, traffic: Path, capsys: Capture, mode: str, *, chooses: bool
 ) -> None:
-    """What it chooses depends on what it has learned by then."""
-    new = f"  predictor: {{mode: {mode}}}\n  modelNames:"
+    """With Apply it moves requests of the default; with Observe nothing changes."""
+    new = f"  predictor: {{mode: {mode}, objective: {{prefer: Quality}}}}\n  modelNames:"
     policy = variant(tmp_path, "  modelNames:", new)
-    assert main(["simulate", "-f", str(policy), "--traffic", str(traffic)]) == 0
-    assert ("its predictor is not simulated" in capsys.readouterr().err) is told
+    asked = ["simulate", "-f", str(policy), "--against", str(DESK), "--traffic", str(traffic)]
+    assert main([*asked, "-o", "json"]) == 0
+    told = json.loads(capsys.readouterr().out)
+    assert any(one["from"] != one["to"] for one in told["backends"]) is chooses
+    noted = " ".join(told["notes"])
+    assert ("chose by what is published" in noted) is chooses
+
+
+def test_what_was_learned_needs_a_ledger(tmp_path: Path, traffic: Path, capsys: Capture) -> None:
+    """One line, and no replay."""
+    policy = variant(tmp_path, "  modelNames:", "  predictor: {mode: Apply}\n  modelNames:")
+    asked = ["simulate", "-f", str(policy), "--traffic", str(traffic), "--learned"]
+    assert main(asked) == 2
+    assert "--learned needs --ledger" in capsys.readouterr().err
+    assert main([*asked, "--ledger", str(tmp_path / "none.db")]) == 1
+    assert "none.db" in capsys.readouterr().err

@@ -6,6 +6,7 @@ import pytest
 
 from pointsman.api.manifests import load_text
 from pointsman.local.desired import desire
+from pointsman.local.rollouts import at_once
 from pointsman.local.session import Session
 
 BACKEND = """
@@ -83,3 +84,11 @@ def test_a_policy_whose_tests_fail_is_not_served_here_either() -> None:
         .table.verdicts["p"]
         .accepted.status
     )
+
+
+def test_a_rollout_is_told_to_be_none_here() -> None:
+    """A new revision takes over at once; who reads the file would wait for its steps."""
+    text = BACKEND + policy("desk", "auto") + "  rollout: {}\n" + policy("plain", "other")
+    desired = desire(load_text(text), accepted={}, previous=None, time_scale=1)
+
+    assert [*at_once(desired)] == ["desk"]

@@ -37,8 +37,11 @@ def policy(
     default: Mapping[str, Any] | None = None,
     created: str = "2026-01-01T00:00:00Z",
     generation: int = 1,
+    rollout: Mapping[str, Any] | None = None,
 ) -> dict[str, Any]:
     spec: dict[str, Any] = {"modelNames": list(model_names), "default": default or route("a")}
+    if rollout is not None:
+        spec["rollout"] = dict(rollout)
     if rules:
         spec["rules"] = list(rules)
     return {

@@ -4,6 +4,7 @@ import base64
 from typing import Any
 
 import pytest
+from msgspec import structs
 
 from pointsman.api import table
 from pointsman.operator.cluster import kinds
@@ -18,6 +19,7 @@ from pointsman.operator.cluster.tables import (
     write_manifest,
 )
 from pointsman.operator.controllers.policies import PolicyController
+from pointsman.operator.controllers.rollouts import Roller
 from pointsman.operator.controllers.shifting import Shifter
 from pointsman.operator.errors import Stalled
 from pointsman.operator.plan.policy_status import RouterView
@@ -29,6 +31,15 @@ from tests.support.conditions import assert_well_formed
 
 SETTINGS = Settings(namespace=NAMESPACE, router_selector="app=router")
 MANIFEST = manifest_name(SETTINGS.release)
+
+
+def ack_of(entry: table.PolicyEntry) -> table.Ack:
+    """Of a router that has taken all of it."""
+    ack = table.Ack(entry.name, entry.revision, entry.blob)
+    trial = entry.candidate
+    if trial is None:
+        return ack
+    return structs.replace(ack, candidate=trial.blob, weight_percent=trial.weight_percent)
 
 
 class Fleet(RouterFleet):
@@ -45,16 +56,15 @@ class Fleet(RouterFleet):
         stored = manifest(self._api)
         if stored and (stored.epoch, stored.serial) >= (self._held.epoch, self._held.serial):
             self._held = stored
-        acks = {e.name: table.Ack(e.name, e.revision, e.blob) for e in self._held.policies}
+        acks = {e.name: ack_of(e) for e in self._held.policies}
         return [RouterView(pod="r1", acks=acks, position=(self._held.epoch, self._held.serial))]
 
 
 def controller_of(api: FakeApi) -> PolicyController:
     """With that router; nothing is scaled here."""
     fleet = Fleet(api)
-    return PolicyController(
-        api, SETTINGS, fleet, Shifter(fleet, lambda _: None, lambda: None), idle_learner()
-    )
+    shifter, roller = Shifter(fleet, lambda _: None, lambda: None), Roller(fleet, lambda: None)
+    return PolicyController(api, SETTINGS, fleet, shifter, learner=idle_learner(), roller=roller)
 
 
 def manifest(api: FakeApi) -> table.Manifest | None:

@@ -13,6 +13,7 @@ from pointsman.api.validation import parse
 from pointsman.operator.cluster.tables import blob_name
 from pointsman.operator.controllers.learning import APART, EVERY_S, NO_LEDGER, Learner
 from pointsman.operator.controllers.policies import PolicyController
+from pointsman.operator.controllers.rollouts import Roller
 from pointsman.operator.controllers.shifting import Shifter
 from pointsman.operator.plan.learning import Wish, is_due, job_of, moment_s, samples_of, traits_of
 from pointsman.operator.plan.predicting import Learned, learned_of
@@ -208,7 +209,9 @@ async def test_what_is_learned_comes_into_the_table_and_stays_over_a_restart() -
     api.put(backend("a"), backend("b"), predicting())
     fleet = Fleet(api)
     shifter = Shifter(fleet, lambda _: None, lambda: None)
-    controller = PolicyController(api, SETTINGS, fleet, shifter, world.learner)
+    controller = PolicyController(
+        api, SETTINGS, fleet, shifter, learner=world.learner, roller=Roller(fleet, lambda: None)
+    )
     await controller.reconcile()
     assert learned_of(table.decode_blob(blob_of(api, "desk"))) is None
     world.ledger.labels = [*many("a", 5, 0.25), *many("b", 5, 0.75, first=9)]
@@ -222,7 +225,9 @@ async def test_what_is_learned_comes_into_the_table_and_stays_over_a_restart() -
     assert status["predictor"]["samples"] == 10
     assert status["predictor"]["lastFitTime"] == "1970-01-12T13:46:40Z"
 
-    again = PolicyController(api, SETTINGS, fleet, shifter, idle_learner())
+    again = PolicyController(
+        api, SETTINGS, fleet, shifter, learner=idle_learner(), roller=Roller(fleet, lambda: None)
+    )
     serial = _serial(api)
     await again.reconcile()
     assert blob_of(api, "desk") == first

@@ -65,7 +65,7 @@ def test_going_back_raises_the_number() -> None:
 def test_ten_and_the_active_one_are_kept(count: int, active: int) -> None:
     """The newest ten stay, and what is in force stays however old it is."""
     history = revisions(count)
-    gone = set(to_collect(history, active=f"desk-{active}"))
+    gone = set(to_collect(history, in_force={f"desk-{active}"}))
     left = [r.name for r in history if r.name not in gone]
 
     assert f"desk-{active}" not in gone

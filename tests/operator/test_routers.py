@@ -12,6 +12,7 @@ import pytest
 from aiohttp import web
 
 from pointsman.api import table
+from pointsman.api.counted import Arms
 from pointsman.operator.cluster.lines import StreamBroken, lines_of
 from pointsman.operator.cluster.observe import RouterPod, router_pods
 from pointsman.operator.cluster.orders import Orders
@@ -389,6 +390,23 @@ async def test_what_was_served_is_kept_until_it_is_told_again(tmp_path: Path) ->
         router.tell("Load", 4, None)
         await next_change(told)
         assert fleet.served() == {"u1": served}
+
+
+async def test_arms_are_kept_until_they_are_told_again(tmp_path: Path) -> None:
+    """By the pod's uid; a candidate's blob is in use as well as the other."""
+    router, told = FakeRouter(), asyncio.Event()
+    arms = {"p": Arms(stable="p-1", candidate="p-2", since_ms=1)}
+    async with following(router, tmp_path, on_load=told.set) as (fleet, _):
+        ack = table.Ack("p", "p-1", "aa", candidate="bb", weight_percent=5)
+        event = table.AdminEvent(type="Hello", arms=arms, acks=(ack,))
+        router.lines.put_nowait(table.encode(event) + b"\n")
+        await next_change(told)
+        assert fleet.arms("p") == {"u1": arms["p"]}
+        assert fleet.arms("other") == {}
+        assert fleet.blobs_in_use() == {"aa", "bb"}
+        router.tell("Load", 4, None)
+        await next_change(told)
+        assert fleet.arms("p") == {"u1": arms["p"]}
 
 
 async def test_a_load_is_known_while_its_stream_is_open(tmp_path: Path) -> None:

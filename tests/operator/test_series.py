@@ -5,6 +5,7 @@ from tests.operator.scaled import World, metric
 
 CLOSED = {
     "controller", "outcome", "verb", "kind", "reason", "what", "state", "accepted", "le",
+    "phase",
 }  # fmt: skip
 
 

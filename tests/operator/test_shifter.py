@@ -11,6 +11,7 @@ from pointsman.api.validation import parse
 from pointsman.operator.cluster.kinds import Kind
 from pointsman.operator.cluster.tables import SHIFTS
 from pointsman.operator.controllers.policies import PolicyController
+from pointsman.operator.controllers.rollouts import Roller
 from pointsman.operator.controllers.shifting import READ_S, Shifter
 from pointsman.operator.errors import Stalled
 from pointsman.operator.plan.policy_status import RouterView
@@ -79,8 +80,9 @@ class World:
             clock=lambda: self.now_s,
             monotonic=lambda: self.now_s,
         )
+        roller = Roller(self.routers, self._on_due)
         self.controller = PolicyController(
-            self.api, SETTINGS, self.routers, self.shifter, idle_learner()
+            self.api, SETTINGS, self.routers, self.shifter, learner=idle_learner(), roller=roller
         )
 
     def _capacity(self, name: str) -> Capacity | None:

@@ -37,6 +37,21 @@ def test_the_echo_of_a_status_is_no_news() -> None:
     assert keys.policy(event("MODIFIED", "p")) == []
 
 
+def test_an_order_to_a_rollout_is_news() -> None:
+    """It is an annotation, and makes no new generation; other annotations are nothing to us."""
+    keys = Keys("pointsman", KEYS)
+    asked = event("MODIFIED", "p")
+    asked["object"]["metadata"]["annotations"] = {"pointsman.dev/rollout-abort": "p-1"}
+    other = event("MODIFIED", "p")
+    other["object"]["metadata"]["annotations"] = {"example.com/touched": "now"}
+
+    assert keys.policy(event("ADDED", "p")) == ["table"]
+    assert keys.policy(other) == []
+    assert keys.policy(asked) == ["table"]
+    assert keys.policy(asked) == []
+    assert keys.policy(event("MODIFIED", "p")) == ["table"], "it was taken away"
+
+
 def test_pods_belong_to_a_backend_or_are_routers() -> None:
     """By label."""
     keys = Keys("pointsman", KEYS)

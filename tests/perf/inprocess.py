@@ -12,6 +12,7 @@ import asyncio
 import sys
 import time
 from collections import Counter, deque
+from dataclasses import replace
 from statistics import median
 from types import FrameType
 from typing import TYPE_CHECKING, Any, Final, cast
@@ -30,13 +31,16 @@ from pointsman.router.serve.record import Recorder
 from pointsman.router.serve.tracing import Finished, Tracing
 from pointsman.router.serve.upstream import Pools, UpstreamConnection
 from pointsman.router.serve.wheel import Wheel
+from pointsman.routing import Canary
 from tests.perf.plane import table
 
 if TYPE_CHECKING:
     from pointsman.router.serve.exchange import Exchange
 
 PORTS: Final = [9001, 9002]
-KINDS: Final = ("plain", "tasks", "spill", "texts", "signals", "limited", "predictor")
+KINDS: Final = (
+    "plain", "tasks", "spill", "texts", "signals", "limited", "predictor", "rollout"
+)  # fmt: skip
 WARM: Final = 500
 ROUNDS: Final = 15
 REQUESTS: Final = 3000
@@ -104,7 +108,11 @@ class Loop:
     def __init__(self, kind: str, *, record: bool = False, trace: float | None = None) -> None:
         later = asyncio.get_running_loop().call_later
         self._spool = Spool(None, later=later, bounds=Bounds(memory_bytes=1 << 30))
-        live = table("plain" if kind == "limited" else kind, PORTS)
+        live = table("plain" if kind in {"limited", "rollout"} else kind, PORTS)
+        if kind == "rollout":
+            (policy,) = live.table.policies
+            canary = Canary(replace(policy, revision="r2"), 50)
+            live.table = replace(live.table, canaries={policy.name: canary})
         if kind == "limited":
             live.callers = callers_of([_LIMITED], complete=True)
         plane = DataPlane(live, Limits(), Metrics())

@@ -25,12 +25,17 @@ MORE_PREDICTED: int = 60
 """Of a policy that predicts, beyond one whose rules look at the text."""
 
 
+MOST_ROLLOUT: int = MOST + 12
+"""Of a policy with a candidate: which conversation it is, its arm, and what became of it."""
+
+
 @pytest.mark.parametrize(
     ("kind", "most"),
     [
         ("plain", MOST),
         ("spill", MOST_SPILL),
         ("limited", MOST_LIMITED),
+        ("rollout", MOST_ROLLOUT),
     ],
 )
 async def test_a_plain_request_takes_few_calls(kind: str, most: int) -> None:
@@ -42,6 +47,7 @@ async def test_a_plain_request_takes_few_calls(kind: str, most: int) -> None:
     assert 0 < float(told.rsplit("\n", 1)[1].split()[0]) <= most, told
     assert ("Spill" in told) is (kind == "spill")
     assert ("Ticket" in told) is (kind == "limited")
+    assert ("Arm.count" in told) is (kind == "rollout")
     assert "Predictor" not in told
 
 

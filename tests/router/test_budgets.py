@@ -9,8 +9,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from msgspec import structs
 
 from pointsman.api.callers import digest_of
+from pointsman.api.profile import Parameter, Profile
 from pointsman.api.table import Budget, Fallback, Price, Route, Target
 from pointsman.events.ship import Target as Ledger
 from pointsman.router.callers import Caller, callers_of
@@ -298,3 +300,22 @@ async def test_a_router_that_died_takes_no_more_than_its_slice(tmp_path: Path) -
             await ask(router)
         await there.told()
         assert there.stored() == there.billed() <= 4000 - granted
+
+
+@pytest.mark.parametrize("currency", ["", "USD"])
+async def test_a_profile_counts_in_what_is_reserved(tmp_path: Path, currency: str) -> None:
+    """By the longest answer that the backend is asked for, and with the system text it adds."""
+    unit = PICO // 1000 if currency else 1
+    clamp = (Parameter(name="max_tokens", max=str(ANSWER)),)
+    async with desk(tmp_path) as there:
+        (router,) = there.routers
+        backend = router.backends["small"]
+        for profile, status in (
+            (Profile(parameters=clamp), 200),
+            (Profile(parameters=clamp, prefix="x" * 3000), 429),
+            (None, 429),
+        ):
+            router.backends["small"] = structs.replace(backend, profile=profile)
+            there.put(budget(2_000 * unit, currency=currency))
+            await there.lent()
+            assert (await router.ask(chat(max_tokens=5_000))).status == status, profile

@@ -7,6 +7,7 @@ from contextlib import AsyncExitStack, asynccontextmanager
 import aiohttp
 import pytest
 
+from pointsman.api.counted import ArmCounts, Arms
 from pointsman.api.table import AdminEvent, BudgetUse, Order, Served, decode_event, digest
 from pointsman.router.control.admin import MAX_ORDERS
 from pointsman.router.control.kube_config import ApiServer
@@ -166,6 +167,28 @@ async def test_what_ended_by_rule_is_told_seldom(session: aiohttp.ClientSession)
     assert silence.served is not None
     assert silence.budgets is not None
     assert all((one.served is None) is (one.budgets is None) for one in found)
+
+
+@pytest.mark.slow
+async def test_what_arms_did_is_told_each_two_seconds(session: aiohttp.ClientSession) -> None:
+    """At first, in silence, and with a change of load: a rollout waits for it. None without one."""
+    told = Arms(stable="r1", candidate="r2", since_ms=1, of_candidate=ArmCounts(requests=3))
+    async with _router(heartbeat_s=0.5) as router:
+        router.live.arms = lambda: {"p": told}
+        async with session.get(f"{router.url}/admin/stream") as answer:
+            assert (await _read(answer)).arms == {"p": told}
+            found = []
+            for _ in range(24):
+                router.live.begin("small")
+                found.append(await _read(answer))
+            silence = await _read(answer)
+            router.live.arms = dict
+            later = await _read(answer)
+
+    assert {one.type for one in found} == {"Load"}
+    assert 1 <= sum(one.arms is not None for one in found) <= 2
+    assert silence.arms == {"p": told}
+    assert later.arms is None
 
 
 async def test_an_ack_says_nothing_about_load(session: aiohttp.ClientSession) -> None:

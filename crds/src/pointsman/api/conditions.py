@@ -20,6 +20,10 @@ class ConditionType(StrEnum):
     RESOLVED_REFS = "ResolvedRefs"
     PROGRAMMED = "Programmed"
     TESTS_PASSED = "TestsPassed"
+    # of a rollout; neutral: they live beside Ready
+    AWAITING_APPROVAL = "AwaitingApproval"
+    PROMOTED = "Promoted"
+    ROLLED_BACK = "RolledBack"
     # kstatus: abnormal-true, and present only while true
     RECONCILING = "Reconciling"
     STALLED = "Stalled"
@@ -74,6 +78,16 @@ class Reason(StrEnum):
     DEADLINE_EXCEEDED = "DeadlineExceeded"
     # EvaluationSuite
     CONFIG_MAP_NOT_FOUND = "ConfigMapNotFound"
+    # a rollout of it
+    ROLLOUT_IN_PROGRESS = "RolloutInProgress"
+    ROLLOUT_PAUSED = "RolloutPaused"
+    AWAITING_APPROVAL = "AwaitingApproval"
+    INCONCLUSIVE = "Inconclusive"
+    ROLLED_BACK = "RolledBack"
+    ANALYSIS_PASSED = "AnalysisPassed"
+    ANALYSIS_SKIPPED = "AnalysisSkipped"
+    GUARDRAIL_FAILED = "GuardrailFailed"
+    ABORT_REQUESTED = "AbortRequested"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

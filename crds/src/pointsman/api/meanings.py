@@ -65,15 +65,18 @@ MEANINGS: Final[Mapping[str, Meaning]] = {
     ROUTING_POLICY: Meaning(
         conditions={
             ConditionType.READY: "Accepted, ResolvedRefs and Programmed are all True, no test "
-            "fails, and the weights of the spec are in force.",
+            "fails, and what the spec says is in force: no weight is on its way, and no rollout.",
             ConditionType.ACCEPTED: "This spec became a revision. If not, the last accepted "
             "revision stays in force.",
             ConditionType.RESOLVED_REFS: "Every backend that it names is there and valid.",
             ConditionType.TESTS_PASSED: "Every one of `spec.tests` goes where it is expected to; "
             "only with `tests`.",
             ConditionType.PROGRAMMED: "Every router has said that it runs the revision in force.",
-            ConditionType.PROGRESSING: "Weights are on their way to those of the revision in "
-            "force; `status.shift` says how far.",
+            ConditionType.PROGRESSING: "A rollout of the spec goes on (`status.rollout`), or "
+            "weights are on their way to those of the revision in force (`status.shift`).",
+            ConditionType.AWAITING_APPROVAL: "The rollout goes on when somebody approves its step.",
+            ConditionType.PROMOTED: "The rollout of the spec has ended with it in force.",
+            ConditionType.ROLLED_BACK: "It has ended with the revision before it in force.",
             ConditionType.RECONCILING: _WAITS,
             ConditionType.STALLED: _STUCK,
         },
@@ -102,6 +105,18 @@ MEANINGS: Final[Mapping[str, Meaning]] = {
             Reason.WEIGHTS_IN_FORCE: "The weights are those of the revision in force.",
             Reason.WAITING_FOR_CAPACITY: "Replicas of a backend with scaling mode QueueDepth are "
             "being started for traffic that comes; as they become ready, it follows.",
+            Reason.ROLLOUT_IN_PROGRESS: "A part of the conversations goes to the candidate.",
+            Reason.ROLLOUT_PAUSED: "Somebody said so; the candidate keeps its part.",
+            Reason.AWAITING_APPROVAL: "A step waits for a person: `pointsman rollout approve`.",
+            Reason.INCONCLUSIVE: "The step's deadline has passed and its guardrails are not sure: "
+            "too few requests, most often. Promote, abort, or wait for more.",
+            Reason.ROLLED_BACK: "The spec is not what runs: its rollout was stopped. Edit the "
+            "spec, take it back, or `pointsman rollout retry`.",
+            Reason.ANALYSIS_PASSED: "All guardrails have passed.",
+            Reason.ANALYSIS_SKIPPED: "Somebody promoted it.",
+            Reason.GUARDRAIL_FAILED: "The candidate was worse than is allowed; the message says by "
+            "what.",
+            Reason.ABORT_REQUESTED: "Somebody said so.",
             Reason.DEADLINE_EXCEEDED: "They did not become ready for ten minutes; traffic stays as "
             "it is. Mend what keeps them from starting, lower its `maxReplicas` to what can run, "
             "or take the edit back.",

@@ -13,9 +13,13 @@ from typing import Final, Literal
 
 import msgspec
 
+from pointsman.api.counted import Arms
+from pointsman.api.counted import BudgetUse as BudgetUse  # noqa: PLC0414 - also found here
+from pointsman.api.counted import Served as Served  # noqa: PLC0414
 from pointsman.api.matches import HeaderMatch as HeaderMatch  # noqa: PLC0414 - part of the table
 from pointsman.api.matches import Match as Match  # noqa: PLC0414
 from pointsman.api.predicting import Chooser
+from pointsman.api.profile import Profile
 
 TABLE_VERSION: Final = 1
 MAX_BLOB_BYTES: Final = 900 * 1024
@@ -104,11 +108,9 @@ class Activation(Struct, frozen=True):
 
 
 class Price(Struct, frozen=True):
-    """
-    Of a token, in 1e-12 of the backend's currency, from a moment on (Unix time in seconds).
+    """Of a token, in 1e-12 of the backend's currency, from a moment on (Unix time in seconds)."""
 
-    Six decimals of a price per million tokens are whole numbers of it.
-    """
+    # Six decimals of a price per million tokens are whole numbers of it.
 
     from_s: float = 0.0
     input_pico: int = 0
@@ -132,6 +134,8 @@ class Backend(Struct, frozen=True):
     activation: Activation | None = None
     max_concurrent: int | None = None
     """Requests that one server works on at once, or an external API in all; None: not known."""
+    profile: Profile | None = None
+    """What its requests are changed by; None: they are sent as they came, but for the model."""
 
 
 MOST_BUDGETS: Final = 16
@@ -195,6 +199,14 @@ class PolicyBlob(Struct, frozen=True, omit_defaults=False):
     version: int = TABLE_VERSION
 
 
+class Candidate(Struct, frozen=True):
+    """A revision that a part of the conversations goes to."""
+
+    revision: str
+    blob: str
+    weight_percent: int
+
+
 class PolicyEntry(Struct, frozen=True):
     """Which blob is wanted for a policy; `blob` is the SHA-256 of its JSON, in hex."""
 
@@ -202,6 +214,7 @@ class PolicyEntry(Struct, frozen=True):
     revision: str
     blob: str
     model_names: tuple[str, ...] = ()
+    candidate: Candidate | None = None
 
 
 class Manifest(Struct, frozen=True, omit_defaults=False):
@@ -227,32 +240,20 @@ class Endpoint(Struct, frozen=True):
 
 
 class Ack(Struct, frozen=True):
-    """What a router did with one policy: runs `blob`, or refused `refused_blob` with `error`."""
+    """
+    What a router did with one policy: runs `blob`, or refused `refused_blob` with `error`.
+
+    `candidate` is the blob that gets `weight_percent`; if none does, `candidate_error` may say why.
+    """
 
     policy: str
     revision: str
     blob: str
     error: str = ""
     refused_blob: str = ""
-
-
-Served = dict[str, dict[str, dict[str, tuple[int, float]]]]
-"""Policy -> rule -> backend -> requests that ended since a router began, and the seconds that they
-took from their arrival on."""
-
-
-class BudgetUse(Struct, frozen=True):
-    """What all routers together have used of a budget, as a router knows it from the ledger."""
-
-    name: str
-    subject: str
-    """Rule, caller or team; empty for a budget of the whole policy."""
-    from_ms: int
-    """When its window began, Unix time."""
-    limit: int
-    used: int
-    currency: str = ""
-    """Empty: tokens. Else both numbers are billionths of it."""
+    candidate: str = ""
+    weight_percent: int = 0
+    candidate_error: str = ""
 
 
 class AdminEvent(Struct, frozen=True):
@@ -282,6 +283,8 @@ class AdminEvent(Struct, frozen=True):
     """In Hello, Heartbeat, and a Load if the last time was 5 s ago. None also: an older router."""
     budgets: dict[str, tuple[BudgetUse, ...]] | None = None
     """With `served`. Policy -> the fullest of its budgets. None also: an older router."""
+    arms: dict[str, Arms] | None = None
+    """In Hello, Heartbeat, and a Load if the last time was 2 s ago: policies with a candidate."""
     holding: tuple[str, ...] = ()
     """Not in Ack. Backends whose requests wait because an Order says so, by name."""
     unreachable: tuple[str, ...] = ()
@@ -386,5 +389,5 @@ def decode_order(data: bytes) -> Order:
     """Raises TableError."""
     try:
         return _order_decoder.decode(data)
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+    except _UNREADABLE as error:
         raise TableError(f"not an order: {error}") from error

@@ -58,8 +58,8 @@ class Rule(NamedTuple):
 
 def _default_words(value: object) -> str:
     """How a default reads in a description; empty for what goes without saying."""
-    if isinstance(value, list):
-        return ", ".join(map(str, value))
+    if isinstance(value, list):  # objects are told by the field's own description
+        return "" if any(isinstance(one, dict) for one in value) else ", ".join(map(str, value))
     return str(value) if isinstance(value, str | int) else ""
 
 

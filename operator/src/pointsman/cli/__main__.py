@@ -12,6 +12,7 @@ from pointsman.cli.evaluate.arguments import add_parser as add_evaluate
 from pointsman.cli.explaining import add_parser as add_explain
 from pointsman.cli.key.arguments import add_parser as add_key
 from pointsman.cli.report.arguments import add_parser as add_report
+from pointsman.cli.rollout.arguments import add_parser as add_rollout
 from pointsman.cli.simulate.arguments import add_parser as add_simulate
 
 _WITH_OPTIONS = {
@@ -20,6 +21,7 @@ _WITH_OPTIONS = {
     "explain": "pointsman.cli.explain",
     "key": "pointsman.cli.key.commands",
     "report": "pointsman.cli.report.commands",
+    "rollout": "pointsman.cli.rollout.commands",
     "simulate": "pointsman.cli.simulate.commands",
 }
 """Where a command's function of the same name is, which takes what was parsed."""
@@ -64,6 +66,7 @@ def _parser() -> Parser:
     add_evaluate(commands)
     add_key(commands)
     add_report(commands)
+    add_rollout(commands)
     add_simulate(commands)
 
     demo = commands.add_parser("demo", help="a support desk's day on this machine, and a table")

@@ -5,6 +5,7 @@ import functools
 import json
 import sys
 import time
+from collections.abc import Sequence
 from typing import Any, Final
 
 import msgspec
@@ -23,6 +24,7 @@ from pointsman.cli.traffic.money import Assumed, price_of
 from pointsman.cli.traffic.seen import Seen, seen_of_event
 from pointsman.events.schema import Request
 from pointsman.router.policy.cost import Tariff
+from pointsman.router.wire.profile import changed_members
 from pointsman.routing import CompiledTable, Decision, decide
 from pointsman.routing.choosing import Asked, choose
 
@@ -31,8 +33,9 @@ _ASKED: Final = ("prompt", "request", "decision")
 """Flags that say which request is meant."""
 
 
-_Told = tuple[Analysis, Decision, str, Choice | None]
-"""What was found, what was decided, what it costs in words, and what a predictor says."""
+_Told = tuple[Analysis, Decision, str, Choice | None, tuple[str, ...]]
+"""What was found, what was decided, what it costs in words, what a predictor says, and the members
+of the request that the backend's profile changes."""
 
 
 def _decide(options: argparse.Namespace) -> _Told:
@@ -56,7 +59,7 @@ def _decide(options: argparse.Namespace) -> _Told:
     if policy.chooser is not None:
         about = Asked(read.text, facts, time.time())
         decision, choice = choose(policy.chooser, decision, about)
-    return analysis, decision, _cost(asked, analysis, decision), choice
+    return analysis, decision, _cost(asked, analysis, decision), choice, _changes(asked, decision)
 
 
 def _table(options: argparse.Namespace) -> CompiledTable:
@@ -64,6 +67,14 @@ def _table(options: argparse.Namespace) -> CompiledTable:
         return compiled(options.paths)
     with opened(options.ledger, options.token_file) as ledger:
         return compiled(options.paths, functools.partial(learned_by_now, ledger))
+
+
+def _changes(asked: Given, decision: Decision) -> tuple[str, ...]:
+    """Members of the request that the first candidate's profile changes; never what they hold."""
+    profile = decision.candidates[0].profile if decision.candidates else None
+    if profile is None or (asked.read is not None and not asked.read.generates):
+        return ()
+    return changed_members(asked.body, profile)
 
 
 def _cost(asked: Given, analysis: Analysis, decision: Decision) -> str:
@@ -83,7 +94,11 @@ def _cost(asked: Given, analysis: Analysis, decision: Decision) -> str:
 
 
 def as_json(
-    analysis: Analysis, decision: Decision, cost: str = "", choice: Choice | None = None
+    analysis: Analysis,
+    decision: Decision,
+    cost: str = "",
+    choice: Choice | None = None,
+    changes: Sequence[str] = (),
 ) -> dict[str, Any]:
     """The decision as plain values."""
     fallback = decision.route.route.fallback
@@ -117,11 +132,16 @@ def as_json(
         "evidence": list(decision.evidence),
         "cost": cost or None,
         "predictor": msgspec.to_builtins(choice),
+        "profileChanges": list(changes),
     }
 
 
 def as_text(
-    analysis: Analysis, decision: Decision, cost: str = "", choice: Choice | None = None
+    analysis: Analysis,
+    decision: Decision,
+    cost: str = "",
+    choice: Choice | None = None,
+    changes: Sequence[str] = (),
 ) -> str:
     """The decision for a person; with several targets, the one that dice of 0 choose."""
     facts = as_json(analysis, decision)
@@ -138,6 +158,7 @@ def as_text(
         f"language  {analysis.language}, about {analysis.context_tokens:,} prompt tokens",
         f"asks      {analysis.complexity} ({analysis.complexity_score:.2f}), {analysis.domain}",
         *([f"cost      {cost}"] if cost else []),
+        *([f"profile   changes {', '.join(changes)}"] if changes else []),
         "why",
         *(f"  {line}" for line in (*analysis.evidence, *decision.evidence, *said, *full)),
     ]

@@ -1,4 +1,4 @@
-"""What predictors have learned by now, for `pointsman explain`: asked, and fitted, as they do it.
+"""What predictors have learned by now: asked for, and fitted, as the operator does it.
 
 Guarantees that nothing is written, neither to the ledger nor to a policy.
 """

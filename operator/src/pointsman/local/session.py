@@ -24,6 +24,7 @@ from pointsman.local.learning import learner_of, told
 from pointsman.local.ledger import LocalLedger
 from pointsman.local.metering import LocalMeter
 from pointsman.local.processes import Processes
+from pointsman.local.rollouts import at_once
 from pointsman.local.saying import cannot_listen, state_of_processes
 from pointsman.local.tracing import begin
 from pointsman.operator.plan.blobs import compile_backend
@@ -300,6 +301,8 @@ class Session:
             self._tell(f"backend {name}", self._state_of(desired, name))
         for name, state in told(self._learner, desired).items():
             self._tell(f"policy {name} predictor", state)
+        for name, state in at_once(desired).items():
+            self._tell(f"policy {name} rollout", state)
         if self.ledger is not None:
             self._tell("ledger", self.ledger.state())
         if self._meter is not None:

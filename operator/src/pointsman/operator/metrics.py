@@ -77,3 +77,11 @@ ENGINE_FAULTS = Counter(
     "pointsman_operator_engine_faults", "Model servers' metrics not read, by reason.", ("reason",),
     registry=REGISTRY,
 )  # fmt: skip
+ROLLOUTS = Gauge(
+    "pointsman_operator_rollouts", "Rollouts by phase; those that ended until the next edit.",
+    ("phase",), registry=REGISTRY,
+)  # fmt: skip
+ROLLOUT_STEPS = Counter(
+    "pointsman_operator_rollout_steps", "What became of rollouts, by the reason of its Event.",
+    ("reason",), registry=REGISTRY,
+)  # fmt: skip

@@ -29,6 +29,7 @@ from pointsman.operator.controllers.metering import Meter
 from pointsman.operator.controllers.policies import PolicyController
 from pointsman.operator.controllers.queue import KeyedQueue
 from pointsman.operator.controllers.resync import Resync
+from pointsman.operator.controllers.rollouts import Roller
 from pointsman.operator.controllers.scaling import Scaler
 from pointsman.operator.controllers.shifting import Shifter
 from pointsman.operator.controllers.suites import SuiteController
@@ -108,8 +109,11 @@ class Operator:
             orders=self.fleet.orders,
             meter=self.meter,
         )
+        self.roller = Roller(self.fleet, on_due=lambda: self.queue.add("table"))
         self.learner = Learner(self._ask(settings), fit, lambda: self.queue.add("table"))
-        self.policies = PolicyController(api, settings, self.fleet, self.shifter, self.learner)
+        self.policies = PolicyController(
+            api, settings, self.fleet, self.shifter, learner=self.learner, roller=self.roller
+        )
         self.suites = SuiteController(api)
         self.queue = KeyedQueue(self.reconcile, concurrency=settings.concurrency)
         self.resync = Resync(api, settings, self.queue.add, self.queue.room)
@@ -175,6 +179,7 @@ class Operator:
             group.create_task(self.engines.run(), name="engines")
             group.create_task(self.scaler.run(), name="scaling")
             group.create_task(self.shifter.run(), name="shifting")
+            group.create_task(self.roller.run(), name="rollouts")
             group.create_task(self.learner.run(), name="learning")
             group.create_task(self.suites.run(self.queue.add), name="suites")
             group.create_task(self._beat(vitals), name="vitals")

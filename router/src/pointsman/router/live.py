@@ -7,6 +7,7 @@ the new one, never a mixture. Nothing here waits and nothing here does I/O.
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
+from pointsman.api.counted import Arms
 from pointsman.api.table import BudgetUse, CredentialRef, Endpoint, Order, Served, ServiceAddress
 from pointsman.router.callers import NOT_READ, Callers
 from pointsman.routing import CompiledTable
@@ -45,6 +46,8 @@ class Live:
     """What ended by rule, once a data plane counts it."""
     budgets: Callable[[], dict[str, tuple[BudgetUse, ...]]] = dict
     """What is used of budgets, by policy, once a data plane knows it."""
+    arms: Callable[[], dict[str, Arms]] = dict
+    """What the arms of rollouts did, by policy, once a data plane counts it."""
 
     def replace_endpoints(self, endpoints: Mapping[str, tuple[Endpoint, ...]]) -> None:
         """These are ready now, and no others."""

@@ -6,7 +6,7 @@ The hot path adds to plain numbers; labels are put on when scraped.
 """
 
 from bisect import bisect_left
-from collections.abc import Iterable, Mapping, Set
+from collections.abc import Callable, Iterable, Mapping, Set
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -19,6 +19,7 @@ from prometheus_client.metrics_core import (
 )
 from prometheus_client.registry import Collector
 
+from pointsman.api.counted import Arms
 from pointsman.api.statuses import label_of
 from pointsman.api.table import Served
 from pointsman.events.schema import NANO
@@ -177,6 +178,8 @@ class Metrics(Collector):
         """(policy, budget, mode) -> requests."""
         self.predictions: dict[tuple[str, str, str, str], int] = {}
         """(policy, by its rules, by its predictor, outcome) -> requests."""
+        self.arms: Callable[[], Mapping[str, Arms]] = dict
+        """What the arms of rollouts did, once a data plane counts it."""
         self.undetermined: dict[tuple[str, str], int] = {}
         """(policy, rule) -> requests for which an expression of the rule could not be told."""
         self._teams: dict[str, TeamSeries] = {}
@@ -255,6 +258,18 @@ class Metrics(Collector):
         """Count one analysis."""
         _count(self.tasks, task if decided else "Undecided")
 
+    def _collect_arms(self) -> Metric:
+        found = _counter(
+            "rollout_requests", "Requests of policies with a candidate, by the revision that they "
+            "went to; gone when the rollout has ended.", "policy", "revision", "outcome",
+        )  # fmt: skip
+        for policy, arms in self.arms().items():
+            told = ((arms.stable, arms.of_stable), (arms.candidate, arms.of_candidate))
+            for revision, counts in told:
+                found.add_metric((policy, revision, "Ok"), counts.requests - counts.errors)
+                found.add_metric((policy, revision, "Error"), counts.errors)
+        return found
+
     def collect(self) -> Iterable[Metric]:
         """For prometheus_client."""
         yield from self._collect_routes()
@@ -271,6 +286,7 @@ class Metrics(Collector):
         for told, count in self.predictions.items():
             predicted.add_metric(told, count)
         yield predicted
+        yield self._collect_arms()
         untold = _counter(
             "expression_errors", "Expressions of rules that could not be told.", "policy", "rule"
         )

@@ -6,7 +6,7 @@ force stays.
 """
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from itertools import accumulate
 from math import inf
 from typing import Final
@@ -66,6 +66,8 @@ class CompiledRoute:
     on_unschedulable: bool
     spills: bool
     """True if the states of its backends decide who takes a request, before any failed."""
+    profiled: bool
+    """True if a backend of it changes its requests."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,11 +103,22 @@ class CompiledPolicy:
 
 
 @dataclass(frozen=True, slots=True)
+class Canary:
+    """A policy's candidate, and the part of the conversations that goes to it."""
+
+    policy: CompiledPolicy
+    weight_percent: int
+
+
+@dataclass(frozen=True, slots=True)
 class CompiledTable:
     """All policies in force, by the model names that callers use."""
 
     by_model: Mapping[str, CompiledPolicy]
     policies: tuple[CompiledPolicy, ...]
+    """Candidates among them."""
+    canaries: Mapping[str, Canary] = field(default_factory=dict)
+    """Policy -> its candidate, while there is one."""
 
 
 def _compile_further(match: Match) -> FurtherMatch | None:
@@ -173,14 +186,14 @@ def _compile_route(route: Route, backends: Mapping[str, Backend]) -> CompiledRou
             raise TableError(f"route {route.name}: backend {name} is not in the policy's blob")
     targets = [target for target in route.targets if target.weight > 0]
     orders = [(t.backend, *(name for name in chain if name != t.backend)) for t in targets]
-    windows = (backends[name].context_window for order in orders or [chain] for name in order)
+    used = [backends[name] for order in orders or [chain] for name in order]
     on = route.fallback.on if route.fallback else ()
     return CompiledRoute(
         route=route,
         ways=tuple(map(_compile_match, route.ways)),
         bounds=tuple(accumulate(target.weight for target in targets)),
         orders=tuple(tuple(backends[name] for name in order) for order in orders or [chain]),
-        window=min((window for window in windows if window is not None), default=inf),
+        window=min(map(_window, used), default=inf),
         on_error="Error" in on,
         on_timeout="Timeout" in on,
         on_context_window="ContextWindow" in on,
@@ -188,7 +201,15 @@ def _compile_route(route: Route, backends: Mapping[str, Backend]) -> CompiledRou
         on_saturated="Saturated" in on,
         on_unschedulable="Unschedulable" in on,
         spills="Saturated" in on or "Unschedulable" in on,
+        profiled=any(backend.profile is not None for backend in used),
     )
+
+
+def _window(backend: Backend) -> float:
+    """For what the caller sends: what its profile may add has to fit as well."""
+    if backend.context_window is None:
+        return inf
+    return backend.context_window - (backend.profile.margin_tokens if backend.profile else 0)
 
 
 def compile_policy(blob: PolicyBlob, digest: str) -> CompiledPolicy:
@@ -212,9 +233,7 @@ def compile_policy(blob: PolicyBlob, digest: str) -> CompiledPolicy:
         backends=blob.backends,
         reads_text=blob.predictor is not None or any(map(_reads_text, matches)),
         reads_headers=any(map(_reads_headers, matches)),
-        window=min(
-            (b.context_window for b in blob.backends.values() if b.context_window), default=inf
-        ),
+        window=min(map(_window, blob.backends.values()), default=inf),
         baseline=blob.backends.get(blob.baseline),
         budgets=blob.budgets,
         place=f"{blob.namespace}/{blob.name}",
@@ -224,11 +243,14 @@ def compile_policy(blob: PolicyBlob, digest: str) -> CompiledPolicy:
     )
 
 
-def compile_table(policies: Iterable[CompiledPolicy]) -> CompiledTable:
+def compile_table(
+    policies: Iterable[CompiledPolicy], canaries: Mapping[str, Canary] | None = None
+) -> CompiledTable:
     """By model name; of two policies with one name the first keeps it (the operator refuses it)."""
-    ordered = tuple(policies)
+    ordered, canaries = tuple(policies), canaries or {}
     by_model: dict[str, CompiledPolicy] = {}
     for policy in ordered:
         for name in policy.model_names:
             by_model.setdefault(name, policy)
-    return CompiledTable(by_model=by_model, policies=ordered)
+    every = (*ordered, *(one.policy for one in canaries.values()))
+    return CompiledTable(by_model=by_model, policies=every, canaries=canaries)

@@ -109,7 +109,11 @@ def overflows(backend: Backend, facts: RequestFacts) -> str:
         return ""
     # The general estimate is for rules; a window is counted in the tokens of its own vocabulary.
     tokens = of_family(backend.family, backend.model, analysis.context_tokens, analysis.token_mix)
-    needed = tokens + facts.max_output_tokens
+    profile, output = backend.profile, facts.max_output_tokens
+    if profile is not None:
+        tokens += profile.text_tokens
+        output = profile.output_tokens(output)
+    needed = tokens + output
     if needed <= window:
         return ""
     return f"{needed:,} tokens do not fit its context window of {window:,}"

@@ -2,5 +2,16 @@
 
 from pointsman.api.presets.effective import EffectiveBackend, effective
 from pointsman.api.presets.known import PRESETS, Preset, preset_for
+from pointsman.api.presets.profiles import PROFILES, ProfileOf, preset_profile, profile_of
 
-__all__ = ["PRESETS", "EffectiveBackend", "Preset", "effective", "preset_for"]
+__all__ = [
+    "PRESETS",
+    "PROFILES",
+    "EffectiveBackend",
+    "Preset",
+    "ProfileOf",
+    "effective",
+    "preset_for",
+    "preset_profile",
+    "profile_of",
+]

@@ -37,6 +37,7 @@ from pointsman.api.v1alpha1.modelbackend import (
 from pointsman.api.v1alpha1.policytest import Expectation, PolicyTest, PromptMessage
 from pointsman.api.v1alpha1.predictor import Objective, Predictor
 from pointsman.api.v1alpha1.references import BackendRef
+from pointsman.api.v1alpha1.rollout import Guardrails, Rollout, RolloutStep
 from pointsman.api.v1alpha1.routingpolicy import (
     DefaultRoute,
     Fallback,
@@ -77,6 +78,7 @@ __all__ = [
     "FallbackOn",
     "Family",
     "GoldenPrompt",
+    "Guardrails",
     "HeaderMatch",
     "ImplicitFeedback",
     "Judge",
@@ -96,6 +98,8 @@ __all__ = [
     "Redact",
     "Refusal",
     "ResourceRequirements",
+    "Rollout",
+    "RolloutStep",
     "RoutingPolicy",
     "RoutingPolicySpec",
     "Rule",

@@ -14,6 +14,7 @@ from pointsman.api.v1alpha1.activation import Activation
 from pointsman.api.v1alpha1.cost import Cost
 from pointsman.api.v1alpha1.external import External
 from pointsman.api.v1alpha1.meta import ObjectMeta
+from pointsman.api.v1alpha1.promptprofile import PromptProfile
 from pointsman.api.v1alpha1.scaling import Scaling, ScalingMode
 from pointsman.api.validation import ApiModel, ObjectName, Rule
 
@@ -228,8 +229,8 @@ class ModelBackendSpec(ApiModel):
     )
     family: Family = Field(
         default=Family.OTHER,
-        description="Model family; its preset fills contextWindow, capabilities and engine "
-        "arguments that are left out.",
+        description="Model family; its preset fills contextWindow, capabilities, engine arguments "
+        "and promptProfile where they are left out.",
     )
     deployment: Deployment | None = Field(
         default=None, description="Run this model server in the cluster."
@@ -260,6 +261,11 @@ class ModelBackendSpec(ApiModel):
         description="How many requests one server works on at once, or an external API in all. A "
         "route whose fallback.when holds Saturated passes on what exceeds it. Default: what the "
         "engine's arguments say (--max-num-seqs and its like); without one, no limit.",
+    )
+    prompt_profile: PromptProfile | None = Field(
+        default=None,
+        description="What a request is changed by for this model: system text, roles, parameters, "
+        "stop sequences, thinking. Default: the preset's.",
     )
     cost: Cost | None = Field(
         default=None,

@@ -19,6 +19,7 @@ from pointsman.api.v1alpha1.meta import ObjectMeta
 from pointsman.api.v1alpha1.policytest import PolicyTest
 from pointsman.api.v1alpha1.predictor import Choosing, Predictor
 from pointsman.api.v1alpha1.references import BackendRef
+from pointsman.api.v1alpha1.rollout import Rollout
 from pointsman.api.validation import ApiModel, Duration
 from pointsman.api.validation import Rule as ValidationRule
 
@@ -265,6 +266,10 @@ class RoutingPolicySpec(ApiModel):
         default=None,
         description="Chooses by predicted quality, cost and speed where rules leave it open. It "
         "learns from the ledger; without one it knows what is published of model families.",
+    )
+    rollout: Rollout | None = Field(
+        default=None,
+        description="How a new revision takes over. Where it is not set, at once.",
     )
 
     tests: list[PolicyTest] = Field(

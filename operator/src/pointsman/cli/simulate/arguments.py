@@ -28,6 +28,11 @@ def add_parser(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") 
         "--ledger", metavar="FILE|URL",
         help="where latency and quality were measured; default: the ledger of --traffic",
     )  # fmt: skip
+    parser.add_argument(
+        "--learned", action="store_true",
+        help="predictors choose by what they have learned from the ledger by now; default: by "
+        "what is published of the models",
+    )  # fmt: skip
     add_window(parser)
     parser.add_argument("--model", help="model name for requests whose own no policy has")
     add_output_tokens(parser)

@@ -6,6 +6,7 @@ there is nothing to replay; 2 for flags that mean nothing.
 
 import argparse
 import contextlib
+import functools
 import json
 import random
 import sys
@@ -14,8 +15,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from pointsman.api.spelling import did_you_mean
+from pointsman.cli.learned import learned_by_now
 from pointsman.cli.ledger import Ledger, NoLedger, is_ledger, opened, window
-from pointsman.cli.policies import Unusable, compiled
+from pointsman.cli.policies import Learn, Unusable, compiled
 from pointsman.cli.simulate.conditions import BadCondition, Condition, judge, read_conditions
 from pointsman.cli.simulate.measured import Cells, Kind, cells, compare
 from pointsman.cli.simulate.outcome import Outcome, outcome
@@ -53,6 +55,9 @@ def simulate(options: argparse.Namespace) -> int:
     except Unusable as error:
         print(error, file=sys.stderr)
         return 1
+    except NoLedger as error:
+        print(f"pointsman simulate: {error}", file=sys.stderr)
+        return 1
     traffic = Traffic()
     try:
         with _ledger(options, plan) as ledger:
@@ -61,7 +66,7 @@ def simulate(options: argparse.Namespace) -> int:
     except NoLedger as error:
         print(f"pointsman simulate: {error}", file=sys.stderr)
         return 1
-    for line in (*traffic.told(), *_unsimulated(plan)):
+    for line in traffic.told():
         print(line, file=sys.stderr)
     if not replay.requests:
         others = ", ".join(name for name, _ in traffic.others.most_common(8))
@@ -72,16 +77,8 @@ def simulate(options: argparse.Namespace) -> int:
     return _print(options, plan, replay, known, traffic)
 
 
-def _unsimulated(plan: Plan) -> Iterator[str]:
-    """What a predictor chooses depends on what it learned by then: only rules are replayed."""
-    sides = (plan.after, plan.before)
-    for name in sorted({name for side in sides if side for name in predicting(side)}):
-        why = "its predictor is not simulated; targets answer as if it were not sure"
-        yield f"policy {name}: {why}"
-
-
 def _plan(options: argparse.Namespace) -> Plan:
-    """Raises Unusable for files, and for flags BadFlag, BadCondition and BadQuestion."""
+    """Raises Unusable and NoLedger for files, and BadFlag, BadCondition, BadQuestion for flags."""
     conditions = read_conditions(options.fail_if)
     assumed = read_assumed(options.output_tokens)
     window(options.since, options.until)
@@ -92,18 +89,35 @@ def _plan(options: argparse.Namespace) -> Plan:
     relative = [one.text for one in conditions if one.metric != "unroutable"]
     if relative and not two:
         raise BadFlag(f"--fail-if {relative[0]}: give --against, or a ledger as --traffic")
-    now_s = time.time()
+    now_s, before = time.time(), None
+    with _learning(options, ledgers) as learn:
+        after = _side(options.paths, options.model, now_s, learn)
+        if options.against:
+            before = _side(options.against, options.model, now_s, learn)
     return Plan(
-        after=_side(options.paths, options.model, now_s),
-        before=_side(options.against, options.model, now_s) if options.against else None,
+        after=after,
+        before=before,
         of_ledger=bool(ledgers),
         conditions=conditions,
         assumed=assumed,
     )
 
 
-def _side(paths: list[str], model: str | None, now_s: float) -> Side:
-    found = compiled(paths)
+@contextlib.contextmanager
+def _learning(options: argparse.Namespace, ledgers: list[str]) -> Iterator[Learn | None]:
+    """What predictors learn from with --learned."""
+    if not options.learned:
+        yield None
+        return
+    where = options.ledger or (ledgers[0] if ledgers else None)
+    if where is None:
+        raise BadFlag("--learned needs --ledger, or a ledger as --traffic")
+    with opened(where, options.token_file) as ledger:
+        yield functools.partial(learned_by_now, ledger)
+
+
+def _side(paths: list[str], model: str | None, now_s: float, learn: Learn | None) -> Side:
+    found = compiled(paths, learn)
     if model is not None and model not in found.by_model:
         names = sorted(found.by_model)
         hint = did_you_mean(model, names) or f"; there are: {', '.join(names)}"
@@ -194,6 +208,22 @@ def _outcome(plan: Plan, replay: Replay, known: dict[Kind, Cells] | None) -> Out
     return outcome(replay, latency=latency, quality=quality, two=plan.two, why_not_measured=why)
 
 
+def _predicted(options: argparse.Namespace, plan: Plan) -> Iterator[str]:
+    """Whose predictors chose, and by what."""
+    sides = (plan.before, plan.after)
+    names = ", ".join(sorted({name for side in sides if side for name in predicting(side)}))
+    if not names:
+        return
+    if plan.of_ledger:
+        yield f"The predictor of {names} chose nothing: it needs texts. Targets answered."
+        return
+    known = "what was learned by now" if options.learned else "what is published (--learned)"
+    yield (
+        f"The predictor of {names} chose by {known}, each request as the first of a conversation, "
+        "and explored nothing."
+    )
+
+
 def _notes(
     options: argparse.Namespace, plan: Plan, replay: Replay, traffic: Traffic, *, measured: bool
 ) -> Iterator[str]:
@@ -210,6 +240,7 @@ def _notes(
     yield "Every backend is taken to need as many tokens as another. Intervals are of 95 %."
     if measured:
         yield "Quality and latency were measured on what each backend was asked, not on the same."
+    yield from _predicted(options, plan)
     if traffic.others:
         yield f"{traffic.others.total():,} requests of other policies are left out (--policy)."
     if plan.of_ledger:

@@ -1,7 +1,8 @@
 """PURE: each request through both sides by the router's own decision, with the same dice.
 
 Guarantees memory of the number of backends and rules, not of requests, and that a policy replayed
-against itself changes nothing, however its weights are.
+against itself changes nothing, however its weights are. A predictor chooses as if each request
+began a conversation, and explores nothing.
 """
 
 from collections import Counter
@@ -14,7 +15,8 @@ from pointsman.api.table import Backend
 from pointsman.cli.traffic.money import Assumed, price_of
 from pointsman.cli.traffic.seen import Seen
 from pointsman.router.policy.cost import Tariff
-from pointsman.routing import CompiledPolicy, CompiledTable, decide
+from pointsman.routing import CompiledPolicy, CompiledTable, Decision, decide
+from pointsman.routing.choosing import Asked, choose
 
 NO_POLICY: Final = "(no policy has the model name)"
 
@@ -45,14 +47,14 @@ class Side:
         self._tariffs: dict[tuple[str, str], Tariff] = {}
 
     def route(self, seen: Seen, die: float, assumed: Assumed) -> Routed:
-        """By the rules; what the first candidate would cost."""
+        """By the rules and the predictor; what the first candidate would cost."""
         if seen.recorded is not None:
             policy = self._by_name.get(seen.recorded.policy) or self._default
         else:
             policy = self.table.by_model.get(seen.model) or self._default
         if policy is None:
             return Routed(NO_POLICY, "", 0, "")
-        decision = decide(policy, seen.facts, dice=die)
+        decision = self._chosen(policy, decide(policy, seen.facts, dice=die), seen)
         rule = decision.route.route.name
         rule = f"{policy.name}/{rule}" if self._several else rule
         if not decision.candidates:
@@ -60,6 +62,12 @@ class Side:
         backend = decision.candidates[0]
         cost = self._cost(policy, backend, seen, assumed)
         return Routed(rule, backend.name, cost, backend.currency)
+
+    def _chosen(self, policy: CompiledPolicy, decision: Decision, seen: Seen) -> Decision:
+        compiled = policy.chooser
+        if compiled is None or compiled.chooser.mode != "Apply" or seen.text is None:
+            return decision
+        return choose(compiled, decision, Asked(seen.text, seen.facts, self._now_s))[0]
 
     def _cost(
         self, policy: CompiledPolicy, backend: Backend, seen: Seen, assumed: Assumed
@@ -75,7 +83,7 @@ class Side:
 
 
 def predicting(side: Side) -> list[str]:
-    """Policies whose predictor chooses, which a replay leaves to their targets."""
+    """Policies whose predictor chooses."""
     return [
         policy.name
         for policy in side.table.policies

@@ -1,6 +1,7 @@
 """The one request that `pointsman explain` is asked about: a prompt, or a line of a file."""
 
 import argparse
+import json
 import sys
 from collections.abc import Sequence
 from typing import NamedTuple
@@ -21,6 +22,17 @@ class Given(NamedTuple):
     headers: dict[str, str]
     metadata: dict[str, str]
     max_tokens: int
+
+    @property
+    def body(self) -> bytes:
+        """The request; made of the texts where no line is given."""
+        if self.read is not None:
+            return self.read.body
+        texts = (("system", self.prompt.system), ("user", self.prompt.user))
+        messages = [{"role": role, "content": text} for role, text in texts if text]
+        length = {"max_tokens": self.max_tokens} if self.max_tokens else {}
+        body = {"model": self.model, "messages": messages, **length}
+        return json.dumps(body).encode("utf-8", "replace")
 
     def facts(self, analysis: Analysis) -> RequestFacts:
         """What rules look at; flags win over the line."""

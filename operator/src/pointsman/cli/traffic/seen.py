@@ -16,7 +16,9 @@ from typing import Any, Final
 
 import msgspec
 
-from pointsman.analysis import Analysis, Prompt, analyze
+from pointsman.analysis import Analysis, AnalysisSettings, Prompt
+from pointsman.analysis.analysis import judge, observe
+from pointsman.analysis.text import Text
 from pointsman.api.tasks import Complexity, Domain, Task
 from pointsman.events.schema import Request
 from pointsman.router.errors import BadRequest
@@ -26,6 +28,7 @@ from pointsman.router.wire.unreadable import UNREADABLE
 from pointsman.routing import RequestFacts
 
 EXCERPT_CHARS: Final = 120
+_SETTINGS: Final = AnalysisSettings()
 _MESSAGES: Final = re.compile(rb"\s*\[\s*\{")
 _NAMED: Final[dict[str, type[StrEnum]]] = {"complexity": Complexity, "domain": Domain}
 """What later versions of an event may hold of the analysis."""
@@ -51,6 +54,8 @@ class Seen(msgspec.Struct, frozen=True, kw_only=True):
     """False: the answer is no text, as of embeddings."""
     excerpt: str = ""
     """The head of the last user message, only for those who asked for it."""
+    text: Text | None = None
+    """What the analysis read, for a predictor; None where a text was not kept or makes none."""
     recorded: Request | None = None
     """Of a ledger: the whole row."""
 
@@ -95,6 +100,8 @@ class Read(msgspec.Struct, frozen=True, kw_only=True):
     headers: dict[str, str]
     generates: bool
     usage: Usage | None
+    body: bytes
+    """As a router would get it."""
 
 
 def read_line(data: bytes) -> Read:
@@ -124,6 +131,7 @@ def read_line(data: bytes) -> Read:
         headers=_given_headers(line.headers),
         generates=operation.generates,
         usage=_usage(line.response),
+        body=body,
     )
 
 
@@ -132,15 +140,17 @@ def seen_of_line(data: bytes, *, excerpt: bool = False) -> Seen:
     read = read_line(data)
     asked, prompt = read.asked, read.prompt
     texts = (prompt.system, prompt.history, prompt.user, prompt.total_chars, prompt.images)
+    facts = observe(prompt, _SETTINGS)
     return Seen(
         model=asked.model,
-        facts=facts_of(read, analyze(prompt)),
+        facts=facts_of(read, judge(facts)),
         key=hash(texts) or 1,
         system=bool(prompt.system),
         stream=asked.stream,
         usage=read.usage,
         generates=read.generates,
         excerpt=shown(prompt.user) if excerpt else "",
+        text=facts.text if read.generates else None,
     )
 
 

@@ -20,18 +20,19 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from http import HTTPStatus
 from math import inf
-from pathlib import Path
 from typing import Final
 from urllib.parse import quote
 
 import aiohttp
 
 from pointsman.api import names, table
+from pointsman.api.counted import Arms
 from pointsman.api.statuses import label_of
 from pointsman.operator import metrics
 from pointsman.operator.cluster.lines import StreamBroken, lines_of
 from pointsman.operator.cluster.observe import RouterPod
 from pointsman.operator.cluster.orders import Orders
+from pointsman.operator.cluster.token import read_token
 from pointsman.operator.plan.budget_status import differ
 from pointsman.operator.plan.policy_status import RouterView
 from pointsman.operator.plan.scaling import RouterReport
@@ -73,6 +74,8 @@ class _Router:
     """What it told last of the requests that ended, by rule."""
     budgets: dict[str, tuple[table.BudgetUse, ...]] = field(default_factory=dict)
     """What it told last of budgets, by policy."""
+    arms: dict[str, Arms] = field(default_factory=dict)
+    """What it told last of the arms of rollouts, by policy."""
     missed_s: dict[str, float] = field(default_factory=dict)
     """Backend -> when its count of requests that met no server grew last."""
 
@@ -200,6 +203,11 @@ class RouterFleet:
         """What each router that runs has served since it began, by the pod's uid."""
         return {router.pod.uid: router.served for router in self._heard_of()}
 
+    def arms(self, policy: str) -> Mapping[str, Arms]:
+        """What each router that runs has counted of a policy's rollout, by the pod's uid."""
+        heard = self._heard_of()
+        return {one.pod.uid: one.arms[policy] for one in heard if policy in one.arms}
+
     def budgets(self, policy: str) -> list[table.BudgetUse]:
         """What each router that runs has told of a policy's budgets."""
         return [use for router in self._heard_of() for use in router.budgets.get(policy, ())]
@@ -265,13 +273,14 @@ class RouterFleet:
 
     def _headers(self) -> dict[str, str]:
         headers = {names.HEADER_EPOCH: str(self.epoch)}
-        if token := _token(self._settings.router_token_file):
+        if token := read_token(self._settings.router_token_file):
             headers["authorization"] = f"Bearer {token}"
         return headers
 
     def blobs_in_use(self) -> set[str]:
         """Hashes that some router said it runs."""
-        return {ack.blob for r in self._routers.values() for ack in r.acks.values()}
+        acks = [ack for router in self._routers.values() for ack in router.acks.values()]
+        return {ack.blob for ack in acks} | {ack.candidate for ack in acks if ack.candidate}
 
     def ack_times(self, policy: str, blob: str) -> Mapping[str, float | None]:
         """Pod -> unix time at which it first said that it runs this blob."""
@@ -357,6 +366,7 @@ class RouterFleet:
                     router.missed_s[backend] = time.monotonic()
             router.load = event
             router.served = router.served if event.served is None else event.served
+            router.arms = router.arms if event.arms is None else event.arms
             if event.budgets is not None:
                 news = news or differ(router.budgets, event.budgets)
                 router.budgets = event.budgets
@@ -386,13 +396,3 @@ def _report(router: _Router, backend: str) -> RouterReport | None:
     if not held and time.monotonic() - router.missed_s.get(backend, -inf) < MISSED_S:
         held = 1  # it did not wait, but a server was wanted
     return RouterReport(router.pod.name, held, in_flight, finished)
-
-
-def _token(file: Path) -> str:
-    """Read at every dial: the kubelet rotates it. Anything but one word is no token."""
-    try:
-        (token,) = file.read_text(encoding="ascii").split()
-    except (OSError, ValueError):
-        metrics.ROUTER_FAULTS.labels("NoToken").inc()
-        return ""
-    return token

@@ -19,13 +19,15 @@ from pointsman.operator.cluster.client import Api, Object
 from pointsman.operator.cluster.kinds import CONFIG_MAP
 from pointsman.operator.errors import Conflict
 from pointsman.operator.plan.objects import annotations_of, labels_of, meta, name_of
+from pointsman.operator.plan.rollout.record import Record, dump_rollouts, load_rollouts
 from pointsman.operator.plan.shifting import Shift, dump_shifts, load_shifts
 
 ANNOTATION_HISTORY: Final = f"{names.GROUP}/recent-blobs"
 """JSON: for each of the last manifests, oldest first, the short hashes of its blobs."""
 HISTORY: Final = 10
 SHIFTS: Final = "shifts"
-"""Key of the manifest's object."""
+ROLLOUTS: Final = "rollouts"
+"""Keys of the manifest's object."""
 MAX_HISTORY_BYTES: Final = 192 * 1024
 """The API server takes 256 KiB of annotations; beyond that no manifest could be written at all."""
 
@@ -41,6 +43,8 @@ class StoredTable:
     """Metadata of blob ConfigMaps by short hash."""
     shifts: Mapping[str, Shift] = field(default_factory=dict)
     """Policies whose weights are between two revisions."""
+    rollouts: Mapping[str, Record] = field(default_factory=dict)
+    """Policies with a candidate, or with one that was."""
 
 
 def manifest_name(release: str) -> str:
@@ -76,12 +80,13 @@ def _manifest_of(item: Object | None) -> table.Manifest | None:
         return None  # edited by hand or from a newer release: written anew
 
 
-def _shifts_of(item: Object | None) -> dict[str, Shift]:
+def _beside(item: Object | None, key: str) -> bytes:
+    """What stands beside the manifest in its object; empty if it is damaged."""
+    text = ((item or {}).get("binaryData") or {}).get(key, "")
     try:
-        text = ((item or {}).get("binaryData") or {}).get(SHIFTS, "")
-        return load_shifts(base64.b64decode(text, validate=True)) if text else {}
+        return base64.b64decode(text, validate=True)
     except binascii.Error:
-        return {}
+        return b""
 
 
 def _history_of(item: Object | None) -> tuple[tuple[str, ...], ...]:
@@ -104,7 +109,8 @@ async def read_table(api: Api, release: str) -> StoredTable:
         item=item,
         manifest=_manifest_of(item),
         history=_history_of(item),
-        shifts=_shifts_of(item),
+        shifts=load_shifts(_beside(item, SHIFTS)),
+        rollouts=load_rollouts(_beside(item, ROLLOUTS)),
         blobs={
             name.removeprefix(prefix): one
             for name, one in found.items()
@@ -153,8 +159,14 @@ def _is_blob(item: Object, release: str, digest: str) -> bool:
     return _labels(release, "blob").items() <= labels_of(item).items()
 
 
+def blobs_of(entries: Collection[table.PolicyEntry]) -> set[str]:
+    """Every blob that they name."""
+    candidates = {entry.candidate.blob for entry in entries if entry.candidate}
+    return {entry.blob for entry in entries} | candidates
+
+
 def _next_history(stored: StoredTable, manifest: table.Manifest) -> tuple[tuple[str, ...], ...]:
-    blobs = tuple(sorted({short(entry.blob) for entry in manifest.policies}))
+    blobs = tuple(sorted(map(short, blobs_of(manifest.policies))))
     history = stored.history
     if not history or history[-1] != blobs:
         history = (*history, blobs)[-HISTORY:]
@@ -169,15 +181,20 @@ async def write_manifest(
     stored: StoredTable,
     manifest: table.Manifest,
     shifts: Mapping[str, Shift],
+    *,
+    rollouts: Mapping[str, Record] | None = None,
 ) -> None:
     """
     Replace the manifest that was read; Conflict if another one is there by now.
 
-    `shifts` are not for routers; they stand in its object, so that both are stored or none.
+    `shifts` and `rollouts` are not for routers; they stand in its object, so that all is stored or
+    nothing.
     """
     data = {"manifest": table.encode(manifest)}
     if shifts:
         data[SHIFTS] = dump_shifts(shifts)
+    if rollouts:
+        data[ROLLOUTS] = dump_rollouts(rollouts)
     history = _next_history(stored, manifest)
     body: dict[str, Any] = {
         "apiVersion": "v1",

@@ -11,14 +11,17 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 
-from pointsman.api import table
-from pointsman.api.v1alpha1 import ModelBackend
+import msgspec
+
+from pointsman.api import names, table
+from pointsman.api.v1alpha1 import ModelBackend, RoutingPolicy
 from pointsman.operator import metrics
 from pointsman.operator.cluster import kinds
 from pointsman.operator.cluster.client import Api
 from pointsman.operator.cluster.observe import TableView, observe_table, previous_entries
 from pointsman.operator.cluster.routers import RouterFleet
 from pointsman.operator.cluster.tables import (
+    blobs_of,
     collectable,
     intact,
     read_blob,
@@ -28,21 +31,26 @@ from pointsman.operator.cluster.tables import (
 )
 from pointsman.operator.controllers.backends import timestamp
 from pointsman.operator.controllers.learning import Learner
+from pointsman.operator.controllers.rollouts import Roller
 from pointsman.operator.controllers.shifting import Shifter
 from pointsman.operator.controllers.status import write_status
 from pointsman.operator.errors import ReconcileError, one_of
 from pointsman.operator.plan.blobs import Backends
+from pointsman.operator.plan.events import event_of
 from pointsman.operator.plan.learning import wishes
 from pointsman.operator.plan.objects import name_of, parsed
 from pointsman.operator.plan.policy_status import RouterView, policy_status, premature
 from pointsman.operator.plan.predicting import learned_of
 from pointsman.operator.plan.revisions import (
+    KEEP,
     Revision,
     last_accepted,
     next_number,
     render_revision,
     to_collect,
 )
+from pointsman.operator.plan.rollout.steering import Rolled
+from pointsman.operator.plan.rollout.telling import News
 from pointsman.operator.plan.shifting import Before, Steered
 from pointsman.operator.plan.table import TablePlan, Verdict, compile_table, next_manifest
 from pointsman.operator.settings import Settings
@@ -75,12 +83,20 @@ class PolicyController:
     """Reconciles `table`."""
 
     def __init__(
-        self, api: Api, settings: Settings, fleet: RouterFleet, shifter: Shifter, learner: Learner
+        self,
+        api: Api,
+        settings: Settings,
+        fleet: RouterFleet,
+        shifter: Shifter,
+        *,
+        learner: Learner,
+        roller: Roller,
     ) -> None:
         self._api = api
         self._settings = settings
         self._fleet = fleet
         self._shifter = shifter
+        self._roller = roller
         self._learner = learner
         self._slots = asyncio.Semaphore(settings.concurrency)
         self.backends: Backends | None = None
@@ -100,10 +116,10 @@ class PolicyController:
             name_of(item): parsed(ModelBackend, item) for item in view.backends
         }
         await self._follow(view, accepted, backends)
-        steered = self._plan(view, accepted, backends)
+        rolled, steered = self._plan(view, accepted, backends)
         plan = steered.plan
         failures = await self._store(view, plan)
-        await self._publish(view, steered, failures)
+        await self._publish(view, rolled, steered, failures)
         failures |= await self._report(view, plan, failures)
         await self._collect(view, plan)
         if failures:
@@ -123,7 +139,7 @@ class PolicyController:
 
     def _plan(
         self, view: TableView, accepted: Mapping[str, Revision], backends: Backends
-    ) -> Steered:
+    ) -> tuple[Rolled, Steered]:
         before = Before(previous_entries(view), view.stored.shifts, view.revisions)
         plan = compile_table(
             namespace=self._api.namespace,
@@ -136,8 +152,12 @@ class PolicyController:
         count = sum(bool(v.accepted.status) for v in plan.verdicts.values())
         metrics.POLICIES.labels("True").set(count)
         metrics.POLICIES.labels("False").set(len(plan.verdicts) - count)
-        return self._shifter.steer(
-            plan, before, view.backends, namespace=self._api.namespace, backends=backends
+        namespace, learned = self._api.namespace, self._learner.learned
+        rolled = self._roller.steer(
+            plan, view, namespace=namespace, backends=backends, learned=learned
+        )
+        return rolled, self._shifter.steer(
+            rolled.plan, before, view.backends, namespace=namespace, backends=backends
         )
 
     async def _store(self, view: TableView, plan: TablePlan) -> dict[str, ReconcileError]:
@@ -149,11 +169,11 @@ class PolicyController:
                 async with self._slots, asyncio.TaskGroup() as group:
                     if verdict.accepted.status:
                         group.create_task(self._store_revision(view, verdict))
-                    entry, blob = verdict.entry, verdict.blob
-                    if entry and blob is not None and short(entry.blob) not in view.stored.blobs:
-                        group.create_task(
-                            write_blob(self._api, self._settings.release, entry.blob, blob)
-                        )
+                    for digest, blob in verdict.blobs():
+                        if short(digest) not in view.stored.blobs:
+                            group.create_task(
+                                write_blob(self._api, self._settings.release, digest, blob)
+                            )
             except* ReconcileError as group_of_errors:
                 failures[verdict.policy.name] = one_of(group_of_errors)
 
@@ -191,8 +211,9 @@ class PolicyController:
         )
 
     async def _publish(
-        self, view: TableView, steered: Steered, failures: Mapping[str, ReconcileError]
-    ) -> None:
+        self, view: TableView, rolled: Rolled, steered: Steered,
+        failures: Mapping[str, ReconcileError],
+    ) -> None:  # fmt: skip
         """Write the manifest if it changes; a policy whose parts are missing keeps its entry."""
         before, plan = previous_entries(view), steered.plan
         entries = [before.get(e.name) if e.name in failures else e for e in plan.entries]
@@ -205,16 +226,22 @@ class PolicyController:
             previous=view.stored.manifest,
             newest=max(self._written, *(router.position for router in self._fleet.views())),
         )
-        same = manifest == view.stored.manifest and shifts == view.stored.shifts
-        if not same or not intact(view.stored, self._settings.release):
-            await write_manifest(self._api, self._settings.release, view.stored, manifest, shifts)
+        stored = view.stored
+        rollouts = self._roller.records(rolled, failures, stored.rollouts)
+        same = (manifest, shifts, rollouts) == (stored.manifest, stored.shifts, stored.rollouts)
+        if not same or not intact(stored, self._settings.release):
+            await write_manifest(
+                self._api, self._settings.release, stored, manifest, shifts, rollouts=rollouts
+            )
             log.info("table written", extra={"epoch": manifest.epoch, "serial": manifest.serial})
         self._shifter.published(steered, shifts)
+        news = self._roller.published(rolled, manifest, failures, stored.rollouts)
+        await self._tell(view, news)
         metrics.SERIAL.set(manifest.serial)
         self._written = position = (manifest.epoch, manifest.serial)
         self._since = {
             e.name: known if known and known.entry == e else Since(e, position)
-            for e in manifest.policies
+            for e in map(_without_candidate, manifest.policies)
             for known in [self._since.get(e.name)]
         }
         generations = {policy.name: policy.generation for _, policy in view.policies}
@@ -222,6 +249,27 @@ class PolicyController:
             e.name: Wanted(generations.get(e.name, 0), e.revision, e.blob)
             for e in manifest.policies
         }
+
+    async def _tell(self, view: TableView, news: Mapping[str, News]) -> None:
+        """As Events; one that cannot be written stays untold, and a log line."""
+        for item, policy in view.policies:
+            if (told := news.get(policy.name)) is None:
+                continue
+            log.info("rollout", extra={"policy": policy.name, "event": told.reason})
+            event = event_of(
+                item,
+                kind="Warning" if told.warning else "Normal",
+                reason=told.reason,
+                note=told.note,
+                instance=self._settings.identity,
+                now=timestamp(),
+                about_kind=names.ROUTING_POLICY,
+                action="Rollout",
+            )
+            try:
+                await self._api.create(kinds.EVENT, event)
+            except ReconcileError as error:
+                log.warning("event not written", extra={"reason": error.reason})
 
     async def _report(
         self, view: TableView, plan: TablePlan, unstored: Mapping[str, ReconcileError]
@@ -233,12 +281,16 @@ class PolicyController:
 
         async def report(name: str) -> None:
             verdict, known = plan.verdicts[name], self._since.get(name)
-            since = known.position if known and known.entry == verdict.entry else NEVER
+            entry = _without_candidate(verdict.entry) if verdict.entry else None
+            since = known.position if known and known.entry == entry else NEVER
             stored = items[name].get("status") or {}
             hindrance, moving = str(unstored.get(name, "")), self._shifter.moving(name)
+            rolling = self._roller.rolling(name)
             if hindrance:
                 verdict = replace(verdict, entry=known.entry if known else None)
-            elif premature(verdict, routers, stored=stored, since=since, moving=moving):
+            elif premature(
+                verdict, routers, stored=stored, since=since, moving=moving, rolling=rolling
+            ):
                 return  # the fleet calls again when the router has answered, or has not
             status = policy_status(
                 verdict,
@@ -248,6 +300,7 @@ class PolicyController:
                 since=since,
                 hindrance=hindrance,
                 moving=moving,
+                rolling=rolling,
                 budgets=self._fleet.budgets(name),
                 learning=self._learner.learning(name),
             )
@@ -266,10 +319,16 @@ class PolicyController:
     async def _collect(self, view: TableView, plan: TablePlan) -> None:
         """Revisions beyond the history, and blobs that nobody can need."""
         for name, verdict in plan.verdicts.items():
-            for old in to_collect(view.revisions[name], active=verdict.active_revision):
+            in_force, spec = verdict.entry, verdict.policy.parsed
+            keep = {in_force.revision if in_force else None, verdict.revision}
+            if in_force and in_force.candidate:
+                keep.add(in_force.candidate.revision)
+            rollout = spec.spec.rollout if isinstance(spec, RoutingPolicy) else None
+            limit = rollout.revision_history_limit if rollout else KEEP
+            for old in to_collect(view.revisions[name], in_force=keep, limit=limit):
                 await self._api.delete(kinds.CONTROLLER_REVISION, view.revision_items[old])
         stored = view.stored.manifest
-        needed = {entry.blob for entry in (*plan.entries, *(stored.policies if stored else ()))}
+        needed = blobs_of((*plan.entries, *(stored.policies if stored else ())))
         for item in collectable(
             view.stored,
             needed=needed | self._fleet.blobs_in_use(),
@@ -289,6 +348,11 @@ class PolicyController:
             }
             for name, wanted in self.wanted.items()
         }
+
+
+def _without_candidate(entry: table.PolicyEntry) -> table.PolicyEntry:
+    """Whether a router runs the revision in force does not depend on its candidate."""
+    return msgspec.structs.replace(entry, candidate=None)
 
 
 def _without_doubles(entries: list[table.PolicyEntry]) -> list[table.PolicyEntry]:

@@ -10,7 +10,7 @@ from decimal import Decimal
 
 from pointsman.api import names, table
 from pointsman.api.conditions import Reason
-from pointsman.api.presets import effective
+from pointsman.api.presets import effective, profile_of
 from pointsman.api.quantity import parse_duration, parse_price
 from pointsman.api.v1alpha1 import Match, ModelBackend, ModelBackendSpec, RoutingPolicySpec
 from pointsman.api.v1alpha1.budget import Budget, BudgetMode
@@ -137,6 +137,7 @@ def compile_backend(namespace: str, backend: ModelBackend) -> table.Backend:
         currency=cost.currency if cost else "USD",
         activation=_activation(spec),
         max_concurrent=filled.max_concurrent,
+        profile=profile_of(spec),
     )
 
 

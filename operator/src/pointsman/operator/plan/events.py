@@ -1,4 +1,4 @@
-"""Events of a ModelBackend, as `kubectl describe` and `kubectl events` show them.
+"""Events of our kinds, as `kubectl describe` and `kubectl events` show them.
 
 The name follows from what happened and when: one that is posted twice is there once.
 """
@@ -21,6 +21,8 @@ def event_of(
     note: str,
     instance: str,
     now: str,
+    about_kind: str = names.MODEL_BACKEND,
+    action: str = "Scale",
 ) -> dict[str, Any]:
     """An events.k8s.io/v1 Event about `item`; `now` is RFC 3339 in UTC, in whole seconds."""
     about = meta(item)
@@ -35,13 +37,13 @@ def event_of(
         "eventTime": now.replace("Z", ".000000Z"),
         "reportingController": CONTROLLER,
         "reportingInstance": instance[:128],
-        "action": "Scale",
+        "action": action,
         "reason": reason,
         "type": kind,
         "note": note[:MAX_NOTE],
         "regarding": {
             "apiVersion": names.API_VERSION,
-            "kind": names.MODEL_BACKEND,
+            "kind": about_kind,
             "namespace": about.get("namespace"),
             "name": name_of(item),
             "uid": about.get("uid"),

@@ -1,7 +1,7 @@
 """Status of a RoutingPolicy; `Programmed` follows from what routers acknowledged, nothing else.
 
 Ready needs Accepted, ResolvedRefs, TestsPassed (where there are tests) and Programmed all true and
-no weight on its way, so it is never ahead of the traffic.
+no weight or rollout on its way, so it is never ahead of the traffic.
 """
 
 from collections.abc import Mapping, Sequence
@@ -15,6 +15,7 @@ from pointsman.operator.plan.budget_status import budgets_of
 from pointsman.operator.plan.learning import Learning
 from pointsman.operator.plan.objects import Json
 from pointsman.operator.plan.predictor_status import predictor_of
+from pointsman.operator.plan.rollout.telling import Rolling
 from pointsman.operator.plan.shifting import Moving, settled
 from pointsman.operator.plan.table import Verdict
 
@@ -27,6 +28,9 @@ WAITING: Final = frozenset(
         Reason.AWAITING_ROUTERS,
         Reason.NO_ROUTERS,
         Reason.WAITING_FOR_CAPACITY,
+        Reason.ROLLOUT_IN_PROGRESS,
+        Reason.ROLLOUT_PAUSED,
+        Reason.AWAITING_APPROVAL,
     }
 )
 """Reasons that go away without an edit of the policy."""
@@ -131,8 +135,11 @@ def _judged(verdict: Verdict) -> tuple[Condition, ...]:
     return tuple(condition for condition in found if condition)
 
 
-def _progressing(entry: table.PolicyEntry, moving: Moving | None) -> Condition:
-    return moving.condition() if moving else settled(entry.revision)
+def _progressing(
+    entry: table.PolicyEntry, moving: Moving | None, rolling: Rolling | None
+) -> Condition:
+    on = rolling.progressing() if rolling else None
+    return on or (moving.condition() if moving else settled(entry.revision))
 
 
 def _yet_to_say(router: RouterView, entry: table.PolicyEntry, since: tuple[int, int]) -> bool:
@@ -149,6 +156,7 @@ def premature(
     stored: Json,
     since: tuple[int, int] = (0, 0),
     moving: Moving | None = None,
+    rolling: Rolling | None = None,
 ) -> bool:
     """
     True if a status would only say that we have not been answered yet.
@@ -161,7 +169,8 @@ def premature(
         entry is None
         or stored.get("observedGeneration") != verdict.policy.generation
         or stored.get("activeRevision") != entry.revision
-        or not _says(stored, *_judged(verdict), _progressing(entry, moving))
+        or not _says(stored, *_judged(verdict))
+        or not _says(stored, _progressing(entry, moving, rolling), message=rolling is None)
     ):
         return False
     silent = [router for router in routers if _yet_to_say(router, entry, since)]
@@ -169,13 +178,15 @@ def premature(
     return bool(silent) and not any(_laggard(router, entry, since) for router in others)
 
 
-def _says(stored: Json, *conditions: Condition) -> bool:
+def _says(stored: Json, *conditions: Condition, message: bool = True) -> bool:
+    """Counts in the message of a rollout are no news."""
+    keys = ("status", "reason", "message") if message else ("status", "reason")
     wanted = {str(c["type"]): c for c in stamp(conditions, (), generation=0, now="")}
     found = {str(c.get("type")): c for c in stored.get("conditions") or ()}
     return all(
         found.get(kind, {}).get(key) == condition[key]
         for kind, condition in wanted.items()
-        for key in ("status", "reason", "message")
+        for key in keys
     )
 
 
@@ -188,6 +199,7 @@ def policy_status(
     since: tuple[int, int] = (0, 0),
     hindrance: str = "",
     moving: Moving | None = None,
+    rolling: Rolling | None = None,
     budgets: Sequence[table.BudgetUse] = (),
     learning: Learning | None = None,
 ) -> dict[str, Any]:
@@ -199,18 +211,22 @@ def policy_status(
 
     `since` is the (epoch, serial) of the manifest that first held the verdict's entry; what
     routers said of an earlier one does not count. `moving`: its weights are on their way.
+    `rolling`: it has a candidate, or had one.
     `budgets`: what routers said of them. `learning`: how its predictor stands.
     """
     entry, generation = verdict.entry, verdict.policy.generation
     found = [_laggard(router, entry, since) for router in routers] if entry else []
     laggards = [one for one in found if one]
     programmed = _hindered(hindrance) if hindrance else _programmed(entry, routers, laggards)
-    waits = moving.condition() if moving else None
+    on = rolling.progressing() if rolling else None
+    waits = on or (moving.condition() if moving else None)
     judged = _judged(verdict)
     ready = _ready(judged, programmed, waits)
     wanted = [ready, *judged, programmed]
     if entry:
-        wanted.append(_progressing(entry, moving))
+        wanted.append(_progressing(entry, moving, rolling))
+    if rolling:
+        wanted += rolling.outcome()
     if not ready.status:
         resumes = ready.reason in WAITING
         kind = ConditionType.RECONCILING if resumes else ConditionType.STALLED
@@ -226,6 +242,10 @@ def policy_status(
         status["routers"]["laggards"] = [one.as_status() for one in shown]
     if moving:
         status["shift"] = moving.fields()
+    if rolling:
+        status["rollout"] = rolling.fields()
+        if entry and entry.candidate:
+            status["candidateRevision"] = entry.candidate.revision
     spec = verdict.policy.parsed
     named = spec.spec.budgets if isinstance(spec, RoutingPolicy) else None
     if used := budgets_of(budgets, named, stored):

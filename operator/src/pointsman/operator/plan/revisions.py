@@ -6,7 +6,7 @@ last accepted. Going back to an older spec raises that revision's number, its da
 
 import hashlib
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -93,7 +93,9 @@ def render_revision(
     }
 
 
-def to_collect(revisions: Sequence[Revision], *, active: str | None) -> tuple[str, ...]:
-    """Names of revisions to delete: all but the newest KEEP and the active one."""
-    others = [revision.name for revision in revisions if revision.name != active]
-    return tuple(others[: max(0, len(others) - KEEP)])
+def to_collect(
+    revisions: Sequence[Revision], *, in_force: Collection[str | None], limit: int = KEEP
+) -> tuple[str, ...]:
+    """Names of revisions to delete: all but the newest `limit` and those in force."""
+    others = [revision.name for revision in revisions if revision.name not in in_force]
+    return tuple(others[: max(0, len(others) - limit)])

@@ -39,6 +39,16 @@ class Verdict:
     """What the routers are told to run; None if nothing was ever accepted."""
     blob: bytes | None = field(default=None, repr=False)
     """Compiled policy of `entry`; None if it is in force unchanged and cannot be compiled anew."""
+    candidate: bytes | None = field(default=None, repr=False)
+    """Compiled policy of the entry's candidate, if there is one."""
+
+    def blobs(self) -> list[tuple[str, bytes]]:
+        """What has to be stored for the entry: (SHA-256, compiled policy)."""
+        trial = self.entry.candidate if self.entry else None
+        found = [(trial.blob, self.candidate)] if trial else []
+        if self.entry:
+            found.append((self.entry.blob, self.blob))
+        return [(digest, blob) for digest, blob in found if blob is not None]
 
     @property
     def active_revision(self) -> str | None:
@@ -115,8 +125,19 @@ def spec_of_revision(policy: str, spec: Json) -> RoutingPolicySpec | None:
         return None
 
 
-def compile_revision(revision: Revision, *, namespace: str, backends: Backends) -> bytes | None:
-    """An accepted spec's blob with today's backends; None if it cannot be compiled any more."""
+def compile_revision(
+    revision: Revision,
+    *,
+    namespace: str,
+    backends: Backends,
+    model_names: tuple[str, ...] | None = None,
+    learned: Learned | None = None,
+) -> bytes | None:
+    """
+    An accepted spec's blob with today's backends; None if it cannot be compiled any more.
+
+    `model_names`: those of its own that are left to it; None: all.
+    """
     spec = spec_of_revision(revision.policy, revision.spec)
     if spec is None:
         return None
@@ -127,7 +148,8 @@ def compile_revision(revision: Revision, *, namespace: str, backends: Backends) 
             revision=revision.name,
             spec=spec,
             backends=backends,
-            model_names=tuple(spec.model_names),
+            model_names=tuple(spec.model_names) if model_names is None else model_names,
+            learned=learned,
         )
     except table.TableError:
         return None
@@ -284,6 +306,15 @@ def _judge(
     )
 
 
+def _held(verdict: Verdict, previous: table.PolicyEntry | None) -> tuple[str, ...]:
+    """Model names that stay its own while the revision before it may be in force."""
+    policy, entry = verdict.policy.parsed, verdict.entry
+    rolls = isinstance(policy, Invalid) or policy.spec.rollout is not None
+    if previous is None or entry is None or previous.revision == entry.revision or not rolls:
+        return ()
+    return previous.model_names
+
+
 def compile_table(
     *,
     namespace: str,
@@ -319,6 +350,13 @@ def compile_table(
         verdicts[policy.name] = verdict
         if verdict.entry:
             taken.update(dict.fromkeys(verdict.entry.model_names, policy.name))
+            for name in _held(verdict, (previous or {}).get(policy.name)):
+                taken.setdefault(name, policy.name)
+    return replanned(verdicts)
+
+
+def replanned(verdicts: Mapping[str, Verdict]) -> TablePlan:
+    """The table that follows from these verdicts."""
     in_force = {name: verdict for name, verdict in sorted(verdicts.items()) if verdict.entry}
     return TablePlan(
         verdicts=verdicts,

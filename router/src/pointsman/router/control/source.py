@@ -8,6 +8,8 @@ Refuses what `Switch` refuses; then nothing changes.
 import logging
 from collections.abc import Callable, Mapping
 
+from msgspec.structs import replace
+
 from pointsman.api.table import Ack, Endpoint, Manifest, ServiceAddress
 from pointsman.router.control.credentials import (
     Keys,
@@ -220,13 +222,7 @@ class TableFeed:
         if not texts:
             return ack
         error = "; ".join((ack.error, *texts) if ack.error else texts)
-        return Ack(
-            policy=ack.policy,
-            revision=ack.revision,
-            blob=ack.blob,
-            error=error,
-            refused_blob=ack.refused_blob,
-        )
+        return replace(ack, error=error)
 
     def _facts(self) -> dict[str, object]:
         epoch, serial = self.position or (0, 0)

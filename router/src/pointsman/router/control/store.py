@@ -32,6 +32,7 @@ class _Table(msgspec.Struct, frozen=True):
     manifest: Manifest
     running: dict[str, str]
     blobs: dict[str, bytes]
+    candidates: dict[str, str] = {}
 
 
 class _Secret(msgspec.Struct, frozen=True):
@@ -97,7 +98,7 @@ class Store:
         found = self._load("table", self._table, _Table)
         if found is None:
             return None
-        return InForce(found.manifest, found.running, found.blobs)
+        return InForce(found.manifest, found.running, found.blobs, found.candidates)
 
     def save_table(self, table: InForce) -> None:
         """Store it soon; never blocks."""
@@ -195,7 +196,9 @@ def _unfit(facts: os.stat_result, *, private: bool) -> str:
 
 
 def _encode_table(table: InForce) -> bytes:
-    return msgspec.json.encode(_Table(table.manifest, dict(table.running), dict(table.blobs)))
+    return msgspec.json.encode(
+        _Table(table.manifest, dict(table.running), dict(table.blobs), dict(table.candidates))
+    )
 
 
 def _stored(caller: Caller) -> _Caller:

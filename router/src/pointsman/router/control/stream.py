@@ -20,6 +20,8 @@ LOAD_EVERY_S = 0.1
 HEARTBEAT_S = 5.0
 SERVED_S = 5.0
 """What ended by rule changes with each request and is averaged over a minute."""
+ARMS_S = 2.0
+"""What the arms of a rollout did: each step waits for it."""
 MAX_READERS = 8
 """Two operators of an election, a person or two, and room for connections that died silently."""
 MAX_WAITING = 64
@@ -69,7 +71,7 @@ class Broadcast:
         self._timer: asyncio.TimerHandle | None = None
         self._told = self._load()
         self._told_at = 0.0
-        self._served_at = 0.0
+        self._served_at = self._arms_at = 0.0
         feed.ack_listeners.append(self._acks_changed)
 
     def join(self, epoch: int) -> Reader:
@@ -117,8 +119,11 @@ class Broadcast:
         if kind in ("Hello", "Heartbeat"):
             load = self._with_sums(load)
         elif kind == "Load" and self._told_at - self._served_at >= SERVED_S:
-            self._served_at = self._told_at
+            self._served_at = self._arms_at = self._told_at
             load = self._with_sums(load)
+        elif kind == "Load" and self._told_at - self._arms_at >= ARMS_S:
+            self._arms_at = self._told_at
+            load = structs.replace(load, arms=self._live.arms() or None)
         return (
             encode(
                 structs.replace(
@@ -135,7 +140,10 @@ class Broadcast:
         )
 
     def _with_sums(self, load: AdminEvent) -> AdminEvent:
-        return structs.replace(load, served=self._live.served(), budgets=self._live.budgets())
+        live = self._live
+        return structs.replace(
+            load, served=live.served(), budgets=live.budgets(), arms=live.arms() or None
+        )
 
     def _acks_changed(self) -> None:
         if self._readers:

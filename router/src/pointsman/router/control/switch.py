@@ -10,8 +10,16 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from types import MappingProxyType
 
+from msgspec.structs import replace
+
 from pointsman.api.table import Ack, Manifest, TableError, decode_blob, digest
-from pointsman.routing import CompiledPolicy, CompiledTable, compile_policy, compile_table
+from pointsman.routing import (
+    Canary,
+    CompiledPolicy,
+    CompiledTable,
+    compile_policy,
+    compile_table,
+)
 
 _REFUSED_LIMIT = 1024
 """Remembered refusals; a fleet has tens, and forgetting one only costs decoding it again."""
@@ -41,6 +49,8 @@ class InForce:
     manifest: Manifest
     running: Mapping[str, str]
     blobs: Mapping[str, bytes] = field(repr=False)
+    candidates: Mapping[str, str] = field(default_factory=dict)
+    """Policy -> digest of the candidate that gets its part."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,6 +70,12 @@ class _Running:
     data: bytes = field(repr=False)
 
 
+@dataclass(frozen=True, slots=True)
+class _Trying:
+    running: _Running
+    weight_percent: int
+
+
 class Switch:
     """Feed it with `offer`, in any order and as often as you like."""
 
@@ -67,6 +83,8 @@ class Switch:
         self._namespace = namespace
         self._manifest: Manifest | None = None
         self._running: Mapping[str, _Running] = MappingProxyType({})
+        self._trying: Mapping[str, _Trying] = MappingProxyType({})
+        """Policy -> its candidate."""
         self._refused: dict[str, str] = {}
         """Digest -> why these very bytes can never be used."""
         self.acks: tuple[Ack, ...] = ()
@@ -86,10 +104,17 @@ class Switch:
         """Policy -> digest in force."""
         return {name: running.policy.digest for name, running in self._running.items()}
 
+    @property
+    def candidates(self) -> dict[str, str]:
+        """Policy -> digest of the candidate that gets its part."""
+        return {name: one.running.policy.digest for name, one in self._trying.items()}
+
     def wanted(self, manifest: Manifest) -> frozenset[str]:
         """Digests whose bytes `offer` would look at."""
-        held = set(self.running.values())
-        return frozenset(entry.blob for entry in manifest.policies) - held
+        held = {*self.running.values(), *self.candidates.values()}
+        named = {entry.blob for entry in manifest.policies}
+        named |= {entry.candidate.blob for entry in manifest.policies if entry.candidate}
+        return frozenset(named - held)
 
     def offer(self, manifest: Manifest, blobs: Mapping[str, bytes]) -> Outcome:
         """Take of it what can be taken; `blobs` maps digest to unpacked JSON."""
@@ -100,9 +125,6 @@ class Switch:
         errors: dict[str, str] = {}
         for entry in manifest.policies:
             held = self._running.get(entry.name)
-            if held is not None and held.policy.digest == entry.blob:
-                running[entry.name] = held
-                continue
             try:
                 taken = self._take(entry.name, entry.blob, blobs, entry.revision)
             except TableError as error:
@@ -110,7 +132,34 @@ class Switch:
                 taken = None
             if taken or held:
                 running[entry.name] = taken or held  # type: ignore[assignment]  # one is set
-        return self._put_in_force(manifest, running, errors)
+        trying, unfit = self._try(manifest, running, blobs)
+        return self._put_in_force(manifest, running, trying, errors, unfit)
+
+    def _try(
+        self,
+        manifest: Manifest,
+        running: Mapping[str, _Running],
+        blobs: Mapping[str, bytes],
+        stored: Mapping[str, str] | None = None,
+    ) -> tuple[dict[str, _Trying], dict[str, str]]:
+        """Candidates that get their part from now on, and why others cannot."""
+        trying: dict[str, _Trying] = {}
+        errors: dict[str, str] = {}
+        for entry in manifest.policies:
+            wanted, before = entry.candidate, self._trying.get(entry.name)
+            if wanted is None or entry.name not in running:
+                continue
+            name = wanted.blob if stored is None else stored.get(entry.name, wanted.blob)
+            try:
+                taken = self._take(entry.name, name, blobs, wanted.revision)
+            except TableError as error:
+                errors[entry.name] = str(error)
+                continue
+            if taken is None and before and before.running.policy.revision == wanted.revision:
+                taken = before.running  # until its new blob is here
+            if taken is not None:
+                trying[entry.name] = _Trying(taken, wanted.weight_percent)
+        return trying, errors
 
     def restore(self, stored: InForce) -> Outcome:
         """Start from what was stored; a policy that can no longer be used is left out."""
@@ -130,7 +179,8 @@ class Switch:
                 continue
             if taken:
                 running[entry.name] = taken
-        return self._put_in_force(stored.manifest, running, errors)
+        trying, unfit = self._try(stored.manifest, running, stored.blobs, stored.candidates)
+        return self._put_in_force(stored.manifest, running, trying, errors, unfit)
 
     def _judge(self, manifest: Manifest) -> tuple[Verdict, str]:
         if manifest.namespace != self._namespace:
@@ -152,6 +202,9 @@ class Switch:
         self, name: str, wanted: str, blobs: Mapping[str, bytes], revision: str | None
     ) -> _Running | None:
         """None while the blob is not there; TableError if it cannot be used."""
+        for held in (self._running.get(name), self._trial(name)):
+            if held is not None and held.policy.digest == wanted:
+                return held
         if known := self._refused.get(wanted):
             raise TableError(known)
         data = blobs.get(wanted)
@@ -173,6 +226,10 @@ class Switch:
             )
         return _Running(policy, data)
 
+    def _trial(self, name: str) -> _Running | None:
+        found = self._trying.get(name)
+        return found.running if found else None
+
     def _compile(self, name: str, wanted: str, data: bytes) -> CompiledPolicy:
         blob = decode_blob(data)
         if (blob.namespace, blob.name) != (self._namespace, name):
@@ -180,29 +237,56 @@ class Switch:
         return compile_policy(blob, wanted)
 
     def _put_in_force(
-        self, manifest: Manifest, running: dict[str, _Running], errors: Mapping[str, str]
+        self,
+        manifest: Manifest,
+        running: dict[str, _Running],
+        trying: dict[str, _Trying],
+        errors: Mapping[str, str],
+        unfit: Mapping[str, str],
     ) -> Outcome:
         first = self._manifest is None
-        changed = first or list(running.items()) != list(self._running.items())
+        same = list(running.items()) == list(self._running.items()) and trying == self._trying
+        changed = first or not same
         moved = manifest != self._manifest
-        self._manifest, self._running = manifest, running
+        self._manifest, self._running, self._trying = manifest, running, trying
         self.acks = tuple(
-            _ack(entry.name, entry.blob, running.get(entry.name), errors.get(entry.name, ""))
+            _with_candidate(
+                _ack(entry.name, entry.blob, running.get(entry.name), errors.get(entry.name, "")),
+                trying.get(entry.name),
+                unfit.get(entry.name, ""),
+            )
             for entry in manifest.policies
         )
         return Outcome(
             Verdict.SWITCHED if changed else Verdict.UNCHANGED,
             self.acks,
-            table=compile_table(r.policy for r in running.values()) if changed else None,
+            table=self._table() if changed else None,
             in_force=self.in_force() if changed or moved else None,
+        )
+
+    def _table(self) -> CompiledTable:
+        return compile_table(
+            (held.policy for held in self._running.values()),
+            {
+                name: Canary(one.running.policy, one.weight_percent)
+                for name, one in self._trying.items()
+            },
         )
 
     def in_force(self) -> InForce | None:
         """What `restore` needs; None before the first manifest."""
         if self._manifest is None:
             return None
-        blobs = {held.policy.digest: held.data for held in self._running.values()}
-        return InForce(self._manifest, self.running, blobs)
+        every = (*self._running.values(), *(one.running for one in self._trying.values()))
+        blobs = {held.policy.digest: held.data for held in every}
+        return InForce(self._manifest, self.running, blobs, self.candidates)
+
+
+def _with_candidate(ack: Ack, trying: _Trying | None, error: str) -> Ack:
+    if trying is None:
+        return replace(ack, candidate_error=error) if error else ack
+    digest_ = trying.running.policy.digest
+    return replace(ack, candidate=digest_, weight_percent=trying.weight_percent)
 
 
 def _ack(name: str, wanted: str, running: _Running | None, error: str) -> Ack:

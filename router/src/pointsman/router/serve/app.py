@@ -16,6 +16,7 @@ from pointsman.router.metrics import Metrics
 from pointsman.router.policy import retry
 from pointsman.router.serve import budgets
 from pointsman.router.serve.account import account
+from pointsman.router.serve.arms import Arms
 from pointsman.router.serve.choosing import Conversations
 from pointsman.router.serve.exchange import Exchange
 from pointsman.router.serve.feedback import Ledger
@@ -72,6 +73,7 @@ class DataPlane:
         self.holds = Holds(live, clock)
         self.spill = Spill(live, self.holds)
         self.conversations = Conversations()
+        self.arms = Arms(live, wall)
         self.quotas = Quotas(live, clock)
         self.budgets = budgets.Budgets(live, metrics, wall)
         self.budget = retry.BUDGET_START
@@ -79,6 +81,7 @@ class DataPlane:
         metrics.in_flight = live.in_flight
         metrics.held = live.held
         live.served = metrics.served
+        live.arms = metrics.arms = self.arms.told
         self._clients: set[ClientConnection] = set()
         self._running = 0
         self.refusing = False
@@ -182,6 +185,8 @@ class DataPlane:
         finally:
             if exchange.charges:
                 budgets.settle(exchange)
+        if exchange.arm is not None:
+            exchange.arm.count(exchange, now_s)
         if self.record is not None and exchange.track is not None:
             self.record(exchange, now_s)
         if self.traces is not None:

@@ -11,7 +11,7 @@ from msgspec import structs
 from pointsman.analysis import Analysis, Task
 from pointsman.analysis import analyze as analyze_text
 from pointsman.router.errors import BadRequest, Refused, going_away
-from pointsman.router.serve import choosing
+from pointsman.router.serve import arms, choosing
 from pointsman.router.serve.authenticate import models_of, no_such_model
 from pointsman.router.wire.headers import as_texts
 from pointsman.router.wire.members import check_members
@@ -48,6 +48,8 @@ def resolve(exchange: "Exchange") -> None:
     if policy is None or not caller.may_use(policy.name):
         raise no_such_model(caller, model, models_of(plane, caller))
     exchange.policy = policy
+    if live.table.canaries:
+        arms.take(exchange)
 
 
 def analyze(exchange: "Exchange") -> None:

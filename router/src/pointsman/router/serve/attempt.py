@@ -17,6 +17,7 @@ from pointsman.router.serve.spill import passed_over
 from pointsman.router.serve.tracing import Call
 from pointsman.router.serve.tracks import Track
 from pointsman.router.serve.upstream import Pool, UpstreamConnection
+from pointsman.router.wire.profile import apply
 from pointsman.router.wire.response import ResponseReader
 from pointsman.router.wire.splice import replace_model
 from pointsman.router.wire.unreadable import UNREADABLE
@@ -59,6 +60,8 @@ class Attempt:
         exchange = self.exchange
         try:
             body = replace_model(exchange.request.body, self.backend.model)
+            if self.backend.profile is not None and exchange.operation.generates:
+                body = apply(body, self.backend.profile)
         except UNREADABLE:  # its other members are read only now, and with less stack left
             exchange.refuse(BadRequest("The body is nested too deeply, or is not UTF-8."))
             return

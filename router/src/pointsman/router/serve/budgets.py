@@ -150,7 +150,7 @@ class Budgets:
         if purse is None:
             purse = Purse(place, budget, window, policy=found.name, subject=subject)
             self._purses[place, window.from_ms] = purse
-        elif purse.budget is not budget:
+        elif purse.budget is not budget and purse.budget != budget:
             purse.budget, purse.urgent = budget, True
         return purse
 
@@ -260,12 +260,15 @@ def _most(exchange: "Exchange", budget: Budget, prompt: int, answers: int, now_s
     """What the request takes at most, whichever of its candidates answers."""
     most, said = 0, exchange.asked.max_output_tokens
     for backend in exchange.candidates:
-        output = answers * (said or backend.context_window or UNSAID_TOKENS)
+        longest, texts, profile = said, prompt, backend.profile
+        if profile is not None:
+            longest, texts = profile.output_tokens(said), prompt + profile.text_bytes
+        output = answers * (longest or backend.context_window or UNSAID_TOKENS)
         if not budget.currency:
-            most = max(most, prompt + output)
+            most = max(most, texts + output)
         elif backend.currency == budget.currency:
             track = exchange.plane.tracks.of(exchange.policy, exchange.taken, backend)
-            most = max(most, policy.most_nano(prompt, output, track.tariff.at(now_s)))
+            most = max(most, policy.most_nano(texts, output, track.tariff.at(now_s)))
     return most
 
 

@@ -64,7 +64,7 @@ def choose(exchange: "Exchange", decision: Decision, facts: RequestFacts) -> Dec
     reading, exchange.reading = exchange.reading, None
     if compiled is None or reading is None or not exchange.operation.generates:
         return decision
-    key = _conversation(exchange)
+    key = conversation_of(exchange)
     stays = plane.conversations.of(key)
     asked = Asked(reading, facts, plane.wall(), plane.dice(), stays)
     try:
@@ -85,7 +85,7 @@ def _outcome(choice: Choice) -> str:
     return choice.abstained or choice.why
 
 
-def _conversation(exchange: "Exchange") -> bytes:
+def conversation_of(exchange: "Exchange") -> bytes:
     """
     What names a conversation: what its caller says, else all up to the first message of the user.
 

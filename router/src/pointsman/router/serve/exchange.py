@@ -23,6 +23,7 @@ from pointsman.router.policy import retry
 from pointsman.router.policy.retry import CUT, Fault, Kind
 from pointsman.router.serve import attempt as attempts
 from pointsman.router.serve import relay as relays
+from pointsman.router.serve.arms import Arm
 from pointsman.router.serve.budgets import Purse
 from pointsman.router.serve.decision import decision_lines, send_head
 from pointsman.router.serve.holds import Wait
@@ -54,13 +55,13 @@ class Exchange:
     """The layers of stack.py fill it in; see the module. `opening` and `end` are the answer's."""
 
     __slots__ = (
-        "_done_by_s", "_first_by_s", "_over", "_retry_at_s", "_total_by_s", "analysis", "asked",
-        "attempt", "attempts", "baseline_nano", "caller", "candidates", "chain_s", "charges",
-        "choice", "chunked", "client", "code", "committed", "committed_s", "cost_nano", "debug",
-        "decision_id", "end", "failures", "head_sent", "heard", "heard_s", "held_s", "images",
-        "index", "let_by", "opening", "operation", "outcome", "overhead_s", "passed", "plane",
-        "policy", "reading", "received_s", "request", "request_id", "retries", "said", "skipped",
-        "streamed", "taken", "ticket", "trace", "track", "tried", "usage", "waiting",
+        "_done_by_s", "_first_by_s", "_over", "_retry_at_s", "_total_by_s", "analysis", "arm",
+        "asked", "attempt", "attempts", "baseline_nano", "caller", "candidates", "chain_s",
+        "charges", "choice", "chunked", "client", "code", "committed", "committed_s", "cost_nano",
+        "debug", "decision_id", "end", "failures", "head_sent", "heard", "heard_s", "held_s",
+        "images", "index", "let_by", "opening", "operation", "outcome", "overhead_s", "passed",
+        "plane", "policy", "reading", "received_s", "request", "request_id", "retries", "said",
+        "skipped", "streamed", "taken", "ticket", "trace", "track", "tried", "usage", "waiting",
     )  # fmt: skip
     asked: Asked
     policy: CompiledPolicy
@@ -99,6 +100,7 @@ class Exchange:
         self.waiting: Wait | None = None
         self.held_s = self.overhead_s = 0.0
         self.track: Track | None = None
+        self.arm: Arm | None = None  # of its policy's rollout
         self.attempt: attempts.Attempt | None = None
         self.attempts = self.retries = self.index = self.code = 0
         self.cost_nano = self.baseline_nano = 0

@@ -12,7 +12,7 @@ from pointsman.operator.plan.revisions import Revision
 from pointsman.operator.plan.shifting.deciding import Advance, Scene, Targets, advance, moved
 from pointsman.operator.plan.shifting.record import Shift, fitting
 from pointsman.operator.plan.shifting.weights import blended
-from pointsman.operator.plan.table import TablePlan, Verdict, compile_revision
+from pointsman.operator.plan.table import TablePlan, Verdict, compile_revision, replanned
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,7 +74,7 @@ def steer(
             verdicts[name] = steered
         elif one.shift is not None and (name not in room or held):
             del advances[name]  # cannot be stored, or not be compiled: nobody waits
-    return Steered(_replanned(plan, verdicts), advances, wanted)
+    return Steered(replanned(verdicts), advances, wanted)
 
 
 def targets_of(blob: bytes) -> Targets:
@@ -166,14 +166,3 @@ def _held(
         return None
     entry = msgspec.structs.replace(verdict.entry, blob=table.digest(blob))
     return replace(verdict, entry=entry, blob=blob)
-
-
-def _replanned(plan: TablePlan, verdicts: Mapping[str, Verdict]) -> TablePlan:
-    """The plan with these verdicts."""
-    in_force = [verdicts[name] for name in sorted(verdicts) if verdicts[name].entry]
-    return replace(
-        plan,
-        verdicts=verdicts,
-        entries=tuple(one.entry for one in in_force if one.entry),
-        blobs={one.entry.blob: one.blob for one in in_force if one.entry and one.blob is not None},
-    )

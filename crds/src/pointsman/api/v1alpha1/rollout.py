@@ -1,0 +1,135 @@
+"""How a new revision of a policy takes over: step by step, compared with the one beside it."""
+
+from typing import ClassVar, Literal
+
+from pydantic import Field
+
+from pointsman.api.conditions import Reason
+from pointsman.api.quantity import parse_duration
+from pointsman.api.validation import ApiModel, Duration, Rule
+
+_LONGEST_S = 240 * 3600
+
+
+class RolloutStep(ApiModel):
+    """One stage: so many of the conversations go to the new revision."""
+
+    weight_percent: int = Field(
+        ge=1,
+        le=99,
+        description="Of the conversations, how many of 100 go to the new revision. Who is in a "
+        "small part is in each larger one.",
+    )
+    min_requests: int = Field(
+        default=100,
+        ge=0,
+        le=1_000_000,
+        description="That the new revision has to have answered in this step before it is over.",
+    )
+    min_duration: Duration = Field(
+        default="1m",
+        description="The step lasts so long at least, from when every router has its weights. At "
+        "most 240h.",
+    )
+    approval: bool = Field(
+        default=False, description="Whether the step ends only when somebody approves."
+    )
+
+    rules: ClassVar[tuple[Rule, ...]] = (
+        Rule(
+            "!has(self.minDuration) || duration(self.minDuration) <= duration('240h')",
+            "minDuration must be at most 240h",
+            lambda s: parse_duration(s.min_duration) <= _LONGEST_S,
+            field=".minDuration",
+            reason=Reason.INVALID_RANGE,
+        ),
+    )
+
+
+class Guardrails(ApiModel):
+    """How much worse than the stable revision the new one may be, on traffic of the same time."""
+
+    max_error_points: int = Field(
+        default=2,
+        ge=1,
+        le=100,
+        description="Percentage points of requests that end in an error: 5xx, a timeout, a stream "
+        "that breaks. 100: not looked at.",
+    )
+    max_latency_percent: int = Field(
+        default=25,
+        ge=1,
+        le=1000,
+        description="Of the 95th percentile of the time to the whole answer.",
+    )
+    max_cost_percent: int = Field(
+        default=25,
+        ge=1,
+        le=1000,
+        description="Of the mean cost of a request. Not looked at where no backend of the new "
+        "revision has a price, or currencies differ.",
+    )
+
+
+_STEPS = [RolloutStep(weight_percent=percent) for percent in (5, 25, 50)]
+
+
+class Rollout(ApiModel):
+    """Steps, guardrails and who has to agree."""
+
+    steps: list[RolloutStep] = Field(
+        default=_STEPS,
+        min_length=1,
+        max_length=10,
+        description="Stages in order, each with more weight than the one before. After the last "
+        "one the new revision is promoted. Default: 5, 25 and 50 percent, each with the defaults "
+        "of a step.",
+    )
+    approval: Literal["Automatic", "Manual"] = Field(
+        default="Automatic",
+        description="Automatic: promoted when the guardrails pass. Manual: when somebody has "
+        "approved as well.",
+    )
+    guardrails: Guardrails = Field(
+        default=Guardrails(), description="How much worse the new revision may be."
+    )
+    step_deadline: Duration = Field(
+        default="1h",
+        description="A step that is not decided after so long pauses for a person. At most 240h.",
+    )
+    revision_history_limit: int = Field(
+        default=10,
+        ge=1,
+        le=100,
+        description="Revisions that are kept beside those in force, for `pointsman rollout undo`.",
+    )
+
+    schema_extra: ClassVar[dict[str, dict[str, object]]] = {
+        "steps": {"x-kubernetes-list-type": "atomic"},
+    }
+    rules: ClassVar[tuple[Rule, ...]] = (
+        Rule(
+            "!has(self.steps) || self.steps.all(a, self.steps.exists_one(b, "
+            "a.weightPercent == b.weightPercent))",
+            "two steps have the same weightPercent",
+            lambda r: len({s.weight_percent for s in r.steps}) == len(r.steps),
+            field=".steps",
+        ),
+        Rule(
+            "!has(self.steps) || self.steps.map(s, s.weightPercent).isSorted()",
+            "each step needs a larger weightPercent than the one before",
+            lambda r: (
+                [s.weight_percent for s in r.steps] == sorted(s.weight_percent for s in r.steps)
+            ),
+            field=".steps",
+            reason=Reason.INVALID_RANGE,
+        ),
+        Rule(
+            "!has(self.stepDeadline) || (duration(self.stepDeadline) > duration('0s') && "
+            "duration(self.stepDeadline) <= duration('240h'))",
+            "stepDeadline must be longer than 0s and at most 240h",
+            lambda r: 0 < parse_duration(r.step_deadline) <= _LONGEST_S,
+            field=".stepDeadline",
+            reason=Reason.INVALID_RANGE,
+        ),
+    )

@@ -1,0 +1,49 @@
+"""PURE: a new revision of a policy takes over step by step, or is taken back.
+
+One look decides: `advance(rollout, plan, scene, now_s=…)`. What it returns is all that has to be
+kept; weights follow from it. Refuses to guess: without traffic it waits, and then asks a person.
+"""
+
+from pointsman.operator.plan.rollout.comparing import Moments
+from pointsman.operator.plan.rollout.deciding import (
+    Approval,
+    Orders,
+    Phase,
+    Plan,
+    Rollout,
+    Scene,
+    Step,
+    advance,
+    begin,
+    weight_percent,
+)
+from pointsman.operator.plan.rollout.guarding import (
+    Arm,
+    Finding,
+    Limits,
+    Stretch,
+    Verdict,
+    judged,
+    together,
+)
+
+__all__ = [
+    "Approval",
+    "Arm",
+    "Finding",
+    "Limits",
+    "Moments",
+    "Orders",
+    "Phase",
+    "Plan",
+    "Rollout",
+    "Scene",
+    "Step",
+    "Stretch",
+    "Verdict",
+    "advance",
+    "begin",
+    "judged",
+    "together",
+    "weight_percent",
+]

@@ -1,0 +1,246 @@
+"""One look at a rollout: go on, wait, ask a person, promote or go back.
+
+| seen, the first that holds                              | decided                               |
+|---------------------------------------------------------|---------------------------------------|
+| it has ended                                            | nothing                               |
+| the spec is another revision                            | Superseded; the stable one stays      |
+| the spec is the stable revision again                   | Aborted (Withdrawn)                   |
+| somebody said abort                                     | Aborted (AbortRequested)              |
+| a guardrail fails, also while it is paused              | Aborted (GuardrailFailed)             |
+| somebody said pause                                     | stays                                 |
+| somebody said skip the analysis                         | Promoted (AnalysisSkipped)            |
+| routers do not all have the weights of the step         | stays; its clock has not begun        |
+| the step is not over: too short, too few requests       | stays                                 |
+| the step waits for an approval that nobody gave for it  | AwaitingApproval                      |
+| it is not the last step                                 | the next one                          |
+| all guardrails pass                                     | Promoted (AnalysisPassed)             |
+| otherwise                                               | stays; after the deadline it pauses   |
+
+An approval is for one revision in one step: a new edit makes it stale. Nothing that was decided
+here is undone by looking again: the same arguments give the same answer.
+"""
+
+from collections.abc import Sequence
+from enum import StrEnum
+from typing import Final, Literal
+
+import msgspec
+
+from pointsman.operator.plan.rollout.guarding import (
+    Finding,
+    Limits,
+    Stretch,
+    Verdict,
+    judged,
+    together,
+)
+
+
+class Phase(StrEnum):
+    """Where a rollout stands."""
+
+    PROGRESSING = "Progressing"
+    PAUSED = "Paused"
+    AWAITING_APPROVAL = "AwaitingApproval"
+    PROMOTED = "Promoted"
+    ABORTED = "Aborted"
+    SUPERSEDED = "Superseded"
+
+
+ENDED: Final = frozenset({Phase.PROMOTED, Phase.ABORTED, Phase.SUPERSEDED})
+Reason = Literal[
+    "Begun", "StepTaken", "AnalysisPassed", "AnalysisSkipped", "Approved", "Withdrawn",
+    "AbortRequested", "GuardrailFailed", "PauseRequested", "Resumed", "Inconclusive", "NewRevision",
+    "ApprovalNeeded",
+]  # fmt: skip
+
+
+class Step(msgspec.Struct, frozen=True, kw_only=True):
+    """One stage of a rollout."""
+
+    weight_percent: int
+    """Of the conversations go to the candidate."""
+    min_requests: int = 100
+    """That the candidate has to have answered in it."""
+    min_s: float = 60.0
+    """It lasts so long at least, once all routers have its weights."""
+    approval: bool = False
+    """It ends only when somebody approves."""
+
+
+class Plan(msgspec.Struct, frozen=True, kw_only=True):
+    """What the owner of a policy allows."""
+
+    steps: tuple[Step, ...]
+    limits: Limits = Limits()
+    deadline_s: float = 3600.0
+    """Of one step; then it pauses for a person."""
+
+
+class Approval(msgspec.Struct, frozen=True, kw_only=True):
+    """Somebody's yes to one step of one revision."""
+
+    revision: str
+    step: int
+    approver: str
+    at_s: float
+
+
+class Orders(msgspec.Struct, frozen=True, kw_only=True):
+    """What people said, as it stands now; saying it twice changes nothing."""
+
+    paused: bool = False
+    abort: str = ""
+    """The revision that shall not be rolled out any further."""
+    promote: str = ""
+    """The revision that needs no more analysis."""
+    approvals: tuple[Approval, ...] = ()
+
+
+class Rollout(msgspec.Struct, frozen=True, kw_only=True):
+    """All that has to be kept of one rollout."""
+
+    stable: str
+    candidate: str
+    began_s: float
+    phase: Phase = Phase.PROGRESSING
+    reason: Reason = "Begun"
+    message: str = ""
+    step: int = 0
+    step_began_s: float | None = None
+    """When all routers had the weights of the step; None: not yet."""
+    earlier: tuple[Stretch, ...] = ()
+    """What was counted in the steps before."""
+    approved_by: tuple[str, ...] = ()
+    findings: tuple[Finding, ...] = ()
+
+    @property
+    def ended(self) -> bool:
+        """Nothing will change any more."""
+        return self.phase in ENDED
+
+
+class Scene(msgspec.Struct, frozen=True, kw_only=True):
+    """What is so now."""
+
+    wanted: str
+    """The revision that the spec is."""
+    verified: bool
+    """Whether every router that is there has the weights of the step."""
+    counted: Stretch = Stretch()
+    """In this step."""
+    orders: Orders = Orders()
+    bounds_s: tuple[float, ...]
+
+
+def begin(stable: str, candidate: str, *, now_s: float) -> Rollout:
+    """The first step of a new revision."""
+    return Rollout(stable=stable, candidate=candidate, began_s=now_s)
+
+
+def weight_percent(rollout: Rollout, plan: Plan) -> int:
+    """Of the conversations that go to the candidate now."""
+    if rollout.phase is Phase.PROMOTED:
+        return 100
+    if rollout.ended:
+        return 0
+    return plan.steps[min(rollout.step, len(plan.steps) - 1)].weight_percent
+
+
+def advance(rollout: Rollout, plan: Plan, scene: Scene, *, now_s: float) -> Rollout:
+    """One look; the table above. Equal arguments give an equal answer."""
+    if rollout.ended:
+        return rollout
+    if called_off := _called_off(rollout, scene):
+        return called_off
+    found = judged((*rollout.earlier, scene.counted), plan.limits, bounds_s=scene.bounds_s)
+    rollout = msgspec.structs.replace(rollout, findings=found)
+    if ordered := _failed(rollout) or _ordered(rollout, scene.orders):
+        return ordered
+    if not scene.verified:
+        return _going(rollout, "its routers do not all have the weights of the step yet")
+    if rollout.step_began_s is None:
+        rollout = msgspec.structs.replace(rollout, step_began_s=now_s)
+    return _at_step(rollout, plan, scene, now_s)
+
+
+def _called_off(rollout: Rollout, scene: Scene) -> Rollout | None:
+    """By the spec or by a person."""
+    if scene.wanted == rollout.stable:
+        return _to(rollout, Phase.ABORTED, "Withdrawn", "the spec is the stable one again")
+    if scene.wanted != rollout.candidate:
+        return _to(rollout, Phase.SUPERSEDED, "NewRevision", f"by revision {scene.wanted}")
+    if scene.orders.abort == rollout.candidate:
+        return _to(rollout, Phase.ABORTED, "AbortRequested", "somebody said so")
+    return None
+
+
+def _failed(rollout: Rollout) -> Rollout | None:
+    failed = [finding for finding in rollout.findings if finding.verdict is Verdict.FAIL]
+    if not failed:
+        return None
+    why = "; ".join(f"{finding.guardrail}: {finding.message}" for finding in failed)
+    return _to(rollout, Phase.ABORTED, "GuardrailFailed", why)
+
+
+def _ordered(rollout: Rollout, orders: Orders) -> Rollout | None:
+    if orders.paused:
+        return _to(rollout, Phase.PAUSED, "PauseRequested", "somebody said so")
+    if orders.promote == rollout.candidate:
+        return _to(rollout, Phase.PROMOTED, "AnalysisSkipped", "somebody said so")
+    return None
+
+
+def _at_step(rollout: Rollout, plan: Plan, scene: Scene, now_s: float) -> Rollout:
+    step = plan.steps[min(rollout.step, len(plan.steps) - 1)]
+    since_s = now_s - (now_s if rollout.step_began_s is None else rollout.step_began_s)
+    seen = scene.counted.candidate.requests
+    last = rollout.step >= len(plan.steps) - 1
+    late = since_s >= plan.deadline_s
+    if since_s < step.min_s or seen < step.min_requests:
+        message = f"{seen} of {step.min_requests} requests, {since_s:.0f} of {step.min_s:.0f} s"
+        return _waits(rollout, message, late=late)
+    verdict = together(rollout.findings)
+    if last and verdict is not Verdict.PASS:
+        open_ = [one.guardrail for one in rollout.findings if one.verdict is not Verdict.PASS]
+        message = f"not sure of {', '.join(open_) or 'anything'} after {seen} requests"
+        return _waits(rollout, message, late=late)
+    if step.approval:
+        who = _approver(rollout, scene.orders.approvals)
+        if who is None:
+            message = f"step {rollout.step} of revision {rollout.candidate}"
+            return _to(rollout, Phase.AWAITING_APPROVAL, "ApprovalNeeded", message)
+        rollout = msgspec.structs.replace(rollout, approved_by=(*rollout.approved_by, who))
+    if last:
+        return _to(rollout, Phase.PROMOTED, "AnalysisPassed", f"after {seen} requests in it")
+    return msgspec.structs.replace(
+        rollout,
+        phase=Phase.PROGRESSING,
+        reason="StepTaken",
+        message=f"{plan.steps[rollout.step + 1].weight_percent} % of the conversations",
+        step=rollout.step + 1,
+        step_began_s=None,
+        earlier=(*rollout.earlier, scene.counted),
+    )
+
+
+def _approver(rollout: Rollout, approvals: Sequence[Approval]) -> str | None:
+    for one in approvals:
+        if (one.revision, one.step) == (rollout.candidate, rollout.step):
+            return one.approver
+    return None
+
+
+def _waits(rollout: Rollout, message: str, *, late: bool) -> Rollout:
+    if late:
+        return _to(rollout, Phase.PAUSED, "Inconclusive", f"{message}; the time is up")
+    return _going(rollout, message)
+
+
+def _going(rollout: Rollout, message: str) -> Rollout:
+    reason: Reason = "Resumed" if rollout.phase is Phase.PAUSED else rollout.reason
+    return _to(rollout, Phase.PROGRESSING, reason, message)
+
+
+def _to(rollout: Rollout, phase: Phase, reason: Reason, message: str) -> Rollout:
+    return msgspec.structs.replace(rollout, phase=phase, reason=reason, message=message)

@@ -1,0 +1,259 @@
+"""What may not get worse: each guardrail compares two arms and gives one of four verdicts.
+
+| the interval of the harm, and the limit            | verdict      |
+|----------------------------------------------------|--------------|
+| lies above 0, and its middle beyond the limit      | Fail         |
+| ends below the limit                               | Pass         |
+| anything else, or too few requests                 | Inconclusive |
+| its values were lost, or are no numbers            | Error        |
+
+A harm that is proven but small is no Fail: it may be what the owner of the policy allows.
+"""
+
+import math
+from collections.abc import Callable, Mapping, Sequence
+from enum import StrEnum
+from typing import Final, NamedTuple
+
+import msgspec
+
+from pointsman.operator.plan.rollout.comparing import (
+    LEAST,
+    Estimate,
+    Interval,
+    Moments,
+    interval,
+    joined,
+    means_ratio,
+    pairs_differ,
+    share,
+    shares_differ,
+)
+
+FALSE_FAIL: Final = 0.01
+"""Of the rollouts of a candidate that is as good: so many may be stopped, by all guardrails."""
+FALSE_PASS: Final = 0.01
+"""Of the rollouts of one that is worse by a limit: so many may pass that guardrail. It need not be
+shared out: all have to pass."""
+P95: Final = 0.05
+
+
+class Verdict(StrEnum):
+    """Of one guardrail or of all."""
+
+    PASS = "Pass"
+    FAIL = "Fail"
+    INCONCLUSIVE = "Inconclusive"
+    ERROR = "Error"
+
+
+class Limits(msgspec.Struct, frozen=True, kw_only=True):
+    """How much worse a candidate may be. None: that is not looked at."""
+
+    errors_points: float | None = 2.0
+    """Percentage points of requests that ended in an error."""
+    latency_percent: float | None = 25.0
+    """Of the 95th percentile of the time to the whole answer."""
+    cost_percent: float | None = 25.0
+    """Of the mean cost of a request."""
+    quality_points: float | None = 5.0
+    """Percentage points of a task's quality, on the same prompts."""
+
+
+class Arm(msgspec.Struct, frozen=True, gc=False, omit_defaults=True):
+    """What one revision answered in one step."""
+
+    requests: int = 0
+    errors: int = 0
+    durations: tuple[int, ...] = ()
+    """Requests by duration: of each bucket, the last one without an upper bound."""
+    cost: Moments = Moments()
+
+
+class Stretch(msgspec.Struct, frozen=True, gc=False, omit_defaults=True):
+    """What both revisions did in one step, side by side."""
+
+    candidate: Arm = Arm()
+    control: Arm = Arm()
+    pairs: Mapping[str, Moments] = {}
+    """By task: score of the candidate less that of the control on the same prompt, -1 to 1."""
+
+
+class Finding(msgspec.Struct, frozen=True, kw_only=True):
+    """One guardrail's verdict and why."""
+
+    guardrail: str
+    """Errors, Latency, Cost, or Quality/<task>."""
+    verdict: Verdict
+    low: float = 0.0
+    value: float = 0.0
+    high: float = 0.0
+    limit: float = 0.0
+    """All four in points or percent, more is worse."""
+    message: str = ""
+
+
+def judged(
+    stretches: Sequence[Stretch], limits: Limits, *, bounds_s: Sequence[float]
+) -> tuple[Finding, ...]:
+    """Every guardrail; `bounds_s` are the upper bounds of all buckets but the last."""
+    tasks = sorted({task for one in stretches for task in one.pairs})
+    several = sum(
+        limit is not None for limit in (limits.errors_points, limits.latency_percent,
+                                        limits.cost_percent)
+    ) + (len(tasks) if limits.quality_points is not None else 0)  # fmt: skip
+    alpha = FALSE_FAIL / max(several, 1)
+    found = []
+    if (limit := limits.errors_points) is not None:
+        estimates = [_errors(one) for one in stretches]
+        found.append(_finding("Errors", joined(estimates), limit, alpha, _POINTS))
+    if (limit := limits.latency_percent) is not None:
+        found.append(_latency(stretches, limit, alpha, bounds_s))
+    if (limit := limits.cost_percent) is not None:
+        estimates = [means_ratio(one.candidate.cost, one.control.cost) for one in stretches]
+        found.append(_finding("Cost", joined(estimates), limit, alpha, _PERCENT))
+    if (limit := limits.quality_points) is not None:
+        found += [_quality(stretches, task, limit, alpha) for task in tasks]
+    return tuple(found)
+
+
+def together(findings: Sequence[Finding]) -> Verdict:
+    """One Fail is a Fail; a Pass needs all of them, and at least one."""
+    verdicts = {finding.verdict for finding in findings}
+    for worst in (Verdict.FAIL, Verdict.ERROR, Verdict.INCONCLUSIVE):
+        if worst in verdicts:
+            return worst
+    return Verdict.PASS if verdicts else Verdict.INCONCLUSIVE
+
+
+def _errors(one: Stretch) -> Estimate | None:
+    candidate, control = one.candidate, one.control
+    return shares_differ(
+        share(candidate.errors, candidate.requests), share(control.errors, control.requests)
+    )
+
+
+def _quality(stretches: Sequence[Stretch], task: str, limit: float, alpha: float) -> Finding:
+    # Pairs have their control with them, whenever they were asked: all are one sample.
+    pairs = sum((one.pairs.get(task, Moments()) for one in stretches), Moments())
+    found = pairs_differ(pairs)
+    harm = Estimate(-found.value, found.variance) if found else None
+    return _finding(f"Quality/{task}", harm, limit, alpha, _POINTS)
+
+
+def _latency(
+    stretches: Sequence[Stretch], limit: float, alpha: float, bounds_s: Sequence[float]
+) -> Finding:
+    """
+    As a question of yes and no: how many are slower than the control's 95th percentile may be.
+
+    Of the control 5 % are slower than its 95th percentile. If more of the candidate are slower than
+    that and the limit on top, then its 95th percentile is beyond the limit.
+    """
+    estimates, cut_s = [], 0.0
+    for one in stretches:
+        if not one.control.durations or not one.candidate.durations:
+            continue
+        cut_s = _quantile(one.control.durations, 1 - P95, bounds_s) * (1 + limit / 100)
+        beyond = _beyond(one.candidate.durations, cut_s, bounds_s)
+        arm = Moments(one.candidate.requests, beyond, beyond)
+        if arm.n >= LEAST:
+            shared = (arm.total + 0.5) / (arm.n + 1)
+            of_control = max(one.control.requests, 1)
+            variance = shared * (1 - shared) / arm.n + P95 * (1 - P95) / of_control
+            estimates.append(Estimate(arm.mean - P95, variance))
+    estimate = joined(estimates)
+    if estimate is None:
+        return Finding(guardrail="Latency", verdict=Verdict.INCONCLUSIVE, message=_FEW)
+    seen = _looked_at(estimate, P95, alpha)
+    verdict = Verdict.INCONCLUSIVE
+    if seen.low > 0:
+        verdict = Verdict.FAIL
+    elif seen.high < P95:
+        verdict = Verdict.PASS
+    low, value, high = (100 * (x + P95) for x in seen)
+    return Finding(
+        guardrail="Latency", verdict=verdict, low=low, value=value, high=high, limit=100 * P95,
+        message=f"{value:.1f} % [{low:.1f}, {high:.1f}] took more than {cut_s:.2g} s, the control's"
+        f" 95th percentile and {limit:g} %; 5 % may",
+    )  # fmt: skip
+
+
+_FEW: Final = "too few requests"
+
+
+class _Scale(NamedTuple):
+    """How a harm is told and how it is reckoned with."""
+
+    told: Callable[[float], float]
+    reckoned: Callable[[float], float]
+    unit: str
+
+
+_POINTS: Final = _Scale(lambda value: 100 * value, lambda told: told / 100, "points")
+_PERCENT: Final = _Scale(
+    lambda value: 100 * math.expm1(min(value, 20.0)), lambda told: math.log1p(told / 100), "%"
+)
+
+
+def _finding(name: str, harm: Estimate | None, told: float, alpha: float, scale: _Scale) -> Finding:
+    if harm is None:
+        return Finding(guardrail=name, verdict=Verdict.INCONCLUSIVE, limit=told, message=_FEW)
+    if not (math.isfinite(harm.value) and math.isfinite(harm.variance)):
+        return Finding(
+            guardrail=name,
+            verdict=Verdict.ERROR,
+            limit=told,
+            message="what was counted is no number",
+        )
+    limit = scale.reckoned(told)
+    seen = _looked_at(harm, limit, alpha)
+    verdict = Verdict.INCONCLUSIVE
+    if seen.low > 0 and seen.value > limit:
+        verdict = Verdict.FAIL
+    elif seen.high < limit:
+        verdict = Verdict.PASS
+    low, value, high = (scale.told(x) for x in seen)
+    return Finding(
+        guardrail=name, verdict=verdict, low=low, value=value, high=high, limit=told,
+        message=f"{value:+.1f} {scale.unit} [{low:+.1f}, {high:+.1f}] against the control, "
+        f"{told:g} are allowed",
+    )  # fmt: skip
+
+
+def _looked_at(harm: Estimate, limit: float, alpha: float) -> Interval:
+    """Low end by what may be stopped in error, high end by what may pass in error; each alone."""
+    low = interval(harm, scale=limit, alpha=2 * alpha).low
+    return Interval(low, harm.value, interval(harm, scale=limit, alpha=2 * FALSE_PASS).high)
+
+
+def _quantile(counts: Sequence[int], share_: float, bounds_s: Sequence[float]) -> float:
+    """The value below which a share lies, in proportion inside a bucket of logarithms."""
+    rank, below = share_ * sum(counts), 0
+    for number, count in enumerate(counts):
+        if count and below + count >= rank:
+            low, high = _edges(number, bounds_s)
+            return low * math.pow(high / low, (rank - below) / count)
+        below += count
+    return bounds_s[-1]
+
+
+def _beyond(counts: Sequence[int], cut_s: float, bounds_s: Sequence[float]) -> float:
+    """How many are larger than a value, in proportion inside its bucket."""
+    found = 0.0
+    for number, count in enumerate(counts):
+        low, high = _edges(number, bounds_s)
+        if cut_s <= low:
+            found += count
+        elif cut_s < high:
+            found += count * math.log(high / cut_s) / math.log(high / low)
+    return found
+
+
+def _edges(number: int, bounds_s: Sequence[float]) -> tuple[float, float]:
+    """Of one bucket; the first and the last are as wide as their neighbors."""
+    if number == 0:
+        return bounds_s[0] ** 2 / bounds_s[1], bounds_s[0]
+    if number == len(bounds_s):
+        return bounds_s[-1], bounds_s[-1] ** 2 / bounds_s[-2]
+    return bounds_s[number - 1], bounds_s[number]

@@ -1,0 +1,45 @@
+"""What the owner of a policy allows, as the decisions want it."""
+
+from pointsman.api import table
+from pointsman.api.quantity import parse_duration
+from pointsman.api.v1alpha1 import Rollout as Spec
+from pointsman.operator.plan.rollout.deciding import Plan, Step
+from pointsman.operator.plan.rollout.guarding import Limits
+
+NOT_LOOKED_AT = 100
+"""Points of errors: everything may fail."""
+
+
+def plan_of(spec: Spec, stable: table.PolicyBlob, candidate: table.PolicyBlob) -> Plan:
+    """Steps and limits; costs are compared where there are any, in one currency."""
+    last = len(spec.steps) - 1
+    allowed = spec.guardrails
+    errors = allowed.max_error_points
+    return Plan(
+        steps=tuple(
+            Step(
+                weight_percent=step.weight_percent,
+                min_requests=step.min_requests,
+                min_s=parse_duration(step.min_duration),
+                approval=step.approval or (number == last and spec.approval == "Manual"),
+            )
+            for number, step in enumerate(spec.steps)
+        ),
+        limits=Limits(
+            errors_points=None if errors >= NOT_LOOKED_AT else float(errors),
+            latency_percent=float(allowed.max_latency_percent),
+            cost_percent=(
+                float(allowed.max_cost_percent) if _comparable(stable, candidate) else None
+            ),
+            quality_points=None,
+        ),
+        deadline_s=parse_duration(spec.step_deadline),
+    )
+
+
+def _comparable(stable: table.PolicyBlob, candidate: table.PolicyBlob) -> bool:
+    priced = [one for one in candidate.backends.values() if one.prices]
+    every = {
+        one.currency for blob in (stable, candidate) for one in blob.backends.values() if one.prices
+    }
+    return bool(priced) and len(every) == 1

@@ -1,0 +1,265 @@
+"""A compiled table with the stable revisions that stay in force, and their candidates' parts.
+
+| the spec is                        | in force                                                  |
+|------------------------------------|-----------------------------------------------------------|
+| what is in force already           | it                                                        |
+| another, and says no `rollout`     | it, at once                                               |
+| another that routes the same       | it, at once                                               |
+| a candidate                        | the stable one, and the candidate's part of conversations |
+| a candidate that was rolled back   | the stable one, until the spec is edited or a retry       |
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+
+import msgspec
+
+from pointsman.api import table
+from pointsman.api.v1alpha1 import RoutingPolicy, RoutingPolicySpec
+from pointsman.operator.plan.blobs import Backends
+from pointsman.operator.plan.predicting import Learned
+from pointsman.operator.plan.revisions import Revision
+from pointsman.operator.plan.rollout.deciding import (
+    Phase,
+    Plan,
+    Rollout,
+    Scene,
+    advance,
+    begin,
+    weight_percent,
+)
+from pointsman.operator.plan.rollout.ordering import Heard, hear, said_once
+from pointsman.operator.plan.rollout.planning import plan_of
+from pointsman.operator.plan.rollout.record import MOST, Record
+from pointsman.operator.plan.table import (
+    TablePlan,
+    Verdict,
+    compile_revision,
+    replanned,
+    spec_of_revision,
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Known:
+    """What is stored, by policy."""
+
+    namespace: str
+    backends: Backends
+    entries: Mapping[str, table.PolicyEntry]
+    records: Mapping[str, Record]
+    """With what is remembered of the step that goes on."""
+    revisions: Mapping[str, Sequence[Revision]]
+    annotations: Mapping[str, Mapping[str, str]]
+    learned: Mapping[str, Learned]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Going:
+    """How a policy's rollout stands; `record` None: it waits for others to end."""
+
+    record: Record | None
+    plan: Plan | None = None
+    """None where it has ended."""
+    problems: tuple[str, ...] = ()
+    """Orders that cannot be obeyed."""
+
+
+@dataclass(frozen=True, slots=True)
+class Rolled:
+    """The table, and the rollouts to be stored with it."""
+
+    plan: TablePlan
+    going: Mapping[str, Going]
+
+    @property
+    def records(self) -> dict[str, Record]:
+        """By policy."""
+        return {name: one.record for name, one in self.going.items() if one.record}
+
+
+Look = Callable[[Rollout, table.PolicyEntry, Scene], Scene]
+"""Fills in what was counted, and whether every router has the weights of this entry."""
+
+
+def roll(plan: TablePlan, known: Known, look: Look, *, now_s: float) -> Rolled:
+    """Go on with the rollouts that are stored, and begin one where a spec asks for it."""
+    going: dict[str, Going] = {}
+    verdicts = dict(plan.verdicts)
+    busy = sum(not record.rollout.ended for record in known.records.values())
+    for name, verdict in plan.verdicts.items():
+        one = _Policy(plan, verdict, known, look, now_s)
+        verdicts[name], found = one.decided(room=busy < MOST)
+        if found is not None:
+            going[name] = found
+            before = known.records.get(name)
+            busy += found.record is not None and (before is None or before.rollout.ended)
+    return Rolled(replanned(verdicts), going)
+
+
+_Decided = tuple[Verdict, Going | None]
+
+
+@dataclass(slots=True)
+class _Policy:
+    """One policy's decision."""
+
+    whole: TablePlan
+    verdict: Verdict
+    known: Known
+    look: Look
+    now_s: float
+
+    @property
+    def name(self) -> str:
+        return self.verdict.policy.name
+
+    @property
+    def annotations(self) -> Mapping[str, str]:
+        return self.known.annotations.get(self.name, {})
+
+    def decided(self, *, room: bool) -> _Decided:
+        """The verdict that may be in force now, and the rollout; None without one."""
+        entry, published = self.verdict.entry, self.known.entries.get(self.name)
+        if entry is None or published is None:
+            return self.verdict, None
+        record = self.known.records.get(self.name)
+        if record is not None and record.uid != self.verdict.policy.uid:
+            record = None
+        if self.verdict.blob is None:  # in force unchanged, and not to be compiled: so it stays
+            return self.verdict, Going(record=record) if record else None
+        if record is None:
+            if entry.revision == published.revision:
+                return self.verdict, None
+            return self._begun(published.revision, room=room)
+        if record.rollout.ended:
+            return self._after(record, entry.revision, room=room)
+        return self._on(record, published, entry.revision)
+
+    def _on(self, record: Record, published: table.PolicyEntry, wanted: str) -> _Decided:
+        rollout = record.rollout
+        if wanted == rollout.stable:
+            return self.verdict, None
+        if wanted != rollout.candidate:
+            return self._begun(rollout.stable, room=True)
+        held, plan = self._held(rollout.stable), self._plan(rollout.stable)
+        if held is None or plan is None:
+            return self.verdict, None  # there is nothing to go back to
+        heard = hear(self.annotations, record.heard, rollout)
+        scene = Scene(wanted=wanted, verified=False, orders=heard.orders, bounds_s=())
+        rollout = advance(rollout, plan, self.look(rollout, published, scene), now_s=self.now_s)
+        return self._told(msgspec.structs.replace(record, rollout=rollout), held, plan, heard)
+
+    def _told(self, record: Record, held: Verdict, plan: Plan, heard: Heard) -> _Decided:
+        rollout = record.rollout
+        going = Going(record=record, plan=plan, problems=heard.problems)
+        if rollout.phase is Phase.PROMOTED:
+            return self.verdict, going
+        if rollout.ended:
+            return held, going
+        return self._with_candidate(held, weight_percent(rollout, plan)), going
+
+    def _after(self, record: Record, wanted: str, *, room: bool) -> _Decided:
+        """The last rollout has ended; what is so now?"""
+        rollout = record.rollout
+        promoted = rollout.phase is Phase.PROMOTED
+        in_force = rollout.candidate if promoted else rollout.stable
+        heard = hear(self.annotations, record.heard, rollout)
+        if wanted == in_force:
+            return self.verdict, Going(record=record) if promoted else None
+        if wanted != rollout.candidate or heard.retry == wanted:
+            return self._begun(in_force, room=room)
+        held = self._held(in_force)
+        if held is None:
+            return self.verdict, None
+        return held, Going(record=record, plan=self._plan(in_force), problems=heard.problems)
+
+    def _begun(self, stable: str, *, room: bool) -> _Decided:
+        entry, spec = self.verdict.entry, self._spec()
+        assert entry is not None, "there is none without a spec that was accepted"
+        if spec is None or spec.rollout is None or stable == entry.revision:
+            return self.verdict, None
+        held, plan = self._held(stable), self._plan(stable)
+        if held is None or plan is None or self._routes_the_same(held):
+            return self.verdict, None
+        if not room:
+            return held, Going(record=None)
+        record = Record(
+            uid=self.verdict.policy.uid,
+            rollout=begin(stable, entry.revision, now_s=self.now_s),
+            heard=said_once(self.annotations),
+        )
+        return self._told(record, held, plan, hear(self.annotations, record.heard, record.rollout))
+
+    def _spec(self) -> RoutingPolicySpec | None:
+        """Of the revision that is wanted: the present spec, or the last one that was accepted."""
+        assert self.verdict.entry is not None, "there is none without"
+        parsed, wanted = self.verdict.policy.parsed, self.verdict.entry.revision
+        if self.verdict.accepted.status and isinstance(parsed, RoutingPolicy):
+            return parsed.spec
+        found = self._revision(wanted)
+        return spec_of_revision(found.policy, found.spec) if found else None
+
+    def _revision(self, name: str) -> Revision | None:
+        found = self.known.revisions.get(self.name, ())
+        return next((one for one in found if one.name == name), None)
+
+    def _held(self, stable: str) -> Verdict | None:
+        """The verdict with the stable revision, of today's backends; None if there is none."""
+        published, revision = self.known.entries[self.name], self._revision(stable)
+        if published.revision == stable:
+            published = msgspec.structs.replace(published, candidate=None)
+        names = self._names(published)
+        if revision is None or not names:
+            return None
+        blob = compile_revision(
+            revision,
+            namespace=self.known.namespace,
+            backends=self.known.backends,
+            model_names=names,
+            learned=self.known.learned.get(self.name),
+        )
+        if blob is None:
+            kept = published.revision == stable and names == published.model_names
+            return replace(self.verdict, entry=published, blob=None) if kept else None
+        entry = table.PolicyEntry(
+            name=self.name, revision=stable, blob=table.digest(blob), model_names=names
+        )
+        return replace(self.verdict, entry=entry, blob=blob)
+
+    def _names(self, published: table.PolicyEntry) -> tuple[str, ...]:
+        """Model names that are still its own: an older policy may have come for one."""
+        others = {
+            name
+            for other in self.whole.verdicts.values()
+            if other.entry is not None and other.policy.name != self.name
+            for name in other.entry.model_names
+        }
+        return tuple(name for name in published.model_names if name not in others)
+
+    def _plan(self, stable: str) -> Plan | None:
+        spec, revision = self._spec(), self._revision(stable)
+        if spec is None or spec.rollout is None or revision is None or self.verdict.blob is None:
+            return None
+        blob = compile_revision(
+            revision, namespace=self.known.namespace, backends=self.known.backends
+        )
+        candidate = table.decode_blob(self.verdict.blob)
+        return plan_of(spec.rollout, table.decode_blob(blob) if blob else candidate, candidate)
+
+    def _routes_the_same(self, held: Verdict) -> bool:
+        assert self.verdict.blob is not None, "seen to before"
+        if held.blob is None:
+            return False
+        one, other = table.decode_blob(held.blob), table.decode_blob(self.verdict.blob)
+        return msgspec.structs.replace(one, revision=other.revision) == other
+
+    def _with_candidate(self, held: Verdict, percent: int) -> Verdict:
+        entry = self.verdict.entry
+        assert entry is not None, "seen to before"
+        assert held.entry is not None, "it is what stays in force"
+        candidate = table.Candidate(
+            revision=entry.revision, blob=entry.blob, weight_percent=percent
+        )
+        told = msgspec.structs.replace(held.entry, candidate=candidate)
+        return replace(held, entry=told, candidate=self.verdict.blob)

@@ -1,0 +1,148 @@
+"""What status says of a rollout: conditions, how far, and what was found."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any, Final, NamedTuple
+
+from pointsman.api.conditions import Condition, ConditionType, Reason
+from pointsman.operator.plan.rollout.deciding import Phase, Plan, Rollout
+from pointsman.operator.plan.rollout.guarding import Finding
+from pointsman.operator.plan.rollout.record import MOST
+
+_REASONS: Final[Mapping[Phase, Reason]] = {
+    Phase.PROGRESSING: Reason.ROLLOUT_IN_PROGRESS,
+    Phase.PAUSED: Reason.ROLLOUT_PAUSED,
+    Phase.AWAITING_APPROVAL: Reason.AWAITING_APPROVAL,
+    Phase.ABORTED: Reason.ROLLED_BACK,
+}
+_ENDED: Final[Mapping[str, Reason]] = {
+    "AnalysisPassed": Reason.ANALYSIS_PASSED,
+    "AnalysisSkipped": Reason.ANALYSIS_SKIPPED,
+    "GuardrailFailed": Reason.GUARDRAIL_FAILED,
+    "AbortRequested": Reason.ABORT_REQUESTED,
+}
+"""Others leave no rollout behind."""
+MOST_NAMES: Final = 16
+"""Approvers that a status shows."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Rolling:
+    """A policy's rollout; `rollout` None: it waits for its turn."""
+
+    candidate: str
+    rollout: Rollout | None
+    plan: Plan | None
+    desired: int = 0
+    """Percent of the conversations that routers are told to send to the candidate."""
+    verified: int = 0
+    """The least that any router said it sends."""
+    problems: tuple[str, ...] = ()
+
+    @property
+    def promoted(self) -> bool:
+        """The candidate is what is in force."""
+        return self.rollout is not None and self.rollout.phase is Phase.PROMOTED
+
+    def progressing(self) -> Condition | None:
+        """None where it is promoted: then its weights say how it goes on."""
+        rollout, kind = self.rollout, ConditionType.PROGRESSING
+        if self.promoted:
+            return None
+        if rollout is None:
+            message = f"{self.candidate} waits: {MOST} other rollouts go on"
+            reason = Reason.ROLLOUT_IN_PROGRESS
+            return Condition(type=kind, status=True, reason=reason, message=message)
+        reason = _REASONS[rollout.phase]
+        if rollout.phase is Phase.PAUSED and rollout.reason == "Inconclusive":
+            reason = Reason.INCONCLUSIVE
+        going = not rollout.ended and reason is not Reason.INCONCLUSIVE
+        return Condition(type=kind, status=going, reason=reason, message=self._message(rollout))
+
+    def outcome(self) -> list[Condition]:
+        """AwaitingApproval, Promoted and RolledBack."""
+        rollout = self.rollout
+        if rollout is None:
+            return []
+        message = self._message(rollout)
+        awaits = rollout.phase is Phase.AWAITING_APPROVAL
+        aborted = rollout.phase is Phase.ABORTED
+        ended = _ENDED[rollout.reason] if rollout.ended else Reason.ROLLOUT_IN_PROGRESS
+        asked = Reason.AWAITING_APPROVAL if awaits else ended
+        return [
+            Condition(type=kind, status=status, reason=reason, message=message)
+            for kind, status, reason in (
+                (ConditionType.AWAITING_APPROVAL, awaits, asked),
+                (ConditionType.PROMOTED, self.promoted, ended),
+                (ConditionType.ROLLED_BACK, aborted, ended),
+            )
+        ]
+
+    def fields(self) -> dict[str, Any]:
+        """`status.rollout`."""
+        rollout = self.rollout
+        if rollout is None:
+            return {"phase": "Waiting"}
+        since = datetime.fromtimestamp(rollout.began_s, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+        found: dict[str, Any] = {
+            "phase": str(rollout.phase),
+            "reason": rollout.reason,
+            "revision": rollout.candidate,
+            "stable": rollout.stable,
+            "step": rollout.step,
+            "steps": len(self.plan.steps) if self.plan else rollout.step + 1,
+            "weights": {"desired": self.desired, "verified": self.verified},
+            "message": self._message(rollout),
+            "startTime": since,
+        }
+        if rollout.findings:
+            found["findings"] = [_finding(one) for one in rollout.findings]
+        if rollout.approved_by:
+            found["approvedBy"] = list(rollout.approved_by[-MOST_NAMES:])
+        return found
+
+    def _message(self, rollout: Rollout) -> str:
+        if rollout.phase is Phase.PROMOTED:
+            said = f"{rollout.candidate} took over from {rollout.stable}: {rollout.reason}"
+        elif rollout.phase is Phase.ABORTED:
+            said = f"{rollout.candidate} is rolled back to {rollout.stable}: {rollout.reason}"
+        else:
+            of = f" of {len(self.plan.steps)}" if self.plan else ""
+            said = f"step {rollout.step + 1}{of}: {self.desired} % go to {rollout.candidate}"
+        return "; ".join((f"{said}, {rollout.message}" if rollout.message else said,
+                          *self.problems))[:4096]  # fmt: skip
+
+
+def _finding(one: Finding) -> dict[str, Any]:
+    """Rounded to a tenth: a status is not for machines that reckon."""
+    found = {"guardrail": one.guardrail, "verdict": str(one.verdict), "message": one.message}
+    numbers = {"value": one.value, "low": one.low, "high": one.high, "limit": one.limit}
+    return {**found, **{name: f"{number:.1f}" for name, number in numbers.items()}}
+
+
+class News(NamedTuple):
+    """An Event."""
+
+    warning: bool
+    reason: str
+    note: str
+
+
+def news_of(before: Rollout | None, now: Rollout | None) -> News | None:
+    """What happened between two records; None if nothing did, or nothing to tell."""
+    if now is None:
+        if before is None or before.ended:
+            return None
+        return News(False, "RolloutEnded", f"{before.candidate} is not rolled out any further")
+    same = before is not None and (before.began_s, before.candidate) == (now.began_s, now.candidate)
+    if not same:
+        return News(False, "RolloutBegun", f"{now.candidate} begins beside {now.stable}")
+    assert before is not None, "it is the same rollout"
+    if (before.phase, before.step) == (now.phase, now.step):
+        return None
+    if now.phase is Phase.PROGRESSING and before.step != now.step:
+        return News(False, "RolloutStep", f"{now.candidate} is in step {now.step + 1}")
+    bad = now.phase is Phase.ABORTED or now.reason == "Inconclusive"
+    text = f"{now.candidate}: {now.phase} ({now.reason}) {now.message}".strip()
+    return News(bad, f"Rollout{now.phase}", text)

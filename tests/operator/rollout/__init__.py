@@ -1,0 +1,1 @@
+"""A new revision that takes over step by step."""

@@ -1,0 +1,228 @@
+"""One look at a rollout; each row of its table, and what can never happen."""
+
+import msgspec
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from pointsman.operator.plan.rollout import (
+    Approval,
+    Arm,
+    Limits,
+    Moments,
+    Orders,
+    Phase,
+    Plan,
+    Rollout,
+    Scene,
+    Step,
+    Stretch,
+    Verdict,
+    advance,
+    begin,
+    judged,
+    together,
+    weight_percent,
+)
+
+BOUNDS_S = tuple(0.1 * 1.5**n for n in range(16))
+PLAN = Plan(
+    steps=(
+        Step(weight_percent=5, min_requests=30, min_s=10),
+        Step(weight_percent=50, min_requests=300, min_s=10),
+    ),
+    limits=Limits(quality_points=None),
+    deadline_s=600,
+)
+ASKS = Plan(steps=(Step(weight_percent=5, min_requests=30, min_s=0, approval=True),
+                   Step(weight_percent=50, min_requests=300, min_s=0)))  # fmt: skip
+
+
+def arm(requests: int, *, errors: int = 0, slow: int = 0, cost: float = 0.01) -> Arm:
+    """Requests of about 1 s; `slow` ones took about 10."""
+    durations = [0] * (len(BOUNDS_S) + 1)
+    durations[6], durations[12] = requests - slow, slow
+    spread = cost * 0.5
+    squares = requests * (cost * cost + spread * spread)
+    return Arm(requests, errors, tuple(durations), Moments(requests, requests * cost, squares))
+
+
+def scene(
+    candidate: Arm = Arm(),  # noqa: B008 - frozen
+    control: Arm = Arm(),  # noqa: B008 - frozen
+    *,
+    wanted: str = "p-2",
+    verified: bool = True,
+    orders: Orders = Orders(),  # noqa: B008 - frozen
+    pairs: dict[str, Moments] | None = None,
+) -> Scene:
+    """Of the revision p-2 beside p-1."""
+    return Scene(
+        wanted=wanted, verified=verified, orders=orders, bounds_s=BOUNDS_S,
+        counted=Stretch(candidate, control, pairs or {}),
+    )  # fmt: skip
+
+
+def looked(rollout: Rollout, seen: Scene, *, now_s: float = 0.0, plan: Plan = PLAN) -> Rollout:
+    """One look."""
+    return advance(rollout, plan, seen, now_s=now_s)
+
+
+def second_step() -> Rollout:
+    """The first step went well."""
+    rollout = looked(begin("p-1", "p-2", now_s=0.0), scene(arm(40), arm(800)))
+    rollout = looked(rollout, scene(arm(40), arm(800)), now_s=10.0)
+    assert (rollout.step, rollout.reason) == (1, "StepTaken")
+    return rollout
+
+
+def test_good_steps_lead_to_promotion() -> None:
+    """5 %, 50 %, all."""
+    rollout = second_step()
+    assert weight_percent(rollout, PLAN) == 50
+    rollout = looked(rollout, scene(arm(2000), arm(2000)), now_s=20.0)
+    rollout = looked(rollout, scene(arm(2000), arm(2000)), now_s=30.0)
+    assert (rollout.phase, rollout.reason) == (Phase.PROMOTED, "AnalysisPassed")
+    assert weight_percent(rollout, PLAN) == 100
+
+
+@pytest.mark.parametrize(
+    ("bad", "guardrail"),
+    [
+        (arm(400, errors=40), "Errors"),
+        (arm(400, slow=200), "Latency"),
+        (arm(400, cost=0.02), "Cost"),
+    ],
+    ids=["errors", "latency", "cost"],
+)
+def test_what_is_worse_is_taken_back(bad: Arm, guardrail: str) -> None:
+    """By the guardrail that saw it; its message has the figures."""
+    rollout = looked(second_step(), scene(bad, arm(400)), now_s=20.0)
+    assert (rollout.phase, rollout.reason) == (Phase.ABORTED, "GuardrailFailed")
+    assert rollout.message.startswith(f"{guardrail}: ")
+    assert weight_percent(rollout, PLAN) == 0
+
+
+def test_a_task_that_got_worse_is_found_among_others() -> None:
+    """Reasoning lost 10 points, Chat nothing."""
+    pairs = {"Reasoning": Moments(600, -60.0, 90.0), "Chat": Moments(600, 0.0, 30.0)}
+    plan = msgspec.structs.replace(PLAN, limits=Limits())
+    rollout = looked(second_step(), scene(arm(99), arm(99), pairs=pairs), plan=plan, now_s=20.0)
+    assert rollout.phase is Phase.ABORTED
+    assert rollout.message.startswith("Quality/Reasoning: ")
+
+
+def test_without_traffic_nothing_is_promoted() -> None:
+    """It waits, and then a person is asked; what comes later still counts."""
+    rollout = looked(second_step(), scene(), now_s=20.0)
+    assert rollout.phase is Phase.PROGRESSING
+    rollout = looked(rollout, scene(), now_s=10_000.0)
+    assert (rollout.phase, rollout.reason) == (Phase.PAUSED, "Inconclusive")
+    assert weight_percent(rollout, PLAN) == 50
+    rollout = looked(rollout, scene(arm(2000), arm(2000)), now_s=10_001.0)
+    assert rollout.phase is Phase.PROMOTED
+
+
+def test_a_step_begins_when_all_routers_have_it() -> None:
+    """What a router that lags answers is not what the step is about."""
+    rollout = begin("p-1", "p-2", now_s=0.0)
+    for now_s in (0.0, 1000.0):
+        rollout = looked(rollout, scene(arm(40), arm(800), verified=False), now_s=now_s)
+    assert (rollout.step, rollout.step_began_s) == (0, None)
+    rollout = looked(rollout, scene(arm(40), arm(800)), now_s=1001.0)
+    assert (rollout.step, rollout.step_began_s) == (0, 1001.0)
+
+
+def test_an_approval_is_for_one_step_of_one_revision() -> None:
+    """Another revision's, and that of another step, are none."""
+    waits = looked(begin("p-1", "p-2", now_s=0.0), scene(arm(40), arm(800)), plan=ASKS)
+    assert waits.phase is Phase.AWAITING_APPROVAL
+    for revision, step in (("p-3", 0), ("p-2", 1)):
+        stale = Approval(revision=revision, step=step, approver="eve", at_s=0.0)
+        orders = Orders(approvals=(stale,))
+        again = looked(waits, scene(arm(40), arm(800), orders=orders), plan=ASKS)
+        assert again.phase is Phase.AWAITING_APPROVAL
+    given_ = Approval(revision="p-2", step=0, approver="ann", at_s=1.0)
+    seen = scene(arm(40), arm(800), orders=Orders(approvals=(given_,)))
+    rollout = looked(waits, seen, plan=ASKS)
+    assert (rollout.step, rollout.approved_by) == (1, ("ann",))
+
+
+def test_an_edit_in_the_middle_leaves_the_stable_one_stable() -> None:
+    """The candidate is no step towards the next one."""
+    rollout = looked(second_step(), scene(wanted="p-3"))
+    assert (rollout.phase, rollout.stable, weight_percent(rollout, PLAN)) == (
+        Phase.SUPERSEDED, "p-1", 0,
+    )  # fmt: skip
+
+
+def test_the_stable_spec_again_takes_it_back() -> None:
+    """`git revert` is an abort."""
+    rollout = looked(second_step(), scene(wanted="p-1"))
+    assert (rollout.phase, rollout.reason) == (Phase.ABORTED, "Withdrawn")
+
+
+def test_a_pause_stops_no_guardrail() -> None:
+    """Who pauses to look at it does not let it go on harming."""
+    paused = looked(second_step(), scene(arm(99), arm(99), orders=Orders(paused=True)))
+    assert (paused.phase, weight_percent(paused, PLAN)) == (Phase.PAUSED, 50)
+    seen = scene(arm(400, errors=40), arm(400), orders=Orders(paused=True))
+    assert looked(paused, seen).phase is Phase.ABORTED
+    assert looked(paused, scene(arm(99), arm(99))).reason == "Resumed"
+
+
+def test_orders_are_for_one_revision() -> None:
+    """An abort of the last candidate does not stop this one."""
+    old = Orders(abort="p-0", promote="p-0")
+    assert looked(second_step(), scene(orders=old)).phase is Phase.PROGRESSING
+    assert looked(second_step(), scene(orders=Orders(promote="p-2"))).reason == "AnalysisSkipped"
+    assert looked(second_step(), scene(orders=Orders(abort="p-2"))).reason == "AbortRequested"
+
+
+def test_what_is_no_number_promotes_nobody() -> None:
+    """It is an error, neither good nor bad."""
+    broken = Arm(2000, 0, arm(2000).durations, Moments(2000, float("inf"), float("inf")))
+    found = judged([Stretch(broken, arm(2000))], Limits(), bounds_s=BOUNDS_S)
+    assert {one.guardrail: one.verdict for one in found}["Cost"] is not Verdict.PASS
+    assert together(found) is not Verdict.PASS
+
+
+ARMS = st.builds(
+    lambda n, errors, slow, cost: arm(n, errors=min(errors, n), slow=min(slow, n), cost=cost),
+    st.integers(0, 3000), st.integers(0, 200), st.integers(0, 200), st.floats(0.001, 0.1),
+)  # fmt: skip
+SCENES = st.builds(
+    lambda candidate, control, wanted, verified, orders: scene(
+        candidate, control, wanted=wanted, verified=verified, orders=orders
+    ),
+    ARMS,
+    ARMS,
+    st.sampled_from(["p-2"] * 12 + ["p-1", "p-3"]),
+    st.booleans(),
+    st.builds(
+        Orders,
+        paused=st.sampled_from([False, False, False, True]),
+        abort=st.sampled_from(["", "", "", "p-2", "p-9"]),
+        promote=st.sampled_from(["", "", "", "p-2", "p-9"]),
+    ),
+)
+
+
+@settings(max_examples=60)
+@given(st.lists(st.tuples(SCENES, st.floats(0, 700)), max_size=12))
+def test_whatever_is_seen_it_goes_one_step_at_a_time_and_ends_once(
+    seen: list[tuple[Scene, float]],
+) -> None:
+    """Steps never go back or skip, an end stays, and what is stored is read again as it was."""
+    rollout, now_s = begin("p-1", "p-2", now_s=0.0), 0.0
+    for one, passed_s in seen:
+        now_s += passed_s
+        after = advance(rollout, PLAN, one, now_s=now_s)
+        assert after == advance(rollout, PLAN, one, now_s=now_s)
+        assert msgspec.json.decode(msgspec.json.encode(after), type=Rollout) == after
+        assert after.step - rollout.step in {0, 1}
+        assert (after.stable, after.candidate) == ("p-1", "p-2")
+        assert not rollout.ended or after == rollout
+        if after.phase is Phase.PROMOTED and after.reason == "AnalysisPassed":
+            assert together(after.findings) is Verdict.PASS or rollout.ended
+        rollout = after

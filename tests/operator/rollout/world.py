@@ -1,0 +1,229 @@
+"""One policy with a rollout, the API server in memory, a router that counts what it is told."""
+
+import json
+from base64 import b64decode
+from collections.abc import Mapping
+from typing import Any
+
+from msgspec import structs
+
+from pointsman.api.counted import DURATION_BOUNDS_S, ArmCounts, Arms
+from pointsman.api.v1alpha1.status import RoutingPolicyStatus
+from pointsman.api.validation import parse
+from pointsman.operator.cluster.kinds import Kind
+from pointsman.operator.controllers.policies import PolicyController
+from pointsman.operator.controllers.rollouts import Roller
+from pointsman.operator.controllers.shifting import Shifter
+from pointsman.operator.plan.policy_status import RouterView
+from pointsman.operator.plan.rollout.record import Record, load_rollouts
+from pointsman.operator.plan.shifting import Capacity
+from tests.operator.fake_api import FakeApi
+from tests.operator.learning import idle_learner
+from tests.operator.objects import backend, policy, route
+from tests.operator.test_controllers import MANIFEST, SETTINGS, Fleet, manifest
+from tests.support.conditions import assert_well_formed, unexplained
+
+STEPS = [
+    {"weightPercent": 20, "minRequests": 100, "minDuration": "10s"},
+    {"weightPercent": 60, "minRequests": 400, "minDuration": "10s"},
+]
+ROLLOUT: Mapping[str, Any] = {"steps": STEPS, "stepDeadline": "10m"}
+FAST, SLOW = 20, 40
+"""Buckets of durations."""
+
+
+class Router(Fleet):
+    """One router; what it counts is set by `World.serve`."""
+
+    def __init__(self, api: FakeApi) -> None:
+        super().__init__(api)
+        self.counted: dict[str, Arms] = {}
+        self.silent = False
+        self.refuses = ""
+        """Why it takes no candidate."""
+
+    def arms(self, policy: str) -> Mapping[str, Arms]:
+        return {"r1": self.counted[policy]} if policy in self.counted else {}
+
+    def views(self) -> list[RouterView]:
+        (view,) = super().views()
+        acks = view.acks
+        if self.refuses:
+            acks = {
+                name: structs.replace(
+                    ack, candidate="", weight_percent=0, candidate_error=self.refuses
+                )
+                for name, ack in acks.items()
+            }
+        return [RouterView(pod="r1", silent=self.silent, acks=acks, position=view.position)]
+
+
+class World:
+    """Policy `desk` at backend `a`; `edit` makes a candidate at another one."""
+
+    def __init__(self) -> None:
+        self.writes: list[str] = []
+        self.weights: list[int] = []
+        """Of the candidate, in every table that was stored."""
+        self.api = FakeApi(self._count)
+        self.router = Router(self.api)
+        self.now_s = 1_800_000_000.0
+        self.due = 0
+        self.ready: dict[str, int] = {}
+        """Replicas of backends that the operator scales."""
+        self.api.put(*(backend(name) for name in "abc"))
+        self.begin()
+
+    def _count(self, what: str, kind: Kind) -> None:
+        if what not in {"get", "list"}:
+            self.writes.append(f"{what} {kind.name}")
+            if self.entry_or_none:
+                self.weights.append(self.weight)
+
+    def _on_due(self) -> None:
+        self.due += 1
+
+    def begin(self) -> None:
+        """Another process: it knows what is stored."""
+        self.roller = Roller(
+            self.router, self._on_due, clock=lambda: self.now_s, monotonic=lambda: self.now_s
+        )
+        self.shifter = Shifter(
+            self.router, self._capacity, self._on_due,
+            clock=lambda: self.now_s, monotonic=lambda: self.now_s,
+        )  # fmt: skip
+        self.controller = PolicyController(
+            self.api,
+            SETTINGS,
+            self.router,
+            self.shifter,
+            learner=idle_learner(),
+            roller=self.roller,
+        )
+
+    def _capacity(self, name: str) -> Capacity | None:
+        return Capacity(self.ready[name], 8, 1, 8) if name in self.ready else None
+
+    async def edit(
+        self, to: str, *, rollout: Mapping[str, Any] | None = ROLLOUT, **more: Any
+    ) -> None:
+        """All goes to this backend, by the spec."""
+        stored = self.api.stored.get(("RoutingPolicy", "desk"), {})
+        generation = stored.get("metadata", {}).get("generation", 0) + 1
+        item = policy(default=route(to), generation=generation, rollout=rollout, **more)
+        item["metadata"]["annotations"] = stored.get("metadata", {}).get("annotations", {})
+        self.api.put({**item, "status": stored["status"]} if "status" in stored else item)
+        await self.reconcile()
+
+    async def say(self, **orders: str | None) -> None:
+        """`rollout-<name>` annotations; None takes one away."""
+        item = self.api.stored["RoutingPolicy", "desk"]
+        said = dict(item["metadata"].get("annotations", {}))
+        for name, value in orders.items():
+            said.pop(f"pointsman.dev/rollout-{name}", None)
+            if value is not None:
+                said[f"pointsman.dev/rollout-{name}"] = value
+        self.api.put({**item, "metadata": {**item["metadata"], "annotations": said}})
+        await self.reconcile()
+
+    async def approve(self, revision: str, step: int) -> None:
+        said = {"revision": revision, "step": step, "approver": "ada", "at": "2026-11-26T10:00:00Z"}
+        await self.say(approve=json.dumps(said))
+
+    async def reconcile(self) -> None:
+        """Twice: routers answer what is written first."""
+        for _ in range(2):
+            await self.controller.reconcile()
+            item = self.api.stored["RoutingPolicy", "desk"]
+            assert_well_formed(item["status"], generation=item["metadata"]["generation"])
+            assert unexplained("RoutingPolicy", item["status"]) == []
+            parse(RoutingPolicyStatus, item["status"])
+
+    async def look(self, seconds: float = 2) -> None:
+        """Time passes, looked at each 2 s; what is asked for is reconciled."""
+        for _ in range(int(seconds // 2)):
+            self.now_s += 2
+            self.roller.tick()
+            self.shifter.tick()
+            if self.due:
+                self.due = 0
+                await self.reconcile()
+
+    def serve(
+        self, requests: int = 600, *, errors: int = 0, slow: int = 0, price: float = 1.0
+    ) -> None:
+        """So many more in each arm; of the candidate's so many end in an error, or are slow."""
+        entry = self.entry
+        assert entry.candidate, "there is no candidate to serve"
+        before = self.router.counted.get("desk")
+        pair = (entry.revision, entry.candidate.revision)
+        if before is None or (before.stable, before.candidate) != pair:
+            before = Arms(stable=pair[0], candidate=pair[1], since_ms=int(self.now_s * 1000))
+        self.router.counted["desk"] = Arms(
+            stable=before.stable,
+            candidate=before.candidate,
+            since_ms=before.since_ms,
+            of_stable=_more(before.of_stable, requests, 0, 0, 1.0),
+            of_candidate=_more(before.of_candidate, requests, errors, slow, price),
+        )
+
+    async def serve_and_look(self, requests: int = 600, **kinds: Any) -> None:
+        """What is told first is where a step begins."""
+        self.serve(0)
+        await self.look()
+        self.serve(requests, **kinds)
+        await self.look(14)
+
+    @property
+    def entry_or_none(self) -> Any:
+        stored = manifest(self.api)
+        return stored.policies[0] if stored and stored.policies else None
+
+    @property
+    def entry(self) -> Any:
+        stored = manifest(self.api)
+        assert stored
+        return stored.policies[0]
+
+    def names(self) -> dict[str, tuple[str, ...]]:
+        """Model names by policy, as routers are told."""
+        stored = manifest(self.api)
+        return {one.name: one.model_names for one in stored.policies} if stored else {}
+
+    @property
+    def weight(self) -> int:
+        """Of the candidate; 0 without one."""
+        found: int = self.entry.candidate.weight_percent if self.entry.candidate else 0
+        return found
+
+    @property
+    def record(self) -> Record | None:
+        data = self.api.stored["ConfigMap", MANIFEST]["binaryData"].get("rollouts", "")
+        return load_rollouts(b64decode(data)).get("desk") if data else None
+
+    @property
+    def status(self) -> dict[str, Any]:
+        found: dict[str, Any] = self.api.stored["RoutingPolicy", "desk"]["status"]
+        return found
+
+    def says(self, kind: str) -> tuple[str, str, str]:
+        one = next(c for c in self.status["conditions"] if c["type"] == kind)
+        return one["status"], one["reason"], one["message"]
+
+    def events(self) -> list[str]:
+        """Reasons of Events about the policy, in order."""
+        return [i["reason"] for (k, _), i in self.api.stored.items() if k == "Event"]
+
+
+def _more(counts: ArmCounts, requests: int, errors: int, slow: int, price: float) -> ArmCounts:
+    durations = list(counts.durations or [0] * (len(DURATION_BOUNDS_S) + 1))
+    durations[FAST] += requests - slow
+    durations[SLOW] += slow
+    return ArmCounts(
+        requests=counts.requests + requests,
+        errors=counts.errors + errors,
+        durations=tuple(durations),
+        priced=counts.priced + requests,
+        cost=counts.cost + requests * price,
+        cost_squares=counts.cost_squares + requests * price * price * 1.01,
+    )
