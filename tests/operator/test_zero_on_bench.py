@@ -82,6 +82,8 @@ async def test_from_zero_to_several_and_back_without_a_lost_request(fleet: Fleet
         first = await asyncio.gather(*asked)
         assert [found[0] for found in first] == [200] * 3, first
         assert all(int(found[1]["x-pointsman-held-ms"]) > 0 for found in first)
+        # Who is killed between its two writes tells why when it is back.
+        await asyncio.to_thread(settles, fleet, "why", lambda: "scalingHistory" in status(fleet))
         reasons |= {one["reason"] for one in status(fleet)["scalingHistory"]}
         await asyncio.to_thread(settles, fleet, "routers", lambda: fleet.are_ready("router", 3))
         async with traffic(fleet.routers(), clients=12, pause_s=0.01, tokens=60) as seen:
