@@ -46,7 +46,9 @@ class Seen:
 async def _client(
     number: int, urls: Sequence[str], seen: Seen, stop: asyncio.Event, *, pause_s: float,
     model: str, headers: Mapping[str, str], tokens: int, resolver: AbstractResolver | None,
+    after_s: float,
 ) -> None:  # fmt: skip
+    await asyncio.sleep(after_s)
     async with aiohttp.ClientSession(
         connector=aiohttp.TCPConnector(resolver=resolver, use_dns_cache=False),
         timeout=aiohttp.ClientTimeout(total=60),
@@ -88,12 +90,15 @@ async def traffic(
     headers: Mapping[str, str] | None = None,
     tokens: int = SHORT,
     resolver: AbstractResolver | None = None,
+    apart_s: float = 0.0,
 ) -> AsyncIterator[Seen]:
     """
     Send for as long as the block lasts; on leaving it every open request is awaited.
 
     Answers of more than a few `tokens` are all streamed; a `resolver` says where connections go.
     `headers` may be changed meanwhile; without an `authorization` the fleet's own caller asks.
+    Clients begin `apart_s` one after the other: those that begin together end together, and who
+    looks just then sees few of them.
     """
     seen, stop = Seen(), asyncio.Event()
     async with asyncio.TaskGroup() as group:
@@ -109,6 +114,7 @@ async def traffic(
                     headers=headers or {},
                     tokens=tokens,
                     resolver=resolver,
+                    after_s=number * apart_s,
                 )
             )
         try:

@@ -86,7 +86,8 @@ def status(fleet: Fleet) -> dict[str, Any]:
 @asynccontextmanager
 async def load(fleet: Fleet, clients: int) -> AsyncIterator[Seen]:
     """So many requests at once, each as long as the simulator takes for LONG tokens."""
-    async with traffic(fleet.routers(), clients=clients, pause_s=0.01, tokens=LONG) as seen:
+    routers = fleet.routers()
+    async with traffic(routers, clients=clients, pause_s=0.01, tokens=LONG, apart_s=0.15) as seen:
         yield seen
 
 
