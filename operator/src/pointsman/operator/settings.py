@@ -10,7 +10,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from uuid import uuid4
 
-from pointsman.events.ship import Target
+from pointsman.events.ship import Target, target_of
 
 VLLM_IMAGE = "vllm/vllm-openai:v0.28.0"
 SERVICE_ACCOUNT = Path("/var/run/secrets/kubernetes.io/serviceaccount")
@@ -173,17 +173,8 @@ def parse_settings(arguments: Sequence[str] | None = None) -> Settings:
 
 
 def _ledger(given: argparse.Namespace) -> Target | None:
-    token, ca = (
-        Path(one) if one else None for one in (given.ledger_token_file, given.ledger_ca_file)
-    )
-    if given.ledger:
-        try:
-            return Target(url=given.ledger, token_file=token, ca_file=ca)
-        except ValueError as error:
-            raise ValueError(f"--ledger: {error}") from None
-    if token or ca:
-        raise ValueError("--ledger-token-file and --ledger-ca-file need --ledger")
-    return None
+    files = (given.ledger_token_file, given.ledger_ca_file)
+    return target_of(given.ledger, *(Path(one) if one else None for one in files))
 
 
 def _seconds(text: str) -> float:

@@ -71,6 +71,18 @@ class Target:
         return urlsplit(self.url).path.rstrip("/") + below
 
 
+def target_of(url: str, token_file: Path | None, ca_file: Path | None) -> Target | None:
+    """Of the flags --ledger, -token-file and -ca-file; None without any. Raises ValueError."""
+    if url:
+        try:
+            return Target(url=url, token_file=token_file, ca_file=ca_file)
+        except ValueError as error:
+            raise ValueError(f"--ledger: {error}") from None
+    if token_file or ca_file:
+        raise ValueError("--ledger-token-file and --ledger-ca-file need --ledger")
+    return None
+
+
 class Failed(Exception):
     """The ledger does not have a batch; `reason` is the metric's label."""
 

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Literal
 
 from pointsman.events.segments import Bounds
-from pointsman.events.ship import Target
+from pointsman.events.ship import Target, target_of
 from pointsman.process.address import Address, read_address
 from pointsman.router.settings_otlp import Otlp, otlp_from
 
@@ -212,15 +212,8 @@ def _parser(environment: Mapping[str, str]) -> argparse.ArgumentParser:
 
 
 def _ledger(given: argparse.Namespace) -> Target | None:
-    token, ca = _path(given.ledger_token_file), _path(given.ledger_ca_file)
-    if given.ledger:
-        try:
-            return Target(url=given.ledger, token_file=token, ca_file=ca)
-        except ValueError as error:
-            raise ValueError(f"--ledger: {error}") from None
-    if token or ca:
-        raise ValueError("--ledger-token-file and --ledger-ca-file need --ledger")
-    return None
+    files = (given.ledger_token_file, given.ledger_ca_file)
+    return target_of(given.ledger, *map(_path, files))
 
 
 def _bounds(given: argparse.Namespace) -> Bounds:

@@ -5,7 +5,7 @@ not accept or could not route; a rule that can never match is accepted by the op
 only warned of. Objects are matched within a namespace.
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -200,12 +200,17 @@ def _spills(loaded: Loaded) -> Iterator[Finding]:
             yield item.finding(field, message, Reason.INVALID, Severity.WARNING)
 
 
-def _baselines(loaded: Loaded) -> Iterator[Finding]:
-    """Savings that are never told: there is nothing to compare."""
-    known = {
+def _costs(loaded: Loaded) -> Mapping[tuple[str, str], Cost | None]:
+    """By namespace and name of the backend."""
+    return {
         (b.value.metadata.namespace, b.value.metadata.name): b.value.spec.cost
         for b in loaded.backends
     }
+
+
+def _baselines(loaded: Loaded) -> Iterator[Finding]:
+    """Savings that are never told: there is nothing to compare."""
+    known = _costs(loaded)
     for policy in loaded.policies:
         baseline, namespace = policy.value.spec.baseline, policy.value.metadata.namespace
         if baseline is None or (namespace, baseline.name) not in known:
@@ -227,10 +232,7 @@ def _baselines(loaded: Loaded) -> Iterator[Finding]:
 
 def _predictors(loaded: Loaded) -> Iterator[Finding]:
     """What a predictor is told and cannot do: compare prices, or explore while it observes."""
-    known = {
-        (b.value.metadata.namespace, b.value.metadata.name): b.value.spec.cost
-        for b in loaded.backends
-    }
+    known = _costs(loaded)
     for policy in loaded.policies:
         predictor, namespace = policy.value.spec.predictor, policy.value.metadata.namespace
         if predictor is None or predictor.mode == "None":
@@ -256,10 +258,7 @@ def _predictors(loaded: Loaded) -> Iterator[Finding]:
 
 def _budgets(loaded: Loaded) -> Iterator[Finding]:
     """Budgets in money that count nothing of what some of their backends cost."""
-    known = {
-        (b.value.metadata.namespace, b.value.metadata.name): b.value.spec.cost
-        for b in loaded.backends
-    }
+    known = _costs(loaded)
     for policy in loaded.policies:
         namespace = policy.value.metadata.namespace
         names = dict.fromkeys(name for _, name in _asked_names(policy.value))

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import Final
 
-from pointsman.cli.report.tables import money
+from pointsman.cli.report.tables import columns, money
 from pointsman.evaluation.suite.summary import Line, Quality, Report
 
 _HEAD: Final = (
@@ -19,7 +19,7 @@ def table(report: Report) -> str:
     parts = [
         f"suite {report.suite} (content {report.content}), {report.runs} {runs}",
         "",
-        *_columns((_HEAD, *rows), texts=2),
+        *columns((_HEAD, *rows), texts=2),
         "",
         *_wrong(report),
         *_notes(report),
@@ -54,17 +54,6 @@ def _quality(quality: Quality | None) -> str:
 
 def _seconds(time_ms: float | None) -> str:
     return "-" if time_ms is None else f"{time_ms / 1000:.2f} s"
-
-
-def _columns(rows: Sequence[Sequence[str]], texts: int) -> list[str]:
-    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-    return [
-        "  ".join(
-            cell.ljust(width) if index < texts else cell.rjust(width)
-            for index, (cell, width) in enumerate(zip(row, widths, strict=True))
-        ).rstrip()
-        for row in rows
-    ]
 
 
 def _wrong(report: Report) -> list[str]:
