@@ -94,27 +94,32 @@ class Failed(Exception):
 
 def get(target: Target, below: str, query: dict[str, str]) -> int:
     """The status of one GET on a connection of its own. Raises Failed where there is none."""
-    try:
-        connection = target.connect()
-        try:
-            path = f"{target.path(below)}?{urlencode(query)}"
-            connection.request("GET", path, headers=target.headers())
-            return connection.getresponse().status
-        finally:
-            connection.close()
-    except (OSError, http.client.HTTPException, ValueError) as error:
-        raise Failed("Unreachable", _reason(error)) from error
+    return read(target, below, query, 0)[0]
+
+
+def read(target: Target, below: str, query: dict[str, str], most: int) -> tuple[int, bytes]:
+    """(status, up to `most` bytes) of one GET, as `get`."""
+    return _once(target, f"{target.path(below)}?{urlencode(query)}", most)
 
 
 def post(target: Target, below: str, body: bytes) -> tuple[int, bytes]:
     """(status, body) of one POST on a connection of its own. Raises Failed where there is none."""
+    return _once(target, target.path(below), _MAX_LENT_BYTES, body)
+
+
+def _once(target: Target, path: str, most: int, body: bytes | None = None) -> tuple[int, bytes]:
+    """A POST of JSON if there is a body, else a GET."""
     try:
         connection = target.connect()
         try:
-            headers = target.headers() | {"content-type": "application/json"}
-            connection.request("POST", target.path(below), body, headers)
+            headers = target.headers()
+            if body is None:
+                connection.request("GET", path, headers=headers)
+            else:
+                json_headers = headers | {"content-type": "application/json"}
+                connection.request("POST", path, body, json_headers)
             answer = connection.getresponse()
-            return answer.status, answer.read(_MAX_LENT_BYTES)
+            return answer.status, answer.read(most)
         finally:
             connection.close()
     except (OSError, http.client.HTTPException, ValueError) as error:

@@ -15,6 +15,7 @@ from prometheus_client import CollectorRegistry
 from prometheus_client.metrics_core import CounterMetricFamily, GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
+from pointsman.events.metrics import kept, shipped
 from pointsman.events.schema import ROUTERS, Feedback
 from pointsman.events.segments import Bounds
 from pointsman.events.ship import Failed, Shipper, Target, get
@@ -93,12 +94,7 @@ class Outbox(Collector):
 
     def collect(self) -> Iterable[Metric]:
         """For prometheus_client."""
-        dropped = CounterMetricFamily(
-            _PREFIX + "dropped", "Events that the ledger will never get.", labels=["reason"]
-        )
-        for reason, count in self.spool.dropped.items():
-            dropped.add_metric([reason], count)
-        yield dropped
+        yield from kept(_PREFIX, self.spool)
         yield CounterMetricFamily(
             _PREFIX + "recorded", "Events, whatever became of them.", self.spool.recorded
         )
@@ -106,35 +102,21 @@ class Outbox(Collector):
             _PREFIX + "unrecorded", "Requests that met a bug here.", self.record.failures
         )
         yield from self._texts()
-        yield GaugeMetricFamily(
-            _PREFIX + "waiting",
-            "Events that the ledger does not have.",
-            self.spool.segments.events_left(),
-        )
         held = GaugeMetricFamily(_PREFIX + "bytes", "Size of what waits.", labels=["where"])
         for where, size in zip(("disk", "memory"), self.spool.segments.bytes_held(), strict=True):
             held.add_metric([where], size)
         yield held
-        if self.shipper is None:
-            return
-        yield CounterMetricFamily(
-            _PREFIX + "shipped", "Events that the ledger has.", self.shipper.shipped
-        )
-        failures = CounterMetricFamily(
-            _PREFIX + "ship_failures", "Batches that the ledger did not take.", labels=["reason"]
-        )
-        for reason, count in dict(self.shipper.failures).items():
-            failures.add_metric([reason], count)
-        yield failures
+        if self.shipper is not None:
+            yield from shipped(_PREFIX, self.shipper)
 
     def _texts(self) -> Iterable[Metric]:
         captor = self.record.captor
-        kept = CounterMetricFamily(
+        texts = CounterMetricFamily(
             "pointsman_router_texts_kept", "Requests with texts for the ledger.", labels=["how"]
         )
         for how, count in captor.kept.items():
-            kept.add_metric([how], count)
-        yield kept
+            texts.add_metric([how], count)
+        yield texts
         dropped = CounterMetricFamily(
             "pointsman_router_texts_dropped",
             "Requests whose texts, or parts of them, were not kept though the policy asks for it.",

@@ -9,9 +9,10 @@ import logging
 from collections.abc import Iterable
 from typing import Final
 
-from prometheus_client.metrics_core import CounterMetricFamily, GaugeMetricFamily, Metric
+from prometheus_client.metrics_core import Metric
 from prometheus_client.registry import Collector
 
+from pointsman.events.metrics import kept, shipped
 from pointsman.events.schema import OPERATORS, Replicas, encode
 from pointsman.events.segments import Bounds
 from pointsman.events.ship import Shipper, Target
@@ -68,22 +69,5 @@ class Outbox(Collector):
 
     def collect(self) -> Iterable[Metric]:
         """For prometheus_client."""
-        dropped = CounterMetricFamily(
-            _PREFIX + "dropped", "Events that the ledger will never get.", labels=["reason"]
-        )
-        for reason, count in self._spool.dropped.items():
-            dropped.add_metric([reason], count)
-        yield dropped
-        waiting = self._spool.segments.events_left()
-        yield GaugeMetricFamily(
-            _PREFIX + "waiting", "Events that the ledger does not have.", waiting
-        )
-        yield CounterMetricFamily(
-            _PREFIX + "shipped", "Events that the ledger has.", self._shipper.shipped
-        )
-        failures = CounterMetricFamily(
-            _PREFIX + "ship_failures", "Batches that the ledger did not take.", labels=["reason"]
-        )
-        for reason, count in dict(self._shipper.failures).items():
-            failures.add_metric([reason], count)
-        yield failures
+        yield from kept(_PREFIX, self._spool)
+        yield from shipped(_PREFIX, self._shipper)

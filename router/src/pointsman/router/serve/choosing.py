@@ -90,8 +90,14 @@ def conversation_of(exchange: "Exchange") -> bytes:
     What names a conversation: what its caller says, else all up to the first message of the user.
 
     Two that begin with the same words and the same caller are one; they stay together no longer
-    than the margin lets them.
+    than the margin lets them. Both arms of a rollout give the same, so it is made once.
     """
+    if not exchange.conversation:
+        exchange.conversation = _named(exchange)
+    return exchange.conversation
+
+
+def _named(exchange: "Exchange") -> bytes:
     asked = exchange.asked
     headers = exchange.request.head.headers
     told = next((value for name, value in headers if name == _SESSION_HEADER), b"")

@@ -57,11 +57,12 @@ class Exchange:
     __slots__ = (
         "_done_by_s", "_first_by_s", "_over", "_retry_at_s", "_total_by_s", "analysis", "arm",
         "asked", "attempt", "attempts", "baseline_nano", "caller", "candidates", "chain_s",
-        "charges", "choice", "chunked", "client", "code", "committed", "committed_s", "cost_nano",
-        "debug", "decision_id", "end", "failures", "head_sent", "heard", "heard_s", "held_s",
-        "images", "index", "let_by", "opening", "operation", "outcome", "overhead_s", "passed",
-        "plane", "policy", "reading", "received_s", "request", "request_id", "retries", "said",
-        "skipped", "streamed", "taken", "ticket", "trace", "track", "tried", "usage", "waiting",
+        "charges", "choice", "chunked", "client", "code", "committed", "committed_s",
+        "conversation", "cost_nano", "debug", "decision_id", "end", "failures", "head_sent",
+        "heard", "heard_s", "held_s", "images", "index", "let_by", "opening", "operation",
+        "outcome", "overhead_s", "passed", "plane", "policy", "reading", "received_s", "request",
+        "request_id", "retries", "said", "skipped", "streamed", "taken", "ticket", "trace",
+        "track", "tried", "usage", "waiting",
     )  # fmt: skip
     asked: Asked
     policy: CompiledPolicy
@@ -101,6 +102,7 @@ class Exchange:
         self.held_s = self.overhead_s = 0.0
         self.track: Track | None = None
         self.arm: Arm | None = None  # of its policy's rollout
+        self.conversation = b""  # what names it, once somebody asked
         self.attempt: attempts.Attempt | None = None
         self.attempts = self.retries = self.index = self.code = 0
         self.cost_nano = self.baseline_nano = 0
