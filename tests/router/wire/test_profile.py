@@ -180,6 +180,18 @@ def test_thinking_is_said_as_the_backend_reads_it(form: str, given: str) -> None
     assert applied(chat(), form=form) == chat()
 
 
+@pytest.mark.parametrize("form", FORMS)
+def test_null_in_the_place_says_nothing(form: str) -> None:
+    """An SDK's None does not swallow what was said in another form; what is odd leaves both."""
+    (holder,) = FORMS[form]
+    other = "EnableThinking" if form == "ThinkingType" else "ThinkingType"
+    taken = FORMS[form][holder]
+    place = {holder: None if taken is False else dict.fromkeys(taken)}
+    assert applied(chat(**FORMS[other], **place), form=form) == chat(**FORMS[form])
+    odd = {holder: "odd" if taken is False else dict.fromkeys(taken, "odd")}
+    assert applied(chat(**FORMS[other], **odd), form=form) == chat(**FORMS[other], **odd)
+
+
 def test_what_stands_beside_thinking_stays() -> None:
     """Other arguments of a template, and Kimi's `keep`; what is not understood is not replaced."""
     kwargs = {"add_vision_id": True, "enable_thinking": True}

@@ -27,37 +27,35 @@ _FORMS: Final[tuple[Form, ...]] = (
 )  # fmt: skip
 _FLAGS: Final = {b"true": True, b"false": False}
 _TYPES: Final = {b'"enabled"': True, b'"disabled"': False}
+_NULL: Final = msgspec.Raw(b"null")
 _members = msgspec.json.Decoder(_Members).decode
 _encode = msgspec.json.Encoder().encode
 
 
 def put_thinking(members: _Members, form: Form, default: bool | None) -> tuple[bool, bool | None]:
-    """(whether `members` were changed, what they say now); without a form nothing is touched."""
-    own = read_thinking(members, form)
-    wish = own
-    changed = False
-    for other in _FORMS:
-        if other == form:
-            continue
-        said = read_thinking(members, other)
-        if said is not None:
-            _take_out(members, other)
-            changed = True
-            wish = said if wish is None else wish
+    """
+    (Whether `members` were changed, what they say now); without a form nothing is touched.
+
+    Nor is it where the place of the form holds what is not understood: what was said would be lost.
+    """
+    own = wish = read_thinking(members, form)
+    others = {other: read_thinking(members, other) for other in _FORMS if other != form}
+    said = [form for form, one in others.items() if one is not None]
     if wish is None:
-        wish = default
-    if wish is not None and own is None:
-        changed |= _put_in(members, form, wish=wish)
-    return changed, wish
+        wish = next((one for one in others.values() if one is not None), default)
+    if wish is None or (own is None and not _is_free(members, form)):
+        return False, wish
+    for other in said:
+        _take_out(members, other)
+    if own is None:
+        _put_in(members, form, wish=wish)
+    return bool(said) or own is None, wish
 
 
 def read_thinking(members: _Members, form: Form) -> bool | None:
     """What a body says in this form; None if nothing, or nothing that is understood."""
-    if form == "EnableThinking":
-        raw = members.get("enable_thinking")
-        return None if raw is None else _FLAGS.get(bytes(raw))
-    holder, key = ("thinking", "type") if form == "ThinkingType" else (_KWARGS, _IN_KWARGS[form])
-    raw = (_object(members, holder) or {}).get(key)
+    holder, key = _place(form)
+    raw = ((_object(members, holder) or {}) if holder else members).get(key)
     words = _TYPES if form == "ThinkingType" else _FLAGS
     return None if raw is None else words.get(bytes(raw))
 
@@ -85,26 +83,34 @@ def _take_out(members: _Members, form: Form) -> None:
         members.pop(_KWARGS)
 
 
-def _put_in(members: _Members, form: Form, *, wish: bool) -> bool:
-    """False if the place is taken by what is not understood."""
-    flag = msgspec.Raw(b"true" if wish else b"false")
+def _place(form: Form) -> tuple[str, str]:
+    """(holder, key); without a holder it is a member of the body itself."""
     if form == "EnableThinking":
-        if "enable_thinking" in members:
-            return False
-        members["enable_thinking"] = flag
-        return True
-    if form == "ThinkingType":
-        holder, key = "thinking", "type"
-        flag = msgspec.Raw(b'"enabled"' if wish else b'"disabled"')
-    else:
-        holder, key = _KWARGS, _IN_KWARGS[form]
-    found = _object(members, holder)
-    if found is None:
-        found = {}
-        if bytes(members.get(holder, msgspec.Raw(b"null"))) != b"null":
-            return False
-    elif key in found:
-        return False
+        return "", "enable_thinking"
+    return ("thinking", "type") if form == "ThinkingType" else (_KWARGS, _IN_KWARGS[form])
+
+
+def _is_free(members: _Members, form: Form) -> bool:
+    """Whether nothing, or null, stands in its place and, where there is none, for its holder."""
+    holder, key = _place(form)
+    within = members if not holder else _object(members, holder)
+    if within is None:
+        return _says_nothing(members, holder)
+    return _says_nothing(within, key)
+
+
+def _says_nothing(members: _Members, name: str) -> bool:
+    return bytes(members.get(name, _NULL)) == b"null"
+
+
+def _put_in(members: _Members, form: Form, *, wish: bool) -> None:
+    """Its place has to be free."""
+    holder, key = _place(form)
+    flags = (b'"disabled"', b'"enabled"') if form == "ThinkingType" else (b"false", b"true")
+    flag = msgspec.Raw(flags[wish])
+    if not holder:
+        members[key] = flag
+        return
+    found = _object(members, holder) or {}
     found[key] = flag
     members[holder] = msgspec.Raw(_encode(found))
-    return True
