@@ -38,7 +38,7 @@ check: $(STAMP) ## lint, types, import rules, generated files, all quick tests; 
 	@$(BIN)/lint-imports --no-logo > .lint-imports.log 2>&1 || { cat .lint-imports.log; exit 1; }
 	@$(BIN)/python -m pointsman.api.schema --check
 	@$(BIN)/mypy --no-error-summary > .mypy.log 2>&1 & types=$$!; \
-	$(BIN)/python -m pytest -q -n 2 --dist worksteal -m "not bench and not local and not slow" --timeout 60; \
+	$(BIN)/python -m pytest -q -n 4 --dist worksteal -m "not bench and not local and not slow" --timeout 60; \
 	tests=$$?; wait $$types || { cat .mypy.log; exit 1; }; exit $$tests
 
 bench: $(STAMP) ## a shell beside a real control plane with CRDs, operator, routers, models
