@@ -180,6 +180,14 @@ def test_thinking_is_said_as_the_backend_reads_it(form: str, given: str) -> None
     assert applied(chat(), form=form) == chat()
 
 
+def test_a_holder_of_two_forms_keeps_its_place() -> None:
+    """What comes behind it in the body still does."""
+    body = chat(chat_template_kwargs={"thinking": True}, seed=1)
+    found = applied(body, form="EnableThinkingKwarg")
+    assert list(found) == list(body)
+    assert found["chat_template_kwargs"] == {"enable_thinking": True}
+
+
 @pytest.mark.parametrize("form", FORMS)
 def test_null_in_the_place_says_nothing(form: str) -> None:
     """An SDK's None does not swallow what was said in another form; what is odd leaves both."""

@@ -45,10 +45,10 @@ def put_thinking(members: _Members, form: Form, default: bool | None) -> tuple[b
         wish = next((one for one in others.values() if one is not None), default)
     if wish is None or (own is None and not _is_free(members, form)):
         return False, wish
+    if own is None:  # first, so that a holder that both have keeps its place in the body
+        _put_in(members, form, wish=wish)
     for other in said:
         _take_out(members, other)
-    if own is None:
-        _put_in(members, form, wish=wish)
     return bool(said) or own is None, wish
 
 
