@@ -6,8 +6,6 @@ from typing import Any
 import pytest
 
 from pointsman.api import table
-from pointsman.api.v1alpha1.status import RoutingPolicyStatus
-from pointsman.api.validation import parse
 from pointsman.operator.cluster.kinds import Kind
 from pointsman.operator.cluster.tables import SHIFTS
 from pointsman.operator.controllers.policies import PolicyController
@@ -20,8 +18,8 @@ from pointsman.operator.plan.shifting import DEADLINE_S, Capacity
 from tests.operator.fake_api import FakeApi
 from tests.operator.learning import idle_learner
 from tests.operator.objects import backend, policy, rule, target
+from tests.operator.reconciling import reconcile_twice
 from tests.operator.test_controllers import MANIFEST, SETTINGS, Fleet, manifest
-from tests.support.conditions import assert_well_formed, unexplained
 
 pytestmark = pytest.mark.usefixtures("logged")
 SCALING = {"maxReplicas": 8, "targetRequests": 8}
@@ -101,13 +99,8 @@ class World:
         await self.reconcile()
 
     async def reconcile(self) -> None:
-        """Twice: routers answer what is written first."""
-        for _ in range(2):
-            await self.controller.reconcile()
-            item = self.api.stored["RoutingPolicy", "desk"]
-            assert_well_formed(item["status"], generation=item["metadata"]["generation"])
-            assert unexplained("RoutingPolicy", item["status"]) == []
-            parse(RoutingPolicyStatus, item["status"])
+        """Routers answer in between."""
+        await reconcile_twice(self.controller, self.api)
 
     async def pass_time(self, seconds: float) -> None:
         """Look each 2 s, reconcile what is asked for."""

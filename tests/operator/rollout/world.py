@@ -8,8 +8,6 @@ from typing import Any
 from msgspec import structs
 
 from pointsman.api.counted import DURATION_BOUNDS_S, ArmCounts, Arms
-from pointsman.api.v1alpha1.status import RoutingPolicyStatus
-from pointsman.api.validation import parse
 from pointsman.operator.cluster.kinds import Kind
 from pointsman.operator.controllers.policies import PolicyController
 from pointsman.operator.controllers.rollouts import Roller
@@ -20,8 +18,8 @@ from pointsman.operator.plan.shifting import Capacity
 from tests.operator.fake_api import FakeApi
 from tests.operator.learning import idle_learner
 from tests.operator.objects import backend, policy, route
+from tests.operator.reconciling import reconcile_twice
 from tests.operator.test_controllers import MANIFEST, SETTINGS, Fleet, manifest
-from tests.support.conditions import assert_well_formed, unexplained
 
 STEPS = [
     {"weightPercent": 20, "minRequests": 100, "minDuration": "10s"},
@@ -131,13 +129,8 @@ class World:
         await self.say(approve=json.dumps(said))
 
     async def reconcile(self) -> None:
-        """Twice: routers answer what is written first."""
-        for _ in range(2):
-            await self.controller.reconcile()
-            item = self.api.stored["RoutingPolicy", "desk"]
-            assert_well_formed(item["status"], generation=item["metadata"]["generation"])
-            assert unexplained("RoutingPolicy", item["status"]) == []
-            parse(RoutingPolicyStatus, item["status"])
+        """Routers answer in between."""
+        await reconcile_twice(self.controller, self.api)
 
     async def look(self, seconds: float = 2) -> None:
         """Time passes, looked at each 2 s; what is asked for is reconciled."""

@@ -17,6 +17,7 @@ import msgspec
 
 from pointsman.evaluation.drift import betting
 from pointsman.evaluation.drift.errors import BadObservation, BadState
+from pointsman.evaluation.drift.stored import read_state
 
 VERSION: Final = 1
 POWERS: Final = (0.15, 0.3, 0.5)
@@ -122,13 +123,7 @@ def dump(state: Watch) -> bytes:
 
 def load(stored: bytes | str) -> Watch:
     """Read what `dump` wrote. BadState says what is wrong with it."""
-    try:
-        version = msgspec.json.decode(stored, type=_Versioned).version
-        if version != VERSION:
-            raise BadState(f"a watch of version {version}; this one reads {VERSION}")
-        state = msgspec.json.decode(stored, type=Watch)
-    except msgspec.MsgspecError as error:
-        raise BadState(f"not a watch: {error}") from error
+    state = read_state(stored, Watch, VERSION, "watch")
     wealth = [one for past in state.past.values() for one in (*past.higher, *past.lower)]
     if set(state.past) != set(Signal) or len(wealth) != 2 * len(POWERS) * len(Signal):
         raise BadState("a watch of other signals or bets")
@@ -146,10 +141,6 @@ def load(stored: bytes | str) -> Watch:
     except BadObservation as error:
         raise BadState(f"a watch with counts that cannot be: {error}") from error
     return state
-
-
-class _Versioned(msgspec.Struct):
-    version: int
 
 
 def _check(counts: Counts) -> None:

@@ -17,6 +17,7 @@ from pointsman.evaluation.drift.baseline import Baseline, summed_up
 from pointsman.evaluation.drift.betting import Arm, Tally
 from pointsman.evaluation.drift.errors import BadObservation, BadState
 from pointsman.evaluation.drift.observation import Missing, Observation, Pair, Probe, scored
+from pointsman.evaluation.drift.stored import read_state
 
 VERSION: Final = 1
 """Of the stored form, and of the bets: a state goes on only with the bets that it began with."""
@@ -139,13 +140,7 @@ def dump(state: State) -> bytes:
 
 def load(stored: bytes | str) -> State:
     """Read what `dump` wrote. BadState says what is wrong with it."""
-    try:
-        version = msgspec.json.decode(stored, type=_Versioned).version
-        if version != VERSION:
-            raise BadState(f"a drift state of version {version}; this one reads {VERSION}")
-        state = msgspec.json.decode(stored, type=State)
-    except msgspec.MsgspecError as error:
-        raise BadState(f"not a drift state: {error}") from error
+    state = read_state(stored, State, VERSION, "drift state")
     arms = len(betting.STEADY) + len(betting.EVEN) if state.baseline else len(betting.PAIRED)
     if (len(state.worse), len(state.better)) != (arms, arms):
         raise BadState(f"a drift state of other bets: {len(state.worse)} arms, not {arms}")
@@ -174,10 +169,6 @@ def _possible(state: State) -> bool:
             for tally in tallies
         )
     )
-
-
-class _Versioned(msgspec.Struct):
-    version: int
 
 
 def _factors(state: State, seen: Probe | Pair) -> tuple[tuple[float, ...], tuple[float, ...]]:
