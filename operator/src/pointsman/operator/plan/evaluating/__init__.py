@@ -1,0 +1,1 @@
+"""PURE: when a backend is to be evaluated, and what came of it."""
