@@ -7,6 +7,7 @@ from typing import Any
 
 from msgspec import structs
 
+from pointsman.api import table
 from pointsman.api.counted import DURATION_BOUNDS_S, ArmCounts, Arms
 from pointsman.operator.cluster.kinds import Kind
 from pointsman.operator.controllers.policies import PolicyController
@@ -14,6 +15,7 @@ from pointsman.operator.controllers.rollouts import Roller
 from pointsman.operator.controllers.shifting import Shifter
 from pointsman.operator.plan.policy_status import RouterView
 from pointsman.operator.plan.rollout.record import Record, load_rollouts
+from pointsman.operator.plan.scaling import RouterReport
 from pointsman.operator.plan.shifting import Capacity
 from tests.operator.fake_api import FakeApi
 from tests.operator.learning import idle_learner
@@ -39,6 +41,15 @@ class Router(Fleet):
         self.silent = False
         self.refuses = ""
         """Why it takes no candidate."""
+        self.told: table.Served = {}
+        self.load: dict[str, int] | None = {}
+        """Requests in flight by backend; None: it does not say."""
+
+    def served(self) -> dict[str, table.Served]:
+        return {"r1": self.told}
+
+    def loads(self, backend: str) -> list[RouterReport | None]:
+        return [None if self.load is None else RouterReport("r1", 0, self.load.get(backend, 0))]
 
     def arms(self, policy: str) -> Mapping[str, Arms]:
         return {"r1": self.counted[policy]} if policy in self.counted else {}
@@ -59,7 +70,8 @@ class Router(Fleet):
 class World:
     """Policy `desk` at backend `a`; `edit` makes a candidate at another one."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, most_each: int = 1) -> None:
+        self.most_each = most_each
         self.writes: list[str] = []
         self.weights: list[int] = []
         """Of the candidate, in every table that was stored."""
@@ -69,8 +81,16 @@ class World:
         self.due = 0
         self.ready: dict[str, int] = {}
         """Replicas of backends that the operator scales."""
+        self.follows = False
+        """Whether they become what is asked for, at the next look."""
         self.api.put(*(backend(name) for name in "abc"))
         self.begin()
+
+    def scale(self) -> None:
+        """`a` has 8 replicas and 40 requests, `b` one; both have soon what is asked for."""
+        scaling = {"maxReplicas": 8, "targetRequests": 8}
+        self.api.put(*(backend(name, scaling=scaling) for name in "ab"))
+        self.ready, self.follows, self.router.load = {"a": 8, "b": 1}, True, {"a": 40}
 
     def _count(self, what: str, kind: Kind) -> None:
         if what not in {"get", "list"}:
@@ -83,11 +103,12 @@ class World:
 
     def begin(self) -> None:
         """Another process: it knows what is stored."""
-        self.roller = Roller(
-            self.router, self._on_due, clock=lambda: self.now_s, monotonic=lambda: self.now_s
-        )
         self.shifter = Shifter(
             self.router, self._capacity, self._on_due,
+            clock=lambda: self.now_s, monotonic=lambda: self.now_s,
+        )  # fmt: skip
+        self.roller = Roller(
+            self.router, self._on_due, self.shifter.scene, most_each=self.most_each,
             clock=lambda: self.now_s, monotonic=lambda: self.now_s,
         )  # fmt: skip
         self.controller = PolicyController(
@@ -136,6 +157,9 @@ class World:
         """Time passes, looked at each 2 s; what is asked for is reconciled."""
         for _ in range(int(seconds // 2)):
             self.now_s += 2
+            if self.follows:
+                wanted = {n: max(self.roller.floor(n), self.shifter.floor(n)) for n in self.ready}
+                self.ready = {n: max(1, wanted[n]) for n in wanted}
             self.roller.tick()
             self.shifter.tick()
             if self.due:

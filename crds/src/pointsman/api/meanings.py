@@ -104,8 +104,10 @@ MEANINGS: Final[Mapping[str, Meaning]] = {
             Reason.ROUTER_REFUSED: "A router refused the revision; the message says why.",
             Reason.WEIGHTS_IN_FORCE: "The weights are those of the revision in force.",
             Reason.WAITING_FOR_CAPACITY: "Replicas of a backend with scaling mode QueueDepth are "
-            "being started for traffic that comes; as they become ready, it follows.",
-            Reason.ROLLOUT_IN_PROGRESS: "A part of the conversations goes to the candidate.",
+            "being started for traffic that comes, or for the next step of a rollout; as they "
+            "become ready, it follows.",
+            Reason.ROLLOUT_IN_PROGRESS: "A part of the conversations goes to the candidate, or it "
+            "waits for its turn at a backend; the message names it and who comes first.",
             Reason.ROLLOUT_PAUSED: "Somebody said so; the candidate keeps its part.",
             Reason.AWAITING_APPROVAL: "A step waits for a person: `pointsman rollout approve`.",
             Reason.INCONCLUSIVE: "The step's deadline has passed and its guardrails are not sure: "
@@ -117,9 +119,9 @@ MEANINGS: Final[Mapping[str, Meaning]] = {
             Reason.GUARDRAIL_FAILED: "The candidate was worse than is allowed; the message says by "
             "what.",
             Reason.ABORT_REQUESTED: "Somebody said so.",
-            Reason.DEADLINE_EXCEEDED: "They did not become ready for ten minutes; traffic stays as "
-            "it is. Mend what keeps them from starting, lower its `maxReplicas` to what can run, "
-            "or take the edit back.",
+            Reason.DEADLINE_EXCEEDED: "They did not become ready for ten minutes, or for a "
+            "rollout's `stepDeadline`; traffic stays as it is. Mend what keeps them from starting, "
+            "lower its `maxReplicas` to what can run, or take the edit back.",
         },
     ),
     EVALUATION_SUITE: Meaning(

@@ -93,7 +93,7 @@ class Operator:
             self.engines,
             self.fleet.orders,
             lambda backend: self.queue.add(f"backend/{backend}"),
-            floor=self.shifter.floor,
+            floor=self._floor,
         )
         self.meter: Meter | None = None
         if settings.ledger is not None:
@@ -109,7 +109,12 @@ class Operator:
             orders=self.fleet.orders,
             meter=self.meter,
         )
-        self.roller = Roller(self.fleet, on_due=lambda: self.queue.add("table"))
+        self.roller = Roller(
+            self.fleet,
+            on_due=lambda: self.queue.add("table"),
+            loads=self.shifter.scene,
+            most_each=settings.rollouts_per_backend,
+        )
         self.learner = Learner(self._ask(settings), fit, lambda: self.queue.add("table"))
         self.policies = PolicyController(
             api, settings, self.fleet, self.shifter, learner=self.learner, roller=self.roller
@@ -143,6 +148,9 @@ class Operator:
 
     def _capacity(self, backend: str) -> Capacity | None:
         return self.scaler.capacity(backend)
+
+    def _floor(self, backend: str) -> int:
+        return max(self.shifter.floor(backend), self.roller.floor(backend))
 
     async def reconcile(self, key: str) -> None:
         """`table`, `backend/<name>` or `suite/<name>`."""

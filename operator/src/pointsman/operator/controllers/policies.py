@@ -153,11 +153,12 @@ class PolicyController:
         metrics.POLICIES.labels("True").set(count)
         metrics.POLICIES.labels("False").set(len(plan.verdicts) - count)
         namespace, learned = self._api.namespace, self._learner.learned
+        self._shifter.see(before, view.backends, backends)
         rolled = self._roller.steer(
             plan, view, namespace=namespace, backends=backends, learned=learned
         )
         return rolled, self._shifter.steer(
-            rolled.plan, before, view.backends, namespace=namespace, backends=backends
+            rolled.plan, before, namespace=namespace, backends=backends
         )
 
     async def _store(self, view: TableView, plan: TablePlan) -> dict[str, ReconcileError]:

@@ -7,7 +7,7 @@ from fresh reads, and writes it once.
 
 import asyncio
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Final, Protocol
 
@@ -22,11 +22,19 @@ from pointsman.operator.plan.objects import annotations_of
 from pointsman.operator.plan.policy_status import RouterView
 from pointsman.operator.plan.predicting import Learned
 from pointsman.operator.plan.rollout.counting import Tally, key_of
-from pointsman.operator.plan.rollout.deciding import Phase, Rollout, Scene, advance
+from pointsman.operator.plan.rollout.deciding import (
+    WANTS_REPLICAS,
+    Phase,
+    Rollout,
+    Scene,
+    advance,
+)
 from pointsman.operator.plan.rollout.ordering import hear
+from pointsman.operator.plan.rollout.prescaling import Needs, needs
 from pointsman.operator.plan.rollout.record import Record, essence
-from pointsman.operator.plan.rollout.steering import Going, Known, Rolled, roll
+from pointsman.operator.plan.rollout.steering import Aim, Going, Known, Rolled, aim_of, roll
 from pointsman.operator.plan.rollout.telling import News, Rolling, news_of
+from pointsman.operator.plan.shifting import Scene as Loads
 from pointsman.operator.plan.table import TablePlan
 
 EVERY_S: Final = 2.0
@@ -56,24 +64,34 @@ class _Stored:
 
 
 class Roller:
-    """`on_due` asks for a reconcile of the table."""
+    """
+    `on_due` asks for a reconcile of the table; `loads` has what backends do, and their replicas.
+
+    `most_each`: rollouts at once that send more to one backend.
+    """
 
     def __init__(
         self,
         routers: Routers,
         on_due: Callable[[], None],
+        loads: Callable[[], Loads],
         *,
+        most_each: int = 1,
         clock: Callable[[], float] = time.time,
         monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
         self._routers = routers
         self._on_due = on_due
+        self._loads = loads
+        self._most_each = most_each
         self._clock = clock
         self._monotonic = monotonic
         self._stored = _Stored()
         self._now: dict[str, Rollout] = {}
         """The rollouts of the records, with what is remembered of the step that goes on."""
         self._tallies: dict[str, Tally] = {}
+        self._needs: dict[str, Needs] = {}
+        """Replicas that the candidates' backends need."""
         self._told: dict[str, tuple[float, Rolling]] = {}
         """What status says, and since when."""
         self._annotations: Mapping[str, Mapping[str, str]] = {}
@@ -97,6 +115,7 @@ class Roller:
             revisions=view.revisions,
             annotations=self._annotations,
             learned=learned,
+            most_each=self._most_each,
         )
         return roll(plan, known, self._look, now_s=self._clock())
 
@@ -112,6 +131,7 @@ class Roller:
             name: one.record.rollout for name, one in self._stored.going.items() if one.record
         }
         self._tallies = {name: one for name, one in self._tallies.items() if name in self._now}
+        self._needs = {name: one for name, one in self._needs.items() if name in self._now}
         for name, rollout in self._now.items():
             if not rollout.ended:
                 self._counted(name, rollout)  # a step begins where the routers are now
@@ -135,6 +155,16 @@ class Roller:
         }
         return kept | {name: one for name, one in before.items() if name in failed}
 
+    def floor(self, backend: str) -> int:
+        """Replicas that rollouts need of it, or are about to need; 0 for none."""
+        return max((one.get(backend, 0) for one in self._floors()), default=0)
+
+    def _floors(self) -> Iterator[Mapping[str, int]]:
+        for name, found in self._needs.items():
+            rollout = self._now.get(name)
+            if rollout is not None and not rollout.ended:
+                yield found.ahead if rollout.reason in WANTS_REPLICAS else found.now
+
     async def run(self) -> None:
         """For ever, each 2 s."""
         while True:
@@ -151,9 +181,11 @@ class Roller:
             record, annotations = self._stored.records[name], self._stored.annotations
             heard = hear(annotations.get(name, {}), record.heard, rollout)
             scene = Scene(
-                wanted=rollout.candidate, verified=False, orders=heard.orders, bounds_s=()
-            )
-            found = advance(rollout, plan, self._look(rollout, entry, scene), now_s=self._clock())
+                wanted=rollout.candidate, verified=False, orders=heard.orders, bounds_s=(),
+                turn=one.turn,
+            )  # fmt: skip
+            scene = self._look(rollout, entry, scene, aim_of(rollout, plan, one.changes))
+            found = advance(rollout, plan, scene, now_s=self._clock())
             if essence(found) == record.rollout:
                 self._now[name] = found
             else:
@@ -212,14 +244,17 @@ class Roller:
             found.append(ack.weight_percent if ack is not None and runs else 0)
         return min(found, default=0)
 
-    def _look(self, rollout: Rollout, entry: table.PolicyEntry, scene: Scene) -> Scene:
-        trial = entry.candidate
+    def _look(self, rollout: Rollout, entry: table.PolicyEntry, scene: Scene, aim: Aim) -> Scene:
+        trial, last = entry.candidate, self._needs.get(entry.name)
+        found = needs(aim.changes, self._loads(), percent=aim.percent, ahead=aim.ahead, last=last)
+        self._needs[entry.name] = found
         verified = trial is not None and self._verified(entry) == trial.weight_percent
         return msgspec.structs.replace(
             scene,
             verified=verified,
             counted=self._counted(entry.name, rollout).look(self._routers.arms(entry.name)),
             bounds_s=DURATION_BOUNDS_S,
+            short=found.short,
         )
 
     def _counted(self, name: str, rollout: Rollout) -> Tally:

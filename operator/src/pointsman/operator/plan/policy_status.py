@@ -244,8 +244,9 @@ def policy_status(
         status["shift"] = moving.fields()
     if rolling:
         status["rollout"] = rolling.fields()
-        if entry and entry.candidate:
-            status["candidateRevision"] = entry.candidate.revision
+        trying = entry.candidate.revision if entry and entry.candidate else rolling.trying
+        if trying:
+            status["candidateRevision"] = trying
     spec = verdict.policy.parsed
     named = spec.spec.budgets if isinstance(spec, RoutingPolicy) else None
     if used := budgets_of(budgets, named, stored):

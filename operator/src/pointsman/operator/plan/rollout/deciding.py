@@ -9,9 +9,12 @@
 | a guardrail fails, also while it is paused              | Aborted (GuardrailFailed)             |
 | somebody said pause                                     | stays                                 |
 | somebody said skip the analysis                         | Promoted (AnalysisSkipped)            |
+| it has not begun, and it is not its turn                | Waiting                               |
+| it has not begun, and replicas for it are not ready     | stays; after the deadline it pauses   |
 | routers do not all have the weights of the step         | stays; its clock has not begun        |
 | the step is not over: too short, too few requests       | stays                                 |
 | the step waits for an approval that nobody gave for it  | AwaitingApproval                      |
+| replicas for the next step are not ready                | stays; after the deadline it pauses   |
 | it is not the last step                                 | the next one                          |
 | all guardrails pass                                     | Promoted (AnalysisPassed)             |
 | otherwise                                               | stays; after the deadline it pauses   |
@@ -39,6 +42,7 @@ from pointsman.operator.plan.rollout.guarding import (
 class Phase(StrEnum):
     """Where a rollout stands."""
 
+    WAITING = "Waiting"
     PROGRESSING = "Progressing"
     PAUSED = "Paused"
     AWAITING_APPROVAL = "AwaitingApproval"
@@ -48,10 +52,11 @@ class Phase(StrEnum):
 
 
 ENDED: Final = frozenset({Phase.PROMOTED, Phase.ABORTED, Phase.SUPERSEDED})
+WANTS_REPLICAS: Final = frozenset({"WaitingForCapacity", "DeadlineExceeded"})
 Reason = Literal[
     "Begun", "StepTaken", "AnalysisPassed", "AnalysisSkipped", "Approved", "Withdrawn",
     "AbortRequested", "GuardrailFailed", "PauseRequested", "Resumed", "Inconclusive", "NewRevision",
-    "ApprovalNeeded",
+    "ApprovalNeeded", "WaitingForTurn", "WaitingForCapacity", "DeadlineExceeded",
 ]  # fmt: skip
 
 
@@ -113,6 +118,10 @@ class Rollout(msgspec.Struct, frozen=True, kw_only=True):
     """What was counted in the steps before."""
     approved_by: tuple[str, ...] = ()
     findings: tuple[Finding, ...] = ()
+    held: bool = False
+    """Nothing goes to the candidate yet."""
+    short_since_s: float | None = None
+    """Since when replicas for the next weight are waited for."""
 
     @property
     def ended(self) -> bool:
@@ -131,6 +140,10 @@ class Scene(msgspec.Struct, frozen=True, kw_only=True):
     """In this step."""
     orders: Orders = Orders()
     bounds_s: tuple[float, ...]
+    turn: str = ""
+    """Why others come first; empty: it is its turn."""
+    short: str = ""
+    """What replicas are missing for the next weight; empty: none."""
 
 
 def begin(stable: str, candidate: str, *, now_s: float) -> Rollout:
@@ -138,13 +151,25 @@ def begin(stable: str, candidate: str, *, now_s: float) -> Rollout:
     return Rollout(stable=stable, candidate=candidate, began_s=now_s)
 
 
+def queued(stable: str, candidate: str, *, now_s: float) -> Rollout:
+    """A new revision that gets nothing until it is its turn, and its replicas are ready."""
+    rollout = begin(stable, candidate, now_s=now_s)
+    return _to(msgspec.structs.replace(rollout, held=True), Phase.WAITING, "WaitingForTurn", "")
+
+
 def weight_percent(rollout: Rollout, plan: Plan) -> int:
     """Of the conversations that go to the candidate now."""
     if rollout.phase is Phase.PROMOTED:
         return 100
-    if rollout.ended:
+    if rollout.ended or rollout.held:
         return 0
     return plan.steps[min(rollout.step, len(plan.steps) - 1)].weight_percent
+
+
+def next_percent(rollout: Rollout, plan: Plan) -> int | None:
+    """The weight after this one; None where a promotion follows, or nothing."""
+    number = rollout.step if rollout.held else rollout.step + 1
+    return None if rollout.ended or number >= len(plan.steps) else plan.steps[number].weight_percent
 
 
 def advance(rollout: Rollout, plan: Plan, scene: Scene, *, now_s: float) -> Rollout:
@@ -157,6 +182,8 @@ def advance(rollout: Rollout, plan: Plan, scene: Scene, *, now_s: float) -> Roll
     rollout = msgspec.structs.replace(rollout, findings=found)
     if ordered := _failed(rollout) or _ordered(rollout, scene.orders):
         return ordered
+    if rollout.held:
+        return _not_begun(rollout, plan, scene, now_s)
     if not scene.verified:
         return _going(rollout, "its routers do not all have the weights of the step yet")
     if rollout.step_began_s is None:
@@ -185,10 +212,31 @@ def _failed(rollout: Rollout) -> Rollout | None:
 
 def _ordered(rollout: Rollout, orders: Orders) -> Rollout | None:
     if orders.paused:
+        rollout = msgspec.structs.replace(rollout, short_since_s=None)
         return _to(rollout, Phase.PAUSED, "PauseRequested", "somebody said so")
     if orders.promote == rollout.candidate:
         return _to(rollout, Phase.PROMOTED, "AnalysisSkipped", "somebody said so")
     return None
+
+
+def _not_begun(rollout: Rollout, plan: Plan, scene: Scene, now_s: float) -> Rollout:
+    if scene.turn:
+        rollout = msgspec.structs.replace(rollout, short_since_s=None)
+        return _to(rollout, Phase.WAITING, "WaitingForTurn", scene.turn)
+    if scene.short:
+        return _short(rollout, plan, scene, now_s)
+    begun = msgspec.structs.replace(rollout, held=False, short_since_s=None)
+    return _to(begun, Phase.PROGRESSING, "Begun", "")
+
+
+def _short(rollout: Rollout, plan: Plan, scene: Scene, now_s: float) -> Rollout:
+    """It goes on by itself when they are ready, also after the deadline."""
+    since_s = now_s if rollout.short_since_s is None else rollout.short_since_s
+    rollout = msgspec.structs.replace(rollout, short_since_s=since_s)
+    message = f"before {next_percent(rollout, plan)} %: {scene.short}"
+    if now_s - since_s < plan.deadline_s:
+        return _to(rollout, Phase.PROGRESSING, "WaitingForCapacity", message)
+    return _to(rollout, Phase.PAUSED, "DeadlineExceeded", f"{message}; the time is up")
 
 
 def _at_step(rollout: Rollout, plan: Plan, scene: Scene, now_s: float) -> Rollout:
@@ -205,11 +253,15 @@ def _at_step(rollout: Rollout, plan: Plan, scene: Scene, now_s: float) -> Rollou
         open_ = [one.guardrail for one in rollout.findings if one.verdict is not Verdict.PASS]
         message = f"not sure of {', '.join(open_) or 'anything'} after {seen} requests"
         return _waits(rollout, message, late=late)
+    who = None
     if step.approval:
         who = _approver(rollout, scene.orders.approvals)
         if who is None:
             message = f"step {rollout.step} of revision {rollout.candidate}"
             return _to(rollout, Phase.AWAITING_APPROVAL, "ApprovalNeeded", message)
+    if scene.short and not last:
+        return _short(rollout, plan, scene, now_s)
+    if who is not None:
         rollout = msgspec.structs.replace(rollout, approved_by=(*rollout.approved_by, who))
     if last:
         return _to(rollout, Phase.PROMOTED, "AnalysisPassed", f"after {seen} requests in it")
@@ -220,6 +272,7 @@ def _at_step(rollout: Rollout, plan: Plan, scene: Scene, now_s: float) -> Rollou
         message=f"{plan.steps[rollout.step + 1].weight_percent} % of the conversations",
         step=rollout.step + 1,
         step_began_s=None,
+        short_since_s=None,
         earlier=(*rollout.earlier, scene.counted),
     )
 
@@ -238,7 +291,8 @@ def _waits(rollout: Rollout, message: str, *, late: bool) -> Rollout:
 
 
 def _going(rollout: Rollout, message: str) -> Rollout:
-    reason: Reason = "Resumed" if rollout.phase is Phase.PAUSED else rollout.reason
+    resumed = rollout.phase is Phase.PAUSED or rollout.reason in WANTS_REPLICAS
+    reason: Reason = "Resumed" if resumed else rollout.reason
     return _to(rollout, Phase.PROGRESSING, reason, message)
 
 

@@ -13,6 +13,8 @@ from pointsman.operator.plan.rollout.deciding import Phase, Rollout
 
 MOST: Final = 32
 """Rollouts of one release that go on at once; others wait for their turn."""
+MOST_KEPT: Final = 256
+"""Rollouts that go on or have a number in the queue; others come by their names."""
 
 
 class Record(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -34,8 +36,9 @@ def essence(rollout: Rollout) -> Rollout:
     findings = rollout.findings if rollout.phase is Phase.ABORTED else ()
     earlier = () if rollout.ended else rollout.earlier
     return msgspec.structs.replace(
-        rollout, message=message, findings=findings, earlier=earlier, step_began_s=None
-    )
+        rollout, message=message, findings=findings, earlier=earlier, step_began_s=None,
+        short_since_s=None,
+    )  # fmt: skip
 
 
 def dump_rollouts(records: Mapping[str, Record]) -> bytes:

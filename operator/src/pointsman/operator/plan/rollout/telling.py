@@ -8,14 +8,22 @@ from typing import Any, Final, NamedTuple
 from pointsman.api.conditions import Condition, ConditionType, Reason
 from pointsman.operator.plan.rollout.deciding import Phase, Plan, Rollout
 from pointsman.operator.plan.rollout.guarding import Finding
-from pointsman.operator.plan.rollout.record import MOST
+from pointsman.operator.plan.rollout.record import MOST_KEPT
 
 _REASONS: Final[Mapping[Phase, Reason]] = {
+    Phase.WAITING: Reason.ROLLOUT_IN_PROGRESS,
     Phase.PROGRESSING: Reason.ROLLOUT_IN_PROGRESS,
     Phase.PAUSED: Reason.ROLLOUT_PAUSED,
     Phase.AWAITING_APPROVAL: Reason.AWAITING_APPROVAL,
     Phase.ABORTED: Reason.ROLLED_BACK,
 }
+_OF_REASONS: Final[Mapping[str, Reason]] = {
+    "Inconclusive": Reason.INCONCLUSIVE,
+    "WaitingForCapacity": Reason.WAITING_FOR_CAPACITY,
+    "DeadlineExceeded": Reason.DEADLINE_EXCEEDED,
+}
+"""They say more than the phase."""
+_NEEDS_SOMEBODY: Final = frozenset({Reason.INCONCLUSIVE, Reason.DEADLINE_EXCEEDED})
 _ENDED: Final[Mapping[str, Reason]] = {
     "AnalysisPassed": Reason.ANALYSIS_PASSED,
     "AnalysisSkipped": Reason.ANALYSIS_SKIPPED,
@@ -41,6 +49,11 @@ class Rolling:
     problems: tuple[str, ...] = ()
 
     @property
+    def trying(self) -> str:
+        """The revision that is being rolled out, or waits to be; empty: none."""
+        return self.rollout.candidate if self.rollout and not self.rollout.ended else ""
+
+    @property
     def promoted(self) -> bool:
         """The candidate is what is in force."""
         return self.rollout is not None and self.rollout.phase is Phase.PROMOTED
@@ -51,13 +64,11 @@ class Rolling:
         if self.promoted:
             return None
         if rollout is None:
-            message = f"{self.candidate} waits: {MOST} other rollouts go on"
+            message = f"{self.candidate} waits: {MOST_KEPT} other rollouts come first"
             reason = Reason.ROLLOUT_IN_PROGRESS
             return Condition(type=kind, status=True, reason=reason, message=message)
-        reason = _REASONS[rollout.phase]
-        if rollout.phase is Phase.PAUSED and rollout.reason == "Inconclusive":
-            reason = Reason.INCONCLUSIVE
-        going = not rollout.ended and reason is not Reason.INCONCLUSIVE
+        reason = _OF_REASONS.get(rollout.reason, _REASONS[rollout.phase])
+        going = not rollout.ended and reason not in _NEEDS_SOMEBODY
         return Condition(type=kind, status=going, reason=reason, message=self._message(rollout))
 
     def outcome(self) -> list[Condition]:
@@ -135,14 +146,23 @@ def news_of(before: Rollout | None, now: Rollout | None) -> News | None:
         if before is None or before.ended:
             return None
         return News(False, "RolloutEnded", f"{before.candidate} is not rolled out any further")
-    same = before is not None and (before.began_s, before.candidate) == (now.began_s, now.candidate)
-    if not same:
-        return News(False, "RolloutBegun", f"{now.candidate} begins beside {now.stable}")
-    assert before is not None, "it is the same rollout"
+    if before is None or (before.began_s, before.candidate) != (now.began_s, now.candidate):
+        return _begun(now)
     if (before.phase, before.step) == (now.phase, now.step):
         return None
     if now.phase is Phase.PROGRESSING and before.step != now.step:
         return News(False, "RolloutStep", f"{now.candidate} is in step {now.step + 1}")
-    bad = now.phase is Phase.ABORTED or now.reason == "Inconclusive"
+    begins = now.phase is Phase.PROGRESSING and before.phase is Phase.WAITING
+    return _begun(now) if begins else _turned(now)
+
+
+def _turned(now: Rollout) -> News:
+    bad = now.phase is Phase.ABORTED or now.reason in {"Inconclusive", "DeadlineExceeded"}
     text = f"{now.candidate}: {now.phase} ({now.reason}) {now.message}".strip()
     return News(bad, f"Rollout{now.phase}", text)
+
+
+def _begun(now: Rollout) -> News:
+    if now.phase is Phase.WAITING:
+        return News(False, "RolloutWaiting", f"{now.candidate}: {now.message}")
+    return News(False, "RolloutBegun", f"{now.candidate} begins beside {now.stable}")
