@@ -183,12 +183,11 @@ async def test_a_slow_candidate_is_rolled_back_and_no_request_fails(
         await until(seen, 50)
         apply(fleet, desk("slow"))
         trail = await seen_until(fleet, "Aborted", 180)
-        await until(seen, CLIENTS)
-        after = seen.answered["slow"]
-        await until(seen, 3 * CLIENTS)
+        before = seen.answered["slow"]
+        await until(seen, 10 * CLIENTS)
 
     assert seen.failures == []
-    assert seen.answered["slow"] == after
+    assert seen.answered["slow"] - before <= CLIENTS, "what was under way"
     assert "Latency" in trail[-1]["rollout"]["message"]
     assert told.weights("desk")[-1] == (stable, 0)
 
@@ -226,7 +225,8 @@ async def test_replicas_come_first_and_what_does_not_start_is_told(
 
 
 def reason_of(status: Mapping[str, Any]) -> str:
-    return next(c["reason"] for c in status["conditions"] if c["type"] == "Progressing")
+    reasons = {str(c["type"]): str(c["reason"]) for c in status["conditions"]}
+    return reasons["Progressing"]
 
 
 @pytest.mark.timeout(400)
