@@ -300,6 +300,27 @@ async def test_an_approval_is_for_one_revision_and_step(world: World) -> None:
     assert world.status["rollout"]["approvedBy"] == ["ada"]
 
 
+async def test_who_waits_for_an_approval_waits_on_after_a_restart(world: World) -> None:
+    """What was counted is lost, and not needed: the step was over. It is told once."""
+    steps = [{**STEPS[0], "approval": True}, STEPS[1]]
+    await world.edit("b", rollout={**ROLLOUT, "steps": steps})
+    candidate = world.entry.candidate.revision
+    await world.serve_and_look()
+    assert world.says("AwaitingApproval")[0] == "True"
+    world.router.silent = True
+    world.begin()
+    await world.reconcile()
+    await world.look(4)
+    assert world.says("AwaitingApproval")[0] == "True"
+    world.router.silent = False
+    await world.look(4)
+    assert world.says("AwaitingApproval")[0] == "True"
+    await world.approve(candidate, 0)
+
+    assert world.weight == 60
+    assert world.events() == ["RolloutBegun", "RolloutAwaitingApproval", "RolloutStep"]
+
+
 async def test_pause_promote_and_abort(world: World) -> None:
     """Each is an annotation; the last word counts."""
     await world.edit("b")

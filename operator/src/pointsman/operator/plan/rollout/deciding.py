@@ -185,7 +185,7 @@ def advance(rollout: Rollout, plan: Plan, scene: Scene, *, now_s: float) -> Roll
     if rollout.held:
         return _not_begun(rollout, plan, scene, now_s)
     if not scene.verified:
-        return _going(rollout, "its routers do not all have the weights of the step yet")
+        return _lagging(rollout)
     if rollout.step_began_s is None:
         rollout = msgspec.structs.replace(rollout, step_began_s=now_s)
     return _at_step(rollout, plan, scene, now_s)
@@ -245,7 +245,9 @@ def _at_step(rollout: Rollout, plan: Plan, scene: Scene, now_s: float) -> Rollou
     seen = scene.counted.candidate.requests
     last = rollout.step >= len(plan.steps) - 1
     late = since_s >= plan.deadline_s
-    if since_s < step.min_s or seen < step.min_requests:
+    # What waits for an approval was over; an operator that began since has not counted that.
+    over = rollout.phase is Phase.AWAITING_APPROVAL and not last
+    if not over and (since_s < step.min_s or seen < step.min_requests):
         message = f"{seen} of {step.min_requests} requests, {since_s:.0f} of {step.min_s:.0f} s"
         return _waits(rollout, message, late=late)
     verdict = together(rollout.findings)
@@ -287,6 +289,13 @@ def _approver(rollout: Rollout, approvals: Sequence[Approval]) -> str | None:
 def _waits(rollout: Rollout, message: str, *, late: bool) -> Rollout:
     if late:
         return _to(rollout, Phase.PAUSED, "Inconclusive", f"{message}; the time is up")
+    return _going(rollout, message)
+
+
+def _lagging(rollout: Rollout) -> Rollout:
+    message = "its routers do not all have the weights of the step yet"
+    if rollout.phase is Phase.AWAITING_APPROVAL:
+        return _to(rollout, rollout.phase, rollout.reason, message)
     return _going(rollout, message)
 
 
