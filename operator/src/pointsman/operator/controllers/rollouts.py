@@ -83,6 +83,8 @@ class Roller:
         self._routers = routers
         self._on_due = on_due
         self._loads = loads
+        self._scene = loads()
+        """Of the look that goes on: once for all rollouts."""
         self._most_each = most_each
         self._clock = clock
         self._monotonic = monotonic
@@ -106,6 +108,7 @@ class Roller:
         learned: Mapping[str, Learned],
     ) -> Rolled:
         """The table that may be in force now."""
+        self._scene = self._loads()
         self._annotations = {policy.name: annotations_of(item) for item, policy in view.policies}
         known = Known(
             namespace=namespace,
@@ -173,7 +176,7 @@ class Roller:
 
     def tick(self) -> None:
         """Look; ask for a reconcile if it would do another step, or has another thing to say."""
-        due = False
+        due, self._scene = False, self._loads()
         for name, one in self._stored.going.items():
             rollout, plan, entry = self._now.get(name), one.plan, self._stored.entries.get(name)
             if rollout is None or plan is None or entry is None or rollout.ended:
@@ -246,7 +249,7 @@ class Roller:
 
     def _look(self, rollout: Rollout, entry: table.PolicyEntry, scene: Scene, aim: Aim) -> Scene:
         trial, last = entry.candidate, self._needs.get(entry.name)
-        found = needs(aim.changes, self._loads(), percent=aim.percent, ahead=aim.ahead, last=last)
+        found = needs(aim.changes, self._scene, percent=aim.percent, ahead=aim.ahead, last=last)
         self._needs[entry.name] = found
         verified = trial is not None and self._verified(entry) == trial.weight_percent
         return msgspec.structs.replace(
