@@ -16,6 +16,7 @@ class ConditionType(StrEnum):
     AVAILABLE = "Available"
     PROGRESSING = "Progressing"
     SCALING_ACTIVE = "ScalingActive"
+    DRIFTED = "Drifted"
     ACCEPTED = "Accepted"
     RESOLVED_REFS = "ResolvedRefs"
     PROGRAMMED = "Programmed"
@@ -54,6 +55,13 @@ class Reason(StrEnum):
     FOLLOWS_LOAD = "FollowsLoad"
     MAXIMUM_REACHED = "MaximumReached"
     NO_DATA = "NoData"
+    # whether it drifted
+    WORSE = "Worse"
+    BETTER = "Better"
+    IDENTITY_CHANGED = "IdentityChanged"
+    STEADY = "Steady"
+    SUSPECTED = "Suspected"
+    NO_BASELINE = "NoBaseline"
     # RoutingPolicy
     ACCEPTED = "Accepted"
     RESOLVED_REFS = "ResolvedRefs"

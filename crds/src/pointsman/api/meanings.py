@@ -31,6 +31,8 @@ MEANINGS: Final[Mapping[str, Meaning]] = {
             ConditionType.PROGRESSING: "A rollout is under way; only with `deployment`.",
             ConditionType.SCALING_ACTIVE: "The load is known and the operator sets the replicas by "
             "it; only with scaling mode QueueDepth.",
+            ConditionType.DRIFTED: "Its answers are not what they were; only with `evaluation` or "
+            "`drift`. Neutral: such a backend may well be Ready.",
             ConditionType.RECONCILING: _WAITS,
             ConditionType.STALLED: _STUCK,
         },
@@ -60,6 +62,15 @@ MEANINGS: Final[Mapping[str, Meaning]] = {
             Reason.MAXIMUM_REACHED: "They do, and the load asks for more than `maxReplicas`.",
             Reason.NO_DATA: "A router, or the metrics of a model server, did not answer for 15 s: "
             "replicas stay as they are, within the bounds. The message names it.",
+            Reason.WORSE: "Answers to golden prompts became worse in some task; `status.drift` has "
+            "the figures. See docs/drift.md for what to do.",
+            Reason.BETTER: "They became better, and in no task worse.",
+            Reason.IDENTITY_CHANGED: "Most answers name another model or fingerprint than before.",
+            Reason.STEADY: "Nothing says that it changed.",
+            Reason.SUSPECTED: "Something looks different and is not proven; golden prompts are "
+            "asked again sooner.",
+            Reason.NO_BASELINE: "Too little was seen to compare with: the first runs of a suite, "
+            "or the first traffic. The message says how much is missing.",
         },
     ),
     ROUTING_POLICY: Meaning(

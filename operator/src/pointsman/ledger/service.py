@@ -9,6 +9,7 @@
     GET  /v1/summary?since=24h&until=&by=      -> cost, speed and quality by backend and task
     GET  /v1/labels?policy=&since=168h&each=300        -> how good answers were
     GET  /v1/evaluations?suite=&content=&backend=&task=&since=168h&limit=   -> golden prompts
+    GET  /v1/traffic?since=&until=                      -> what each backend's requests look like
     GET  /healthz /readyz /metrics             without a token
 
 Guarantees an answer within the deadlines of the settings. 503 has Retry-After and means: keep it.
@@ -34,6 +35,7 @@ from pointsman.ledger.asking import (
     ask,
     ask_evaluations,
     ask_labels,
+    ask_traffic,
     by_what,
     when,
 )
@@ -112,6 +114,7 @@ class Service:
         app.router.add_get("/v1/summary", self._summary)
         app.router.add_get("/v1/labels", self._labels)
         app.router.add_get("/v1/evaluations", self._evaluations)
+        app.router.add_get("/v1/traffic", self._traffic)
         app.router.add_get("/healthz", self._healthz)
         app.router.add_get("/readyz", self._readyz)
         app.router.add_get("/metrics", self._print_metrics)
@@ -179,6 +182,8 @@ class Service:
             return _refuse(HTTPStatus.UNAUTHORIZED, "the bearer token is missing or wrong")
         try:
             return await handler(request)
+        except BadQuestion as error:
+            return _refuse(HTTPStatus.BAD_REQUEST, str(error))
         except StoreError as error:
             _log.warning("store-away", extra={"reason": str(error)})
             return _refuse(HTTPStatus.SERVICE_UNAVAILABLE, "the store cannot be used now")
@@ -275,11 +280,8 @@ class Service:
         return _refuse(HTTPStatus.NOT_FOUND, "no such decision of this caller")
 
     async def _summary(self, request: web.Request) -> web.StreamResponse:
-        try:
-            from_ms, to_ms = _window(request)
-            by = by_what(request.query.get("by", "backend,task"))
-        except BadQuestion as error:
-            return _refuse(HTTPStatus.BAD_REQUEST, str(error))
+        from_ms, to_ms = _window(request)
+        by = by_what(request.query.get("by", "backend,task"))
         found = await self._asked(ask, self._store, from_ms, to_ms, by)
         return _json(found)
 
@@ -307,6 +309,9 @@ class Service:
             reason = f"names have at most {MAX_NAME} characters, a limit is 1 to {evaluations.MOST}"
             return _refuse(HTTPStatus.BAD_REQUEST, reason)
         return _json(await self._asked(ask_evaluations, self._store, by, from_ms, limit))
+
+    async def _traffic(self, request: web.Request) -> web.StreamResponse:
+        return _json(await self._asked(ask_traffic, self._store, *_window(request)))
 
     async def _asked(self, question: Callable[..., _T], *values: object) -> _T:
         """In a thread of its own: who ingests does not wait for who asks. Raises StoreError."""

@@ -23,7 +23,9 @@ from pointsman.operator.cluster.lease import Elector
 from pointsman.operator.cluster.outbox import Outbox
 from pointsman.operator.cluster.routers import RouterFleet
 from pointsman.operator.cluster.tables import read_table
+from pointsman.operator.cluster.traffic import read_traffic
 from pointsman.operator.controllers.backends import BackendController
+from pointsman.operator.controllers.drifting import Drifter
 from pointsman.operator.controllers.learning import Ask, Learner
 from pointsman.operator.controllers.metering import Meter
 from pointsman.operator.controllers.policies import PolicyController
@@ -37,6 +39,7 @@ from pointsman.operator.controllers.triggers import Triggers
 from pointsman.operator.errors import Broken, ReconcileError
 from pointsman.operator.health import HealthServer, Vitals
 from pointsman.operator.plan.claim import OPERATORS, older_release
+from pointsman.operator.plan.events import CONTROLLER
 from pointsman.operator.plan.shifting import Capacity
 from pointsman.operator.settings import Settings
 
@@ -100,6 +103,12 @@ class Operator:
             self.meter = Meter(self._put_event, self._in_flight, resync_s=settings.resync_s)
         self.outbox: Outbox | None = None
         """There while it runs, if there is a ledger."""
+        self.drifter = Drifter(
+            api,
+            on_due=lambda backend: self.queue.add(f"backend/{backend}"),
+            ask=functools.partial(read_traffic, settings.ledger) if settings.ledger else None,
+            instance=settings.identity or CONTROLLER,
+        )
         self.backends = BackendController(
             api,
             settings,
@@ -108,6 +117,7 @@ class Operator:
             self.scaler,
             orders=self.fleet.orders,
             meter=self.meter,
+            drifter=self.drifter,
         )
         self.roller = Roller(self.fleet, on_due=lambda: self.queue.add("table"))
         self.learner = Learner(self._ask(settings), fit, lambda: self.queue.add("table"))
@@ -182,6 +192,7 @@ class Operator:
             group.create_task(self.roller.run(), name="rollouts")
             group.create_task(self.learner.run(), name="learning")
             group.create_task(self.suites.run(self.queue.add), name="suites")
+            group.create_task(self.drifter.run(), name="drift")
             group.create_task(self._beat(vitals), name="vitals")
             try:
                 raise Broken(f"{await ended}: kopf has ended")

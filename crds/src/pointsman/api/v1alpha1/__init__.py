@@ -8,6 +8,7 @@ from pointsman.api.v1alpha1.capture import (
     Signal,
 )
 from pointsman.api.v1alpha1.cost import Cost, PriceChange, Prices
+from pointsman.api.v1alpha1.drift import Drift
 from pointsman.api.v1alpha1.evaluationsuite import (
     Check,
     ConfigMapRef,
@@ -68,6 +69,7 @@ __all__ = [
     "CredentialsSecretRef",
     "DefaultRoute",
     "Deployment",
+    "Drift",
     "Engine",
     "EnvVar",
     "EvaluationSuite",

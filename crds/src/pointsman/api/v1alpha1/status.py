@@ -8,6 +8,7 @@ from typing import Annotated, ClassVar, Literal
 
 from pydantic import Field
 
+from pointsman.api.v1alpha1.drift import DriftStatus
 from pointsman.api.validation import ApiModel
 
 Name = Annotated[str, Field(max_length=253)]
@@ -119,14 +120,20 @@ class ModelBackendStatus(ApiModel):
         description="What the operator needs to go on after a restart; not for people, and "
         "without a promise about its form.",
     )
+    drift: list[DriftStatus] | None = Field(
+        default=None,
+        max_length=16,
+        description="Tasks of which the answers are not what they were; docs/drift.md.",
+    )
     conditions: list[StoredCondition] | None = Field(
         default=None,
         max_length=16,
-        description="Ready, Available, Progressing, ScalingActive; Reconciling and Stalled only "
-        "while true.",
+        description="Ready, Available, Progressing, ScalingActive, Drifted; Reconciling and "
+        "Stalled only while true.",
     )
 
     schema_extra: ClassVar[dict[str, dict[str, object]]] = {
+        "drift": {"x-kubernetes-list-type": "atomic"},
         "scaling_history": {"x-kubernetes-list-type": "atomic"},
         "conditions": {"x-kubernetes-list-type": "map", "x-kubernetes-list-map-keys": ["type"]},
     }

@@ -15,6 +15,7 @@ from pointsman.operator.cluster import kinds
 from pointsman.operator.cluster.client import Api, Object
 from pointsman.operator.cluster.observe import BackendView, observe_backend
 from pointsman.operator.cluster.orders import Orders
+from pointsman.operator.controllers.drifting import Drifter
 from pointsman.operator.controllers.metering import Meter
 from pointsman.operator.controllers.scaling import Plan, Scaler
 from pointsman.operator.controllers.status import write_status
@@ -57,7 +58,9 @@ class BackendController:
         *,
         orders: Orders,
         meter: Meter | None = None,
+        drifter: Drifter | None = None,
     ) -> None:
+        self._drifter = drifter
         self._meter = meter
         """None: nobody asks what replicas cost."""
         self._api = api
@@ -78,6 +81,8 @@ class BackendController:
             self._orders.end(name)
             if self._meter is not None:
                 self._meter.end(name)
+            if self._drifter is not None:
+                self._drifter.forget(name)
             return  # children have an owner: the garbage collector has them
         observed = observed_backend(view.item)
         around = view.around
@@ -170,6 +175,9 @@ class BackendController:
     ) -> None:
         """Write the status if it says something new, or if the load is worth it."""
         name, stored = observed.name, view.item.get("status") or {}
+        drifting = None
+        if self._drifter is not None and not isinstance(observed.parsed, Invalid):
+            drifting = await self._drifter.observe(view.item, observed.parsed)
 
         def say(*, fresh: bool, unreached: str = "") -> dict[str, Any]:
             return backend_status(
@@ -182,6 +190,7 @@ class BackendController:
                 scaling=self._scaler.status(
                     name, stored=stored, deployment=around.deployment, fresh=fresh
                 ),
+                drifting=drifting,
             )
 
         now, unreached = timestamp(), ""
