@@ -1,5 +1,6 @@
 """What acts on the detectors: state that survives, a status that is true, and no crash loop."""
 
+import asyncio
 import base64
 from collections.abc import Iterator, Mapping
 
@@ -295,6 +296,22 @@ async def test_a_suspicion_is_known_to_who_runs_suites(world: World) -> None:
     assert world.so == ("False", "Suspected")
     assert world.drifter.suspected("a")
     assert world.status["drift"][0]["suspected"] is True
+
+
+async def test_runs_are_heard_without_waiting_for_anybody(world: World) -> None:
+    """Whoever tells them goes on; the loop takes them at once, in their order."""
+    folding = asyncio.create_task(world.drifter.run())
+    try:
+        for run in [*HEALTHY, *WORSE]:
+            world.drifter.hear(run)
+        async with asyncio.timeout(10):
+            while not any(reason == "Drifted" for _, reason, _ in world.events()):  # noqa: ASYNC110
+                await asyncio.sleep(0)  # it is folded in a thread
+        await world.settle()
+    finally:
+        folding.cancel()
+
+    assert world.so == ("True", "Worse")
 
 
 async def test_a_backend_that_is_gone_is_forgotten(world: World) -> None:

@@ -81,6 +81,7 @@ class Drifter:
         self._clock = clock
         self._known: dict[str, _Known] = {}
         self._waiting: dict[str, list[SuiteRun]] = {}
+        self._woken = asyncio.Event()
         self._locks: dict[str, asyncio.Lock] = {}
 
     async def observe(self, item: Object, backend: ModelBackend) -> Drifting | None:
@@ -100,20 +101,25 @@ class Drifter:
                 return told(Record(uid=str(meta(item).get("uid"))), wish, problem=problem)
             return self._told(known)
 
+    def hear(self, run: SuiteRun) -> None:
+        """A run that is over: it is taken as soon as the loop comes to it."""
+        self._wait(run)
+        self._woken.set()
+
     async def take(self, run: SuiteRun) -> None:
         """A run that is over; what cannot be looked at now waits."""
         name = run.backend
         async with self._lock(name):
+            self._wait(run)  # behind those that wait already: a later one would make them late
             try:
                 known = self._known.get(name) or await self._find(name)
-                if known is not None:
-                    await self._fold(known, run)
+                while waiting := self._waiting.get(name):
+                    first = waiting.pop(0)
+                    if known is not None:
+                        await self._fold(known, first)
             except Broken:
                 raise
             except ReconcileError as error:
-                waiting = self._waiting.setdefault(name, [])
-                waiting.append(run)
-                del waiting[:-MOST_WAITING]
                 log.warning("run waits", extra={"backend": name, "error": str(error)})
 
     def suspected(self, name: str) -> bool:
@@ -131,20 +137,33 @@ class Drifter:
     async def run(self) -> None:
         """For ever."""
         while True:
-            await asyncio.sleep(EVERY_S)
-            await self.tick()
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(EVERY_S):
+                    await self._woken.wait()
+            if self._woken.is_set():
+                self._woken.clear()
+                await self._take_waiting()
+            else:
+                await self.tick()
 
     async def tick(self) -> None:
         """Runs that wait, windows that are due, records that were not stored."""
-        for name, runs in list(self._waiting.items()):
-            self._waiting.pop(name, None)
-            for run in runs:
-                await self.take(run)
+        await self._take_waiting()
         asked: dict[tuple[int, int], Mapping[str, Window]] = {}
         for name in list(self._known):
             async with self._lock(name):
                 if known := self._known.get(name):
                     await self._tend(name, known, asked)
+
+    def _wait(self, run: SuiteRun) -> None:
+        waiting = self._waiting.setdefault(run.backend, [])
+        waiting.append(run)
+        del waiting[:-MOST_WAITING]
+
+    async def _take_waiting(self) -> None:
+        for waiting in list(self._waiting.values()):
+            if waiting:
+                await self.take(waiting.pop())
 
     def _lock(self, name: str) -> asyncio.Lock:
         return self._locks.setdefault(name, asyncio.Lock())
