@@ -33,6 +33,9 @@ label and more."""
 LABEL_CALLERS: Final = f"{GROUP}/callers"
 """On a Secret whose entries are callers of a router (value `true`); without it nobody is let in."""
 
+ANNOTATION_EVALUATE: Final = f"{GROUP}/evaluate"
+"""On a ModelBackend with `evaluation`: each new value is an order to run the suite now, once."""
+
 ANNOTATION_LOCAL_ADDRESS: Final = f"{GROUP}/local-address"
 """On a ModelBackend with `service`: where local mode finds that server, as `127.0.0.1:11434`."""
 
