@@ -397,6 +397,28 @@ async def test_a_broken_spec_keeps_what_is_known(world: World) -> None:
         assert world.status()[key] == before[key]
 
 
+async def test_a_spec_that_breaks_as_its_run_begins_holds_up_no_other(world: World) -> None:
+    """It gives its place back; mended, it runs under its number or a later one."""
+    for name in ("a", "b"):
+        world.put(name, order="now")
+    world.put("c", order="now")
+    world.refusing = True
+    world.lead()
+    await world.go(2.0)
+    for name in ("a", "b"):
+        world.items[name]["spec"]["evaluation"]["interval"] = "1s"
+    world.refusing = False
+    for name in ("a", "b"):
+        world.reconcile(name)
+    await world.go(12.0)
+    assert [run.backend for run in world.runs] == ["c"]
+    for name in ("a", "b"):
+        world.put(name, order="now")
+        world.reconcile(name)
+    await world.go(30.0)
+    assert sorted((run.backend, run.run) for run in world.runs) == [("a", 1), ("b", 1), ("c", 1)]
+
+
 def test_the_world_begins_on_a_day() -> None:
     """The tests of midnight rest on it."""
     assert BEGIN_S % 86_400 < 86_400 - 5 * 3600

@@ -130,6 +130,8 @@ class World:
         if not isinstance(observed.parsed, Invalid):
             found = self.evaluator.observe(item, observed.parsed)
             told = found or kept({})
+        else:
+            self.evaluator.unreadable(name)
         status = backend_status(
             observed,
             Surroundings(),

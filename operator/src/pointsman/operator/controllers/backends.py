@@ -177,7 +177,9 @@ class BackendController:
         """Write the status if it says something new, or if the load is worth it."""
         name, stored = observed.name, view.item.get("status") or {}
         evaluated: Evaluating | None = kept(stored)
-        if self._evaluator is not None and not isinstance(observed.parsed, Invalid):
+        if self._evaluator is not None and isinstance(observed.parsed, Invalid):
+            self._evaluator.unreadable(name)
+        elif self._evaluator is not None and not isinstance(observed.parsed, Invalid):
             evaluated = self._evaluator.observe(view.item, observed.parsed)
 
         def say(*, fresh: bool, unreached: str = "") -> dict[str, Any]:

@@ -153,6 +153,12 @@ class Evaluator:
             known.asked_s = self._monotonic()
             self._on_due(name)
 
+    def unreadable(self, name: str) -> None:
+        """Its spec is broken: a run that was to begin does not, one under way goes on."""
+        known = self._known.get(name)
+        if known is not None and known.phase is _Phase.BEGINNING:
+            self.forget(name)  # what is stored says how far it came
+
     def forget(self, name: str) -> None:
         """It is gone, or not to be evaluated any more: a run under way ends without a result."""
         known = self._known.pop(name, None)
