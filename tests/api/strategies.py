@@ -402,6 +402,13 @@ drifts = optional(
     passive=st.sampled_from(["Observe", "None"]),
     identity=st.sampled_from(["All", "Model", "None", "Digest"]),
 )
+evaluations = st.fixed_dictionaries(
+    {"suiteRef": refs},
+    optional={
+        "interval": durations | st.sampled_from(["9s", "720h", "721h", "9s999ms"]),
+        "maxCostPerDay": st.sampled_from(["0", "0.50", "-1", "1e3", "12345678", "0.1234567", 1]),
+    },
+)
 backend_options = optional(
     drift=drifts,
     scaling=scalings,
@@ -412,6 +419,7 @@ backend_options = optional(
     promptProfile=profiles,
     cost=costs,
     replicas=st.sampled_from([0, 1, 1000, 1001]),
+    evaluation=evaluations,
 )
 backends = st.builds(
     lambda place, options: {"model": "m"} | place | options, places, backend_options
