@@ -25,7 +25,7 @@ from pointsman.operator.settings import Settings
 from tests.bench import Bench
 from tests.e2e.fleet import RELEASE, ROOT, Fleet, rendered
 from tests.operator.drifting.runs import answer, folded, model_run, run_of
-from tests.operator.drifting.watched import URL, World
+from tests.operator.drifting.watched import SUITE, URL, World
 from tests.support.conditions import assert_well_formed, unexplained
 
 pytestmark = [pytest.mark.bench, pytest.mark.timeout(180)]
@@ -65,7 +65,7 @@ def apply(fleet: Fleet, name: str, **drift: Any) -> None:
         "apiVersion": "pointsman.dev/v1alpha1",
         "kind": "ModelBackend",
         "metadata": {"name": name},
-        "spec": {"model": "m", "external": URL, "drift": drift},
+        "spec": {"model": "m", "external": URL, "drift": drift, **SUITE},
     }
     fleet.kubectl("apply", "-f", "-", stdin=json.dumps(item))
 

@@ -64,17 +64,33 @@ async def test_a_backend_that_becomes_worse(world: World) -> None:
 
 
 async def test_who_does_not_ask_has_no_condition() -> None:
-    """Neither without spec.drift, nor with mode None; and nothing is stored."""
-    world = World()
+    """Without a suite and spec.drift, and with mode None; and nothing is stored."""
+    world = World(suite=False)
     world.apply(None)
     await world.reconcile()
     assert world.condition == {}
     world.apply({"mode": "None"})
     await world.reconcile()
     assert world.condition == {}
+    world = World(mode="None")
+    await world.reconcile()
     await world.take(HEALTHY)
     assert world.condition == {}
     assert ("ConfigMap", CONFIG_MAP) not in world.api.stored
+
+
+async def test_a_backend_with_a_suite_is_watched_without_asking() -> None:
+    """Without spec.drift; once the suite is gone, too, its runs say nothing any more."""
+    world = World()
+    world.apply(None)
+    await world.take([*HEALTHY, *WORSE])
+    assert world.so == ("True", "Worse")
+    world.drifter.forget("a")
+    alone = World(suite=False)
+    await alone.take(HEALTHY)
+    await alone.reconcile()
+    assert alone.so == ("Unknown", "NoBaseline")
+    assert alone.condition["message"] == "no traffic was seen yet, and there is no spec.evaluation"
 
 
 async def test_what_is_no_longer_asked_for_is_no_longer_said(world: World) -> None:
@@ -343,7 +359,7 @@ class Ledger:
 async def test_traffic_makes_suspected_and_no_window_counts_twice() -> None:
     """Through restarts: what was not stored is asked for again, from where the record ends."""
     ledger = Ledger(USUAL + SLOW)
-    world = World(ask=ledger.ask)
+    world = World(ask=ledger.ask, suite=False)
     await world.reconcile()
     for tick in range(len(USUAL)):
         await world.tick(WINDOW_MS / 1000)
@@ -413,7 +429,7 @@ async def test_traffic_tells_what_a_backend_without_a_suite_calls_itself() -> No
     """Another model in its answers."""
     names = [Window(named=(Named(model="m-1", answers=60),))] * 3
     names += [Window(named=(Named(model="m-2", answers=60),))] * 3
-    world = World(ask=Ledger(names).ask)
+    world = World(ask=Ledger(names).ask, suite=False)
     await world.reconcile()
     for _ in range(8):
         await world.tick(WINDOW_MS / 1000)

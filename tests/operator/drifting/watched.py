@@ -23,19 +23,21 @@ from tests.support.conditions import assert_well_formed, unexplained
 
 SETTINGS = Settings(namespace=NAMESPACE, router_selector="app=router")
 URL = {"url": "https://models.example.com/v1"}
+SUITE: Mapping[str, Any] = {"evaluation": {"suiteRef": {"name": "golden"}}}
 CONFIG_MAP = "a-drift"
 
 
 class World:
     """`due`: backends of which a reconcile was asked for; each is one at `settle`."""
 
-    def __init__(self, *, ask: Ask | None = None, **drift: Any) -> None:
+    def __init__(self, *, ask: Ask | None = None, suite: bool = True, **drift: Any) -> None:
         self.api = FakeApi(self._count)
         self.fault: Callable[[str, Kind], None] = lambda _what, _kind: None
         self.writes: list[str] = []
         self.due: list[str] = []
         self.now_s = BEGIN_MS / 1000
         self._ask = ask
+        self._evaluation = SUITE if suite else {}
         self.apply(drift)
         self.begin()
 
@@ -43,7 +45,8 @@ class World:
         self, drift: Mapping[str, Any] | None, *, uid: str = "uid-a", **annotations: str
     ) -> None:
         """As `kubectl apply` does; status stays."""
-        spec = {"external": URL} | ({} if drift is None else {"drift": dict(drift)})
+        spec = {"external": URL, **self._evaluation}
+        spec |= {} if drift is None else {"drift": dict(drift)}
         item = backend("a", **spec)
         item["metadata"]["uid"] = uid
         item["metadata"]["annotations"] = {

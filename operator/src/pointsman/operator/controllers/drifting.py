@@ -10,7 +10,7 @@ import contextlib
 import logging
 import time
 from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Final
 
 from pointsman.api import names
@@ -115,7 +115,7 @@ class Drifter:
                 known = self._known.get(name) or await self._find(name)
                 while waiting := self._waiting.get(name):
                     first = waiting.pop(0)
-                    if known is not None:
+                    if known is not None and known.wish.golden:
                         await self._fold(known, first)
             except Broken:
                 raise
@@ -187,8 +187,7 @@ class Drifter:
         known = self._known.get(name)
         if known is None or known.record.uid != uid:
             known = await self._begin(item, wish, await read_record(self._api, name))
-        known.item = item
-        known.wish = wish = _with_runs(wish, known.record)
+        known.item, known.wish = item, wish
         before = known.record
         record = traffic.begun(before, wish, now_ms=self._now_ms())
         record, news = rebaselined(record, said, wish, now_ms=self._now_ms())
@@ -214,7 +213,6 @@ class Drifter:
 
     async def _fold(self, known: _Known, run: SuiteRun) -> None:
         before = known.record
-        known.wish = replace(known.wish, golden=True)
         record, news = await asyncio.to_thread(take, before, run, known.wish)
         if record is not before:
             await self._becomes(known, record, news)
@@ -327,11 +325,6 @@ class Drifter:
                 log.warning("no traffic", extra={"error": str(error)})
                 return None
         return asked[window]
-
-
-def _with_runs(wish: Wish, record: Record) -> Wish:
-    """Where runs were taken, a suite is run."""
-    return replace(wish, golden=wish.golden or record.golden is not None)
 
 
 def _is_newer(one: Record, other: Record) -> bool:

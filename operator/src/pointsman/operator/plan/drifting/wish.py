@@ -23,7 +23,7 @@ class Wish:
 
 def wish_of(backend: ModelBackend) -> Wish | None:
     """None where nobody asks whether it drifts."""
-    spec, golden = backend.spec, has_suite(backend)
+    spec, golden = backend.spec, backend.spec.evaluation is not None
     drift = spec.drift or Drift()
     if drift.mode == "None" or (spec.drift is None and not golden):
         return None
@@ -36,8 +36,3 @@ def wish_of(backend: ModelBackend) -> Wish | None:
         fields=fields,
         traffic=drift.passive == "Observe",
     )
-
-
-def has_suite(backend: ModelBackend) -> bool:
-    """Whether a suite is run against it."""
-    return getattr(backend.spec, "evaluation", None) is not None
