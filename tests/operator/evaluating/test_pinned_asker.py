@@ -112,3 +112,15 @@ async def test_a_backend_that_fails_is_no_router_that_fails() -> None:
         reply = await asking(asker, *(one.url for one in routers)).ask(pinned("coder"), BODY)
     assert reply.missing is Missing.REFUSED
     assert sum(len(one.seen) for one in routers) == 1
+
+
+async def test_a_question_too_large_for_a_router_is_not_sent() -> None:
+    """It has no score; the others are asked."""
+    router = Router(200)
+    message = {"role": "user", "content": "x" * 1_100_000}
+    async with listening(router), Asker(limit=2, deadline_s=5) as asker:
+        reply = await asking(asker, router.url).ask(
+            pinned("coder"), {"model": "m", "messages": [message]}
+        )
+    assert reply.missing is Missing.REFUSED
+    assert router.seen == []

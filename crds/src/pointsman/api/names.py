@@ -49,6 +49,8 @@ ROUTER_AUDIENCE: Final = "pointsman-router"
 HEADER_EPOCH: Final = "x-pointsman-epoch"
 HEADER_PIN: Final = "x-pointsman-pin"
 """On a router's admin port: the backend that a question goes to, and no other."""
+MAX_QUESTION_BYTES: Final = 1024 * 1024
+"""Its body; who asks is judged only when it is complete."""
 EVALUATION: Final = "pointsman-evaluation"
 """The caller and team under which what the operator asks is counted; no policy answers it."""
 

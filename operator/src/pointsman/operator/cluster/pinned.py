@@ -10,7 +10,9 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any, Final
 
-from pointsman.api.names import HEADER_PIN
+import msgspec
+
+from pointsman.api.names import HEADER_PIN, MAX_QUESTION_BYTES
 from pointsman.evaluation.running.asking import Asker, Denied, Endpoint, Reply
 from pointsman.evaluation.suite.outcome import Missing
 
@@ -43,6 +45,9 @@ class PinnedAsker:
 
     async def ask(self, endpoint: Endpoint, body: Mapping[str, Any]) -> Reply:
         """The reply of the endpoint's backend. Raises Denied if no router lets it be asked."""
+        if len(msgspec.json.encode(body)) > MAX_QUESTION_BYTES:
+            why = f"longer than the {MAX_QUESTION_BYTES:,} bytes that a router takes"
+            return Reply(missing=Missing.REFUSED, why=why)
         end_s = time.monotonic() + self._wait_s
         denied = Denied("no router answers")
         while True:
