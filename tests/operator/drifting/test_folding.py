@@ -236,6 +236,19 @@ def test_a_suite_that_is_never_answered_has_no_baseline() -> None:
     assert len(dump(record)) < 1000
 
 
+def test_what_cannot_be_a_score_is_none() -> None:
+    """A mistake in whoever runs suites: neither a baseline nor a verdict is made of it."""
+    wrong = [
+        msgspec.structs.replace(one, score=7.0 if index % 2 else float("nan"))
+        for index, one in enumerate(model_run(0).evaluations)
+    ]
+    record, _ = folded([run_of(wrong, 0)])
+    assert all(one.scores == () for one in golden(record).prompts.values())
+    record, _ = folded([*HEALTHY])
+    record, news = folded([run_of(wrong, n) for n in range(5, 9)], record)
+    assert (so(record), news) == ((False, "Steady"), [])
+
+
 def test_one_task_has_the_whole_alpha() -> None:
     """And several share it, with half of it for all of them together."""
     assert alphas_of(["Chat"], 0.01) == {"Chat": 0.01}

@@ -3,19 +3,24 @@
 import gzip
 import json
 from random import Random
+from typing import Any
 
 import msgspec
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pointsman.evaluation.drift.errors import BadState
 from pointsman.operator.cluster.drift_state import MAX_BYTES
+from pointsman.operator.plan.drifting.folding import rebaselined, take
 from pointsman.operator.plan.drifting.record import Record, dump, load
+from pointsman.operator.plan.drifting.telling import told
+from pointsman.operator.plan.drifting.traffic import begun, settled
 from pointsman.operator.plan.drifting.wish import Wish
-from tests.operator.drifting.runs import UID, answer, folded, model_run, run_of
+from tests.operator.drifting.runs import BEGIN_MS, UID, WISH, answer, folded, model_run, run_of
 
 
+@pytest.mark.slow
 def test_the_largest_suite_fits() -> None:
     """2,000 prompts with names and scores that nothing compresses, 20 runs of them."""
     dice = Random(1)
@@ -84,6 +89,46 @@ def test_what_cannot_be_is_refused(place: tuple[str, ...], value: object) -> Non
     inner[place[-1]] = value
     with pytest.raises(BadState):
         load(gzip.compress(json.dumps(whole).encode()))
+
+
+def leaves(node: object, place: tuple[object, ...] = ()) -> list[tuple[object, ...]]:
+    """Where the values of a JSON document stand, inner nodes too."""
+    found = [place] if place else []
+    if isinstance(node, list):
+        node = dict(enumerate(node))
+    for key, value in node.items() if isinstance(node, dict) else ():
+        found += leaves(value, (*place, key))
+    return found
+
+
+WHOLE = gzip.decompress(dump(worsened()))
+PLACES = leaves(json.loads(WHOLE))
+
+
+@pytest.mark.slow
+@settings(max_examples=60, deadline=None)
+@given(
+    st.sampled_from(PLACES),
+    st.sampled_from(
+        [None, -1, 0, 1, 10**15, 10**18, 0.5, -0.5, 1e300, "", "x", [], {}, [[]], True]
+    ),
+)
+def test_what_is_read_can_be_gone_on_with(place: tuple[Any, ...], value: object) -> None:
+    """Whatever stands in the ConfigMap: refused, or told and folded without an error."""
+    whole = inner = json.loads(WHOLE)
+    for key in place[:-1]:
+        inner = inner[key]
+    inner[place[-1]] = value
+    try:
+        record = load(gzip.compress(json.dumps(whole).encode()))
+    except BadState:
+        return
+    told(record, WISH)
+    after, _ = take(record, model_run(30, prompts=10), WISH)
+    told(after, WISH)
+    settled(begun(after, WISH, now_ms=BEGIN_MS), now_ms=BEGIN_MS)
+    rebaselined(after, "x", WISH, now_ms=BEGIN_MS)
+    assert load(dump(after)) == after
 
 
 def test_equal_records_have_equal_bytes() -> None:

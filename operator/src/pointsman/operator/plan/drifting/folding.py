@@ -18,7 +18,7 @@ from pointsman.evaluation.drift.stream import Direction
 from pointsman.evaluation.drift.verdict import verdict
 from pointsman.events.schema import Evaluation
 from pointsman.operator.plan.drifting import wording
-from pointsman.operator.plan.drifting.gathering import ALL, based, gathered, is_enough
+from pointsman.operator.plan.drifting.gathering import ALL, based, gathered, is_enough, score_of
 from pointsman.operator.plan.drifting.identifying import (
     Renamed,
     accepted,
@@ -223,10 +223,11 @@ def _fed(known: Stream, answers: Sequence[Evaluation], golden: Golden, run: Suit
         stored = golden.prompts.get(answer.prompt)
         if stored is None or len(stored.scores) != golden.wanted:
             continue
-        if answer.score is None:
+        score = score_of(answer)
+        if score is None:
             state = stream.update(state, _MISSING.get(answer.missing, Missing.UNREADABLE))
             continue
-        probe = Probe(answer.score, tuple(score / MICRO for score in stored.scores))
+        probe = Probe(score, tuple(score / MICRO for score in stored.scores))
         state = stream.update(state, probe)
         lost, count = lost + difference(probe), count + 1
         if again is not None:

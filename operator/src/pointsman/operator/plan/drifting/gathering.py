@@ -28,10 +28,16 @@ def gathered(
     found = dict(known)
     for one in evaluations:
         scores = found[one.prompt].scores if one.prompt in found else ()
-        if one.score is not None:
-            scores = (*scores, round(one.score * MICRO))
+        score = score_of(one)
+        if score is not None:
+            scores = (*scores, round(score * MICRO))
         found[one.prompt] = Scored(one.task, scores[-wanted:])
     return found
+
+
+def score_of(one: Evaluation) -> float | None:
+    """What cannot be a score is none: one mistake must not stop all detectors."""
+    return one.score if one.score is not None and 0 <= one.score <= 1 else None
 
 
 def is_enough(prompts: Mapping[str, Scored], runs: int, wanted: int) -> bool:

@@ -22,6 +22,8 @@ MAX_BYTES: Final = 64 * 1024 * 1024
 """Of what is unpacked: somebody may have written anything."""
 MICRO: Final = 1_000_000
 
+LAST_MS: Final = 253_402_300_799_000
+"""The end of the year 9999: no later time can be written."""
 Micro = int
 """A score in millionths, as the ledger keeps it."""
 
@@ -141,10 +143,24 @@ def load(stored: bytes) -> Record:
 
 def _check(record: Record) -> None:
     golden, traffic = record.golden, record.traffic
+    times = [change.at_ms for change in record.names.changed.values()]
     if traffic is not None:
         passive.load(passive.dump(traffic.watch))
-    if golden is None:
-        return
+        times += [traffic.until_ms, traffic.hinted_ms]
+        said = [count for names in traffic.said.values() for count in names.values()]
+        if any(count < 0 for count in said):
+            raise BadState("a record with counts that cannot be")
+    if golden is not None:
+        times += [golden.began_ms, golden.ended_ms]
+        for task in golden.streams.values():
+            times += [time_ms for _, time_ms in task.marks]
+            times += [task.found.at_ms, task.found.since_ms] if task.found else []
+        _check_golden(golden)
+    if any(not 0 <= time_ms <= LAST_MS for time_ms in times):
+        raise BadState("a record with times that cannot be")
+
+
+def _check_golden(golden: Golden) -> None:
     if not (0 < golden.alpha <= 0.5 and 1 <= golden.wanted <= 1000):
         raise BadState("a record with settings that cannot be")
     for one in (*golden.prompts.values(), *golden.later.values()):
@@ -154,6 +170,8 @@ def _check(record: Record) -> None:
         state = stream.load(stream.dump(task.state))
         if state.baseline is None or state.baseline.runs != golden.wanted:
             raise BadState("a stream without its baseline")
+        if state.count and not task.marks:
+            raise BadState("a stream without its times")
         if (task.recovery is None) != (state.alarm is None) or (task.found is None) != (
             state.alarm is None
         ):
