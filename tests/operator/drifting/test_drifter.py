@@ -330,9 +330,11 @@ class Ledger:
     def __init__(self, windows: list[Window]) -> None:
         self.asked: list[tuple[int, int]] = []
         self.away = False
+        self.tries = 0
         self._windows = windows
 
     async def ask(self, from_ms: int, until_ms: int) -> Mapping[str, Window]:
+        self.tries += 1
         if self.away:
             raise Waiting("away")
         self.asked.append((from_ms, until_ms))
@@ -385,6 +387,7 @@ async def test_a_ledger_that_was_away_is_caught_up_with() -> None:
     await world.reconcile()
     await world.tick(3 * HOUR_MS / 1000)
     assert ledger.asked == []
+    assert ledger.tries == 1, "a ledger that hangs is asked once a look, not once a window"
     ledger.away = False
     for _ in range(4):
         await world.tick(0)

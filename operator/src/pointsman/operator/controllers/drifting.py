@@ -150,6 +150,7 @@ class Drifter:
         """Runs that wait, windows that are due, records that were not stored."""
         await self._take_waiting()
         asked: dict[tuple[int, int], Mapping[str, Window]] = {}
+        await self._ask_for(asked)
         for name in list(self._known):
             async with self._lock(name):
                 if known := self._known.get(name):
@@ -288,11 +289,8 @@ class Drifter:
     ) -> None:
         before = told(known.record, known.wish, problem=known.problem)
         record, news = traffic.settled(known.record, now_ms=self._now_ms()), list[News]()
-        for _ in range(CATCH_UP if self._ask else 0):
-            window = traffic.next_window(record, now_ms=self._now_ms())
-            if window[0] >= window[1]:
-                break
-            found = await self._window(window, asked)
+        for window in self._due(record):
+            found = asked.get(window)
             if found is None:
                 break
             record, fresh = traffic.take_window(
@@ -313,11 +311,13 @@ class Drifter:
         if told(known.record, known.wish, problem=known.problem) != before:
             self._on_due(name)
 
-    async def _window(
-        self, window: tuple[int, int], asked: dict[tuple[int, int], Mapping[str, Window]]
-    ) -> Mapping[str, Window] | None:
-        """One question for all backends; None if the ledger does not answer."""
-        if window not in asked:
+    def _due(self, record: Record) -> list[tuple[int, int]]:
+        return traffic.due_windows(record, now_ms=self._now_ms(), most=CATCH_UP)
+
+    async def _ask_for(self, asked: dict[tuple[int, int], Mapping[str, Window]]) -> None:
+        """One question a window for all backends, and none after one that was not answered."""
+        due = {window for known in self._known.values() for window in self._due(known.record)}
+        for window in sorted(due) if self._ask else ():
             assert self._ask is not None, "there is a ledger"
             try:
                 asked[window] = await self._ask(*window)
@@ -325,8 +325,7 @@ class Drifter:
                 raise
             except ReconcileError as error:
                 log.warning("no traffic", extra={"error": str(error)})
-                return None
-        return asked[window]
+                return
 
 
 def _with_runs(wish: Wish, record: Record) -> Wish:

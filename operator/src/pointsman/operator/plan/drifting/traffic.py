@@ -53,6 +53,16 @@ def next_window(record: Record, *, now_ms: int) -> tuple[int, int]:
     return begin, min(begin + WINDOW_MS, newest) if begin < newest else begin
 
 
+def due_windows(record: Record, *, now_ms: int, most: int) -> list[tuple[int, int]]:
+    """(from, to) of what is asked for next, one after the other, at most so many."""
+    first, end = next_window(record, now_ms=now_ms)
+    newest = (now_ms - LATE_MS) // WINDOW_MS * WINDOW_MS
+    if first >= end:
+        return []
+    begins = range(first, newest, WINDOW_MS)[:most]
+    return [(begin, min(begin + WINDOW_MS, newest)) for begin in begins]
+
+
 def begun(record: Record, wish: Wish, *, now_ms: int) -> Record:
     """With a watch that begins now, or without one where none is asked for."""
     if not wish.traffic:
