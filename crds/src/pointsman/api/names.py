@@ -38,6 +38,8 @@ ANNOTATION_EVALUATE: Final = f"{GROUP}/evaluate"
 
 ANNOTATION_LOCAL_ADDRESS: Final = f"{GROUP}/local-address"
 """On a ModelBackend with `service`: where local mode finds that server, as `127.0.0.1:11434`."""
+ANNOTATION_REPLAY: Final = f"{GROUP}/replay"
+"""On the ControllerRevision of a candidate: what the replay of recent requests said, as JSON."""
 
 ANNOTATION_DRIFT_REBASELINE: Final = f"{GROUP}/drift-rebaseline"
 """On a ModelBackend: each new value makes what it does now its baseline."""
