@@ -17,6 +17,9 @@ from pointsman.api import table
 from pointsman.api.counted import DURATION_BOUNDS_S, Arms
 from pointsman.operator import metrics
 from pointsman.operator.cluster.observe import TableView, previous_entries
+from pointsman.operator.cluster.replaying import replay
+from pointsman.operator.controllers.replaying import Replayer, Wanted
+from pointsman.operator.controllers.replaying import key_of as replay_key
 from pointsman.operator.plan.blobs import Backends
 from pointsman.operator.plan.objects import annotations_of
 from pointsman.operator.plan.policy_status import RouterView
@@ -28,6 +31,7 @@ from pointsman.operator.plan.rollout.deciding import (
     Rollout,
     Scene,
     advance,
+    is_replayed_first,
 )
 from pointsman.operator.plan.rollout.ordering import hear
 from pointsman.operator.plan.rollout.prescaling import Needs, needs
@@ -77,6 +81,7 @@ class Roller:
         loads: Callable[[], Loads],
         *,
         most_each: int = 1,
+        replayer: Replayer | None = None,
         clock: Callable[[], float] = time.time,
         monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
@@ -86,6 +91,7 @@ class Roller:
         self._scene = loads()
         """Of the look that goes on: once for all rollouts."""
         self._most_each = most_each
+        self._replayer = replayer or Replayer(None, replay, on_due, clock=clock)
         self._clock = clock
         self._monotonic = monotonic
         self._stored = _Stored()
@@ -138,6 +144,7 @@ class Roller:
         for name, rollout in self._now.items():
             if not rollout.ended:
                 self._counted(name, rollout)  # a step begins where the routers are now
+        self._replayer.follow(dict(self._to_replay()))
         for phase in Phase:
             count = sum(one.rollout.phase is phase for one in records.values())
             metrics.ROLLOUTS.labels(str(phase)).set(count)
@@ -145,6 +152,12 @@ class Roller:
         if any(name not in records or records[name].rollout.ended for name in news):
             self._on_due()  # others may wait for its place, or for a model name
         return news
+
+    def _to_replay(self) -> Iterator[tuple[str, Wanted]]:
+        for name, one in self._stored.going.items():
+            rollout, plan = self._now.get(name), one.plan
+            if rollout and plan and plan.replay and is_replayed_first(rollout, plan):
+                yield name, Wanted(replay_key(rollout), one.pair, plan.replay)
 
     @staticmethod
     def records(
@@ -256,6 +269,7 @@ class Roller:
             scene,
             verified=verified,
             counted=self._counted(entry.name, rollout).look(self._routers.arms(entry.name)),
+            replayed=self._replayer.result(entry.name, replay_key(rollout)),
             bounds_s=DURATION_BOUNDS_S,
             short=found.short,
         )

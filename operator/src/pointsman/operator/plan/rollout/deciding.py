@@ -9,6 +9,8 @@
 | a guardrail fails, also while it is paused              | Aborted (GuardrailFailed)             |
 | somebody said pause                                     | stays                                 |
 | somebody said skip the analysis                         | Promoted (AnalysisSkipped)            |
+| recent requests are to be replayed, and are not yet     | stays, without traffic                |
+| the replay fails (replaying.py)                         | Aborted (ReplayFailed)                |
 | it has not begun, and it is not its turn                | Waiting                               |
 | it has not begun, and replicas for it are not ready     | stays; after the deadline it pauses   |
 | routers do not all have the weights of the step         | stays; its clock has not begun        |
@@ -37,6 +39,7 @@ from pointsman.operator.plan.rollout.guarding import (
     judged,
     together,
 )
+from pointsman.operator.plan.rollout.replaying import Replayed, ReplayPlan, gate
 
 
 class Phase(StrEnum):
@@ -56,7 +59,8 @@ WANTS_REPLICAS: Final = frozenset({"WaitingForCapacity", "DeadlineExceeded"})
 Reason = Literal[
     "Begun", "StepTaken", "AnalysisPassed", "AnalysisSkipped", "Approved", "Withdrawn",
     "AbortRequested", "GuardrailFailed", "PauseRequested", "Resumed", "Inconclusive", "NewRevision",
-    "ApprovalNeeded", "WaitingForTurn", "WaitingForCapacity", "DeadlineExceeded",
+    "ApprovalNeeded", "WaitingForTurn", "WaitingForCapacity", "DeadlineExceeded", "ReplayPassed",
+    "ReplayFailed", "ReplayInconclusive",
 ]  # fmt: skip
 
 
@@ -77,6 +81,8 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True):
     """What the owner of a policy allows."""
 
     steps: tuple[Step, ...]
+    replay: ReplayPlan | None = None
+    """Of recent requests, before the first step."""
     limits: Limits = Limits()
     deadline_s: float = 3600.0
     """Of one step; then it pauses for a person."""
@@ -111,6 +117,8 @@ class Rollout(msgspec.Struct, frozen=True, kw_only=True):
     phase: Phase = Phase.PROGRESSING
     reason: Reason = "Begun"
     message: str = ""
+    replayed: Replayed | None = None
+    """What the replay said."""
     step: int = 0
     step_began_s: float | None = None
     """When all routers had the weights of the step; None: not yet."""
@@ -139,6 +147,8 @@ class Scene(msgspec.Struct, frozen=True, kw_only=True):
     counted: Stretch = Stretch()
     """In this step."""
     orders: Orders = Orders()
+    replayed: Replayed | None = None
+    """What its replay said, if it is done."""
     bounds_s: tuple[float, ...]
     turn: str = ""
     """Why others come first; empty: it is its turn."""
@@ -163,13 +173,21 @@ def weight_percent(rollout: Rollout, plan: Plan) -> int:
         return 100
     if rollout.ended or rollout.held:
         return 0
+    if is_replayed_first(rollout, plan):
+        return 0
     return plan.steps[min(rollout.step, len(plan.steps) - 1)].weight_percent
 
 
+def is_replayed_first(rollout: Rollout, plan: Plan) -> bool:
+    """Whether it waits for its replay; until then it gets no traffic."""
+    return plan.replay is not None and rollout.replayed is None and not rollout.ended
+
+
 def next_percent(rollout: Rollout, plan: Plan) -> int | None:
-    """The weight after this one; None where a promotion follows, or nothing."""
+    """The weight after this one; None where a promotion follows, or nothing is decided yet."""
     number = rollout.step if rollout.held else rollout.step + 1
-    return None if rollout.ended or number >= len(plan.steps) else plan.steps[number].weight_percent
+    over = rollout.ended or number >= len(plan.steps) or is_replayed_first(rollout, plan)
+    return None if over else plan.steps[number].weight_percent
 
 
 def advance(rollout: Rollout, plan: Plan, scene: Scene, *, now_s: float) -> Rollout:
@@ -182,8 +200,8 @@ def advance(rollout: Rollout, plan: Plan, scene: Scene, *, now_s: float) -> Roll
     rollout = msgspec.structs.replace(rollout, findings=found)
     if ordered := _failed(rollout) or _ordered(rollout, scene.orders):
         return ordered
-    if rollout.held:
-        return _not_begun(rollout, plan, scene, now_s)
+    if early := _replay(rollout, plan, scene, now_s) or _not_begun(rollout, plan, scene, now_s):
+        return early
     if not scene.verified:
         return _lagging(rollout)
     if rollout.step_began_s is None:
@@ -219,13 +237,32 @@ def _ordered(rollout: Rollout, orders: Orders) -> Rollout | None:
     return None
 
 
-def _not_begun(rollout: Rollout, plan: Plan, scene: Scene, now_s: float) -> Rollout:
+def _replay(rollout: Rollout, plan: Plan, scene: Scene, now_s: float) -> Rollout | None:
+    """None where it is over, or none is asked for; it waits for its turn only afterwards."""
+    if plan.replay is None or rollout.replayed is not None:
+        return None
+    found = gate(scene.replayed, plan.replay, waited_s=now_s - rollout.began_s, now_s=now_s)
+    if found.replayed is None:
+        begun = rollout.phase is Phase.WAITING
+        return _to(rollout, Phase.PROGRESSING, "Begun", "") if begun else _going(rollout, "")
+    rollout = msgspec.structs.replace(rollout, replayed=found.replayed)
+    message = f"replay: {found.replayed.message}"
+    phase = Phase.WAITING if rollout.held else Phase.PROGRESSING
+    return _to(rollout, Phase.ABORTED if found.aborts else phase, found.reason, message)
+
+
+def _not_begun(rollout: Rollout, plan: Plan, scene: Scene, now_s: float) -> Rollout | None:
+    """None where it has begun."""
+    if not rollout.held:
+        return None
     if scene.turn:
         rollout = msgspec.structs.replace(rollout, short_since_s=None)
         return _to(rollout, Phase.WAITING, "WaitingForTurn", scene.turn)
     if scene.short:
         return _short(rollout, plan, scene, now_s)
     begun = msgspec.structs.replace(rollout, held=False, short_since_s=None)
+    if rollout.reason in {"ReplayPassed", "ReplayInconclusive"}:  # just now: so it stays told
+        return _to(begun, Phase.PROGRESSING, rollout.reason, rollout.message)
     return _to(begun, Phase.PROGRESSING, "Begun", "")
 
 

@@ -26,6 +26,7 @@ from pointsman.operator.plan.rollout.deciding import (
     Rollout,
     Scene,
     advance,
+    is_replayed_first,
     next_percent,
     queued,
     weight_percent,
@@ -72,6 +73,8 @@ class Going:
     """Why others come first."""
     problems: tuple[str, ...] = ()
     """Orders that cannot be obeyed."""
+    pair: tuple[bytes, bytes] | None = None
+    """The compiled stable revision and candidate, whose routing is to be replayed."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -151,7 +154,8 @@ class _Open:
             policy=name,
             began_s=rollout.began_s,
             backends=self.changes.gaining,
-            goes=not rollout.held or rollout.phase is Phase.PROGRESSING,
+            goes=not rollout.held
+            or (rollout.phase is Phase.PROGRESSING and not is_replayed_first(rollout, self.plan)),
             paused=rollout.phase is Phase.PAUSED,
         )
 
@@ -227,7 +231,11 @@ class _Policy:
         if rollout.phase is Phase.PROMOTED:
             return self.verdict, going
         percent = weight_percent(rollout, one.plan)
-        return self._with_candidate(one.held, percent) if percent else one.held, going
+        if percent:
+            return self._with_candidate(one.held, percent), going
+        if is_replayed_first(rollout, one.plan):
+            going = replace(going, pair=self._pair(one.held))
+        return one.held, going
 
     def _after(self, record: Record, wanted: str) -> "_Decided | _Open":
         """The last rollout has ended; what is so now?"""
@@ -308,6 +316,11 @@ class _Policy:
             for name in other.entry.model_names
         }
         return tuple(name for name in published.model_names if name not in others)
+
+    def _pair(self, held: Verdict) -> tuple[bytes, bytes] | None:
+        """None where the stable revision cannot be compiled any more."""
+        assert self.verdict.blob is not None, "seen to before"
+        return (held.blob, self.verdict.blob) if held.blob is not None else None
 
     def _plan(self, stable: str) -> Plan | None:
         spec, revision = self._spec(), self._revision(stable)
