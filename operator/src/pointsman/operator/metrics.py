@@ -1,6 +1,6 @@
 """What the operator counts; label values are from closed sets.
 
-The one exception are names of backends that it scales or that drifted, which go when those go.
+The exception are names of backends that it scales, evaluates or that drifted; they go with those.
 """
 
 from typing import Final
