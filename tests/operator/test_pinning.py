@@ -18,13 +18,14 @@ from tests.operator.test_controllers import SETTINGS, Fleet, manifest
 def controller_of(api: FakeApi, pins: Pins) -> PolicyController:
     """With one router that takes everything."""
     fleet = Fleet(api)
+    shifter = Shifter(fleet, lambda _: None, lambda: None)
     return PolicyController(
         api,
         SETTINGS,
         fleet,
-        Shifter(fleet, lambda _: None, lambda: None),
+        shifter,
         learner=idle_learner(),
-        roller=Roller(fleet, lambda: None),
+        roller=Roller(fleet, lambda: None, shifter.scene),
         pins=pins,
     )
 
