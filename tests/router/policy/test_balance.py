@@ -93,6 +93,25 @@ def _two(seed: int) -> tuple[float, float]:
     return dice.random(), dice.random()
 
 
+@given(st.integers(2, 20), st.integers(0, 99), st.integers(1, 8))
+def test_a_home_without_room_is_passed_over(count: int, seed: int, room: int) -> None:
+    """While another has some, nobody stands in a line for a prefix: of two only by bad dice."""
+    homes = Homes(NAMES[:count]).of(_key(seed))
+    loads = [0] * count
+    for home in homes:
+        loads[home] = room
+    dice = random.Random(seed).random
+    total = sum(loads)
+    chosen = [
+        pick(range(count), homes, total, loads.__getitem__, dice, room=room) for _ in range(20)
+    ]
+    if count >= 4:
+        assert any(found not in homes for found in chosen)
+    for home in homes:
+        loads[home] = room - 1
+    assert pick(range(count), homes, 10**6, loads.__getitem__, dice, room=room) == homes[0]
+
+
 @given(st.integers(2, 20), st.integers(0, 99))
 def test_no_home_ever_holds_more_than_its_bound(count: int, seed: int) -> None:
     """One conversation asks for ever, and nobody answers: its homes are not drowned in it."""

@@ -12,6 +12,7 @@ bounded loads, Mirrokni 2018), else its second home, else the better of two.
 
 from collections.abc import Callable, Sequence
 from hashlib import blake2b
+from math import inf
 from typing import Final
 
 SLOTS: Final = 1024
@@ -60,14 +61,17 @@ def pick(
     total: int,
     outstanding: Callable[[int], int],
     dice: Callable[[], float],
+    *,
+    room: float = inf,
 ) -> int:
     """
     Which of `open_to` takes a request: the first of its homes that has room, or the better of two.
 
-    `homes` is empty for what has none, `total` is what all of them have outstanding.
+    `homes` is empty for what has none, `total` is what all of them have outstanding, `room` what
+    one works on at once, where that is known: in a line behind a full home nothing is won.
     """
     if homes:
-        bound = most(total, len(open_to))
+        bound = min(most(total, len(open_to)), room)
         for home in homes:
             if home in open_to and outstanding(home) < bound:
                 return home

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from pointsman.api.table import Endpoint
-from pointsman.router.policy import balance, outlier
+from pointsman.router.policy import balance, outlier, spill
 from pointsman.router.serve.choosing import conversation_of
 from pointsman.router.serve.upstream import Pool
 
@@ -118,6 +118,7 @@ class Balancer:
             plane.live.in_flight.get(exchange.candidate.name, 0),
             lambda index: load(endpoints[index]),
             plane.dice,
+            room=spill.capacity(1, exchange.candidate.max_concurrent, plane.live.routers),
         )
 
 

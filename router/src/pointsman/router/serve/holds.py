@@ -1,7 +1,8 @@
 """Requests that wait for a server of their backend.
 
-Guarantees that they go in the order they came, that a server which has just begun gets only a few
-of them at once, that none waits longer than its time or in a queue without a bound.
+Guarantees that callers take turns, each in the order it came (policy/fair.py), that a server which
+has just begun gets only a few at once, that none waits longer than its time or in a queue without a
+bound.
 
 | no ready server, and the backend's activation | what becomes of the request               |
 | none                                          | as if the backend had answered 503        |
@@ -11,13 +12,13 @@ of them at once, that none waits longer than its time or in a queue without a bo
 | Reject                                        | the next backend on Cold, else 503        |
 """
 
-from collections import OrderedDict
 from dataclasses import dataclass, field
 from math import inf
 from typing import TYPE_CHECKING, Final
 
 from pointsman.api.table import Activation, Backend, Order, ServiceAddress
 from pointsman.router.policy import spill
+from pointsman.router.policy.fair import Line
 from pointsman.router.policy.retry import Fault, Kind
 
 if TYPE_CHECKING:
@@ -117,7 +118,7 @@ class _Queue:
     address: ServiceAddress
     at_once: int
     asked_s: float
-    waiting: OrderedDict[Wait, None] = field(default_factory=OrderedDict)
+    waiting: Line[Wait] = field(default_factory=Line)
 
 
 class Holds:
@@ -149,12 +150,17 @@ class Holds:
             return self.cannot_start(backend.name, order)
         if how.mode == "Reject":
             return self.fault(backend.name, Kind.COLD, "Cold", "no server is ready")
+        caller = exchange.caller.name
         if len(queue.waiting) >= how.max_held:
             what = "too many requests wait for a server"
-            return self.fault(backend.name, Kind.SATURATED, "HoldFull", what)
+            full = self.fault(backend.name, Kind.SATURATED, "HoldFull", what)
+            other = queue.waiting.displaced_by(caller) if queue.waiting else None
+            if other is None:
+                return full
+            other.give_up(full)
         queue.address, queue.at_once = backend.address, how.at_once
         waiting = Wait(exchange, backend, how)
-        queue.waiting[waiting] = None
+        queue.waiting.add(caller, waiting)
         self._live.hold(backend.name, len(queue.waiting))
         exchange.wait(waiting)
         return None
@@ -213,7 +219,7 @@ class Holds:
         """It waits no longer; may be called twice."""
         queue = self.queues.get(waiting.backend)
         if queue is not None and waiting in queue.waiting:
-            del queue.waiting[waiting]
+            queue.waiting.discard(waiting)
             self._live.hold(waiting.backend, len(queue.waiting))
 
     def look(self) -> None:
@@ -222,7 +228,7 @@ class Holds:
             order = self._live.orders.get(name)
             if order is not None:
                 while order.failure and queue.waiting:
-                    next(iter(queue.waiting)).give_up(self.cannot_start(name, order))
+                    queue.waiting.first().give_up(self.cannot_start(name, order))
             elif self._live.endpoints.get(queue.address.key):
                 if queue.asked_s < inf:
                     took_s = self._clock() - queue.asked_s
@@ -247,6 +253,6 @@ class Holds:
             return
         most = queue.at_once * len(live.endpoints.get(queue.address.key, ()))
         while queue.waiting and live.in_flight.get(backend, 0) < most:
-            next(iter(queue.waiting)).let_go()
+            queue.waiting.turn().let_go()
         if most and not queue.waiting and self.queues.get(backend) is queue:
             del self.queues[backend]
