@@ -393,8 +393,11 @@ activations = optional(
     timeout=durations,
     maxHeldRequests=st.sampled_from([0, 1, 10_000, 10_001]),
 )
+queues = optional(timeout=durations, maxHeldRequests=st.sampled_from([0, 1, 10_000, 10_001]))
 backend_options = optional(
     scaling=scalings,
+    queue=queues,
+    maxConcurrentRequests=st.sampled_from([0, 1, 8]),
     activation=activations,
     family=st.sampled_from(["Qwen", "DeepSeek", "GLM", "Kimi", "Other"]),
     contextWindow=st.sampled_from([255, 256, 32768]),

@@ -7,7 +7,7 @@ the table's own secrets, and that nothing is tried again once content has reache
 import logging
 from typing import TYPE_CHECKING, Final
 
-from pointsman.api.table import Activation, Backend, ServiceAddress
+from pointsman.api.table import Backend, ServiceAddress
 from pointsman.router.errors import BadRequest, Problem, RateLimited, UpstreamBroken
 from pointsman.router.policy import outlier, retry
 from pointsman.router.policy.retry import Action, Fault, Kind, Situation
@@ -178,8 +178,8 @@ def start(exchange: "Exchange") -> None:
         exchange.plane.spill.place(exchange)
     backend = exchange.candidate
     exchange.track = track = exchange.plane.tracks.of(exchange.policy, exchange.taken, backend)
-    how = backend.activation
-    if how is not None and not exchange.let_by and _waits(exchange, backend, how, track):
+    may_wait = backend.activation is not None or backend.queue is not None
+    if may_wait and not exchange.let_by and _waits(exchange, backend, track):
         return
     found = _pool(exchange, track.service) if track.service else _external(exchange, backend)
     exchange.attempts += 1
@@ -197,13 +197,17 @@ def start(exchange: "Exchange") -> None:
     attempt.send(place, authorization)
 
 
-def _waits(exchange: "Exchange", backend: Backend, how: Activation, track: Track) -> bool:
+def _waits(exchange: "Exchange", backend: Backend, track: Track) -> bool:
     """True if the request waits for a server, or does not have to: it went on already."""
-    holds = exchange.plane.holds
-    if not holds.must_wait(backend, track.service):
-        return False
+    holds, how = exchange.plane.holds, backend.activation
     fault: Fault | None = None
-    if exchange.others_left and (how.mode == "Fallback" or exchange.taken.on_cold):
+    if backend.queue is not None and holds.serves(backend, track.service):
+        if not holds.is_full(backend, track.service):
+            return False
+        fault = holds.hold(exchange, backend, backend.queue)
+    elif how is None or not holds.must_wait(backend, track.service):
+        return False
+    elif exchange.others_left and (how.mode == "Fallback" or exchange.taken.on_cold):
         fault = holds.fault(backend.name, Kind.COLD, "Cold", "no server is ready")
     else:
         fault = holds.hold(exchange, backend, how)

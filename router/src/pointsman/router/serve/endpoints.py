@@ -41,7 +41,10 @@ class Balancer:
         plane = exchange.plane
         short = len(exchange.request.body) < balance.LEAST_BYTES
         at_home = not short and exchange.operation.generates
-        if not (at_home or self.sick or exchange.tried):  # the usual case, without further calls
+        queues = exchange.candidate.queue is not None
+        if not (
+            at_home or queues or self.sick or exchange.tried
+        ):  # the usual case, without further calls
             one, other = balance.pick_two(len(endpoints), plane.dice(), plane.dice())
             place = endpoints[one]
             pool = plane.pools.service(place.host, place.port)
@@ -112,13 +115,16 @@ class Balancer:
         if self.sick or exchange.tried:
             open_to = self._open_to(exchange.tried, plane.clock())
         load = plane.pools.outstanding
+        room = spill.capacity(1, exchange.candidate.max_concurrent, plane.live.routers)
+        if exchange.candidate.queue is not None:  # it was let go because one of them has room
+            open_to = [i for i in open_to if load(endpoints[i]) < room] or open_to
         return balance.pick(
             open_to,
             self._homes.of(conversation_of(exchange)) if at_home else (),
             plane.live.in_flight.get(exchange.candidate.name, 0),
             lambda index: load(endpoints[index]),
             plane.dice,
-            room=spill.capacity(1, exchange.candidate.max_concurrent, plane.live.routers),
+            room=room,
         )
 
 

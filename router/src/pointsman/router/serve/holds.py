@@ -10,6 +10,8 @@ bound.
 |                                               | if it would be too late; else it waits    |
 | Fallback                                      | the next backend; waits if there is none  |
 | Reject                                        | the next backend on Cold, else 503        |
+
+Where a backend has a queue, they wait as well while its servers have as many as they work on.
 """
 
 from dataclasses import dataclass, field
@@ -118,6 +120,8 @@ class _Queue:
     address: ServiceAddress
     at_once: int
     asked_s: float
+    shared: bool = False
+    """True if `at_once` is for all routers together, as a backend's max_concurrent is."""
     waiting: Line[Wait] = field(default_factory=Line)
 
 
@@ -141,6 +145,19 @@ class Holds:
             return True
         return backend.name in self.queues and bool(self.queues[backend.name].waiting)
 
+    def serves(self, backend: Backend, service: str) -> bool:
+        """True if a server is ready and may be asked."""
+        return bool(self._live.endpoints.get(service)) and backend.name not in self._live.orders
+
+    def is_full(self, backend: Backend, service: str) -> bool:
+        """True if its servers have as many as they work on, or others wait already."""
+        live, name = self._live, backend.name
+        if name in self.queues and self.queues[name].waiting:
+            return True
+        servers = len(live.endpoints.get(service, ()))
+        most = spill.capacity(servers, backend.max_concurrent, live.routers)
+        return live.in_flight.get(name, 0) >= most
+
     def hold(self, exchange: "Exchange", backend: Backend, how: Activation) -> Fault | None:
         """Let it wait; or why it cannot."""
         assert isinstance(backend.address, ServiceAddress)
@@ -158,7 +175,9 @@ class Holds:
             if other is None:
                 return full
             other.give_up(full)
-        queue.address, queue.at_once = backend.address, how.at_once
+        queue.address = backend.address
+        if not queue.waiting:  # a line behind a start keeps its pace to the end
+            queue.at_once, queue.shared = how.at_once, how is backend.queue
         waiting = Wait(exchange, backend, how)
         queue.waiting.add(caller, waiting)
         self._live.hold(backend.name, len(queue.waiting))
@@ -168,7 +187,9 @@ class Holds:
     def _queue(self, name: str, address: ServiceAddress, how: Activation) -> _Queue:
         queue = self.queues.get(name)
         if queue is None:
-            queue = self.queues[name] = _Queue(address, how.at_once, self._clock())
+            serves = self._live.endpoints.get(address.key) and name not in self._live.orders
+            asked_s = inf if serves else self._clock()
+            queue = self.queues[name] = _Queue(address, how.at_once, asked_s)
         return queue
 
     def miss(self, backend: Backend) -> None:
@@ -251,7 +272,8 @@ class Holds:
         queue, live = self.queues.get(backend), self._live
         if queue is None or backend in live.orders:
             return
-        most = queue.at_once * len(live.endpoints.get(queue.address.key, ()))
+        servers = len(live.endpoints.get(queue.address.key, ()))
+        most = spill.capacity(servers, queue.at_once, live.routers if queue.shared else 1)
         while queue.waiting and live.in_flight.get(backend, 0) < most:
             queue.waiting.turn().let_go()
         if most and not queue.waiting and self.queues.get(backend) is queue:
