@@ -164,6 +164,27 @@ async def test_a_server_more_takes_who_waits(there: World) -> None:
     assert {(await task).status for task in tasks} == {200}
 
 
+async def test_an_ejected_server_has_no_room(there: World) -> None:
+    """What it would have had waits: the other gets no more than before."""
+    server, broken = Slow(), await there.scripted_port(_refuses)
+    port = await there.scripted_port(server)
+    there.place("cold", broken, port, queue=queue(at_once=1), max_concurrent=1)
+    there.route("cold")
+    server.gate = asyncio.Semaphore(1000)
+    while not there.count("ejected_endpoints", backend="cold"):
+        await there.ask()
+    server.gate, server.most = asyncio.Semaphore(0), 0
+    tasks = await sent(there, 1) + await held(there, 3)
+    for _ in tasks:
+        server.gate.release()
+    assert {(await task).status for task in tasks} == {200}
+    assert server.most == 1
+
+
+async def _refuses(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    writer.transport.abort()
+
+
 async def test_on_saturated_the_next_backend_answers_instead(there: World) -> None:
     """Nobody waits while another has room."""
     (server,) = await slow(there, at_once=1)

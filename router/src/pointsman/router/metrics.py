@@ -124,7 +124,6 @@ class BackendSeries:
     retries: int = 0
     ejections: dict[str, int] = field(default_factory=dict)
     """Reason -> how often an endpoint got no more requests for a while."""
-    ejected: int = 0  # endpoints that get none now
     waits: dict[str, int] = field(default_factory=dict)
     """How a wait for a server ended (`Answered` or a reason) -> count."""
     waited: Histogram = field(default_factory=lambda: Histogram(_DURATION_S))
@@ -170,6 +169,7 @@ class Metrics(Collector):
         """Live.in_flight, once a data plane uses it."""
         self.held: Mapping[str, int] = {}
         """Live.held, likewise."""
+        self.ejected: Callable[[], Mapping[str, int]] = dict  # endpoints, by backend
         self.connections = 0
         self.internal_errors = 0
         """Bugs of this router that a request met; each is logged."""
@@ -361,8 +361,8 @@ class Metrics(Collector):
                 cost.add_metric([name, currency], nano / NANO)
             for reason, count in series.ejections.items():
                 ejections.add_metric([name, reason], count)
-        out = {each.backend: each.ejected for each in self._backends.values() if each.ejections}
-        ejected = _gauge("ejected_endpoints", "Endpoints that get no requests for a while.", out)
+        text = "Endpoints that get no requests for a while."
+        ejected = _gauge("ejected_endpoints", text, self.ejected())
         yield from (attempts, retries, waits, waited, tokens, cost, ejections, ejected)
 
     def _collect_callers(self) -> Iterable[Metric]:

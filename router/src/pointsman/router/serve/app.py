@@ -74,6 +74,8 @@ class DataPlane:
         self.holds = Holds(live, clock)
         self.spill = Spill(live, self.holds)
         self.balancers = Balancers(live)
+        self.holds.ejected_of = self.balancers.ejected_of
+        metrics.ejected = self.balancers.ejected
         self.conversations = Conversations()
         self.arms = Arms(live, wall)
         self.quotas = Quotas(live, clock)

@@ -26,13 +26,22 @@ _Key = tuple[str, int]
 class Balancer:
     """Of one Service with more than one endpoint."""
 
-    __slots__ = ("_endpoints", "_homes", "sick")
+    __slots__ = ("_endpoints", "_homes", "backend", "sick")
 
     def __init__(self) -> None:
         self._endpoints: tuple[Endpoint, ...] = ()
         self._homes = balance.Homes(())
         self.sick: dict[_Key, outlier.Health] = {}
         """Those that have failed lately."""
+        self.backend = ""
+        """Whose they are, once one has failed."""
+
+    def ejected(self, endpoints: tuple[Endpoint, ...]) -> int:
+        """How many of these get nothing now, but for a probe."""
+        if not self.sick:
+            return 0
+        known = [self.sick.get((each.host, each.port)) for each in endpoints]
+        return sum(each is not None and each.ejected for each in known)
 
     def pick(self, exchange: "Exchange", endpoints: tuple[Endpoint, ...]) -> Pool:
         """The pool of the endpoint that takes it."""
@@ -41,10 +50,8 @@ class Balancer:
         plane = exchange.plane
         short = len(exchange.request.body) < balance.LEAST_BYTES
         at_home = not short and exchange.operation.generates
-        queues = exchange.candidate.queue is not None
-        if not (
-            at_home or queues or self.sick or exchange.tried
-        ):  # the usual case, without further calls
+        if not (at_home or exchange.candidate.queue or self.sick or exchange.tried):
+            # The usual case, without further calls.
             one, other = balance.pick_two(len(endpoints), plane.dice(), plane.dice())
             place = endpoints[one]
             pool = plane.pools.service(place.host, place.port)
@@ -70,8 +77,8 @@ class Balancer:
                 if all((each.host, each.port) != key for each in self._endpoints):
                     return  # it is gone
                 health = self.sick[key] = outlier.Health()
-            ejected = sum(each.ejected for each in self.sick.values())
-            may = outlier.may_eject(len(self._endpoints), ejected)
+            may = outlier.may_eject(len(self._endpoints), self.ejected(self._endpoints))
+            self.backend = series.backend
             if outlier.failed(health, now_s, may_eject=may):
                 seconds = round(health.until_s - now_s, 1)
                 told = {"backend": series.backend, "endpoint": f"{key[0]}:{key[1]}"}
@@ -82,7 +89,6 @@ class Balancer:
                 outlier.neither(health)
             elif outlier.answered(health):
                 del self.sick[key]
-        series.ejected = sum(each.ejected for each in self.sick.values())
 
     def heard(self, pool: Pool) -> None:
         """An answer has begun: a probe need not wait for its end, which may be minutes away."""
@@ -139,6 +145,16 @@ class Balancers:
     def of(self, service: str) -> Balancer:
         """Of this Service."""
         return self.made.setdefault(service, Balancer())
+
+    def ejected_of(self, service: str) -> int:
+        """Endpoints of this Service that get nothing now."""
+        found = self.made.get(service)
+        return found.ejected(self._live.endpoints.get(service, ())) if found is not None else 0
+
+    def ejected(self) -> dict[str, int]:
+        """The same by backend, of those of which one has failed."""
+        made = self.made.items()
+        return {each.backend: self.ejected_of(name) for name, each in made if each.backend}
 
     def _look(self) -> None:
         for service in self.made.keys() - self._live.endpoints.keys():

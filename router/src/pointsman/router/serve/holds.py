@@ -113,6 +113,10 @@ def has_time(exchange: "Exchange", wait_s: float, timeout_s: float) -> bool:
     return wait_s < timeout_s and since_s + wait_s < by_s
 
 
+def _none(_: str) -> int:
+    return 0
+
+
 @dataclass(slots=True)
 class _Queue:
     """Of one backend; `asked_s` is when the first request met no server."""
@@ -135,6 +139,8 @@ class Holds:
         self._start_s: dict[str, float] = {}
         self.service_s: dict[str, float] = {}
         """Backend -> how long its answers take, on average, for routes that pass on when full."""
+        self.ejected_of: Callable[[str], int] = _none
+        """Service -> endpoints that get nothing for a while: the others have no room for theirs."""
         live.endpoint_listeners.append(self.look)
 
     def must_wait(self, backend: Backend, service: str) -> bool:
@@ -154,7 +160,7 @@ class Holds:
         live, name = self._live, backend.name
         if name in self.queues and self.queues[name].waiting:
             return True
-        servers = len(live.endpoints.get(service, ()))
+        servers = len(live.endpoints.get(service, ())) - self.ejected_of(service)
         most = spill.capacity(servers, backend.max_concurrent, live.routers)
         return live.in_flight.get(name, 0) >= most
 
@@ -272,7 +278,8 @@ class Holds:
         queue, live = self.queues.get(backend), self._live
         if queue is None or backend in live.orders:
             return
-        servers = len(live.endpoints.get(queue.address.key, ()))
+        service = queue.address.key
+        servers = len(live.endpoints.get(service, ())) - self.ejected_of(service)
         most = spill.capacity(servers, queue.at_once, live.routers if queue.shared else 1)
         while queue.waiting and live.in_flight.get(backend, 0) < most:
             queue.waiting.turn().let_go()
