@@ -136,6 +136,8 @@ class Backend(Struct, frozen=True):
     activation: Activation | None = None
     max_concurrent: int | None = None
     """Requests that one server works on at once, or an external API in all; None: not known."""
+    queue: Activation | None = None
+    """How requests wait while all servers have max_concurrent each; None: they are sent."""
     profile: Profile | None = None
     """What its requests are changed by; None: they are sent as they came, but for the model."""
 
