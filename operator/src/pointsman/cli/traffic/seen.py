@@ -162,7 +162,7 @@ def facts_of(read: Read, analysis: Analysis) -> RequestFacts:
         metadata=read.asked.metadata,
         max_output_tokens=read.asked.max_output_tokens,
         tools=read.asked.tools,
-        images=read.prompt.images,
+        images=read.prompt.images > 0,
     )
 
 

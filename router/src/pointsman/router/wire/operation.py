@@ -23,6 +23,8 @@ class Operation:
     """The field that holds what models read."""
     generates: bool
     """False if the answer is no text, so that its size says nothing about tokens."""
+    dialect: str = ""
+    """Of another API, whose requests are translated to chats; see wire/translation."""
     path: bytes = field(init=False)
     """The name behind a slash."""
 
@@ -34,5 +36,17 @@ class Operation:
 CHAT: Final = Operation("chat/completions", read_chat, "messages", True)
 COMPLETION: Final = Operation("completions", read_completion, "prompt", True)
 EMBEDDING: Final = Operation("embeddings", read_embedding, "input", False)
-OPERATIONS: Final = {b"/v1" + found.path: found for found in (CHAT, COMPLETION, EMBEDDING)}
+MESSAGES: Final = Operation("messages", read_chat, "messages", True, "Messages")
+_ALL: Final = (CHAT, COMPLETION, EMBEDDING, MESSAGES)
+OPERATIONS: Final = {b"/v1" + found.path: found for found in _ALL}
 """By the path that callers use."""
+
+
+def dialect_of(target: bytes) -> str:
+    """Of the API that a path belongs to, also one that is not there; empty for OpenAI's chat."""
+    path = target.partition(b"?")[0]
+    for operation in _ALL:
+        own = b"/v1" + operation.path
+        if operation.dialect and (path == own or path.startswith(own + b"/")):
+            return operation.dialect
+    return ""
