@@ -51,7 +51,16 @@ MESSAGES = Api(
     lambda body: (body["error"]["message"], body["error"].get("details", {}).get("error_code")),
     lambda answer: int(answer["usage"]["output_tokens"]),
 )
-APIS = [MESSAGES]
+RESPONSES = Api(
+    "/v1/responses",
+    {"model": "auto", "max_output_tokens": 20, "input": QUESTION},
+    lambda answer: str(answer["output"][0]["content"][0]["text"]),
+    "response.completed",
+    "response.failed",
+    lambda body: (body["error"]["message"], body["error"]["code"]),
+    lambda answer: int(answer["usage"]["output_tokens"]),
+)
+APIS = [MESSAGES, RESPONSES]
 EVERY_API = pytest.mark.parametrize("api", APIS, ids=lambda api: api.path)
 
 

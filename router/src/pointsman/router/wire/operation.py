@@ -37,7 +37,8 @@ CHAT: Final = Operation("chat/completions", read_chat, "messages", True)
 COMPLETION: Final = Operation("completions", read_completion, "prompt", True)
 EMBEDDING: Final = Operation("embeddings", read_embedding, "input", False)
 MESSAGES: Final = Operation("messages", read_chat, "messages", True, "Messages")
-_ALL: Final = (CHAT, COMPLETION, EMBEDDING, MESSAGES)
+RESPONSES: Final = Operation("responses", read_chat, "input", True, "Responses")
+_ALL: Final = (CHAT, COMPLETION, EMBEDDING, MESSAGES, RESPONSES)
 OPERATIONS: Final = {b"/v1" + found.path: found for found in _ALL}
 """By the path that callers use."""
 

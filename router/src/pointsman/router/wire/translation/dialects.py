@@ -3,6 +3,7 @@
 from typing import Final
 
 from pointsman.router.wire.anthropic.dialect import DIALECT as MESSAGES
+from pointsman.router.wire.responses.dialect import DIALECT as RESPONSES
 from pointsman.router.wire.translation.dialect import Dialect
 
-DIALECTS: Final[dict[str, Dialect]] = {"Messages": MESSAGES}
+DIALECTS: Final[dict[str, Dialect]] = {"Messages": MESSAGES, "Responses": RESPONSES}
