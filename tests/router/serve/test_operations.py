@@ -13,9 +13,16 @@ from tests.router.serve.world import Client, Reply, World, chat, post
 COMPLETIONS, EMBEDDINGS = "/v1/completions", "/v1/embeddings"
 COMPLETION: dict[str, object] = {"model": "auto", "prompt": "Which train leaves first?"}
 EMBEDDING: dict[str, object] = {"model": "auto", "input": ["Which train?", "That one."]}
+RERANK: dict[str, object] = {"model": "auto", "query": "Which train?",
+                             "documents": ["A boat.", {"text": "Which train leaves?"}]}  # fmt: skip
 BY_PATH = pytest.mark.parametrize(
     ("path", "body"),
-    [("/v1/chat/completions", chat()), (COMPLETIONS, COMPLETION), (EMBEDDINGS, EMBEDDING)],
+    [
+        ("/v1/chat/completions", chat()),
+        (COMPLETIONS, COMPLETION),
+        (EMBEDDINGS, EMBEDDING),
+        ("/v1/rerank", RERANK),
+    ],
 )
 
 
@@ -53,7 +60,8 @@ async def test_every_operation_reaches_its_path_with_the_backends_model(
     assert json.loads(str(entry["body"])) == {**body, "model": "model-first"}
     usage = reply.json()["usage"]
     assert isinstance(usage, dict)
-    for direction, field in (("input", "prompt_tokens"), ("output", "completion_tokens")):
+    stated = "total_tokens" if path == "/v1/rerank" else "prompt_tokens"
+    for direction, field in (("input", stated), ("output", "completion_tokens")):
         labels = {"backend": "first", "direction": direction, "source": "stated"}
         assert two.count("tokens_total", **labels) == usage.get(field, 0)
 
@@ -112,6 +120,39 @@ async def test_rules_read_the_prompt_and_the_input(two: World, path: str) -> Non
         assert reply.headers["x-pointsman-rule"] == rule, text
 
 
+async def test_documents_are_put_in_order_by_the_model_that_rules_choose(two: World) -> None:
+    """By the query's task; the answer passes as it is."""
+    two.put(
+        Route(name="code", match=Match(tasks=("Coding",)), targets=(Target(backend="second"),)),
+        Route(name="default", targets=(Target(backend="first"),)),
+    )
+    reply = await ask(two, "/v1/rerank", RERANK, top_n=1)
+    assert reply.headers["x-pointsman-rule"] == "default"
+    results = reply.json()["results"]
+    assert isinstance(results, list)
+    assert [found["index"] for found in results] == [1]
+    assert results[0]["document"] == {"text": "Which train leaves?"}
+    code = "Why does this raise IndexError?\n```python\nmy_list = [1]\nprint(my_list[10])\n```"
+    reply = await ask(two, "/v1/rerank", RERANK, query=code)
+    assert reply.headers["x-pointsman-rule"] == "code"
+
+
+@pytest.mark.parametrize(
+    ("more", "param"),
+    [
+        ({"query": 5}, "query"),
+        ({"documents": "x"}, "documents"),
+        ({"documents": None}, "documents"),
+    ],
+)
+async def test_a_rerank_that_is_none_is_refused(
+    two: World, more: dict[str, object], param: str
+) -> None:
+    """With the field's name."""
+    reply = await ask(two, "/v1/rerank", RERANK, **more)
+    assert (reply.status, reply.error["param"]) == (400, param)
+
+
 async def test_a_window_holds_for_each_text_not_for_their_sum(there: World) -> None:
     """A hundred small inputs fit where one large input does not; the field is named."""
     server = await there.simulator("small", context_window=100)
@@ -120,6 +161,9 @@ async def test_a_window_holds_for_each_text_not_for_their_sum(there: World) -> N
     there.route("small")
     reply = await ask(there, EMBEDDINGS, {"model": "auto", "input": ["a few words here"] * 100})
     assert reply.status == 200
+    large = {"documents": ["one", "word " * 200]}
+    reply = await ask(there, "/v1/rerank", RERANK, **large)
+    assert (reply.status, reply.error["param"]) == (400, "documents")
     for path, field in ((EMBEDDINGS, "input"), (COMPLETIONS, "prompt")):
         reply = await ask(there, path, {"model": "auto", field: ["one", "word " * 200]})
         assert (reply.status, reply.error["param"]) == (400, field)

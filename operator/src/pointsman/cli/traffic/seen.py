@@ -23,7 +23,15 @@ from pointsman.api.tasks import Complexity, Domain, Task
 from pointsman.events.schema import Request
 from pointsman.router.errors import BadRequest
 from pointsman.router.wire.openai import ABSENT, Asked, Usage, read_answer, size_of
-from pointsman.router.wire.operation import CHAT, COMPLETION, EMBEDDING, OPERATIONS, Operation
+from pointsman.router.wire.operation import (
+    CHAT,
+    COMPLETION,
+    EMBEDDING,
+    OPERATIONS,
+    RERANK,
+    RESPONSES,
+    Operation,
+)
 from pointsman.router.wire.unreadable import UNREADABLE
 from pointsman.routing import RequestFacts
 
@@ -135,6 +143,9 @@ def read_line(data: bytes) -> Read:
     )
 
 
+_SILENT: Final = (EMBEDDING.name, RERANK.name)
+
+
 def seen_of_line(data: bytes, *, excerpt: bool = False) -> Seen:
     """Read and analyze one line. Raises BadLine."""
     read = read_line(data)
@@ -183,7 +194,7 @@ def _operation(line: _Line, body: _Line) -> Operation:
         if raw is ABSENT:
             continue
         if operation is EMBEDDING and _MESSAGES.match(bytes(memoryview(raw)[:99])):
-            raise BadLine("its input are messages, as of the Responses API, which is not routed")
+            return RESPONSES
         return operation
     raise BadLine("no request: it has neither messages nor prompt nor input")
 
@@ -248,7 +259,7 @@ def seen_of_event(event: Request) -> Seen:
         )
         if stated
         else None,
-        generates=event.operation != EMBEDDING.name,
+        generates=event.operation not in _SILENT,
         recorded=event,
     )
 

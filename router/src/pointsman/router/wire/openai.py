@@ -70,6 +70,8 @@ class _Tokens(msgspec.Struct):
     prompt_tokens: int | None = None
     completion_tokens: int | None = None
     """Embeddings have none."""
+    total_tokens: int | None = None
+    """All that vLLM and Jina say of rerank."""
     prompt_tokens_details: _InputDetails | None = None
     completion_tokens_details: _OutputDetails | None = None
     prompt_cache_hit_tokens: int | None = None
@@ -319,6 +321,8 @@ def usage_of(answer: Answer) -> Usage | None:
     if usage is None:
         return None
     prompt, completion = max(usage.prompt_tokens or 0, 0), max(usage.completion_tokens or 0, 0)
+    if usage.prompt_tokens is None and usage.completion_tokens is None:
+        prompt = max(usage.total_tokens or 0, 0)
     more, less = usage.prompt_tokens_details, usage.completion_tokens_details
     if more is None and less is None and usage.prompt_cache_hit_tokens is None:
         return Usage(prompt, completion)

@@ -8,6 +8,8 @@ from pointsman.router.errors import BadRequest
 from pointsman.router.wire.translation.events import encode
 
 Object = dict[str, object]
+_MOST_CHARS: Final = 200
+"""Of a refusal: what is named may be the caller's own word, of any length."""
 STREAM_OPTIONS: Final = {"include_usage": True}
 """Asked of every stream: the usage chunk is translated, so nobody sees one too many."""
 
@@ -59,7 +61,7 @@ def function(
 
 def refuse(field: str, what: str) -> BadRequest:
     """For what chat completions have no words for."""
-    return BadRequest(f"{field}: {what}.", param=field)
+    return BadRequest(f"{field}: {what[:_MOST_CHARS]}.", param=field)
 
 
 def body_of(members: Object) -> bytes:
