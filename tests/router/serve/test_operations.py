@@ -137,6 +137,53 @@ async def test_documents_are_put_in_order_by_the_model_that_rules_choose(two: Wo
     assert reply.headers["x-pointsman-rule"] == "code"
 
 
+def shows(*urls: str) -> dict[str, object]:
+    """A chat about images."""
+    parts = [{"type": "image_url", "image_url": {"url": url}} for url in urls]
+    return chat(messages=[{"role": "user", "content": [{"type": "text", "text": "?"}, *parts]}])
+
+
+async def test_images_count_by_number_and_need_eyes(there: World) -> None:
+    """Whatever their bytes; the data goes to the backend as it came."""
+    await there.simulator("blind")
+    (port,) = (one.port for one in there.live.endpoints["default/blind:8000"])
+    data = "data:image/png;base64," + "A" * 400_000
+    there.route("blind")
+    reply = await there.ask(shows(data))
+    assert (reply.status, reply.error["code"]) == (400, "unsupported_capability")
+    assert "Vision" in str(reply.error["message"])
+    there.place("blind", port, capabilities=("Vision",), context_window=4000)
+    there.route("blind")
+    tokens = []
+    for urls in ((data,), (data, data), ("https://example.com/a.png",)):
+        reply = await there.ask(shows(*urls), x_pointsman_debug="true")
+        assert reply.status == 200
+        tokens.append(int(reply.headers["x-pointsman-tokens"]))
+    assert tokens[1] - tokens[0] == 765
+    assert tokens[2] == tokens[0] < 800
+    sent = str(there.simulators["blind"].log.as_json()[0]["body"])  # its beginning
+    assert '"image_url": {"url": "data:image/png;base64,AAAA' in sent
+    reply = await there.ask(shows(*[data] * 6))
+    assert (reply.status, reply.error["code"]) == (400, "context_length_exceeded")
+
+
+async def test_an_image_of_30_mb_is_refused_before_it_comes(two: World) -> None:
+    """413 that says how much is taken, whether or not the length is told."""
+    url = "data:image/png;base64," + "A" * 30_000_000
+    head = "POST /v1/chat/completions HTTP/1.1\r\nhost: x\r\n"
+    body = json.dumps(shows(url)).encode()
+    for framing, start in (
+        (f"content-length: {len(body)}\r\n\r\n", b""),
+        ("transfer-encoding: chunked\r\n\r\n", b"%x\r\n" % len(body)),
+    ):
+        async with two.client() as client:
+            await client.send((head + framing).encode() + start + body[: 21 * 1024 * 1024])
+            reply = await client.reply()
+        assert (reply.status, reply.error["type"]) == (413, "invalid_request_error")
+        assert "larger than 20,971,520 bytes" in str(reply.error["message"])
+    assert two.simulators["first"].log.as_json() == []
+
+
 @pytest.mark.parametrize(
     ("more", "param"),
     [

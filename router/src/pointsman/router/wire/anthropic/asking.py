@@ -9,7 +9,7 @@ from typing import Annotated, Final
 
 import msgspec
 
-from pointsman.router.wire.openai import ABSENT, decoded, size_of
+from pointsman.router.wire.openai import ABSENT, size_of
 from pointsman.router.wire.translation.asking import (
     STREAM_OPTIONS,
     Object,
@@ -20,9 +20,11 @@ from pointsman.router.wire.translation.asking import (
     function,
     image_part,
     refuse,
+    taken,
     text_part,
 )
 from pointsman.router.wire.translation.dialect import Asking
+from pointsman.router.wire.unreadable import UNREADABLE
 
 _EFFORTS: Final = {"xhigh": "high", "max": "high"}
 """Chat servers know low, medium and high."""
@@ -125,7 +127,7 @@ class Echo(msgspec.Struct, frozen=True):
 
 def read(body: bytes) -> Asking:
     """Of POST /v1/messages; raises BadRequest."""
-    asked = decoded(_asked, body)
+    asked = taken(_asked, body)
     if size_of(asked.container):
         raise refuse("container", "there are none here")
     members = {
@@ -150,7 +152,7 @@ def read(body: bytes) -> Asking:
 
 def read_sized(body: bytes) -> bytes:
     """Of POST /v1/messages/count_tokens: the chat request; raises BadRequest."""
-    return body_of(_prompt(decoded(_sized, body)))
+    return body_of(_prompt(taken(_sized, body)))
 
 
 def _prompt(asked: Sized) -> Object:
@@ -226,7 +228,7 @@ def _result(block: _Block, field: str) -> tuple[str, list[Object]]:
     """Of a tool: its text, and images, for which its message has no place."""
     try:
         content = _blocks(block.content) if size_of(block.content) else ""
-    except msgspec.ValidationError:
+    except UNREADABLE:
         raise refuse(f"{field}.content", "neither a text nor a list of blocks") from None
     blocks = [_Block("text", text=content or "")] if isinstance(content, str | None) else content
     parts = [_part(one, f"{field}.content.{number}") for number, one in enumerate(blocks)]

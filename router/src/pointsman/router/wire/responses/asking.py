@@ -9,7 +9,7 @@ from typing import Annotated, Final
 
 import msgspec
 
-from pointsman.router.wire.openai import ABSENT, decoded, size_of
+from pointsman.router.wire.openai import ABSENT, size_of
 from pointsman.router.wire.translation.asking import (
     STREAM_OPTIONS,
     Object,
@@ -19,6 +19,7 @@ from pointsman.router.wire.translation.asking import (
     function,
     image_part,
     refuse,
+    taken,
     text_part,
 )
 from pointsman.router.wire.translation.dialect import Asking
@@ -120,7 +121,7 @@ _members = msgspec.json.Decoder(dict[str, msgspec.Raw]).decode
 
 def read(body: bytes) -> Asking:
     """Of POST /v1/responses; raises BadRequest."""
-    asked = decoded(_asked, body)
+    asked = taken(_asked, body)
     _refuse_state(asked)
     messages: list[Object] = []
     if asked.instructions:
@@ -146,7 +147,7 @@ def read(body: bytes) -> Asking:
         "reasoning_effort": asked.reasoning.effort if asked.reasoning else None,
         **(_text(asked.text) if asked.text else {}),
     }
-    told = _members(body)
+    told = taken(_members, body)
     echo = {name: told[name] for name in _ECHOED if bytes(told.get(name, b"null")) != b"null"}
     return Asking(body_of(members), None, None, echo)
 

@@ -1,17 +1,29 @@
 """PURE: parts of chat requests, made from what callers of other APIs say."""
 
-from typing import Final
+from collections.abc import Callable
+from typing import Final, TypeVar
 
 import msgspec
 
 from pointsman.router.errors import BadRequest
+from pointsman.router.wire.openai import decoded
 from pointsman.router.wire.translation.events import encode
 
+T = TypeVar("T")
 Object = dict[str, object]
 _MOST_CHARS: Final = 200
 """Of a refusal: what is named may be the caller's own word, of any length."""
 STREAM_OPTIONS: Final = {"include_usage": True}
 """Asked of every stream: the usage chunk is translated, so nobody sees one too many."""
+
+
+def taken(decode: Callable[[bytes], T], body: bytes) -> T:
+    """The body; BadRequest if it is something else, or anything in it is not UTF-8."""
+    try:
+        body.decode()
+    except UnicodeDecodeError as error:
+        raise BadRequest(f"The body is not UTF-8: {error.reason} at byte {error.start}.") from None
+    return decoded(decode, body)
 
 
 def as_text(value: msgspec.Raw) -> str:
