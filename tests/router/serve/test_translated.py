@@ -11,7 +11,7 @@ import pytest
 
 from pointsman.api.callers import Limits as CallerLimits
 from pointsman.api.callers import digest_of
-from pointsman.api.profile import Profile
+from pointsman.api.profile import Parameter, Profile
 from pointsman.api.table import Activation, Capture, HeaderMatch, Match, Route, Target
 from pointsman.events.schema import Request, decode
 from pointsman.router.callers import Caller, callers_of
@@ -327,6 +327,22 @@ async def test_the_profile_of_the_backend_holds(there: World, api: Api) -> None:
     assert chat.get("chat_template_kwargs") == ({"enable_thinking": True} if said else None)
 
 
+@EVERY_API
+async def test_a_server_that_does_not_know_stream_options_can_be_spared(
+    there: World, api: Api
+) -> None:
+    """By its profile; tokens are estimated then."""
+    await there.simulator("small")
+    (port,) = (one.port for one in there.live.endpoints["default/small:8000"])
+    spared = Profile(parameters=(Parameter(name="stream_options", remove=True),))
+    there.place("small", port, profile=spared)
+    there.route("small")
+    assert events(await ask(there, api, stream=True))[-1]["type"] == api.last
+    assert "stream_options" not in arrived(there, "small")
+    labels = {"backend": "small", "direction": "output", "source": "estimated"}
+    assert there.count("tokens_total", **labels) == 8
+
+
 async def test_a_backend_without_a_form_hears_nothing_of_thinking(two: World) -> None:
     """A member that it does not know would be refused."""
     await ask(two, MESSAGES, thinking={"type": "enabled", "budget_tokens": 1024})
@@ -353,14 +369,33 @@ async def test_texts_are_kept_as_of_a_chat(two: World, api: Api, stream: bool) -
 
 
 @EVERY_API
-async def test_a_client_that_leaves_frees_its_backend(two: World, api: Api) -> None:
+@pytest.mark.parametrize("begun", [False, True])
+async def test_a_client_that_leaves_frees_its_backend(there: World, api: Api, begun: bool) -> None:
     """Before the first token and within a stream."""
-    two.simulators["first"].faults.order(Fault(FaultMode.HANG))
-    two.route("first", first_token_timeout_s=30)
-    async with two.client() as client:
+    slow = await there.simulator("slow", tokens_per_second=20.0, output_tokens=1000)
+    there.route("slow")
+    if not begun:
+        slow.faults.order(Fault(FaultMode.HANG))
+    async with there.client() as client:
         await client.send(post({**api.body, "stream": True}, path=api.path))
-        await until(lambda: two.live.in_flight == {"first": 1})
-    await until(lambda: two.live.in_flight == {})
+        if begun:
+            await client.read_until(b".delta" if api is RESPONSES else b"_delta")
+        await until(lambda: there.live.in_flight == {"slow": 1})
+    await until(lambda: there.live.in_flight == {})
+
+
+@EVERY_API
+async def test_a_router_that_ends_says_so_in_a_stream(there: World, api: Api) -> None:
+    """In the caller's words, before the connection ends."""
+    await there.simulator("slow", tokens_per_second=20.0, output_tokens=1000)
+    there.route("slow")
+    async with there.client() as client:
+        await client.send(post({**api.body, "stream": True}, path=api.path))
+        await client.read_until(b".delta" if api is RESPONSES else b"_delta")
+        assert await there.plane.drain(0.0) == 1
+        rest = await client.rest()
+    assert f'"type":"{api.broken}"'.encode() in rest
+    assert rest.endswith(b"0\r\n\r\n")
 
 
 async def test_tokens_are_counted_as_an_estimate(two: World) -> None:
