@@ -180,11 +180,12 @@ def test_what_a_chat_cannot_say_is_refused_by_name(more: dict[str, Any], param: 
     assert param in (raised.value.param or "")
 
 
-def test_only_the_version_that_is_spoken_is_taken() -> None:
-    """The one before it had other events; without one the current is meant."""
+def test_the_first_version_is_not_spoken() -> None:
+    """It had other events. Later ones are: SDKs say theirs with every request."""
     body = json.dumps({"model": "auto", "max_tokens": 9, "messages": HELLO}).encode()
-    for headers in ([], [(b"anthropic-version", b"2023-06-01")]):
-        assert DIALECT.read(body, headers).body
+    for version in (b"2023-06-01", b"2026-10-21", b"2030-01-01"):
+        assert DIALECT.read(body, [(b"anthropic-version", version)]).body
+    assert DIALECT.read(body, []).body
     with pytest.raises(BadRequest, match="2023-01-01"):
         DIALECT.read(body, [(b"anthropic-version", b"2023-01-01")])
 

@@ -9,16 +9,15 @@ from pointsman.router.wire.anthropic.errors import error_body, from_openais
 from pointsman.router.wire.headers import Headers
 from pointsman.router.wire.translation.dialect import Asking, Dialect, Speaker
 
-_VERSION: Final = b"2023-06-01"
-"""The only one that is in use: the one before it had other events."""
+_UNSPOKEN: Final = b"2023-01-01"
+"""The first version had other events. Later ones differ in what they refuse: their SDKs are
+answered, for one that is refused by name can do nothing at all."""
 
 
 class _Messages:
     def read(self, body: bytes, headers: Headers) -> Asking:
-        said = next((value for name, value in headers if name == b"anthropic-version"), _VERSION)
-        if said.strip() != _VERSION:
-            told = said[:40].decode("latin-1")
-            raise BadRequest(f"anthropic-version is {told}; {_VERSION.decode()} is spoken here.")
+        if any(n == b"anthropic-version" and v.strip() == _UNSPOKEN for n, v in headers):
+            raise BadRequest(f"anthropic-version {_UNSPOKEN.decode()} is not spoken here.")
         return asking.read(body)
 
     def speaker(self, asked: Asking, *, id: str, now_s: int, prompt_tokens: int) -> Speaker:  # noqa: A002, ARG002
