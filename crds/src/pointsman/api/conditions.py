@@ -16,6 +16,8 @@ class ConditionType(StrEnum):
     AVAILABLE = "Available"
     PROGRESSING = "Progressing"
     SCALING_ACTIVE = "ScalingActive"
+    DRIFTED = "Drifted"
+    EVALUATED = "Evaluated"  # neutral
     ACCEPTED = "Accepted"
     RESOLVED_REFS = "ResolvedRefs"
     PROGRAMMED = "Programmed"
@@ -54,6 +56,23 @@ class Reason(StrEnum):
     FOLLOWS_LOAD = "FollowsLoad"
     MAXIMUM_REACHED = "MaximumReached"
     NO_DATA = "NoData"
+    # whether it drifted
+    WORSE = "Worse"
+    BETTER = "Better"
+    IDENTITY_CHANGED = "IdentityChanged"
+    STEADY = "Steady"
+    SUSPECTED = "Suspected"
+    NO_BASELINE = "NoBaseline"
+    # its golden prompts
+    EVALUATION_COMPLETE = "EvaluationComplete"
+    NOT_EVALUATED_YET = "NotEvaluatedYet"
+    SUITE_NOT_FOUND = "SuiteNotFound"
+    SUITE_NOT_READY = "SuiteNotReady"
+    JUDGE_NOT_FOUND = "JudgeNotFound"
+    CURRENCIES_DIFFER = "CurrenciesDiffer"
+    SPEND_CAP_REACHED = "SpendCapReached"
+    UNREACHABLE = "Unreachable"
+    INTERRUPTED = "Interrupted"
     # RoutingPolicy
     ACCEPTED = "Accepted"
     RESOLVED_REFS = "ResolvedRefs"
@@ -86,6 +105,8 @@ class Reason(StrEnum):
     ROLLED_BACK = "RolledBack"
     ANALYSIS_PASSED = "AnalysisPassed"
     ANALYSIS_SKIPPED = "AnalysisSkipped"
+    REPLAY_FAILED = "ReplayFailed"
+    REPLAY_INCONCLUSIVE = "ReplayInconclusive"
     GUARDRAIL_FAILED = "GuardrailFailed"
     ABORT_REQUESTED = "AbortRequested"
 
