@@ -5,7 +5,7 @@ the table's own secrets, and that nothing is tried again once content has reache
 """
 
 import logging
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, cast
 
 from pointsman.api.table import Backend, ServiceAddress
 from pointsman.router.errors import BadRequest, Problem, RateLimited, UpstreamBroken
@@ -18,7 +18,7 @@ from pointsman.router.serve.spill import passed_over
 from pointsman.router.serve.tracing import Call
 from pointsman.router.serve.tracks import Track
 from pointsman.router.serve.upstream import Pool, UpstreamConnection
-from pointsman.router.wire.profile import apply
+from pointsman.router.wire.profile import apply, with_thinking
 from pointsman.router.wire.response import ResponseReader
 from pointsman.router.wire.splice import replace_model
 from pointsman.router.wire.unreadable import UNREADABLE
@@ -26,6 +26,7 @@ from pointsman.router.wire.whole import WholeAnswer
 
 if TYPE_CHECKING:
     from pointsman.router.serve.exchange import Exchange
+    from pointsman.router.serve.translated import TranslatedExchange
 
 _log = logging.getLogger(__name__)
 _HEAD: Final = (
@@ -71,6 +72,9 @@ class Attempt:
         try:
             body = replace_model(exchange.request.body, self.backend.model)
             if self.backend.profile is not None and exchange.operation.generates:
+                if exchange.translated:
+                    thinks = cast("TranslatedExchange", exchange).thinks
+                    body = with_thinking(body, self.backend.profile, thinks)
                 body = apply(body, self.backend.profile)
         except UNREADABLE:  # its other members are read only now, and with less stack left
             exchange.refuse(BadRequest("The body is nested too deeply, or is not UTF-8."))
