@@ -10,6 +10,7 @@ from msgspec import structs
 from pointsman.api.counted import DURATION_BOUNDS_S, ArmCounts, Arms
 from pointsman.operator.cluster.kinds import Kind
 from pointsman.operator.controllers.policies import PolicyController
+from pointsman.operator.controllers.reevaluating import Reevaluator
 from pointsman.operator.controllers.rollouts import Roller
 from pointsman.operator.controllers.shifting import Shifter
 from pointsman.operator.plan.policy_status import RouterView
@@ -97,6 +98,7 @@ class World:
             self.shifter,
             learner=idle_learner(),
             roller=self.roller,
+            reevaluator=Reevaluator(clock=lambda: self.now_s),
         )
 
     def _capacity(self, name: str) -> Capacity | None:

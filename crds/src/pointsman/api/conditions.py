@@ -24,6 +24,7 @@ class ConditionType(StrEnum):
     AWAITING_APPROVAL = "AwaitingApproval"
     PROMOTED = "Promoted"
     ROLLED_BACK = "RolledBack"
+    DRIFT_DETECTED = "DriftDetected"
     # kstatus: abnormal-true, and present only while true
     RECONCILING = "Reconciling"
     STALLED = "Stalled"
@@ -88,6 +89,13 @@ class Reason(StrEnum):
     ANALYSIS_SKIPPED = "AnalysisSkipped"
     GUARDRAIL_FAILED = "GuardrailFailed"
     ABORT_REQUESTED = "AbortRequested"
+    # what a model was found to be, beside what it was
+    WORSE = "Worse"
+    BETTER = "Better"
+    IDENTITY_CHANGED = "IdentityChanged"
+    STEADY = "Steady"
+    SUSPECTED = "Suspected"
+    NO_BASELINE = "NoBaseline"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -77,6 +77,9 @@ MEANINGS: Final[Mapping[str, Meaning]] = {
             ConditionType.AWAITING_APPROVAL: "The rollout goes on when somebody approves its step.",
             ConditionType.PROMOTED: "The rollout of the spec has ended with it in force.",
             ConditionType.ROLLED_BACK: "It has ended with the revision before it in force.",
+            ConditionType.DRIFT_DETECTED: "A backend that it names has drifted; only with `drift`. "
+            "It says nothing of Ready. The message tells which, in what, by how much, and what is "
+            "done about it.",
             ConditionType.RECONCILING: _WAITS,
             ConditionType.STALLED: _STUCK,
         },
@@ -117,6 +120,13 @@ MEANINGS: Final[Mapping[str, Meaning]] = {
             Reason.GUARDRAIL_FAILED: "The candidate was worse than is allowed; the message says by "
             "what.",
             Reason.ABORT_REQUESTED: "Somebody said so.",
+            Reason.WORSE: "A backend is worse than it was.",
+            Reason.BETTER: "A backend is better than it was, and none is worse.",
+            Reason.IDENTITY_CHANGED: "A backend says that it is another model than before.",
+            Reason.STEADY: "None of them has drifted.",
+            Reason.SUSPECTED: "None has for sure; one may have.",
+            Reason.NO_BASELINE: "No backend that it names has a condition Drifted that says: set "
+            "`evaluation` of the ModelBackends, or wait for the first runs.",
             Reason.DEADLINE_EXCEEDED: "They did not become ready for ten minutes; traffic stays as "
             "it is. Mend what keeps them from starting, lower its `maxReplicas` to what can run, "
             "or take the edit back.",

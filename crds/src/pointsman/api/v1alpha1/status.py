@@ -8,6 +8,7 @@ from typing import Annotated, ClassVar, Literal
 
 from pydantic import Field
 
+from pointsman.api.v1alpha1.learned_status import LearnedStatus
 from pointsman.api.validation import ApiModel
 
 Name = Annotated[str, Field(max_length=253)]
@@ -346,12 +347,15 @@ class RoutingPolicyStatus(ApiModel):
     predictor: PredictorStatus | None = Field(
         default=None, description="What the predictor has learned; absent where there is none."
     )
+    learned: LearnedStatus | None = Field(
+        default=None, description="What a re-evaluation changed; absent where it changed nothing."
+    )
     conditions: list[StoredCondition] | None = Field(
         default=None,
         max_length=16,
         description="Ready, Accepted, ResolvedRefs, TestsPassed, Programmed, Progressing; with a "
-        "rollout AwaitingApproval, Promoted and RolledBack; Reconciling and Stalled only while "
-        "true.",
+        "rollout AwaitingApproval, Promoted and RolledBack; with drift DriftDetected; Reconciling "
+        "and Stalled only while true.",
     )
 
     schema_extra: ClassVar[dict[str, dict[str, object]]] = {
