@@ -1,6 +1,6 @@
 """Puts the control side of a router process together: client, cluster, admin port.
 
-Guarantees that all of it is closed in order. Imports aiohttp, and so is itself imported late.
+Guarantees that all of it is closed in order.
 """
 
 from collections.abc import AsyncIterator
