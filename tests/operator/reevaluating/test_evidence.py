@@ -51,6 +51,7 @@ def test_prices_that_hold_now() -> None:
     "quality",
     [
         None, "much", [None], ["a"], [{}], [{"task": "all", "score": "good"}],
+        [{"task": "all", "score": 10**400, "low": 0, "high": 1}],
         [{"task": "all", "score": "nan", "low": "nan", "high": "nan"}],
         [{"task": "all", "score": "0.5", "low": "0.6", "high": "0.7"}],
         [{"task": "all", "score": "50", "low": "40", "high": "60"}],

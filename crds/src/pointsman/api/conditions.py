@@ -55,6 +55,13 @@ class Reason(StrEnum):
     FOLLOWS_LOAD = "FollowsLoad"
     MAXIMUM_REACHED = "MaximumReached"
     NO_DATA = "NoData"
+    # whether it drifted
+    WORSE = "Worse"
+    BETTER = "Better"
+    IDENTITY_CHANGED = "IdentityChanged"
+    STEADY = "Steady"
+    SUSPECTED = "Suspected"
+    NO_BASELINE = "NoBaseline"
     # RoutingPolicy
     ACCEPTED = "Accepted"
     RESOLVED_REFS = "ResolvedRefs"
@@ -89,13 +96,6 @@ class Reason(StrEnum):
     ANALYSIS_SKIPPED = "AnalysisSkipped"
     GUARDRAIL_FAILED = "GuardrailFailed"
     ABORT_REQUESTED = "AbortRequested"
-    # what a model was found to be, beside what it was
-    WORSE = "Worse"
-    BETTER = "Better"
-    IDENTITY_CHANGED = "IdentityChanged"
-    STEADY = "Steady"
-    SUSPECTED = "Suspected"
-    NO_BASELINE = "NoBaseline"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

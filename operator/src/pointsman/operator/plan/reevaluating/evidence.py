@@ -150,7 +150,7 @@ def _objects(value: Any) -> list[Json]:
 def _quality(item: Json) -> tuple[str, Quality] | None:
     try:
         score, low, high = (float(item[key]) for key in ("score", "low", "high"))
-    except (KeyError, TypeError, ValueError):
+    except (KeyError, TypeError, ValueError, OverflowError):
         return None
     if not all(map(math.isfinite, (score, low, high))) or not 0 <= low <= score <= high <= 1:
         return None
@@ -159,7 +159,7 @@ def _quality(item: Json) -> tuple[str, Quality] | None:
 
 def _drift(item: Json) -> Drift | None:
     direction = item.get("direction")
-    if direction not in {"Worse", "Better"}:
+    if not isinstance(direction, str) or direction not in {"Worse", "Better"}:
         return None
     points, low, high = (str(item.get(key, "")) for key in ("points", "low", "high"))
     return Drift(

@@ -133,9 +133,10 @@ class _Policy:
             before = None
         if isinstance(policy.parsed, Invalid):
             return before  # what is in force stays, and the edit may be taken back
-        drift, declared = policy.parsed.spec.drift, _declared(policy)
+        drift = policy.parsed.spec.drift
         if drift is None or drift.on_detected != "Reevaluate":
             return None
+        declared = _declared(policy)
         if before is None or before.declared != declared:
             return Memory(uid=policy.uid, declared=declared)
         before = self._unless_rolled_back(before)
