@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pointsman.evaluation.suite.summary import quality as quality_of
-from pointsman.operator.plan.reevaluating.choosing import Bounds, Route
+from pointsman.operator.plan.reevaluating.choosing import Bounds, Route, choose
 from pointsman.operator.plan.reevaluating.deciding import Look, look
 from pointsman.operator.plan.reevaluating.evidence import Facts, Quality
 from pointsman.operator.plan.reevaluating.moving import Move, moved, shares
@@ -269,6 +269,23 @@ def test_noise_alone_hardly_ever_changes_anything(prompts: int, wavers: float) -
 def test_noise_alone_hardly_ever_changes_anything_quickly() -> None:
     """As above, of fewer."""
     assert sum(bool(causes) for causes in _streams(40, prompts=100, wavers=0.3, looks=20)) == 0
+
+
+@pytest.mark.parametrize(
+    ("prompts", "drifted", "steady"),
+    [(40, 22, 32), (100, 15, 20), (200, 11, 15), (500, 8, 10), (1000, 7, 8)],
+)
+def test_how_far_behind_somebody_has_to_be(prompts: int, drifted: int, steady: int) -> None:
+    """The table of docs/reevaluation.md."""
+
+    def moves(points: int, state: str) -> bool:
+        behind = _seen(0.85 - points / 100, prompts, "1")
+        found = known(facts("a", quality=behind, state=state), facts("b", quality=better))
+        return choose(ROUTE, found, Bounds()) != ()
+
+    better = _seen(0.85, prompts, "1")
+    assert min(n for n in range(1, 60) if moves(n, "Worse")) == drifted
+    assert min(n for n in range(1, 60) if moves(n, "Steady")) == steady
 
 
 @pytest.mark.slow
