@@ -92,6 +92,6 @@ DRIFTED_POLICIES = Gauge(
 )  # fmt: skip
 REEVALUATIONS = Counter(
     "pointsman_operator_reevaluations",
-    "Revisions that re-evaluation made, by cause; Refused: by tests or a rollout.", ("cause",),
+    "Revisions that re-evaluation made, by cause; Refused: by tests or a rollout.", ("reason",),
     registry=REGISTRY,
 )  # fmt: skip
