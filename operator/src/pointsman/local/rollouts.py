@@ -4,13 +4,19 @@ Revisions and rollouts live as long as the session does. An order is an annotati
 policy, as in a cluster.
 """
 
+import asyncio
 from collections.abc import Callable, Mapping, Sequence
+
+import msgspec
 
 from pointsman.api.counted import Arms
 from pointsman.api.table import Manifest
 from pointsman.local.desired import NAMESPACE, Desired
+from pointsman.local.ledger import LocalLedger
 from pointsman.operator.cluster.observe import TableView
+from pointsman.operator.cluster.replaying import read_recent, replay
 from pointsman.operator.cluster.tables import StoredTable
+from pointsman.operator.controllers.replaying import Ask, Replayer
 from pointsman.operator.controllers.rollouts import Roller
 from pointsman.operator.plan.policy_status import RouterView
 from pointsman.operator.plan.predicting import Learned
@@ -38,18 +44,32 @@ class _OneRouter:
         return [RouterView(pod=_ROUTER, acks=acks, position=self._feed.position or (0, 0))]
 
 
+def _asking(ledger: LocalLedger) -> Ask:
+    """A ledger that is on its way up is asked again, as one that is away."""
+
+    async def ask(policy: str, window_s: float, requests: int) -> msgspec.Raw:
+        return await read_recent(ledger.target, policy, window_s, requests)
+
+    return ask
+
+
 class LocalRollouts:
     """What is in force of a plan. `on_due` has to plan again."""
 
-    def __init__(self, feed: TableFeed, on_due: Callable[[], None]) -> None:
-        self._roller = Roller(_OneRouter(feed), on_due)
+    def __init__(
+        self, feed: TableFeed, on_due: Callable[[], None], ledger: LocalLedger | None = None
+    ) -> None:
+        self._replayer = Replayer(_asking(ledger) if ledger else None, replay, on_due)
+        self._roller = Roller(_OneRouter(feed), on_due, replayer=self._replayer)
         self._revisions: dict[str, tuple[Revision, ...]] = {}
         self._records: Mapping[str, Record] = {}
         self._manifest: Manifest | None = None
 
     async def run(self) -> None:
         """For ever, each 2 s."""
-        await self._roller.run()
+        async with asyncio.TaskGroup() as group:
+            group.create_task(self._roller.run(), name="steps")
+            group.create_task(self._replayer.run(), name="replays")
 
     @property
     def accepted(self) -> Mapping[str, Revision]:

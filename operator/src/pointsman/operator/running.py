@@ -21,6 +21,7 @@ from pointsman.operator.cluster.fitting import fit
 from pointsman.operator.cluster.labels import read_labels
 from pointsman.operator.cluster.lease import Elector
 from pointsman.operator.cluster.outbox import Outbox
+from pointsman.operator.cluster.replaying import read_recent, replay
 from pointsman.operator.cluster.routers import RouterFleet
 from pointsman.operator.cluster.tables import read_table
 from pointsman.operator.controllers.backends import BackendController
@@ -28,6 +29,7 @@ from pointsman.operator.controllers.learning import Ask, Learner
 from pointsman.operator.controllers.metering import Meter
 from pointsman.operator.controllers.policies import PolicyController
 from pointsman.operator.controllers.queue import KeyedQueue
+from pointsman.operator.controllers.replaying import Replayer
 from pointsman.operator.controllers.resync import Resync
 from pointsman.operator.controllers.rollouts import Roller
 from pointsman.operator.controllers.scaling import Scaler
@@ -109,7 +111,14 @@ class Operator:
             orders=self.fleet.orders,
             meter=self.meter,
         )
-        self.roller = Roller(self.fleet, on_due=lambda: self.queue.add("table"))
+        self.replayer = Replayer(
+            functools.partial(read_recent, settings.ledger) if settings.ledger else None,
+            replay,
+            lambda: self.queue.add("table"),
+        )
+        self.roller = Roller(
+            self.fleet, on_due=lambda: self.queue.add("table"), replayer=self.replayer
+        )
         self.learner = Learner(self._ask(settings), fit, lambda: self.queue.add("table"))
         self.policies = PolicyController(
             api, settings, self.fleet, self.shifter, learner=self.learner, roller=self.roller
@@ -180,6 +189,7 @@ class Operator:
             group.create_task(self.scaler.run(), name="scaling")
             group.create_task(self.shifter.run(), name="shifting")
             group.create_task(self.roller.run(), name="rollouts")
+            group.create_task(self.replayer.run(), name="replaying")
             group.create_task(self.learner.run(), name="learning")
             group.create_task(self.suites.run(self.queue.add), name="suites")
             group.create_task(self._beat(vitals), name="vitals")

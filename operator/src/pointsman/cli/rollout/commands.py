@@ -197,6 +197,8 @@ def _text(item: Json) -> str:
     if found is None:
         return _in_force(item)
     lines = [f"{found.get('phase')}: {found.get('message', '')}"]
+    if replay := found.get("replay"):
+        lines.append(f"  Replay: {replay.get('verdict')}, {replay.get('message')}")
     lines += [
         f"  {one.get('guardrail')}: {one.get('verdict')}, {one.get('message')}"
         for one in found.get("findings", ())

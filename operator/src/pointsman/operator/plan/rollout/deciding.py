@@ -9,6 +9,8 @@
 | a guardrail fails, also while it is paused              | Aborted (GuardrailFailed)             |
 | somebody said pause                                     | stays                                 |
 | somebody said skip the analysis                         | Promoted (AnalysisSkipped)            |
+| recent requests are to be replayed, and are not yet     | stays, without traffic                |
+| the replay fails (replaying.py)                         | Aborted (ReplayFailed)                |
 | routers do not all have the weights of the step         | stays; its clock has not begun        |
 | the step is not over: too short, too few requests       | stays                                 |
 | the step waits for an approval that nobody gave for it  | AwaitingApproval                      |
@@ -34,6 +36,7 @@ from pointsman.operator.plan.rollout.guarding import (
     judged,
     together,
 )
+from pointsman.operator.plan.rollout.replaying import Replayed, ReplayPlan, gate
 
 
 class Phase(StrEnum):
@@ -51,7 +54,7 @@ ENDED: Final = frozenset({Phase.PROMOTED, Phase.ABORTED, Phase.SUPERSEDED})
 Reason = Literal[
     "Begun", "StepTaken", "AnalysisPassed", "AnalysisSkipped", "Approved", "Withdrawn",
     "AbortRequested", "GuardrailFailed", "PauseRequested", "Resumed", "Inconclusive", "NewRevision",
-    "ApprovalNeeded",
+    "ApprovalNeeded", "ReplayPassed", "ReplayFailed", "ReplayInconclusive",
 ]  # fmt: skip
 
 
@@ -72,6 +75,8 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True):
     """What the owner of a policy allows."""
 
     steps: tuple[Step, ...]
+    replay: ReplayPlan | None = None
+    """Of recent requests, before the first step."""
     limits: Limits = Limits()
     deadline_s: float = 3600.0
     """Of one step; then it pauses for a person."""
@@ -106,6 +111,8 @@ class Rollout(msgspec.Struct, frozen=True, kw_only=True):
     phase: Phase = Phase.PROGRESSING
     reason: Reason = "Begun"
     message: str = ""
+    replayed: Replayed | None = None
+    """What the replay said."""
     step: int = 0
     step_began_s: float | None = None
     """When all routers had the weights of the step; None: not yet."""
@@ -130,6 +137,8 @@ class Scene(msgspec.Struct, frozen=True, kw_only=True):
     counted: Stretch = Stretch()
     """In this step."""
     orders: Orders = Orders()
+    replayed: Replayed | None = None
+    """What its replay said, if it is done."""
     bounds_s: tuple[float, ...]
 
 
@@ -144,7 +153,14 @@ def weight_percent(rollout: Rollout, plan: Plan) -> int:
         return 100
     if rollout.ended:
         return 0
+    if is_replayed_first(rollout, plan):
+        return 0
     return plan.steps[min(rollout.step, len(plan.steps) - 1)].weight_percent
+
+
+def is_replayed_first(rollout: Rollout, plan: Plan) -> bool:
+    """Whether it waits for its replay; until then it gets no traffic."""
+    return plan.replay is not None and rollout.replayed is None and not rollout.ended
 
 
 def advance(rollout: Rollout, plan: Plan, scene: Scene, *, now_s: float) -> Rollout:
@@ -157,6 +173,8 @@ def advance(rollout: Rollout, plan: Plan, scene: Scene, *, now_s: float) -> Roll
     rollout = msgspec.structs.replace(rollout, findings=found)
     if ordered := _failed(rollout) or _ordered(rollout, scene.orders):
         return ordered
+    if replay := _replay(rollout, plan, scene, now_s):
+        return replay
     if not scene.verified:
         return _going(rollout, "its routers do not all have the weights of the step yet")
     if rollout.step_began_s is None:
@@ -189,6 +207,18 @@ def _ordered(rollout: Rollout, orders: Orders) -> Rollout | None:
     if orders.promote == rollout.candidate:
         return _to(rollout, Phase.PROMOTED, "AnalysisSkipped", "somebody said so")
     return None
+
+
+def _replay(rollout: Rollout, plan: Plan, scene: Scene, now_s: float) -> Rollout | None:
+    """None where it is over, or none is asked for."""
+    if plan.replay is None or rollout.replayed is not None:
+        return None
+    found = gate(scene.replayed, plan.replay, waited_s=now_s - rollout.began_s, now_s=now_s)
+    if found.replayed is None:
+        return _going(rollout, "")
+    rollout = msgspec.structs.replace(rollout, replayed=found.replayed)
+    message = f"replay: {found.replayed.message}"
+    return _to(rollout, Phase.ABORTED if found.aborts else Phase.PROGRESSING, found.reason, message)
 
 
 def _at_step(rollout: Rollout, plan: Plan, scene: Scene, now_s: float) -> Rollout:
