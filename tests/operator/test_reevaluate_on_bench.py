@@ -112,7 +112,8 @@ async def test_a_model_that_got_worse_loses_its_traffic_step_by_step(
         assert fleet.get("modelbackend", "a")["status"]["quality"], "nobody took it away"
 
         file = tmp_path / "policy.yaml"
-        file.write_text(f"# ours\n{yaml.safe_dump(desk('Reevaluate'), sort_keys=False)}")
+        ours = {**desk("Reevaluate"), "metadata": {"name": "desk"}}
+        file.write_text(f"# ours\n{yaml.safe_dump(ours, sort_keys=False)}")
         printed = await asyncio.to_thread(adopted, fleet, "-f", str(file))
         assert printed.returncode == 0, printed.stderr
         assert printed.stdout.startswith("# ours\n# Learned: ")
