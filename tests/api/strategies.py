@@ -393,7 +393,24 @@ activations = optional(
     timeout=durations,
     maxHeldRequests=st.sampled_from([0, 1, 10_000, 10_001]),
 )
+drifts = optional(
+    mode=st.sampled_from(["Detect", "None", "Off"]),
+    falseAlarmPercent=st.sampled_from(
+        [0, 1, 10, 11, "0.5", "0.001", "0.01", "10.001", "1.", "x", 0.5, -1, 99, 100]
+    ),
+    baselineRuns=st.sampled_from([1, 2, 20, 21, "5"]),
+    passive=st.sampled_from(["Observe", "None"]),
+    identity=st.sampled_from(["All", "Model", "None", "Digest"]),
+)
+evaluations = st.fixed_dictionaries(
+    {"suiteRef": refs},
+    optional={
+        "interval": durations | st.sampled_from(["9s", "720h", "721h", "9s999ms"]),
+        "maxCostPerDay": st.sampled_from(["0", "0.50", "-1", "1e3", "12345678", "0.1234567", 1]),
+    },
+)
 backend_options = optional(
+    drift=drifts,
     scaling=scalings,
     activation=activations,
     family=st.sampled_from(["Qwen", "DeepSeek", "GLM", "Kimi", "Other"]),
@@ -402,6 +419,7 @@ backend_options = optional(
     promptProfile=profiles,
     cost=costs,
     replicas=st.sampled_from([0, 1, 1000, 1001]),
+    evaluation=evaluations,
 )
 backends = st.builds(
     lambda place, options: {"model": "m"} | place | options, places, backend_options

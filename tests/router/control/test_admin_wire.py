@@ -15,6 +15,7 @@ from pointsman.router.live import Live
 from tests.fuzz import corpus
 from tests.router.control.router import PATIENCE_S
 
+QUESTION = b"POST /v1/chat/completions HTTP/1.1\r\nhost: a\r\ncontent-length: %d\r\n\r\n"
 TIGHT = Bounds(head_s=0.3, idle_s=0.3, connections=20)
 GET = b"GET /healthz HTTP/1.1\r\nhost: a\r\n\r\n"
 _REFUSALS = {b"HTTP/1.1 %d" % status for status in (*range(400, 500), 501, 505)}
@@ -80,6 +81,30 @@ async def test_dripping_moves_no_deadline(port: int) -> None:
         await asyncio.gather(dripping, return_exceptions=True)
 
 
+async def test_questions_that_come_in_share_a_bound() -> None:
+    """Strangers could send many large ones before anybody knows who they are."""
+    metrics = ControlMetrics(CollectorRegistry())
+    feed = TableFeed(Live(), metrics, namespace="demo", store=None)
+    admin = Admin(feed, metrics, router="router-0", auth=None, bounds=Bounds(head_s=PATIENCE_S))
+    port = await admin.start("127.0.0.1", 0)
+    waiting = []
+    async with AsyncExitStack() as stack:
+        for _ in range(12):
+            reader, writer = await _open(stack, port, QUESTION % 1_048_576 + b" " * 1_000_000)
+            with suppress(ConnectionError):
+                await writer.drain()
+            waiting.append(asyncio.ensure_future(_end(reader)))
+        async with asyncio.timeout(PATIENCE_S):
+            while sum(one.done() for one in waiting) < 4:  # noqa: ASYNC110 - as `until` does
+                await asyncio.sleep(0.001)
+        said = [one.result() for one in waiting if one.done()]
+        assert all(b" 503 " in one or one == b"" for one in said), said
+        for one in waiting:
+            one.cancel()
+        await asyncio.gather(*waiting, return_exceptions=True)
+    await admin.close()
+
+
 async def test_what_comes_early_is_answered_in_turn(port: int) -> None:
     """Three requests in one piece, one of them in two, by a client that keeps its connection."""
     async with AsyncExitStack() as stack:
@@ -114,8 +139,19 @@ async def test_a_flood_behind_a_request_ends_the_connection(port: int) -> None:
         (GET.replace(b"1.1", b"1.0"), b"200"),
         (b"PUT /admin/backends/a%2Fb HTTP/1.1\r\nhost: a\r\ncontent-length: 2\r\n\r\n{}", b"204"),
         (b"PUT /admin/backends/a HTTP/1.1\r\nhost: a\r\ncontent-length: 70000\r\n\r\n", b"413"),
+        (QUESTION % 1_048_577, b"413"),
+        (QUESTION % 2 + b"{}", b"404"),
     ],
-    ids=["method", "path", "method of an order", "1.0", "quoted", "too large"],
+    ids=[
+        "method",
+        "path",
+        "method of an order",
+        "1.0",
+        "quoted",
+        "too large",
+        "a question that is",
+        "a router that takes none",
+    ],
 )
 async def test_what_is_not_served_is_said(port: int, request_: bytes, status: bytes) -> None:
     """By the status that fits."""

@@ -16,6 +16,8 @@ class ConditionType(StrEnum):
     AVAILABLE = "Available"
     PROGRESSING = "Progressing"
     SCALING_ACTIVE = "ScalingActive"
+    DRIFTED = "Drifted"
+    EVALUATED = "Evaluated"  # neutral
     ACCEPTED = "Accepted"
     RESOLVED_REFS = "ResolvedRefs"
     PROGRAMMED = "Programmed"
@@ -62,6 +64,16 @@ class Reason(StrEnum):
     STEADY = "Steady"
     SUSPECTED = "Suspected"
     NO_BASELINE = "NoBaseline"
+    # its golden prompts
+    EVALUATION_COMPLETE = "EvaluationComplete"
+    NOT_EVALUATED_YET = "NotEvaluatedYet"
+    SUITE_NOT_FOUND = "SuiteNotFound"
+    SUITE_NOT_READY = "SuiteNotReady"
+    JUDGE_NOT_FOUND = "JudgeNotFound"
+    CURRENCIES_DIFFER = "CurrenciesDiffer"
+    SPEND_CAP_REACHED = "SpendCapReached"
+    UNREACHABLE = "Unreachable"
+    INTERRUPTED = "Interrupted"
     # RoutingPolicy
     ACCEPTED = "Accepted"
     RESOLVED_REFS = "ResolvedRefs"

@@ -33,14 +33,28 @@ label and more."""
 LABEL_CALLERS: Final = f"{GROUP}/callers"
 """On a Secret whose entries are callers of a router (value `true`); without it nobody is let in."""
 
+ANNOTATION_EVALUATE: Final = f"{GROUP}/evaluate"
+"""On a ModelBackend with `evaluation`: each new value is an order to run the suite now, once."""
+
 ANNOTATION_LOCAL_ADDRESS: Final = f"{GROUP}/local-address"
 """On a ModelBackend with `service`: where local mode finds that server, as `127.0.0.1:11434`."""
 ANNOTATION_REPLAY: Final = f"{GROUP}/replay"
 """On the ControllerRevision of a candidate: what the replay of recent requests said, as JSON."""
 
+ANNOTATION_DRIFT_REBASELINE: Final = f"{GROUP}/drift-rebaseline"
+"""On a ModelBackend: each new value makes what it does now its baseline."""
+LABEL_DRIFT: Final = f"{GROUP}/drift"
+"""On the ConfigMap of what is known of a backend's drift: the ModelBackend's name."""
+
 ROUTER_AUDIENCE: Final = "pointsman-router"
 """Audience of the token that the operator shows on a router's admin port."""
 HEADER_EPOCH: Final = "x-pointsman-epoch"
+HEADER_PIN: Final = "x-pointsman-pin"
+"""On a router's admin port: the backend that a question goes to, and no other."""
+MAX_QUESTION_BYTES: Final = 1024 * 1024
+"""Its body; who asks is judged only when it is complete."""
+EVALUATION: Final = "pointsman-evaluation"
+"""The caller and team under which what the operator asks is counted; no policy answers it."""
 
 DEFAULT_MODEL_PORT: Final = 8000
 """vLLM's default port, and so the simulator's."""
@@ -49,6 +63,11 @@ DEFAULT_MODEL_PORT: Final = 8000
 def service_name(backend: str) -> str:
     """Name of the Deployment and the Service that belong to a backend with `deployment`."""
     return f"{backend}-model"
+
+
+def drift_name(backend: str) -> str:
+    """Name of the ConfigMap with what is known of a backend's drift."""
+    return f"{backend}-drift"
 
 
 def router_service_name(release: str) -> str:

@@ -22,6 +22,8 @@ from pointsman.api.predicting import Chooser
 from pointsman.api.profile import Profile
 
 TABLE_VERSION: Final = 1
+PINS: Final = ""
+"""What stands for a policy's name where a backend is asked for its own sake."""
 MAX_BLOB_BYTES: Final = 900 * 1024
 """Compressed; a ConfigMap holds at most 1 MiB (etcd's request limit is 1.5 MB)."""
 MAX_BLOB_DECODED_BYTES: Final = 16 * 1024 * 1024
@@ -230,6 +232,8 @@ class Manifest(Struct, frozen=True, omit_defaults=False):
     serial: int
     policies: tuple[PolicyEntry, ...]
     version: int = TABLE_VERSION
+    pins: str = ""
+    """The blob, named PINS, of backends that the operator asks itself; empty: it asks none."""
 
 
 class Endpoint(Struct, frozen=True):

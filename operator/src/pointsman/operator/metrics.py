@@ -1,6 +1,6 @@
 """What the operator counts; label values are from closed sets.
 
-The one exception are names of backends that it scales, which go when those go.
+The one exception are names of backends that it scales or that drifted, which go when those go.
 """
 
 from typing import Final
@@ -77,6 +77,21 @@ ENGINE_FAULTS = Counter(
     "pointsman_operator_engine_faults", "Model servers' metrics not read, by reason.", ("reason",),
     registry=REGISTRY,
 )  # fmt: skip
+EVALUATIONS = Counter(
+    "pointsman_operator_evaluations", "Runs of golden prompts by how they ended.",
+    ("backend", "ended"), registry=REGISTRY,
+)  # fmt: skip
+QUALITY = Gauge(
+    "pointsman_operator_quality",
+    "Mean score of the last whole run of golden prompts, by task, `all` among them.",
+    ("backend", "task"),
+    registry=REGISTRY,
+)
+RUNS_NOT_TAKEN = Counter(
+    "pointsman_operator_runs_not_taken",
+    "Runs of golden prompts that a part which learns from them could not take, by a bug.",
+    registry=REGISTRY,
+)
 ROLLOUTS = Gauge(
     "pointsman_operator_rollouts", "Rollouts by phase; those that ended until the next edit.",
     ("phase",), registry=REGISTRY,
@@ -95,3 +110,15 @@ REEVALUATIONS = Counter(
     "Revisions that re-evaluation made, by cause; Refused: by tests or a rollout.", ("reason",),
     registry=REGISTRY,
 )  # fmt: skip
+DRIFTED = Gauge(
+    "pointsman_operator_drifted",
+    "1 for each task (or all) of a backend of which the answers are not what they were, by "
+    "direction: Worse, Better or IdentityChanged; absent otherwise.",
+    ("backend", "task", "direction"),
+    registry=REGISTRY,
+)
+DRIFT_STATES_LOST = Counter(
+    "pointsman_operator_drift_states_lost",
+    "What was known of a backend's drift and could not be read; it began anew.",
+    registry=REGISTRY,
+)

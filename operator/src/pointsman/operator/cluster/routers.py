@@ -25,14 +25,14 @@ from urllib.parse import quote
 
 import aiohttp
 
-from pointsman.api import names, table
+from pointsman.api import table
 from pointsman.api.counted import Arms
 from pointsman.api.statuses import label_of
 from pointsman.operator import metrics
 from pointsman.operator.cluster.lines import StreamBroken, lines_of
 from pointsman.operator.cluster.observe import RouterPod
 from pointsman.operator.cluster.orders import Orders
-from pointsman.operator.cluster.token import read_token
+from pointsman.operator.cluster.token import dial_headers
 from pointsman.operator.plan.budget_status import differ
 from pointsman.operator.plan.policy_status import RouterView
 from pointsman.operator.plan.scaling import RouterReport
@@ -255,7 +255,7 @@ class RouterFleet:
                     self._session.put(
                         url,
                         data=body,
-                        headers=self._headers(),
+                        headers=self.headers(),
                         timeout=timeout,
                         allow_redirects=False,
                     ) as response,
@@ -271,11 +271,13 @@ class RouterFleet:
         host = f"[{router.pod.address}]" if ":" in router.pod.address else router.pod.address
         return f"http://{host}:{self._settings.router_admin_port}"
 
-    def _headers(self) -> dict[str, str]:
-        headers = {names.HEADER_EPOCH: str(self.epoch)}
-        if token := read_token(self._settings.router_token_file):
-            headers["authorization"] = f"Bearer {token}"
-        return headers
+    def ports(self) -> list[str]:
+        """Admin ports of the routers that speak."""
+        return [self._base(one) for one in self._routers.values() if one.load is not None]
+
+    def headers(self) -> dict[str, str]:
+        """What is shown there."""
+        return dial_headers(self._settings.router_token_file, self.epoch)
 
     def blobs_in_use(self) -> set[str]:
         """Hashes that some router said it runs."""
@@ -323,7 +325,7 @@ class RouterFleet:
         assert self._session, "start first"
         async with self._session.get(
             f"{self._base(router)}/admin/stream",
-            headers=self._headers(),
+            headers=self.headers(),
             timeout=aiohttp.ClientTimeout(
                 total=None, sock_connect=CONNECT_S, sock_read=self._settings.router_silence_s
             ),

@@ -1,30 +1,36 @@
-"""The admin port: health, readiness, metrics, the table in force, the stream to the operator.
+"""The admin port: health, readiness, metrics, the table, the operator's stream and questions.
 
-Guarantees that /admin/* answers only to the operator's ServiceAccount with an epoch that is not
-outdated (401, 403, 409; 503 while a token cannot be judged), and that nothing here holds a key.
+Guarantees that /admin/* and /v1/* answer only to the operator's ServiceAccount with an epoch that
+is not outdated (401, 403, 409; 503 while a token cannot be judged), and that nothing here holds a
+key. What /v1/* asks goes to the one backend that it names (serve/pinned.py).
 Not the hot path, but served on the loop of the data plane, so /healthz tells if that runs.
 """
 
 import asyncio
 import logging
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from http import HTTPStatus
 from math import inf
-from typing import Final
+from typing import TYPE_CHECKING, Final
 from urllib.parse import unquote
 
 import msgspec
 from prometheus_client.exposition import CONTENT_TYPE_LATEST, generate_latest
 
-from pointsman.api.names import HEADER_EPOCH
-from pointsman.api.table import ORDER_S, TableError, decode_order
+from pointsman.api.names import HEADER_EPOCH, HEADER_PIN
+from pointsman.api.table import ORDER_S, PINS, TableError, decode_order
 from pointsman.process.connections import BOUNDS, Bounds
 from pointsman.router.callers import Caller
 from pointsman.router.control.auth import TokenAuth
 from pointsman.router.control.metrics import ControlMetrics
-from pointsman.router.control.port import Answer, Asked, Handler, Port
+from pointsman.router.control.port import PINNED, Answer, Asked, Handler, Port
 from pointsman.router.control.source import TableFeed
 from pointsman.router.control.stream import HEARTBEAT_S, Broadcast, TooManyReadersError
+from pointsman.router.errors import Problem
+
+if TYPE_CHECKING:
+    from pointsman.router.serve.pinned import Desk
 
 _log = logging.getLogger(__name__)
 WRITE_S = 5.0
@@ -51,6 +57,7 @@ class Admin:
         router: str,
         auth: TokenAuth | None,
         details: Callable[[], Mapping[str, object]] = dict,
+        desk: "Callable[[], Desk] | None" = None,
         heartbeat_s: float = HEARTBEAT_S,
         order_s: float = ORDER_S,
         bounds: Bounds = BOUNDS,
@@ -60,6 +67,8 @@ class Admin:
         self._metrics = metrics
         self._auth = auth
         self._details = details
+        self._desk = desk
+        """Made with the first question."""
         self._heartbeat_s = heartbeat_s
         self._order_s = order_s
         self._newest_epoch = 0
@@ -87,10 +96,12 @@ class Admin:
 
     async def _handle(self, asked: Asked) -> Answer | None:
         path = asked.path
-        if path.startswith("/admin/"):
+        if path.startswith(("/admin/", PINNED)):
             refusal = await self._guard(asked.headers)
             if refusal is not None:
-                return refusal
+                return refusal if path.startswith("/admin/") else _as_openai(refusal)
+        if path.startswith(PINNED):
+            return await self._question(asked)
         name = path.removeprefix(_ORDERS)
         order = name != path and name and "/" not in name
         handler = self._order if order else self._handlers.get(path)
@@ -132,7 +143,7 @@ class Admin:
             "table": "none" if not live.ready else "disk" if self._feed.from_disk else "confirmed",
             "epoch": epoch,
             "serial": serial,
-            "policies": len(live.table.policies),
+            "policies": sum(policy.name != PINS for policy in live.table.policies),
             "problems": {ack.policy: ack.error for ack in self._feed.acks if ack.error},
             **self._details(),
         }
@@ -179,6 +190,21 @@ class Admin:
         else:
             live.obey(name, None)
         return Answer(HTTPStatus.NO_CONTENT)
+
+    async def _question(self, asked: Asked) -> Answer:
+        """To the one backend that its header names."""
+        from pointsman.router.wire.problem import error_body  # noqa: PLC0415 - see `desk`
+
+        if self._desk is None:
+            return _as_openai(_refuse(HTTPStatus.NOT_FOUND, "there is nothing here"))
+        try:
+            found = await self._desk().ask(
+                asked.method, asked.path, asked.headers, asked.body, asked.headers.get(HEADER_PIN)
+            )
+        except Problem as problem:
+            headers = {"retry-after": "1"} if problem.retry_after_s else {}
+            return Answer(HTTPStatus(problem.status), error_body(problem), headers=headers)
+        return Answer(_status(found.status), found.body, found.content_type, headers=found.headers)
 
     def _lapse(self, name: str) -> None:
         self._lapses.pop(name, None)
@@ -233,3 +259,18 @@ def _json(body: object, status: HTTPStatus = HTTPStatus.OK) -> Answer:
 def _refuse(status: HTTPStatus, reason: str) -> Answer:
     headers = {"www-authenticate": "Bearer"} if status == HTTPStatus.UNAUTHORIZED else {}
     return Answer(status, msgspec.json.encode({"reason": reason}) + b"\n", headers=headers)
+
+
+def _as_openai(refusal: Answer) -> Answer:
+    """The same in the shape that callers of /v1 read."""
+    reason = str(msgspec.json.decode(refusal.body)["reason"])
+    error = {"message": reason, "type": "invalid_request_error", "param": None, "code": None}
+    return replace(refusal, body=msgspec.json.encode({"error": error}))
+
+
+def _status(code: int) -> HTTPStatus:
+    """A backend may say what HTTP does not name."""
+    try:
+        return HTTPStatus(code)
+    except ValueError:
+        return HTTPStatus.BAD_REQUEST if 400 <= code < 500 else HTTPStatus.BAD_GATEWAY

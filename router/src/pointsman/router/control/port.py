@@ -14,9 +14,12 @@ from typing import Final, cast
 
 import msgspec
 
+from pointsman.api.names import MAX_QUESTION_BYTES
 from pointsman.process.connections import Bounds
+from pointsman.router.callers import NOBODY, OPEN, Verdict
+from pointsman.router.wire.framing import Refusing, too_large
 from pointsman.router.wire.headers import as_texts
-from pointsman.router.wire.received import Request, Unreadable
+from pointsman.router.wire.received import Head, Request, Unreadable
 from pointsman.router.wire.request import RequestReader
 
 _log = logging.getLogger(__name__)
@@ -24,8 +27,13 @@ JSON: Final = "application/json"
 MAX_HEAD_BYTES: Final = 32 * 1024
 MAX_BODY_BYTES: Final = 64 * 1024
 """The largest is an order, of at most 4 KiB."""
+PINNED: Final = "/v1/"
+"""Below it are questions to models, which may be larger."""
+MAX_HELD_BYTES: Final = 8 * 1024 * 1024
+"""Of all questions that come in at once: who asks is judged only when one is complete."""
 _EARLY_BYTES: Final = 64 * 1024
 """Sent before the answer to what was asked: nobody sends that much."""
+_ANYBODY: Final = Verdict(OPEN, NOBODY)
 _END_S: Final = 1.0
 """What is running gets it to end by itself."""
 
@@ -104,7 +112,8 @@ class _Connection(asyncio.Protocol):
     def __init__(self, port: Port) -> None:
         self.task: asyncio.Task[None] | None = None
         self._port = port
-        self._reader = RequestReader(MAX_HEAD_BYTES, MAX_BODY_BYTES, at_once=1)
+        self._reader = RequestReader(MAX_HEAD_BYTES, MAX_QUESTION_BYTES, self._bound, at_once=1)
+        self._max_body_bytes = MAX_BODY_BYTES
         self._transport: asyncio.Transport | None = None
         self._timer: asyncio.TimerHandle | None = None
         self._early = b""
@@ -181,6 +190,31 @@ class _Connection(asyncio.Protocol):
             self._timer.cancel()
             self._timer = None
 
+    @property
+    def held_bytes(self) -> int:
+        """Of a body that is coming in."""
+        return self._reader.body_bytes
+
+    def _bound(self, head: Head) -> Verdict:
+        """How long this request's body may be. It says nothing about who asks."""
+        question = head.target.startswith(PINNED.encode())
+        self._max_body_bytes = MAX_QUESTION_BYTES if question else MAX_BODY_BYTES
+        for name, value in head.headers:
+            if name == b"content-length" and int(value) > self._max_body_bytes:
+                raise Refusing(413, too_large(self._max_body_bytes))
+        return _ANYBODY
+
+    def _grown(self) -> Unreadable | None:
+        """Why no more of a body is read."""
+        size = self.held_bytes
+        if size <= MAX_BODY_BYTES:
+            return None
+        if size > self._max_body_bytes:
+            return Unreadable(413, too_large(self._max_body_bytes))
+        if sum(each.held_bytes for each in self._port.connections) > MAX_HELD_BYTES:
+            return Unreadable(503, "too many large requests")
+        return None
+
     def _read(self, data: bytes) -> None:
         for event in self._reader.feed(data):
             if isinstance(event, Unreadable):
@@ -189,6 +223,10 @@ class _Connection(asyncio.Protocol):
             else:
                 self._disarm()
                 self.task = asyncio.get_running_loop().create_task(self._serve(event))
+            return
+        if (refusal := self._grown()) is not None:
+            body = msgspec.json.encode({"reason": refusal.message}) + b"\n"
+            self._answer(Answer(HTTPStatus(refusal.status), body), keep_alive=False)
             return
         if self._reader.takes_continue() and self._transport is not None:
             self._transport.write(b"HTTP/1.1 100 Continue\r\n\r\n")
