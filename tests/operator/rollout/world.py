@@ -13,6 +13,7 @@ from pointsman.api.counted import DURATION_BOUNDS_S, ArmCounts, Arms
 from pointsman.ledger.recent import Recent, Recorded
 from pointsman.operator.cluster.kinds import Kind
 from pointsman.operator.controllers.policies import PolicyController
+from pointsman.operator.controllers.reevaluating import Reevaluator
 from pointsman.operator.controllers.replaying import Replayer
 from pointsman.operator.controllers.rollouts import Roller
 from pointsman.operator.controllers.shifting import Shifter
@@ -133,6 +134,7 @@ class World:
             self.shifter,
             learner=idle_learner(),
             roller=self.roller,
+            reevaluator=Reevaluator(clock=lambda: self.now_s),
         )
 
     async def ask(self, policy: str, window_s: float, requests: int) -> msgspec.Raw:

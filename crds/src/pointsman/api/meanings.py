@@ -105,6 +105,9 @@ MEANINGS: Final[Mapping[str, Meaning]] = {
             ConditionType.AWAITING_APPROVAL: "The rollout goes on when somebody approves its step.",
             ConditionType.PROMOTED: "The rollout of the spec has ended with it in force.",
             ConditionType.ROLLED_BACK: "It has ended with the revision before it in force.",
+            ConditionType.DRIFT_DETECTED: "A backend that it names has drifted; only with `drift`. "
+            "It says nothing of Ready. The message tells which, in what, by how much, and what is "
+            "done about it.",
             ConditionType.RECONCILING: _WAITS,
             ConditionType.STALLED: _STUCK,
         },
@@ -151,6 +154,13 @@ MEANINGS: Final[Mapping[str, Meaning]] = {
             Reason.REPLAY_INCONCLUSIVE: "The replay could not tell, and the spec says Abort; the "
             "message says what was missing. The candidate got no traffic.",
             Reason.ABORT_REQUESTED: "Somebody said so.",
+            Reason.WORSE: "A backend is worse than it was.",
+            Reason.BETTER: "A backend is better than it was, and none is worse.",
+            Reason.IDENTITY_CHANGED: "A backend says that it is another model than before.",
+            Reason.STEADY: "None of them has drifted.",
+            Reason.SUSPECTED: "None has for sure; one may have.",
+            Reason.NO_BASELINE: "No backend that it names has a condition Drifted that says: set "
+            "`evaluation` of the ModelBackends, or wait for the first runs.",
             Reason.DEADLINE_EXCEEDED: "They did not become ready for ten minutes, or for a "
             "rollout's `stepDeadline`; traffic stays as it is. Mend what keeps them from starting, "
             "lower its `maxReplicas` to what can run, or take the edit back.",

@@ -100,6 +100,16 @@ ROLLOUT_STEPS = Counter(
     "pointsman_operator_rollout_steps", "What became of rollouts, by the reason of its Event.",
     ("reason",), registry=REGISTRY,
 )  # fmt: skip
+DRIFTED_POLICIES = Gauge(
+    "pointsman_operator_drifted_policies",
+    "Policies with spec.drift by the reason of their condition DriftDetected.", ("reason",),
+    registry=REGISTRY,
+)  # fmt: skip
+REEVALUATIONS = Counter(
+    "pointsman_operator_reevaluations",
+    "Revisions that re-evaluation made, by cause; Refused: by tests or a rollout.", ("reason",),
+    registry=REGISTRY,
+)  # fmt: skip
 DRIFTED = Gauge(
     "pointsman_operator_drifted",
     "1 for each task (or all) of a backend of which the answers are not what they were, by "
