@@ -14,10 +14,10 @@ import yaml
 
 from tests.bench import Bench
 from tests.e2e.fleet import Fleet, install
-from tests.e2e.traffic import Seen, traffic, until
+from tests.e2e.traffic import Seen, Sessions, traffic, until
 from tests.operator.objects import backend, policy, target
 from tests.operator.reevaluating.known import status_of
-from tests.operator.test_rollout_on_bench import CLIENTS, ROLLOUT, Sessions, kill, look, seen_until
+from tests.operator.test_rollout_on_bench import CLIENTS, ROLLOUT, kill, look, seen_until
 from tests.operator.test_scaling_on_bench import apply, settles
 
 pytestmark = pytest.mark.bench
