@@ -167,9 +167,7 @@ class PolicyController:
         rolled = self._roller.steer(
             plan, view, namespace=namespace, backends=backends, learned=learned
         )
-        steered = self._shifter.steer(
-            rolled.plan, before, namespace=namespace, backends=backends
-        )
+        steered = self._shifter.steer(rolled.plan, before, namespace=namespace, backends=backends)
         return rolled, replace(steered, plan=self._reevaluator.quarantine(steered.plan))
 
     async def _store(self, view: TableView, plan: TablePlan) -> dict[str, ReconcileError]:
