@@ -16,6 +16,7 @@ PLANS = ROOT / "operator" / "src" / "pointsman" / "operator" / "plan"
 WHERE = {
     "ModelBackend": [
         "backend_status.py",
+        "vetting.py",
         "scaling_status.py",
         "drifting/telling.py",
         "evaluating/telling.py",
@@ -23,6 +24,7 @@ WHERE = {
     "EvaluationSuite": ["suite_status.py"],
     "RoutingPolicy": [
         "policy_status.py",
+        "vetting.py",
         "table.py",
         "blobs.py",
         "shifting/telling.py",

@@ -10,8 +10,10 @@ CLOSED = {
 NAMED = {
     "pointsman_operator_queue_depth", "pointsman_operator_desired_replicas",
     "pointsman_operator_evaluations", "pointsman_operator_quality", "pointsman_operator_drifted",
+    "pointsman_operator_approval_ends_timestamp_seconds",
 }  # fmt: skip
-"""Of backends that it scales, asks golden prompts, or watches for drift; they go when those go."""
+"""Of backends that it scales, asks golden prompts, or watches for drift, and of approvals; they go
+when those go."""
 
 
 def test_only_backends_that_are_looked_after_have_a_name_in_a_label() -> None:

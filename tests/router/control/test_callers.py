@@ -1,9 +1,11 @@
 """Who may call, out of Secrets: refused alone, said, stored, and never shown."""
 
 import base64
+import json
 import logging
 import time
 from pathlib import Path
+from typing import Any
 
 import aiohttp
 import pytest
@@ -25,7 +27,7 @@ from pointsman.router.control.callers import (
 )
 from pointsman.router.control.kube_config import ApiServer
 from pointsman.router.control.metrics import ControlMetrics
-from pointsman.router.control.store import Store
+from pointsman.router.control.store import Known, Store
 from pointsman.router.live import Live
 from tests.router.control.objects import caller_entry, callers_object, manifest, manifest_object
 from tests.router.control.router import Router, running_router, until
@@ -291,3 +293,27 @@ def test_the_secret_of_the_readme_is_one_that_is_read() -> None:
     assert [(c.name, c.team, c.policies) for c in found.callers] == [
         ("my-app", "search", frozenset({"support-desk"}))
     ]
+
+
+def test_the_class_of_a_keys_data_outlives_a_restart(tmp_path: Path) -> None:
+    """Lost, it would be Public: what comes back from disk is what the Secret said."""
+    entry = json.dumps({"keys": ["sha256:" + "0" * 64], "dataClass": "Confidential"}).encode()
+    secret = read(app=entry)
+    assert [caller.data_rank for caller in secret.callers] == [2]
+    metrics = ControlMetrics(CollectorRegistry())
+    places: Any = {"state": tmp_path / "state", "keys": tmp_path / "keys", "identity": "demo"}
+    before = Store(**places, metrics=metrics)
+    before.save_callers({"s": Known(secret.callers, secret.teams)})
+    assert before.flush(10)
+    found = Store(**places, metrics=metrics).load_callers()
+    assert found is not None
+    assert found["s"].callers == secret.callers
+
+
+@pytest.mark.parametrize("written", ["Secret", "public", "", None, 1])
+def test_a_key_with_a_class_that_is_none_lets_nobody_in(written: object) -> None:
+    """It is not taken for the least, nor for the most."""
+    entry = json.dumps({"keys": ["sha256:" + "0" * 64], "dataClass": written}).encode()
+    secret = read(app=entry)
+    assert secret.callers == ()
+    assert [problem.reason for problem in secret.problems] == ["Malformed"]

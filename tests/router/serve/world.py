@@ -11,6 +11,7 @@ from dataclasses import dataclass, field, replace
 
 import h11
 
+from pointsman.api.governed import Governed
 from pointsman.api.predicting import Chooser
 from pointsman.api.table import (
     PINS,
@@ -296,6 +297,7 @@ class World:
         capture: Capture | None = None,
         signals: Signals | None = None,
         predictor: Chooser | None = None,
+        governance: Governed | None = None,
     ) -> None:
         """Put a table of one policy in force."""
         blob = PolicyBlob(
@@ -310,6 +312,7 @@ class World:
             capture=capture,
             signals=signals,
             predictor=predictor,
+            governance=governance,
         )
         self.live.table = compile_table([compile_policy(blob, f"digest-{revision}")])
         self.live.ready = True

@@ -12,6 +12,8 @@ from typing import Annotated, Final
 
 import msgspec
 
+from pointsman.api.dataclass import DataClass
+
 KEY_PREFIX: Final = "pmk-"
 """Begins the keys that `pointsman key create` makes, so that a secret scanner can find them."""
 MIN_KEY_BYTES: Final = 32
@@ -72,6 +74,8 @@ class CallerEntry(
     """From then on its keys are refused."""
     limits: Limits | None = None
     """Of this caller alone; those of its team count as well."""
+    data_class: DataClass = DataClass.PUBLIC
+    """The class that its requests have at least, whatever they say."""
 
     @property
     def digests(self) -> frozenset[bytes]:

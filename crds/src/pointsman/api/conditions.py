@@ -22,6 +22,8 @@ class ConditionType(StrEnum):
     RESOLVED_REFS = "ResolvedRefs"
     PROGRAMMED = "Programmed"
     TESTS_PASSED = "TestsPassed"
+    # of governance; neutral: it lives beside Ready
+    VETTED = "Vetted"
     # of a rollout; neutral: they live beside Ready
     AWAITING_APPROVAL = "AwaitingApproval"
     PROMOTED = "Promoted"
@@ -98,6 +100,19 @@ class Reason(StrEnum):
     DEADLINE_EXCEEDED = "DeadlineExceeded"
     # EvaluationSuite
     CONFIG_MAP_NOT_FOUND = "ConfigMapNotFound"
+    # governance: why a backend is left out of a policy
+    APPROVED = "Approved"
+    NOT_APPROVED = "NotApproved"
+    APPROVAL_EXPIRED = "ApprovalExpired"
+    APPROVAL_NOT_BEGUN = "ApprovalNotBegun"
+    LICENSE_NOT_ALLOWED = "LicenseNotAllowed"
+    REGION_NOT_ALLOWED = "RegionNotAllowed"
+    NOT_CERTIFIED = "NotCertified"
+    TRAINING_NOT_RULED_OUT = "TrainingNotRuledOut"
+    RETENTION_TOO_LONG = "RetentionTooLong"
+    DATA_CLASS_NOT_ALLOWED = "DataClassNotAllowed"
+    BACKENDS_VETTED = "BackendsVetted"
+    BACKENDS_LEFT_OUT = "BackendsLeftOut"
     # a rollout of it
     ROLLOUT_IN_PROGRESS = "RolloutInProgress"
     ROLLOUT_PAUSED = "RolloutPaused"

@@ -31,6 +31,8 @@ MEANINGS: Final[Mapping[str, Meaning]] = {
             ConditionType.PROGRESSING: "A rollout is under way; only with `deployment`.",
             ConditionType.SCALING_ACTIVE: "The load is known and the operator sets the replicas by "
             "it; only with scaling mode QueueDepth.",
+            ConditionType.VETTED: "Its approval holds now; only where it has `governance`, or a "
+            "policy that names it requires approval. Beside Ready: routers keep to it.",
             ConditionType.DRIFTED: "Its answers are not what they were; only with `evaluation` or "
             "`drift`. Neutral: such a backend may well be Ready.",
             ConditionType.EVALUATED: "The last run of its golden prompts is whole, and "
@@ -40,6 +42,10 @@ MEANINGS: Final[Mapping[str, Meaning]] = {
             ConditionType.STALLED: _STUCK,
         },
         reasons={
+            Reason.APPROVED: "Somebody approved it; the message says who, and until when.",
+            Reason.NOT_APPROVED: "It has no `governance.approval`.",
+            Reason.APPROVAL_NOT_BEGUN: "Its `approvedAt` is in the future.",
+            Reason.APPROVAL_EXPIRED: "Its `expiresAt` is over: vet it again (`pointsman vet`).",
             Reason.READY: "Every replica of this spec answers; with scaling mode QueueDepth as "
             "many as `minReplicas` do, and others may be on their way.",
             Reason.EXTERNAL: "Requests go to the URL's host; nothing runs here.",
@@ -99,6 +105,8 @@ MEANINGS: Final[Mapping[str, Meaning]] = {
             ConditionType.RESOLVED_REFS: "Every backend that it names is there and valid.",
             ConditionType.TESTS_PASSED: "Every one of `spec.tests` goes where it is expected to; "
             "only with `tests`.",
+            ConditionType.VETTED: "Every backend that it names meets `governance`; only with it. "
+            "Beside Ready: the others take the requests.",
             ConditionType.PROGRAMMED: "Every router has said that it runs the revision in force.",
             ConditionType.PROGRESSING: "A rollout of the spec goes on (`status.rollout`), or "
             "weights are on their way to those of the revision in force (`status.shift`).",
@@ -133,6 +141,9 @@ MEANINGS: Final[Mapping[str, Meaning]] = {
             "`status.routers.laggards` names them.",
             Reason.NO_ROUTERS: "No router pod is running.",
             Reason.ROUTER_REFUSED: "A router refused the revision; the message says why.",
+            Reason.BACKENDS_VETTED: "All of them do.",
+            Reason.BACKENDS_LEFT_OUT: "Some do not, and get no request of this policy; the message "
+            "names them and says what each lacks.",
             Reason.WEIGHTS_IN_FORCE: "The weights are those of the revision in force.",
             Reason.WAITING_FOR_CAPACITY: "Replicas of a backend with scaling mode QueueDepth are "
             "being started for traffic that comes, or for the next step of a rollout; as they "

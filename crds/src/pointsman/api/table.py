@@ -16,6 +16,9 @@ import msgspec
 from pointsman.api.counted import Arms
 from pointsman.api.counted import BudgetUse as BudgetUse  # noqa: PLC0414 - also found here
 from pointsman.api.counted import Served as Served  # noqa: PLC0414
+from pointsman.api.governed import Approved, Governed
+from pointsman.api.kept import Capture as Capture  # noqa: PLC0414 - part of the table
+from pointsman.api.kept import Signals as Signals  # noqa: PLC0414
 from pointsman.api.matches import HeaderMatch as HeaderMatch  # noqa: PLC0414 - part of the table
 from pointsman.api.matches import Match as Match  # noqa: PLC0414
 from pointsman.api.predicting import Chooser
@@ -64,6 +67,10 @@ class Route(Struct, frozen=True):
     first_token_timeout_s: float = 30.0
     stream_idle_timeout_s: float = 60.0
     request_timeout_s: float = 600.0
+    data_class: str = ""
+    """Of its requests, at least; a value of DataClass."""
+    left_out: dict[str, str] = {}
+    """Its backends that the policy's requirements leave out, and the reason of each."""
 
     @property
     def ways(self) -> tuple[Match, ...]:
@@ -140,6 +147,10 @@ class Backend(Struct, frozen=True):
     """How requests wait while all servers have max_concurrent each; None: they are sent."""
     profile: Profile | None = None
     """What its requests are changed by; None: they are sent as they came, but for the model."""
+    max_data_class: str = ""
+    """The strictest class of data that it may be sent; empty is Public."""
+    approval: Approved | None = None
+    """When it may be used, where the policy requires approval; None: at any time."""
 
 
 MOST_BUDGETS: Final = 16
@@ -161,29 +172,6 @@ class Budget(Struct, frozen=True):
     currency: str = ""
 
 
-class Capture(Struct, frozen=True):
-    """
-    What is kept of the texts of a request, and for how long.
-
-    `built_in` are values of redaction.Known, `patterns` are RE2's.
-    """
-
-    mode: Literal["Hash", "Sampled", "Full"]
-    keep_s: int
-    percent: int = 100
-    """Of the requests, where the mode is Sampled."""
-    built_in: tuple[str, ...] = ()
-    patterns: tuple[str, ...] = ()
-
-
-class Signals(Struct, frozen=True):
-    """What is told from how people ask."""
-
-    retry_window_s: float = 0.0
-    """0: retries are not looked for."""
-    abandoned: bool = False
-
-
 class PolicyBlob(Struct, frozen=True, omit_defaults=False):
     """One compiled policy; the last route has no match and answers the rest."""
 
@@ -200,6 +188,7 @@ class PolicyBlob(Struct, frozen=True, omit_defaults=False):
     """None: no text is kept."""
     signals: Signals | None = None
     predictor: Chooser | None = None
+    governance: Governed | None = None
     version: int = TABLE_VERSION
 
 

@@ -12,6 +12,7 @@ import msgspec
 
 from pointsman.analysis import Analysis, AnalysisSettings
 from pointsman.analysis.analysis import judge, observe
+from pointsman.api.dataclass import CLASSES, RANKS
 from pointsman.api.predicting import Choice
 from pointsman.api.spelling import did_you_mean
 from pointsman.cli import recorded
@@ -27,8 +28,10 @@ from pointsman.router.wire.profile import changed_members
 from pointsman.routing import CompiledTable, Decision, decide
 from pointsman.routing.choosing import Asked, choose
 from pointsman.routing.cost import Tariff
+from pointsman.routing.governing import for_facts, rank_of_facts
 
 _MOST: Final = "maxConcurrentRequests"
+_NONE: Final = "none: every backend of the rule was skipped or left out"
 _ASKED: Final = ("prompt", "request", "decision")
 """Flags that say which request is meant."""
 
@@ -55,10 +58,16 @@ def _decide(options: argparse.Namespace) -> _Told:
     read = observe(asked.prompt, AnalysisSettings())
     analysis = judge(read)
     facts = asked.facts(analysis)
+    texts = [asked.prompt.system, asked.prompt.history, asked.prompt.user]
+    rank = rank_of_facts(policy, facts, texts=texts)
+    policy = for_facts(policy, facts, texts=texts, now_s=time.time())
     decision, choice = decide(policy, facts, dice=0.0, explain=True), None
     if policy.chooser is not None:
         about = Asked(read.text, facts, time.time())
         decision, choice = choose(policy.chooser, decision, about)
+    if rank:
+        told = (f"data class: {CLASSES[rank]}", *decision.evidence)
+        decision = msgspec.structs.replace(decision, evidence=told)
     return analysis, decision, _cost(asked, analysis, decision), choice, _changes(asked, decision)
 
 
@@ -118,6 +127,7 @@ def as_json(
             {"backend": target.backend, "weight": target.weight}
             for target in decision.route.route.targets
         ],
+        "leftOut": decision.route.route.left_out,
         "skipped": [{"backend": s.backend, "reason": s.reason} for s in decision.skipped],
         "analysis": {
             "task": str(analysis.task) if analysis.decided else None,
@@ -150,7 +160,7 @@ def as_text(
     full = (f"{name} is full at {most} a server" for name, most in facts[_MOST].items())
     said = choice.words() if choice else ()
     lines = [
-        f"backend   {facts['backend'] or 'none: every backend of the rule was skipped'}",
+        f"backend   {facts['backend'] or _NONE}",
         f"then      {', '.join(facts['fallback']) or 'no fallback'}{when}",
         f"rule      {facts['rule']}: {shares}",
         f"policy    {facts['policy']}, revision {facts['revision']}",
@@ -219,5 +229,6 @@ def _now(options: argparse.Namespace, event: Request) -> tuple[Analysis, Decisio
     if policy is None:
         missing = f"model name {options.model!r}" if options.model else f"name {event.policy}"
         raise Unusable(f"no policy of these files has the {missing}")
-    facts = seen_of_event(event).facts
+    facts, rank = seen_of_event(event).facts, RANKS.get(event.data_class, 0)
+    policy = for_facts(policy, facts, texts=[], now_s=time.time(), key=rank)
     return facts.analysis, decide(policy, facts, dice=0.0, explain=True)

@@ -28,6 +28,7 @@ def as_text(event: Request) -> str:
         f"policy    {event.policy}, revision {event.revision}",
         f"task      {_task(event)}",
         f"language  {event.language or 'und'}, about {event.context_tokens:,} prompt tokens",
+        *([f"class     {event.data_class}"] if event.data_class else []),
         f"tokens    {_tokens(event)}",
         f"cost      {money(event.cost_nano, event.currency)}{_baseline(event)}",
         f"time      {_time(event)}",

@@ -21,7 +21,7 @@ MOST: Final = 10_000
 COLUMNS: Final = (
     "decision", "at_ms", "revision", "rule", "caller", "team", "task", "complexity", "domain",
     "language", "confidence", "context_tokens", "tools", "images", "candidates", "input_tokens",
-    "output_tokens", "cached_tokens", "reasoning_tokens",
+    "output_tokens", "cached_tokens", "reasoning_tokens", "data_class",
 )  # fmt: skip
 _NAMED: Final[dict[str, type[StrEnum]]] = {"complexity": Complexity, "domain": Domain}
 """What later versions of an event may hold of the analysis."""
@@ -50,6 +50,7 @@ class Recorded(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, gc
     output_tokens: int = 0
     cached_tokens: int = 0
     reasoning_tokens: int = 0
+    data_class: str = ""
 
 
 class Recent(msgspec.Struct, frozen=True):

@@ -42,7 +42,7 @@ index: a change needs a step of the schema."""
 NAMES: Final = ("decision", "policy", "rule", "caller", "team", "task", "backend", "currency")
 TEXTS: Final = (
     "revision", "operation", "request_id", "language", "complexity", "domain", "model", "outcome",
-    "response_id", "reported_model", "fingerprint", "finish",
+    "response_id", "reported_model", "fingerprint", "finish", "data_class",
 )  # fmt: skip
 NUMBERS: Final = (
     "context_tokens", "duration_us", "first_token_us", "overhead_us", "held_us", "input_tokens",
@@ -108,6 +108,7 @@ def request_row(event: Request, at_ms: int, wrong: bool) -> Row:
         event.language[:MAX_NAME], event.complexity[:MAX_NAME], event.domain[:MAX_NAME],
         event.model[:MAX_NAME], event.outcome[:MAX_NAME], event.response_id[:MAX_NAME],
         event.reported_model[:MAX_NAME], event.fingerprint[:MAX_NAME], event.finish[:MAX_NAME],
+        event.data_class[:MAX_NAME],
         event.context_tokens, event.duration_us, event.first_token_us, event.overhead_us,
         event.held_us, event.input_tokens, event.output_tokens, event.cached_tokens,
         event.reasoning_tokens, event.status, event.cost_nano, event.baseline_nano,

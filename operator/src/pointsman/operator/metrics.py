@@ -110,6 +110,12 @@ REEVALUATIONS = Counter(
     "Revisions that re-evaluation made, by cause; Refused: by tests or a rollout.", ("reason",),
     registry=REGISTRY,
 )  # fmt: skip
+APPROVAL_ENDS = Gauge(
+    "pointsman_operator_approval_ends_timestamp_seconds",
+    "When the approval of a backend ends, in Unix time; absent for those without one.",
+    ("backend",),
+    registry=REGISTRY,
+)
 DRIFTED = Gauge(
     "pointsman_operator_drifted",
     "1 for each task (or all) of a backend of which the answers are not what they were, by "

@@ -36,6 +36,7 @@ from pointsman.operator.controllers.pinning import JUDGES, Pins
 from pointsman.operator.controllers.policies import PolicyController
 from pointsman.operator.controllers.queue import KeyedQueue
 from pointsman.operator.controllers.replaying import Replayer
+from pointsman.operator.controllers.requirements import Requirements
 from pointsman.operator.controllers.resync import Resync
 from pointsman.operator.controllers.rollouts import Roller
 from pointsman.operator.controllers.scaling import Scaler
@@ -130,6 +131,7 @@ class Operator:
             listeners=[self.drifter.hear],
             suspected=self.drifter.suspected,
         )
+        requirements = Requirements(lambda name: self.queue.add(f"backend/{name}"))
         self.backends = BackendController(
             api,
             settings,
@@ -137,6 +139,7 @@ class Operator:
             self.fleet.unreached,
             self.scaler,
             orders=self.fleet.orders,
+            requiring=requirements.of,
             meter=self.meter,
             drifter=self.drifter,
             evaluator=self.evaluator,
@@ -161,6 +164,7 @@ class Operator:
             self.shifter,
             learner=self.learner,
             roller=self.roller,
+            requirements=requirements,
             pins=self.pins,
         )
         self.queue = KeyedQueue(self.reconcile, concurrency=settings.concurrency)

@@ -84,6 +84,8 @@ class Request(Struct, frozen=True, kw_only=True, tag_field="type", tag="request"
     tools: bool = False
     images: bool = False
     stream: bool = False
+    data_class: str = ""
+    """The strictest that key, rule, caller, policy and text gave it; empty is Public."""
 
     candidates: tuple[str, ...] = ()
     """Backends in the order of trying."""

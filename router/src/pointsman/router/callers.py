@@ -34,6 +34,8 @@ class Caller:
     """Of its own."""
     team_limits: Limits | None = None
     """Of all callers of its team together."""
+    data_rank: int = 0
+    """The class of data that its requests have at least; of dataclass.RANKS."""
 
     def may_use(self, policy: str) -> bool:
         """True if requests may be answered by this policy."""

@@ -24,6 +24,7 @@ from pointsman.api.table import (
 )
 from pointsman.routing.capture import CompiledCapture, compile_capture
 from pointsman.routing.chooser import CompiledChooser, compile_chooser
+from pointsman.routing.governance import CompiledGovernance, compile_governance
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,6 +110,8 @@ class CompiledPolicy:
     signals: Signals | None
     chooser: CompiledChooser | None
     """None: nothing is predicted."""
+    governance: CompiledGovernance | None
+    """None: every request may go to every backend of it, but for the class that its caller gave."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -259,6 +262,7 @@ def _compile(blob: PolicyBlob, digest: str) -> CompiledPolicy:
         capture=compile_capture(blob.capture, blob.name) if blob.capture else None,
         signals=blob.signals,
         chooser=compile_chooser(blob),
+        governance=compile_governance(blob),
     )
 
 

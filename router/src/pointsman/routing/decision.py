@@ -175,6 +175,8 @@ def decide(
     candidates, skipped = _able(chosen, order, facts)
     if explain:
         evidence.append(f"rule {chosen.route.name}: taken")
+        left = chosen.route.left_out.items()
+        evidence.extend(f"backend {name}: left out, {why}" for name, why in left)
         evidence.extend(f"backend {skip.backend}: skipped, {skip.reason}" for skip in skipped)
     return Decision(policy, chosen, candidates, skipped, tuple(evidence), undetermined)
 

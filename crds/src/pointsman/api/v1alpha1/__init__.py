@@ -24,6 +24,15 @@ from pointsman.api.v1alpha1.evaluationsuite import (
     Refusal,
 )
 from pointsman.api.v1alpha1.external import CredentialsSecretRef, External
+from pointsman.api.v1alpha1.governance import (
+    Approval,
+    DataHandling,
+    Detection,
+    Governance,
+    PolicyGovernance,
+    Provenance,
+    Requirements,
+)
 from pointsman.api.v1alpha1.match import ContextTokens, HeaderMatch, Match, Turns
 from pointsman.api.v1alpha1.meta import ObjectMeta
 from pointsman.api.v1alpha1.modelbackend import (
@@ -56,6 +65,7 @@ from pointsman.api.v1alpha1.scaling import (
 )
 
 __all__ = [
+    "Approval",
     "BackendRef",
     "Capability",
     "Capture",
@@ -65,8 +75,10 @@ __all__ = [
     "ContextTokens",
     "Cost",
     "CredentialsSecretRef",
+    "DataHandling",
     "DefaultRoute",
     "Deployment",
+    "Detection",
     "Drift",
     "Engine",
     "EnvVar",
@@ -79,6 +91,7 @@ __all__ = [
     "FallbackOn",
     "Family",
     "GoldenPrompt",
+    "Governance",
     "Guardrails",
     "HeaderMatch",
     "ImplicitFeedback",
@@ -91,14 +104,17 @@ __all__ = [
     "NumberCheck",
     "ObjectMeta",
     "Objective",
+    "PolicyGovernance",
     "PolicyTest",
     "Predictor",
     "PriceChange",
     "Prices",
     "PromptMessage",
+    "Provenance",
     "Redact",
     "Refusal",
     "Replay",
+    "Requirements",
     "ResourceRequirements",
     "Rollout",
     "RolloutStep",

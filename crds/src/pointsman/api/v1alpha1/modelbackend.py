@@ -16,6 +16,7 @@ from pointsman.api.v1alpha1.deployment import Deployment
 from pointsman.api.v1alpha1.drift import Drift
 from pointsman.api.v1alpha1.evaluation import Evaluation
 from pointsman.api.v1alpha1.external import External
+from pointsman.api.v1alpha1.governance import Governance
 from pointsman.api.v1alpha1.meta import ObjectMeta
 from pointsman.api.v1alpha1.promptprofile import PromptProfile
 from pointsman.api.v1alpha1.scaling import Scaling, ScalingMode
@@ -134,6 +135,11 @@ class ModelBackendSpec(ApiModel):
         "are, by task, is in status.quality.",
     )
 
+    governance: Governance | None = Field(
+        default=None,
+        description="What is known of the model, and its approval; policies ask by it.",
+    )
+
     schema_extra: ClassVar[dict[str, dict[str, object]]] = {
         "capabilities": {"x-kubernetes-list-type": "set"},
     }
@@ -162,6 +168,13 @@ class ModelBackendSpec(ApiModel):
             "activation needs a deployment or a service: nobody starts an external backend",
             lambda s: s.activation is None or s.external is None,
             field=".activation",
+        ),
+        Rule(
+            "!has(self.governance) || !has(self.governance.approval) || has(self.external) || "
+            "has(self.governance.approval.modelDigest)",
+            "governance.approval needs a modelDigest: only an external backend may have none",
+            lambda s: s.external is not None or s.approves_a_digest,
+            field=".governance",
         ),
         Rule(
             "!has(self.queue) || (has(self.maxConcurrentRequests) && !has(self.external))",
@@ -217,6 +230,12 @@ class ModelBackendSpec(ApiModel):
         """`scaling`, if it is the operator that scales."""
         scaling = self.scaling
         return scaling if scaling and scaling.mode == ScalingMode.QUEUE_DEPTH else None
+
+    @property
+    def approves_a_digest(self) -> bool:
+        """Whether an approval, if there is one, names what was approved."""
+        approval = self.governance.approval if self.governance else None
+        return approval is None or approval.model_digest is not None
 
     @property
     def replicas_at_first(self) -> int:

@@ -11,9 +11,11 @@ from typing import Annotated, ClassVar, Final, Literal
 from pydantic import Field
 
 from pointsman.api.conditions import Reason
+from pointsman.api.dataclass import DataClass
 from pointsman.api.quantity import parse_duration
 from pointsman.api.v1alpha1.budget import Budget
 from pointsman.api.v1alpha1.capture import Capture, ImplicitFeedback
+from pointsman.api.v1alpha1.governance import PolicyGovernance
 from pointsman.api.v1alpha1.match import Match
 from pointsman.api.v1alpha1.meta import ObjectMeta
 from pointsman.api.v1alpha1.policytest import PolicyTest
@@ -202,6 +204,12 @@ class Rule(Route):
         "predicted. Choose: it chooses among the rule's targets and fallbacks.",
     )
 
+    data_class: DataClass | None = Field(
+        default=None,
+        description="The class of data that requests of this rule have at least; they go to no "
+        "backend with a lower dataHandling.maxDataClass.",
+    )
+
     schema_extra: ClassVar[dict[str, dict[str, object]]] = {
         **Route.schema_extra,
         "matches": {"x-kubernetes-list-type": "atomic"},
@@ -267,6 +275,10 @@ class RoutingPolicySpec(ApiModel):
         default=None,
         description="Chooses by predicted quality, cost and speed where rules leave it open. It "
         "learns from the ledger; without one it knows what is published of model families.",
+    )
+    governance: PolicyGovernance | None = Field(
+        default=None,
+        description="Which backends may be used, and how strict the data of requests is.",
     )
     rollout: Rollout | None = Field(
         default=None,

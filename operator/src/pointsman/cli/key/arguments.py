@@ -1,8 +1,10 @@
-"""The arguments of `pointsman key`; imports nothing, so that every command starts fast."""
+"""The arguments of `pointsman key`; imports nothing heavy, so that every command starts fast."""
 
 import argparse
 from datetime import datetime
 from pathlib import Path
+
+from pointsman.api.dataclass import CLASSES
 
 
 def add_parser(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
@@ -22,6 +24,10 @@ def add_parser(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") 
             "--max-concurrent-requests", type=int, metavar="N", help="requests in work at once"
         )
     create.add_argument("--team", help="who answers for it: a label of metrics")
+    create.add_argument(
+        "--data-class", choices=tuple(map(str, CLASSES)), metavar="CLASS",
+        help="the class of data that its requests have at least: %(choices)s",
+    )  # fmt: skip
     create.add_argument(
         "--policy", action="append", metavar="NAME",
         help="a RoutingPolicy that it may use; may be given again; default: all",

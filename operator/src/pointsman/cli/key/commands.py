@@ -26,6 +26,7 @@ from pointsman.api.callers import (
     is_name,
     parse_entry,
 )
+from pointsman.api.dataclass import DataClass
 from pointsman.cli.key import manifest
 
 _E = TypeVar("_E", CallerEntry, TeamEntry)
@@ -98,9 +99,13 @@ def _entry(options: argparse.Namespace, known: CallerEntry | None, hashed: str) 
     expires = options.expires_at or (known.expires_at if known else None)
     team = options.team if options.team is not None else (known.team if known else "")
     limits = _limits(options, known.limits if known else None)
+    least = options.data_class or (known.data_class if known else DataClass.PUBLIC)
     return _checked(
-        CallerEntry(keys=keys, team=team, policies=policies, expires_at=expires, limits=limits)
-    )
+        CallerEntry(
+            keys=keys, team=team, policies=policies, expires_at=expires, limits=limits,
+            data_class=DataClass(least),
+        )
+    )  # fmt: skip
 
 
 def _limits(options: argparse.Namespace, known: Limits | None) -> Limits | None:
@@ -176,6 +181,8 @@ def _list(options: argparse.Namespace) -> None:
     for name, caller in sorted(found.items()):
         more = f", until {caller.expires_at.isoformat()}" if caller.expires_at else ""
         more += f", {_told(caller.limits)}" if caller.limits else ""
+        if caller.data_class is not DataClass.PUBLIC:
+            more += f", data class {caller.data_class}"
         print(
             f"{name}: team {caller.team or '-'}, policies {', '.join(caller.policies) or 'none'}, "
             f"keys {len(caller.keys)}{more}"

@@ -11,6 +11,7 @@ from typing import Final, NamedTuple
 
 import msgspec
 
+from pointsman.api.dataclass import RANKS
 from pointsman.api.table import Backend
 from pointsman.cli.traffic.money import Assumed, price_of
 from pointsman.cli.traffic.seen import Seen
@@ -18,6 +19,7 @@ from pointsman.ledger.ratio import Moments
 from pointsman.routing import CompiledPolicy, CompiledTable, Decision, decide
 from pointsman.routing.choosing import Asked, choose
 from pointsman.routing.cost import Tariff
+from pointsman.routing.governing import NoClass, narrowed, rank_of_facts
 
 NO_POLICY: Final = "(no policy has the model name)"
 
@@ -46,6 +48,8 @@ class Side:
         self._by_name = {policy.name: policy for policy in table.policies}
         self._now_s = now_s
         self._tariffs: dict[tuple[str, str], Tariff] = {}
+        self._narrowed: dict[tuple[str, int], CompiledPolicy] = {}
+        """By policy and class of data."""
 
     def route(self, seen: Seen, die: float, assumed: Assumed) -> Routed:
         """By the rules and the predictor; what the first candidate would cost."""
@@ -55,6 +59,7 @@ class Side:
             policy = self.table.by_model.get(seen.model) or self._default
         if policy is None:
             return Routed(NO_POLICY, "", 0, "")
+        policy = self._governed(policy, seen)
         decision = self._chosen(policy, decide(policy, seen.facts, dice=die), seen)
         rule = decision.route.route.name
         rule = f"{policy.name}/{rule}" if self._several else rule
@@ -63,6 +68,20 @@ class Side:
         backend = decision.candidates[0]
         cost = self._cost(policy, backend, seen, assumed)
         return Routed(rule, backend.name, cost, backend.currency)
+
+    def _governed(self, policy: CompiledPolicy, seen: Seen) -> CompiledPolicy:
+        """For the class that is recorded or said; what a text would tell is not known here."""
+        rank = RANKS.get(seen.recorded.data_class, 0) if seen.recorded else 0
+        try:
+            rank = rank_of_facts(policy, seen.facts, texts=[], key=rank)
+        except NoClass:  # a router would refuse it; here it is counted as of the strictest
+            rank = max(RANKS.values())
+        if policy.governance is None and not rank:
+            return policy
+        key = (policy.name, rank)
+        if key not in self._narrowed:
+            self._narrowed[key] = narrowed(policy, rank, self._now_s).policy
+        return self._narrowed[key]
 
     def _chosen(self, policy: CompiledPolicy, decision: Decision, seen: Seen) -> Decision:
         compiled = policy.chooser

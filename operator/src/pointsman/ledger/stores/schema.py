@@ -240,6 +240,12 @@ STEPS: Final = (
         ),
         back=("DROP TABLE evaluations",),
     ),
+    Step(
+        number=9,
+        name="classes of data",
+        forward=("ALTER TABLE {requests} ADD COLUMN data_class TEXT NOT NULL DEFAULT ''",),
+        back=("ALTER TABLE {requests} DROP COLUMN data_class",),
+    ),
 )  # fmt: skip
 VERSION: Final = len(STEPS)
 VERSIONS_TABLE: Final = (

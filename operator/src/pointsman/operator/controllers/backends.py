@@ -3,11 +3,13 @@
 import asyncio
 import logging
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import replace
 from datetime import UTC, datetime
 from functools import partial
 from typing import Any, Final
 
+from pointsman.api.conditions import Condition
 from pointsman.api.v1alpha1 import ModelBackend
 from pointsman.api.validation import Invalid, Problem
 from pointsman.operator import metrics
@@ -34,6 +36,7 @@ from pointsman.operator.plan.metering import replicas_of
 from pointsman.operator.plan.objects import ObservedBackend, observed_backend
 from pointsman.operator.plan.scaling import Clamp
 from pointsman.operator.plan.scaling_status import record_on, scaled_record, with_scale
+from pointsman.operator.plan.vetting import backend_condition
 from pointsman.operator.settings import Settings
 
 log = logging.getLogger("pointsman.backends")
@@ -59,6 +62,7 @@ class BackendController:
         scaler: Scaler,
         *,
         orders: Orders,
+        requiring: Callable[[str], tuple[str, ...]] = lambda _: (),
         meter: Meter | None = None,
         drifter: Drifter | None = None,
         evaluator: Evaluator | None = None,
@@ -76,12 +80,15 @@ class BackendController:
         """Which router does not reach a backend yet, in words; calls again when that changes."""
         self._scaler = scaler
         self._orders = orders
+        self._requiring = requiring
+        """Policies that name this backend and require its approval."""
 
     async def reconcile(self, name: str) -> None:
         """Observe once, apply the children that differ, write the status."""
         view = await observe_backend(self._api, name, self._on_service)
         if view is None:
             self._scaler.forget(name)
+            tell_end(name, None)
             self._orders.end(name)
             if self._meter is not None:
                 self._meter.end(name)
@@ -198,6 +205,7 @@ class BackendController:
                 stored=stored,
                 now=now,
                 unreached=unreached,
+                vetted=vetted,
                 scaling=self._scaler.status(
                     name, stored=stored, deployment=around.deployment, fresh=fresh
                 ),
@@ -206,6 +214,7 @@ class BackendController:
             )
 
         now, unreached = timestamp(), ""
+        vetted = self._vetted(observed)
         status = say(fresh=False)
         if becomes_reachable(status, stored) and (unreached := self._unreached(name)):
             status = say(fresh=False, unreached=unreached)
@@ -215,6 +224,14 @@ class BackendController:
             self._scaler.wrote(name, status)
             if self._evaluator is not None:
                 self._evaluator.wrote(name)
+
+    def _vetted(self, observed: ObservedBackend) -> Condition | None:
+        parsed = observed.parsed
+        if isinstance(parsed, Invalid):
+            return None
+        tell_end(observed.name, parsed)
+        requiring, now = self._requiring(observed.name), datetime.now(UTC)
+        return backend_condition(parsed, requiring, now_s=now.timestamp())
 
     async def _apply(self, wanted: Mapping[str, Any], view: BackendView) -> Surroundings:
         """Children as wanted; what is around the backend afterwards."""
@@ -251,6 +268,16 @@ class BackendController:
         by_name = {kind.name: kind for kind in _CHILDREN}
         for child in children:
             await self._api.delete(by_name[child["kind"]], child)
+
+
+def tell_end(name: str, backend: ModelBackend | None) -> None:
+    """When the approval of a backend ends, as a metric; of one that is gone or has none: none."""
+    governance = backend.spec.governance if backend else None
+    if governance is not None and governance.approval is not None:
+        metrics.APPROVAL_ENDS.labels(name).set(governance.approval.until_s)
+    else:
+        with suppress(KeyError):
+            metrics.APPROVAL_ENDS.remove(name)
 
 
 def invalid_of(group: BaseExceptionGroup[Invalid]) -> Invalid:

@@ -35,6 +35,7 @@ from pointsman.operator.controllers.learning import Learner
 from pointsman.operator.controllers.pinning import Pins
 from pointsman.operator.controllers.reevaluating import Reevaluator
 from pointsman.operator.controllers.replay_notes import note_replays
+from pointsman.operator.controllers.requirements import Requirements
 from pointsman.operator.controllers.rollouts import Roller
 from pointsman.operator.controllers.shifting import Shifter
 from pointsman.operator.controllers.status import write_status
@@ -95,6 +96,7 @@ class PolicyController:
         *,
         learner: Learner,
         roller: Roller,
+        requirements: Requirements | None = None,
         reevaluator: Reevaluator | None = None,
         pins: Pins | None = None,
     ) -> None:
@@ -104,6 +106,7 @@ class PolicyController:
         self._fleet = fleet
         self._shifter = shifter
         self._roller = roller
+        self._requirements = requirements or Requirements()
         self._learner = learner
         self._reevaluator = reevaluator or Reevaluator()
         self._slots = asyncio.Semaphore(settings.concurrency)
@@ -158,7 +161,9 @@ class PolicyController:
             accepted=accepted,
             previous=before.entries,
             learned=self._learner.learned,
+            now_s=datetime.now(UTC).timestamp(),
         )
+        self._requirements.note(plan)
         count = sum(bool(v.accepted.status) for v in plan.verdicts.values())
         metrics.POLICIES.labels("True").set(count)
         metrics.POLICIES.labels("False").set(len(plan.verdicts) - count)

@@ -317,6 +317,7 @@ def backend_status(
     allow_loopback: bool = False,
     unreached: str = "",
     scaling: ScalingStatus | None = None,
+    vetted: Condition | None = None,
     drifting: Drifting | None = None,
     evaluated: Evaluating | None = None,
 ) -> dict[str, Any]:
@@ -325,7 +326,8 @@ def backend_status(
 
     `unreached` says which router knows no endpoint of it yet: a server that some callers cannot
     reach is available and not Ready. `scaling` is there if the operator scales it, `drifting` if it
-    is watched for drift, `evaluated` if it is or was asked golden prompts.
+    is watched for drift, `evaluated` if it is or was asked golden prompts, `vetted` where somebody
+    asks for its approval.
     """
     backend = observed.parsed
     if isinstance(backend, Invalid):
@@ -344,6 +346,8 @@ def backend_status(
         wanted.append(judged.progressing)
     if scaling and scaling.condition:
         wanted.append(scaling.condition)
+    if vetted:
+        wanted.append(vetted)
     if drifting:
         wanted.append(drifting.condition)
     if evaluated and evaluated.condition:

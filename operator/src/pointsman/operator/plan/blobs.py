@@ -9,6 +9,8 @@ from datetime import datetime
 from decimal import Decimal
 from typing import Final
 
+import msgspec
+
 from pointsman.api import names, table
 from pointsman.api.conditions import Reason
 from pointsman.api.presets import effective, profile_of
@@ -17,8 +19,9 @@ from pointsman.api.v1alpha1 import Match, ModelBackend, ModelBackendSpec, Routin
 from pointsman.api.v1alpha1.budget import Budget, BudgetMode
 from pointsman.api.v1alpha1.capture import Capture, ImplicitFeedback
 from pointsman.api.v1alpha1.cost import Cost, Prices
-from pointsman.api.v1alpha1.routingpolicy import Route
+from pointsman.api.v1alpha1.routingpolicy import Route, Rule
 from pointsman.api.validation import Invalid, Problem
+from pointsman.operator.plan import vetting
 from pointsman.operator.plan.predicting import Learned, compile_chooser
 
 Backends = Mapping[str, ModelBackend | Invalid]
@@ -26,7 +29,8 @@ PINNED: Final = "pinned"
 """The rule that a pinned request is counted under."""
 
 
-def _references(spec: RoutingPolicySpec) -> Iterator[tuple[str, str]]:
+def references(spec: RoutingPolicySpec) -> Iterator[tuple[str, str]]:
+    """Every backend that it names, with the field's path, in the order of the spec."""
     for path, _, route in spec.routes():
         for i, target in enumerate(route.targets):
             yield f"{path}.targets[{i}].backendRef.name", target.backend_ref.name
@@ -38,10 +42,20 @@ def _references(spec: RoutingPolicySpec) -> Iterator[tuple[str, str]]:
         yield f"spec.predictor.candidates[{i}].name", ref.name
 
 
+def requiring(specs: Mapping[str, RoutingPolicySpec]) -> dict[str, tuple[str, ...]]:
+    """Backend -> the policies that name it and require its approval."""
+    found: dict[str, tuple[str, ...]] = {}
+    for policy, spec in sorted(specs.items()):
+        if vetting.requires_approval(spec):
+            for name in {name for _, name in references(spec)}:
+                found[name] = (*found.get(name, ()), policy)
+    return found
+
+
 def unresolved(spec: RoutingPolicySpec, backends: Backends) -> tuple[Problem, ...]:
     """Every reference to a backend that is missing or invalid, in the order of the spec."""
     problems = []
-    for path, name in _references(spec):
+    for path, name in references(spec):
         backend = backends.get(name)
         if backend is None:
             message = f'ModelBackend "{name}" not found'
@@ -80,7 +94,11 @@ _FIRST = frozenset(("task", "language", "context_tokens", "headers", "metadata")
 
 
 def _route(
-    name: str, ways: tuple[Match, ...], route: Route, usable: Mapping[str, object]
+    name: str,
+    ways: tuple[Match, ...],
+    route: Route,
+    usable: Mapping[str, object],
+    out: Mapping[str, tuple[Reason, str]],
 ) -> table.Route:
     fallback = None
     if route.fallback:
@@ -104,7 +122,14 @@ def _route(
         first_token_timeout_s=parse_duration(route.timeouts.first_token),
         stream_idle_timeout_s=parse_duration(route.timeouts.stream_idle),
         request_timeout_s=parse_duration(route.timeouts.request),
+        data_class=str(route.data_class or "") if isinstance(route, Rule) else "",
+        left_out={name: str(out[name][0]) for name in _named(route) if name in out},
     )
+
+
+def _named(route: Route) -> list[str]:
+    chain = route.fallback.chain if route.fallback else ()
+    return [target.backend_ref.name for target in route.targets] + [ref.name for ref in chain]
 
 
 def _address(namespace: str, backend: ModelBackend) -> table.ServiceAddress | table.ExternalAddress:
@@ -142,6 +167,7 @@ def compile_backend(namespace: str, backend: ModelBackend) -> table.Backend:
         max_concurrent=filled.max_concurrent,
         queue=_queue(spec),
         profile=profile_of(spec),
+        max_data_class=vetting.max_data_class(backend),
     )
 
 
@@ -267,11 +293,22 @@ def compile_blob(
     learned: Learned | None = None,
 ) -> bytes:
     """The policy's blob as JSON; raises TableError if it is larger than a router takes."""
-    usable = {
-        name: compile_backend(namespace, backend)
-        for name in sorted({name for _, name in _references(spec)})
+    known = {
+        name: backend
+        for name in sorted({name for _, name in references(spec)})
         if isinstance(backend := backends.get(name), ModelBackend)
     }
+    out = vetting.left_out(spec, known, backends)
+    usable = {
+        name: msgspec.structs.replace(
+            compile_backend(namespace, backend), approval=vetting.approved(spec, backend)
+        )
+        for name, backend in known.items()
+        if name not in out
+    }
+    baseline = spec.baseline.name if spec.baseline and spec.baseline.name in known else ""
+    # It gets no request: nobody has to approve of a comparison of prices.
+    compared = {baseline: compile_backend(namespace, known[baseline])} if baseline else {}
     names_of_routes = (*(rule.name for rule in spec.rules_), "default")
     blob = table.encode(
         table.PolicyBlob(
@@ -280,15 +317,16 @@ def compile_blob(
             revision=revision,
             model_names=model_names,
             routes=tuple(
-                _route(name, ways, route, usable)
+                _route(name, ways, route, usable, out)
                 for name, (_, ways, route) in zip(names_of_routes, spec.routes(), strict=True)
             ),
-            backends=usable,
-            baseline=spec.baseline.name if spec.baseline and spec.baseline.name in usable else "",
+            backends=compared | usable,
+            baseline=baseline,
             budgets=tuple(map(_budget, spec.budgets)),
             capture=_capture(spec.capture) if spec.capture else None,
             signals=_signals(spec.implicit_feedback) if spec.implicit_feedback else None,
             predictor=compile_chooser(spec, usable, learned),
+            governance=vetting.compile_governance(spec.governance),
         )
     )
     return checked(blob)

@@ -150,6 +150,10 @@ def _yet_to_say(router: RouterView, entry: table.PolicyEntry, since: tuple[int, 
     return router.pending or (same and router.position < since)
 
 
+def _neutral(verdict: Verdict) -> tuple[Condition, ...]:
+    return (verdict.vetted,) if verdict.vetted else ()
+
+
 def premature(
     verdict: Verdict,
     routers: Sequence[RouterView],
@@ -171,7 +175,7 @@ def premature(
         entry is None
         or stored.get("observedGeneration") != verdict.policy.generation
         or stored.get("activeRevision") != entry.revision
-        or not _says(stored, *_judged(verdict), *_of_drift(drift))
+        or not _says(stored, *_judged(verdict), *_neutral(verdict), *_of_drift(drift))
         or not _says(stored, _progressing(entry, moving, rolling), message=rolling is None)
     ):
         return False
@@ -230,7 +234,7 @@ def policy_status(
     waits = on or (moving.condition() if moving else None)
     judged = _judged(verdict)
     ready = _ready(judged, programmed, waits)
-    wanted = [ready, *judged, programmed]
+    wanted = [ready, *judged, programmed, *_neutral(verdict)]
     if entry:
         wanted.append(_progressing(entry, moving, rolling))
     if rolling:

@@ -84,8 +84,14 @@ def failing(digest: str, blob: bytes, tests: Sequence[PolicyTest]) -> tuple[Prob
 
 def _run(policy: "CompiledPolicy", test: PolicyTest) -> Outcome:
     from pointsman.routing import decide  # noqa: PLC0415
+    from pointsman.routing.governing import NoClass, for_facts  # noqa: PLC0415
 
-    facts = facts_of(test)
+    facts, texts = facts_of(test), [test.prompt or "", *(one.content for one in test.messages)]
+    try:
+        policy = for_facts(policy, facts, texts=texts, now_s=None)
+    except NoClass as error:
+        decision = decide(policy, facts, dice=0.0, explain=True)
+        return Outcome(test, (str(error),), facts.analysis, decision)
     decision = decide(policy, facts, dice=0.0, explain=True)
     problems = tuple(_problems(test.expect, decision, facts))
     return Outcome(test, problems, facts.analysis, decision)

@@ -5,7 +5,7 @@ today's backends and stays in force; if even that cannot be done, the routers ke
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Final
 
 from pointsman.api import table
@@ -13,58 +13,17 @@ from pointsman.api.conditions import Condition, ConditionType, Reason
 from pointsman.api.v1alpha1 import RoutingPolicy, RoutingPolicySpec
 from pointsman.api.v1alpha1.shadowing import never_matching
 from pointsman.api.validation import Invalid, Problem, parse
-from pointsman.operator.plan.blobs import Backends, compile_blob, unresolved
+from pointsman.operator.plan import vetting
+from pointsman.operator.plan.blobs import Backends, compile_blob, references, unresolved
 from pointsman.operator.plan.objects import Json, ObservedPolicy
 from pointsman.operator.plan.policytests import failing
 from pointsman.operator.plan.predicting import Learned
 from pointsman.operator.plan.revisions import Revision, revision_name
+from pointsman.operator.plan.verdict import TablePlan as TablePlan  # noqa: PLC0414 - found here
+from pointsman.operator.plan.verdict import Verdict as Verdict  # noqa: PLC0414
 
 SHOWN_PROBLEMS = 8
 """Problems named in one message; the rest is counted."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Verdict:
-    """What was decided about one policy."""
-
-    policy: ObservedPolicy
-    revision: str
-    """Name of the revision that the policy's present spec is, accepted or not."""
-    accepted: Condition
-    resolved_refs: Condition
-    tests: Condition | None = None
-    """TestsPassed; None for a spec without tests, and for one that cannot be read."""
-    warnings: tuple[Problem, ...] = ()
-    entry: table.PolicyEntry | None = None
-    """What the routers are told to run; None if nothing was ever accepted."""
-    blob: bytes | None = field(default=None, repr=False)
-    """Compiled policy of `entry`; None if it is in force unchanged and cannot be compiled anew."""
-    candidate: bytes | None = field(default=None, repr=False)
-    """Compiled policy of the entry's candidate, if there is one."""
-
-    def blobs(self) -> list[tuple[str, bytes]]:
-        """What has to be stored for the entry: (SHA-256, compiled policy)."""
-        trial = self.entry.candidate if self.entry else None
-        found = [(trial.blob, self.candidate)] if trial else []
-        if self.entry:
-            found.append((self.entry.blob, self.blob))
-        return [(digest, blob) for digest, blob in found if blob is not None]
-
-    @property
-    def active_revision(self) -> str | None:
-        """Name of the revision in force."""
-        return self.entry.revision if self.entry else None
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class TablePlan:
-    """Verdicts by policy name, and the table that follows from them."""
-
-    verdicts: Mapping[str, Verdict]
-    entries: tuple[table.PolicyEntry, ...]
-    """Sorted by policy name."""
-    blobs: Mapping[str, bytes]
-    """By SHA-256 in hex; blobs that are in force unchanged may be absent."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,6 +43,8 @@ class _World:
     learned: Mapping[str, Learned]
     """By policy."""
     run_tests: bool
+    now_s: float | None
+    """Unix time, for what is told of approvals."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -275,6 +236,7 @@ def _judge(
     revision = revision_name(policy.name, policy.spec)
     resolved: Condition = _UNRESOLVED
     tests: Condition | None = None
+    vetted: Condition | None = None
     warnings: tuple[Problem, ...] = ()
     outcome: _Refusal | _Compiled
     if isinstance(policy.parsed, Invalid):
@@ -284,6 +246,7 @@ def _judge(
         spec = policy.parsed.spec
         resolved = _resolved(unresolved(spec, world.backends))
         warnings = never_matching(spec)
+        vetted = vetting.judged(spec, references(spec), world.backends, now_s=world.now_s)
         outcome = _attempt(policy.name, revision, spec, world, last)
         if spec.tests and world.run_tests:
             accepted_before = last is not None and last.name == revision
@@ -300,6 +263,7 @@ def _judge(
         accepted=accepted,
         resolved_refs=resolved,
         tests=tests,
+        vetted=vetted,
         warnings=warnings,
         entry=in_force[0],
         blob=in_force[1],
@@ -324,11 +288,13 @@ def compile_table(
     previous: Mapping[str, table.PolicyEntry] | None = None,
     learned: Mapping[str, Learned] | None = None,
     run_tests: bool = True,
+    now_s: float | None = None,
 ) -> TablePlan:
     """
     Judge every policy, oldest first, and compile the table.
 
-    Without `run_tests` a spec is accepted whatever its tests say.
+    Without `run_tests` a spec is accepted whatever its tests say. `now_s` is Unix time: approvals
+    that are over are told by it; what is compiled is the same at any time.
 
     `accepted` holds the last accepted revision by policy name, `previous` the entries of the
     manifest in force, `learned` what predictors have learned. Equal arguments give equal bytes,
@@ -341,6 +307,7 @@ def compile_table(
         taken=taken,
         learned=learned or {},
         run_tests=run_tests,
+        now_s=now_s,
     )
     verdicts: dict[str, Verdict] = {}
     for policy in sorted(policies, key=lambda p: (p.created, p.name)):

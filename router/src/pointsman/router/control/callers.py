@@ -20,6 +20,7 @@ from pointsman.api.callers import (
     is_name,
     parse_entry,
 )
+from pointsman.api.dataclass import RANKS
 from pointsman.api.names import LABEL_CALLERS
 from pointsman.router.callers import Caller, Callers, Team, callers_of
 from pointsman.router.control.metrics import ControlMetrics
@@ -93,6 +94,7 @@ def read_secret(name: str, labels: Mapping[str, str], data: Mapping[str, bytes])
                 digests=parsed.digests,
                 expires_at_s=parsed.expires_at.timestamp() if parsed.expires_at else inf,
                 limits=parsed.limits,
+                data_rank=RANKS[parsed.data_class],
             )
         )
     return CallerSecret(tuple(callers), tuple(problems), tuple(teams.values()))

@@ -47,6 +47,7 @@ class _Caller(msgspec.Struct, frozen=True):
     digests: tuple[bytes, ...]
     expires_at_s: float | None
     limits: Limits | None
+    data_rank: int = 0
 
 
 class _Callers(msgspec.Struct, frozen=True):
@@ -209,6 +210,7 @@ def _stored(caller: Caller) -> _Caller:
         digests=tuple(sorted(caller.digests)),
         expires_at_s=None if caller.expires_at_s == inf else caller.expires_at_s,
         limits=caller.limits,
+        data_rank=caller.data_rank,
     )
 
 
@@ -220,4 +222,5 @@ def _caller(stored: _Caller) -> Caller:
         digests=frozenset(stored.digests),
         expires_at_s=inf if stored.expires_at_s is None else stored.expires_at_s,
         limits=stored.limits,
+        data_rank=stored.data_rank,
     )

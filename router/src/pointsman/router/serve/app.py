@@ -22,6 +22,7 @@ from pointsman.router.serve.choosing import Conversations
 from pointsman.router.serve.endpoints import Balancers
 from pointsman.router.serve.exchange import Exchange
 from pointsman.router.serve.feedback import Ledger
+from pointsman.router.serve.governing import Governors
 from pointsman.router.serve.holds import Holds
 from pointsman.router.serve.limits import Limits
 from pointsman.router.serve.listener import ClientConnection
@@ -82,6 +83,7 @@ class DataPlane:
         metrics.ejected = self.balancers.ejected
         self.conversations = Conversations()
         self.arms = Arms(live, wall)
+        self.governors = Governors(live)
         self.quotas = Quotas(live, clock)
         self.budgets = budgets.Budgets(live, metrics, wall)
         self.budget = retry.BUDGET_START

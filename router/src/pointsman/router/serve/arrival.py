@@ -11,7 +11,7 @@ from msgspec import structs
 from pointsman.analysis import Analysis, Task
 from pointsman.analysis import analyze as analyze_text
 from pointsman.router.errors import BadRequest, Refused, going_away
-from pointsman.router.serve import arms, choosing
+from pointsman.router.serve import arms, choosing, governing
 from pointsman.router.serve.authenticate import models_of, no_such_model
 from pointsman.router.wire.headers import as_texts
 from pointsman.router.wire.members import check_members
@@ -54,6 +54,12 @@ def resolve(exchange: "Exchange") -> None:
     exchange.policy = policy
     if live.table.canaries:
         arms.take(exchange)
+    if (
+        exchange.policy.governance is not None
+        or caller.data_rank
+        or exchange.request.head.data_class is not None
+    ):
+        governing.govern(exchange)
 
 
 def analyze(exchange: "Exchange") -> None:
@@ -116,6 +122,8 @@ def decide(exchange: "Exchange") -> None:
         decision = choosing.choose(exchange, decision, facts)
     exchange.route_taken(decision)
     if not decision.candidates:
+        if decision.route.route.left_out and not decision.skipped:
+            raise governing.none_left(exchange, decision.route)
         raise _none_can(decision, exchange.operation.text)
     if decision.skipped:
         exchange.passed = tuple(

@@ -8,12 +8,13 @@ import logging
 from typing import TYPE_CHECKING, Final, cast
 
 from pointsman.api.table import Backend, ServiceAddress
-from pointsman.router.errors import BadRequest, Problem, RateLimited, UpstreamBroken
+from pointsman.router.errors import BadRequest, Problem, RateLimited, Refused, UpstreamBroken
 from pointsman.router.policy import outlier, retry
 from pointsman.router.policy.retry import Action, Fault, Kind, Situation
 from pointsman.router.serve import relay as relays
 from pointsman.router.serve.dial import Place, external_place
 from pointsman.router.serve.endpoints import Balancer
+from pointsman.router.serve.governing import EXPIRED, has_ended
 from pointsman.router.serve.spill import passed_over
 from pointsman.router.serve.tracing import Call
 from pointsman.router.serve.tracks import Track
@@ -181,6 +182,9 @@ def start(exchange: "Exchange") -> None:
     if exchange.taken.spills and not exchange.let_by and exchange.others_left:
         exchange.plane.spill.place(exchange)
     backend = exchange.candidate
+    if backend.approval is not None and has_ended(exchange, backend):
+        _not_approved(exchange, backend)
+        return
     exchange.track = track = exchange.plane.tracks.of(exchange.policy, exchange.taken, backend)
     may_wait = backend.activation is not None or backend.queue is not None
     if may_wait and not exchange.let_by and _waits(exchange, backend, track):
@@ -199,6 +203,19 @@ def start(exchange: "Exchange") -> None:
     exchange.attempt = attempt = Attempt(exchange, backend, track, pool, watch)
     exchange.sending()
     attempt.send(place, authorization)
+
+
+def _not_approved(exchange: "Exchange", backend: Backend) -> None:
+    """Its approval ended while the request waited: the next, whatever the route falls back on."""
+    if exchange.others_left:
+        exchange.passed += ((backend.name, EXPIRED),)
+        exchange.let_by = False  # its turn was at the one that it leaves
+        exchange.next_candidate()
+        start(exchange)
+    else:
+        exchange.track = exchange.plane.tracks.of(exchange.policy, exchange.taken, None)
+        message = f"The approval of {backend.name} ended while the request waited."
+        exchange.refuse(Refused(message, code="no_vetted_backend", retry_after_s=1))
 
 
 def _waits(exchange: "Exchange", backend: Backend, track: Track) -> bool:

@@ -53,11 +53,11 @@ class Exchange:
         "_done_by_s", "_first_by_s", "_over", "_retry_at_s", "_total_by_s", "analysis", "arm",
         "asked", "attempt", "attempts", "baseline_nano", "caller", "candidates", "chain_s",
         "charges", "choice", "chunked", "client", "code", "committed", "committed_s",
-        "conversation", "cost_nano", "debug", "decision_id", "end", "failures", "head_sent",
-        "heard", "heard_s", "held_s", "images", "index", "let_by", "opening", "operation",
-        "outcome", "overhead_s", "passed", "plane", "policy", "reading", "received_s", "request",
-        "request_id", "retries", "said", "skipped", "streamed", "taken", "ticket", "trace",
-        "track", "tried", "unread", "usage", "waiting",
+        "conversation", "cost_nano", "data_rank", "debug", "decision_id", "end", "failures",
+        "head_sent", "heard", "heard_s", "held_s", "images", "index", "let_by", "opening",
+        "operation", "outcome", "overhead_s", "passed", "plane", "policy", "reading", "received_s",
+        "request", "request_id", "retries", "said", "skipped", "streamed", "taken", "ticket",
+        "trace", "track", "tried", "unread", "usage", "waiting",
     )  # fmt: skip
     asked: Asked
     policy: CompiledPolicy
@@ -101,7 +101,7 @@ class Exchange:
         self.arm: Arm | None = None  # of its policy's rollout
         self.conversation = b""  # what names it, once somebody asked
         self.attempt: attempts.Attempt | None = None
-        self.attempts = self.retries = self.index = self.code = 0
+        self.attempts = self.retries = self.index = self.code = self.data_rank = 0
         self.cost_nano = self.baseline_nano = 0
         self.failures: list[tuple[str, Fault]] = []
         self.passed: tuple[tuple[str, str], ...] = ()  # (backend, reason) of who was left

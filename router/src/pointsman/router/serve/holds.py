@@ -41,7 +41,8 @@ class Wait:
     """One request's; `at_s` is when it has to be rung."""
 
     __slots__ = (
-        "_beat_at_s", "_by_s", "_exchange", "_how", "_of", "_passes", "_since_s", "backend",
+        "_beat_at_s", "_by_s", "_exchange", "_how", "_of", "_passes", "_since_s", "_until_s",
+        "backend",
     )  # fmt: skip
 
     def __init__(self, exchange: "Exchange", backend: Backend, how: Activation) -> None:
@@ -55,18 +56,25 @@ class Wait:
         self._passes = exchange.taken.on_saturated and exchange.others_left
         if self._passes:  # while another backend may still be tried
             self._by_s = min(self._by_s, exchange.received_s + exchange.chain_s * _LEAVES)
+        self._until_s = inf
+        if backend.approval is not None:  # then nobody may be sent there
+            self._until_s = now_s + max(0.0, backend.approval.until_s - exchange.plane.wall())
         beats = exchange.asked.stream and exchange.request.head.http11
         self._beat_at_s = now_s + exchange.plane.limits.hold_heartbeat_s if beats else inf
 
     @property
     def at_s(self) -> float:
         """The next deadline."""
-        return min(self._by_s, self._beat_at_s)
+        return min(self._by_s, self._beat_at_s, self._until_s)
 
     def ring(self, now_s: float) -> None:
         """A deadline has passed."""
         exchange = self._exchange
-        if now_s >= self._by_s:
+        if now_s >= self._until_s:
+            self._until_s = inf
+            self.end("ApprovalExpired")
+            exchange.let_go()
+        elif now_s >= self._by_s:
             what = "no server became ready in time"
             holds = exchange.plane.holds
             self.give_up(holds.fault(self.backend, Kind.SATURATED, "HoldTimeout", what))

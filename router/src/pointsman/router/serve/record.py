@@ -13,6 +13,7 @@ from pointsman.api.tasks import Domain
 from pointsman.events.schema import Request, Try, encode
 from pointsman.router.serve.arrival import read_late
 from pointsman.router.serve.capture import Captor
+from pointsman.router.serve.governing import data_class_of
 from pointsman.router.serve.signals import Watcher
 from pointsman.router.wire.stated import Stated, read_stated
 
@@ -93,6 +94,9 @@ def event_of(exchange: "Exchange", stated: Stated, now_s: float, wall_s: float) 
         tools=asked.tools,
         images=exchange.images,
         stream=asked.stream,
+        data_class=data_class_of(exchange)
+        if exchange.data_rank or exchange.taken.route.data_class
+        else "",
         candidates=tuple([candidate.name for candidate in exchange.candidates]),
         skipped=_skipped(exchange) if exchange.skipped else (),
         choice=exchange.choice,

@@ -5,6 +5,7 @@ from typing import Final
 
 import msgspec
 
+from pointsman.api.dataclass import HEADER
 from pointsman.router.callers import Verdict
 from pointsman.router.wire.headers import Headers
 from pointsman.router.wire.operation import OPERATIONS, Operation
@@ -13,7 +14,7 @@ from pointsman.router.wire.trace_context import TraceContext
 
 _FORWARDED: Final = frozenset({b"accept", b"traceparent", b"tracestate"})
 """Besides content type, length and request id, what a model server gets of a caller's headers."""
-_READ: Final = frozenset({b"x-request-id", b"x-pointsman-debug", b"content-encoding"})
+_READ: Final = frozenset({b"x-request-id", b"x-pointsman-debug", b"content-encoding", HEADER})
 
 
 class Head:
@@ -25,8 +26,8 @@ class Head:
     """
 
     __slots__ = (
-        "compressed", "context", "debug", "forwarded", "headers", "http11", "keep_alive", "method",
-        "operation", "request_id", "size", "target", "texts", "verdict",
+        "compressed", "context", "data_class", "debug", "forwarded", "headers", "http11",
+        "keep_alive", "method", "operation", "request_id", "size", "target", "texts", "verdict",
     )  # fmt: skip
 
     def __init__(
@@ -47,6 +48,8 @@ class Head:
         self.request_id: bytes | None = None
         """The caller's, if it may be taken over."""
         self.debug = self.compressed = False
+        self.data_class: str | None = None
+        """As the caller wrote it; several are one text with commas, as RFC 9110 has it."""
         self.forwarded = b""
         """Header lines that go on to the model server."""
         self.texts: dict[str, str] | None = None
@@ -67,6 +70,11 @@ class Head:
                 self.request_id = value
         elif name == b"x-pointsman-debug":
             self.debug = value.strip().lower() == b"true"
+        elif name == HEADER:
+            written = value.decode("latin-1")
+            self.data_class = (
+                written if self.data_class is None else f"{self.data_class}, {written}"
+            )
         elif value.strip().lower() not in (b"", b"identity"):
             self.compressed = True
 

@@ -11,11 +11,13 @@ from zlib import crc32
 import msgspec
 
 from pointsman.api import table
+from pointsman.api.dataclass import RANKS
 from pointsman.ledger.recent import Recent, Recorded, facts_of
 from pointsman.operator.plan.rollout.replaying import Counts, Replayed, ReplayPlan, judged
 from pointsman.routing import CompiledPolicy, compile_policy, decide
 from pointsman.routing.cost import Tariff, cost_nano
 from pointsman.routing.facts import RequestFacts
+from pointsman.routing.governing import narrowed
 from pointsman.routing.partial import Outcome, PartialPolicy, Told
 
 
@@ -34,10 +36,16 @@ class Job(msgspec.Struct, frozen=True, kw_only=True):
 def replay(job: Job) -> Replayed:
     """Raises TableError for a policy that no router runs, DecodeError for no answer of a ledger."""
     requests = msgspec.json.decode(job.recent, type=Recent).requests
-    stable, candidate = (_Side(blob, job.now_s) for blob in (job.stable, job.candidate))
+    sides: dict[int, tuple[_Side, _Side]] = {}
     counts = Counts()
     for request in requests[: job.plan.requests]:
-        _count(counts, request, stable, candidate)
+        rank = RANKS.get(request.data_class, 0)
+        if rank not in sides:
+            sides[rank] = (
+                _Side(job.stable, job.now_s, rank),
+                _Side(job.candidate, job.now_s, rank),
+            )
+        _count(counts, request, *sides[rank])
     return judged(counts, job.plan, at_s=job.now_s)
 
 
@@ -51,8 +59,10 @@ class _Tokens(NamedTuple):
 class _Side:
     """One revision."""
 
-    def __init__(self, blob: bytes, now_s: float) -> None:
-        self.policy: CompiledPolicy = compile_policy(table.decode_blob(blob), "")
+    def __init__(self, blob: bytes, now_s: float, rank: int) -> None:
+        """For requests of this class of data, with the approvals that hold at this moment."""
+        whole = compile_policy(table.decode_blob(blob), "")
+        self.policy: CompiledPolicy = narrowed(whole, rank, now_s).policy
         self.revision = self.policy.revision
         self.partial = PartialPolicy(self.policy)
         self._prices = {
