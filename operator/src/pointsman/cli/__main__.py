@@ -15,6 +15,7 @@ from pointsman.cli.key.arguments import add_parser as add_key
 from pointsman.cli.report.arguments import add_parser as add_report
 from pointsman.cli.rollout.arguments import add_parser as add_rollout
 from pointsman.cli.simulate.arguments import add_parser as add_simulate
+from pointsman.cli.vet.arguments import add_parser as add_vet
 
 _WITH_OPTIONS = {
     "adopt": "pointsman.cli.adopt.commands",
@@ -25,6 +26,7 @@ _WITH_OPTIONS = {
     "report": "pointsman.cli.report.commands",
     "rollout": "pointsman.cli.rollout.commands",
     "simulate": "pointsman.cli.simulate.commands",
+    "vet": "pointsman.cli.vet.commands",
 }
 """Where a command's function of the same name is, which takes what was parsed."""
 
@@ -71,6 +73,7 @@ def _parser() -> Parser:
     add_report(commands)
     add_rollout(commands)
     add_simulate(commands)
+    add_vet(commands)
 
     demo = commands.add_parser("demo", help="a support desk's day on this machine, and a table")
     demo.add_argument("--once", action="store_true", help="end after the table")

@@ -25,12 +25,22 @@ class Unusable(Exception):
 
 def read(options: argparse.Namespace) -> tuple[str, Plan]:
     """The suite's name, and the plan."""
-    loaded = load(options.paths)
+    loaded = read_files(options.paths)
+    item = _chosen(loaded, options.suite)
+    return item.value.metadata.name, planned(options, loaded, compiled(item, loaded))
+
+
+def read_files(paths: Sequence[str]) -> Loaded:
+    """What is in files and folders; none may be wrong."""
+    loaded = load(paths)
     wrong = [str(one) for one in loaded.problems if one.severity is Severity.ERROR]
     if wrong:
         raise Unusable("\n".join(wrong))
-    item = _chosen(loaded, options.suite)
-    suite = compiled(item, loaded)
+    return loaded
+
+
+def planned(options: argparse.Namespace, loaded: Loaded, suite: Suite) -> Plan:
+    """Whom to ask this suite, where, and at what prices."""
     now = datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
     backends = {one.value.metadata.name: one.value for one in loaded.backends}
     prices = {
@@ -41,14 +51,13 @@ def read(options: argparse.Namespace) -> tuple[str, Plan]:
     targets = _targets(options, backends, prices)
     judge = _judge(options, suite, targets, prices)
     _money(options, [*targets, *([judge] if judge else [])])
-    plan = Plan(
+    return Plan(
         suite=suite,
         targets=targets,
         judge=judge,
         runs=options.runs,
         concurrency=min(options.concurrency, 256),
     )
-    return item.value.metadata.name, plan
 
 
 def _chosen(loaded: Loaded, name: str | None) -> Item[EvaluationSuite]:
