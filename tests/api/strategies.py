@@ -9,6 +9,7 @@ from typing import Any
 
 from hypothesis import strategies as st
 
+from tests.api import governance_strategies
 from tests.api.profile_strategies import profiles
 
 Json = dict[str, Any]
@@ -217,6 +218,7 @@ policies = st.fixed_dictionaries(
         "capture": captures,
         "implicitFeedback": implicit,
         "predictor": predictors,
+        "governance": governance_strategies.of_policies,
         "rollout": rollouts,
         "tests": st.lists(policy_tests, max_size=2),
     },
@@ -421,6 +423,7 @@ backend_options = optional(
     capabilities=st.lists(st.sampled_from(["Tools", "Vision"]), max_size=3),
     promptProfile=profiles,
     cost=costs,
+    governance=governance_strategies.of_backends,
     replicas=st.sampled_from([0, 1, 1000, 1001]),
     evaluation=evaluations,
 )

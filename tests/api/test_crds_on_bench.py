@@ -14,6 +14,7 @@ from pointsman.api.manifests.document import BadDocument, read
 from pointsman.api.v1alpha1 import EvaluationSuite, ModelBackend, RoutingPolicy
 from pointsman.api.v1alpha1.status import ModelBackendStatus, RoutingPolicyStatus
 from pointsman.api.validation import ApiModel, Invalid, parse
+from tests.api import governance_strategies
 from tests.api.dry_run import DryRun
 from tests.api.strategies import backends, behaviors, objects, policies, suites
 from tests.api.test_examples import CRDS, EXAMPLES, INVALID, name
@@ -21,6 +22,7 @@ from tests.bench.cluster import Bench, CommandFailed
 
 pytestmark = pytest.mark.bench
 
+DEFAULT = {"targets": [{"backendRef": {"name": "a"}}]}
 SAME_VERDICT = settings(
     max_examples=200,
     deadline=None,
@@ -48,9 +50,10 @@ def dry_run(cluster: Bench, tmp_path_factory: pytest.TempPathFactory) -> Iterato
 
 @pytest.mark.parametrize("folder", EXAMPLES, ids=name)
 def test_the_api_server_takes_an_example(cluster: Bench, folder: Path) -> None:
-    """Every file of it, with strict validation."""
+    """Every object of it, with strict validation."""
     said = cluster.kubectl("create", "--dry-run=server", "--validate=strict", "-f", str(folder))
-    assert said.count("created (server dry run)") == len(list(folder.iterdir()))
+    text = "\n" + "\n".join(file.read_text() for file in folder.iterdir())
+    assert said.count("created (server dry run)") == text.count("\nkind: ")
 
 
 @pytest.mark.parametrize("file", INVALID, ids=name)
@@ -158,6 +161,28 @@ def test_a_backend_gets_one_verdict(dry_run: DryRun, value: dict[str, Any]) -> N
 def test_a_policy_gets_one_verdict(dry_run: DryRun, value: dict[str, Any]) -> None:
     """What the API server takes, parse() takes, and nothing else."""
     same_verdict(dry_run, RoutingPolicy, value)
+
+
+@SAME_VERDICT
+@given(governance_strategies.of_backends, governance_strategies.of_policies, st.booleans())
+def test_governance_gets_one_verdict(
+    dry_run: DryRun, backend: dict[str, Any], policy: dict[str, Any], external: bool
+) -> None:
+    """Of a backend and of a policy that are good but for it."""
+    place: dict[str, Any] = {"external": {"url": "https://a.example/v1"}}
+    if not external:
+        place = {"deployment": {"engine": "Simulator"}}
+    for kind, spec in (
+        (ModelBackend, {"model": "m", **place, "governance": backend}),
+        (RoutingPolicy, {"modelNames": ["a"], "default": DEFAULT, "governance": policy}),
+    ):
+        whole = {
+            "apiVersion": "pointsman.dev/v1alpha1",
+            "kind": kind.__name__,
+            "metadata": {"name": "a", "namespace": "default"},
+            "spec": spec,
+        }
+        same_verdict(dry_run, kind, whole)
 
 
 @SAME_VERDICT

@@ -293,6 +293,8 @@ class Session:
                 self._tell(f"policy {name}", said)
             for warning in verdict.warnings:
                 self._tell(f"policy {name} warning", str(warning))
+            if verdict.vetted is not None and not verdict.vetted.status:
+                self._tell(f"policy {name} governance", verdict.vetted.message)
         for name in desired.backends:
             self._tell(f"backend {name}", self._state_of(desired, name))
         for name, state in told(self._learner, desired).items():
