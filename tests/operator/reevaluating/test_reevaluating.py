@@ -22,19 +22,23 @@ class Drifting(World):
 
     def find(self, name: str, **found: Any) -> None:
         """What evaluation and detector have written."""
-        self.api.put({**backend(name), "status": dict(status_of(**found))})
+        governance = found.pop("governance", None)
+        spec = {} if governance is None else {"governance": governance}
+        self.api.put({**backend(name, **spec), "status": dict(status_of(**found))})
 
     async def declare(
         self,
         *,
         rollout: Mapping[str, Any] | None = None,
         tests: Sequence[Mapping[str, Any]] = (),
+        governance: Mapping[str, Any] | None = None,
         **drift: Any,
     ) -> None:
         """The policy with `spec.drift`."""
         route = {"targets": [target("a")], "fallback": {"chain": [{"name": "b"}]}}
         item = policy(default=route, rollout=rollout)
         spec = {**item["spec"], "drift": {**REEVALUATE, **drift}}
+        spec |= {} if governance is None else {"governance": dict(governance)}
         self.api.put({**item, "spec": {**spec, "tests": list(tests)} if tests else spec})
         await self.reconcile()
 
@@ -409,3 +413,22 @@ async def test_however_often_it_dies_it_ends_the_same(world: Drifting, dies_afte
     assert whole.memory is not None
     assert world.memory.moves == whole.memory.moves
     assert world.status["learned"]["revision"] == whole.status["learned"]["revision"]
+
+
+async def test_nobodys_requests_go_to_a_model_that_governance_leaves_out(world: Drifting) -> None:
+    """However good it is; and when it is approved no longer, they come back."""
+    licensed, bare = {"license": "MIT"}, {"license": "Apache-2.0"}
+    world.find("a", score=0.86, governance=licensed)
+    world.find("b", score=0.84, governance=bare)
+    await world.declare(governance={"require": {"licenses": ["MIT"]}})
+    world.find("a", score=0.62, state="Worse", governance=licensed)
+    await world.reconcile()
+    assert world.targets() == {"a": 1}
+
+    world.find("b", score=0.84, governance=licensed)
+    await world.reconcile()
+    assert world.targets() == {"a": 0, "b": 1}
+
+    world.find("b", score=0.84, governance=bare)
+    await world.reconcile()
+    assert world.targets() == {"a": 1}

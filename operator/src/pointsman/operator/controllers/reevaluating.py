@@ -32,6 +32,7 @@ from pointsman.operator.plan.reevaluating.telling import (
 from pointsman.operator.plan.revisions import Revision, last_accepted
 from pointsman.operator.plan.rollout.telling import News
 from pointsman.operator.plan.table import TablePlan, Verdict, compile_table
+from pointsman.operator.plan.vetting import left_out
 
 _KINDS: Final = ("Worse", "IdentityChanged", "Better", "Suspected", "Steady", "NoBaseline")
 
@@ -70,6 +71,11 @@ class Reevaluator:
                 entries=previous_entries(view),
                 rollouts=view.stored.rollouts,
                 facts=facts,
+                left_out={
+                    policy.name: frozenset(left_out(spec, backends, backends, now_s=now_s))
+                    for policy in policies
+                    if (spec := _spec(policy)) is not None
+                },
             ),
             _judge(view, backends, namespace),
             now_s=now_s,

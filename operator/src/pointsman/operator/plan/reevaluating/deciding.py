@@ -39,6 +39,8 @@ class Look:
     interval_s: float
     settled: bool
     """What is wanted is in force, and no rollout goes on."""
+    left_out: frozenset[str] = frozenset()
+    """Backends that the policy's governance leaves out: nobody's requests go to them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,7 +77,11 @@ def _kept(moves: Moves, scene: Look, facts: Mapping[str, Facts]) -> dict[str, tu
     """Those whose reason is still there."""
     routes = {route.name: route for route in scene.routes}
     found = {
-        name: tuple(one for one in wanted if holds(one, routes[name], facts))
+        name: tuple(
+            one
+            for one in wanted
+            if one.receiver not in scene.left_out and holds(one, routes[name], facts)
+        )
         for name, wanted in moves.items()
         if name in routes
     }

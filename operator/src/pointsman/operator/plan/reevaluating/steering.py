@@ -5,7 +5,7 @@ rolled out as an edit would be. What the user wrote is never changed.
 """
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any, Final
 
 import msgspec
@@ -39,6 +39,8 @@ class Known:
     entries: Mapping[str, table.PolicyEntry]
     rollouts: Mapping[str, Record]
     facts: Mapping[str, Facts]
+    left_out: Mapping[str, frozenset[str]] = field(default_factory=dict)
+    """By policy, whom its governance leaves out at this moment."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,13 +142,16 @@ class _Policy:
         if before is None or before.declared != declared:
             return Memory(uid=policy.uid, declared=declared)
         before = self._unless_rolled_back(before)
+        out = self.known.left_out.get(policy.name, frozenset())
         scene = Look(
             routes=routes_of(policy.parsed.spec),
             bounds=bounds_of(policy.parsed.spec),
             interval_s=parse_duration(drift.interval),
             settled=self._is_settled(before),
+            left_out=out,
         )
-        choice = look(before, scene, self.known.facts, now_s=self.now_s)
+        facts = {name: one for name, one in self.known.facts.items() if name not in out}
+        choice = look(before, scene, facts, now_s=self.now_s)
         return self._admitted(choice, scene) if choice.cause else choice.memory
 
     def _unless_rolled_back(self, memory: Memory) -> Memory:
