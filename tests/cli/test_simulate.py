@@ -19,7 +19,9 @@ from pointsman.cli.policies import compiled
 from pointsman.cli.simulate.conditions import BadCondition, judge, read_conditions
 from pointsman.cli.simulate.measured import Cell, compare
 from pointsman.cli.simulate.outcome import Outcome
-from pointsman.cli.simulate.replay import blind_rules
+from pointsman.cli.simulate.replay import Side, blind_rules
+from pointsman.cli.traffic.money import Assumed
+from pointsman.cli.traffic.seen import seen_of_line
 from pointsman.ledger.ratio import Moments, ratio
 from pointsman.ledger.summary import Estimate
 from tests.cli.traffic import DESK, body, desk, ledger, stored, write
@@ -404,3 +406,48 @@ def test_what_was_learned_needs_a_ledger(tmp_path: Path, traffic: Path, capsys: 
     assert "--learned needs --ledger" in capsys.readouterr().err
     assert main([*asked, "--ledger", str(tmp_path / "none.db")]) == 1
     assert "none.db" in capsys.readouterr().err
+
+
+GOVERNED = f"""
+apiVersion: {API_VERSION}
+kind: ModelBackend
+metadata: {{name: own}}
+spec:
+  model: m
+  deployment: {{engine: Simulator}}
+  governance: {{dataHandling: {{maxDataClass: Restricted}}}}
+---
+apiVersion: {API_VERSION}
+kind: ModelBackend
+metadata: {{name: web}}
+spec: {{model: m, deployment: {{engine: Simulator}}}}
+---
+apiVersion: {API_VERSION}
+kind: RoutingPolicy
+metadata: {{name: desk}}
+spec:
+  modelNames: [auto]
+  default:
+    targets: [{{backendRef: {{name: web}}, weight: 9}}, {{backendRef: {{name: own}}}}]
+"""
+
+
+@pytest.mark.parametrize(
+    ("headers", "backends"),
+    [
+        ({}, ["web", "web", "own"]),
+        ({"x-pointsman-data-class": "Public"}, ["web", "web", "own"]),
+        ({"x-pointsman-data-class": "Internal"}, ["own", "own", "own"]),
+        ({"x-pointsman-data-class": "nothing"}, ["own", "own", "own"]),
+    ],
+)
+def test_a_class_of_data_leaves_whom_a_router_would_leave(
+    headers: dict[str, str], backends: list[str], tmp_path: Path
+) -> None:
+    """What is no class counts as the strictest, since a router refuses it."""
+    file = tmp_path / "desk.yaml"
+    file.write_text(GOVERNED)
+    side = Side(compiled([str(file)]), None, 1_800_000_000.0)
+    line = json.dumps({"request": body("hi"), "headers": headers}).encode()
+    seen = seen_of_line(line)
+    assert [side.route(seen, die, Assumed()).backend for die in (0.0, 0.5, 0.99)] == backends

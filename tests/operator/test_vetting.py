@@ -16,6 +16,7 @@ from pointsman.api.v1alpha1 import Governance, PolicyGovernance
 from pointsman.api.validation import ApiModel, Invalid
 from pointsman.operator import metrics
 from pointsman.operator.controllers.backends import tell_end
+from pointsman.operator.controllers.requirements import Requirements
 from pointsman.operator.plan.backend_status import Surroundings, backend_status
 from pointsman.operator.plan.blobs import requiring
 from pointsman.operator.plan.objects import observed_backend, observed_policy
@@ -317,3 +318,44 @@ def test_when_an_approval_ends_is_a_metric_while_there_is_one() -> None:
         assert told() == seconds(UNTIL)
         tell_end("told", after)
         assert told() is None
+
+
+def outcome(item: dict[str, Any], *tests: dict[str, Any]) -> Condition:
+    item["spec"]["tests"] = list(tests)
+    own = vetted("a", dataHandling={"maxDataClass": "Restricted"})
+    plan = plan_of(item, known=backends(own, backend("b"), vetted("c")))
+    found = plan.verdicts["desk"].tests
+    assert found is not None
+    return found
+
+
+def test_a_policys_tests_are_decided_by_the_class_that_they_say() -> None:
+    """By header, metadata and text, as a router would; a time changes no verdict."""
+    item = policy(default=route("b", "a"))
+    item["spec"]["governance"] = {"detect": {"builtIn": ["Email"], "dataClass": "Confidential"}}
+    to_a = {"backend": "a"}
+    good: list[dict[str, Any]] = [
+        {"name": "header", "prompt": "hi", "headers": {"x-pointsman-data-class": "internal"}},
+        {"name": "metadata", "prompt": "hi", "metadata": {"data_class": "Restricted"}},
+        {"name": "text", "prompt": "to ada@example.org"},
+    ]
+    assert outcome(item, *({**one, "expect": to_a} for one in good)).status
+    for one in good:
+        failed = outcome(item, {**one, "expect": {"backend": "b"}})
+        assert "backend is a, not b" in failed.message
+    wrong = {"name": "w", "prompt": "hi", "metadata": {"data_class": "Secret"}, "expect": to_a}
+    assert "which is no class of data" in outcome(item, wrong).message
+
+
+def test_requirements_tell_whose_status_has_more_to_say() -> None:
+    """Of what changed, once."""
+    told: list[str] = []
+    requirements = Requirements(told.append)
+    asked = plan_of(asking(policy(default=route("a", chain=("b",)))))
+    requirements.note(asked)
+    requirements.note(asked)
+    assert sorted(told) == ["a", "b"]
+    assert requirements.of("b") == ("desk",)
+    requirements.note(plan_of(policy(default=route("a"))))
+    assert sorted(told) == ["a", "a", "b", "b"]
+    assert requirements.of("b") == ()

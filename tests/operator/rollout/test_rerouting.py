@@ -9,6 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from msgspec import structs
 
+from pointsman.api.governed import Approved
 from pointsman.api.table import TableError
 from pointsman.ledger.recent import Recorded
 from pointsman.operator.plan.rollout.guarding import Verdict
@@ -179,3 +180,22 @@ def test_a_revision_against_itself_changes_nothing(
     assert sum(one.after for one in found.backends) == len(tasks) - found.unknown
     assert found == replay(job(stable, candidate, requests, ReplayPlan(min_requests=1)))
     assert re.match(r"[\d,]+ requests", found.message)
+
+
+def test_a_class_that_was_recorded_is_kept_to() -> None:
+    """What was Restricted is not counted as if anybody could have it; the others are."""
+    own = {"a": backend("a", max_data_class="Restricted"), "b": backend("b")}
+    stable = blob("desk-1", rule("default", "a"), **own)
+    candidate = blob("desk-2", rule("default", "b"), **own)
+    found = replayed(stable, candidate, chats(data_class="Restricted"), cost_percent=None)
+    assert found.unroutable == 400
+    found = replayed(stable, candidate, chats(), cost_percent=None)
+    assert found.unroutable == 0
+
+
+def test_an_approval_that_is_over_is_kept_to() -> None:
+    """By the time of the replay, so that nothing is taken back for yesterday's sake."""
+    ended = Approved(from_s=0.0, until_s=1_800_000_100.0)
+    stable = blob("desk-1", rule("default", "a"))
+    candidate = blob("desk-2", rule("default", "b"), b=backend("b", approval=ended))
+    assert replayed(stable, candidate, chats(), cost_percent=None).unroutable == 400
