@@ -9,7 +9,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from itertools import accumulate
 from math import inf
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from pointsman.api.expressions import NEEDS_TEXT, BadExpression, Expression, compile_expression
 from pointsman.api.table import (
@@ -24,7 +24,9 @@ from pointsman.api.table import (
 )
 from pointsman.routing.capture import CompiledCapture, compile_capture
 from pointsman.routing.chooser import CompiledChooser, compile_chooser
-from pointsman.routing.governance import CompiledGovernance, compile_governance
+
+if TYPE_CHECKING:
+    from pointsman.routing.governance import CompiledGovernance
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,7 +112,7 @@ class CompiledPolicy:
     signals: Signals | None
     chooser: CompiledChooser | None
     """None: nothing is predicted."""
-    governance: CompiledGovernance | None
+    governance: "CompiledGovernance | None"
     """None: every request may go to every backend of it, but for the class that its caller gave."""
 
 
@@ -262,8 +264,22 @@ def _compile(blob: PolicyBlob, digest: str) -> CompiledPolicy:
         capture=compile_capture(blob.capture, blob.name) if blob.capture else None,
         signals=blob.signals,
         chooser=compile_chooser(blob),
-        governance=compile_governance(blob),
+        governance=_compile_governance(blob),
     )
+
+
+def _compile_governance(blob: PolicyBlob) -> "CompiledGovernance | None":
+    """None, and nothing is imported, where no backend, route or policy says anything of it."""
+    backends = blob.backends.values()
+    if (
+        blob.governance is None
+        and not any(route.data_class for route in blob.routes)
+        and not any(one.approval or one.max_data_class for one in backends)
+    ):
+        return None
+    from pointsman.routing.governance import compile_governance  # noqa: PLC0415 - few say any
+
+    return compile_governance(blob)
 
 
 def compile_table(

@@ -22,7 +22,6 @@ from pointsman.router.serve.choosing import Conversations
 from pointsman.router.serve.endpoints import Balancers
 from pointsman.router.serve.exchange import Exchange
 from pointsman.router.serve.feedback import Ledger
-from pointsman.router.serve.governing import Governors
 from pointsman.router.serve.holds import Holds
 from pointsman.router.serve.limits import Limits
 from pointsman.router.serve.listener import ClientConnection
@@ -36,6 +35,7 @@ from pointsman.router.serve.wheel import Wheel
 from pointsman.router.stack import arrival_layers
 
 if TYPE_CHECKING:
+    from pointsman.router.serve.governing import Governors
     from pointsman.router.serve.pinned import Asking
 
 _CLOSE_S = 1.0
@@ -83,7 +83,8 @@ class DataPlane:
         metrics.ejected = self.balancers.ejected
         self.conversations = Conversations()
         self.arms = Arms(live, wall)
-        self.governors = Governors(live)
+        self.governors: Governors | None = None
+        """Since a request was governed."""
         self.quotas = Quotas(live, clock)
         self.budgets = budgets.Budgets(live, metrics, wall)
         self.budget = retry.BUDGET_START

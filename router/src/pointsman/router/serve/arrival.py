@@ -11,7 +11,7 @@ from msgspec import structs
 from pointsman.analysis import Analysis, Task
 from pointsman.analysis import analyze as analyze_text
 from pointsman.router.errors import BadRequest, Refused, going_away
-from pointsman.router.serve import arms, choosing, governing
+from pointsman.router.serve import arms, choosing
 from pointsman.router.serve.authenticate import models_of, no_such_model
 from pointsman.router.wire.headers import as_texts
 from pointsman.router.wire.members import check_members
@@ -59,6 +59,8 @@ def resolve(exchange: "Exchange") -> None:
         or caller.data_rank
         or exchange.request.head.data_class is not None
     ):
+        from pointsman.router.serve import governing  # noqa: PLC0415 - few policies ask for it
+
         governing.govern(exchange)
 
 
@@ -123,6 +125,8 @@ def decide(exchange: "Exchange") -> None:
     exchange.route_taken(decision)
     if not decision.candidates:
         if decision.route.route.left_out and not decision.skipped:
+            from pointsman.router.serve import governing  # noqa: PLC0415
+
             raise governing.none_left(exchange, decision.route)
         raise _none_can(decision, exchange.operation.text)
     if decision.skipped:

@@ -14,7 +14,6 @@ from pointsman.router.policy.retry import Action, Fault, Kind, Situation
 from pointsman.router.serve import relay as relays
 from pointsman.router.serve.dial import Place, external_place
 from pointsman.router.serve.endpoints import Balancer
-from pointsman.router.serve.governing import EXPIRED, has_ended
 from pointsman.router.serve.spill import passed_over
 from pointsman.router.serve.tracing import Call
 from pointsman.router.serve.tracks import Track
@@ -182,7 +181,7 @@ def start(exchange: "Exchange") -> None:
     if exchange.taken.spills and not exchange.let_by and exchange.others_left:
         exchange.plane.spill.place(exchange)
     backend = exchange.candidate
-    if backend.approval is not None and has_ended(exchange, backend):
+    if backend.approval is not None and not backend.approval.holds(exchange.plane.wall()):
         _not_approved(exchange, backend)
         return
     exchange.track = track = exchange.plane.tracks.of(exchange.policy, exchange.taken, backend)
@@ -208,7 +207,7 @@ def start(exchange: "Exchange") -> None:
 def _not_approved(exchange: "Exchange", backend: Backend) -> None:
     """Its approval ended while the request waited: the next, whatever the route falls back on."""
     if exchange.others_left:
-        exchange.passed += ((backend.name, EXPIRED),)
+        exchange.passed += ((backend.name, "ApprovalExpired"),)
         exchange.let_by = False  # its turn was at the one that it leaves
         exchange.next_candidate()
         start(exchange)

@@ -2,20 +2,18 @@
 
 Guarantees that of several sources of a class the strictest wins, that what is no class is refused,
 and that at the second an approval ends no further request is sent there, also one that waited.
-A policy without governance and a caller without a class pay three reads of attributes.
+Imported with the first request that somebody governs: others pay three reads of attributes.
 """
 
 from typing import TYPE_CHECKING
 
 from pointsman.api.dataclass import CLASSES, METADATA, rank_of
-from pointsman.api.table import Backend
 from pointsman.router.errors import BadRequest, Problem, Refused
 from pointsman.router.live import Live
 from pointsman.routing import CompiledPolicy, CompiledTable
 from pointsman.routing.compiled import CompiledRoute
 from pointsman.routing.governing import (
     DATA_CLASS,
-    EXPIRED,
     Narrowed,
     NoClass,
     left_out_words,
@@ -64,6 +62,8 @@ def govern(exchange: "Exchange") -> None:
     except NoClass as error:
         param = f"metadata.{METADATA}" if "metadata." in str(error) else None
         raise BadRequest(f"The {error}.", code="invalid_data_class", param=param) from None
+    if plane.governors is None:
+        plane.governors = Governors(plane.live)
     exchange.policy = plane.governors.of(policy, rank, plane.wall())
 
 
@@ -87,18 +87,3 @@ def none_left(exchange: "Exchange", route: CompiledRoute) -> Problem:
 def data_rank_of(exchange: "Exchange", route: CompiledRoute) -> int:
     """The class of a request that takes this route."""
     return max(exchange.data_rank, rank_of(route.route.data_class) or 0)
-
-
-def data_class_of(exchange: "Exchange") -> str:
-    """For the record; empty is Public."""
-    rank = data_rank_of(exchange, exchange.taken)
-    return str(CLASSES[rank]) if rank else ""
-
-
-def has_ended(exchange: "Exchange", backend: Backend) -> bool:
-    """True if an approval ended while the request waited; the next backend was tried then."""
-    approval = backend.approval
-    return approval is not None and not approval.holds(exchange.plane.wall())
-
-
-__all__ = ["EXPIRED", "Governors", "data_class_of", "govern", "has_ended", "none_left"]

@@ -9,11 +9,11 @@ import logging
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Final
 
+from pointsman.api.dataclass import CLASSES, RANKS
 from pointsman.api.tasks import Domain
 from pointsman.events.schema import Request, Try, encode
 from pointsman.router.serve.arrival import read_late
 from pointsman.router.serve.capture import Captor
-from pointsman.router.serve.governing import data_class_of
 from pointsman.router.serve.signals import Watcher
 from pointsman.router.wire.stated import Stated, read_stated
 
@@ -94,7 +94,7 @@ def event_of(exchange: "Exchange", stated: Stated, now_s: float, wall_s: float) 
         tools=asked.tools,
         images=exchange.images,
         stream=asked.stream,
-        data_class=data_class_of(exchange)
+        data_class=_class(exchange)
         if exchange.data_rank or exchange.taken.route.data_class
         else "",
         candidates=tuple([candidate.name for candidate in exchange.candidates]),
@@ -122,6 +122,12 @@ def event_of(exchange: "Exchange", stated: Stated, now_s: float, wall_s: float) 
         fingerprint=stated.fingerprint,
         finish=stated.finish,
     )
+
+
+def _class(exchange: "Exchange") -> str:
+    """Its own, or that of its rule, whichever is stricter; empty is Public."""
+    rank = max(exchange.data_rank, RANKS.get(exchange.taken.route.data_class, 0))
+    return str(CLASSES[rank]) if rank else ""
 
 
 def _evidence(analysis: "Analysis") -> tuple[str, ...]:
