@@ -26,7 +26,7 @@ from pointsman.events.schema import Request, decode
 from pointsman.router.callers import Caller, callers_of
 from pointsman.router.serve.record import Recorder
 from pointsman.routing import compile_policy
-from tests.router.serve.world import World, chat, until
+from tests.router.serve.world import World, chat, post, until
 from tests.routing.learned import chooser
 
 END_S = 1_000.0
@@ -160,6 +160,39 @@ async def test_the_class_is_recorded(desk: World) -> None:
     await classes_asked(desk, None)
     events = [event for event in map(decode, lines) if isinstance(event, Request)]
     assert [event.data_class for event in events] == ["Confidential", ""]
+
+
+MESSAGE = [{"role": "user", "content": "Write to ada@example.org."}]
+
+
+@pytest.mark.parametrize(
+    ("path", "body"),
+    [
+        ("/v1/chat/completions", {"messages": MESSAGE}),
+        ("/v1/completions", {"prompt": "Write to ada@example.org."}),
+        ("/v1/embeddings", {"input": ["Write to ada@example.org."]}),
+        ("/v1/messages", {"messages": MESSAGE, "max_tokens": 8}),
+        ("/v1/responses", {"input": "Write to ada@example.org."}),
+        ("/v1/responses", {"input": MESSAGE, "instructions": "Be brief."}),
+    ],
+)
+async def test_every_api_is_governed(desk: World, path: str, body: dict[str, Any]) -> None:
+    """By what is in its text, and by what the caller says; the least goes anywhere."""
+    found = Governed(detected="Confidential", built_in=("Email",))
+    clean = json.loads(json.dumps(body).replace("ada@example.org", "nobody"))
+
+    async def status(asked: dict[str, Any], **headers: str) -> int:
+        async with desk.client() as client:
+            await client.send(post({"model": "auto", **asked}, path=path, headers=headers))
+            return (await client.reply()).status
+
+    desk.put(default("web"), governance=found)
+    assert await status(body) == 403
+    assert await status(clean, **{CLASS: "Internal"}) == 403
+    assert await status(clean, **{CLASS: "Nothing"}) == 400
+    assert await status(clean) == 200
+    desk.put(default("own"), governance=found)
+    assert await status(body) == 200
 
 
 async def approvals(there: World, **ends: Approved) -> None:

@@ -9,7 +9,8 @@ NEVER = ("pointsman.operator", "pointsman.ledger", "numpy", "pydantic", "httpx",
 LATER = (
     "pointsman.router.wire.translation", "pointsman.router.wire.anthropic",
     "pointsman.router.wire.responses", "pointsman.router.serve.translated",
-    "pointsman.router.serve.counting",
+    "pointsman.router.serve.counting", "pointsman.router.serve.governing",
+    "pointsman.routing.governing", "pointsman.routing.governance",
 )  # fmt: skip
 """With the first request that needs them: an idle router has no memory to give away."""
 
