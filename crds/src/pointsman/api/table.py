@@ -18,6 +18,7 @@ from pointsman.api.counted import BudgetUse as BudgetUse  # noqa: PLC0414 - also
 from pointsman.api.counted import Served as Served  # noqa: PLC0414
 from pointsman.api.matches import HeaderMatch as HeaderMatch  # noqa: PLC0414 - part of the table
 from pointsman.api.matches import Match as Match  # noqa: PLC0414
+from pointsman.api.pairs import Shadow as Shadow  # noqa: PLC0414 - part of the table
 from pointsman.api.predicting import Chooser
 from pointsman.api.profile import Profile
 
@@ -205,6 +206,8 @@ class Candidate(Struct, frozen=True):
     revision: str
     blob: str
     weight_percent: int
+    shadow: Shadow | None = None
+    """None: no request is sent twice."""
 
 
 class PolicyEntry(Struct, frozen=True):
@@ -253,6 +256,8 @@ class Ack(Struct, frozen=True):
     refused_blob: str = ""
     candidate: str = ""
     weight_percent: int = 0
+    shadow_percent: int = 0
+    """Of the conversations, how many are sent to the candidate as well."""
     candidate_error: str = ""
 
 

@@ -12,7 +12,16 @@ from math import inf
 from typing import Final
 
 from pointsman.api.expressions import NEEDS_TEXT, BadExpression, Expression, compile_expression
-from pointsman.api.table import Backend, Budget, Match, PolicyBlob, Route, Signals, TableError
+from pointsman.api.table import (
+    Backend,
+    Budget,
+    Match,
+    PolicyBlob,
+    Route,
+    Shadow,
+    Signals,
+    TableError,
+)
 from pointsman.routing.capture import CompiledCapture, compile_capture
 from pointsman.routing.chooser import CompiledChooser, compile_chooser
 
@@ -108,6 +117,8 @@ class Canary:
 
     policy: CompiledPolicy
     weight_percent: int
+    shadow: Shadow | None = None
+    """Which of the others' requests it answers as well, unseen by their callers."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -77,6 +77,7 @@ class Admin:
         app.router.add_get("/admin/table", self._table)
         app.router.add_get("/admin/stream", self._stream)
         app.router.add_put("/admin/backends/{name}", self._order)
+        app.router.add_post("/admin/policies/{name}/pairs", self._pairs)
         self._runner = web.AppRunner(
             app,
             access_log=None,
@@ -202,6 +203,15 @@ class Admin:
         else:
             live.obey(name, None)
         return web.Response(status=HTTPStatus.NO_CONTENT)
+
+    async def _pairs(self, request: web.Request) -> web.StreamResponse:
+        """Texts of callers: given once, to the leader only, and never from disk."""
+        if not request[_EPOCH]:
+            return _refuse(HTTPStatus.FORBIDDEN, f"{HEADER_EPOCH} is missing")
+        found = self._feed.live.pairs(request.match_info["name"])
+        if found is None:
+            return _refuse(HTTPStatus.NOT_FOUND, "the policy's candidate has no shadow here")
+        return _json(found)
 
     def _lapse(self, name: str) -> None:
         self._lapses.pop(name, None)

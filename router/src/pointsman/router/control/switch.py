@@ -12,7 +12,7 @@ from types import MappingProxyType
 
 from msgspec.structs import replace
 
-from pointsman.api.table import Ack, Manifest, TableError, decode_blob, digest
+from pointsman.api.table import Ack, Manifest, Shadow, TableError, decode_blob, digest
 from pointsman.routing import (
     Canary,
     CompiledPolicy,
@@ -74,6 +74,7 @@ class _Running:
 class _Trying:
     running: _Running
     weight_percent: int
+    shadow: Shadow | None
 
 
 class Switch:
@@ -158,7 +159,7 @@ class Switch:
             if taken is None and before and before.running.policy.revision == wanted.revision:
                 taken = before.running  # until its new blob is here
             if taken is not None:
-                trying[entry.name] = _Trying(taken, wanted.weight_percent)
+                trying[entry.name] = _Trying(taken, wanted.weight_percent, wanted.shadow)
         return trying, errors
 
     def restore(self, stored: InForce) -> Outcome:
@@ -268,7 +269,7 @@ class Switch:
         return compile_table(
             (held.policy for held in self._running.values()),
             {
-                name: Canary(one.running.policy, one.weight_percent)
+                name: Canary(one.running.policy, one.weight_percent, one.shadow)
                 for name, one in self._trying.items()
             },
         )
@@ -286,7 +287,10 @@ def _with_candidate(ack: Ack, trying: _Trying | None, error: str) -> Ack:
     if trying is None:
         return replace(ack, candidate_error=error) if error else ack
     digest_ = trying.running.policy.digest
-    return replace(ack, candidate=digest_, weight_percent=trying.weight_percent)
+    shadow = trying.shadow.percent if trying.shadow else 0
+    return replace(
+        ack, candidate=digest_, weight_percent=trying.weight_percent, shadow_percent=shadow
+    )
 
 
 def _ack(name: str, wanted: str, running: _Running | None, error: str) -> Ack:
