@@ -21,6 +21,7 @@ from pointsman.router.control.source import TableFeed
 from pointsman.router.control.store import Store
 from pointsman.router.control.watch import Timing
 from pointsman.router.live import Live
+from pointsman.router.serve.pinned import Desk
 from tests.router.control.objects import NAMESPACE
 
 OPERATOR = f"system:serviceaccount:{NAMESPACE}:pointsman-operator"
@@ -74,6 +75,7 @@ async def running_router(
     heartbeat_s: float = 5.0,
     order_s: float = 15.0,
     callers: Sequence[str] = (),
+    desk: Desk | None = None,
 ) -> AsyncIterator[Router]:
     """Restores, follows the API server, listens on an admin port; open without `callers`."""
     live = Live()
@@ -115,6 +117,7 @@ async def running_router(
                 "watches": cluster.state,
                 "callers": known.shown() if known else None,
             },
+            desk=desk,
             heartbeat_s=heartbeat_s,
             order_s=order_s,
         )

@@ -13,6 +13,7 @@ import h11
 
 from pointsman.api.predicting import Chooser
 from pointsman.api.table import (
+    PINS,
     Backend,
     Budget,
     Capture,
@@ -313,6 +314,20 @@ class World:
         self.live.table = compile_table([compile_policy(blob, f"digest-{revision}")])
         self.live.ready = True
 
+    def pin(self, *names: str) -> None:
+        """Put a table in force that carries these backends for pinned requests, and no policy."""
+        routes = tuple(Route(name="pinned", targets=(Target(backend=name),)) for name in names)
+        blob = PolicyBlob(
+            namespace="default",
+            name=PINS,
+            revision="",
+            model_names=(),
+            routes=routes,
+            backends={name: self.backends[name] for name in names},
+        )
+        self.live.table = compile_table((), pins=compile_policy(blob, "digest-pins"))
+        self.live.ready = True
+
     @asynccontextmanager
     async def client(self) -> AsyncIterator[Client]:
         """A connection to the data plane."""
@@ -357,6 +372,7 @@ def leaks(plane: DataPlane) -> list[str]:
     armed = {a for bucket in plane.wheel._buckets.values() for a in bucket if a.ring is not None}
     held = {
         "clients": len(plane._clients),
+        "pinned requests": len(plane.asking),
         "requests in work": plane._running,
         "requests at backends": plane.live.in_flight,
         "requests that wait": plane.live.held,

@@ -39,6 +39,10 @@ ANNOTATION_LOCAL_ADDRESS: Final = f"{GROUP}/local-address"
 ROUTER_AUDIENCE: Final = "pointsman-router"
 """Audience of the token that the operator shows on a router's admin port."""
 HEADER_EPOCH: Final = "x-pointsman-epoch"
+HEADER_PIN: Final = "x-pointsman-pin"
+"""On a router's admin port: the backend that a question goes to, and no other."""
+EVALUATION: Final = "pointsman-evaluation"
+"""The caller and team under which what the operator asks is counted; no policy answers it."""
 
 DEFAULT_MODEL_PORT: Final = 8000
 """vLLM's default port, and so the simulator's."""

@@ -23,6 +23,8 @@ from pointsman.api.predicting import Chooser
 from pointsman.api.profile import Profile
 
 TABLE_VERSION: Final = 1
+PINS: Final = ""
+"""What stands for a policy's name where a backend is asked for its own sake."""
 MAX_BLOB_BYTES: Final = 900 * 1024
 """Compressed; a ConfigMap holds at most 1 MiB (etcd's request limit is 1.5 MB)."""
 MAX_BLOB_DECODED_BYTES: Final = 16 * 1024 * 1024
@@ -201,13 +203,12 @@ class PolicyBlob(Struct, frozen=True, omit_defaults=False):
 
 
 class Candidate(Struct, frozen=True):
-    """A revision that a part of the conversations goes to."""
+    """A revision that a part of the conversations goes to, and a part of the others unseen."""
 
     revision: str
     blob: str
     weight_percent: int
     shadow: Shadow | None = None
-    """None: no request is sent twice."""
 
 
 class PolicyEntry(Struct, frozen=True):
@@ -233,6 +234,8 @@ class Manifest(Struct, frozen=True, omit_defaults=False):
     serial: int
     policies: tuple[PolicyEntry, ...]
     version: int = TABLE_VERSION
+    pins: str = ""
+    """The blob, named PINS, of backends that the operator asks itself; empty: it asks none."""
 
 
 class Endpoint(Struct, frozen=True):
@@ -246,7 +249,8 @@ class Ack(Struct, frozen=True):
     """
     What a router did with one policy: runs `blob`, or refused `refused_blob` with `error`.
 
-    `candidate` is the blob that gets `weight_percent`; if none does, `candidate_error` may say why.
+    `candidate` is the blob that gets `weight_percent`, and `shadow_percent` of the others unseen; if
+    none does, `candidate_error` may say why.
     """
 
     policy: str
@@ -257,7 +261,6 @@ class Ack(Struct, frozen=True):
     candidate: str = ""
     weight_percent: int = 0
     shadow_percent: int = 0
-    """Of the conversations, how many are sent to the candidate as well."""
     candidate_error: str = ""
 
 

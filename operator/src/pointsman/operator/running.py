@@ -26,6 +26,7 @@ from pointsman.operator.cluster.tables import read_table
 from pointsman.operator.controllers.backends import BackendController
 from pointsman.operator.controllers.learning import Ask, Learner
 from pointsman.operator.controllers.metering import Meter
+from pointsman.operator.controllers.pinning import Pins
 from pointsman.operator.controllers.policies import PolicyController
 from pointsman.operator.controllers.queue import KeyedQueue
 from pointsman.operator.controllers.resync import Resync
@@ -111,8 +112,15 @@ class Operator:
         )
         self.roller = Roller(self.fleet, on_due=lambda: self.queue.add("table"))
         self.learner = Learner(self._ask(settings), fit, lambda: self.queue.add("table"))
+        self.pins = Pins(on_change=lambda: self.queue.add("table"))
         self.policies = PolicyController(
-            api, settings, self.fleet, self.shifter, learner=self.learner, roller=self.roller
+            api,
+            settings,
+            self.fleet,
+            self.shifter,
+            learner=self.learner,
+            roller=self.roller,
+            pins=self.pins,
         )
         self.suites = SuiteController(api)
         self.queue = KeyedQueue(self.reconcile, concurrency=settings.concurrency)

@@ -10,7 +10,7 @@ import logging
 import signal
 import sys
 from collections.abc import Awaitable, Callable
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING
 
 from prometheus_client import CollectorRegistry, Counter
 
@@ -30,26 +30,16 @@ from pointsman.router.control.store import Store
 from pointsman.router.leases import Leaser
 from pointsman.router.live import Live
 from pointsman.router.outbox import Outbox
-from pointsman.router.serve.budgets import Budgets
 from pointsman.router.settings import Settings, parse
 
 if TYPE_CHECKING:
     from pointsman.router.otlp.sender import Sender
+    from pointsman.router.serve.app import DataPlane
 
 _log = logging.getLogger("pointsman.router")
 _RESTART_S = 1.0
 """Pause before a part of the control side that failed by a bug is started again."""
 _FLUSH_S = 2.0
-
-
-class _Plane(Protocol):
-    budgets: Budgets
-
-    async def drain(self, deadline_s: float, *, delay_s: float) -> int:
-        """Finish what runs, accept nothing new; how many requests were cut."""
-
-    def hurry(self) -> None:
-        """End a drain now."""
 
 
 async def _start_data_plane(
@@ -59,7 +49,7 @@ async def _start_data_plane(
     *,
     outbox: Outbox | None,
     sender: "Sender | None",
-) -> tuple[_Plane, int]:
+) -> tuple["DataPlane", int]:
     """The one place that knows the data plane."""
     from pointsman.router.metrics import Metrics  # noqa: PLC0415
     from pointsman.router.serve.app import DataPlane  # noqa: PLC0415
@@ -142,7 +132,9 @@ async def serve(settings: Settings, server: ApiServer) -> None:
     await asyncio.to_thread(importlib.import_module, "pointsman.router.control.process")
     from pointsman.router.control.process import control_side  # noqa: PLC0415
 
-    side = control_side(settings, server, feed, callers=callers, store=store, metrics=metrics)
+    side = control_side(
+        settings, server, feed, callers=callers, store=store, metrics=metrics, plane=plane
+    )
     async with side as control:
         _log.info("administered", extra={"host": settings.admin.host, "port": control.port})
         async with asyncio.TaskGroup() as group:

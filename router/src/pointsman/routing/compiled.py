@@ -5,7 +5,7 @@ last route has no match. A blob that fails is refused whole with TableError, so 
 force stays.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from itertools import accumulate
 from math import inf
@@ -13,6 +13,7 @@ from typing import Final
 
 from pointsman.api.expressions import NEEDS_TEXT, BadExpression, Expression, compile_expression
 from pointsman.api.table import (
+    PINS,
     Backend,
     Budget,
     Match,
@@ -127,9 +128,13 @@ class CompiledTable:
 
     by_model: Mapping[str, CompiledPolicy]
     policies: tuple[CompiledPolicy, ...]
-    """Candidates among them."""
+    """Candidates and `pins` among them."""
     canaries: Mapping[str, Canary] = field(default_factory=dict)
     """Policy -> its candidate, while there is one."""
+    pins: CompiledPolicy | None = None
+    """What the operator's own questions go through; no caller can name it."""
+    pinned: Mapping[str, CompiledPolicy] = field(default_factory=dict)
+    """Backend -> as much of `pins` as leads there, and nowhere else."""
 
 
 def _compile_further(match: Match) -> FurtherMatch | None:
@@ -225,12 +230,18 @@ def _window(backend: Backend) -> float:
 
 def compile_policy(blob: PolicyBlob, digest: str) -> CompiledPolicy:
     """Ready for `decide`; raises TableError on names that do not resolve or a missing default."""
+    if blob.name == PINS:
+        return _compile(blob, digest)
     if not blob.routes or blob.routes[-1].ways:
         raise TableError(f"policy {blob.name}: the last route must be the default")
     if not all(route.ways for route in blob.routes[:-1]):
         raise TableError(f"policy {blob.name}: only the last route may lack a match")
     if not blob.model_names:
         raise TableError(f"policy {blob.name}: no model names")
+    return _compile(blob, digest)
+
+
+def _compile(blob: PolicyBlob, digest: str) -> CompiledPolicy:
     routes = tuple(_compile_route(route, blob.backends) for route in blob.routes)
     matches = [match for route in routes for match in route.ways]
     return CompiledPolicy(
@@ -255,7 +266,9 @@ def compile_policy(blob: PolicyBlob, digest: str) -> CompiledPolicy:
 
 
 def compile_table(
-    policies: Iterable[CompiledPolicy], canaries: Mapping[str, Canary] | None = None
+    policies: Iterable[CompiledPolicy],
+    canaries: Mapping[str, Canary] | None = None,
+    pins: CompiledPolicy | None = None,
 ) -> CompiledTable:
     """By model name; of two policies with one name the first keeps it (the operator refuses it)."""
     ordered, canaries = tuple(policies), canaries or {}
@@ -264,4 +277,19 @@ def compile_table(
         for name in policy.model_names:
             by_model.setdefault(name, policy)
     every = (*ordered, *(one.policy for one in canaries.values()))
-    return CompiledTable(by_model=by_model, policies=every, canaries=canaries)
+    if pins is None:
+        return CompiledTable(by_model=by_model, policies=every, canaries=canaries)
+    return CompiledTable(
+        by_model=by_model,
+        policies=(*every, pins),
+        canaries=canaries,
+        pins=pins,
+        pinned=dict(_pinned(pins)),
+    )
+
+
+def _pinned(pins: CompiledPolicy) -> Iterator[tuple[str, CompiledPolicy]]:
+    for route in pins.routes:
+        for (backend,) in route.orders:
+            only = {backend.name: backend}
+            yield backend.name, replace(pins, routes=(route,), backends=only, window=route.window)

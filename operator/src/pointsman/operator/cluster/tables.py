@@ -165,8 +165,13 @@ def blobs_of(entries: Collection[table.PolicyEntry]) -> set[str]:
     return {entry.blob for entry in entries} | candidates
 
 
+def blobs_of_manifest(manifest: table.Manifest) -> set[str]:
+    """Pins among them."""
+    return blobs_of(manifest.policies) | ({manifest.pins} if manifest.pins else set())
+
+
 def _next_history(stored: StoredTable, manifest: table.Manifest) -> tuple[tuple[str, ...], ...]:
-    blobs = tuple(sorted(map(short, blobs_of(manifest.policies))))
+    blobs = tuple(sorted(map(short, blobs_of_manifest(manifest))))
     history = stored.history
     if not history or history[-1] != blobs:
         history = (*history, blobs)[-HISTORY:]

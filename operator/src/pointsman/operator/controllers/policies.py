@@ -22,6 +22,7 @@ from pointsman.operator.cluster.observe import TableView, observe_table, previou
 from pointsman.operator.cluster.routers import RouterFleet
 from pointsman.operator.cluster.tables import (
     blobs_of,
+    blobs_of_manifest,
     collectable,
     intact,
     read_blob,
@@ -31,6 +32,7 @@ from pointsman.operator.cluster.tables import (
 )
 from pointsman.operator.controllers.backends import timestamp
 from pointsman.operator.controllers.learning import Learner
+from pointsman.operator.controllers.pinning import Pins
 from pointsman.operator.controllers.rollouts import Roller
 from pointsman.operator.controllers.shifting import Shifter
 from pointsman.operator.controllers.status import write_status
@@ -91,7 +93,9 @@ class PolicyController:
         *,
         learner: Learner,
         roller: Roller,
+        pins: Pins | None = None,
     ) -> None:
+        self._pins = pins or Pins()
         self._api = api
         self._settings = settings
         self._fleet = fleet
@@ -103,6 +107,7 @@ class PolicyController:
         """As read last."""
         self.wanted: Mapping[str, Wanted] = {}
         self._since: Mapping[str, Since] = {}
+        self._pinned = ""
         self._written = (0, 0)
         """(epoch, serial) of the manifest that was stored last."""
 
@@ -225,6 +230,9 @@ class PolicyController:
             epoch=self._fleet.epoch,
             previous=view.stored.manifest,
             newest=max(self._written, *(router.position for router in self._fleet.views())),
+            pins=await self._pins.stored(
+                self._api, self._settings.release, view.stored, self.backends or {}
+            ),
         )
         stored = view.stored
         rollouts = self._roller.records(rolled, failures, stored.rollouts)
@@ -238,6 +246,7 @@ class PolicyController:
         news = self._roller.published(rolled, manifest, failures, stored.rollouts)
         await self._tell(view, news)
         metrics.SERIAL.set(manifest.serial)
+        self._pinned = manifest.pins
         self._written = position = (manifest.epoch, manifest.serial)
         self._since = {
             e.name: known if known and known.entry == e else Since(e, position)
@@ -328,10 +337,10 @@ class PolicyController:
             for old in to_collect(view.revisions[name], in_force=keep, limit=limit):
                 await self._api.delete(kinds.CONTROLLER_REVISION, view.revision_items[old])
         stored = view.stored.manifest
-        needed = blobs_of((*plan.entries, *(stored.policies if stored else ())))
+        needed = blobs_of(plan.entries) | (blobs_of_manifest(stored) if stored else set())
         for item in collectable(
             view.stored,
-            needed=needed | self._fleet.blobs_in_use(),
+            needed=needed | self._fleet.blobs_in_use() | {self._pinned},
             now=datetime.now(UTC),
             min_age_s=self._settings.blob_age_s,
         ):

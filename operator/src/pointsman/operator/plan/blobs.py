@@ -4,9 +4,10 @@ References that do not resolve are reported by the field's path and left out: a 
 all its targets keeps an empty list, and the router says so to the caller.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from datetime import datetime
 from decimal import Decimal
+from typing import Final
 
 from pointsman.api import names, table
 from pointsman.api.conditions import Reason
@@ -21,6 +22,8 @@ from pointsman.api.validation import Invalid, Problem
 from pointsman.operator.plan.predicting import Learned, compile_chooser
 
 Backends = Mapping[str, ModelBackend | Invalid]
+PINNED: Final = "pinned"
+"""The rule that a pinned request is counted under."""
 
 
 def _references(spec: RoutingPolicySpec) -> Iterator[tuple[str, str]]:
@@ -200,6 +203,32 @@ def _capture(capture: Capture) -> table.Capture | None:
 def _signals(asked: ImplicitFeedback) -> table.Signals:
     window_s = parse_duration(asked.retry_window) if "Retry" in asked.signals else 0.0
     return table.Signals(retry_window_s=window_s, abandoned="Abandoned" in asked.signals)
+
+
+def compile_pins(namespace: str, backends: Backends, asked: Collection[str]) -> bytes | None:
+    """
+    The blob of backends that the operator asks itself; None where it asks none of those it has.
+
+    No policy has to route to them. Raises TableError if it is larger than a router takes.
+    """
+    usable = {
+        name: compile_backend(namespace, backend)
+        for name in sorted(asked)
+        if isinstance(backend := backends.get(name), ModelBackend)
+    }
+    if not usable:
+        return None
+    routes = tuple(
+        table.Route(name=PINNED, targets=(table.Target(backend=name),)) for name in usable
+    )
+    return checked(
+        table.encode(
+            table.PolicyBlob(
+                namespace=namespace, name=table.PINS, revision="", model_names=(), routes=routes,
+                backends=usable,
+            )
+        )
+    )  # fmt: skip
 
 
 def checked(blob: bytes) -> bytes:

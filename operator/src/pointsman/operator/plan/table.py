@@ -372,6 +372,7 @@ def next_manifest(
     epoch: int,
     previous: table.Manifest | None,
     newest: tuple[int, int] = (0, 0),
+    pins: str = "",
 ) -> table.Manifest:
     """
     The wanted manifest; its serial grows only when the entries change, its epoch never falls.
@@ -382,7 +383,10 @@ def next_manifest(
     ordered = tuple(sorted(entries, key=lambda entry: entry.name))
     before = (previous.epoch, previous.serial) if previous else (0, 0)
     epoch = max(epoch, before[0], newest[0])
-    serial = before[1] + (previous is None or ordered != previous.policies)
+    same = previous is not None and (ordered, pins) == (previous.policies, previous.pins)
+    serial = before[1] + (not same)
     if before < newest and newest[0] == epoch:
         serial = max(serial, newest[1] + 1)
-    return table.Manifest(namespace=namespace, epoch=epoch, serial=serial, policies=ordered)
+    return table.Manifest(
+        namespace=namespace, epoch=epoch, serial=serial, policies=ordered, pins=pins
+    )

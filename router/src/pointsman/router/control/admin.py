@@ -1,7 +1,8 @@
-"""The admin port: health, readiness, metrics, the table in force, the stream to the operator.
+"""The admin port: health, readiness, metrics, the table, the operator's stream and questions.
 
-Guarantees that /admin/* answers only to the operator's ServiceAccount with an epoch that is not
-outdated (401, 403, 409; 503 while a token cannot be judged), and that nothing here holds a key.
+Guarantees that /admin/* and /v1/* answer only to the operator's ServiceAccount with an epoch that
+is not outdated (401, 403, 409; 503 while a token cannot be judged), and that nothing here holds a
+key. What /v1/* asks goes to the one backend that it names (serve/pinned.py).
 Not the hot path: aiohttp serves it, on the loop of the data plane, so /healthz tells if that runs.
 """
 
@@ -15,19 +16,25 @@ import msgspec
 from aiohttp import web
 from prometheus_client.exposition import CONTENT_TYPE_LATEST, generate_latest
 
-from pointsman.api.names import HEADER_EPOCH
-from pointsman.api.table import ORDER_S, TableError, decode_order
+from pointsman.api.names import HEADER_EPOCH, HEADER_PIN
+from pointsman.api.table import ORDER_S, PINS, TableError, decode_order
 from pointsman.process.connections import BOUNDS, BoundedServer, Bounds
 from pointsman.router.callers import Caller
 from pointsman.router.control.auth import TokenAuth
 from pointsman.router.control.metrics import ControlMetrics
 from pointsman.router.control.source import TableFeed
 from pointsman.router.control.stream import HEARTBEAT_S, Broadcast, TooManyReadersError
+from pointsman.router.errors import BadRequest, Problem
+from pointsman.router.serve.pinned import MAX_BODY, Desk
+from pointsman.router.wire.operation import OPERATIONS
+from pointsman.router.wire.problem import error_body, error_json
 
 _log = logging.getLogger(__name__)
 _Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 WRITE_S = 5.0
 """A reader whose socket takes nothing for this long is gone."""
+BODY_S = 20.0
+"""From the head of a question to its last byte; it comes from inside the cluster."""
 MAX_ORDER_BYTES = 4096
 MAX_ORDERS = 1000
 MAX_NAME = 253
@@ -50,6 +57,7 @@ class Admin:
         router: str,
         auth: TokenAuth | None,
         details: Callable[[], Mapping[str, object]] = dict,
+        desk: Desk | None = None,
         heartbeat_s: float = HEARTBEAT_S,
         order_s: float = ORDER_S,
         bounds: Bounds = BOUNDS,
@@ -59,6 +67,7 @@ class Admin:
         self._metrics = metrics
         self._auth = auth
         self._details = details
+        self._desk = desk
         self._heartbeat_s = heartbeat_s
         self._order_s = order_s
         self._newest_epoch = 0
@@ -78,6 +87,9 @@ class Admin:
         app.router.add_get("/admin/stream", self._stream)
         app.router.add_put("/admin/backends/{name}", self._order)
         app.router.add_post("/admin/policies/{name}/pairs", self._pairs)
+        if self._desk is not None:
+            for path in OPERATIONS:
+                app.router.add_post(path.decode(), self._pinned)
         self._runner = web.AppRunner(
             app,
             access_log=None,
@@ -118,19 +130,20 @@ class Admin:
 
     @web.middleware
     async def _guard(self, request: web.Request, handler: _Handler) -> web.StreamResponse:
-        if not request.path.startswith("/admin/"):
+        if not request.path.startswith(("/admin/", "/v1/")):
             return await handler(request)
+        refuse = _refuse_openai if request.path.startswith("/v1/") else _refuse
         if self._auth is not None:
             verdict = await self._auth.check(request.headers.get("Authorization", ""))
             if verdict != "Allowed":
-                return _refuse(_REFUSALS[verdict], verdict)
+                return refuse(_REFUSALS[verdict], verdict)
         text = request.headers.get(HEADER_EPOCH, "0")
         if not (text.isascii() and text.isdecimal() and len(text) <= 15):
-            return _refuse(HTTPStatus.BAD_REQUEST, f"{HEADER_EPOCH} is no number")
+            return refuse(HTTPStatus.BAD_REQUEST, f"{HEADER_EPOCH} is no number")
         epoch = int(text)
         newest = max(self._newest_epoch, (self._feed.position or (0, 0))[0])
         if HEADER_EPOCH in request.headers and epoch < newest:
-            return _refuse(HTTPStatus.CONFLICT, f"epoch {epoch} is older than {newest}")
+            return refuse(HTTPStatus.CONFLICT, f"epoch {epoch} is older than {newest}")
         if epoch > self._newest_epoch:
             self._newest_epoch = epoch
             self.broadcast.outdate(epoch)
@@ -151,7 +164,7 @@ class Admin:
             "table": "none" if not live.ready else "disk" if self._feed.from_disk else "confirmed",
             "epoch": epoch,
             "serial": serial,
-            "policies": len(live.table.policies),
+            "policies": sum(policy.name != PINS for policy in live.table.policies),
             "problems": {ack.policy: ack.error for ack in self._feed.acks if ack.error},
             **self._details(),
         }
@@ -212,6 +225,37 @@ class Admin:
         if found is None:
             return _refuse(HTTPStatus.NOT_FOUND, "the policy's candidate has no shadow here")
         return _json(found)
+
+    async def _pinned(self, request: web.Request) -> web.StreamResponse:
+        """A question to the one backend that its header names."""
+        assert self._desk is not None
+        try:
+            body = await self._body(request)
+            found = await self._desk.ask(
+                request.path.encode(), request.raw_headers, body, request.headers.get(HEADER_PIN)
+            )
+        except Problem as problem:
+            return web.Response(
+                body=error_body(problem),
+                status=problem.status,
+                content_type="application/json",
+                headers={"Retry-After": "1"} if problem.retry_after_s else {},
+            )
+        return web.Response(body=found.body, status=found.status, headers=found.headers)
+
+    async def _body(self, request: web.Request) -> bytes:
+        parts = bytearray()
+        try:
+            async with asyncio.timeout(BODY_S):
+                async for part in request.content.iter_chunked(65_536):
+                    parts += part
+                    if len(parts) > MAX_BODY:
+                        message = f"The body is longer than {MAX_BODY:,} bytes."
+                        raise BadRequest(message, status=413)
+        except TimeoutError:
+            message = "The request's body did not arrive in time."
+            raise BadRequest(message, status=408, code="request_timeout") from None
+        return bytes(parts)
 
     def _lapse(self, name: str) -> None:
         self._lapses.pop(name, None)
@@ -275,3 +319,10 @@ def _refuse(status: HTTPStatus, reason: str) -> web.Response:
         content_type="application/json",
         headers=headers,
     )
+
+
+def _refuse_openai(status: HTTPStatus, reason: str) -> web.Response:
+    """The same in the shape that callers of /v1 read."""
+    refused = _refuse(status, reason)
+    refused.body = error_json(reason, "invalid_request_error", param=None, code="refused")
+    return refused

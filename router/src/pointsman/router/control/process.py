@@ -17,6 +17,8 @@ from pointsman.router.control.metrics import ControlMetrics
 from pointsman.router.control.source import TableFeed
 from pointsman.router.control.store import Store
 from pointsman.router.control.watch import Timing
+from pointsman.router.serve.app import DataPlane
+from pointsman.router.serve.pinned import Desk
 from pointsman.router.settings import Settings
 
 
@@ -38,6 +40,7 @@ async def control_side(
     callers: CallerFeed | None,
     store: Store,
     metrics: ControlMetrics,
+    plane: DataPlane,
 ) -> AsyncIterator[ControlSide]:
     """
     Listens on the admin port; `cluster.run` is left to the caller.
@@ -61,6 +64,7 @@ async def control_side(
             metrics,
             router=settings.router,
             auth=TokenAuth(client, settings.operator_user) if token else None,
+            desk=Desk(plane),
             details=lambda: {
                 "watches": cluster.state,
                 "unreadSecrets": cluster.unread,

@@ -5,6 +5,7 @@ policy whose blob is missing or refused keeps what it has while all others move 
 manifests that are older, contradict the one in force, or belong to another namespace.
 """
 
+import logging
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
@@ -12,7 +13,7 @@ from types import MappingProxyType
 
 from msgspec.structs import replace
 
-from pointsman.api.table import Ack, Manifest, Shadow, TableError, decode_blob, digest
+from pointsman.api.table import PINS, Ack, Manifest, Shadow, TableError, decode_blob, digest
 from pointsman.routing import (
     Canary,
     CompiledPolicy,
@@ -21,6 +22,7 @@ from pointsman.routing import (
     compile_table,
 )
 
+_log = logging.getLogger(__name__)
 _REFUSED_LIMIT = 1024
 """Remembered refusals; a fleet has tens, and forgetting one only costs decoding it again."""
 
@@ -115,6 +117,7 @@ class Switch:
         held = {*self.running.values(), *self.candidates.values()}
         named = {entry.blob for entry in manifest.policies}
         named |= {entry.candidate.blob for entry in manifest.policies if entry.candidate}
+        named |= {manifest.pins} if manifest.pins else set()
         return frozenset(named - held)
 
     def offer(self, manifest: Manifest, blobs: Mapping[str, bytes]) -> Outcome:
@@ -133,8 +136,21 @@ class Switch:
                 taken = None
             if taken or held:
                 running[entry.name] = taken or held  # type: ignore[assignment]  # one is set
+        self._pin(manifest.pins, running, blobs)
         trying, unfit = self._try(manifest, running, blobs)
         return self._put_in_force(manifest, running, trying, errors, unfit)
+
+    def _pin(self, wanted: str, running: dict[str, _Running], blobs: Mapping[str, bytes]) -> None:
+        """Held like a policy's blob, under a name that none has; nobody acknowledges it."""
+        if not wanted:
+            return
+        held = self._running.get(PINS)
+        try:
+            held = self._take(PINS, wanted, blobs, None) or held
+        except TableError as error:
+            _log.warning("pins-refused", extra={"reason": str(error)})
+        if held is not None:
+            running[PINS] = held
 
     def _try(
         self,
@@ -180,6 +196,7 @@ class Switch:
                 continue
             if taken:
                 running[entry.name] = taken
+        self._pin(stored.running.get(PINS, ""), running, stored.blobs)
         trying, unfit = self._try(stored.manifest, running, stored.blobs, stored.candidates)
         return self._put_in_force(stored.manifest, running, trying, errors, unfit)
 
@@ -267,11 +284,12 @@ class Switch:
 
     def _table(self) -> CompiledTable:
         return compile_table(
-            (held.policy for held in self._running.values()),
+            (held.policy for name, held in self._running.items() if name != PINS),
             {
                 name: Canary(one.running.policy, one.weight_percent, one.shadow)
                 for name, one in self._trying.items()
             },
+            pins=pins.policy if (pins := self._running.get(PINS)) else None,
         )
 
     def in_force(self) -> InForce | None:

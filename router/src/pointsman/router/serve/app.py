@@ -10,6 +10,7 @@ import secrets
 import time
 from collections.abc import Callable
 from itertools import count
+from typing import TYPE_CHECKING
 
 from pointsman.router.live import Live
 from pointsman.router.metrics import Metrics
@@ -31,6 +32,9 @@ from pointsman.router.serve.tracks import Tracks
 from pointsman.router.serve.upstream import Pools
 from pointsman.router.serve.wheel import Wheel
 from pointsman.router.stack import arrival_layers
+
+if TYPE_CHECKING:
+    from pointsman.router.serve.pinned import Asking
 
 _CLOSE_S = 1.0
 """How long closed connections may take to say so."""
@@ -83,6 +87,8 @@ class DataPlane:
         live.served = metrics.served
         live.arms = metrics.arms = self.arms.told
         self._clients: set[ClientConnection] = set()
+        self.asking: set[Asking] = set()
+        """Pinned requests in work."""
         self._running = 0
         self.refusing = False
         """True when a drain takes no more from connections that it did not have before."""
@@ -128,6 +134,8 @@ class DataPlane:
             self._server.close()
         for client in list(self._clients):
             client.end()
+        for asking in list(self.asking):
+            asking.end()
         await self._until(lambda: not self._clients, _CLOSE_S)
         for client in list(self._clients):
             client.abort()
