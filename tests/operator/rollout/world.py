@@ -9,8 +9,10 @@ from msgspec import structs
 
 from pointsman.api.counted import DURATION_BOUNDS_S, ArmCounts, Arms
 from pointsman.operator.cluster.kinds import Kind
+from pointsman.operator.controllers.pinning import Pins
 from pointsman.operator.controllers.policies import PolicyController
 from pointsman.operator.controllers.rollouts import Roller
+from pointsman.operator.controllers.shadowing import Shadower
 from pointsman.operator.controllers.shifting import Shifter
 from pointsman.operator.plan.policy_status import RouterView
 from pointsman.operator.plan.rollout.record import Record, load_rollouts
@@ -19,6 +21,7 @@ from tests.operator.fake_api import FakeApi
 from tests.operator.learning import idle_learner
 from tests.operator.objects import backend, policy, route
 from tests.operator.reconciling import reconcile_twice
+from tests.operator.rollout.unseen import Unseen
 from tests.operator.test_controllers import MANIFEST, SETTINGS, Fleet, manifest
 
 STEPS = [
@@ -37,6 +40,8 @@ class Router(Fleet):
         super().__init__(api)
         self.counted: dict[str, Arms] = {}
         self.silent = False
+        self.shadowless = False
+        """It is older than shadows."""
         self.refuses = ""
         """Why it takes no candidate."""
 
@@ -53,6 +58,8 @@ class Router(Fleet):
                 )
                 for name, ack in acks.items()
             }
+        if self.shadowless:
+            acks = {name: structs.replace(ack, shadow_percent=0) for name, ack in acks.items()}
         return [RouterView(pod="r1", silent=self.silent, acks=acks, position=view.position)]
 
 
@@ -69,6 +76,7 @@ class World:
         self.due = 0
         self.ready: dict[str, int] = {}
         """Replicas of backends that the operator scales."""
+        self.unseen = Unseen()
         self.api.put(*(backend(name) for name in "abc"))
         self.begin()
 
@@ -83,9 +91,12 @@ class World:
 
     def begin(self) -> None:
         """Another process: it knows what is stored."""
+        self.pins = Pins(("shadow",), self._on_due)
+        self.shadower = Shadower(self.unseen, self.pins, clock=lambda: self.now_s)
         self.roller = Roller(
-            self.router, self._on_due, clock=lambda: self.now_s, monotonic=lambda: self.now_s
-        )
+            self.router, self._on_due, shadower=self.shadower, clock=lambda: self.now_s,
+            monotonic=lambda: self.now_s,
+        )  # fmt: skip
         self.shifter = Shifter(
             self.router, self._capacity, self._on_due,
             clock=lambda: self.now_s, monotonic=lambda: self.now_s,
@@ -97,6 +108,7 @@ class World:
             self.shifter,
             learner=idle_learner(),
             roller=self.roller,
+            pins=self.pins,
         )
 
     def _capacity(self, name: str) -> Capacity | None:
@@ -136,6 +148,7 @@ class World:
         """Time passes, looked at each 2 s; what is asked for is reconciled."""
         for _ in range(int(seconds // 2)):
             self.now_s += 2
+            await self.shadower.look()
             self.roller.tick()
             self.shifter.tick()
             if self.due:

@@ -249,8 +249,7 @@ class Ack(Struct, frozen=True):
     """
     What a router did with one policy: runs `blob`, or refused `refused_blob` with `error`.
 
-    `candidate` is the blob that gets `weight_percent`, and `shadow_percent` of the others unseen; if
-    none does, `candidate_error` may say why.
+    `candidate` is the blob that gets both percents; if none does, `candidate_error` may say why.
     """
 
     policy: str

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Final
 from pointsman.events.schema import Replicas
 from pointsman.operator.cluster import kinds
 from pointsman.operator.cluster.client import Api
+from pointsman.operator.cluster.doors import Doors
 from pointsman.operator.cluster.engines import EngineMetrics
 from pointsman.operator.cluster.fitting import fit
 from pointsman.operator.cluster.labels import read_labels
@@ -23,6 +24,7 @@ from pointsman.operator.cluster.lease import Elector
 from pointsman.operator.cluster.outbox import Outbox
 from pointsman.operator.cluster.routers import RouterFleet
 from pointsman.operator.cluster.tables import read_table
+from pointsman.operator.controllers import shadowing
 from pointsman.operator.controllers.backends import BackendController
 from pointsman.operator.controllers.learning import Ask, Learner
 from pointsman.operator.controllers.metering import Meter
@@ -110,9 +112,13 @@ class Operator:
             orders=self.fleet.orders,
             meter=self.meter,
         )
-        self.roller = Roller(self.fleet, on_due=lambda: self.queue.add("table"))
+        self.pins = Pins((shadowing.PART,), on_change=lambda: self.queue.add("table"))
+        self.doors = Doors(self.fleet)
+        self.shadower = shadowing.Shadower(self.doors, self.pins)
+        self.roller = Roller(
+            self.fleet, on_due=lambda: self.queue.add("table"), shadower=self.shadower
+        )
         self.learner = Learner(self._ask(settings), fit, lambda: self.queue.add("table"))
-        self.pins = Pins(on_change=lambda: self.queue.add("table"))
         self.policies = PolicyController(
             api,
             settings,
@@ -188,6 +194,7 @@ class Operator:
             group.create_task(self.scaler.run(), name="scaling")
             group.create_task(self.shifter.run(), name="shifting")
             group.create_task(self.roller.run(), name="rollouts")
+            group.create_task(self.shadower.run(), name="shadows")
             group.create_task(self.learner.run(), name="learning")
             group.create_task(self.suites.run(self.queue.add), name="suites")
             group.create_task(self._beat(vitals), name="vitals")
@@ -197,6 +204,7 @@ class Operator:
                 triggers.stop()
                 if self.keda is not None:
                     await self.keda.stop()
+                await self.doors.close()
                 await self.fleet.close()
                 if self.outbox is not None:
                     await asyncio.to_thread(self.outbox.close, SHIP_S)

@@ -37,7 +37,7 @@ from pointsman.api.v1alpha1.modelbackend import (
 from pointsman.api.v1alpha1.policytest import Expectation, PolicyTest, PromptMessage
 from pointsman.api.v1alpha1.predictor import Objective, Predictor
 from pointsman.api.v1alpha1.references import BackendRef
-from pointsman.api.v1alpha1.rollout import Guardrails, Rollout, RolloutStep
+from pointsman.api.v1alpha1.rollout import Guardrails, Rollout, RolloutStep, Shadow, ShadowJudge
 from pointsman.api.v1alpha1.routingpolicy import (
     DefaultRoute,
     Fallback,
@@ -109,6 +109,8 @@ __all__ = [
     "ScalingRules",
     "ScalingSchedule",
     "Service",
+    "Shadow",
+    "ShadowJudge",
     "Signal",
     "Target",
     "Timeouts",

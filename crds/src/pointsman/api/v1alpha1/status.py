@@ -8,12 +8,9 @@ from typing import Annotated, ClassVar, Literal
 
 from pydantic import Field
 
+from pointsman.api.v1alpha1.rolloutstatus import RolloutStatus
+from pointsman.api.v1alpha1.statusfields import Count, Generation, Message, Name, Percent
 from pointsman.api.validation import ApiModel
-
-Name = Annotated[str, Field(max_length=253)]
-Message = Annotated[str, Field(max_length=32768)]
-Generation = Annotated[int, Field(ge=0, json_schema_extra={"format": "int64"})]
-Count = Annotated[int, Field(ge=0, json_schema_extra={"format": "int32"})]
 
 
 class StoredCondition(ApiModel):
@@ -159,9 +156,6 @@ class RouterStatus(ApiModel):
     }
 
 
-Percent = Annotated[int, Field(ge=0, le=100, json_schema_extra={"format": "int32"})]
-
-
 class ShiftedWeight(ApiModel):
     """One backend's part of a rule's requests, in percent."""
 
@@ -188,69 +182,6 @@ class ShiftStatus(ApiModel):
 
     schema_extra: ClassVar[dict[str, dict[str, object]]] = {
         "weights": {"x-kubernetes-list-type": "atomic"},
-    }
-
-
-class RolloutWeights(ApiModel):
-    """Part of the conversations that goes to the candidate, in percent."""
-
-    desired: Percent | None = Field(default=None, description="By the step.")
-    verified: Percent | None = Field(
-        default=None, description="The least that any router has said it sends."
-    )
-
-
-Number = Annotated[str, Field(max_length=64)]
-
-
-class RolloutFinding(ApiModel):
-    """What a guardrail says of the candidate beside the stable revision."""
-
-    guardrail: Name | None = Field(default=None, description="Errors, Latency or Cost.")
-    verdict: Name | None = Field(default=None, description="Pass, Fail, Inconclusive or Error.")
-    value: Number | None = Field(
-        default=None, description="How much worse it is, in points or percent."
-    )
-    low: Number | None = Field(default=None, description="Lower end of the interval.")
-    high: Number | None = Field(default=None, description="Upper end of the interval.")
-    limit: Number | None = Field(default=None, description="What is allowed.")
-    message: Message | None = Field(default=None, description="The same in a sentence.")
-
-
-class RolloutStatus(ApiModel):
-    """How a new revision takes over, or how that ended."""
-
-    phase: Name | None = Field(
-        default=None,
-        description="Progressing, Paused, AwaitingApproval, Promoted, Aborted, or Waiting for "
-        "other rollouts.",
-    )
-    reason: Name | None = Field(default=None, description="Why it is in this phase.")
-    revision: Name | None = Field(default=None, description="The candidate that it is about.")
-    stable: Name | None = Field(
-        default=None, description="What it is compared with, or was before it was promoted."
-    )
-    step: Count | None = Field(
-        default=None, description="Number of the step, from 0 on, as an approval names it."
-    )
-    steps: Count | None = Field(default=None, description="Steps in all.")
-    weights: RolloutWeights | None = Field(default=None, description="The candidate's part.")
-    message: Message | None = Field(
-        default=None, description="What it waits for, or why it ended; up to 15 s old."
-    )
-    start_time: str | None = Field(
-        default=None, description="When it began.", json_schema_extra={"format": "date-time"}
-    )
-    findings: list[RolloutFinding] | None = Field(
-        default=None, max_length=8, description="What the guardrails say; up to 15 s old."
-    )
-    approved_by: list[Name] | None = Field(
-        default=None, max_length=16, description="Who approved its steps."
-    )
-
-    schema_extra: ClassVar[dict[str, dict[str, object]]] = {
-        "findings": {"x-kubernetes-list-type": "atomic"},
-        "approved_by": {"x-kubernetes-list-type": "atomic"},
     }
 
 

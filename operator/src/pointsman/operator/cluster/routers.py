@@ -253,13 +253,10 @@ class RouterFleet:
                 async with (
                     limit,
                     self._session.put(
-                        url,
-                        data=body,
-                        headers=self._headers(),
-                        timeout=timeout,
+                        url, data=body, headers=self.headers(), timeout=timeout,
                         allow_redirects=False,
                     ) as response,
-                ):
+                ):  # fmt: skip
                     if response.status != HTTPStatus.NO_CONTENT:
                         metrics.ROUTER_FAULTS.labels(f"Http{label_of(response.status)}").inc()
             except (aiohttp.ClientError, TimeoutError, OSError) as error:
@@ -267,11 +264,16 @@ class RouterFleet:
 
         await asyncio.gather(*(tell(router) for router in self._heard_of()))
 
+    def doors(self) -> dict[str, str]:
+        """Where each router that runs is asked, by the pod's uid."""
+        return {one.pod.uid: self._base(one) for one in self._heard_of()}
+
     def _base(self, router: _Router) -> str:
         host = f"[{router.pod.address}]" if ":" in router.pod.address else router.pod.address
         return f"http://{host}:{self._settings.router_admin_port}"
 
-    def _headers(self) -> dict[str, str]:
+    def headers(self) -> dict[str, str]:
+        """What lets the leader in."""
         headers = {names.HEADER_EPOCH: str(self.epoch)}
         if token := read_token(self._settings.router_token_file):
             headers["authorization"] = f"Bearer {token}"
@@ -323,7 +325,7 @@ class RouterFleet:
         assert self._session, "start first"
         async with self._session.get(
             f"{self._base(router)}/admin/stream",
-            headers=self._headers(),
+            headers=self.headers(),
             timeout=aiohttp.ClientTimeout(
                 total=None, sock_connect=CONNECT_S, sock_read=self._settings.router_silence_s
             ),

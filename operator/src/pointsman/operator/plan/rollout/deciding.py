@@ -10,6 +10,7 @@
 | somebody said pause                                     | stays                                 |
 | somebody said skip the analysis                         | Promoted (AnalysisSkipped)            |
 | routers do not all have the weights of the step         | stays; its clock has not begun        |
+| it is still answering unseen (shadowing.py)             | stays, pauses, or begins its steps    |
 | the step is not over: too short, too few requests       | stays                                 |
 | the step waits for an approval that nobody gave for it  | AwaitingApproval                      |
 | it is not the last step                                 | the next one                          |
@@ -26,14 +27,17 @@ from typing import Final, Literal
 
 import msgspec
 
+from pointsman.operator.plan.rollout import shadowing
 from pointsman.operator.plan.rollout.guarding import (
     Finding,
     Limits,
     Stretch,
     Verdict,
+    is_about_quality,
     judged,
     together,
 )
+from pointsman.operator.plan.rollout.shadowing import Shadow, Shadowed
 
 
 class Phase(StrEnum):
@@ -51,7 +55,7 @@ ENDED: Final = frozenset({Phase.PROMOTED, Phase.ABORTED, Phase.SUPERSEDED})
 Reason = Literal[
     "Begun", "StepTaken", "AnalysisPassed", "AnalysisSkipped", "Approved", "Withdrawn",
     "AbortRequested", "GuardrailFailed", "PauseRequested", "Resumed", "Inconclusive", "NewRevision",
-    "ApprovalNeeded",
+    "ApprovalNeeded", "ShadowPassed",
 ]  # fmt: skip
 
 
@@ -75,6 +79,10 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True):
     limits: Limits = Limits()
     deadline_s: float = 3600.0
     """Of one step; then it pauses for a person."""
+    shadow: Shadow | None = None
+    """What happens before the first step; None: nothing."""
+    quality_passes: bool = True
+    """Whether quality has to pass for a promotion, or only must not fail."""
 
 
 class Approval(msgspec.Struct, frozen=True, kw_only=True):
@@ -113,6 +121,13 @@ class Rollout(msgspec.Struct, frozen=True, kw_only=True):
     """What was counted in the steps before."""
     approved_by: tuple[str, ...] = ()
     findings: tuple[Finding, ...] = ()
+    shadowed: Shadowed | None = None
+    """What its shadow has found; None: it began without one."""
+
+    @property
+    def in_shadow(self) -> bool:
+        """It answers unseen: its steps have not begun."""
+        return self.shadowed is not None and self.shadowed.verdict == "Comparing"
 
     @property
     def ended(self) -> bool:
@@ -129,20 +144,22 @@ class Scene(msgspec.Struct, frozen=True, kw_only=True):
     """Whether every router that is there has the weights of the step."""
     counted: Stretch = Stretch()
     """In this step."""
+    shadowed: Shadowed = Shadowed()
     orders: Orders = Orders()
     bounds_s: tuple[float, ...]
 
 
-def begin(stable: str, candidate: str, *, now_s: float) -> Rollout:
-    """The first step of a new revision."""
-    return Rollout(stable=stable, candidate=candidate, began_s=now_s)
+def begin(stable: str, candidate: str, *, now_s: float, shadow: bool = False) -> Rollout:
+    """The first step of a new revision, or what its plan has before that."""
+    shadowed = Shadowed() if shadow else None
+    return Rollout(stable=stable, candidate=candidate, began_s=now_s, shadowed=shadowed)
 
 
 def weight_percent(rollout: Rollout, plan: Plan) -> int:
     """Of the conversations that go to the candidate now."""
     if rollout.phase is Phase.PROMOTED:
         return 100
-    if rollout.ended:
+    if rollout.ended or (rollout.in_shadow and plan.shadow):
         return 0
     return plan.steps[min(rollout.step, len(plan.steps) - 1)].weight_percent
 
@@ -154,13 +171,16 @@ def advance(rollout: Rollout, plan: Plan, scene: Scene, *, now_s: float) -> Roll
     if called_off := _called_off(rollout, scene):
         return called_off
     found = judged((*rollout.earlier, scene.counted), plan.limits, bounds_s=scene.bounds_s)
-    rollout = msgspec.structs.replace(rollout, findings=found)
+    shadowed = scene.shadowed if rollout.in_shadow else rollout.shadowed
+    rollout = msgspec.structs.replace(rollout, findings=found, shadowed=shadowed)
     if ordered := _failed(rollout) or _ordered(rollout, scene.orders):
         return ordered
     if not scene.verified:
         return _going(rollout, "its routers do not all have the weights of the step yet")
     if rollout.step_began_s is None:
         rollout = msgspec.structs.replace(rollout, step_began_s=now_s)
+    if rollout.in_shadow and plan.shadow is not None:
+        return _unseen(rollout, plan, plan.shadow, scene, now_s)
     return _at_step(rollout, plan, scene, now_s)
 
 
@@ -191,6 +211,22 @@ def _ordered(rollout: Rollout, orders: Orders) -> Rollout | None:
     return None
 
 
+def _unseen(rollout: Rollout, plan: Plan, shadow: Shadow, scene: Scene, now_s: float) -> Rollout:
+    since_s = now_s - (now_s if rollout.step_began_s is None else rollout.step_began_s)
+    ruling, message = shadowing.rule(shadow, scene.shadowed, since_s=since_s)
+    if ruling != "Passed":
+        return _waits(rollout, message, late=ruling == "Late")
+    return msgspec.structs.replace(
+        rollout,
+        phase=Phase.PROGRESSING,
+        reason="ShadowPassed",
+        message=f"{message}; {plan.steps[0].weight_percent} % of the conversations",
+        step_began_s=None,
+        earlier=(*rollout.earlier, scene.counted),
+        shadowed=msgspec.structs.replace(scene.shadowed, verdict="Passed"),
+    )
+
+
 def _at_step(rollout: Rollout, plan: Plan, scene: Scene, now_s: float) -> Rollout:
     step = plan.steps[min(rollout.step, len(plan.steps) - 1)]
     since_s = now_s - (now_s if rollout.step_began_s is None else rollout.step_began_s)
@@ -200,9 +236,9 @@ def _at_step(rollout: Rollout, plan: Plan, scene: Scene, now_s: float) -> Rollou
     if since_s < step.min_s or seen < step.min_requests:
         message = f"{seen} of {step.min_requests} requests, {since_s:.0f} of {step.min_s:.0f} s"
         return _waits(rollout, message, late=late)
-    verdict = together(rollout.findings)
-    if last and verdict is not Verdict.PASS:
-        open_ = [one.guardrail for one in rollout.findings if one.verdict is not Verdict.PASS]
+    needed = [one for one in rollout.findings if plan.quality_passes or not is_about_quality(one)]
+    if last and together(needed) is not Verdict.PASS:
+        open_ = [one.guardrail for one in needed if one.verdict is not Verdict.PASS]
         message = f"not sure of {', '.join(open_) or 'anything'} after {seen} requests"
         return _waits(rollout, message, late=late)
     if step.approval:

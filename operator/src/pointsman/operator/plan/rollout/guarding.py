@@ -36,6 +36,7 @@ FALSE_PASS: Final = 0.01
 """Of the rollouts of one that is worse by a limit: so many may pass that guardrail. It need not be
 shared out: all have to pass."""
 P95: Final = 0.05
+_QUALITY: Final = "Quality/"
 
 
 class Verdict(StrEnum):
@@ -117,6 +118,11 @@ def judged(
     return tuple(found)
 
 
+def is_about_quality(finding: Finding) -> bool:
+    """It is about what answers are worth."""
+    return finding.guardrail.startswith(_QUALITY)
+
+
 def together(findings: Sequence[Finding]) -> Verdict:
     """One Fail is a Fail; a Pass needs all of them, and at least one."""
     verdicts = {finding.verdict for finding in findings}
@@ -138,7 +144,7 @@ def _quality(stretches: Sequence[Stretch], task: str, limit: float, alpha: float
     pairs = sum((one.pairs.get(task, Moments()) for one in stretches), Moments())
     found = pairs_differ(pairs)
     harm = Estimate(-found.value, found.variance) if found else None
-    return _finding(f"Quality/{task}", harm, limit, alpha, _POINTS)
+    return _finding(f"{_QUALITY}{task}", harm, limit, alpha, _POINTS)
 
 
 def _latency(

@@ -31,6 +31,7 @@ from pointsman.operator.plan.rollout.deciding import (
 from pointsman.operator.plan.rollout.ordering import Heard, hear, said_once
 from pointsman.operator.plan.rollout.planning import plan_of
 from pointsman.operator.plan.rollout.record import MOST, Record
+from pointsman.operator.plan.rollout.shadowing import table_shadow
 from pointsman.operator.plan.table import (
     TablePlan,
     Verdict,
@@ -157,7 +158,10 @@ class _Policy:
             return self.verdict, going
         if rollout.ended:
             return held, going
-        return self._with_candidate(held, weight_percent(rollout, plan)), going
+        shadow = None
+        if rollout.in_shadow and plan.shadow is not None:
+            shadow = table_shadow(plan.shadow, began_s=rollout.began_s)
+        return self._with_candidate(held, weight_percent(rollout, plan), shadow), going
 
     def _after(self, record: Record, wanted: str, *, room: bool) -> _Decided:
         """The last rollout has ended; what is so now?"""
@@ -186,7 +190,7 @@ class _Policy:
             return held, Going(record=None)
         record = Record(
             uid=self.verdict.policy.uid,
-            rollout=begin(stable, entry.revision, now_s=self.now_s),
+            rollout=begin(stable, entry.revision, now_s=self.now_s, shadow=plan.shadow is not None),
             heard=said_once(self.annotations),
         )
         return self._told(record, held, plan, hear(self.annotations, record.heard, record.rollout))
@@ -254,12 +258,12 @@ class _Policy:
         one, other = table.decode_blob(held.blob), table.decode_blob(self.verdict.blob)
         return msgspec.structs.replace(one, revision=other.revision) == other
 
-    def _with_candidate(self, held: Verdict, percent: int) -> Verdict:
+    def _with_candidate(self, held: Verdict, percent: int, shadow: table.Shadow | None) -> Verdict:
         entry = self.verdict.entry
         assert entry is not None, "seen to before"
         assert held.entry is not None, "it is what stays in force"
         candidate = table.Candidate(
-            revision=entry.revision, blob=entry.blob, weight_percent=percent
+            revision=entry.revision, blob=entry.blob, weight_percent=percent, shadow=shadow
         )
         told = msgspec.structs.replace(held.entry, candidate=candidate)
         return replace(held, entry=told, candidate=self.verdict.blob)

@@ -9,6 +9,7 @@ from pointsman.api.conditions import Condition, ConditionType, Reason
 from pointsman.operator.plan.rollout.deciding import Phase, Plan, Rollout
 from pointsman.operator.plan.rollout.guarding import Finding
 from pointsman.operator.plan.rollout.record import MOST
+from pointsman.operator.plan.rollout.shadowing import Shadowed
 
 _REASONS: Final[Mapping[Phase, Reason]] = {
     Phase.PROGRESSING: Reason.ROLLOUT_IN_PROGRESS,
@@ -24,7 +25,7 @@ _ENDED: Final[Mapping[str, Reason]] = {
 }
 """Others leave no rollout behind."""
 MOST_NAMES: Final = 16
-"""Approvers that a status shows."""
+"""Approvers, and findings, that a status shows."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -97,7 +98,9 @@ class Rolling:
             "startTime": since,
         }
         if rollout.findings:
-            found["findings"] = [_finding(one) for one in rollout.findings]
+            found["findings"] = [_finding(one) for one in rollout.findings[:MOST_NAMES]]
+        if rollout.shadowed is not None:
+            found["shadow"] = _shadow(rollout, rollout.shadowed)
         if rollout.approved_by:
             found["approvedBy"] = list(rollout.approved_by[-MOST_NAMES:])
         return found
@@ -107,6 +110,9 @@ class Rolling:
             said = f"{rollout.candidate} took over from {rollout.stable}: {rollout.reason}"
         elif rollout.phase is Phase.ABORTED:
             said = f"{rollout.candidate} is rolled back to {rollout.stable}: {rollout.reason}"
+        elif rollout.in_shadow and self.plan is not None and self.plan.shadow is not None:
+            part = self.plan.shadow.percent
+            said = f"shadow: {rollout.candidate} answers {part} % unseen"
         else:
             of = f" of {len(self.plan.steps)}" if self.plan else ""
             said = f"step {rollout.step + 1}{of}: {self.desired} % go to {rollout.candidate}"
@@ -114,11 +120,30 @@ class Rolling:
                           *self.problems))[:4096]  # fmt: skip
 
 
+def _shadow(rollout: Rollout, seen: Shadowed) -> dict[str, Any]:
+    verdict: str = seen.verdict
+    if rollout.in_shadow and rollout.reason == "GuardrailFailed":
+        verdict = "Failed"
+    elif rollout.in_shadow and rollout.reason == "Inconclusive":
+        verdict = "Inconclusive"
+    found: dict[str, Any] = {"pairs": seen.pairs, "equal": seen.equal, "verdict": verdict}
+    if seen.unjudged:
+        found["unjudged"] = seen.unjudged
+    if seen.currency:
+        found["spent"] = seen.spent
+    return found
+
+
 def _finding(one: Finding) -> dict[str, Any]:
     """Rounded to a tenth: a status is not for machines that reckon."""
     found = {"guardrail": one.guardrail, "verdict": str(one.verdict), "message": one.message}
     numbers = {"value": one.value, "low": one.low, "high": one.high, "limit": one.limit}
     return {**found, **{name: f"{number:.1f}" for name, number in numbers.items()}}
+
+
+def _compared(rollout: Rollout) -> str:
+    seen = rollout.shadowed or Shadowed()
+    return f"{seen.pairs} pairs, {seen.spent} spent"
 
 
 class News(NamedTuple):
@@ -132,15 +157,19 @@ class News(NamedTuple):
 def news_of(before: Rollout | None, now: Rollout | None) -> News | None:
     """What happened between two records; None if nothing did, or nothing to tell."""
     if now is None:
-        if before is None or before.ended:
-            return None
-        return News(False, "RolloutEnded", f"{before.candidate} is not rolled out any further")
+        went = before if before is not None and not before.ended else None
+        said = f"{went.candidate} is not rolled out any further" if went else ""
+        return News(False, "RolloutEnded", said) if went else None
     same = before is not None and (before.began_s, before.candidate) == (now.began_s, now.candidate)
     if not same:
         return News(False, "RolloutBegun", f"{now.candidate} begins beside {now.stable}")
     assert before is not None, "it is the same rollout"
-    if (before.phase, before.step) == (now.phase, now.step):
+    passed = before.in_shadow and not now.in_shadow and not now.ended
+    if not passed and (before.phase, before.step) == (now.phase, now.step):
         return None
+    if passed:
+        said = f"{now.candidate} begins its steps after {_compared(now)}"
+        return News(False, "RolloutShadowPassed", said)
     if now.phase is Phase.PROGRESSING and before.step != now.step:
         return News(False, "RolloutStep", f"{now.candidate} is in step {now.step + 1}")
     bad = now.phase is Phase.ABORTED or now.reason == "Inconclusive"
