@@ -1,4 +1,4 @@
-"""Requests that a candidate answers as well, without their callers' notice: what routers tell.
+"""What routers tell of requests that a candidate answers as well, without their callers' notice.
 
 The texts are somebody's: they go to the leader only, once, and are kept in memory only.
 """
@@ -11,18 +11,6 @@ MOST_PAIRS: Final = 16
 """In one answer."""
 MOST_BYTES: Final = 4 * 1024 * 1024
 """Of one answer, at most: a pair has 200 KiB of text."""
-
-
-class Shadow(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """Which of the stable revision's requests a candidate answers as well, unseen by callers."""
-
-    percent: int
-    """Of the conversations."""
-    max_spend_nano: int
-    """All routers together, in billionths of `currency`; each has an equal share."""
-    currency: str = "USD"
-    began_ms: int = 0
-    """When the rollout began, Unix time: what is spent counts from there."""
 
 
 class Side(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):

@@ -18,9 +18,9 @@ from pointsman.api.counted import BudgetUse as BudgetUse  # noqa: PLC0414 - also
 from pointsman.api.counted import Served as Served  # noqa: PLC0414
 from pointsman.api.matches import HeaderMatch as HeaderMatch  # noqa: PLC0414 - part of the table
 from pointsman.api.matches import Match as Match  # noqa: PLC0414
-from pointsman.api.pairs import Shadow as Shadow  # noqa: PLC0414 - part of the table
 from pointsman.api.predicting import Chooser
 from pointsman.api.profile import Profile
+from pointsman.api.shadow import Shadow as Shadow  # noqa: PLC0414 - part of the table
 
 TABLE_VERSION: Final = 1
 PINS: Final = ""
