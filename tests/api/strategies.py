@@ -393,6 +393,13 @@ activations = optional(
     timeout=durations,
     maxHeldRequests=st.sampled_from([0, 1, 10_000, 10_001]),
 )
+evaluations = st.fixed_dictionaries(
+    {"suiteRef": refs},
+    optional={
+        "interval": durations | st.sampled_from(["9s", "720h", "721h", "9s999ms"]),
+        "maxCostPerDay": st.sampled_from(["0", "0.50", "-1", "1e3", "12345678", "0.1234567", 1]),
+    },
+)
 backend_options = optional(
     scaling=scalings,
     activation=activations,
@@ -402,6 +409,7 @@ backend_options = optional(
     promptProfile=profiles,
     cost=costs,
     replicas=st.sampled_from([0, 1, 1000, 1001]),
+    evaluation=evaluations,
 )
 backends = st.builds(
     lambda place, options: {"model": "m"} | place | options, places, backend_options

@@ -295,3 +295,17 @@ def test_a_budget_in_money_is_warned_of_where_it_sees_no_cost(cost: str, warned:
     other += backend("a", place=paid) + backend("c", place=paid)
     found = findings(other + backend("b", place=f"{SIMULATOR}{cost}"))
     assert not any("budgets" in one for one in found)
+
+
+def test_a_suite_that_is_not_there_is_warned_of() -> None:
+    """It may come later; with a suggestion where a name is like it."""
+    suite = (
+        "---\napiVersion: pointsman.dev/v1alpha1\nkind: EvaluationSuite\n"
+        "metadata: {name: desk}\n"
+        "spec: {prompts: [{name: a, prompt: Hi, checks: [{contains: hi}]}]}\n"
+    )
+    place = "deployment: {engine: Simulator}, evaluation: {suiteRef: {name: %s}}"
+    assert findings(suite + backend("a", place=place % "desk")) == []
+    (found,) = findings(suite + backend("a", place=place % "dsk"))
+    assert "warning" in found
+    assert "no EvaluationSuite dsk among these files (did you mean desk?)" in found

@@ -14,7 +14,7 @@ from tests.api.test_schema import nodes, schema_of
 ROOT = Path(__file__).parent.parent.parent
 PLANS = ROOT / "operator" / "src" / "pointsman" / "operator" / "plan"
 WHERE = {
-    "ModelBackend": ["backend_status.py", "scaling_status.py"],
+    "ModelBackend": ["backend_status.py", "scaling_status.py", "evaluating/telling.py"],
     "EvaluationSuite": ["suite_status.py"],
     "RoutingPolicy": [
         "policy_status.py",

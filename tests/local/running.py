@@ -27,14 +27,14 @@ class Up:
         while line := self.process.stdout.readline():
             self.lines.append(line.rstrip())
 
-    def wait_for(self, text: str) -> str:
-        """The first line that holds the text; fails with everything said after the deadline."""
+    def wait_for(self, text: str, times: int = 1) -> str:
+        """The so manieth line with the text; fails with everything said after the deadline."""
         end = time.monotonic() + DEADLINE_S
         while time.monotonic() < end:
             self.read()
-            for line in self.lines:
-                if text in line:
-                    return line
+            found = [line for line in self.lines if text in line]
+            if len(found) >= times:
+                return found[times - 1]
             if self.process.poll() is not None:
                 break
             time.sleep(0.02)

@@ -6,7 +6,6 @@ import pytest
 
 from pointsman.api.manifests import load_text
 from pointsman.local.desired import desire
-from pointsman.local.rollouts import at_once
 from pointsman.local.session import Session
 
 BACKEND = """
@@ -63,18 +62,16 @@ async def test_a_removed_policy_vouches_for_no_later_one(tmp_path: Path) -> None
         for names in ({"one": "x", "two": "z"}, {"one": "x"}):
             file.write_text(BACKEND + "".join(policy(*pair) for pair in names.items()))
             assert session._read() == []
-            assert session._accepted.keys() == names.keys()
+            assert session._rollouts.accepted.keys() == names.keys()
     finally:
         session._directory.cleanup()
 
 
 def test_a_policy_whose_tests_fail_is_not_served_here_either() -> None:
-    """What was accepted before goes on; without anything before, there is nothing."""
-    good = load_text(BACKEND + policy("p", "m"))
+    """Without anything accepted before there is nothing."""
     failing = "\n  tests: [{name: t, prompt: hi, expect: {rule: other}}]\n"
     bad = load_text(BACKEND + policy("p", "m") + failing)
-    first = desire(good, accepted={}, previous=None, time_scale=1)
-    verdict = desire(bad, accepted={}, previous=first.manifest, time_scale=1).table.verdicts["p"]
+    verdict = desire(bad, accepted={}, previous=None, time_scale=1).table.verdicts["p"]
 
     assert not verdict.accepted.status
     assert verdict.entry is None
@@ -84,11 +81,3 @@ def test_a_policy_whose_tests_fail_is_not_served_here_either() -> None:
         .table.verdicts["p"]
         .accepted.status
     )
-
-
-def test_a_rollout_is_told_to_be_none_here() -> None:
-    """A new revision takes over at once; who reads the file would wait for its steps."""
-    text = BACKEND + policy("desk", "auto") + "  rollout: {}\n" + policy("plain", "other")
-    desired = desire(load_text(text), accepted={}, previous=None, time_scale=1)
-
-    assert [*at_once(desired)] == ["desk"]

@@ -118,7 +118,7 @@ async def rolled(**candidate: object) -> AsyncIterator[tuple[World, Rollout]]:
         feed = TableFeed(there.live, ControlMetrics(CollectorRegistry()), namespace="default")
         port = Admin(
             feed, ControlMetrics(CollectorRegistry()), router="router-0", auth=None,
-            desk=Desk(there.plane),
+            desk=lambda: Desk(there.plane),
         )  # fmt: skip
         doors = Doors(Fleet(f"http://127.0.0.1:{await port.start('127.0.0.1', 0)}"))
         shadower = Shadower(doors, Nobody())

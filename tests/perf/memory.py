@@ -14,7 +14,7 @@ from tests.bench import Bench
 from tests.e2e.fleet import Fleet, install
 from tests.perf.processes import memory_kib, until_idle
 
-LIMIT_MIB = {"router": 50, "operator": 100}
+LIMIT_MIB = {"router": 42, "operator": 100}
 """Resident, idle, with a table in force."""
 
 

@@ -32,7 +32,11 @@ def loaded(modules: str) -> frozenset[str]:
 @pytest.mark.parametrize(
     ("modules", "never"),
     [
-        (ROUTER, FOREIGN | {"pydantic", "kubernetes", "kopf", "pointsman.operator", "requests"}),
+        (
+            ROUTER,
+            FOREIGN
+            | {"aiohttp", "pydantic", "kubernetes", "kopf", "pointsman.operator", "requests"},
+        ),
         (
             OPERATOR,
             FOREIGN

@@ -75,7 +75,7 @@ async def running_router(
     heartbeat_s: float = 5.0,
     order_s: float = 15.0,
     callers: Sequence[str] = (),
-    desk: Desk | None = None,
+    desk: Callable[[], Desk] | None = None,
 ) -> AsyncIterator[Router]:
     """Restores, follows the API server, listens on an admin port; open without `callers`."""
     live = Live()

@@ -134,7 +134,7 @@ async def test_only_the_operator_of_this_epoch_may_ask(
         api.tokens["good"] = (OPERATOR, ("pointsman-router",))
         api.tokens["caller"] = ("system:serviceaccount:demo:default", ("pointsman-router",))
         async with (
-            running_router(ApiServer(api.url), token=True, desk=desk) as router,
+            running_router(ApiServer(api.url), token=True, desk=lambda: desk) as router,
             aiohttp.ClientSession() as session,
         ):
             router.feed.offer(manifest(1), {})

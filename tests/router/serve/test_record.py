@@ -7,6 +7,7 @@ import pytest
 from msgspec.structs import replace
 
 from pointsman.api.table import Fallback, Price, Route, Target
+from pointsman.api.tasks import Task
 from pointsman.events.schema import Request, Try, decode
 from pointsman.router.serve.record import Recorder
 from tests.router.serve.world import World, chat, post, until
@@ -73,6 +74,28 @@ async def test_an_answer(there: World, records: Records, stream: bool) -> None:
     assert (0 < event.first_token_us <= event.duration_us) == stream
     assert event.language == "en", "read, though no rule looks at it"
     assert event.evidence, "why the task is what it is"
+
+
+async def test_a_text_no_rule_reads_is_read_after_the_answer(
+    there: World, records: Records
+) -> None:
+    """What only the ledger wants to know delays nobody."""
+    await there.simulator("slow", tokens_per_second=20.0, output_tokens=20)
+    there.route("slow")
+    asked = chat(stream=True, messages=[{"role": "user", "content": "Bonjour, comment vas-tu ?"}])
+
+    def read() -> float:
+        return sum(there.count("analyzed_total", task=str(task)) for task in (*Task, "Undecided"))
+
+    async with there.client() as client:
+        await client.send(post(asked))
+        await client.read_until(b"data: ")
+        assert read() == 0
+        await client.read_until(b"[DONE]")
+        event = await records.last()
+    assert read() == 1
+    assert event.language == "fr"
+    assert (event.estimated, event.input_tokens) == (True, event.context_tokens)
 
 
 async def test_evidence_names_the_domain_without_its_words(there: World, records: Records) -> None:

@@ -16,6 +16,7 @@ class ConditionType(StrEnum):
     AVAILABLE = "Available"
     PROGRESSING = "Progressing"
     SCALING_ACTIVE = "ScalingActive"
+    EVALUATED = "Evaluated"  # neutral
     ACCEPTED = "Accepted"
     RESOLVED_REFS = "ResolvedRefs"
     PROGRAMMED = "Programmed"
@@ -54,6 +55,16 @@ class Reason(StrEnum):
     FOLLOWS_LOAD = "FollowsLoad"
     MAXIMUM_REACHED = "MaximumReached"
     NO_DATA = "NoData"
+    # its golden prompts
+    EVALUATION_COMPLETE = "EvaluationComplete"
+    NOT_EVALUATED_YET = "NotEvaluatedYet"
+    SUITE_NOT_FOUND = "SuiteNotFound"
+    SUITE_NOT_READY = "SuiteNotReady"
+    JUDGE_NOT_FOUND = "JudgeNotFound"
+    CURRENCIES_DIFFER = "CurrenciesDiffer"
+    SPEND_CAP_REACHED = "SpendCapReached"
+    UNREACHABLE = "Unreachable"
+    INTERRUPTED = "Interrupted"
     # RoutingPolicy
     ACCEPTED = "Accepted"
     RESOLVED_REFS = "ResolvedRefs"

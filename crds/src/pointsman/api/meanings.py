@@ -31,6 +31,9 @@ MEANINGS: Final[Mapping[str, Meaning]] = {
             ConditionType.PROGRESSING: "A rollout is under way; only with `deployment`.",
             ConditionType.SCALING_ACTIVE: "The load is known and the operator sets the replicas by "
             "it; only with scaling mode QueueDepth.",
+            ConditionType.EVALUATED: "The last run of its golden prompts is whole, and "
+            "`status.quality` says what it found; only with `evaluation`. Neutral: whether it "
+            "serves has nothing to do with it.",
             ConditionType.RECONCILING: _WAITS,
             ConditionType.STALLED: _STUCK,
         },
@@ -60,6 +63,20 @@ MEANINGS: Final[Mapping[str, Meaning]] = {
             Reason.MAXIMUM_REACHED: "They do, and the load asks for more than `maxReplicas`.",
             Reason.NO_DATA: "A router, or the metrics of a model server, did not answer for 15 s: "
             "replicas stay as they are, within the bounds. The message names it.",
+            Reason.EVALUATION_COMPLETE: "Every prompt has a score, or a reason why it has none.",
+            Reason.NOT_EVALUATED_YET: "The first run is still to come, or under way.",
+            Reason.SUITE_NOT_FOUND: "There is no EvaluationSuite of this name: nothing is run.",
+            Reason.SUITE_NOT_READY: "The suite says in its own conditions what is wrong with it; "
+            "nothing is run until that is mended.",
+            Reason.JUDGE_NOT_FOUND: "The suite's judge is no ModelBackend of this namespace, by "
+            "its name or by its model: nothing is run.",
+            Reason.CURRENCIES_DIFFER: "There is a cap, and the judge costs another currency: what "
+            "both cost together cannot be held under it, so nothing is run.",
+            Reason.SPEND_CAP_REACHED: "`evaluation.maxCostPerDay` left no room for the next call. "
+            "The quality of the last whole run stays; the next one begins with the day.",
+            Reason.UNREACHABLE: "No answer came: no router, no server, or a key that is refused. "
+            "It is tried again, at the latest with the next interval.",
+            Reason.INTERRUPTED: "The operator ended during the run; the next one begins soon.",
         },
     ),
     ROUTING_POLICY: Meaning(

@@ -33,6 +33,9 @@ label and more."""
 LABEL_CALLERS: Final = f"{GROUP}/callers"
 """On a Secret whose entries are callers of a router (value `true`); without it nobody is let in."""
 
+ANNOTATION_EVALUATE: Final = f"{GROUP}/evaluate"
+"""On a ModelBackend with `evaluation`: each new value is an order to run the suite now, once."""
+
 ANNOTATION_LOCAL_ADDRESS: Final = f"{GROUP}/local-address"
 """On a ModelBackend with `service`: where local mode finds that server, as `127.0.0.1:11434`."""
 
@@ -41,6 +44,8 @@ ROUTER_AUDIENCE: Final = "pointsman-router"
 HEADER_EPOCH: Final = "x-pointsman-epoch"
 HEADER_PIN: Final = "x-pointsman-pin"
 """On a router's admin port: the backend that a question goes to, and no other."""
+MAX_QUESTION_BYTES: Final = 1024 * 1024
+"""Its body; who asks is judged only when it is complete."""
 EVALUATION: Final = "pointsman-evaluation"
 """The caller and team under which what the operator asks is counted; no policy answers it."""
 

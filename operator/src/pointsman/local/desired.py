@@ -21,7 +21,7 @@ from pointsman.operator.plan.learning import Wish, wishes
 from pointsman.operator.plan.objects import ObservedPolicy
 from pointsman.operator.plan.predicting import Learned
 from pointsman.operator.plan.revisions import Revision
-from pointsman.operator.plan.table import TablePlan, compile_table, next_manifest
+from pointsman.operator.plan.table import TablePlan, compile_table
 
 NAMESPACE = "default"
 OWNER_UID = "local"
@@ -33,7 +33,8 @@ class Desired:
 
     backends: Mapping[str, ModelBackend]
     table: TablePlan
-    manifest: Manifest
+    annotations: Mapping[str, Mapping[str, str]]
+    """Of policies, by name."""
     wishes: Mapping[str, Wish]
     """What predictors want to learn of, by policy."""
     processes: Mapping[str, Wanted]
@@ -153,9 +154,9 @@ def desire(
     return Desired(
         backends=backends,
         table=plan,
-        manifest=next_manifest(
-            namespace=NAMESPACE, entries=plan.entries, epoch=1, previous=previous
-        ),
+        annotations={
+            item.value.metadata.name: item.value.metadata.annotations for item in loaded.policies
+        },
         wishes=wishes(policies, accepted, backends),
         processes=processes,
         fixed_endpoints=fixed,

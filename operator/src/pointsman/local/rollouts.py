@@ -1,15 +1,129 @@
-"""What local mode says of rollouts: it has none, for there is nobody to count for days."""
+"""Rollouts of local mode: the operator's rules and counts, with one router that is this process.
 
-from collections.abc import Mapping
+Revisions and rollouts live as long as the session does. An order is an annotation of the file's
+policy, as in a cluster.
+"""
 
-from pointsman.api.v1alpha1 import RoutingPolicy
-from pointsman.local.desired import Desired
+from collections.abc import Callable, Mapping, Sequence
+
+from pointsman.api.counted import Arms
+from pointsman.api.table import Manifest
+from pointsman.local.desired import NAMESPACE, Desired
+from pointsman.operator.cluster.observe import TableView
+from pointsman.operator.cluster.tables import StoredTable
+from pointsman.operator.controllers.rollouts import Roller
+from pointsman.operator.plan.policy_status import RouterView
+from pointsman.operator.plan.predicting import Learned
+from pointsman.operator.plan.revisions import KEEP, Revision, last_accepted, next_number, to_collect
+from pointsman.operator.plan.rollout.record import Record
+from pointsman.operator.plan.rollout.telling import News
+from pointsman.operator.plan.table import TablePlan, next_manifest
+from pointsman.router.control.source import TableFeed
+
+_ROUTER = "local"
 
 
-def at_once(desired: Desired) -> Mapping[str, str]:
-    """By policy with a `rollout`."""
-    return {
-        name: "new revisions take over at once in local mode, whatever rollout says"
-        for name, verdict in desired.table.verdicts.items()
-        if isinstance(policy := verdict.policy.parsed, RoutingPolicy) and policy.spec.rollout
-    }
+class _OneRouter:
+    """This process, as the operator sees a router."""
+
+    def __init__(self, feed: TableFeed) -> None:
+        self._feed = feed
+
+    def arms(self, policy: str) -> Mapping[str, Arms]:
+        found = self._feed.live.arms().get(policy)
+        return {_ROUTER: found} if found else {}
+
+    def views(self) -> list[RouterView]:
+        acks = {ack.policy: ack for ack in self._feed.acks}
+        return [RouterView(pod=_ROUTER, acks=acks, position=self._feed.position or (0, 0))]
+
+
+class LocalRollouts:
+    """What is in force of a plan. `on_due` has to plan again."""
+
+    def __init__(self, feed: TableFeed, on_due: Callable[[], None]) -> None:
+        self._roller = Roller(_OneRouter(feed), on_due)
+        self._revisions: dict[str, tuple[Revision, ...]] = {}
+        self._records: Mapping[str, Record] = {}
+        self._manifest: Manifest | None = None
+
+    async def run(self) -> None:
+        """For ever, each 2 s."""
+        await self._roller.run()
+
+    @property
+    def accepted(self) -> Mapping[str, Revision]:
+        """The revision of each policy that was accepted last."""
+        found = {name: last_accepted(revisions) for name, revisions in self._revisions.items()}
+        return {name: one for name, one in found.items() if one}
+
+    @property
+    def manifest(self) -> Manifest | None:
+        """The last one that was decided."""
+        return self._manifest
+
+    def decide(
+        self, desired: Desired, learned: Mapping[str, Learned]
+    ) -> tuple[TablePlan, Manifest, Sequence[tuple[str, News]]]:
+        """What may be in force now, and what is to be told of it, by policy."""
+        self._accept(desired.table)
+        before = self._records
+        view = TableView(
+            backends=(),
+            policies=[
+                ({"metadata": {"annotations": dict(desired.annotations.get(name, {}))}}, one.policy)
+                for name, one in desired.table.verdicts.items()
+            ],
+            revisions=self._revisions,
+            revision_items={},
+            stored=StoredTable(
+                item=None, manifest=self._manifest, history=(), blobs={}, rollouts=before
+            ),
+            routers=(),
+        )
+        rolled = self._roller.steer(
+            desired.table, view, namespace=NAMESPACE, backends=desired.backends, learned=learned
+        )
+        self._records = self._roller.records(rolled, {}, before)
+        manifest = next_manifest(
+            namespace=NAMESPACE, entries=rolled.plan.entries, epoch=1, previous=self._manifest
+        )
+        self._manifest = manifest
+        news = self._roller.published(rolled, manifest, {}, before)
+        self._forget(rolled.plan)
+        return rolled.plan, manifest, sorted(news.items())
+
+    def told(self) -> Mapping[str, str]:
+        """How each rollout stands, by policy, for people."""
+        found = {}
+        for name in self._revisions:
+            rolling = self._roller.rolling(name)
+            if rolling is not None:
+                fields = rolling.fields()
+                found[name] = f"{fields['phase']}: {fields.get('message') or 'it waits its turn'}"
+        return found
+
+    def _accept(self, plan: TablePlan) -> None:
+        for gone in self._revisions.keys() - plan.verdicts.keys():
+            del self._revisions[gone]  # a later policy of that name is another one
+        for name, verdict in plan.verdicts.items():
+            if not verdict.accepted.status:
+                continue
+            known = self._revisions.get(name, ())
+            number = next_number(known, verdict.revision)
+            if number is not None:
+                others = tuple(one for one in known if one.name != verdict.revision)
+                spec = verdict.policy.spec
+                new = Revision(name=verdict.revision, policy=name, number=number, spec=spec)
+                self._revisions[name] = (*others, new)
+
+    def _forget(self, plan: TablePlan) -> None:
+        """Revisions beyond those that an operator keeps."""
+        for name, known in self._revisions.items():
+            verdict = plan.verdicts[name]
+            entry = verdict.entry
+            keep = {verdict.revision, entry.revision if entry else None}
+            if entry and entry.candidate:
+                keep.add(entry.candidate.revision)
+            old = set(to_collect(known, in_force=keep, limit=KEEP))
+            self._revisions[name] = tuple(one for one in known if one.name not in old)

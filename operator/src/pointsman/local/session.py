@@ -8,6 +8,7 @@ import asyncio
 import contextlib
 import tempfile
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from prometheus_client import CollectorRegistry
@@ -24,11 +25,10 @@ from pointsman.local.learning import learner_of, told
 from pointsman.local.ledger import LocalLedger
 from pointsman.local.metering import LocalMeter
 from pointsman.local.processes import Processes
-from pointsman.local.rollouts import at_once
+from pointsman.local.rollouts import LocalRollouts
 from pointsman.local.saying import cannot_listen, state_of_processes
 from pointsman.local.tracing import begin
 from pointsman.operator.plan.blobs import compile_backend
-from pointsman.operator.plan.revisions import Revision
 from pointsman.router.control.credentials import SecretFacts, facts_of
 from pointsman.router.control.metrics import ControlMetrics
 from pointsman.router.control.source import TableFeed
@@ -95,7 +95,6 @@ class Session:
         self._said: dict[str, str] = {}
         self._refused: list[str] = []
         self._wake = asyncio.Event()
-        self._accepted: dict[str, Revision] = {}
         self._manifest: Manifest | None = None
         self.desired: Desired | None = None
         self._live = Live()
@@ -110,6 +109,7 @@ class Session:
         self._processes = Processes(folder, self._wake.set)
         self.ledger = LocalLedger(ledger, folder, self._wake.set) if ledger else None
         self._learner = learner_of(self.ledger, self._reread)
+        self._rollouts = LocalRollouts(self._feed, self._reread)
         self._outbox: Outbox | None = None
         self._leaser: Leaser | None = None
         self._meter: LocalMeter | None = None
@@ -140,6 +140,7 @@ class Session:
                     group.create_task(self._watch(), name="watch files"),
                     group.create_task(self._rounds(), name="rounds"),
                     group.create_task(self._learner.run(), name="learning"),
+                    group.create_task(self._rollouts.run(), name="rollouts"),
                 ]
                 if self._leaser is not None and self._meter is not None:
                     tasks.append(group.create_task(self._leaser.run(), name="leases"))
@@ -212,25 +213,20 @@ class Session:
         try:
             desired = desire(
                 loaded,
-                accepted=self._accepted,
+                accepted=self._rollouts.accepted,
                 previous=self._manifest,
                 time_scale=self._time_scale,
                 learned=self._learner.learned,
             )
         except ValueError as error:
             return [str(error)]
-        self.desired, self._manifest = desired, desired.manifest
+        plan, self._manifest, news = self._rollouts.decide(desired, self._learner.learned)
+        self.desired = replace(desired, table=plan)
         self._learner.follow(desired.wishes)
         for ignored in loaded.problems:
             self._tell(f"ignored {ignored.position}", str(ignored.problem))
-        verdicts = desired.table.verdicts
-        for name in self._accepted.keys() - verdicts.keys():
-            del self._accepted[name]  # a later policy of that name is another one
-        for name, verdict in verdicts.items():
-            if verdict.accepted.status:
-                self._accepted[name] = Revision(
-                    name=verdict.revision, policy=name, number=1, spec=verdict.policy.spec
-                )
+        for name, one in news:
+            self._say(f"policy {name}: {one.reason}: {one.note}")
         return []
 
     async def _watch(self) -> None:
@@ -276,15 +272,15 @@ class Session:
         while True:
             self._wake.clear()
             desired = self.desired
-            if desired is not None:
+            if desired is not None and self._manifest is not None:
                 await self._processes.apply(desired.processes)
-                self._apply(desired)
+                self._apply(desired, self._manifest)
             await self._wake.wait()
 
-    def _apply(self, desired: Desired) -> None:
+    def _apply(self, desired: Desired, manifest: Manifest) -> None:
         """Hand the plan to the router, and say what is new. Nothing here waits."""
         self._feed.endpoints(self._endpoints(desired))
-        self._feed.offer(desired.manifest, desired.table.blobs)
+        self._feed.offer(manifest, desired.table.blobs)
         self._feed.secrets(_secrets(desired), {})
         for subject, state in self._callers.follow(desired.secrets).items():
             self._tell(subject, state)
@@ -301,7 +297,7 @@ class Session:
             self._tell(f"backend {name}", self._state_of(desired, name))
         for name, state in told(self._learner, desired).items():
             self._tell(f"policy {name} predictor", state)
-        for name, state in at_once(desired).items():
+        for name, state in self._rollouts.told().items():
             self._tell(f"policy {name} rollout", state)
         if self.ledger is not None:
             self._tell("ledger", self.ledger.state())

@@ -77,6 +77,21 @@ ENGINE_FAULTS = Counter(
     "pointsman_operator_engine_faults", "Model servers' metrics not read, by reason.", ("reason",),
     registry=REGISTRY,
 )  # fmt: skip
+EVALUATIONS = Counter(
+    "pointsman_operator_evaluations", "Runs of golden prompts by how they ended.",
+    ("backend", "ended"), registry=REGISTRY,
+)  # fmt: skip
+QUALITY = Gauge(
+    "pointsman_operator_quality",
+    "Mean score of the last whole run of golden prompts, by task, `all` among them.",
+    ("backend", "task"),
+    registry=REGISTRY,
+)
+RUNS_NOT_TAKEN = Counter(
+    "pointsman_operator_runs_not_taken",
+    "Runs of golden prompts that a part which learns from them could not take, by a bug.",
+    registry=REGISTRY,
+)
 ROLLOUTS = Gauge(
     "pointsman_operator_rollouts", "Rollouts by phase; those that ended until the next edit.",
     ("phase",), registry=REGISTRY,

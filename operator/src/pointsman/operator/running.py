@@ -13,7 +13,8 @@ from collections import defaultdict
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
-from pointsman.events.schema import Replicas
+from pointsman.evaluation.running.asking import Asker
+from pointsman.events.schema import Evaluation, Replicas
 from pointsman.operator.cluster import kinds
 from pointsman.operator.cluster.client import Api
 from pointsman.operator.cluster.doors import Doors
@@ -22,19 +23,22 @@ from pointsman.operator.cluster.fitting import fit
 from pointsman.operator.cluster.labels import read_labels
 from pointsman.operator.cluster.lease import Elector
 from pointsman.operator.cluster.outbox import Outbox
+from pointsman.operator.cluster.pinned import PinnedAsker
 from pointsman.operator.cluster.routers import RouterFleet
 from pointsman.operator.cluster.tables import read_table
 from pointsman.operator.controllers import shadowing
 from pointsman.operator.controllers.backends import BackendController
+from pointsman.operator.controllers.evaluating import MOST, Evaluator
 from pointsman.operator.controllers.learning import Ask, Learner
 from pointsman.operator.controllers.metering import Meter
-from pointsman.operator.controllers.pinning import Pins
+from pointsman.operator.controllers.pinning import JUDGES, Pins
 from pointsman.operator.controllers.policies import PolicyController
 from pointsman.operator.controllers.queue import KeyedQueue
 from pointsman.operator.controllers.resync import Resync
 from pointsman.operator.controllers.rollouts import Roller
 from pointsman.operator.controllers.scaling import Scaler
 from pointsman.operator.controllers.shifting import Shifter
+from pointsman.operator.controllers.suite_running import CONCURRENCY
 from pointsman.operator.controllers.suites import SuiteController
 from pointsman.operator.controllers.triggers import Triggers
 from pointsman.operator.errors import Broken, ReconcileError
@@ -48,6 +52,8 @@ if TYPE_CHECKING:
 
 log = logging.getLogger("pointsman.operator")
 
+CALL_S: Final = 300.0
+"""One golden prompt, with the wait for a server of a backend at zero replicas."""
 SHIP_S: Final = 2.0
 """How long the last events may take to reach the ledger."""
 CLAIM_S: Final = 2.0
@@ -103,6 +109,16 @@ class Operator:
             self.meter = Meter(self._put_event, self._in_flight, resync_s=settings.resync_s)
         self.outbox: Outbox | None = None
         """There while it runs, if there is a ledger."""
+        self.pins = Pins([JUDGES, shadowing.PART], on_change=lambda: self.queue.add("table"))
+        self.suites = SuiteController(api, self.pins.judged_by)
+        self.asker = Asker(limit=MOST * CONCURRENCY, deadline_s=CALL_S)
+        self.evaluator = Evaluator(
+            PinnedAsker(self.asker, self.fleet.ports, self.fleet.headers),
+            self.suites.found,
+            lambda: self.policies.backends,
+            on_due=lambda backend: self.queue.add(f"backend/{backend}"),
+            put=self._put_event,
+        )
         self.backends = BackendController(
             api,
             settings,
@@ -111,8 +127,8 @@ class Operator:
             self.scaler,
             orders=self.fleet.orders,
             meter=self.meter,
+            evaluator=self.evaluator,
         )
-        self.pins = Pins((shadowing.PART,), on_change=lambda: self.queue.add("table"))
         self.doors = Doors(self.fleet)
         self.shadower = shadowing.Shadower(self.doors, self.pins)
         self.roller = Roller(
@@ -128,7 +144,6 @@ class Operator:
             roller=self.roller,
             pins=self.pins,
         )
-        self.suites = SuiteController(api)
         self.queue = KeyedQueue(self.reconcile, concurrency=settings.concurrency)
         self.resync = Resync(api, settings, self.queue.add, self.queue.room)
         self._settings = settings
@@ -145,7 +160,7 @@ class Operator:
     def _ask(settings: Settings) -> Ask | None:
         return functools.partial(read_labels, settings.ledger) if settings.ledger else None
 
-    def _put_event(self, event: Replicas) -> None:
+    def _put_event(self, event: Replicas | Evaluation) -> None:
         if self.outbox is not None:
             self.outbox.put(event)
 
@@ -170,7 +185,7 @@ class Operator:
 
     async def run(self, vitals: Vitals) -> None:
         """Until cancelled, or until a part breaks."""
-        async with asyncio.TaskGroup() as group:
+        async with self.asker, asyncio.TaskGroup() as group:
             ended: asyncio.Future[str] = asyncio.get_running_loop().create_future()
 
             def end(reason: str) -> None:
@@ -197,6 +212,7 @@ class Operator:
             group.create_task(self.shadower.run(), name="shadows")
             group.create_task(self.learner.run(), name="learning")
             group.create_task(self.suites.run(self.queue.add), name="suites")
+            group.create_task(self.evaluator.run(), name="evaluating")
             group.create_task(self._beat(vitals), name="vitals")
             try:
                 raise Broken(f"{await ended}: kopf has ended")

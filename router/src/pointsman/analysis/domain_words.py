@@ -221,11 +221,16 @@ def _plurals(words: frozenset[str]) -> frozenset[str]:
 
 def _table() -> dict[str, tuple[tuple[Domain, int], ...]]:
     owned: dict[str, dict[Domain, int]] = {}
+    found: dict[str, tuple[tuple[Domain, int], ...]] = {}
     for domain, lists in _LISTS.items():
         for listed, points in zip(reversed(lists), _POINTS, strict=True):
             for word in _plurals(word_set(listed)):
                 owned.setdefault(word, {})[domain] = points
-    return {word: tuple(sorted(points.items())) for word, points in owned.items()}
+    one: dict[tuple[tuple[Domain, int], ...], tuple[tuple[Domain, int], ...]] = {}
+    for word, owners in owned.items():
+        value = tuple(sorted(owners.items()))
+        found[word] = one.setdefault(value, value)  # equal values are one object
+    return found
 
 
 DOMAIN_WORDS: dict[str, tuple[tuple[Domain, int], ...]] = _table()

@@ -177,10 +177,12 @@ def _weights(lists: dict[str, str]) -> dict[str, tuple[tuple[str, int], ...]]:
             if len(word) == 1 and word.isascii():
                 continue  # a variable, an option or an initial as often as a word
             owners.setdefault(word, []).append(language)
-    return {
-        word: tuple((language, max(6 // len(languages), 1)) for language in languages)
-        for word, languages in owners.items()
-    }
+    found: dict[str, tuple[tuple[str, int], ...]] = {}
+    one: dict[tuple[tuple[str, int], ...], tuple[tuple[str, int], ...]] = {}
+    for word, languages in owners.items():
+        value = tuple((language, max(6 // len(languages), 1)) for language in languages)
+        found[word] = one.setdefault(value, value)  # equal values are one object
+    return found
 
 
 # Letters few languages write; each found counts as a word of theirs. Names bring them into English

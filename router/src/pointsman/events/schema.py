@@ -13,8 +13,8 @@ from pointsman.api.predicting import Choice
 
 SCHEMA: Final = 3
 """The latest version, which brought `Evaluation`."""
-OPERATORS: Final = 2
-"""The version of what operators write, which brought `Replicas`."""
+OPERATORS: Final = 3
+"""The version of what operators write: `Replicas` and `Evaluation`."""
 ROUTERS: Final = 1
 """The version of what routers write: a ledger that knows no later one takes it."""
 NANO: Final = 1_000_000_000

@@ -1,8 +1,7 @@
-"""What strangers may take of an aiohttp server's port: so many connections, each for so long.
+"""What strangers may take of a port: so many connections, each for so long.
 
-Guarantees that a connection on which nobody asks anything ends by itself: aiohttp has no deadline
-before the first request, and one of an hour after it. A router's admin port shares descriptors with
-its data plane, which must not run out of them.
+Guarantees that a connection of an aiohttp server (the ledger's) on which nobody asks anything ends
+by itself: aiohttp has no deadline before the first request, and one of an hour after it.
 """
 
 import asyncio

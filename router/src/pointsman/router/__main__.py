@@ -5,7 +5,6 @@ Guarantees that a failure of the control side never ends the data plane. Exits 0
 """
 
 import asyncio
-import importlib
 import logging
 import signal
 import sys
@@ -25,6 +24,7 @@ from pointsman.router.control.kube_config import (
     in_cluster,
 )
 from pointsman.router.control.metrics import ControlMetrics
+from pointsman.router.control.process import control_side
 from pointsman.router.control.source import TableFeed
 from pointsman.router.control.store import Store
 from pointsman.router.leases import Leaser
@@ -128,10 +128,6 @@ async def serve(settings: Settings, server: ApiServer) -> None:
     plane, port = await _start_data_plane(live, settings, registry, outbox=outbox, sender=sender)
     leaser = Leaser(plane.budgets, settings.ledger) if settings.ledger else None
     _log.info("serving", extra={"host": settings.listen.host, "port": port})
-    # aiohttp takes 0.3 s to import: requests are answered meanwhile.
-    await asyncio.to_thread(importlib.import_module, "pointsman.router.control.process")
-    from pointsman.router.control.process import control_side  # noqa: PLC0415
-
     side = control_side(
         settings, server, feed, callers=callers, store=store, metrics=metrics, plane=plane
     )

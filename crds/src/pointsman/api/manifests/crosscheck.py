@@ -23,6 +23,7 @@ from pointsman.api.presets import effective
 from pointsman.api.spelling import did_you_mean
 from pointsman.api.v1alpha1 import Cost, FallbackOn, ModelBackend, ModelBackendSpec, RoutingPolicy
 from pointsman.api.v1alpha1.shadowing import never_matching
+from pointsman.api.validation import Problem
 
 
 def cross_check(loaded: Loaded) -> tuple[Finding, ...]:
@@ -38,6 +39,7 @@ def cross_check(loaded: Loaded) -> tuple[Finding, ...]:
         *_baselines(loaded),
         *_predictors(loaded),
         *_budgets(loaded),
+        *_evaluations(loaded),
     ]
     return tuple(sorted(findings, key=lambda finding: finding.position))
 
@@ -103,6 +105,19 @@ def _asked_names(policy: RoutingPolicy) -> Iterator[tuple[str, str]]:
     predictor = policy.spec.predictor
     for i, ref in enumerate(predictor.candidates if predictor else ()):
         yield f"spec.predictor.candidates[{i}].name", ref.name
+
+
+def _evaluations(loaded: Loaded) -> Iterator[Finding]:
+    """A suite that is not among the files may exist: until it does, nothing is run."""
+    for backend in loaded.backends if not loaded.unread else ():
+        evaluation, namespace = backend.value.spec.evaluation, backend.value.metadata.namespace
+        suites = [one.value.metadata for one in loaded.suites]
+        names = [one.name for one in suites if one.namespace == namespace]
+        if evaluation is not None and evaluation.suite_ref.name not in names:
+            path, name = "spec.evaluation.suiteRef.name", evaluation.suite_ref.name
+            message = f"no EvaluationSuite {name} among these files{did_you_mean(name, names)}"
+            problem = Problem(path, message, Reason.SUITE_NOT_FOUND)
+            yield Finding(backend.position(path), problem, Severity.WARNING)
 
 
 def _model_names(policies: Iterable[Item[RoutingPolicy]]) -> Iterator[Finding]:

@@ -8,6 +8,8 @@ from pointsman.api.v1alpha1.capture import (
     Signal,
 )
 from pointsman.api.v1alpha1.cost import Cost, PriceChange, Prices
+from pointsman.api.v1alpha1.deployment import Deployment, Engine, EnvVar, ResourceRequirements
+from pointsman.api.v1alpha1.evaluation import Evaluation, SuiteRef
 from pointsman.api.v1alpha1.evaluationsuite import (
     Check,
     ConfigMapRef,
@@ -25,13 +27,9 @@ from pointsman.api.v1alpha1.match import ContextTokens, HeaderMatch, Match, Turn
 from pointsman.api.v1alpha1.meta import ObjectMeta
 from pointsman.api.v1alpha1.modelbackend import (
     Capability,
-    Deployment,
-    Engine,
-    EnvVar,
     Family,
     ModelBackend,
     ModelBackendSpec,
-    ResourceRequirements,
     Service,
 )
 from pointsman.api.v1alpha1.policytest import Expectation, PolicyTest, PromptMessage
@@ -70,6 +68,7 @@ __all__ = [
     "Deployment",
     "Engine",
     "EnvVar",
+    "Evaluation",
     "EvaluationSuite",
     "EvaluationSuiteSpec",
     "Expectation",
@@ -112,6 +111,7 @@ __all__ = [
     "Shadow",
     "ShadowJudge",
     "Signal",
+    "SuiteRef",
     "Target",
     "Timeouts",
     "Turns",

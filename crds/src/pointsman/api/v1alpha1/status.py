@@ -8,6 +8,7 @@ from typing import Annotated, ClassVar, Literal
 
 from pydantic import Field
 
+from pointsman.api.v1alpha1.evaluation import EvaluationStatus, TaskQuality
 from pointsman.api.v1alpha1.rolloutstatus import RolloutStatus
 from pointsman.api.v1alpha1.statusfields import Count, Generation, Message, Name, Percent
 from pointsman.api.validation import ApiModel
@@ -116,14 +117,21 @@ class ModelBackendStatus(ApiModel):
         description="What the operator needs to go on after a restart; not for people, and "
         "without a promise about its form.",
     )
+    evaluation: EvaluationStatus | None = Field(
+        default=None, description="The last run of golden prompts; only with spec.evaluation."
+    )
+    quality: list[TaskQuality] | None = Field(
+        default=None, max_length=16, description="How good it is, by task, by its last whole run."
+    )
     conditions: list[StoredCondition] | None = Field(
         default=None,
         max_length=16,
-        description="Ready, Available, Progressing, ScalingActive; Reconciling and Stalled only "
-        "while true.",
+        description="Ready, Available, Progressing, ScalingActive, Evaluated; Reconciling and "
+        "Stalled only while true.",
     )
 
     schema_extra: ClassVar[dict[str, dict[str, object]]] = {
+        "quality": {"x-kubernetes-list-type": "atomic"},
         "scaling_history": {"x-kubernetes-list-type": "atomic"},
         "conditions": {"x-kubernetes-list-type": "map", "x-kubernetes-list-map-keys": ["type"]},
     }

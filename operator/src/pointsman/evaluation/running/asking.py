@@ -38,6 +38,8 @@ class Endpoint:
 
     url: str
     key: str = field(default="", repr=False)
+    headers: Mapping[str, str] = field(default_factory=dict)
+    """More, such as the backend that a router shall ask."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -224,7 +226,7 @@ class Asker:
         """A reply, and how long the server asks to wait."""
         assert self._session is not None, "enter first"
         url = endpoint.url.rstrip("/") + "/chat/completions"
-        headers = {"content-type": "application/json"}
+        headers = {"content-type": "application/json", **endpoint.headers}
         if endpoint.key:
             headers["authorization"] = f"Bearer {endpoint.key}"
         begun_s = time.monotonic()

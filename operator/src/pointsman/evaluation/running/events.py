@@ -10,17 +10,19 @@ from pointsman.events.schema import Evaluation
 
 
 def events_of(
-    head: Head, suite: Suite, done: Mapping[Unit, Mapping[str, Call]]
+    head: Head, suite: Suite, done: Mapping[Unit, Mapping[str, Call]], *, final: bool = False
 ) -> list[Evaluation]:
     """
     An event for each unit whose worth is decided.
 
-    What a later start would ask again is not: an id has one meaning for ever.
+    What a later start would ask again is not, unless there will be none (`final`): an id has one
+    meaning for ever.
     """
     return [
         found
         for unit, calls in done.items()
-        if unit.prompt in suite.prompts and not any(call.again for call in calls.values())
+        if unit.prompt in suite.prompts
+        and (final or not any(call.again for call in calls.values()))
         for found in _event(head, suite, unit, calls)
     ]
 

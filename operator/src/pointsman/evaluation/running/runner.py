@@ -9,12 +9,20 @@ import asyncio
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any, Protocol
 
-from pointsman.evaluation.running.asking import Asker, Denied, Endpoint, Reply
+from pointsman.evaluation.running.asking import Denied, Endpoint, Reply
 from pointsman.evaluation.suite.calls import Call, Step, Unit, next_steps, units
 from pointsman.evaluation.suite.content import Suite
 from pointsman.evaluation.suite.outcome import Missing
 from pointsman.evaluation.suite.spending import Purse, TokenPrices, Usage, most
+
+
+class Asks(Protocol):
+    """Who asks: an Asker, or one that chooses the router each time."""
+
+    async def ask(self, endpoint: Endpoint, body: Mapping[str, Any], /) -> Reply:
+        """The reply, within a deadline. Raises Denied."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -82,21 +90,21 @@ class Runner:
             for name in [name for name, call in steps.items() if call.again]:
                 del steps[name]
 
-    async def run(self, asker: Asker) -> None:
+    async def run(self, asker: Asks) -> None:
         """Until nothing is left, the cap is reached, or an endpoint denies all."""
         left = units(self._plan.suite, list(self._targets), self._plan.runs)
         async with asyncio.TaskGroup() as group:
             for _ in range(self._plan.concurrency):
                 group.create_task(self._work(left, asker))
 
-    async def _work(self, left: Iterator[Unit], asker: Asker) -> None:
+    async def _work(self, left: Iterator[Unit], asker: Asks) -> None:
         for unit in left:
             if self.capped or self.denied:
                 return
             await self._unit(unit, asker)
             self._progress()
 
-    async def _unit(self, unit: Unit, asker: Asker) -> None:
+    async def _unit(self, unit: Unit, asker: Asks) -> None:
         golden, done = self._plan.suite.prompts[unit.prompt], self.done.setdefault(unit, {})
         while steps := next_steps(golden, unit, self._plan.suite.judge, done):
             for step in steps:
@@ -108,7 +116,7 @@ class Runner:
                 if call.missing is not None:
                     return
 
-    async def _call(self, unit: Unit, step: Step, asker: Asker) -> Call | None:
+    async def _call(self, unit: Unit, step: Step, asker: Asks) -> Call | None:
         """None if there is no money for it, or no use in it."""
         target = self._plan.judge if step.judge else self._targets[unit.target]
         assert target is not None, "a suite with checks of judge has a judge"

@@ -15,6 +15,7 @@ from pointsman.api.v1alpha1 import Check, Judge, JudgeCheck
 from pointsman.evaluation.suite.checks import check_answer
 from pointsman.evaluation.suite.content import Golden, Suite
 from pointsman.evaluation.suite.judging import (
+    MAX_ANSWER,
     Place,
     blind_order,
     pair_messages,
@@ -25,6 +26,10 @@ from pointsman.evaluation.suite.judging import (
 from pointsman.evaluation.suite.outcome import Answer, Missing, Outcome, not_scored
 from pointsman.evaluation.suite.refusals import declines
 
+_WIDE: Final = "\U0001f600"
+"""Four bytes, as wide as a character can be."""
+_MOST_WIDE_A_TOKEN: Final = 4
+"""Of an answer, on the whole: 16 bytes are longer than any usual word of one token."""
 ANSWER: Final = "answer"
 """The step in which the prompt itself is asked; those after it are a judge's."""
 
@@ -126,6 +131,23 @@ def next_steps(
         for name, messages in _questions(golden, unit, index, check, first.text)
         if name not in done
     )  # fmt: skip
+
+
+def questions_at_most(golden: Golden, judge: Judge | None) -> Iterator[Step]:
+    """Every call that a prompt may need, each as large as it can become, to know what they cost."""
+    yield Step(
+        name=ANSWER, messages=golden.messages, max_tokens=golden.max_tokens,
+        metadata=golden.metadata,
+    )  # fmt: skip
+    if judge is None:
+        return
+    longest = _WIDE * min(golden.max_tokens * _MOST_WIDE_A_TOKEN, MAX_ANSWER)
+    for index, check in _judged(golden):
+        for name, messages in _questions(golden, Unit("", 0, golden.name), index, check, longest):
+            yield Step(
+                name=name, messages=messages, max_tokens=judge.max_tokens, metadata={},
+                judge=judge.model,
+            )  # fmt: skip
 
 
 def _judged(golden: Golden) -> Iterator[tuple[int, JudgeCheck]]:

@@ -4,6 +4,7 @@ Guarantees that a router which does not answer, or answers something else, costs
 counted; that no text reaches a log or a metric; and bounds of what is read.
 """
 
+import asyncio
 from collections.abc import Mapping, Sequence
 from http import HTTPStatus
 from typing import Final, NamedTuple, Protocol
@@ -78,13 +79,15 @@ class Doors:
 
     async def pairs(self, policy: str) -> dict[str, Pairs]:
         """What each router has of a policy's shadow, by the pod's uid; its pairs are taken."""
-        found: dict[str, Pairs] = {}
-        for uid, base in self._fleet.doors().items():
-            data = await self._post(f"{base}/admin/policies/{quote(policy)}/pairs", TAKE_S)
-            told = decode_pairs(data) if data is not None else None
-            if told is not None:
-                found[uid] = told
-        return found
+        doors = self._fleet.doors()
+        path = f"/admin/policies/{quote(policy)}/pairs"
+        said = await asyncio.gather(*(self._post(base + path, TAKE_S) for base in doors.values()))
+        told = {
+            uid: decode_pairs(data)
+            for uid, data in zip(doors, said, strict=True)
+            if data is not None
+        }
+        return {uid: one for uid, one in told.items() if one is not None}
 
     async def ask(
         self, backend: str, messages: Sequence[Mapping[str, str]], max_tokens: int

@@ -13,7 +13,7 @@ from prometheus_client.metrics_core import Metric
 from prometheus_client.registry import Collector
 
 from pointsman.events.metrics import kept, shipped
-from pointsman.events.schema import OPERATORS, Replicas, encode
+from pointsman.events.schema import OPERATORS, Evaluation, Replicas, encode
 from pointsman.events.segments import Bounds
 from pointsman.events.ship import Shipper, Target
 from pointsman.events.spool import Spool
@@ -38,7 +38,7 @@ class Outbox(Collector):
         self._shipper.start()
         REGISTRY.register(self)
 
-    def put(self, event: Replicas) -> None:
+    def put(self, event: Replicas | Evaluation) -> None:
         """Keep it until the ledger has it, or until later ones need its place."""
         self._spool.put(encode(event))
 

@@ -25,14 +25,14 @@ from urllib.parse import quote
 
 import aiohttp
 
-from pointsman.api import names, table
+from pointsman.api import table
 from pointsman.api.counted import Arms
 from pointsman.api.statuses import label_of
 from pointsman.operator import metrics
 from pointsman.operator.cluster.lines import StreamBroken, lines_of
 from pointsman.operator.cluster.observe import RouterPod
 from pointsman.operator.cluster.orders import Orders
-from pointsman.operator.cluster.token import read_token
+from pointsman.operator.cluster.token import dial_headers
 from pointsman.operator.plan.budget_status import differ
 from pointsman.operator.plan.policy_status import RouterView
 from pointsman.operator.plan.scaling import RouterReport
@@ -241,7 +241,6 @@ class RouterFleet:
 
     async def _put(self, backend: str, order: table.Order) -> None:
         """Tell every router; one that does not hear it does not confirm it either."""
-        assert self._session, "start first"
         body = table.encode(order)
         limit = asyncio.Semaphore(MOST_PUTS)
 
@@ -264,20 +263,21 @@ class RouterFleet:
 
         await asyncio.gather(*(tell(router) for router in self._heard_of()))
 
-    def doors(self) -> dict[str, str]:
-        """Where each router that runs is asked, by the pod's uid."""
-        return {one.pod.uid: self._base(one) for one in self._heard_of()}
-
     def _base(self, router: _Router) -> str:
         host = f"[{router.pod.address}]" if ":" in router.pod.address else router.pod.address
         return f"http://{host}:{self._settings.router_admin_port}"
 
+    def ports(self) -> list[str]:
+        """Admin ports of the routers that speak."""
+        return [self._base(one) for one in self._routers.values() if one.load is not None]
+
+    def doors(self) -> dict[str, str]:
+        """Admin ports of the routers that run, by the pod's uid."""
+        return {one.pod.uid: self._base(one) for one in self._heard_of()}
+
     def headers(self) -> dict[str, str]:
-        """What lets the leader in."""
-        headers = {names.HEADER_EPOCH: str(self.epoch)}
-        if token := read_token(self._settings.router_token_file):
-            headers["authorization"] = f"Bearer {token}"
-        return headers
+        """What is shown there."""
+        return dial_headers(self._settings.router_token_file, self.epoch)
 
     def blobs_in_use(self) -> set[str]:
         """Hashes that some router said it runs."""

@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+from pointsman.api.names import HEADER_EPOCH
 from pointsman.operator import metrics
 
 
@@ -13,3 +14,11 @@ def read_token(file: Path) -> str:
         metrics.ROUTER_FAULTS.labels("NoToken").inc()
         return ""
     return token
+
+
+def dial_headers(file: Path, epoch: int) -> dict[str, str]:
+    """What the leader of this epoch shows at an admin port."""
+    headers = {HEADER_EPOCH: str(epoch)}
+    if token := read_token(file):
+        headers["authorization"] = f"Bearer {token}"
+    return headers

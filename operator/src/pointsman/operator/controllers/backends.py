@@ -15,6 +15,7 @@ from pointsman.operator.cluster import kinds
 from pointsman.operator.cluster.client import Api, Object
 from pointsman.operator.cluster.observe import BackendView, observe_backend
 from pointsman.operator.cluster.orders import Orders
+from pointsman.operator.controllers.evaluating import Evaluator
 from pointsman.operator.controllers.metering import Meter
 from pointsman.operator.controllers.scaling import Plan, Scaler
 from pointsman.operator.controllers.status import write_status
@@ -25,6 +26,7 @@ from pointsman.operator.plan.backend_status import (
     becomes_reachable,
 )
 from pointsman.operator.plan.children import Images, differs, ownership, render_children
+from pointsman.operator.plan.evaluating.telling import Evaluating, kept
 from pointsman.operator.plan.events import CONTROLLER, event_of
 from pointsman.operator.plan.failures import why_none_starts
 from pointsman.operator.plan.metering import replicas_of
@@ -57,7 +59,9 @@ class BackendController:
         *,
         orders: Orders,
         meter: Meter | None = None,
+        evaluator: Evaluator | None = None,
     ) -> None:
+        self._evaluator = evaluator
         self._meter = meter
         """None: nobody asks what replicas cost."""
         self._api = api
@@ -78,6 +82,8 @@ class BackendController:
             self._orders.end(name)
             if self._meter is not None:
                 self._meter.end(name)
+            if self._evaluator is not None:
+                self._evaluator.forget(name)
             return  # children have an owner: the garbage collector has them
         observed = observed_backend(view.item)
         around = view.around
@@ -170,6 +176,11 @@ class BackendController:
     ) -> None:
         """Write the status if it says something new, or if the load is worth it."""
         name, stored = observed.name, view.item.get("status") or {}
+        evaluated: Evaluating | None = kept(stored)
+        if self._evaluator is not None and isinstance(observed.parsed, Invalid):
+            self._evaluator.unreadable(name)
+        elif self._evaluator is not None and not isinstance(observed.parsed, Invalid):
+            evaluated = self._evaluator.observe(view.item, observed.parsed)
 
         def say(*, fresh: bool, unreached: str = "") -> dict[str, Any]:
             return backend_status(
@@ -182,6 +193,7 @@ class BackendController:
                 scaling=self._scaler.status(
                     name, stored=stored, deployment=around.deployment, fresh=fresh
                 ),
+                evaluated=evaluated,
             )
 
         now, unreached = timestamp(), ""
@@ -192,6 +204,8 @@ class BackendController:
             status = say(fresh=True, unreached=unreached)
             await write_status(self._api, kinds.MODEL_BACKEND, view.item, status)
             self._scaler.wrote(name, status)
+            if self._evaluator is not None:
+                self._evaluator.wrote(name)
 
     async def _apply(self, wanted: Mapping[str, Any], view: BackendView) -> Surroundings:
         """Children as wanted; what is around the backend afterwards."""

@@ -1,18 +1,23 @@
-"""Which backends routers may ask alone, for the operator: collected from the parts that ask.
+"""Which backends routers may ask alone, for the operator: those with an evaluation, the judges of
+these, and whom other parts ask.
 
 Guarantees that a table which carries some keeps them until every part has said, after a start, whom
 it asks; and that a blob which cannot be stored takes none away. No policy waits for it.
 """
 
 import logging
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
+from typing import Final
 
 from pointsman.api import table
 from pointsman.operator.cluster.client import Api
 from pointsman.operator.cluster.tables import StoredTable, short, write_blob
 from pointsman.operator.errors import ReconcileError
 from pointsman.operator.plan.blobs import Backends, compile_pins
+from pointsman.operator.plan.evaluating.judges import asked_of
 
+JUDGES: Final = "judges"
+"""The part that calls `judged_by`."""
 log = logging.getLogger("pointsman.pins")
 
 
@@ -22,6 +27,7 @@ class Pins:
     def __init__(self, parts: Iterable[str] = (), on_change: Callable[[], None] = lambda: None):
         self._silent = set(parts)
         self._asked: dict[str, frozenset[str]] = {}
+        self._judges: Mapping[str, str] = {}
         self._on_change = on_change
 
     def ask(self, part: str, backends: Iterable[str]) -> None:
@@ -32,12 +38,19 @@ class Pins:
             self._asked[part] = names
             self._on_change()
 
+    def judged_by(self, judges: Mapping[str, str]) -> None:
+        """By suite, the model of its judge: evaluations of backends ask it as well."""
+        if JUDGES in self._silent or self._judges != judges:
+            self._silent.discard(JUDGES)
+            self._judges = judges
+            self._on_change()
+
     async def stored(self, api: Api, release: str, stored: StoredTable, backends: Backends) -> str:
         """What the manifest shall say of them; its blob is there."""
         before = stored.manifest.pins if stored.manifest else ""
         if self._silent and before:
             return before
-        asked = frozenset[str]().union(*self._asked.values())
+        asked = asked_of(backends, self._judges).union(*self._asked.values())
         try:
             blob = compile_pins(api.namespace, backends, asked)
             if blob is None:

@@ -7,18 +7,26 @@ thousands of patterns.
 
 import asyncio
 import hashlib
-from collections.abc import Callable, Iterable
-from typing import Final
+import logging
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any, Final
 
+from pointsman.api.conditions import ConditionType
 from pointsman.api.v1alpha1 import EvaluationSuite
 from pointsman.api.validation import Invalid
+from pointsman.evaluation.suite.content import Suite
 from pointsman.operator.cluster import kinds
 from pointsman.operator.cluster.client import Api, Object
 from pointsman.operator.controllers.backends import timestamp
 from pointsman.operator.controllers.status import write_status
+from pointsman.operator.errors import ReconcileError
+from pointsman.operator.plan.evaluating.telling import Hindrance, no_suite, not_ready
 from pointsman.operator.plan.objects import meta, name_of, parsed
 from pointsman.operator.plan.suite_status import Verdict, judge, lines_of, suite_status
 
+log = logging.getLogger("pointsman.suites")
+
+FIRST_S: Final = 2.0
 POLL_S: Final = 10.0
 """Between two looks at the ConfigMaps; longer where there are so many that it would be 10 a second
 and more."""
@@ -32,32 +40,81 @@ def suite_keys(items: Iterable[Object]) -> list[str]:
 class SuiteController:
     """Reconciles `suite/<name>`."""
 
-    def __init__(self, api: Api) -> None:
+    def __init__(
+        self, api: Api, on_judges: Callable[[Mapping[str, str]], None] = lambda _: None
+    ) -> None:
         self._api = api
+        self._tell_judges = on_judges
+        """Told whom suites name as their judge, by suite, once all suites are known."""
+        self._judges: dict[str, str] | None = None
+        self._found: dict[str, Suite | Hindrance] = {}
         self._judged: dict[str, tuple[tuple[str, str], Verdict]] = {}
         """Name -> (version of the suite and hash of the text, verdict)."""
         self._referring: set[str] = set()
         """Suites with a ConfigMap."""
 
+    def found(self, name: str) -> Suite | Hindrance | None:
+        """As it is run, or why it is not; None while nobody knows."""
+        if self._judges is None:
+            return None
+        return self._found.get(name) or no_suite(name)
+
     async def run(self, add: Callable[[str], None]) -> None:
-        """Look again, for ever."""
+        """Look again, for ever; first at all of them."""
+        while self._judges is None:
+            try:
+                await self._begin()
+            except ReconcileError as error:
+                log.warning("suites not read", extra={"reason": error.reason, "error": str(error)})
+                await asyncio.sleep(FIRST_S)
         while True:
             await asyncio.sleep(max(POLL_S, 0.1 * len(self._referring)))
             for name in sorted(self._referring):
                 add(f"suite/{name}")
+
+    async def _begin(self) -> None:
+        """From here on a suite that is not known is none."""
+        items = await self._api.list_all(kinds.EVALUATION_SUITE)
+        for item in items:
+            await self._observe(name_of(item), item)
+        self._judges = {}
+        self._judge_anew()
+
+    def _judge_anew(self) -> None:
+        judges = {
+            name: suite.judge.model
+            for name, suite in self._found.items()
+            if isinstance(suite, Suite) and suite.judge
+        }
+        if self._judges is not None:
+            self._judges = judges
+            self._tell_judges(judges)
 
     async def reconcile(self, name: str) -> None:
         """Observe once, judge once, write once."""
         item = await self._api.get(kinds.EVALUATION_SUITE, name)
         if item is None or meta(item).get("deletionTimestamp"):
             self._judged.pop(name, None)
+            self._found.pop(name, None)
             self._referring.discard(name)
+            self._judge_anew()
             return
+        status = await self._observe(name, item)
+        self._judge_anew()
+        await write_status(self._api, kinds.EVALUATION_SUITE, item, status)
+
+    async def _observe(self, name: str, item: Object) -> dict[str, Any]:
+        """Its status, and what is run of it."""
         suite = parsed(EvaluationSuite, item)
         lines = lines_of(suite, await self._config_map(name, suite))
         verdict = await self._verdict(name, item, suite, lines)
         status = suite_status(item, suite, lines, verdict, now=timestamp())
-        await write_status(self._api, kinds.EVALUATION_SUITE, item, status)
+        ready = next(one for one in status["conditions"] if one["type"] == ConditionType.READY)
+        if isinstance(verdict, Suite) and ready["status"] == "True":
+            self._found[name] = verdict
+        else:
+            self._found[name] = not_ready(name, ready["message"])
+        return status
 
     async def _config_map(self, name: str, suite: EvaluationSuite | Invalid) -> Object | None:
         reference = None if isinstance(suite, Invalid) else suite.spec.config_map_ref

@@ -93,7 +93,8 @@ class Keys:
         The resync covers the rest.
         """
         about = event["object"]["metadata"]
-        orders = tuple(sorted(said_of_rollout(about.get("annotations") or {}).items()))
+        notes = about.get("annotations") or {}
+        orders = (*sorted(said_of_rollout(notes).items()), notes.get(names.ANNOTATION_EVALUATE))
         seen = (about.get("generation"), about.get("deletionTimestamp"), orders)
         before = self._generations.get(about["uid"])
         if event["type"] == "DELETED":

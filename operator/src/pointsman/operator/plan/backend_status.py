@@ -21,6 +21,7 @@ from pointsman.api.conditions import Condition, ConditionType, Reason, stamp
 from pointsman.api.v1alpha1 import ModelBackend
 from pointsman.api.validation import Invalid
 from pointsman.operator.plan.children import Ownership, ownership, selector_of
+from pointsman.operator.plan.evaluating.telling import Evaluating
 from pointsman.operator.plan.failures import UNSCHEDULABLE, Failure, first_failure
 from pointsman.operator.plan.objects import Json, ObservedBackend, conditions_of, meta
 from pointsman.operator.plan.scaling_status import ScalingStatus
@@ -315,12 +316,14 @@ def backend_status(
     allow_loopback: bool = False,
     unreached: str = "",
     scaling: ScalingStatus | None = None,
+    evaluated: Evaluating | None = None,
 ) -> dict[str, Any]:
     """
     The whole `status`; `stored` is the present one, `now` is RFC 3339.
 
     `unreached` says which router knows no endpoint of it yet: a server that some callers cannot
-    reach is available and not Ready. `scaling` is there if the operator scales it.
+    reach is available and not Ready. `scaling` is there if the operator scales it,
+    `evaluated` if it is or was asked golden prompts.
     """
     backend = observed.parsed
     if isinstance(backend, Invalid):
@@ -339,11 +342,14 @@ def backend_status(
         wanted.append(judged.progressing)
     if scaling and scaling.condition:
         wanted.append(scaling.condition)
+    if evaluated and evaluated.condition:
+        wanted.append(evaluated.condition)
     wanted.extend(_kstatus(judged))
     return {
         "observedGeneration": observed.generation,
         **judged.fields,
         **(scaling.fields if scaling else {}),
+        **(evaluated.fields if evaluated else {}),
         "conditions": stamp(
             wanted, stored.get("conditions") or (), generation=observed.generation, now=now
         ),

@@ -361,7 +361,7 @@ def replanned(verdicts: Mapping[str, Verdict]) -> TablePlan:
     return TablePlan(
         verdicts=verdicts,
         entries=tuple(v.entry for v in in_force.values() if v.entry),
-        blobs={v.entry.blob: v.blob for v in in_force.values() if v.entry and v.blob is not None},
+        blobs=dict(pair for verdict in in_force.values() for pair in verdict.blobs()),
     )
 
 

@@ -8,16 +8,16 @@ balancer's page. Refuses redirects and lines over 8 MiB.
 import asyncio
 import math
 from collections.abc import AsyncGenerator, AsyncIterator, Mapping
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from http import HTTPStatus
 from types import TracebackType
 from typing import TypeVar
 from urllib.parse import unquote
 
-import aiohttp
 import msgspec
 
 from pointsman.api.kube_status import Status
+from pointsman.router.control.http_client import Answer, Broken, HttpClient
 from pointsman.router.control.kube_config import ApiServer, ConfigError
 
 _T = TypeVar("_T")
@@ -27,6 +27,7 @@ _MAX_STATUS_BYTES = 64 * 1024
 REQUEST_S = 20.0
 """For a whole request that is no watch; kube-apiserver itself gives up after 60 s."""
 CONNECT_S = 5.0
+"""With the TLS handshake."""
 
 
 class ApiError(Exception):
@@ -61,13 +62,9 @@ class KubeClient:
     def __init__(self, server: ApiServer, *, request_s: float = REQUEST_S) -> None:
         self._server = server
         self._request_s = request_s
-        self._session: aiohttp.ClientSession | None = None
+        self._http = HttpClient(server.url, server.tls, connect_s=CONNECT_S)
 
     async def __aenter__(self) -> "KubeClient":
-        connector = aiohttp.TCPConnector(ssl=self._server.tls or True, limit=32)
-        self._session = aiohttp.ClientSession(
-            connector=connector, auto_decompress=True, cookie_jar=aiohttp.DummyCookieJar()
-        )
         return self
 
     async def __aexit__(
@@ -76,8 +73,7 @@ class KubeClient:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        if self._session is not None:
-            await self._session.close()
+        self._http.close()
 
     async def get(self, path: str, params: Mapping[str, str] | None = None) -> bytes:
         """Body of a 200; ApiError or Unreachable otherwise."""
@@ -93,12 +89,12 @@ class KubeClient:
         """Lines as they come, those of one packet together; ends after `watch_s` or earlier."""
         query = dict(params) | {"watch": "1", "timeoutSeconds": str(math.ceil(watch_s))}
         ends_at = asyncio.get_running_loop().time() + watch_s
-        async with self._open("GET", path, query, None) as response:
+        async with self._open("GET", path, query, None) as answer:
             rest = b""
             while (left_s := ends_at - asyncio.get_running_loop().time()) > 0:
                 try:
                     async with asyncio.timeout(min(inactivity_s, left_s)):
-                        chunk = await response.content.readany()
+                        chunk = await answer.some()
                 except TimeoutError as error:
                     if left_s <= inactivity_s:
                         return
@@ -117,9 +113,9 @@ class KubeClient:
         try:
             async with (
                 asyncio.timeout(self._request_s),
-                self._open(method, path, params, body) as response,
+                self._open(method, path, params, body) as answer,
             ):
-                return await response.read()
+                return await answer.all()
         except TimeoutError as error:
             raise Unreachable("no answer in time") from error
 
@@ -130,27 +126,22 @@ class KubeClient:
         path: str,
         params: Mapping[str, str] | None,
         body: bytes | None,
-    ) -> AsyncIterator[aiohttp.ClientResponse]:
-        assert self._session is not None, "used outside of its context"
+    ) -> AsyncIterator[Answer]:
         try:
-            async with asyncio.timeout(self._request_s):
-                response = await self._session.request(
-                    method,
-                    self._server.url + path,
-                    params=params,
-                    data=body,
-                    headers=self._headers(),
-                    allow_redirects=False,
-                    timeout=aiohttp.ClientTimeout(total=None, sock_connect=CONNECT_S),
-                )
-            async with response:
-                if response.status >= 300:
-                    raise await _refusal(response, path)
-                yield response
-        except aiohttp.ClientError as error:
-            raise Unreachable(type(error).__name__) from error
+            async with AsyncExitStack() as stack:
+                async with asyncio.timeout(self._request_s):
+                    answer = await stack.enter_async_context(
+                        self._http.request(
+                            method, path, query=params, headers=self._headers(), body=body
+                        )
+                    )
+                if answer.status >= 300:
+                    raise await _refusal(answer, path)
+                yield answer
         except TimeoutError as error:
             raise Unreachable("no answer in time") from error
+        except Broken as error:
+            raise Unreachable(str(error)) from error
         except (OSError, ConfigError) as error:
             raise Unreachable(type(error).__name__) from error
 
@@ -161,19 +152,17 @@ class KubeClient:
         return headers
 
 
-async def _refusal(response: aiohttp.ClientResponse, path: str) -> ApiError:
+async def _refusal(answer: Answer, path: str) -> ApiError:
     text = b""
     async with asyncio.timeout(CONNECT_S):
-        while len(text) < _MAX_STATUS_BYTES and (more := await response.content.readany()):
+        while len(text) < _MAX_STATUS_BYTES and (more := await answer.some()):
             text += more
     try:
         status = msgspec.json.decode(text, type=Status)
     except (msgspec.DecodeError, RecursionError):
         status = Status()
-    kind = (
-        NotFound if response.status == HTTPStatus.NOT_FOUND and _denies(status, path) else ApiError
-    )
-    return kind(response.status, status.message or status.reason or response.reason or "")
+    kind = NotFound if answer.status == HTTPStatus.NOT_FOUND and _denies(status, path) else ApiError
+    return kind(answer.status, status.message or status.reason)
 
 
 def decode(body: bytes | msgspec.Raw, kind: type[_T]) -> _T:

@@ -1,11 +1,12 @@
 """Puts the control side of a router process together: client, cluster, admin port.
 
-Guarantees that all of it is closed in order. Imports aiohttp, and so is itself imported late.
+Guarantees that all of it is closed in order.
 """
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from pointsman.router.control.admin import Admin
 from pointsman.router.control.auth import TokenAuth
@@ -17,9 +18,11 @@ from pointsman.router.control.metrics import ControlMetrics
 from pointsman.router.control.source import TableFeed
 from pointsman.router.control.store import Store
 from pointsman.router.control.watch import Timing
-from pointsman.router.serve.app import DataPlane
-from pointsman.router.serve.pinned import Desk
 from pointsman.router.settings import Settings
+
+if TYPE_CHECKING:
+    from pointsman.router.serve.app import DataPlane
+    from pointsman.router.serve.pinned import Desk
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,7 +43,7 @@ async def control_side(
     callers: CallerFeed | None,
     store: Store,
     metrics: ControlMetrics,
-    plane: DataPlane,
+    plane: "DataPlane",
 ) -> AsyncIterator[ControlSide]:
     """
     Listens on the admin port; `cluster.run` is left to the caller.
@@ -64,7 +67,7 @@ async def control_side(
             metrics,
             router=settings.router,
             auth=TokenAuth(client, settings.operator_user) if token else None,
-            desk=Desk(plane),
+            desk=lambda: _desk(plane),
             details=lambda: {
                 "watches": cluster.state,
                 "unreadSecrets": cluster.unread,
@@ -77,3 +80,9 @@ async def control_side(
             yield ControlSide(cluster, admin, port)
         finally:
             await admin.close()
+
+
+def _desk(plane: "DataPlane") -> "Desk":
+    from pointsman.router.serve.pinned import Desk  # noqa: PLC0415 - few routers are asked
+
+    return Desk(plane)

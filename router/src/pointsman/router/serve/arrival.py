@@ -56,17 +56,30 @@ def analyze(exchange: "Exchange") -> None:
     """
     Task, language and size of the prompt.
 
-    Where neither a rule nor the ledger looks at them, and the body fits every window even at the
-    worst rate, its size is enough: reading a text costs more than all the rest of a request.
+    Where no rule looks at them, and the body fits every window even at the worst rate, its size is
+    enough: reading a text costs more than all the rest of a request. What the ledger wants to know
+    of it is read when the caller has its answer.
     """
     asked, body, policy = exchange.asked, exchange.request.body, exchange.policy
     most = len(body) * _MOST_TOKENS_A_BYTE + asked.max_output_tokens
-    blind = not (policy.reads_text or exchange.debug or exchange.plane.record)
+    blind = not (policy.reads_text or exchange.debug)
     if blind and most <= policy.window and b"image" not in body:
         tokens = len(body) // _BYTES_A_TOKEN
         exchange.analysis = Analysis(Task.CHAT, False, "und", tokens, 0.0, ())
+        exchange.unread = exchange.plane.record is not None
         return
-    prompt = asked.prompt()
+    _read_text(exchange)
+
+
+def read_late(exchange: "Exchange") -> None:
+    """The analysis that `analyze` left out."""
+    if exchange.unread:
+        exchange.unread = False
+        _read_text(exchange)
+
+
+def _read_text(exchange: "Exchange") -> None:
+    prompt, policy = exchange.asked.prompt(), exchange.policy
     exchange.images = prompt.images
     analysis = analyze_text(prompt) if policy.chooser is None else choosing.read(exchange, prompt)
     exchange.analysis = analysis

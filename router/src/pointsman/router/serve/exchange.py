@@ -62,7 +62,7 @@ class Exchange:
         "heard", "heard_s", "held_s", "images", "index", "let_by", "opening", "operation",
         "outcome", "overhead_s", "passed", "plane", "policy", "reading", "received_s", "request",
         "request_id", "retries", "said", "skipped", "streamed", "taken", "ticket", "trace",
-        "track", "tried", "usage", "waiting",
+        "track", "tried", "unread", "usage", "waiting",
     )  # fmt: skip
     asked: Asked
     policy: CompiledPolicy
@@ -92,6 +92,7 @@ class Exchange:
         self.charges: tuple[tuple[Purse, int], ...] = ()
         self.trace: Trace | None = None
         self.debug = request.head.debug
+        self.unread = False  # the analysis of its text is left for the record
         self.images = self.committed = self.streamed = False
         self.chunked = self._over = False
         self.head_sent = False

@@ -4,11 +4,11 @@ Guarantees the way of a caller's request from the analysis on (credentials, prof
 deadlines, the ledger), and that no other backend answers. Refuses streams, more than MOST at once,
 and what the table does not carry. No policy takes part: no caller's limit or budget is touched.
 
-Imported with the admin port, late: the data plane starts without it.
+Imported with the first question: few routers are asked.
 """
 
 import asyncio
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
@@ -35,15 +35,14 @@ if TYPE_CHECKING:
 
 MOST: Final = 32
 """At once, on one router: the operator asks fewer, and callers' requests come first."""
-MAX_BODY: Final = 4 * 1024 * 1024
 MAX_ANSWER: Final = 4 * 1024 * 1024
 """What an evaluation reads of an answer."""
 EVALUATOR: Final = Caller(EVALUATION, team=EVALUATION, policies=frozenset((PINS,)))
 """Whose these requests are, in metrics and in the ledger."""
 _LEFT_OUT: Final = frozenset(("authenticate", "limit", "spend"))
 """The admin port has judged the token; limits and budgets are callers'."""
-_HEADERS: Final = frozenset((b"x-request-id", b"traceparent", b"tracestate", b"content-encoding"))
-_NOT_BACK: Final = frozenset(("connection", "content-length"))
+_HEADERS: Final = ("x-request-id", "traceparent", "tracestate", "content-encoding")
+_NOT_BACK: Final = frozenset(("connection", "content-length", "content-type"))
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,6 +50,7 @@ class Answered:
     """A whole answer."""
 
     status: int
+    content_type: str
     headers: Mapping[str, str]
     body: bytes
 
@@ -164,14 +164,15 @@ class Asking:
         if self.too_large:
             message = f"The backend's answer is longer than {MAX_ANSWER:,} bytes."
             raise UpstreamBroken(502, message, code="answer_too_large")
-        head, found, body = b"".join(self._parts).partition(b"\r\n\r\n")
-        if self.broken or not found:
+        head, ended, body = b"".join(self._parts).partition(b"\r\n\r\n")
+        if self.broken or not ended:
             message = "The backend's answer broke off."
             raise UpstreamBroken(502, message, code="upstream_error")
         first, *lines = head.decode("latin-1").split("\r\n")
-        pairs = (line.partition(": ") for line in lines)
-        headers = {name: value for name, _, value in pairs if name not in _NOT_BACK}
-        return Answered(int(first.split(" ", 2)[1]), headers, body)
+        found = dict(line.split(": ", 1) for line in lines)
+        headers = {name: value for name, value in found.items() if name not in _NOT_BACK}
+        status = int(first.split(" ", 2)[1])
+        return Answered(status, found.get("content-type", "application/json"), headers, body)
 
 
 class Desk:
@@ -181,13 +182,20 @@ class Desk:
         self._plane = plane
 
     async def ask(
-        self, path: bytes, headers: Iterable[tuple[bytes, bytes]], body: bytes, pin: str | None
+        self, method: str, path: str, headers: Mapping[str, str], body: bytes, pin: str | None
     ) -> Answered:
         """
         The backend's answer, or the router's error in its place; both are values.
 
         Raises Problem where nobody was asked. Who cancels it has left, and cuts the attempt.
         """
+        operation = OPERATIONS.get(path.encode())
+        if operation is None:
+            message = f"Unknown request URL: {path[:200]}."
+            raise BadRequest(message, status=404, code="unknown_url")
+        if method != "POST":
+            message = f"{path} takes POST, not {method}."
+            raise BadRequest(message, status=405, code="method_not_allowed")
         if not pin:
             message = "Say in x-pointsman-pin which backend is asked."
             raise BadRequest(message, code="no_pin")
@@ -198,12 +206,13 @@ class Desk:
         if plane.held_bodies_bytes + len(body) > plane.limits.held_bodies_bytes:
             message = "The router holds too many large requests."
             raise Refused(message, code="overloaded", retry_after_s=1)
-        kept = [(name.lower(), value) for name, value in headers]
-        kept = [one for one in kept if one[0] in _HEADERS]
+        kept = [
+            (name.encode(), headers[name].encode("latin-1")) for name in _HEADERS if name in headers
+        ]
         # HTTP/1.0 has no chunks: what follows the head is the body, up to the end.
-        head = Head(b"POST", path, kept, keep_alive=False, http11=False)
+        head = Head(b"POST", path.encode(), kept, keep_alive=False, http11=False)
         client = Asking(plane)
-        exchange = PinnedExchange(plane, client, Request(head, body), OPERATIONS[path], pin)
+        exchange = PinnedExchange(plane, client, Request(head, body), operation, pin)
         plane.held_bodies_bytes += len(body)
         try:
             plane.asking.add(client)

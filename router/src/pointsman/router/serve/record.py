@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Final
 
 from pointsman.api.tasks import Domain
 from pointsman.events.schema import Request, Try, encode
+from pointsman.router.serve.arrival import read_late
 from pointsman.router.serve.capture import Captor
 from pointsman.router.serve.signals import Watcher
 from pointsman.router.wire.stated import Stated, read_stated
@@ -41,6 +42,7 @@ class Recorder:
     def __call__(self, exchange: "Exchange", now_s: float) -> None:
         """Of an exchange that reached a rule and is over; `now_s` is of the plane's clock."""
         try:
+            read_late(exchange)
             stated = read_stated(exchange.said, exchange.opening, exchange.end)
             event = event_of(exchange, stated, now_s, self._wall())
             capture, signals = exchange.policy.capture, exchange.policy.signals

@@ -19,6 +19,7 @@ from pointsman.router.policy.retry import (
     Kind,
     parse_retry_after_s,
 )
+from pointsman.router.serve.arrival import read_late
 from pointsman.router.serve.capture import tail_of
 from pointsman.router.wire.openai import (
     USAGE_BYTES,
@@ -251,4 +252,5 @@ class Stream:
 
 
 def _estimate(exchange: "Exchange", completion_tokens: int) -> Usage:
+    read_late(exchange)
     return Usage(exchange.analysis.context_tokens, completion_tokens, estimated=True)

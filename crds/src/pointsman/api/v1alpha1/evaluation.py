@@ -1,0 +1,114 @@
+"""What is asked of a backend on a schedule, and what came of it."""
+
+from typing import Annotated, ClassVar
+
+from pydantic import Field
+from pydantic.config import JsonDict
+
+from pointsman.api.conditions import Reason
+from pointsman.api.quantity import parse_duration
+from pointsman.api.v1alpha1.budget import Money
+from pointsman.api.validation import ApiModel, Duration, ObjectName, Rule
+
+_SHORTEST_S, _LONGEST_S = 10, 720 * 3600
+_Text = Annotated[str, Field(max_length=32768)]
+_Word = Annotated[str, Field(max_length=253)]
+_Figure = Annotated[str, Field(max_length=64)]
+_Count = Annotated[int, Field(ge=0, json_schema_extra={"format": "int32"})]
+_TIME: JsonDict = {"format": "date-time"}
+
+
+class SuiteRef(ApiModel):
+    """An EvaluationSuite in the same namespace."""
+
+    name: ObjectName = Field(description="Name of the EvaluationSuite.")
+
+
+class Evaluation(ApiModel):
+    """A suite, how often it is asked, and what that may cost."""
+
+    suite_ref: SuiteRef = Field(description="The golden prompts.")
+    interval: Duration = Field(
+        default="24h",
+        description="From the beginning of one run to that of the next; 10s at least, 720h at "
+        "most. The annotation pointsman.dev/evaluate with a new value asks for a run at once.",
+    )
+    max_cost_per_day: Money | None = Field(
+        default=None,
+        description="What all runs of a day (UTC) may cost, the judge's calls among them, in the "
+        "currency of cost, as '0.50'. A call that could pass it is not made: the run ends "
+        "without a result. Without it there is no cap.",
+    )
+
+    rules: ClassVar[tuple[Rule, ...]] = (
+        Rule(
+            "!has(self.interval) || (duration(self.interval) >= duration('10s') && "
+            "duration(self.interval) <= duration('720h'))",
+            "interval must be at least 10s and at most 720h",
+            lambda e: _SHORTEST_S <= parse_duration(e.interval) <= _LONGEST_S,
+            field=".interval",
+            reason=Reason.INVALID_RANGE,
+        ),
+    )
+
+    def within_cost(self, priced: bool) -> bool:
+        """Whether its cap can be held."""
+        return priced or self.max_cost_per_day is None
+
+
+class TaskQuality(ApiModel):
+    """How good the answers to the golden prompts of one task were in the last whole run."""
+
+    task: _Word | None = Field(default=None, description="The task, or all for all of them.")
+    score: _Figure | None = Field(
+        default=None, description="Mean of the scores by weight, from 0 to 1."
+    )
+    low: _Figure | None = Field(default=None, description="Lower end of its interval of 95 %.")
+    high: _Figure | None = Field(default=None, description="Upper end.")
+    prompts: _Count | None = Field(default=None, description="Prompts that have a score.")
+    time: str | None = Field(
+        default=None, description="When the run ended.", json_schema_extra=_TIME
+    )
+
+
+class EvaluationStatus(ApiModel):
+    """The last run of the suite, or the one under way."""
+
+    suite: _Word | None = Field(default=None, description="The EvaluationSuite.")
+    content: _Word | None = Field(
+        default=None, description="Hash of the prompts and checks that were asked."
+    )
+    run: _Count | None = Field(
+        default=None, description="Number of the run; each number is run once."
+    )
+    start_time: str | None = Field(
+        default=None,
+        description="When the run that is under way began; absent while none is.",
+        json_schema_extra=_TIME,
+    )
+    last_time: str | None = Field(
+        default=None, description="When the last run began.", json_schema_extra=_TIME
+    )
+    next_time: str | None = Field(
+        default=None, description="When the next one is due.", json_schema_extra=_TIME
+    )
+    ended: _Word | None = Field(
+        default=None,
+        description="How the last run ended: Complete, SpendCap, Unreachable, or Interrupted (the "
+        "operator ended first). Only a Complete one changes status.quality.",
+    )
+    message: _Text | None = Field(default=None, description="The same in a sentence.")
+    cost: _Figure | None = Field(default=None, description="What the last run cost.")
+    spent: _Figure | None = Field(
+        default=None, description="What the runs of spentOn cost together."
+    )
+    spent_on: _Figure | None = Field(default=None, description="That day, in UTC.")
+    reserved: _Figure | None = Field(
+        default=None,
+        description="The most that the run under way may cost; counts as spent if it is "
+        "interrupted.",
+    )
+    ordered: _Word | None = Field(
+        default=None,
+        description="Value of the annotation pointsman.dev/evaluate that was obeyed last.",
+    )

@@ -1,0 +1,106 @@
+"""Rollouts of `pointsman up`: an edited file is an edit, an annotation of it an order."""
+
+import json
+import urllib.request
+from collections import Counter
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from tests.local.running import up
+
+pytestmark = pytest.mark.local
+BACKENDS = "".join(
+    f"""\
+apiVersion: pointsman.dev/v1alpha1
+kind: ModelBackend
+metadata: {{name: {name}}}
+spec: {{model: m, deployment: {{engine: Simulator}}}}
+---
+"""
+    for name in ("old", "new")
+)
+POLICY = """\
+apiVersion: pointsman.dev/v1alpha1
+kind: RoutingPolicy
+metadata: {name: desk, annotations: {ORDERS}}
+spec:
+  modelNames: [chat]
+  default: {targets: [{backendRef: {name: BACKEND}}]}
+  rollout:
+    steps: [{weightPercent: 50, minRequests: 1, minDuration: 1s}]
+"""
+
+
+def _said(backend: str, **orders: str) -> str:
+    text = json.dumps({f"pointsman.dev/rollout-{key}": value for key, value in orders.items()})
+    return BACKENDS + POLICY.replace("{ORDERS}", text).replace("BACKEND", backend)
+
+
+def _ask(url: str, conversations: int) -> Counter[str]:
+    """Who answered, of so many conversations."""
+    found: Counter[str] = Counter()
+    for number in range(conversations):
+        request = urllib.request.Request(
+            f"{url}/chat/completions",
+            json.dumps(
+                {
+                    "model": "chat",
+                    "max_tokens": 1,
+                    "messages": [{"role": "user", "content": f"question {number}"}],
+                }
+            ).encode(),
+            {"content-type": "application/json"},
+        )
+        with urllib.request.urlopen(request, timeout=20) as answer:
+            found[answer.headers["x-pointsman-backend"]] += 1
+    return found
+
+
+@pytest.fixture
+def edit(tmp_path: Path) -> Callable[..., Path]:
+    file = tmp_path / "fleet.yaml"
+
+    def write(backend: str, **orders: str) -> Path:
+        file.write_text(_said(backend, **orders))
+        return file
+
+    return write
+
+
+@pytest.mark.timeout(180)
+def test_an_edit_is_rolled_out_and_an_order_obeyed(edit: Callable[..., Path]) -> None:
+    """Half of the conversations; abort brings all back, retry and promote make it take over."""
+    with up(str(edit("old")), "--port", "0") as session:
+        session.wait_for("ready")
+        assert _ask(session.url, 8).keys() == {"old"}
+        edit("new")
+        begun = session.wait_for("RolloutBegun")
+        candidate = begun.split("RolloutBegun: ")[1].split()[0]
+        session.wait_for("% go to")
+        shared = _ask(session.url, 32)
+        assert shared.keys() == {"old", "new"}, shared
+        session.wait_for("not sure of Errors")
+
+        edit("new", abort=candidate)
+        session.wait_for("RolloutAborted")
+        assert _ask(session.url, 32).keys() == {"old"}
+
+        edit("new", abort=candidate, retry=candidate)
+        session.wait_for("RolloutBegun", times=2)
+        edit("new", abort=candidate, retry=candidate, promote=candidate)
+        session.wait_for("RolloutPromoted")
+        assert _ask(session.url, 8).keys() == {"new"}
+
+
+@pytest.mark.timeout(120)
+def test_the_stable_one_again_ends_it(edit: Callable[..., Path]) -> None:
+    """Nothing is left of a candidate whose edit was taken back; a third edit begins anew."""
+    with up(str(edit("old")), "--port", "0") as session:
+        session.wait_for("ready")
+        edit("new")
+        session.wait_for("RolloutBegun")
+        edit("old")
+        session.wait_for("RolloutEnded")
+        assert _ask(session.url, 16).keys() == {"old"}
