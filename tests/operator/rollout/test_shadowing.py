@@ -1,6 +1,9 @@
 """When a candidate has answered unseen for long enough, and what it does meanwhile."""
 
+import random
+
 import msgspec
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -15,7 +18,7 @@ from pointsman.operator.plan.rollout.deciding import (
     begin,
     weight_percent,
 )
-from pointsman.operator.plan.rollout.guarding import Limits, Stretch
+from pointsman.operator.plan.rollout.guarding import Limits, Stretch, Verdict, judged
 from pointsman.operator.plan.rollout.record import (
     Record,
     dump_rollouts,
@@ -38,6 +41,7 @@ PLAN = Plan(
     shadow=SHADOW,
     quality_passes=False,
 )
+LOOSE = Limits(errors_points=None, latency_percent=None, cost_percent=None, quality_points=3.0)
 BEGUN = begin("a", "b", now_s=0.0, shadow=True)
 
 
@@ -209,3 +213,33 @@ def test_whatever_is_seen_no_caller_is_exposed_before_it_has_passed(
             assert verified
             assert pairs >= LEAST
             break
+
+
+def test_what_fails_half_of_the_time_is_found_with_fifty_pairs() -> None:
+    """Spread over tasks of which none has enough alone."""
+    tasks = ("Chat", "Coding", "Reasoning", "Document")
+    for n in (13, 38):
+        pairs = {task: Moments(n, -n / 2, n / 2) for task in (tasks if n < 30 else tasks[:2])}
+        found = judged([Stretch(pairs=pairs)], Limits(quality_points=3.0), bounds_s=(0.1, 1.0))
+        failed = [one.guardrail for one in found if one.verdict is Verdict.FAIL]
+        assert "Quality" in failed, (n, found)
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_what_is_as_good_is_stopped_by_chance_in_one_of_a_hundred(seed: int) -> None:
+    """However often it is looked at: 80 shadows of 300 pairs each, after each fourth pair."""
+    dice = random.Random(seed)
+    stopped = 0
+    for _ in range(80):
+        pairs = {"Chat": Moments(), "Coding": Moments()}
+        for number in range(300):
+            task = "Chat" if number % 3 else "Coding"
+            value = dice.choice((-1.0, -0.5, 0.0, 0.0, 0.5, 1.0))
+            pairs[task] += Moments(1, value, value * value)
+            if number < 58 or number % 4:
+                continue
+            found = judged([Stretch(pairs=dict(pairs))], LOOSE, bounds_s=(0.1, 1.0))
+            if any(one.verdict is Verdict.FAIL for one in found):
+                stopped += 1
+                break
+    assert stopped <= 3, stopped

@@ -4,14 +4,18 @@ Revisions and rollouts live as long as the session does. An order is an annotati
 policy, as in a cluster.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+import asyncio
+from collections.abc import Callable, Iterable, Mapping, Sequence
 
 from pointsman.api.counted import Arms
-from pointsman.api.table import Manifest
+from pointsman.api.table import Manifest, digest
 from pointsman.local.desired import NAMESPACE, Desired
+from pointsman.local.unseen import Unseen
 from pointsman.operator.cluster.observe import TableView
 from pointsman.operator.cluster.tables import StoredTable
 from pointsman.operator.controllers.rollouts import Roller
+from pointsman.operator.controllers.shadowing import Shadower
+from pointsman.operator.plan.blobs import compile_pins
 from pointsman.operator.plan.policy_status import RouterView
 from pointsman.operator.plan.predicting import Learned
 from pointsman.operator.plan.revisions import KEEP, Revision, last_accepted, next_number, to_collect
@@ -19,6 +23,7 @@ from pointsman.operator.plan.rollout.record import Record
 from pointsman.operator.plan.rollout.telling import News
 from pointsman.operator.plan.table import TablePlan, next_manifest
 from pointsman.router.control.source import TableFeed
+from pointsman.router.serve.app import DataPlane
 
 _ROUTER = "local"
 
@@ -41,15 +46,27 @@ class _OneRouter:
 class LocalRollouts:
     """What is in force of a plan. `on_due` has to plan again."""
 
-    def __init__(self, feed: TableFeed, on_due: Callable[[], None]) -> None:
-        self._roller = Roller(_OneRouter(feed), on_due)
+    def __init__(self, feed: TableFeed, plane: DataPlane, on_due: Callable[[], None]) -> None:
+        self._on_due = on_due
+        self._judges: tuple[str, ...] = ()
+        self._shadower = Shadower(Unseen(plane), self)
+        self._roller = Roller(_OneRouter(feed), on_due, shadower=self._shadower)
         self._revisions: dict[str, tuple[Revision, ...]] = {}
         self._records: Mapping[str, Record] = {}
         self._manifest: Manifest | None = None
+        self.pins: Mapping[str, bytes] = {}
+        """The blob of backends that judge, by its hash."""
 
     async def run(self) -> None:
         """For ever, each 2 s."""
-        await self._roller.run()
+        await asyncio.gather(self._roller.run(), self._shadower.run())
+
+    def ask(self, part: str, backends: Iterable[str]) -> None:  # noqa: ARG002 - as of Pins
+        """These judge from now on."""
+        judges = tuple(backends)
+        if judges != self._judges:
+            self._judges = judges
+            asyncio.get_running_loop().call_soon(self._on_due)  # asked in the middle of a plan
 
     @property
     def accepted(self) -> Mapping[str, Revision]:
@@ -85,9 +102,15 @@ class LocalRollouts:
             desired.table, view, namespace=NAMESPACE, backends=desired.backends, learned=learned
         )
         self._records = self._roller.records(rolled, {}, before)
+        pins = compile_pins(NAMESPACE, desired.backends, self._judges)
         manifest = next_manifest(
-            namespace=NAMESPACE, entries=rolled.plan.entries, epoch=1, previous=self._manifest
+            namespace=NAMESPACE,
+            entries=rolled.plan.entries,
+            epoch=1,
+            previous=self._manifest,
+            pins=digest(pins) if pins is not None else "",
         )
+        self.pins = {digest(pins): pins} if pins is not None else {}
         self._manifest = manifest
         news = self._roller.published(rolled, manifest, {}, before)
         self._forget(rolled.plan)

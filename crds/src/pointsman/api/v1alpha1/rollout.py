@@ -76,8 +76,8 @@ class Guardrails(ApiModel):
         ge=1,
         le=100,
         description="Percentage points of how often the old answer is the better one beyond how "
-        "often the new one is, of the pairs of a shadow; for each task. Not looked at without a "
-        "shadow. 100: not looked at.",
+        "often the new one is, of the pairs of a shadow; for each task and for all. Not looked at "
+        "without a shadow. 100: not looked at.",
     )
 
 

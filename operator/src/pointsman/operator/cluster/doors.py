@@ -63,6 +63,18 @@ class _Answer(msgspec.Struct):
 _answer = msgspec.json.Decoder(_Answer).decode
 
 
+def read_verdict(body: bytes) -> Verdict | None:
+    """Of a chat completion; None for what is none."""
+    try:
+        answer = _answer(body)
+    except (msgspec.MsgspecError, UnicodeError, RecursionError):
+        return None
+    message = answer.choices[0].message if answer.choices else None
+    usage = answer.usage or _Usage()
+    text = message.content if message is not None else None
+    return Verdict(text or "", usage.prompt_tokens, usage.completion_tokens)
+
+
 class Doors:
     """`close` it in the end; a connection is made when something is asked."""
 
@@ -104,16 +116,7 @@ class Doors:
             body=msgspec.json.encode(body),
             headers={HEADER_PIN: backend, "content-type": "application/json"},
         )
-        if data is None:
-            return None
-        try:
-            answer = _answer(data)
-        except (msgspec.MsgspecError, UnicodeError, RecursionError):
-            return None
-        message = answer.choices[0].message if answer.choices else None
-        usage = answer.usage or _Usage()
-        text = message.content if message is not None else None
-        return Verdict(text or "", usage.prompt_tokens, usage.completion_tokens)
+        return read_verdict(data) if data is not None else None
 
     async def _post(
         self,
