@@ -30,6 +30,7 @@ test: $(STAMP) ## everything, with a real Kubernetes control plane (built once, 
 	@$(BIN)/python -m tests.bench build
 	@$(BIN)/python -m tests.sdk
 	@$(BIN)/python -m tests.postgres
+	@$(BIN)/python -m tests.monitoring
 	@$(BIN)/python -m pytest -q $(WORKERS)
 
 check: $(STAMP) ## lint, types, import rules, generated files, all quick tests; under a minute

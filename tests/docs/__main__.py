@@ -36,7 +36,13 @@ def _clear(bench: Bench) -> None:
     releases = json.loads(bench.helm("list", "--all-namespaces", "-o", "json"))
     for release in releases:
         bench.helm("uninstall", release["name"], "--namespace", release["namespace"])
-    bench.kubectl("delete", "namespace", NAMESPACE, "--ignore-not-found", "--timeout=90s")
+    bench.kubectl("delete", "namespace", NAMESPACE, "--ignore-not-found", "--wait=false")
+
+    def is_gone() -> bool:
+        there = bench.kubectl("get", "namespace", NAMESPACE, "--ignore-not-found", "-o", "name")
+        return not there.strip()
+
+    bench.wait_for(is_gone, 300, f"the end of the namespace {NAMESPACE}")
 
 
 def walk_all(bench: Bench, pages: list[Path]) -> None:

@@ -29,15 +29,20 @@ Says = Callable[[str, str], Reply]
 def suite(*prompts: str, judge: str = "", word: str = "right", max_tokens: int = 16) -> Suite:
     """Prompts whose answer has to hold a word, or whom a judge likes."""
     check: dict[str, Any] = {"judge": {"rubric": "It is kind."}} if judge else {"contains": word}
+    metadata = {"pointsman-simulator-task": "Coding"}
     spec: dict[str, Any] = {
         "prompts": [
             {
-                "name": name, "prompt": f"Say {name}.", "task": "Coding", "maxTokens": max_tokens,
+                "name": name,
+                "prompt": f"Say {name}.",
+                "task": "Coding",
+                "metadata": metadata,
+                "maxTokens": max_tokens,
                 "checks": [check],
             }
             for name in prompts
         ]
-    }  # fmt: skip
+    }
     if judge:
         spec["judge"] = {"model": judge}
     found = compile_suite(parse(EvaluationSuiteSpec, spec))
