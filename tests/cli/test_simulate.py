@@ -18,8 +18,9 @@ from pointsman.cli.__main__ import main
 from pointsman.cli.policies import compiled
 from pointsman.cli.simulate.conditions import BadCondition, judge, read_conditions
 from pointsman.cli.simulate.measured import Cell, compare
-from pointsman.cli.simulate.outcome import Outcome, ratio
-from pointsman.cli.simulate.replay import Moments, blind_rules
+from pointsman.cli.simulate.outcome import Outcome
+from pointsman.cli.simulate.replay import blind_rules
+from pointsman.ledger.ratio import Moments, ratio
 from pointsman.ledger.summary import Estimate
 from tests.cli.traffic import DESK, body, desk, ledger, stored, write
 from tests.ledger.events import request

@@ -1,6 +1,7 @@
 """Rollouts of `pointsman up`: an edited file is an edit, an annotation of it an order."""
 
 import json
+import time
 import urllib.request
 from collections import Counter
 from collections.abc import Callable
@@ -8,7 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.local.running import up
+from pointsman.cli.ledger import opened
+from tests.local.running import DEADLINE_S, up
 
 pytestmark = pytest.mark.local
 BACKENDS = "".join(
@@ -104,3 +106,38 @@ def test_the_stable_one_again_ends_it(edit: Callable[..., Path]) -> None:
         edit("old")
         session.wait_for("RolloutEnded")
         assert _ask(session.url, 16).keys() == {"old"}
+
+
+def _wait_for_rows(file: Path, count: int) -> None:
+    """Until the ledger has so many requests."""
+    end = time.monotonic() + DEADLINE_S
+    with opened(str(file)) as ledger:
+        while (found := len(list(ledger.requests("1h", "0s")))) < count:
+            assert time.monotonic() < end, found
+            time.sleep(0.05)
+
+
+@pytest.mark.timeout(180)
+def test_an_edit_is_replayed_on_what_was_recorded(tmp_path: Path) -> None:
+    """One that costs twice as much is taken back before anybody is sent to it."""
+    file = tmp_path / "fleet.yaml"
+    costs = {"old": "{inputPerMillion: '1', outputPerMillion: '1'}",
+             "new": "{inputPerMillion: '2', outputPerMillion: '2'}"}  # fmt: skip
+
+    def write(backend: str) -> None:
+        text = _said(backend).replace("  rollout:\n", "  rollout:\n    replay: {minRequests: 20}\n")
+        for name, cost in costs.items():
+            begin = f"metadata: {{name: {name}}}\nspec: {{"
+            text = text.replace(begin, f"{begin}cost: {cost}, ")
+        file.write_text(text)
+
+    write("old")
+    with up(str(file), "--port", "0", "--ledger", str(tmp_path / "ledger.db")) as session:
+        session.wait_for("ready")
+        _ask(session.url, 40)
+        _wait_for_rows(tmp_path / "ledger.db", 40)
+        write("new")
+        said = session.wait_for("RolloutAborted")
+        assert "ReplayFailed" in said
+        assert "cost +100.0 %" in said
+        assert _ask(session.url, 8).keys() == {"old"}

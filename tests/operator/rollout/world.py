@@ -5,17 +5,23 @@ from base64 import b64decode
 from collections.abc import Mapping
 from typing import Any
 
+import msgspec
 from msgspec import structs
 
 from pointsman.api.counted import DURATION_BOUNDS_S, ArmCounts, Arms
+from pointsman.ledger.recent import Recent, Recorded
 from pointsman.operator.cluster.kinds import Kind
 from pointsman.operator.controllers.pinning import Pins
 from pointsman.operator.controllers.policies import PolicyController
+from pointsman.operator.controllers.replaying import Replayer
 from pointsman.operator.controllers.rollouts import Roller
 from pointsman.operator.controllers.shadowing import Shadower
 from pointsman.operator.controllers.shifting import Shifter
+from pointsman.operator.errors import Waiting
 from pointsman.operator.plan.policy_status import RouterView
 from pointsman.operator.plan.rollout.record import Record, load_rollouts
+from pointsman.operator.plan.rollout.replaying import Replayed
+from pointsman.operator.plan.rollout.rerouting import Job, replay
 from pointsman.operator.plan.shifting import Capacity
 from tests.operator.fake_api import FakeApi
 from tests.operator.learning import idle_learner
@@ -77,6 +83,11 @@ class World:
         self.ready: dict[str, int] = {}
         """Replicas of backends that the operator scales."""
         self.unseen = Unseen()
+        self.recent: list[Recorded] | None = None
+        """None: the ledger is away."""
+        self.replays: list[Job] = []
+        self.asked = ("", 0.0, 0)
+        """Of the ledger, last."""
         self.api.put(*(backend(name) for name in "abc"))
         self.begin()
 
@@ -93,10 +104,18 @@ class World:
         """Another process: it knows what is stored."""
         self.pins = Pins(("shadow",), self._on_due)
         self.shadower = Shadower(self.unseen, self.pins, clock=lambda: self.now_s)
-        self.roller = Roller(
-            self.router, self._on_due, shadower=self.shadower, clock=lambda: self.now_s,
-            monotonic=lambda: self.now_s,
+        self.replayer = Replayer(
+            self.ask, self.run_replay, self._on_due,
+            clock=lambda: self.now_s, monotonic=lambda: self.now_s,
         )  # fmt: skip
+        self.roller = Roller(
+            self.router,
+            self._on_due,
+            shadower=self.shadower,
+            replayer=self.replayer,
+            clock=lambda: self.now_s,
+            monotonic=lambda: self.now_s,
+        )
         self.shifter = Shifter(
             self.router, self._capacity, self._on_due,
             clock=lambda: self.now_s, monotonic=lambda: self.now_s,
@@ -110,6 +129,23 @@ class World:
             roller=self.roller,
             pins=self.pins,
         )
+
+    async def ask(self, policy: str, window_s: float, requests: int) -> msgspec.Raw:
+        """What the ledger says of recent requests."""
+        self.asked = (policy, window_s, requests)
+        if self.recent is None:
+            raise Waiting("the ledger is away")
+        return msgspec.Raw(msgspec.json.encode(Recent(self.recent)))
+
+    async def run_replay(self, job: Job) -> Replayed:
+        """In this process; remembers the job."""
+        self.replays.append(job)
+        return replay(job)
+
+    async def replay(self) -> None:
+        """The replay that is waited for is tried, and what comes of it is reconciled."""
+        await self.replayer.replay("desk")
+        await self.look()
 
     def _capacity(self, name: str) -> Capacity | None:
         return Capacity(self.ready[name], 8, 1, 8) if name in self.ready else None

@@ -18,8 +18,8 @@ from pointsman.router.policy.budget import (
     wanted,
     window_of,
 )
-from pointsman.router.policy.cost import cost_nano
 from pointsman.router.wire.openai import Usage
+from pointsman.routing.cost import cost_nano
 
 KINDS: tuple[BudgetWindow, ...] = ("Hour", "Day", "Week", "Month")
 

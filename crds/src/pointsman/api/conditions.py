@@ -97,6 +97,8 @@ class Reason(StrEnum):
     ROLLED_BACK = "RolledBack"
     ANALYSIS_PASSED = "AnalysisPassed"
     ANALYSIS_SKIPPED = "AnalysisSkipped"
+    REPLAY_FAILED = "ReplayFailed"
+    REPLAY_INCONCLUSIVE = "ReplayInconclusive"
     GUARDRAIL_FAILED = "GuardrailFailed"
     ABORT_REQUESTED = "AbortRequested"
 

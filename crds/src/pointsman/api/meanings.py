@@ -133,6 +133,10 @@ MEANINGS: Final[Mapping[str, Meaning]] = {
             Reason.ANALYSIS_SKIPPED: "Somebody promoted it.",
             Reason.GUARDRAIL_FAILED: "The candidate was worse than is allowed; the message says by "
             "what.",
+            Reason.REPLAY_FAILED: "The candidate's routing did not do on recent requests; the "
+            "message says why. It got no traffic.",
+            Reason.REPLAY_INCONCLUSIVE: "The replay could not tell, and the spec says Abort; the "
+            "message says what was missing. The candidate got no traffic.",
             Reason.ABORT_REQUESTED: "Somebody said so.",
             Reason.DEADLINE_EXCEEDED: "They did not become ready for ten minutes; traffic stays as "
             "it is. Mend what keeps them from starting, lower its `maxReplicas` to what can run, "

@@ -38,6 +38,8 @@ ANNOTATION_EVALUATE: Final = f"{GROUP}/evaluate"
 
 ANNOTATION_LOCAL_ADDRESS: Final = f"{GROUP}/local-address"
 """On a ModelBackend with `service`: where local mode finds that server, as `127.0.0.1:11434`."""
+ANNOTATION_REPLAY: Final = f"{GROUP}/replay"
+"""On the ControllerRevision of a candidate: what the replay of recent requests said, as JSON."""
 
 ROUTER_AUDIENCE: Final = "pointsman-router"
 """Audience of the token that the operator shows on a router's admin port."""

@@ -23,10 +23,10 @@ from pointsman.cli.traffic.given import Given, given
 from pointsman.cli.traffic.money import Assumed, price_of
 from pointsman.cli.traffic.seen import Seen, seen_of_event
 from pointsman.events.schema import Request
-from pointsman.router.policy.cost import Tariff
 from pointsman.router.wire.profile import changed_members
 from pointsman.routing import CompiledTable, Decision, decide
 from pointsman.routing.choosing import Asked, choose
+from pointsman.routing.cost import Tariff
 
 _MOST: Final = "maxConcurrentRequests"
 _ASKED: Final = ("prompt", "request", "decision")

@@ -1,6 +1,7 @@
 """Questions to a store: builds them, asks, and adds up."""
 
 import re
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Final
 
@@ -9,7 +10,8 @@ from pointsman.ledger.contract import Store
 from pointsman.ledger.evaluations import Evaluations, told
 from pointsman.ledger.evaluations import question as evaluated
 from pointsman.ledger.hosted import Hosted, bills, hosted, question
-from pointsman.ledger.rows import BEGIN_MS, DAY_MS
+from pointsman.ledger.recent import Recent, recent, recorded_of
+from pointsman.ledger.rows import BEGIN_MS, DAY_MS, MAX_NAME, Row
 from pointsman.ledger.stores import days
 from pointsman.ledger.summary import BYS, By, Line, Summary, cut, lines, sums
 from pointsman.ledger.tally import SPANS_MS
@@ -41,6 +43,31 @@ def when(text: str, now_ms: int) -> int:
         moment = moment.replace(tzinfo=UTC)
     at_ms = int(moment.timestamp() * 1000)
     return min(max(BEGIN_MS, at_ms), now_ms + DAY_MS)
+
+
+def window_of(query: Mapping[str, str], now_ms: int) -> tuple[int, int]:
+    """[from, to) in Unix time in ms. Raises BadQuestion."""
+    from_ms = when(query.get("since", "24h"), now_ms)
+    to_ms = when(query.get("until", "0s"), now_ms)
+    if from_ms >= to_ms:
+        raise BadQuestion("since has to be before until")
+    return from_ms, to_ms
+
+
+def policy_of(query: Mapping[str, str]) -> str:
+    """Raises BadQuestion."""
+    policy = query.get("policy", "")
+    if not policy or len(policy) > MAX_NAME:
+        raise BadQuestion("policy has to be the name of one")
+    return policy
+
+
+def count_of(query: Mapping[str, str], name: str, usual: int, most: int) -> int:
+    """Raises BadQuestion."""
+    text = query.get(name, str(usual))
+    if not text.isascii() or not text.isdigit() or not 0 < int(text[:9]) <= most:
+        raise BadQuestion(f"{name} is 1 to {most:,}")
+    return int(text)
 
 
 def finest_ms(store: Store) -> int:
@@ -111,6 +138,23 @@ def ask_labels(
         if found.is_full:
             break
     return found.labels()
+
+
+def ask_recent(store: Store, policy: str, from_ms: int, now_ms: int, limit: int) -> Recent:
+    """
+    A policy's last requests since then.
+
+    SQLite reads a day's rows backward until it has enough. Raises StoreError.
+    """
+    newest = "rowid" if store.dialect == "sqlite" else "at_ms"
+    found: list[Row] = []
+    for table, begin_ms, end_ms in _days(store, from_ms, now_ms + DAY_MS):
+        left = limit - len(found)
+        found += store.query(*recent(table, policy, begin_ms, end_ms, left, newest=newest))
+        if len(found) >= limit:
+            break
+    requests = map(recorded_of, found)
+    return Recent(sorted(requests, key=lambda one: (-one.at_ms, one.decision)))
 
 
 def _days(store: Store, from_ms: int, to_ms: int) -> list[tuple[str, int, int]]:

@@ -8,6 +8,7 @@
     GET  /v1/decision?decision=|response_id=&caller=   -> 200 if it is this caller's, else 404
     GET  /v1/summary?since=24h&until=&by=      -> cost, speed and quality by backend and task
     GET  /v1/labels?policy=&since=168h&each=300        -> how good answers were
+    GET  /v1/recent?policy=&since=24h&limit=2000       -> its last requests, as routing sees them
     GET  /v1/evaluations?suite=&content=&backend=&task=&since=168h&limit=   -> golden prompts
     GET  /healthz /readyz /metrics             without a token
 
@@ -27,15 +28,19 @@ from aiohttp import web
 from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, generate_latest
 
 from pointsman.events.leases import MAX_LEASE_BYTES, Answer
-from pointsman.ledger import evaluations, labels
+from pointsman.ledger import evaluations, labels, recent
 from pointsman.ledger.access import Access
 from pointsman.ledger.asking import (
     BadQuestion,
     ask,
     ask_evaluations,
     ask_labels,
+    ask_recent,
     by_what,
+    count_of,
+    policy_of,
     when,
+    window_of,
 )
 from pointsman.ledger.batches import BadBody, NewerSchema
 from pointsman.ledger.contract import (
@@ -111,6 +116,7 @@ class Service:
         app.router.add_get("/v1/decision", self._decision)
         app.router.add_get("/v1/summary", self._summary)
         app.router.add_get("/v1/labels", self._labels)
+        app.router.add_get("/v1/recent", self._recent)
         app.router.add_get("/v1/evaluations", self._evaluations)
         app.router.add_get("/healthz", self._healthz)
         app.router.add_get("/readyz", self._readyz)
@@ -179,6 +185,8 @@ class Service:
             return _refuse(HTTPStatus.UNAUTHORIZED, "the bearer token is missing or wrong")
         try:
             return await handler(request)
+        except BadQuestion as error:
+            return _refuse(HTTPStatus.BAD_REQUEST, str(error))
         except StoreError as error:
             _log.warning("store-away", extra={"reason": str(error)})
             return _refuse(HTTPStatus.SERVICE_UNAVAILABLE, "the store cannot be used now")
@@ -248,12 +256,10 @@ class Service:
         return _json({"next": wanted, "lost": lost})
 
     async def _page(self, request: web.Request) -> web.StreamResponse:
+        from_ms, to_ms = window_of(request.query, now_ms())
+        after = request.query.get("after", "")
         try:
-            from_ms, to_ms = _window(request)
-            after = request.query.get("after", "")
             found, last = await self._asked(self._store.page, from_ms, to_ms, after, PAGE)
-        except BadQuestion as error:
-            return _refuse(HTTPStatus.BAD_REQUEST, str(error))
         except ValueError:
             return _refuse(HTTPStatus.BAD_REQUEST, "after is what the page before gave")
         return _json(Page([event_of(row) for row in found], last))
@@ -275,37 +281,29 @@ class Service:
         return _refuse(HTTPStatus.NOT_FOUND, "no such decision of this caller")
 
     async def _summary(self, request: web.Request) -> web.StreamResponse:
-        try:
-            from_ms, to_ms = _window(request)
-            by = by_what(request.query.get("by", "backend,task"))
-        except BadQuestion as error:
-            return _refuse(HTTPStatus.BAD_REQUEST, str(error))
+        from_ms, to_ms = window_of(request.query, now_ms())
+        by = by_what(request.query.get("by", "backend,task"))
         found = await self._asked(ask, self._store, from_ms, to_ms, by)
         return _json(found)
 
     async def _labels(self, request: web.Request) -> web.StreamResponse:
-        policy = request.query.get("policy", "")
-        now = now_ms()
-        try:
-            from_ms = when(request.query.get("since", "168h"), now)
-            each = int(request.query.get("each", str(labels.USUAL_EACH)))
-        except ValueError as error:  # BadQuestion among them
-            return _refuse(HTTPStatus.BAD_REQUEST, str(error))
-        if not policy or len(policy) > MAX_NAME or not 0 < each <= labels.MOST_EACH:
-            reason = f"labels are of one policy, and 1 to {labels.MOST_EACH:,} of each backend"
-            return _refuse(HTTPStatus.BAD_REQUEST, reason)
+        policy, now = policy_of(request.query), now_ms()
+        from_ms = when(request.query.get("since", "168h"), now)
+        each = count_of(request.query, "each", labels.USUAL_EACH, labels.MOST_EACH)
         return _json(await self._asked(ask_labels, self._store, policy, from_ms, now, each))
+
+    async def _recent(self, request: web.Request) -> web.StreamResponse:
+        policy, now = policy_of(request.query), now_ms()
+        from_ms = when(request.query.get("since", "24h"), now)
+        limit = count_of(request.query, "limit", recent.USUAL, recent.MOST)
+        return _json(await self._asked(ask_recent, self._store, policy, from_ms, now, limit))
 
     async def _evaluations(self, request: web.Request) -> web.StreamResponse:
         by = {name: request.query.get(name, "") for name in ("suite", "content", "backend", "task")}
-        try:
-            from_ms = when(request.query.get("since", "168h"), now_ms())
-            limit = int(request.query.get("limit", str(evaluations.USUAL)))
-        except ValueError as error:  # BadQuestion among them
-            return _refuse(HTTPStatus.BAD_REQUEST, str(error))
-        if max(map(len, by.values())) > MAX_NAME or not 0 < limit <= evaluations.MOST:
-            reason = f"names have at most {MAX_NAME} characters, a limit is 1 to {evaluations.MOST}"
-            return _refuse(HTTPStatus.BAD_REQUEST, reason)
+        from_ms = when(request.query.get("since", "168h"), now_ms())
+        limit = count_of(request.query, "limit", evaluations.USUAL, evaluations.MOST)
+        if max(map(len, by.values())) > MAX_NAME:
+            raise BadQuestion(f"names have at most {MAX_NAME} characters")
         return _json(await self._asked(ask_evaluations, self._store, by, from_ms, limit))
 
     async def _asked(self, question: Callable[..., _T], *values: object) -> _T:
@@ -355,16 +353,6 @@ class Service:
             body=generate_latest(self.metrics.registry),
             headers={"Content-Type": CONTENT_TYPE_LATEST},
         )
-
-
-def _window(request: web.Request) -> tuple[int, int]:
-    """[from, to) in Unix time in ms. Raises BadQuestion."""
-    now = now_ms()
-    from_ms = when(request.query.get("since", "24h"), now)
-    to_ms = when(request.query.get("until", "0s"), now)
-    if from_ms >= to_ms:
-        raise BadQuestion("since has to be before until")
-    return from_ms, to_ms
 
 
 async def _body(request: web.Request, bound: int) -> bytes:

@@ -7,12 +7,17 @@ policy, as in a cluster.
 import asyncio
 from collections.abc import Callable, Iterable, Mapping, Sequence
 
+import msgspec
+
 from pointsman.api.counted import Arms
 from pointsman.api.table import Manifest, digest
 from pointsman.local.desired import NAMESPACE, Desired
+from pointsman.local.ledger import LocalLedger
 from pointsman.local.unseen import Unseen
 from pointsman.operator.cluster.observe import TableView
+from pointsman.operator.cluster.replaying import read_recent, replay
 from pointsman.operator.cluster.tables import StoredTable
+from pointsman.operator.controllers.replaying import Ask, Replayer
 from pointsman.operator.controllers.rollouts import Roller
 from pointsman.operator.controllers.shadowing import Shadower
 from pointsman.operator.plan.blobs import compile_pins
@@ -43,14 +48,32 @@ class _OneRouter:
         return [RouterView(pod=_ROUTER, acks=acks, position=self._feed.position or (0, 0))]
 
 
+def _asking(ledger: LocalLedger) -> Ask:
+    """A ledger that is on its way up is asked again, as one that is away."""
+
+    async def ask(policy: str, window_s: float, requests: int) -> msgspec.Raw:
+        return await read_recent(ledger.target, policy, window_s, requests)
+
+    return ask
+
+
 class LocalRollouts:
     """What is in force of a plan. `on_due` has to plan again."""
 
-    def __init__(self, feed: TableFeed, plane: DataPlane, on_due: Callable[[], None]) -> None:
+    def __init__(
+        self,
+        feed: TableFeed,
+        plane: DataPlane,
+        on_due: Callable[[], None],
+        ledger: LocalLedger | None = None,
+    ) -> None:
         self._on_due = on_due
         self._judges: tuple[str, ...] = ()
         self._shadower = Shadower(Unseen(plane), self)
-        self._roller = Roller(_OneRouter(feed), on_due, shadower=self._shadower)
+        self._replayer = Replayer(_asking(ledger) if ledger else None, replay, on_due)
+        self._roller = Roller(
+            _OneRouter(feed), on_due, shadower=self._shadower, replayer=self._replayer
+        )
         self._revisions: dict[str, tuple[Revision, ...]] = {}
         self._records: Mapping[str, Record] = {}
         self._manifest: Manifest | None = None
@@ -59,7 +82,10 @@ class LocalRollouts:
 
     async def run(self) -> None:
         """For ever, each 2 s."""
-        await asyncio.gather(self._roller.run(), self._shadower.run())
+        async with asyncio.TaskGroup() as group:
+            group.create_task(self._roller.run(), name="steps")
+            group.create_task(self._replayer.run(), name="replays")
+            group.create_task(self._shadower.run(), name="shadows")
 
     def ask(self, part: str, backends: Iterable[str]) -> None:  # noqa: ARG002 - as of Pins
         """These judge from now on."""

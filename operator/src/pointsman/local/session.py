@@ -109,7 +109,7 @@ class Session:
         self._processes = Processes(folder, self._wake.set)
         self.ledger = LocalLedger(ledger, folder, self._wake.set) if ledger else None
         self._learner = learner_of(self.ledger, self._reread)
-        self._rollouts = LocalRollouts(self._feed, self._plane, self._reread)
+        self._rollouts = LocalRollouts(self._feed, self._plane, self._reread, self.ledger)
         self._outbox: Outbox | None = None
         self._leaser: Leaser | None = None
         self._meter: LocalMeter | None = None

@@ -24,6 +24,7 @@ from pointsman.operator.cluster.labels import read_labels
 from pointsman.operator.cluster.lease import Elector
 from pointsman.operator.cluster.outbox import Outbox
 from pointsman.operator.cluster.pinned import PinnedAsker
+from pointsman.operator.cluster.replaying import read_recent, replay
 from pointsman.operator.cluster.routers import RouterFleet
 from pointsman.operator.cluster.tables import read_table
 from pointsman.operator.controllers import shadowing
@@ -34,6 +35,7 @@ from pointsman.operator.controllers.metering import Meter
 from pointsman.operator.controllers.pinning import JUDGES, Pins
 from pointsman.operator.controllers.policies import PolicyController
 from pointsman.operator.controllers.queue import KeyedQueue
+from pointsman.operator.controllers.replaying import Replayer
 from pointsman.operator.controllers.resync import Resync
 from pointsman.operator.controllers.rollouts import Roller
 from pointsman.operator.controllers.scaling import Scaler
@@ -131,8 +133,16 @@ class Operator:
         )
         self.doors = Doors(self.fleet)
         self.shadower = shadowing.Shadower(self.doors, self.pins)
+        self.replayer = Replayer(
+            functools.partial(read_recent, settings.ledger) if settings.ledger else None,
+            replay,
+            lambda: self.queue.add("table"),
+        )
         self.roller = Roller(
-            self.fleet, on_due=lambda: self.queue.add("table"), shadower=self.shadower
+            self.fleet,
+            on_due=lambda: self.queue.add("table"),
+            shadower=self.shadower,
+            replayer=self.replayer,
         )
         self.learner = Learner(self._ask(settings), fit, lambda: self.queue.add("table"))
         self.policies = PolicyController(
@@ -210,6 +220,7 @@ class Operator:
             group.create_task(self.shifter.run(), name="shifting")
             group.create_task(self.roller.run(), name="rollouts")
             group.create_task(self.shadower.run(), name="shadows")
+            group.create_task(self.replayer.run(), name="replaying")
             group.create_task(self.learner.run(), name="learning")
             group.create_task(self.suites.run(self.queue.add), name="suites")
             group.create_task(self.evaluator.run(), name="evaluating")

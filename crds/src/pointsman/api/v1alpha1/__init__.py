@@ -35,7 +35,14 @@ from pointsman.api.v1alpha1.modelbackend import (
 from pointsman.api.v1alpha1.policytest import Expectation, PolicyTest, PromptMessage
 from pointsman.api.v1alpha1.predictor import Objective, Predictor
 from pointsman.api.v1alpha1.references import BackendRef
-from pointsman.api.v1alpha1.rollout import Guardrails, Rollout, RolloutStep, Shadow, ShadowJudge
+from pointsman.api.v1alpha1.rollout import (
+    Guardrails,
+    Replay,
+    Rollout,
+    RolloutStep,
+    Shadow,
+    ShadowJudge,
+)
 from pointsman.api.v1alpha1.routingpolicy import (
     DefaultRoute,
     Fallback,
@@ -96,6 +103,7 @@ __all__ = [
     "PromptMessage",
     "Redact",
     "Refusal",
+    "Replay",
     "ResourceRequirements",
     "Rollout",
     "RolloutStep",

@@ -11,6 +11,8 @@ from pointsman.api.v1alpha1.references import BackendRef
 from pointsman.api.validation import ApiModel, Duration, Rule
 
 _LONGEST_S = 240 * 3600
+_LONGEST_WINDOW_S = 720 * 3600
+_MINUTE_S = 60
 
 
 class RolloutStep(ApiModel):
@@ -156,6 +158,79 @@ class Shadow(ApiModel):
     )
 
 
+class Replay(ApiModel):
+    """The new revision's routing on recent requests of the ledger, before it gets any traffic."""
+
+    requests: int = Field(
+        default=2000,
+        ge=100,
+        le=10_000,
+        description="The last ones of this policy in the ledger, at most so many.",
+    )
+    window: Duration = Field(
+        default="24h", description="None of them is older than this. At least 1m, at most 720h."
+    )
+    min_requests: int = Field(
+        default=100,
+        ge=1,
+        le=10_000,
+        description="So many of them have to be known well enough to be routed again; with fewer "
+        "it is inconclusive.",
+    )
+    max_unknown_percent: int = Field(
+        default=20,
+        ge=0,
+        le=100,
+        description="Of them, how many may hang on what a ledger does not keep (headers, metadata, "
+        "turns, maxOutputTokens, and what a predictor reads); with more it is inconclusive.",
+    )
+    max_unroutable_percent: int = Field(
+        default=0,
+        ge=0,
+        le=100,
+        description="Of them, how many may find no backend that can take them, for its context "
+        "window or capabilities, where the stable revision has one.",
+    )
+    max_cost_percent: int | None = Field(
+        default=None,
+        ge=0,
+        le=1000,
+        description="How much more the same tokens may cost. Default: maxCostPercent of "
+        "guardrails. Not looked at where no backend of the new revision has a price, or "
+        "currencies differ.",
+    )
+    max_moved_percent: int | None = Field(
+        default=None,
+        ge=0,
+        le=100,
+        description="Of them, how many may go to another backend first. Default: not looked at.",
+    )
+    on_inconclusive: Literal["Proceed", "Abort"] = Field(
+        default="Proceed",
+        description="What follows where it cannot be told, as without a ledger: Proceed to the "
+        "steps, or Abort.",
+    )
+
+    rules: ClassVar[tuple[Rule, ...]] = (
+        Rule(
+            "!has(self.window) || (duration(self.window) >= duration('1m') && "
+            "duration(self.window) <= duration('720h'))",
+            "window must be at least 1m and at most 720h",
+            lambda r: _MINUTE_S <= parse_duration(r.window) <= _LONGEST_WINDOW_S,
+            field=".window",
+            reason=Reason.INVALID_RANGE,
+        ),
+        Rule(
+            "(has(self.minRequests) ? self.minRequests : 100) <= "
+            "(has(self.requests) ? self.requests : 2000)",
+            "minRequests must not be more than requests",
+            lambda r: r.min_requests <= r.requests,
+            field=".minRequests",
+            reason=Reason.INVALID_RANGE,
+        ),
+    )
+
+
 _STEPS = [RolloutStep(weight_percent=percent) for percent in (5, 25, 50)]
 
 
@@ -182,6 +257,11 @@ class Rollout(ApiModel):
     )
     guardrails: Guardrails = Field(
         default=Guardrails(), description="How much worse the new revision may be."
+    )
+    replay: Replay | None = Field(
+        default=None,
+        description="Before the first step, the new revision's routing is replayed on recent "
+        "requests. Default: it is not.",
     )
     step_deadline: Duration = Field(
         default="1h",

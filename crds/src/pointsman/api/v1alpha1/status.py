@@ -9,8 +9,8 @@ from typing import Annotated, ClassVar, Literal
 from pydantic import Field
 
 from pointsman.api.v1alpha1.evaluation import EvaluationStatus, TaskQuality
-from pointsman.api.v1alpha1.rolloutstatus import RolloutStatus
-from pointsman.api.v1alpha1.statusfields import Count, Generation, Message, Name, Percent
+from pointsman.api.v1alpha1.rollout_status import RolloutStatus
+from pointsman.api.v1alpha1.sizes import Count, Generation, Message, Name, Percent
 from pointsman.api.validation import ApiModel
 
 

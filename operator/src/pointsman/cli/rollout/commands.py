@@ -192,6 +192,8 @@ def _text(item: Json) -> str:
     if found is None:
         return _in_force(item)
     lines = [f"{found.get('phase')}: {found.get('message', '')}"]
+    if replay := found.get("replay"):
+        lines.append(f"  Replay: {replay.get('verdict')}, {replay.get('message')}")
     if shadow := found.get("shadow"):
         lines.append(f"  Shadow: {_told(shadow)}")
     lines += [

@@ -1,15 +1,11 @@
 """PURE: what a replay says: shares and changes, each with its interval of 95 %, or why not."""
 
-from math import sqrt
-from typing import Final
-
 import msgspec
 
 from pointsman.cli.simulate.measured import Compared
-from pointsman.cli.simulate.replay import Moments, Replay
+from pointsman.cli.simulate.replay import Replay
+from pointsman.ledger.ratio import ratio
 from pointsman.ledger.summary import Estimate, interval
-
-_Z: Final = 1.959964
 
 
 class Outcome(msgspec.Struct, frozen=True, kw_only=True):
@@ -86,19 +82,6 @@ def _no_cost(replay: Replay) -> str:
     if not replay.moments.a:
         return "what there is now costs nothing"
     return ""
-
-
-def ratio(moments: Moments) -> Estimate:
-    """
-    b / a - 1 with its normal interval, requests drawn from a larger traffic.
-
-    The delta method for a ratio of means (Cochran, Sampling Techniques, 2.11): the variance of
-    b - r a over n times the squared mean of a.
-    """
-    n, r = moments.n, moments.b / moments.a
-    spread = max(0.0, moments.bb - 2 * r * moments.ab + r * r * moments.aa) / max(1, n - 1)
-    half = _Z * sqrt(spread / n) / (moments.a / n)
-    return Estimate(r - 1, r - 1 - half, r - 1 + half)
 
 
 def _relative(found: Compared | None) -> Estimate | None:

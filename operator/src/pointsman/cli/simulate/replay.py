@@ -14,9 +14,10 @@ import msgspec
 from pointsman.api.table import Backend
 from pointsman.cli.traffic.money import Assumed, price_of
 from pointsman.cli.traffic.seen import Seen
-from pointsman.router.policy.cost import Tariff
+from pointsman.ledger.ratio import Moments
 from pointsman.routing import CompiledPolicy, CompiledTable, Decision, decide
 from pointsman.routing.choosing import Asked, choose
+from pointsman.routing.cost import Tariff
 
 NO_POLICY: Final = "(no policy has the model name)"
 
@@ -97,26 +98,6 @@ def recorded(seen: Seen) -> Routed:
     assert event is not None
     backend = event.candidates[0] if event.candidates else event.backend
     return Routed(event.rule, backend, event.cost_nano, event.currency)
-
-
-class Moments(msgspec.Struct):
-    """Sums of what requests cost before (a) and after (b), for an interval of their ratio."""
-
-    n: int = 0
-    a: float = 0.0
-    b: float = 0.0
-    aa: float = 0.0
-    ab: float = 0.0
-    bb: float = 0.0
-
-    def add(self, a: float, b: float) -> None:
-        """One request."""
-        self.n += 1
-        self.a += a
-        self.b += b
-        self.aa += a * a
-        self.ab += a * b
-        self.bb += b * b
 
 
 class Replay:

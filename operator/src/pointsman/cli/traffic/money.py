@@ -13,8 +13,8 @@ import msgspec
 from pointsman.api.table import Backend, Price
 from pointsman.api.tasks import Task
 from pointsman.cli.traffic.seen import Seen
-from pointsman.router.policy.cost import Tariff, cost_nano
 from pointsman.router.wire.openai import Usage
+from pointsman.routing.cost import Tariff, cost_nano
 
 OUTPUT_TOKENS: Final = 211
 """Of an answer that nobody counted: the mean of 19,366 answers in the Azure LLM inference trace of

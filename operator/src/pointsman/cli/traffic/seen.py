@@ -11,16 +11,15 @@ word of its texts.
 """
 
 import re
-from enum import StrEnum
-from typing import Any, Final
+from typing import Final
 
 import msgspec
 
 from pointsman.analysis import Analysis, AnalysisSettings, Prompt
 from pointsman.analysis.analysis import judge, observe
 from pointsman.analysis.text import Text
-from pointsman.api.tasks import Complexity, Domain, Task
 from pointsman.events.schema import Request
+from pointsman.ledger.recent import facts_of as facts_of_recorded
 from pointsman.router.errors import BadRequest
 from pointsman.router.wire.openai import ABSENT, Asked, Usage, read_answer, size_of
 from pointsman.router.wire.operation import CHAT, COMPLETION, EMBEDDING, OPERATIONS, Operation
@@ -30,8 +29,6 @@ from pointsman.routing import RequestFacts
 EXCERPT_CHARS: Final = 120
 _SETTINGS: Final = AnalysisSettings()
 _MESSAGES: Final = re.compile(rb"\s*\[\s*\{")
-_NAMED: Final[dict[str, type[StrEnum]]] = {"complexity": Complexity, "domain": Domain}
-"""What later versions of an event may hold of the analysis."""
 
 
 class BadLine(Exception):
@@ -212,33 +209,10 @@ def _usage(raw: msgspec.Raw) -> Usage | None:
 
 def seen_of_event(event: Request) -> Seen:
     """A request as a ledger has it: what the analysis found, and no text."""
-    found: dict[str, Any] = {
-        name: kind(value)
-        for name, kind in _NAMED.items()
-        if (value := getattr(event, name, "")) in list(kind)
-    }
-    task = event.task if event.task in {str(one) for one in Task} else ""
-    analysis = Analysis(
-        task=Task(task) if task else Task.CHAT,
-        decided=bool(task),
-        language=event.language or "und",
-        context_tokens=event.context_tokens,
-        confidence=event.confidence,
-        evidence=(),
-        tools=event.tools,
-        images=event.images,
-        **found,
-    )
     stated = event.input_tokens or event.output_tokens
     return Seen(
         model=event.model or event.backend,
-        facts=RequestFacts(
-            analysis=analysis,
-            tools=event.tools,
-            images=event.images,
-            caller=event.caller,
-            team=event.team,
-        ),
+        facts=facts_of_recorded(event),
         stream=event.stream,
         usage=Usage(
             event.input_tokens,

@@ -33,6 +33,7 @@ from pointsman.operator.cluster.tables import (
 from pointsman.operator.controllers.backends import timestamp
 from pointsman.operator.controllers.learning import Learner
 from pointsman.operator.controllers.pinning import Pins
+from pointsman.operator.controllers.replay_notes import note_replays
 from pointsman.operator.controllers.rollouts import Roller
 from pointsman.operator.controllers.shifting import Shifter
 from pointsman.operator.controllers.status import write_status
@@ -245,6 +246,7 @@ class PolicyController:
         self._shifter.published(steered, shifts)
         news = self._roller.published(rolled, manifest, failures, stored.rollouts)
         await self._tell(view, news)
+        await note_replays(self._api, view.revision_items, rollouts.values())
         metrics.SERIAL.set(manifest.serial)
         self._pinned = manifest.pins
         self._written = position = (manifest.epoch, manifest.serial)

@@ -7,7 +7,7 @@ from fresh reads, and writes it once.
 
 import asyncio
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Final, Protocol
 
@@ -17,13 +17,22 @@ from pointsman.api import table
 from pointsman.api.counted import DURATION_BOUNDS_S, Arms
 from pointsman.operator import metrics
 from pointsman.operator.cluster.observe import TableView, previous_entries
+from pointsman.operator.cluster.replaying import replay
+from pointsman.operator.controllers.replaying import Replayer, Wanted
+from pointsman.operator.controllers.replaying import key_of as replay_key
 from pointsman.operator.controllers.shadowing import Shadower
 from pointsman.operator.plan.blobs import Backends
 from pointsman.operator.plan.objects import annotations_of
 from pointsman.operator.plan.policy_status import RouterView
 from pointsman.operator.plan.predicting import Learned
 from pointsman.operator.plan.rollout.counting import Tally, key_of
-from pointsman.operator.plan.rollout.deciding import Phase, Rollout, Scene, advance
+from pointsman.operator.plan.rollout.deciding import (
+    Phase,
+    Rollout,
+    Scene,
+    advance,
+    is_replayed_first,
+)
 from pointsman.operator.plan.rollout.guarding import Stretch
 from pointsman.operator.plan.rollout.ordering import hear
 from pointsman.operator.plan.rollout.record import Record, essence
@@ -66,6 +75,7 @@ class Roller:
         on_due: Callable[[], None],
         *,
         shadower: Shadower | None = None,
+        replayer: Replayer | None = None,
         clock: Callable[[], float] = time.time,
         monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
@@ -73,6 +83,7 @@ class Roller:
         self._shadower = shadower
         self._backends: Backends = {}
         self._on_due = on_due
+        self._replayer = replayer or Replayer(None, replay, on_due, clock=clock)
         self._clock = clock
         self._monotonic = monotonic
         self._stored = _Stored()
@@ -122,6 +133,7 @@ class Roller:
             if not rollout.ended:
                 self._counted(name, rollout)  # a step begins where the routers are now
         self._follow_shadows()
+        self._replayer.follow(dict(self._to_replay()))
         for phase in Phase:
             count = sum(one.rollout.phase is phase for one in records.values())
             metrics.ROLLOUTS.labels(str(phase)).set(count)
@@ -140,6 +152,12 @@ class Roller:
             if not one.record.rollout.ended
         }
         self._shadower.follow(wanted, self._backends)
+
+    def _to_replay(self) -> Iterator[tuple[str, Wanted]]:
+        for name, one in self._stored.going.items():
+            rollout, plan = self._now.get(name), one.plan
+            if rollout and plan and plan.replay and is_replayed_first(rollout, plan):
+                yield name, Wanted(replay_key(rollout), one.pair, plan.replay)
 
     @staticmethod
     def records(
@@ -244,7 +262,12 @@ class Roller:
                 ack is not None and (ack.weight_percent, ack.shadow_percent) == wanted
                 for ack in acks
             )
-        scene = msgspec.structs.replace(scene, verified=verified, bounds_s=DURATION_BOUNDS_S)
+        scene = msgspec.structs.replace(
+            scene,
+            verified=verified,
+            replayed=self._replayer.result(entry.name, replay_key(rollout)),
+            bounds_s=DURATION_BOUNDS_S,
+        )
         if rollout.in_shadow and self._shadower is not None:
             seen = self._shadower.seen(entry.name, rollout)
             counted = Stretch(pairs=seen.pairs)

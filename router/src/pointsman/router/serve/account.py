@@ -6,7 +6,7 @@ before an answer). Tokens a backend did not state are estimated, and marked so.
 
 from typing import TYPE_CHECKING, Final
 
-from pointsman.router.policy.cost import cost_nano
+from pointsman.routing.cost import cost_nano
 
 if TYPE_CHECKING:
     from pointsman.router.serve.exchange import Exchange

@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING
 
 from pointsman.api.pairs import Outcome, Pair, Side
 from pointsman.api.table import Shadow
-from pointsman.router.policy.cost import cost_nano
 from pointsman.router.serve.account import MOST_TOKENS
 from pointsman.router.serve.arms import Arm
 from pointsman.router.wire.excerpt import Excerpt
@@ -15,6 +14,7 @@ from pointsman.router.wire.mirrored import said_of
 from pointsman.router.wire.spoken import Spoken
 from pointsman.router.wire.stated import read_stated
 from pointsman.routing.compiled import CompiledPolicy
+from pointsman.routing.cost import cost_nano
 
 if TYPE_CHECKING:
     from pointsman.router.serve.exchange import Exchange

@@ -10,10 +10,10 @@ from typing import Final
 from pointsman.api.table import Backend, ServiceAddress
 from pointsman.router.live import Live
 from pointsman.router.metrics import BackendSeries, Metrics, RouteSeries
-from pointsman.router.policy.cost import Tariff
 from pointsman.router.serve.genai import provider_of
 from pointsman.routing import CompiledPolicy, CompiledTable
 from pointsman.routing.compiled import CompiledRoute
+from pointsman.routing.cost import Tariff
 
 _NO_TARIFF: Final = Tariff((), "")
 

@@ -9,6 +9,8 @@
 | a guardrail fails, also while it is paused              | Aborted (GuardrailFailed)             |
 | somebody said pause                                     | stays                                 |
 | somebody said skip the analysis                         | Promoted (AnalysisSkipped)            |
+| recent requests are to be replayed, and are not yet     | stays, without traffic                |
+| the replay fails (replaying.py)                         | Aborted (ReplayFailed)                |
 | routers do not all have the weights of the step         | stays; its clock has not begun        |
 | it is still answering unseen (shadowing.py)             | stays, pauses, or begins its steps    |
 | the step is not over: too short, too few requests       | stays                                 |
@@ -37,6 +39,7 @@ from pointsman.operator.plan.rollout.guarding import (
     judged,
     together,
 )
+from pointsman.operator.plan.rollout.replaying import Replayed, ReplayPlan, gate
 from pointsman.operator.plan.rollout.shadowing import Shadow, Shadowed
 
 
@@ -55,7 +58,7 @@ ENDED: Final = frozenset({Phase.PROMOTED, Phase.ABORTED, Phase.SUPERSEDED})
 Reason = Literal[
     "Begun", "StepTaken", "AnalysisPassed", "AnalysisSkipped", "Approved", "Withdrawn",
     "AbortRequested", "GuardrailFailed", "PauseRequested", "Resumed", "Inconclusive", "NewRevision",
-    "ApprovalNeeded", "ShadowPassed",
+    "ApprovalNeeded", "ReplayPassed", "ReplayFailed", "ReplayInconclusive", "ShadowPassed",
 ]  # fmt: skip
 
 
@@ -76,6 +79,8 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True):
     """What the owner of a policy allows."""
 
     steps: tuple[Step, ...]
+    replay: ReplayPlan | None = None
+    """Of recent requests, before the first step."""
     limits: Limits = Limits()
     deadline_s: float = 3600.0
     """Of one step; then it pauses for a person."""
@@ -114,6 +119,8 @@ class Rollout(msgspec.Struct, frozen=True, kw_only=True):
     phase: Phase = Phase.PROGRESSING
     reason: Reason = "Begun"
     message: str = ""
+    replayed: Replayed | None = None
+    """What the replay said."""
     step: int = 0
     step_began_s: float | None = None
     """When all routers had the weights of the step; None: not yet."""
@@ -146,6 +153,8 @@ class Scene(msgspec.Struct, frozen=True, kw_only=True):
     """In this step."""
     shadowed: Shadowed = Shadowed()
     orders: Orders = Orders()
+    replayed: Replayed | None = None
+    """What its replay said, if it is done."""
     bounds_s: tuple[float, ...]
 
 
@@ -159,9 +168,15 @@ def weight_percent(rollout: Rollout, plan: Plan) -> int:
     """Of the conversations that go to the candidate now."""
     if rollout.phase is Phase.PROMOTED:
         return 100
-    if rollout.ended or (rollout.in_shadow and plan.shadow):
+    unseen = rollout.in_shadow and plan.shadow is not None
+    if rollout.ended or unseen or is_replayed_first(rollout, plan):
         return 0
     return plan.steps[min(rollout.step, len(plan.steps) - 1)].weight_percent
+
+
+def is_replayed_first(rollout: Rollout, plan: Plan) -> bool:
+    """Whether it waits for its replay; until then it gets no traffic."""
+    return plan.replay is not None and rollout.replayed is None and not rollout.ended
 
 
 def advance(rollout: Rollout, plan: Plan, scene: Scene, *, now_s: float) -> Rollout:
@@ -175,12 +190,12 @@ def advance(rollout: Rollout, plan: Plan, scene: Scene, *, now_s: float) -> Roll
     rollout = msgspec.structs.replace(rollout, findings=found, shadowed=shadowed)
     if ordered := _failed(rollout) or _ordered(rollout, scene.orders):
         return ordered
+    if replay := _replay(rollout, plan, scene, now_s):
+        return replay
     if not scene.verified:
         return _going(rollout, "its routers do not all have the weights of the step yet")
     if rollout.step_began_s is None:
         rollout = msgspec.structs.replace(rollout, step_began_s=now_s)
-    if rollout.in_shadow and plan.shadow is not None:
-        return _unseen(rollout, plan, plan.shadow, scene, now_s)
     return _at_step(rollout, plan, scene, now_s)
 
 
@@ -211,6 +226,18 @@ def _ordered(rollout: Rollout, orders: Orders) -> Rollout | None:
     return None
 
 
+def _replay(rollout: Rollout, plan: Plan, scene: Scene, now_s: float) -> Rollout | None:
+    """None where it is over, or none is asked for."""
+    if plan.replay is None or rollout.replayed is not None:
+        return None
+    found = gate(scene.replayed, plan.replay, waited_s=now_s - rollout.began_s, now_s=now_s)
+    if found.replayed is None:
+        return _going(rollout, "")
+    rollout = msgspec.structs.replace(rollout, replayed=found.replayed)
+    message = f"replay: {found.replayed.message}"
+    return _to(rollout, Phase.ABORTED if found.aborts else Phase.PROGRESSING, found.reason, message)
+
+
 def _unseen(rollout: Rollout, plan: Plan, shadow: Shadow, scene: Scene, now_s: float) -> Rollout:
     since_s = now_s - (now_s if rollout.step_began_s is None else rollout.step_began_s)
     ruling, message = shadowing.rule(shadow, scene.shadowed, since_s=since_s)
@@ -228,6 +255,8 @@ def _unseen(rollout: Rollout, plan: Plan, shadow: Shadow, scene: Scene, now_s: f
 
 
 def _at_step(rollout: Rollout, plan: Plan, scene: Scene, now_s: float) -> Rollout:
+    if rollout.in_shadow and plan.shadow is not None:
+        return _unseen(rollout, plan, plan.shadow, scene, now_s)
     step = plan.steps[min(rollout.step, len(plan.steps) - 1)]
     since_s = now_s - (now_s if rollout.step_began_s is None else rollout.step_began_s)
     seen = scene.counted.candidate.requests

@@ -5,9 +5,11 @@ from decimal import Decimal
 from pointsman.api import table
 from pointsman.api import v1alpha1 as api
 from pointsman.api.quantity import parse_duration
+from pointsman.api.v1alpha1 import Replay
 from pointsman.api.v1alpha1 import Rollout as Spec
 from pointsman.operator.plan.rollout.deciding import Plan, Step
 from pointsman.operator.plan.rollout.guarding import Limits
+from pointsman.operator.plan.rollout.replaying import ReplayPlan
 from pointsman.operator.plan.rollout.shadowing import NANO, RUBRIC, Judge, Shadow
 
 NOT_LOOKED_AT = 100
@@ -19,6 +21,7 @@ def plan_of(spec: Spec, stable: table.PolicyBlob, candidate: table.PolicyBlob) -
     last = len(spec.steps) - 1
     allowed = spec.guardrails
     errors = allowed.max_error_points
+    cost_percent = float(allowed.max_cost_percent) if _comparable(stable, candidate) else None
     return Plan(
         steps=tuple(
             Step(
@@ -32,14 +35,28 @@ def plan_of(spec: Spec, stable: table.PolicyBlob, candidate: table.PolicyBlob) -
         limits=Limits(
             errors_points=None if errors >= NOT_LOOKED_AT else float(errors),
             latency_percent=float(allowed.max_latency_percent),
-            cost_percent=(
-                float(allowed.max_cost_percent) if _comparable(stable, candidate) else None
-            ),
+            cost_percent=cost_percent,
             quality_points=_quality(spec),
         ),
         shadow=_shadow(spec.shadow) if spec.shadow else None,
         quality_passes=False,
         deadline_s=parse_duration(spec.step_deadline),
+        replay=_replay(spec.replay, cost_percent) if spec.replay else None,
+    )
+
+
+def _replay(spec: Replay, usual: float | None) -> ReplayPlan:
+    """`usual`: how much dearer guardrails let it be; None where costs are not compared."""
+    own, moved = spec.max_cost_percent, spec.max_moved_percent
+    return ReplayPlan(
+        requests=spec.requests,
+        window_s=parse_duration(spec.window),
+        min_requests=spec.min_requests,
+        unknown_percent=float(spec.max_unknown_percent),
+        unroutable_percent=float(spec.max_unroutable_percent),
+        cost_percent=usual if usual is None or own is None else float(own),
+        moved_percent=None if moved is None else float(moved),
+        needed=spec.on_inconclusive == "Abort",
     )
 
 

@@ -26,6 +26,7 @@ from pointsman.operator.plan.rollout.deciding import (
     Scene,
     advance,
     begin,
+    is_replayed_first,
     weight_percent,
 )
 from pointsman.operator.plan.rollout.ordering import Heard, hear, said_once
@@ -64,6 +65,8 @@ class Going:
     """None where it has ended."""
     problems: tuple[str, ...] = ()
     """Orders that cannot be obeyed."""
+    pair: tuple[bytes, bytes] | None = None
+    """The compiled stable revision and candidate, whose routing is to be replayed."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -158,6 +161,8 @@ class _Policy:
             return self.verdict, going
         if rollout.ended:
             return held, going
+        if is_replayed_first(rollout, plan):
+            return held, replace(going, pair=self._pair(held))
         shadow = None
         if rollout.in_shadow and plan.shadow is not None:
             shadow = table_shadow(plan.shadow, began_s=rollout.began_s)
@@ -240,6 +245,11 @@ class _Policy:
             for name in other.entry.model_names
         }
         return tuple(name for name in published.model_names if name not in others)
+
+    def _pair(self, held: Verdict) -> tuple[bytes, bytes] | None:
+        """None where the stable revision cannot be compiled any more."""
+        assert self.verdict.blob is not None, "seen to before"
+        return (held.blob, self.verdict.blob) if held.blob is not None else None
 
     def _plan(self, stable: str) -> Plan | None:
         spec, revision = self._spec(), self._revision(stable)

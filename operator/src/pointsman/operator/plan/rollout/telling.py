@@ -6,9 +6,10 @@ from datetime import UTC, datetime
 from typing import Any, Final, NamedTuple
 
 from pointsman.api.conditions import Condition, ConditionType, Reason
-from pointsman.operator.plan.rollout.deciding import Phase, Plan, Rollout
-from pointsman.operator.plan.rollout.guarding import Finding
+from pointsman.operator.plan.rollout.deciding import Phase, Plan, Rollout, is_replayed_first
+from pointsman.operator.plan.rollout.guarding import Finding, Verdict
 from pointsman.operator.plan.rollout.record import MOST
+from pointsman.operator.plan.rollout.replaying import Replayed
 from pointsman.operator.plan.rollout.shadowing import Shadowed
 
 _REASONS: Final[Mapping[Phase, Reason]] = {
@@ -21,6 +22,8 @@ _ENDED: Final[Mapping[str, Reason]] = {
     "AnalysisPassed": Reason.ANALYSIS_PASSED,
     "AnalysisSkipped": Reason.ANALYSIS_SKIPPED,
     "GuardrailFailed": Reason.GUARDRAIL_FAILED,
+    "ReplayFailed": Reason.REPLAY_FAILED,
+    "ReplayInconclusive": Reason.REPLAY_INCONCLUSIVE,
     "AbortRequested": Reason.ABORT_REQUESTED,
 }
 """Others leave no rollout behind."""
@@ -85,7 +88,6 @@ class Rolling:
         rollout = self.rollout
         if rollout is None:
             return {"phase": "Waiting"}
-        since = datetime.fromtimestamp(rollout.began_s, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
         found: dict[str, Any] = {
             "phase": str(rollout.phase),
             "reason": rollout.reason,
@@ -95,8 +97,10 @@ class Rolling:
             "steps": len(self.plan.steps) if self.plan else rollout.step + 1,
             "weights": {"desired": self.desired, "verified": self.verified},
             "message": self._message(rollout),
-            "startTime": since,
+            "startTime": _time(rollout.began_s),
         }
+        if rollout.replayed:
+            found["replay"] = replay_fields(rollout.replayed)
         if rollout.findings:
             found["findings"] = [_finding(one) for one in rollout.findings[:MOST_NAMES]]
         if rollout.shadowed is not None:
@@ -110,6 +114,8 @@ class Rolling:
             said = f"{rollout.candidate} took over from {rollout.stable}: {rollout.reason}"
         elif rollout.phase is Phase.ABORTED:
             said = f"{rollout.candidate} is rolled back to {rollout.stable}: {rollout.reason}"
+        elif self.plan and is_replayed_first(rollout, self.plan):
+            said = f"recent requests are replayed, none go to {rollout.candidate} yet"
         elif rollout.in_shadow and self.plan is not None and self.plan.shadow is not None:
             part = self.plan.shadow.percent
             said = f"shadow: {rollout.candidate} answers {part} % unseen"
@@ -141,6 +147,29 @@ def _finding(one: Finding) -> dict[str, Any]:
     return {**found, **{name: f"{number:.1f}" for name, number in numbers.items()}}
 
 
+def replay_fields(one: Replayed) -> dict[str, Any]:
+    """`status.rollout.replay`, and what is written on the revision."""
+    found: dict[str, Any] = {
+        "verdict": str(one.verdict),
+        "requests": one.requests,
+        "unknown": one.unknown,
+        "movedPercent": f"{one.moved_percent:.1f}",
+        "unroutable": one.unroutable,
+        "message": one.message,
+        "time": _time(one.at_s),
+    }
+    if one.cost_percent is not None:
+        found["costPercent"] = f"{one.cost_percent:.1f}"
+    for name, shares in (("byBackend", one.backends), ("byRule", one.rules)):
+        if shares:
+            found[name] = [{"name": s.name, "before": s.before, "after": s.after} for s in shares]
+    return found
+
+
+def _time(at_s: float) -> str:
+    return datetime.fromtimestamp(at_s, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
 def _compared(rollout: Rollout) -> str:
     seen = rollout.shadowed or Shadowed()
     return f"{seen.pairs} pairs, {seen.spent} spent"
@@ -164,6 +193,17 @@ def news_of(before: Rollout | None, now: Rollout | None) -> News | None:
     if not same:
         return News(False, "RolloutBegun", f"{now.candidate} begins beside {now.stable}")
     assert before is not None, "it is the same rollout"
+    if before.replayed is None and now.replayed is not None and not now.ended:
+        return _of_replay(now, now.replayed)
+    return _of_step(before, now)
+
+
+def _of_replay(now: Rollout, replayed: Replayed) -> News:
+    note = f"{now.candidate}: {now.reason} {replayed.message}"
+    return News(replayed.verdict is not Verdict.PASS, "RolloutReplayed", note)
+
+
+def _of_step(before: Rollout, now: Rollout) -> News | None:
     passed = before.in_shadow and not now.in_shadow and not now.ended
     if not passed and (before.phase, before.step) == (now.phase, now.step):
         return None

@@ -1,4 +1,4 @@
-"""What fields of a status are made of."""
+"""How long what a status says may be: what `metav1.Condition` and Kubernetes names allow."""
 
 from typing import Annotated
 
@@ -10,3 +10,4 @@ Generation = Annotated[int, Field(ge=0, json_schema_extra={"format": "int64"})]
 Count = Annotated[int, Field(ge=0, json_schema_extra={"format": "int32"})]
 Percent = Annotated[int, Field(ge=0, le=100, json_schema_extra={"format": "int32"})]
 Number = Annotated[str, Field(max_length=64)]
+"""As text: a status has no floats."""

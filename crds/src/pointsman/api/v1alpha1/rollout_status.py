@@ -1,10 +1,10 @@
-"""What the operator writes into `status.rollout` of a RoutingPolicy."""
+"""What `status` of a RoutingPolicy says of a rollout; see status.py."""
 
 from typing import Annotated, ClassVar
 
 from pydantic import Field
 
-from pointsman.api.v1alpha1.statusfields import Count, Message, Name, Number, Percent
+from pointsman.api.v1alpha1.sizes import Count, Message, Name, Number, Percent
 from pointsman.api.validation import ApiModel
 
 
@@ -31,6 +31,49 @@ class RolloutFinding(ApiModel):
     high: Number | None = Field(default=None, description="Upper end of the interval.")
     limit: Number | None = Field(default=None, description="What is allowed.")
     message: Message | None = Field(default=None, description="The same in a sentence.")
+
+
+class ReplayedShare(ApiModel):
+    """Requests of the replay."""
+
+    name: Name | None = Field(default=None, description="Of the backend, or of the rule.")
+    before: Count | None = Field(default=None, description="By the stable revision.")
+    after: Count | None = Field(default=None, description="By the candidate.")
+
+
+class ReplayStatus(ApiModel):
+    """What became of recent requests by the candidate's routing."""
+
+    verdict: Name | None = Field(default=None, description="Pass, Fail, Inconclusive or Error.")
+    requests: Count | None = Field(default=None, description="That were replayed.")
+    unknown: Count | None = Field(
+        default=None, description="Of them, how many hang on what the ledger does not keep."
+    )
+    moved_percent: Number | None = Field(
+        default=None, description="Of those that are known: go to another backend first."
+    )
+    unroutable: Count | None = Field(
+        default=None,
+        description="Find no backend that can take them, where the stable revision has one.",
+    )
+    cost_percent: Number | None = Field(
+        default=None, description="How much more the same tokens cost."
+    )
+    by_backend: list[ReplayedShare] | None = Field(
+        default=None, max_length=16, description="Who is first, the largest first."
+    )
+    by_rule: list[ReplayedShare] | None = Field(
+        default=None, max_length=16, description="By which rule, the largest first."
+    )
+    message: Message | None = Field(default=None, description="The same in a sentence, and why.")
+    time: str | None = Field(
+        default=None, description="When it was done.", json_schema_extra={"format": "date-time"}
+    )
+
+    schema_extra: ClassVar[dict[str, dict[str, object]]] = {
+        "by_backend": {"x-kubernetes-list-type": "atomic"},
+        "by_rule": {"x-kubernetes-list-type": "atomic"},
+    }
 
 
 class ShadowStatus(ApiModel):
@@ -80,14 +123,17 @@ class RolloutStatus(ApiModel):
     start_time: str | None = Field(
         default=None, description="When it began.", json_schema_extra={"format": "date-time"}
     )
+    replay: ReplayStatus | None = Field(
+        default=None, description="What the replay said, once it was done."
+    )
     findings: list[RolloutFinding] | None = Field(
         default=None, max_length=16, description="What the guardrails say; up to 15 s old."
     )
-    approved_by: list[Name] | None = Field(
-        default=None, max_length=16, description="Who approved its steps."
-    )
     shadow: ShadowStatus | None = Field(
         default=None, description="What its shadow has found; absent without one."
+    )
+    approved_by: list[Name] | None = Field(
+        default=None, max_length=16, description="Who approved its steps."
     )
 
     schema_extra: ClassVar[dict[str, dict[str, object]]] = {

@@ -6,8 +6,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pointsman.api.table import Price
-from pointsman.router.policy.cost import Tariff, cost_nano
 from pointsman.router.wire.openai import Usage
+from pointsman.routing.cost import Tariff, cost_nano
 
 _PRICES = st.decimals(0, 10_000, places=6)
 _TOKENS = st.integers(0, 10**9)
