@@ -8,6 +8,7 @@ from msgspec import structs
 
 from pointsman.api.pairs import Pair, Pairs
 from tests.operator.objects import backend
+from tests.operator.rollout.replays import chats
 from tests.operator.rollout.unseen import QUESTION, failed, pair, prefers
 from tests.operator.rollout.world import ROLLOUT, World
 from tests.support.conditions import assert_well_formed
@@ -188,3 +189,18 @@ async def test_an_operator_that_is_killed_compares_anew_and_takes_no_step_twice(
     await world.look(10)
     assert world.weight == 20
     assert world.status["rollout"]["shadow"]["verdict"] == "Passed"
+
+
+async def test_a_replay_comes_first_and_steps_come_last(world: World) -> None:
+    """No router knows of it before its replay, no caller before its shadow has passed."""
+    world.recent = chats(revision=world.entry.revision)
+    await world.edit("b", rollout={**SHADOWED, "replay": {"minRequests": 50}})
+    assert world.entry.candidate is None
+    assert "recent requests are replayed" in world.status["rollout"]["message"]
+    await world.replay()
+    assert world.status["rollout"]["replay"]["verdict"] == "Pass"
+    assert (world.weight, world.entry.candidate.shadow.percent) == (0, 30)
+    tell(world, *[pair()] * 50)
+    await world.look(6)
+    assert (world.weight, world.entry.candidate.shadow) == (20, None)
+    assert world.events()[:3] == ["RolloutBegun", "RolloutReplayed", "RolloutShadowPassed"]
