@@ -75,7 +75,7 @@ async def test_a_bad_candidate_is_rolled_back_before_a_caller_has_met_it(fleet: 
     assert seen.failures == []
     assert set(seen.answered) == {"a"}, "no caller has met it"
     assert trail[-1]["activeRevision"] == stable
-    assert "Quality/" in rollout["message"]
+    assert "Quality" in rollout["message"]
     assert rollout["shadow"]["verdict"] == "Failed"
     assert {one["rollout"]["weights"]["desired"] for one in trail if "rollout" in one} <= {0}
 
