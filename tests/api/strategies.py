@@ -393,6 +393,15 @@ activations = optional(
     timeout=durations,
     maxHeldRequests=st.sampled_from([0, 1, 10_000, 10_001]),
 )
+drifts = optional(
+    mode=st.sampled_from(["Detect", "None", "Off"]),
+    falseAlarmPercent=st.sampled_from(
+        [0, 1, 10, 11, "0.5", "0.001", "0.01", "10.001", "1.", "x", 0.5, -1, 99, 100]
+    ),
+    baselineRuns=st.sampled_from([1, 2, 20, 21, "5"]),
+    passive=st.sampled_from(["Observe", "None"]),
+    identity=st.sampled_from(["All", "Model", "None", "Digest"]),
+)
 evaluations = st.fixed_dictionaries(
     {"suiteRef": refs},
     optional={
@@ -401,6 +410,7 @@ evaluations = st.fixed_dictionaries(
     },
 )
 backend_options = optional(
+    drift=drifts,
     scaling=scalings,
     activation=activations,
     family=st.sampled_from(["Qwen", "DeepSeek", "GLM", "Kimi", "Other"]),

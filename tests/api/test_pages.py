@@ -14,7 +14,12 @@ from tests.api.test_schema import nodes, schema_of
 ROOT = Path(__file__).parent.parent.parent
 PLANS = ROOT / "operator" / "src" / "pointsman" / "operator" / "plan"
 WHERE = {
-    "ModelBackend": ["backend_status.py", "scaling_status.py", "evaluating/telling.py"],
+    "ModelBackend": [
+        "backend_status.py",
+        "scaling_status.py",
+        "drifting/telling.py",
+        "evaluating/telling.py",
+    ],
     "EvaluationSuite": ["suite_status.py"],
     "RoutingPolicy": [
         "policy_status.py",

@@ -5,7 +5,7 @@ from typing import Any
 
 from pointsman.operator.cluster.client import Api, Object
 from pointsman.operator.cluster.kinds import Kind
-from pointsman.operator.errors import Conflict
+from pointsman.operator.errors import Conflict, Gone
 from tests.operator.objects import NAMESPACE, NOW
 
 
@@ -51,6 +51,12 @@ class FakeApi(Api):
 
     async def replace(self, kind: Kind, body: Object) -> Object:
         self.hook("replace", kind)
+        name = body["metadata"]["name"]
+        found = self.stored.get((kind.name, name))
+        if found is None:
+            raise Gone(name)
+        if found["metadata"]["resourceVersion"] != body["metadata"]["resourceVersion"]:
+            raise Conflict("changed meanwhile")
         self.put(body)
         return self.stored[kind.name, body["metadata"]["name"]]
 

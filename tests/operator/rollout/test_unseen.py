@@ -195,7 +195,8 @@ async def test_a_replay_comes_first_and_steps_come_last(world: World) -> None:
     """No router knows of it before its replay, no caller before its shadow has passed."""
     world.recent = chats(revision=world.entry.revision)
     await world.edit("b", rollout={**SHADOWED, "replay": {"minRequests": 50}})
-    assert world.entry.candidate is None
+    before = world.entry.candidate
+    assert before is None
     assert "recent requests are replayed" in world.status["rollout"]["message"]
     await world.replay()
     assert world.status["rollout"]["replay"]["verdict"] == "Pass"

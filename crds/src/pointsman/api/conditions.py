@@ -16,6 +16,7 @@ class ConditionType(StrEnum):
     AVAILABLE = "Available"
     PROGRESSING = "Progressing"
     SCALING_ACTIVE = "ScalingActive"
+    DRIFTED = "Drifted"
     EVALUATED = "Evaluated"  # neutral
     ACCEPTED = "Accepted"
     RESOLVED_REFS = "ResolvedRefs"
@@ -55,6 +56,13 @@ class Reason(StrEnum):
     FOLLOWS_LOAD = "FollowsLoad"
     MAXIMUM_REACHED = "MaximumReached"
     NO_DATA = "NoData"
+    # whether it drifted
+    WORSE = "Worse"
+    BETTER = "Better"
+    IDENTITY_CHANGED = "IdentityChanged"
+    STEADY = "Steady"
+    SUSPECTED = "Suspected"
+    NO_BASELINE = "NoBaseline"
     # its golden prompts
     EVALUATION_COMPLETE = "EvaluationComplete"
     NOT_EVALUATED_YET = "NotEvaluatedYet"

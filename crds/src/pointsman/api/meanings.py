@@ -31,6 +31,8 @@ MEANINGS: Final[Mapping[str, Meaning]] = {
             ConditionType.PROGRESSING: "A rollout is under way; only with `deployment`.",
             ConditionType.SCALING_ACTIVE: "The load is known and the operator sets the replicas by "
             "it; only with scaling mode QueueDepth.",
+            ConditionType.DRIFTED: "Its answers are not what they were; only with `evaluation` or "
+            "`drift`. Neutral: such a backend may well be Ready.",
             ConditionType.EVALUATED: "The last run of its golden prompts is whole, and "
             "`status.quality` says what it found; only with `evaluation`. Neutral: whether it "
             "serves has nothing to do with it.",
@@ -63,6 +65,15 @@ MEANINGS: Final[Mapping[str, Meaning]] = {
             Reason.MAXIMUM_REACHED: "They do, and the load asks for more than `maxReplicas`.",
             Reason.NO_DATA: "A router, or the metrics of a model server, did not answer for 15 s: "
             "replicas stay as they are, within the bounds. The message names it.",
+            Reason.WORSE: "Answers to golden prompts became worse in some task; `status.drift` has "
+            "the figures. See docs/drift.md for what to do.",
+            Reason.BETTER: "They became better, and in no task worse.",
+            Reason.IDENTITY_CHANGED: "Most answers name another model or fingerprint than before.",
+            Reason.STEADY: "Nothing says that it changed.",
+            Reason.SUSPECTED: "Something looks different and is not proven; golden prompts are "
+            "asked again sooner.",
+            Reason.NO_BASELINE: "Too little was seen to compare with: the first runs of a suite, "
+            "or the first traffic. The message says how much is missing.",
             Reason.EVALUATION_COMPLETE: "Every prompt has a score, or a reason why it has none.",
             Reason.NOT_EVALUATED_YET: "The first run is still to come, or under way.",
             Reason.SUITE_NOT_FOUND: "There is no EvaluationSuite of this name: nothing is run.",

@@ -41,6 +41,11 @@ ANNOTATION_LOCAL_ADDRESS: Final = f"{GROUP}/local-address"
 ANNOTATION_REPLAY: Final = f"{GROUP}/replay"
 """On the ControllerRevision of a candidate: what the replay of recent requests said, as JSON."""
 
+ANNOTATION_DRIFT_REBASELINE: Final = f"{GROUP}/drift-rebaseline"
+"""On a ModelBackend: each new value makes what it does now its baseline."""
+LABEL_DRIFT: Final = f"{GROUP}/drift"
+"""On the ConfigMap of what is known of a backend's drift: the ModelBackend's name."""
+
 ROUTER_AUDIENCE: Final = "pointsman-router"
 """Audience of the token that the operator shows on a router's admin port."""
 HEADER_EPOCH: Final = "x-pointsman-epoch"
@@ -58,6 +63,11 @@ DEFAULT_MODEL_PORT: Final = 8000
 def service_name(backend: str) -> str:
     """Name of the Deployment and the Service that belong to a backend with `deployment`."""
     return f"{backend}-model"
+
+
+def drift_name(backend: str) -> str:
+    """Name of the ConfigMap with what is known of a backend's drift."""
+    return f"{backend}-drift"
 
 
 def router_service_name(release: str) -> str:

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Final
 
-from pointsman.ledger import labels
+from pointsman.ledger import labels, traffic
 from pointsman.ledger.contract import Store
 from pointsman.ledger.evaluations import Evaluations, told
 from pointsman.ledger.evaluations import question as evaluated
@@ -173,6 +173,19 @@ def _days(store: Store, from_ms: int, to_ms: int) -> list[tuple[str, int, int]]:
         if begin_ms < to_ms and begin_ms + DAY_MS > from_ms
     ]
     return sorted(found, key=lambda one: -one[1])[:MOST_DAYS]
+
+
+def ask_traffic(store: Store, from_ms: int, to_ms: int) -> traffic.Traffic:
+    """What each backend's traffic looked like in [from, to), whole 5 minutes. Raises StoreError."""
+    step = SPANS_MS[0]
+    if from_ms % step or to_ms % step or not 0 < to_ms - from_ms <= traffic.MOST_MS:
+        raise BadQuestion("a window is of whole 5 minutes, and of a day at most")
+    words = [
+        row
+        for table, begin_ms, end_ms in _days(store, from_ms, to_ms)
+        for row in store.query(*traffic.sampled(table, store.dialect, begin_ms, end_ms))
+    ]
+    return traffic.told(from_ms, to_ms, store.query(*traffic.counted(from_ms, to_ms)), words)
 
 
 def ask_evaluations(store: Store, by: dict[str, str], from_ms: int, limit: int) -> Evaluations:

@@ -10,6 +10,7 @@
     GET  /v1/labels?policy=&since=168h&each=300        -> how good answers were
     GET  /v1/recent?policy=&since=24h&limit=2000       -> its last requests, as routing sees them
     GET  /v1/evaluations?suite=&content=&backend=&task=&since=168h&limit=   -> golden prompts
+    GET  /v1/traffic?since=&until=                      -> what each backend's requests look like
     GET  /healthz /readyz /metrics             without a token
 
 Guarantees an answer within the deadlines of the settings. 503 has Retry-After and means: keep it.
@@ -36,6 +37,7 @@ from pointsman.ledger.asking import (
     ask_evaluations,
     ask_labels,
     ask_recent,
+    ask_traffic,
     by_what,
     count_of,
     policy_of,
@@ -118,6 +120,7 @@ class Service:
         app.router.add_get("/v1/labels", self._labels)
         app.router.add_get("/v1/recent", self._recent)
         app.router.add_get("/v1/evaluations", self._evaluations)
+        app.router.add_get("/v1/traffic", self._traffic)
         app.router.add_get("/healthz", self._healthz)
         app.router.add_get("/readyz", self._readyz)
         app.router.add_get("/metrics", self._print_metrics)
@@ -305,6 +308,11 @@ class Service:
         if max(map(len, by.values())) > MAX_NAME:
             raise BadQuestion(f"names have at most {MAX_NAME} characters")
         return _json(await self._asked(ask_evaluations, self._store, by, from_ms, limit))
+
+    async def _traffic(self, request: web.Request) -> web.StreamResponse:
+        return _json(
+            await self._asked(ask_traffic, self._store, *window_of(request.query, now_ms()))
+        )
 
     async def _asked(self, question: Callable[..., _T], *values: object) -> _T:
         """In a thread of its own: who ingests does not wait for who asks. Raises StoreError."""

@@ -1,6 +1,6 @@
 """What the operator counts; label values are from closed sets.
 
-The one exception are names of backends that it scales, which go when those go.
+The one exception are names of backends that it scales or that drifted, which go when those go.
 """
 
 from typing import Final
@@ -104,3 +104,15 @@ ROLLOUT_STEPS = Counter(
     "pointsman_operator_rollout_steps", "What became of rollouts, by the reason of its Event.",
     ("reason",), registry=REGISTRY,
 )  # fmt: skip
+DRIFTED = Gauge(
+    "pointsman_operator_drifted",
+    "1 for each task (or all) of a backend of which the answers are not what they were, by "
+    "direction: Worse, Better or IdentityChanged; absent otherwise.",
+    ("backend", "task", "direction"),
+    registry=REGISTRY,
+)
+DRIFT_STATES_LOST = Counter(
+    "pointsman_operator_drift_states_lost",
+    "What was known of a backend's drift and could not be read; it began anew.",
+    registry=REGISTRY,
+)

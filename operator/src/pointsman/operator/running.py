@@ -27,8 +27,10 @@ from pointsman.operator.cluster.pinned import PinnedAsker
 from pointsman.operator.cluster.replaying import read_recent, replay
 from pointsman.operator.cluster.routers import RouterFleet
 from pointsman.operator.cluster.tables import read_table
+from pointsman.operator.cluster.traffic import read_traffic
 from pointsman.operator.controllers import shadowing
 from pointsman.operator.controllers.backends import BackendController
+from pointsman.operator.controllers.drifting import Drifter
 from pointsman.operator.controllers.evaluating import MOST, Evaluator
 from pointsman.operator.controllers.learning import Ask, Learner
 from pointsman.operator.controllers.metering import Meter
@@ -46,6 +48,7 @@ from pointsman.operator.controllers.triggers import Triggers
 from pointsman.operator.errors import Broken, ReconcileError
 from pointsman.operator.health import HealthServer, Vitals
 from pointsman.operator.plan.claim import OPERATORS, older_release
+from pointsman.operator.plan.events import CONTROLLER
 from pointsman.operator.plan.shifting import Capacity
 from pointsman.operator.settings import Settings
 
@@ -111,6 +114,12 @@ class Operator:
             self.meter = Meter(self._put_event, self._in_flight, resync_s=settings.resync_s)
         self.outbox: Outbox | None = None
         """There while it runs, if there is a ledger."""
+        self.drifter = Drifter(
+            api,
+            on_due=lambda backend: self.queue.add(f"backend/{backend}"),
+            ask=functools.partial(read_traffic, settings.ledger) if settings.ledger else None,
+            instance=settings.identity or CONTROLLER,
+        )
         self.pins = Pins([JUDGES, shadowing.PART], on_change=lambda: self.queue.add("table"))
         self.suites = SuiteController(api, self.pins.judged_by)
         self.asker = Asker(limit=MOST * CONCURRENCY, deadline_s=CALL_S)
@@ -120,6 +129,8 @@ class Operator:
             lambda: self.policies.backends,
             on_due=lambda backend: self.queue.add(f"backend/{backend}"),
             put=self._put_event,
+            listeners=[self.drifter.hear],
+            suspected=self.drifter.suspected,
         )
         self.backends = BackendController(
             api,
@@ -129,6 +140,7 @@ class Operator:
             self.scaler,
             orders=self.fleet.orders,
             meter=self.meter,
+            drifter=self.drifter,
             evaluator=self.evaluator,
         )
         self.doors = Doors(self.fleet)
@@ -223,6 +235,7 @@ class Operator:
             group.create_task(self.replayer.run(), name="replaying")
             group.create_task(self.learner.run(), name="learning")
             group.create_task(self.suites.run(self.queue.add), name="suites")
+            group.create_task(self.drifter.run(), name="drift")
             group.create_task(self.evaluator.run(), name="evaluating")
             group.create_task(self._beat(vitals), name="vitals")
             try:

@@ -13,6 +13,7 @@ from pydantic import Field
 from pointsman.api.v1alpha1.activation import Activation
 from pointsman.api.v1alpha1.cost import Cost
 from pointsman.api.v1alpha1.deployment import Deployment
+from pointsman.api.v1alpha1.drift import Drift
 from pointsman.api.v1alpha1.evaluation import Evaluation
 from pointsman.api.v1alpha1.external import External
 from pointsman.api.v1alpha1.meta import ObjectMeta
@@ -117,6 +118,11 @@ class ModelBackendSpec(ApiModel):
         description="What becomes of requests while no server is ready, for example because there "
         "are 0 replicas. Without it they go to the next backend of the route on Error, else end "
         "with 503.",
+    )
+    drift: Drift | None = Field(
+        default=None,
+        description="How it is watched for changes that nobody made on purpose. Without it, as "
+        "its defaults say if there is spec.evaluation, else not at all.",
     )
     evaluation: Evaluation | None = Field(
         default=None,

@@ -8,6 +8,7 @@ from typing import Annotated, ClassVar, Literal
 
 from pydantic import Field
 
+from pointsman.api.v1alpha1.drift import DriftStatus
 from pointsman.api.v1alpha1.evaluation import EvaluationStatus, TaskQuality
 from pointsman.api.v1alpha1.rollout_status import RolloutStatus
 from pointsman.api.v1alpha1.sizes import Count, Generation, Message, Name, Percent
@@ -117,6 +118,11 @@ class ModelBackendStatus(ApiModel):
         description="What the operator needs to go on after a restart; not for people, and "
         "without a promise about its form.",
     )
+    drift: list[DriftStatus] | None = Field(
+        default=None,
+        max_length=16,
+        description="Tasks of which the answers are not what they were; docs/drift.md.",
+    )
     evaluation: EvaluationStatus | None = Field(
         default=None, description="The last run of golden prompts; only with spec.evaluation."
     )
@@ -126,11 +132,12 @@ class ModelBackendStatus(ApiModel):
     conditions: list[StoredCondition] | None = Field(
         default=None,
         max_length=16,
-        description="Ready, Available, Progressing, ScalingActive, Evaluated; Reconciling and "
-        "Stalled only while true.",
+        description="Ready, Available, Progressing, ScalingActive, Drifted, Evaluated; "
+        "Reconciling and Stalled only while true.",
     )
 
     schema_extra: ClassVar[dict[str, dict[str, object]]] = {
+        "drift": {"x-kubernetes-list-type": "atomic"},
         "quality": {"x-kubernetes-list-type": "atomic"},
         "scaling_history": {"x-kubernetes-list-type": "atomic"},
         "conditions": {"x-kubernetes-list-type": "map", "x-kubernetes-list-map-keys": ["type"]},

@@ -15,6 +15,7 @@ from pointsman.operator.cluster import kinds
 from pointsman.operator.cluster.client import Api, Object
 from pointsman.operator.cluster.observe import BackendView, observe_backend
 from pointsman.operator.cluster.orders import Orders
+from pointsman.operator.controllers.drifting import Drifter
 from pointsman.operator.controllers.evaluating import Evaluator
 from pointsman.operator.controllers.metering import Meter
 from pointsman.operator.controllers.scaling import Plan, Scaler
@@ -59,8 +60,10 @@ class BackendController:
         *,
         orders: Orders,
         meter: Meter | None = None,
+        drifter: Drifter | None = None,
         evaluator: Evaluator | None = None,
     ) -> None:
+        self._drifter = drifter
         self._evaluator = evaluator
         self._meter = meter
         """None: nobody asks what replicas cost."""
@@ -82,6 +85,8 @@ class BackendController:
             self._orders.end(name)
             if self._meter is not None:
                 self._meter.end(name)
+            if self._drifter is not None:
+                self._drifter.forget(name)
             if self._evaluator is not None:
                 self._evaluator.forget(name)
             return  # children have an owner: the garbage collector has them
@@ -176,6 +181,9 @@ class BackendController:
     ) -> None:
         """Write the status if it says something new, or if the load is worth it."""
         name, stored = observed.name, view.item.get("status") or {}
+        drifting = None
+        if self._drifter is not None and not isinstance(observed.parsed, Invalid):
+            drifting = await self._drifter.observe(view.item, observed.parsed)
         evaluated: Evaluating | None = kept(stored)
         if self._evaluator is not None and isinstance(observed.parsed, Invalid):
             self._evaluator.unreadable(name)
@@ -193,6 +201,7 @@ class BackendController:
                 scaling=self._scaler.status(
                     name, stored=stored, deployment=around.deployment, fresh=fresh
                 ),
+                drifting=drifting,
                 evaluated=evaluated,
             )
 

@@ -21,6 +21,7 @@ from pointsman.api.conditions import Condition, ConditionType, Reason, stamp
 from pointsman.api.v1alpha1 import ModelBackend
 from pointsman.api.validation import Invalid
 from pointsman.operator.plan.children import Ownership, ownership, selector_of
+from pointsman.operator.plan.drifting.telling import Drifting
 from pointsman.operator.plan.evaluating.telling import Evaluating
 from pointsman.operator.plan.failures import UNSCHEDULABLE, Failure, first_failure
 from pointsman.operator.plan.objects import Json, ObservedBackend, conditions_of, meta
@@ -316,14 +317,15 @@ def backend_status(
     allow_loopback: bool = False,
     unreached: str = "",
     scaling: ScalingStatus | None = None,
+    drifting: Drifting | None = None,
     evaluated: Evaluating | None = None,
 ) -> dict[str, Any]:
     """
     The whole `status`; `stored` is the present one, `now` is RFC 3339.
 
     `unreached` says which router knows no endpoint of it yet: a server that some callers cannot
-    reach is available and not Ready. `scaling` is there if the operator scales it,
-    `evaluated` if it is or was asked golden prompts.
+    reach is available and not Ready. `scaling` is there if the operator scales it, `drifting` if it
+    is watched for drift, `evaluated` if it is or was asked golden prompts.
     """
     backend = observed.parsed
     if isinstance(backend, Invalid):
@@ -342,6 +344,8 @@ def backend_status(
         wanted.append(judged.progressing)
     if scaling and scaling.condition:
         wanted.append(scaling.condition)
+    if drifting:
+        wanted.append(drifting.condition)
     if evaluated and evaluated.condition:
         wanted.append(evaluated.condition)
     wanted.extend(_kstatus(judged))
@@ -349,6 +353,7 @@ def backend_status(
         "observedGeneration": observed.generation,
         **judged.fields,
         **(scaling.fields if scaling else {}),
+        **(drifting.fields if drifting else {}),
         **(evaluated.fields if evaluated else {}),
         "conditions": stamp(
             wanted, stored.get("conditions") or (), generation=observed.generation, now=now

@@ -1,0 +1,1 @@
+"""Whether backends drifted: the pure fold, and what acts on it."""
