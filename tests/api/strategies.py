@@ -393,6 +393,7 @@ activations = optional(
     timeout=durations,
     maxHeldRequests=st.sampled_from([0, 1, 10_000, 10_001]),
 )
+queues = optional(timeout=durations, maxHeldRequests=st.sampled_from([0, 1, 10_000, 10_001]))
 drifts = optional(
     mode=st.sampled_from(["Detect", "None", "Off"]),
     falseAlarmPercent=st.sampled_from(
@@ -412,6 +413,8 @@ evaluations = st.fixed_dictionaries(
 backend_options = optional(
     drift=drifts,
     scaling=scalings,
+    queue=queues,
+    maxConcurrentRequests=st.sampled_from([0, 1, 8]),
     activation=activations,
     family=st.sampled_from(["Qwen", "DeepSeek", "GLM", "Kimi", "Other"]),
     contextWindow=st.sampled_from([255, 256, 32768]),

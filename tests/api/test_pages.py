@@ -27,6 +27,7 @@ WHERE = {
         "blobs.py",
         "shifting/telling.py",
         "rollout/telling.py",
+        "reevaluating/telling.py",
     ],
 }
 

@@ -52,7 +52,7 @@ def test_known_traffic_gives_known_figures(tmp_path: Path, capsys: Capture) -> N
 
 
 def test_every_shape_of_a_line_is_read(tmp_path: Path, capsys: Capture) -> None:
-    """A body, a batch line, an export; chat, completions and embeddings; blank lines, CRLF, BOM."""
+    """A body, a batch line, an export; every API; blank lines, CRLF, BOM."""
     lines = [
         b"\xef\xbb\xbf" + json.dumps(body(TEXTS["Chat"], "a")).encode() + b"\r",
         b"  ",
@@ -61,10 +61,14 @@ def test_every_shape_of_a_line_is_read(tmp_path: Path, capsys: Capture) -> None:
         {"custom_id": "2", "url": "/v1/embeddings", "body": {"model": "c", "input": ["x", "y"]}},
         {"request": {"model": "d", "prompt": "Once upon a time"},
          "response": {"body": {"usage": {"prompt_tokens": 7, "completion_tokens": 9}}}},
+        {"model": "e", "input": [{"role": "user", "content": TEXTS["Coding"]}]},
+        {"url": "/v1/messages", "body": body(TEXTS["Coding"], "f") | {"max_tokens": 9}},
+        {"url": "/v1/rerank", "body": {"model": "g", "query": "x", "documents": ["y"]}},
     ]  # fmt: skip
     rows = audited(capsys, write(tmp_path / "t.jsonl", lines))
 
-    assert {name[6:] for name in rows if name.startswith("model/")} == {"a", "b", "c", "d"}
+    assert {name[6:] for name in rows if name.startswith("model/")} == set("abcdefg")
+    assert rows["task/Coding"]["requests"] == "3"
     assert (rows["model/d"]["input_tokens"], rows["model/d"]["output_tokens"]) == ("7", "9")
     assert rows["model/c"]["output_tokens"] == "0"
     assert rows["model/a"]["output_tokens"] == "211"
@@ -77,11 +81,14 @@ BAD: list[tuple[object, str]] = [
     ({"id": 1}, "neither messages nor prompt nor input"),
     ({"messages": []}, "The field model is missing."),
     ({"model": "m", "messages": "secret words"}, "messages"),
-    ({"url": "/v1/responses", "body": {"model": "m", "input": "x"}}, "none that is routed"),
+    ({"url": "/v1/moderations", "body": {"model": "m", "input": "x"}}, "none that is routed"),
     ({"url": 7, "body": body("x")}, "url is not a string"),
     ({"request": "secret words"}, "no JSON object"),
     (b"\xff\xfe\x00", "not JSON"),
-    ({"model": "m", "input": [{"role": "user", "content": "secret words"}]}, "Responses API"),
+    (
+        {"model": "m", "input": [{"role": "user", "content": "secret words"}, {"type": "x"}]},
+        "input.1.type",
+    ),
     (b'{"messages":' + b"[" * 5000, "not JSON"),
 ]
 

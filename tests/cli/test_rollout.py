@@ -26,6 +26,10 @@ exit 0
 """
 
 
+SPEC = {"modelNames": ["desk-1"]}
+"""Of the first revision."""
+
+
 class World:
     """What kubectl answers, one policy after the other, and what it was asked."""
 
@@ -198,6 +202,18 @@ def test_undo_puts_the_previous_spec_back(world: World) -> None:
     test, replace = json.loads(patch[-1].removeprefix("--patch="))
     assert test["value"] == "7"
     assert replace["value"] == {"modelNames": ["desk-1"]}
+
+
+def test_undo_of_what_was_learned_is_refused(
+    world: World, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """There is no edit to take back; it says what ends it."""
+    world.revisions("desk-1", "desk-2")
+    world.answers({**desk("Promoted", active="desk-2", stable="desk-1"), "spec": SPEC})
+
+    assert main(["rollout", "undo", "desk"]) == 1
+    assert "the spec is desk-1 already" in capsys.readouterr().err
+    assert world.writes == []
 
 
 def test_undo_of_what_was_promoted_goes_one_back(world: World) -> None:

@@ -6,7 +6,7 @@ dial router pods directly and in turn: the bench has no kube-proxy, so Services 
 
 import itertools
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -123,16 +123,24 @@ def rendered(bench: Bench, namespace: str, release: str = RELEASE, *, values: st
     )  # fmt: skip
 
 
-def install(bench: Bench, namespace: str) -> Fleet:
-    """Render both charts with Helm, apply them, and wait until three routers run."""
+def install(
+    bench: Bench, namespace: str, *, values: str = "", after: Callable[[Fleet], None] | None = None
+) -> Fleet:
+    """
+    Render both charts with Helm, apply them, and wait until three routers run.
+
+    `values`: others of the chart's. `after` is called before the wait.
+    """
     bench.kubectl("create", "namespace", namespace)
     fleet = Fleet(bench, namespace)
     fleet.kubectl("apply", "-f", "-", stdin=callers())
     crds = bench.helm("template", "pointsman-crds", str(ROOT / "charts" / "pointsman-crds"))
     bench.kubectl("apply", "--server-side", "-f", "-", input=crds)
     bench.kubectl("wait", "--for=condition=Established", "crd", "--all", "--timeout=30s")
-    chart = rendered(bench, namespace)
+    chart = rendered(bench, namespace, values=values)
     bench.kubectl("apply", "--server-side", "-n", namespace, "-f", "-", input=chart)
+    if after is not None:
+        after(fleet)
     try:
         fleet.kubectl("wait", "--for=condition=Available", "deployment", "--all", "--timeout=90s")
     except CommandFailed as error:

@@ -8,7 +8,7 @@ import asyncio
 import itertools
 import time
 from collections import Counter
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 
@@ -41,6 +41,22 @@ class Seen:
     def total(self) -> int:
         """All requests that ended."""
         return sum(self.answered.values()) + len(self.failures)
+
+
+class Sessions(Mapping[str, str]):
+    """Headers of callers who begin a conversation with each request."""
+
+    def __init__(self) -> None:
+        self._ids = itertools.count()
+
+    def __getitem__(self, key: str) -> str:
+        return f"session-{next(self._ids)}"
+
+    def __iter__(self) -> Iterator[str]:
+        yield "x-session-id"
+
+    def __len__(self) -> int:
+        return 1
 
 
 async def _client(

@@ -9,6 +9,7 @@ import contextlib
 import json
 import socket
 import struct
+from contextlib import AbstractAsyncContextManager
 from typing import TYPE_CHECKING, Protocol
 from urllib.parse import parse_qs, urlsplit
 
@@ -32,6 +33,14 @@ class Proxy(Protocol):
 
     upstream: "Upstream"
     bookmark_s: float | None
+    life: int
+    """Of the clients; a connection of an earlier one is not served any more."""
+
+    def passage(self, life: int, method: str, target: str, /) -> AbstractAsyncContextManager[None]:
+        """Around a request on its way to the API server and back; an OSError: it must not."""
+
+    def answered(self, life: int, method: str, target: str, status: int, /) -> None:
+        """The API server has answered; the client does not know it yet."""
 
     def meets(self, client: str, method: str, target: str, *, watch: bool) -> Fault | None:
         """The fault that a request meets."""
@@ -59,6 +68,7 @@ class Connection:
         """Plural of the watch that is open here."""
         self.dead = False
         self._proxy = proxy
+        self._life = proxy.life
         self._reader = reader
         self._writer = writer
         self._http = h11.Connection(h11.SERVER, max_incomplete_event_size=2**20)
@@ -132,7 +142,8 @@ class Connection:
             if watch:
                 self.watched = parts.path.rpartition("/")[2]
                 self._version = query.get("resourceVersion", "")
-            await self._forward(request, body, action)
+            async with self._proxy.passage(self._life, method, target):
+                await self._forward(request, body, action)
             self.watched = ""
         if self._http.our_state is h11.MUST_CLOSE:
             raise _Ended
@@ -181,6 +192,8 @@ class Connection:
             writer.write(http.send(event) or b"")
         answer = await self._next(http, reader)
         assert isinstance(answer, h11.Response), answer
+        method, target = request.method.decode(), request.target.decode()
+        self._proxy.answered(self._life, method, target, answer.status_code)
         if action == "lose":
             await self._rest(http, reader)
             self._reset()

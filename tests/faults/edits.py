@@ -10,6 +10,7 @@ from typing import Any, Final
 
 import aiohttp
 
+from pointsman.api.names import GROUP
 from pointsman.operator.cluster import kinds
 from pointsman.operator.cluster.kinds import Kind
 from pointsman.router.control.kube_config import from_kubeconfig
@@ -20,6 +21,7 @@ KINDS: Final = {
     for kind in (kinds.MODEL_BACKEND, kinds.ROUTING_POLICY, kinds.SERVICE, kinds.ENDPOINT_SLICE)
 }
 _APPLY: Final = {"fieldManager": "tests", "force": "true"}
+_MERGE: Final = {"content-type": "application/merge-patch+json"}
 _YAML: Final = {"content-type": "application/apply-patch+yaml"}
 
 
@@ -38,6 +40,14 @@ class Editor:
             url = self._url + KINDS[item["kind"]].path(self._namespace, body["metadata"]["name"])
             async with self._http.patch(url, json=body, params=_APPLY, headers=_YAML) as answer:
                 assert answer.status < 300, await answer.text()
+
+    async def annotate(self, kind: Kind, name: str, **values: str | None) -> None:
+        """`pointsman.dev/<key>`, with - for _; None takes one away."""
+        said = {f"{GROUP}/{key.replace('_', '-')}": value for key, value in values.items()}
+        url = self._url + kind.path(self._namespace, name)
+        body = {"metadata": {"annotations": said}}
+        async with self._http.patch(url, json=body, headers=_MERGE) as answer:
+            assert answer.status < 300, await answer.text()
 
     async def delete(self, kind: Kind, name: str) -> None:
         """It must be there."""

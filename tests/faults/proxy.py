@@ -12,6 +12,7 @@ import struct
 import threading
 from collections import Counter
 from collections.abc import Callable, Collection, Coroutine
+from contextlib import AbstractAsyncContextManager, nullcontext
 from dataclasses import dataclass
 from typing import Any, Self, TypeVar
 
@@ -59,6 +60,7 @@ class FaultProxy:
     ) -> None:
         self.upstream = upstream
         self.bookmark_s = bookmark_s
+        self.life = 0
         self.port = 0
         self._host = host
         self._tls = tls
@@ -121,6 +123,15 @@ class FaultProxy:
     def fault_of(self, client: str) -> Fault | None:
         """What this client meets now."""
         return self._faults.get(client, self._everybody)
+
+    def passage(
+        self, _life: int, _method: str, _target: str, /
+    ) -> AbstractAsyncContextManager[None]:
+        """Open; see `tests.faults.killing`."""
+        return nullcontext()
+
+    def answered(self, life: int, method: str, target: str, status: int, /) -> None:
+        """Nobody counts."""
 
     def meets(self, client: str, method: str, target: str, *, watch: bool) -> Fault | None:
         """The fault that this request meets; it is noted."""

@@ -1,4 +1,4 @@
-"""`python -m tests.fuzz --inputs 1000000`: our readers against h11 until a disagreement.
+"""`python -m tests.fuzz --inputs 1000000`: our readers against h11, and our translations of chats.
 
 Prints the seed, the counts, and each disagreement with the number that makes it again (`--only`).
 """
@@ -12,11 +12,14 @@ from collections.abc import Callable, Sequence
 from tests.fuzz import corpus
 from tests.fuzz.generate import Input, one_input, seeds_of
 from tests.fuzz.opinions import answer_disagreement, request_disagreement
+from tests.fuzz.translations import REQUESTS, STREAMS, ask_disagreement, stream_disagreement
 
 Disagreement = Callable[[bytes, Sequence[int]], str]
 SUBJECTS: dict[str, tuple[list[bytes], Disagreement]] = {
     "requests": (seeds_of(corpus.READABLE, corpus.REFUSED), request_disagreement),
     "answers": (seeds_of(corpus.ANSWERS), answer_disagreement),
+    "streams": (STREAMS, stream_disagreement),
+    "bodies": (REQUESTS, ask_disagreement),
 }
 SHOWN = 20
 REPORT_S = 10.0
@@ -61,7 +64,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--inputs", type=int, default=20_000, help="of each subject")
     parser.add_argument("--seed", type=int, default=None, help="chosen and printed if left out")
     parser.add_argument("--only", type=int, help="the number of one input")
-    parser.add_argument("--subject", choices=list(SUBJECTS), help="both if left out")
+    parser.add_argument("--subject", choices=list(SUBJECTS), help="all if left out")
     given = parser.parse_args(arguments)
     seed = random.SystemRandom().randrange(2**32) if given.seed is None else given.seed
     numbers = range(given.inputs) if given.only is None else range(given.only, given.only + 1)

@@ -12,7 +12,8 @@ _TOKENS = (
     b"Upgrade: h2c\r\n", b"Host: b\r\n", b"Expect: 100-continue\r\n", b"HTTP/1.0", b"HTTP/1.1",
     b"HTTP/2.0", b"GET / HTTP/1.1\r\nHost: a\r\n\r\n", b"0\r\n\r\n", b"5\r\nhello\r\n", b"X: y\r\n",
     b"close", b"keep-alive", b"HTTP/1.1 200 OK\r\n", b"HTTP/1.1 100 Continue\r\n\r\n", b"204",
-    b"304",
+    b"304", b'"', b"{}", b"[]", b"null", b'"x":', b"data: ", b"data: [DONE]\n\n",
+    b"\\ud800", b"[" * 200,
 )  # fmt: skip
 
 

@@ -66,7 +66,8 @@ def test_a_connection_that_may_hold_more_is_not_used_again(name: str) -> None:
 def test_a_short_run_finds_no_disagreement(subject: str) -> None:
     """Always the same inputs."""
     found: list[str] = []
-    assert fuzz(subject, 1, range(INPUTS), found.append) == 0, "\n".join(found)
+    inputs = range(INPUTS // 10 if subject == "streams" else INPUTS)  # each is parsed four times
+    assert fuzz(subject, 1, inputs, found.append) == 0, "\n".join(found)
 
 
 def test_the_fuzzer_finds_what_is_wrong(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -18,16 +18,22 @@ HEALTH_PORT = 19902
 class OperatorProcess:
     """One identity, many lives: restarted at once, unlike a pod that a kubelet makes wait."""
 
-    def __init__(self, fleet: Fleet, module: str = "pointsman.operator") -> None:
+    def __init__(
+        self, fleet: Fleet, module: str = "pointsman.operator", *, server: str = ""
+    ) -> None:
+        """`server`: where the API server is for it, if it is not asked directly."""
         account, bench = f"{RELEASE}-operator", fleet.bench
         token = bench.dir / "router-token"
         token.write_text(bench.token(fleet.namespace, account, audience="pointsman-router"))
+        kubeconfig = bench.service_account_kubeconfig(fleet.namespace, account)
+        if server:
+            kubeconfig.write_text(kubeconfig.read_text().replace(bench.api_url, server))
         self._command = [
             sys.executable, "-m", module,
             "--namespace", fleet.namespace,
             "--release", RELEASE,
             "--identity", "child",
-            "--kubeconfig", str(bench.service_account_kubeconfig(fleet.namespace, account)),
+            "--kubeconfig", str(kubeconfig),
             "--router-token-file", str(token),
             "--health-port", str(HEALTH_PORT),
         ]  # fmt: skip

@@ -68,7 +68,8 @@ class Fleet(RouterFleet):
 def controller_of(api: FakeApi) -> PolicyController:
     """With that router; nothing is scaled here."""
     fleet = Fleet(api)
-    shifter, roller = Shifter(fleet, lambda _: None, lambda: None), Roller(fleet, lambda: None)
+    shifter = Shifter(fleet, lambda _: None, lambda: None)
+    roller = Roller(fleet, lambda: None, shifter.scene)
     return PolicyController(api, SETTINGS, fleet, shifter, learner=idle_learner(), roller=roller)
 
 

@@ -210,7 +210,12 @@ async def test_what_is_learned_comes_into_the_table_and_stays_over_a_restart() -
     fleet = Fleet(api)
     shifter = Shifter(fleet, lambda _: None, lambda: None)
     controller = PolicyController(
-        api, SETTINGS, fleet, shifter, learner=world.learner, roller=Roller(fleet, lambda: None)
+        api,
+        SETTINGS,
+        fleet,
+        shifter,
+        learner=world.learner,
+        roller=Roller(fleet, lambda: None, shifter.scene),
     )
     await controller.reconcile()
     assert learned_of(table.decode_blob(blob_of(api, "desk"))) is None
@@ -226,7 +231,12 @@ async def test_what_is_learned_comes_into_the_table_and_stays_over_a_restart() -
     assert status["predictor"]["lastFitTime"] == "1970-01-12T13:46:40Z"
 
     again = PolicyController(
-        api, SETTINGS, fleet, shifter, learner=idle_learner(), roller=Roller(fleet, lambda: None)
+        api,
+        SETTINGS,
+        fleet,
+        shifter,
+        learner=idle_learner(),
+        roller=Roller(fleet, lambda: None, shifter.scene),
     )
     serial = _serial(api)
     await again.reconcile()

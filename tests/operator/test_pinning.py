@@ -4,7 +4,7 @@ from pointsman.api import table
 from pointsman.operator.cluster import kinds
 from pointsman.operator.cluster.kinds import Kind
 from pointsman.operator.cluster.tables import read_blob
-from pointsman.operator.controllers.pinning import Pins
+from pointsman.operator.controllers.pinning import JUDGES, Pins
 from pointsman.operator.controllers.policies import PolicyController
 from pointsman.operator.controllers.rollouts import Roller
 from pointsman.operator.controllers.shifting import Shifter
@@ -18,13 +18,14 @@ from tests.operator.test_controllers import SETTINGS, Fleet, manifest
 def controller_of(api: FakeApi, pins: Pins) -> PolicyController:
     """With one router that takes everything."""
     fleet = Fleet(api)
+    shifter = Shifter(fleet, lambda _: None, lambda: None)
     return PolicyController(
         api,
         SETTINGS,
         fleet,
-        Shifter(fleet, lambda _: None, lambda: None),
+        shifter,
         learner=idle_learner(),
-        roller=Roller(fleet, lambda: None),
+        roller=Roller(fleet, lambda: None, shifter.scene),
         pins=pins,
     )
 
@@ -102,3 +103,20 @@ async def test_pins_that_cannot_be_stored_hold_up_no_policy() -> None:
     api.hook = lambda *_: None
     await controller.reconcile()
     assert await pinned(api) == {"b"}
+
+
+async def test_an_evaluation_brings_its_backend_and_its_judge() -> None:
+    """The judge by its name, or by the model that it serves; no other backend."""
+    api, pins = FakeApi(), Pins([JUDGES])
+    evaluation = {"suiteRef": {"name": "golden"}}
+    api.put(backend("a"), backend("b", evaluation=evaluation), backend("c", model="big"), policy())
+    controller = controller_of(api, pins)
+    pins.judged_by({})
+    await controller.reconcile()
+    assert await pinned(api) == {"b"}
+    pins.judged_by({"golden": "big", "other": "a"})
+    await controller.reconcile()
+    assert await pinned(api) == {"b", "c"}
+    pins.judged_by({"golden": "a"})
+    await controller.reconcile()
+    assert await pinned(api) == {"a", "b"}

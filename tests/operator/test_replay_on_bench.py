@@ -10,9 +10,9 @@ import pytest
 
 from tests.bench import Bench, CommandFailed
 from tests.e2e.fleet import Fleet, install, rendered
-from tests.e2e.traffic import traffic, until
+from tests.e2e.traffic import Sessions, traffic, until
 from tests.operator.objects import backend, policy, route
-from tests.operator.test_rollout_on_bench import Sessions, kill, look, seen_until
+from tests.operator.test_rollout_on_bench import kill, look, seen_until
 from tests.operator.test_scaling_on_bench import apply
 
 NAMESPACE = "replay-bench"

@@ -1,15 +1,20 @@
-"""The operator's series: labels of closed sets, and names of backends that it scales."""
+"""The operator's series: labels of closed sets, and names of backends that it looks after."""
 
 from pointsman.operator.metrics import QUEUE_DEPTH, REGISTRY
 from tests.operator.scaled import World, metric
 
 CLOSED = {
     "controller", "outcome", "verb", "kind", "reason", "what", "state", "accepted", "le",
-    "phase",
+    "phase", "ended", "task", "direction",
 }  # fmt: skip
+NAMED = {
+    "pointsman_operator_queue_depth", "pointsman_operator_desired_replicas",
+    "pointsman_operator_evaluations", "pointsman_operator_quality", "pointsman_operator_drifted",
+}  # fmt: skip
+"""Of backends that it scales, asks golden prompts, or watches for drift; they go when those go."""
 
 
-def test_only_backends_that_are_scaled_have_a_name_in_a_label() -> None:
+def test_only_backends_that_are_looked_after_have_a_name_in_a_label() -> None:
     """Everything else is a word of ours."""
     QUEUE_DEPTH.labels("somebody").set(1)
     try:
@@ -21,8 +26,7 @@ def test_only_backends_that_are_scaled_have_a_name_in_a_label() -> None:
         }
     finally:
         QUEUE_DEPTH.remove("somebody")
-    gauges = {"pointsman_operator_queue_depth", "pointsman_operator_desired_replicas"}
-    assert found <= {(name, "backend") for name in gauges}
+    assert found <= {(name, "backend") for name in NAMED}
     assert ("pointsman_operator_queue_depth", "backend") in found
 
 

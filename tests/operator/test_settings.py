@@ -51,3 +51,14 @@ def test_a_ledger_that_cannot_be_reached_is_refused(
     with pytest.raises(SystemExit, match="2"):
         parse_settings(["--namespace=ai", flag])
     assert message in capsys.readouterr().err
+
+
+def test_one_rollout_at_a_time_goes_to_a_backend(capsys: pytest.CaptureFixture[str]) -> None:
+    """More where somebody says so; none is no bound but the end of rollouts."""
+    assert parse_settings(["--namespace=ai"]).rollouts_per_backend == 1
+    more = parse_settings(["--namespace=ai", "--rollouts-per-backend=3"])
+    assert more.rollouts_per_backend == 3
+    for value in ("0", "-1", "many", ""):
+        with pytest.raises(SystemExit, match="2"):
+            parse_settings(["--namespace=ai", f"--rollouts-per-backend={value}"])
+        assert "must be a number of 1 or more" in capsys.readouterr().err

@@ -78,7 +78,7 @@ class World:
             clock=lambda: self.now_s,
             monotonic=lambda: self.now_s,
         )
-        roller = Roller(self.routers, self._on_due)
+        roller = Roller(self.routers, self._on_due, self.shifter.scene)
         self.controller = PolicyController(
             self.api, SETTINGS, self.routers, self.shifter, learner=idle_learner(), roller=roller
         )

@@ -2,13 +2,18 @@
 
 import asyncio
 import json
+from collections.abc import Mapping
 from typing import Any
 
 import pytest
 
 from pointsman.api import names
+from pointsman.api.conditions import Reason
+from pointsman.evaluation.suite.content import Suite
+from pointsman.operator.cluster.kinds import Kind
 from pointsman.operator.controllers import suites
 from pointsman.operator.controllers.suites import SuiteController, suite_keys
+from pointsman.operator.plan.evaluating.telling import Hindrance, no_suite
 from tests.operator.fake_api import FakeApi
 from tests.operator.objects import NAMESPACE
 from tests.support.conditions import assert_well_formed, unexplained
@@ -176,3 +181,59 @@ async def test_config_maps_are_looked_at_again(monkeypatch: pytest.MonkeyPatch) 
 def test_each_suite_has_a_key() -> None:
     """For resyncs."""
     assert suite_keys([suite()]) == ["suite/golden"]
+
+
+async def begun(controller: SuiteController) -> "asyncio.Task[None]":
+    """It has looked at all suites."""
+    task = asyncio.create_task(controller.run(lambda _: None))
+    async with asyncio.timeout(5):
+        while controller.found("nothing") is None:  # noqa: ASYNC110 - plain data
+            await asyncio.sleep(0)
+    return task
+
+
+async def test_what_is_run_of_a_suite_is_known_once_all_were_looked_at() -> None:
+    """Not ready before: a suite that was not read yet is not one that is missing."""
+    api = FakeApi()
+    judges: list[Mapping[str, str]] = []
+    api.put(suite(prompts=[PROMPT], judge={"model": "big"}))
+    controller = SuiteController(api, judges.append)
+    assert controller.found("golden") is None
+    task = await begun(controller)
+    found = controller.found("golden")
+    assert isinstance(found, Suite)
+    assert list(found.prompts) == ["a"]
+    assert judges == [{"golden": "big"}]
+    missing = controller.found("other")
+    assert isinstance(missing, Hindrance)
+    assert missing.reason is Reason.SUITE_NOT_FOUND
+    api.put(suite(prompts=[PROMPT], generation=2, **REF))
+    await told(api, controller)
+    waits = controller.found("golden")
+    assert isinstance(waits, Hindrance)
+    assert (waits.reason, "ConfigMap more" in waits.message) == (Reason.SUITE_NOT_READY, True)
+    assert judges[-1] == {}
+    del api.stored["EvaluationSuite", "golden"]
+    await controller.reconcile("golden")
+    assert controller.found("golden") == no_suite("golden")
+    task.cancel()
+
+
+async def test_a_suite_that_goes_while_all_are_looked_at_is_gone() -> None:
+    """It would never be heard of again."""
+    api = FakeApi()
+    api.put(suite(**REF), config_map(PROMPT))
+    controller = SuiteController(api)
+
+    def vanish(what: str, kind: Kind) -> None:
+        if (what, kind.name) == ("get", "ConfigMap"):
+            api.hook = lambda *_: None
+            del api.stored["EvaluationSuite", "golden"]
+            removed.append(asyncio.ensure_future(controller.reconcile("golden")))
+
+    removed: list[asyncio.Future[None]] = []
+    api.hook = vanish
+    task = await begun(controller)
+    await asyncio.gather(*removed)
+    assert controller.found("golden") == no_suite("golden")
+    task.cancel()

@@ -49,6 +49,20 @@ def test_a_good_policy_is_accepted_and_compiled() -> None:
     assert blob.revision == revision_name("desk", desk["spec"])
 
 
+def test_a_queue_is_compiled_with_what_a_server_works_on() -> None:
+    """Defaults filled; without one there is none."""
+    known = backends(
+        backend("a", maxConcurrentRequests=32, queue={}),
+        backend("b", maxConcurrentRequests=32),
+    )
+    blob = blob_of(compiled(policy(default=route("a", chain=("b",))), known=known))
+
+    assert blob.backends["a"].queue == table.Activation(
+        mode="Hold", timeout_s=10.0, max_held=100, at_once=32
+    )
+    assert blob.backends["b"].queue is None
+
+
 def test_prices_are_compiled_in_the_order_of_their_moments() -> None:
     """To 1e-12 of a token; what is not given is the price of the whole kind."""
     cost = {

@@ -52,6 +52,24 @@ def test_an_order_to_a_rollout_is_news() -> None:
     assert keys.policy(event("MODIFIED", "p")) == ["table"], "it was taken away"
 
 
+def test_a_model_that_drifted_is_news() -> None:
+    """Policies may have to act on it; another figure in the status is none."""
+    keys = Keys("pointsman", {})
+
+    def drifted(reason: str, **status: Any) -> dict[str, Any]:
+        found = event("MODIFIED", "a")
+        condition = {"type": "Drifted", "status": "True", "reason": reason}
+        found["object"]["status"] = {"conditions": [condition], **status}
+        return found
+
+    keys.backend(event("ADDED", "a"))
+    assert keys.backend(drifted("Worse")) == ["backend/a", "table"]
+    assert keys.backend(drifted("Worse", queueDepth=5)) == []
+    tasks = [{"task": "Coding", "direction": "Worse", "points": "-3"}]
+    assert keys.backend(drifted("Worse", drift=tasks)) == ["backend/a", "table"]
+    assert keys.backend(event("MODIFIED", "a")) == ["backend/a", "table"]
+
+
 def test_pods_belong_to_a_backend_or_are_routers() -> None:
     """By label."""
     keys = Keys("pointsman", KEYS)

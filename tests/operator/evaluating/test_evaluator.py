@@ -361,6 +361,13 @@ async def test_a_backend_that_goes_takes_its_run_with_it(world: World) -> None:
     await asyncio.sleep(0)
     await world.go(5.0)
     assert world.events == []
+    names = {
+        sample.labels.get("backend")
+        for metric in REGISTRY.collect()
+        if metric.name in {"pointsman_operator_evaluations", "pointsman_operator_quality"}
+        for sample in metric.samples
+    }
+    assert "a" not in names
     world.put("a", order="now")
     world.items["a"]["metadata"]["uid"] = "another"
     world.reconcile("a")

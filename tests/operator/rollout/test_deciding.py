@@ -21,6 +21,7 @@ from pointsman.operator.plan.rollout import (
     advance,
     begin,
     judged,
+    queued,
     together,
     weight_percent,
 )
@@ -226,3 +227,41 @@ def test_whatever_is_seen_it_goes_one_step_at_a_time_and_ends_once(
         if after.phase is Phase.PROMOTED and after.reason == "AnalysisPassed":
             assert together(after.findings) is Verdict.PASS or rollout.ended
         rollout = after
+
+
+@settings(max_examples=60)
+@given(st.lists(st.tuples(SCENES, st.sampled_from(["", "others"]), st.sampled_from(["", "b"]),
+                          st.floats(0, 700)), max_size=12))  # fmt: skip
+def test_no_weight_grows_before_its_turn_and_its_replicas(
+    seen: list[tuple[Scene, str, str, float]],
+) -> None:
+    """A step is taken only in a look that misses nothing; waiting is no end and no step."""
+    rollout, now_s = queued("p-1", "p-2", now_s=0.0), 0.0
+    for one, turn, short, passed_s in seen:
+        now_s += passed_s
+        looked_at = msgspec.structs.replace(one, turn=turn, short=short)
+        after = advance(rollout, PLAN, looked_at, now_s=now_s)
+        assert after == advance(rollout, PLAN, looked_at, now_s=now_s)
+        if after.phase is not Phase.PROMOTED and weight_percent(after, PLAN) > weight_percent(
+            rollout, PLAN
+        ):
+            assert not short
+            assert not (rollout.held and turn)
+        assert not (after.held and after.step), "the first weight is the first step's"
+        assert rollout.held or not after.held, "what has begun is not held again"
+        if after.phase is Phase.WAITING:
+            assert (after.reason, after.message) == ("WaitingForTurn", turn)
+        rollout = after
+
+
+def test_waiting_for_replicas_has_a_deadline_of_its_own() -> None:
+    """However long the step before has lasted; what is ready in the end goes on."""
+    rollout = looked(begin("p-1", "p-2", now_s=0.0), scene(arm(40), arm(800)))
+    short = msgspec.structs.replace(scene(arm(40), arm(800)), short="b has 0 of 1")
+    rollout = looked(rollout, short, now_s=5000.0)
+    assert (rollout.phase, rollout.reason) == (Phase.PROGRESSING, "WaitingForCapacity")
+    rollout = looked(rollout, short, now_s=5000.0 + PLAN.deadline_s)
+    assert (rollout.phase, rollout.reason) == (Phase.PAUSED, "DeadlineExceeded")
+    assert weight_percent(rollout, PLAN) == 5
+    rollout = looked(rollout, scene(arm(40), arm(800)), now_s=6000.0)
+    assert (rollout.step, rollout.reason) == (1, "StepTaken")

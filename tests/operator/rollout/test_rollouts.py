@@ -150,7 +150,7 @@ async def test_what_is_promoted_gets_its_traffic_as_its_replicas_are_ready() -> 
     world.ready = {"a": 1, "b": 0}
     await world.edit("a")
     await world.edit("b")
-    candidate = world.entry.candidate.revision
+    candidate = world.status["candidateRevision"]
     await world.say(promote=candidate)
     assert world.says("Promoted")[0] == "True"
     assert world.says("Ready")[:2] == ("False", "WaitingForCapacity")
@@ -209,9 +209,8 @@ class Dead(BaseException):
     """The process has ended."""
 
 
-async def cycle(dies_at: int, *, after: bool) -> tuple[World, int]:
+async def cycle(world: World, dies_at: int, *, after: bool) -> int:
     """From the edit to the promotion; the process ends at its write number `dies_at`."""
-    world = World()
     await world.edit("a")
     count, dead = 0, False
     hook = world.api.hook
@@ -243,6 +242,7 @@ async def cycle(dies_at: int, *, after: bool) -> tuple[World, int]:
 
     world.api.hook = counting
     await alive(world.edit("b"))
+    await alive(world.look(4))
     for _ in range(4):
         if world.weight:
             world.serve(0)
@@ -251,7 +251,7 @@ async def cycle(dies_at: int, *, after: bool) -> tuple[World, int]:
             world.serve(600)
             await alive(world.look(14))
     await alive(world.look(30))
-    return world, count
+    return count
 
 
 def _all_dead(error: BaseException) -> bool:
@@ -259,13 +259,23 @@ def _all_dead(error: BaseException) -> bool:
 
 
 @pytest.mark.parametrize("after", [False, True])
-async def test_the_end_is_the_same_wherever_the_operator_dies(after: bool) -> None:
+@pytest.mark.parametrize("scaled", [False, True])
+async def test_the_end_is_the_same_wherever_the_operator_dies(after: bool, scaled: bool) -> None:
     """Before and after each write of a cycle: promoted, and each step taken once."""
-    usual, writes = await cycle(0, after=after)
+
+    def made() -> World:
+        world = World()
+        if scaled:
+            world.scale()
+        return world
+
+    usual = made()
+    writes = await cycle(usual, 0, after=after)
     assert usual.says("Promoted")[0] == "True"
-    assert writes > 10
+    assert writes > (14 if scaled else 10)
     for number in range(1, writes + 1):
-        world, _ = await cycle(number, after=after)
+        world = made()
+        await cycle(world, number, after=after)
         weights = [w for w, _ in itertools.groupby(world.weights)]
         assert world.entry == usual.entry, number
         assert world.says("Promoted")[:2] == ("True", "AnalysisPassed"), number
@@ -288,6 +298,27 @@ async def test_an_approval_is_for_one_revision_and_step(world: World) -> None:
 
     assert world.entry.revision == candidate
     assert world.status["rollout"]["approvedBy"] == ["ada"]
+
+
+async def test_who_waits_for_an_approval_waits_on_after_a_restart(world: World) -> None:
+    """What was counted is lost, and not needed: the step was over. It is told once."""
+    steps = [{**STEPS[0], "approval": True}, STEPS[1]]
+    await world.edit("b", rollout={**ROLLOUT, "steps": steps})
+    candidate = world.entry.candidate.revision
+    await world.serve_and_look()
+    assert world.says("AwaitingApproval")[0] == "True"
+    world.router.silent = True
+    world.begin()
+    await world.reconcile()
+    await world.look(4)
+    assert world.says("AwaitingApproval")[0] == "True"
+    world.router.silent = False
+    await world.look(4)
+    assert world.says("AwaitingApproval")[0] == "True"
+    await world.approve(candidate, 0)
+
+    assert world.weight == 60
+    assert world.events() == ["RolloutBegun", "RolloutAwaitingApproval", "RolloutStep"]
 
 
 async def test_pause_promote_and_abort(world: World) -> None:
@@ -358,7 +389,7 @@ async def test_a_model_name_stays_its_own_until_the_end(world: World) -> None:
 
 async def test_more_rollouts_than_fit_wait_for_their_turn() -> None:
     """Each is compiled at each look, and stored with the table."""
-    world = World()
+    world = World(most_each=MOST + 2)
     many = [f"p{number:02}" for number in range(MOST + 2)]
     for name in many:
         world.api.put(policy(name, model_names=(name,)))
@@ -374,7 +405,8 @@ async def test_more_rollouts_than_fit_wait_for_their_turn() -> None:
     status = world.api.stored["RoutingPolicy", waiting[0]]["status"]
 
     assert len(waiting) == 2
-    assert status["rollout"] == {"phase": "Waiting"}
+    assert status["rollout"]["phase"] == "Waiting"
+    assert f"{MOST} other rollouts go on" in status["rollout"]["message"]
     assert_well_formed(status, generation=2)
     world.api.put(policy(many[0], model_names=(many[0],), generation=3))
     await world.controller.reconcile()

@@ -8,11 +8,13 @@ from typing import Any
 import msgspec
 from msgspec import structs
 
+from pointsman.api import table
 from pointsman.api.counted import DURATION_BOUNDS_S, ArmCounts, Arms
 from pointsman.ledger.recent import Recent, Recorded
 from pointsman.operator.cluster.kinds import Kind
 from pointsman.operator.controllers.pinning import Pins
 from pointsman.operator.controllers.policies import PolicyController
+from pointsman.operator.controllers.reevaluating import Reevaluator
 from pointsman.operator.controllers.replaying import Replayer
 from pointsman.operator.controllers.rollouts import Roller
 from pointsman.operator.controllers.shadowing import Shadower
@@ -22,6 +24,7 @@ from pointsman.operator.plan.policy_status import RouterView
 from pointsman.operator.plan.rollout.record import Record, load_rollouts
 from pointsman.operator.plan.rollout.replaying import Replayed
 from pointsman.operator.plan.rollout.rerouting import Job, replay
+from pointsman.operator.plan.scaling import RouterReport
 from pointsman.operator.plan.shifting import Capacity
 from tests.operator.fake_api import FakeApi
 from tests.operator.learning import idle_learner
@@ -50,6 +53,15 @@ class Router(Fleet):
         """It is older than shadows."""
         self.refuses = ""
         """Why it takes no candidate."""
+        self.told: table.Served = {}
+        self.load: dict[str, int] | None = {}
+        """Requests in flight by backend; None: it does not say."""
+
+    def served(self) -> dict[str, table.Served]:
+        return {"r1": self.told}
+
+    def loads(self, backend: str) -> list[RouterReport | None]:
+        return [None if self.load is None else RouterReport("r1", 0, self.load.get(backend, 0))]
 
     def arms(self, policy: str) -> Mapping[str, Arms]:
         return {"r1": self.counted[policy]} if policy in self.counted else {}
@@ -72,7 +84,8 @@ class Router(Fleet):
 class World:
     """Policy `desk` at backend `a`; `edit` makes a candidate at another one."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, most_each: int = 1) -> None:
+        self.most_each = most_each
         self.writes: list[str] = []
         self.weights: list[int] = []
         """Of the candidate, in every table that was stored."""
@@ -83,6 +96,8 @@ class World:
         self.ready: dict[str, int] = {}
         """Replicas of backends that the operator scales."""
         self.unseen = Unseen()
+        self.follows = False
+        """Whether they become what is asked for, at the next look."""
         self.recent: list[Recorded] | None = None
         """None: the ledger is away."""
         self.replays: list[Job] = []
@@ -90,6 +105,12 @@ class World:
         """Of the ledger, last."""
         self.api.put(*(backend(name) for name in "abc"))
         self.begin()
+
+    def scale(self) -> None:
+        """`a` has 8 replicas and 40 requests, `b` one; both have soon what is asked for."""
+        scaling = {"maxReplicas": 8, "targetRequests": 8}
+        self.api.put(*(backend(name, scaling=scaling) for name in "ab"))
+        self.ready, self.follows, self.router.load = {"a": 8, "b": 1}, True, {"a": 40}
 
     def _count(self, what: str, kind: Kind) -> None:
         if what not in {"get", "list"}:
@@ -104,20 +125,17 @@ class World:
         """Another process: it knows what is stored."""
         self.pins = Pins(("shadow",), self._on_due)
         self.shadower = Shadower(self.unseen, self.pins, clock=lambda: self.now_s)
+        self.shifter = Shifter(
+            self.router, self._capacity, self._on_due,
+            clock=lambda: self.now_s, monotonic=lambda: self.now_s,
+        )  # fmt: skip
         self.replayer = Replayer(
             self.ask, self.run_replay, self._on_due,
             clock=lambda: self.now_s, monotonic=lambda: self.now_s,
         )  # fmt: skip
         self.roller = Roller(
-            self.router,
-            self._on_due,
-            shadower=self.shadower,
-            replayer=self.replayer,
-            clock=lambda: self.now_s,
-            monotonic=lambda: self.now_s,
-        )
-        self.shifter = Shifter(
-            self.router, self._capacity, self._on_due,
+            self.router, self._on_due, self.shifter.scene, most_each=self.most_each,
+            shadower=self.shadower, replayer=self.replayer,
             clock=lambda: self.now_s, monotonic=lambda: self.now_s,
         )  # fmt: skip
         self.controller = PolicyController(
@@ -127,6 +145,7 @@ class World:
             self.shifter,
             learner=idle_learner(),
             roller=self.roller,
+            reevaluator=Reevaluator(clock=lambda: self.now_s),
             pins=self.pins,
         )
 
@@ -185,6 +204,9 @@ class World:
         for _ in range(int(seconds // 2)):
             self.now_s += 2
             await self.shadower.look()
+            if self.follows:
+                wanted = {n: max(self.roller.floor(n), self.shifter.floor(n)) for n in self.ready}
+                self.ready = {n: max(1, wanted[n]) for n in wanted}
             self.roller.tick()
             self.shifter.tick()
             if self.due:

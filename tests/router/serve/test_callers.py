@@ -86,7 +86,10 @@ async def test_a_known_key_is_answered_and_goes_no_further(desk: World) -> None:
         ({"authorization": "Bearer nonsense"}, "UnknownKey"),
         ({"authorization": f"Basic {KEY}"}, "Malformed"),
         ({"authorization": f"Bearer {KEY}", "Authorization": f"Bearer {KEY}"}, "Malformed"),
-        ({"x-api-key": KEY}, "NoKey"),
+        ({"x-api-key": "nonsense"}, "UnknownKey"),
+        ({"x-api-key": KEY, "X-API-Key": KEY}, "Malformed"),
+        ({"x-api-key": ""}, "Malformed"),
+        ({"x-api-key": KEY, "authorization": "Bearer nonsense"}, "UnknownKey"),
     ],
 )
 async def test_without_a_key_that_counts_it_is_401(
@@ -105,6 +108,13 @@ async def test_without_a_key_that_counts_it_is_401(
     assert "nonsense" not in str(reply)
     assert desk.count("refused_callers_total", reason=reason) == 1
     assert len(desk.seen("small")) == 1
+
+
+async def test_a_key_may_be_shown_as_anthropics_sdks_do(desk: World) -> None:
+    """It goes no further either; beside an Authorization it says nothing."""
+    for headers in ({"x_api_key": KEY}, {"x_api_key": "nonsense", **BEARER}):
+        assert (await desk.ask(**headers)).status == 200
+    assert not any("x-api-key" in seen for seen in desk.seen("small"))
 
 
 async def test_the_sdk_raises_its_own_errors(desk: World) -> None:

@@ -87,7 +87,7 @@ async def test_a_body_that_is_no_chat_request_is_400(
 async def test_unknown_paths_and_methods_have_openais_error_shape(one: World) -> None:
     """404 for what is not there, 405 with Allow for the wrong method."""
     async with one.client() as client:
-        for path in ("/v1/responses", "/chat/completions", "/v1/embeddings/", "/", "/v1"):
+        for path in ("/v1/moderations", "/chat/completions", "/v1/embeddings/", "/", "/v1"):
             await client.send(post(chat(), path=path))
             reply = await client.reply()
             assert (reply.status, reply.error["code"]) == (404, "unknown_url")

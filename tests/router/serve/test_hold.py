@@ -7,7 +7,9 @@ from typing import Literal
 
 import pytest
 
+from pointsman.api.callers import digest_of
 from pointsman.api.table import Activation, Endpoint, Fallback, Order
+from pointsman.router.callers import Caller, callers_of
 from pointsman.router.serve import holds
 from tests.router.serve.world import LIMITS, Reply, World, chat, post, until, world
 
@@ -319,3 +321,47 @@ async def test_who_waits_for_a_server_that_cannot_start_hears_why(there: World) 
 def ready(there: World) -> tuple[Endpoint, ...]:
     """Of the only Service."""
     return next(iter(there.live.endpoints.values()))
+
+
+def two_callers(there: World) -> list[dict[str, str]]:
+    """Their headers."""
+    keys = [f"pmk-of-{name}-0123456789abcdefghijklmnopqrs" for name in ("one", "other")]
+    there.live.callers = callers_of(
+        [Caller(key[7:12], "t", None, frozenset({digest_of(key.encode())})) for key in keys],
+        complete=True,
+    )
+    return [{"authorization": f"Bearer {key}"} for key in keys]
+
+
+async def test_callers_take_turns(there: World) -> None:
+    """Who sends many makes another wait for one of them, not for all."""
+    cold(there, at_once=1)
+    one, other = two_callers(there)
+    order: list[str] = []
+    tasks = []
+    for number, (name, headers) in enumerate([("one", one)] * 6 + [("other", other)] * 2):
+        task = asyncio.create_task(there.ask(chat(max_tokens=2), **headers))
+        task.add_done_callback(lambda _, name=name: order.append(name))  # type: ignore[misc]
+        tasks.append(task)
+        await until(lambda wanted=number + 1: there.live.held.get("cold") == wanted)  # type: ignore[misc]
+    await start(there, ttft_s=0.02)
+    assert [(await task).status for task in tasks] == [200] * 8
+    assert order[:4] == ["one", "other", "one", "other"]
+
+
+async def test_nobody_fills_the_queue_alone(there: World) -> None:
+    """The newest of who has most gives up its place, and is told as if it had come too late."""
+    cold(there, max_held=4)
+    one, other = two_callers(there)
+    first = [asyncio.create_task(there.ask(**one)) for _ in range(4)]
+    await until(lambda: there.live.held.get("cold") == 4)
+    assert (await there.ask(**one)).status == 503
+    second = [asyncio.create_task(there.ask(**other)) for _ in range(2)]
+    await until(lambda: sum(task.done() for task in first) == 2)
+    refused = [await task for task in first if task.done()]
+    assert [(r.status, "retry-after" in r.headers) for r in refused] == [(503, True)] * 2
+    assert (await there.ask(**other)).status == 503
+    assert there.live.held == {"cold": 4}
+    await start(there)
+    assert sorted([(await task).status for task in first]) == [200, 200, 503, 503]
+    assert [(await task).status for task in second] == [200, 200]

@@ -13,9 +13,16 @@ from tests.router.serve.world import Client, Reply, World, chat, post
 COMPLETIONS, EMBEDDINGS = "/v1/completions", "/v1/embeddings"
 COMPLETION: dict[str, object] = {"model": "auto", "prompt": "Which train leaves first?"}
 EMBEDDING: dict[str, object] = {"model": "auto", "input": ["Which train?", "That one."]}
+RERANK: dict[str, object] = {"model": "auto", "query": "Which train?",
+                             "documents": ["A boat.", {"text": "Which train leaves?"}]}  # fmt: skip
 BY_PATH = pytest.mark.parametrize(
     ("path", "body"),
-    [("/v1/chat/completions", chat()), (COMPLETIONS, COMPLETION), (EMBEDDINGS, EMBEDDING)],
+    [
+        ("/v1/chat/completions", chat()),
+        (COMPLETIONS, COMPLETION),
+        (EMBEDDINGS, EMBEDDING),
+        ("/v1/rerank", RERANK),
+    ],
 )
 
 
@@ -53,7 +60,8 @@ async def test_every_operation_reaches_its_path_with_the_backends_model(
     assert json.loads(str(entry["body"])) == {**body, "model": "model-first"}
     usage = reply.json()["usage"]
     assert isinstance(usage, dict)
-    for direction, field in (("input", "prompt_tokens"), ("output", "completion_tokens")):
+    stated = "total_tokens" if path == "/v1/rerank" else "prompt_tokens"
+    for direction, field in (("input", stated), ("output", "completion_tokens")):
         labels = {"backend": "first", "direction": direction, "source": "stated"}
         assert two.count("tokens_total", **labels) == usage.get(field, 0)
 
@@ -112,6 +120,86 @@ async def test_rules_read_the_prompt_and_the_input(two: World, path: str) -> Non
         assert reply.headers["x-pointsman-rule"] == rule, text
 
 
+async def test_documents_are_put_in_order_by_the_model_that_rules_choose(two: World) -> None:
+    """By the query's task; the answer passes as it is."""
+    two.put(
+        Route(name="code", match=Match(tasks=("Coding",)), targets=(Target(backend="second"),)),
+        Route(name="default", targets=(Target(backend="first"),)),
+    )
+    reply = await ask(two, "/v1/rerank", RERANK, top_n=1)
+    assert reply.headers["x-pointsman-rule"] == "default"
+    results = reply.json()["results"]
+    assert isinstance(results, list)
+    assert [found["index"] for found in results] == [1]
+    assert results[0]["document"] == {"text": "Which train leaves?"}
+    code = "Why does this raise IndexError?\n```python\nmy_list = [1]\nprint(my_list[10])\n```"
+    reply = await ask(two, "/v1/rerank", RERANK, query=code)
+    assert reply.headers["x-pointsman-rule"] == "code"
+
+
+def shows(*urls: str) -> dict[str, object]:
+    """A chat about images."""
+    parts = [{"type": "image_url", "image_url": {"url": url}} for url in urls]
+    return chat(messages=[{"role": "user", "content": [{"type": "text", "text": "?"}, *parts]}])
+
+
+async def test_images_count_by_number_and_need_eyes(there: World) -> None:
+    """Whatever their bytes; the data goes to the backend as it came."""
+    await there.simulator("blind")
+    (port,) = (one.port for one in there.live.endpoints["default/blind:8000"])
+    data = "data:image/png;base64," + "A" * 400_000
+    there.route("blind")
+    reply = await there.ask(shows(data))
+    assert (reply.status, reply.error["code"]) == (400, "unsupported_capability")
+    assert "Vision" in str(reply.error["message"])
+    there.place("blind", port, capabilities=("Vision",), context_window=4000)
+    there.route("blind")
+    tokens = []
+    for urls in ((data,), (data, data), ("https://example.com/a.png",)):
+        reply = await there.ask(shows(*urls), x_pointsman_debug="true")
+        assert reply.status == 200
+        tokens.append(int(reply.headers["x-pointsman-tokens"]))
+    assert tokens[1] - tokens[0] == 765
+    assert tokens[2] == tokens[0] < 800
+    sent = str(there.simulators["blind"].log.as_json()[0]["body"])  # its beginning
+    assert '"image_url": {"url": "data:image/png;base64,AAAA' in sent
+    reply = await there.ask(shows(*[data] * 6))
+    assert (reply.status, reply.error["code"]) == (400, "context_length_exceeded")
+
+
+async def test_an_image_of_30_mb_is_refused_before_it_comes(two: World) -> None:
+    """413 that says how much is taken, whether or not the length is told."""
+    url = "data:image/png;base64," + "A" * 30_000_000
+    head = "POST /v1/chat/completions HTTP/1.1\r\nhost: x\r\n"
+    body = json.dumps(shows(url)).encode()
+    for framing, start in (
+        (f"content-length: {len(body)}\r\n\r\n", b""),
+        ("transfer-encoding: chunked\r\n\r\n", b"%x\r\n" % len(body)),
+    ):
+        async with two.client() as client:
+            await client.send((head + framing).encode() + start + body[: 21 * 1024 * 1024])
+            reply = await client.reply()
+        assert (reply.status, reply.error["type"]) == (413, "invalid_request_error")
+        assert "larger than 20,971,520 bytes" in str(reply.error["message"])
+    assert two.simulators["first"].log.as_json() == []
+
+
+@pytest.mark.parametrize(
+    ("more", "param"),
+    [
+        ({"query": 5}, "query"),
+        ({"documents": "x"}, "documents"),
+        ({"documents": None}, "documents"),
+    ],
+)
+async def test_a_rerank_that_is_none_is_refused(
+    two: World, more: dict[str, object], param: str
+) -> None:
+    """With the field's name."""
+    reply = await ask(two, "/v1/rerank", RERANK, **more)
+    assert (reply.status, reply.error["param"]) == (400, param)
+
+
 async def test_a_window_holds_for_each_text_not_for_their_sum(there: World) -> None:
     """A hundred small inputs fit where one large input does not; the field is named."""
     server = await there.simulator("small", context_window=100)
@@ -120,6 +208,9 @@ async def test_a_window_holds_for_each_text_not_for_their_sum(there: World) -> N
     there.route("small")
     reply = await ask(there, EMBEDDINGS, {"model": "auto", "input": ["a few words here"] * 100})
     assert reply.status == 200
+    large = {"documents": ["one", "word " * 200]}
+    reply = await ask(there, "/v1/rerank", RERANK, **large)
+    assert (reply.status, reply.error["param"]) == (400, "documents")
     for path, field in ((EMBEDDINGS, "input"), (COMPLETIONS, "prompt")):
         reply = await ask(there, path, {"model": "auto", field: ["one", "word " * 200]})
         assert (reply.status, reply.error["param"]) == (400, field)

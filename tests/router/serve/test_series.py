@@ -28,7 +28,7 @@ CODES, REASONS, TEAMS = 72, 110, 257
 def most(routes: int, backends: int, budgets: int) -> int:
     """The formula: `routes` are (policy, rule, backend), and one for what is not routed."""
     of_routes = (routes + 1) * (CODES + REASONS + 37)
-    of_backends = backends * (2 * REASONS + 25)
+    of_backends = backends * (2 * REASONS + 41)
     return of_routes + of_backends + TEAMS * (CODES + 7) + 2 * budgets + 100
 
 

@@ -74,7 +74,7 @@ def test_only_what_is_needed_is_judged() -> None:
     prompt = chat.prompt()
     assert (prompt.user, prompt.system, prompt.turns) == ("two", "be brief", 2)
     assert prompt.history == "one\n\n\npre"
-    assert prompt.images
+    assert prompt.images == 1
     assert prompt.total_chars == len("be briefonetwopre") + len('[{"id": "1"}]')
 
 

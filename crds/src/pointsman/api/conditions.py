@@ -26,6 +26,7 @@ class ConditionType(StrEnum):
     AWAITING_APPROVAL = "AwaitingApproval"
     PROMOTED = "Promoted"
     ROLLED_BACK = "RolledBack"
+    DRIFT_DETECTED = "DriftDetected"
     # kstatus: abnormal-true, and present only while true
     RECONCILING = "Reconciling"
     STALLED = "Stalled"

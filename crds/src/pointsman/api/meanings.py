@@ -105,6 +105,9 @@ MEANINGS: Final[Mapping[str, Meaning]] = {
             ConditionType.AWAITING_APPROVAL: "The rollout goes on when somebody approves its step.",
             ConditionType.PROMOTED: "The rollout of the spec has ended with it in force.",
             ConditionType.ROLLED_BACK: "It has ended with the revision before it in force.",
+            ConditionType.DRIFT_DETECTED: "A backend that it names has drifted; only with `drift`. "
+            "It says nothing of Ready. The message tells which, in what, by how much, and what is "
+            "done about it.",
             ConditionType.RECONCILING: _WAITS,
             ConditionType.STALLED: _STUCK,
         },
@@ -132,8 +135,10 @@ MEANINGS: Final[Mapping[str, Meaning]] = {
             Reason.ROUTER_REFUSED: "A router refused the revision; the message says why.",
             Reason.WEIGHTS_IN_FORCE: "The weights are those of the revision in force.",
             Reason.WAITING_FOR_CAPACITY: "Replicas of a backend with scaling mode QueueDepth are "
-            "being started for traffic that comes; as they become ready, it follows.",
-            Reason.ROLLOUT_IN_PROGRESS: "A part of the conversations goes to the candidate.",
+            "being started for traffic that comes, or for the next step of a rollout; as they "
+            "become ready, it follows.",
+            Reason.ROLLOUT_IN_PROGRESS: "A part of the conversations goes to the candidate, or it "
+            "waits for its turn at a backend; the message names it and who comes first.",
             Reason.ROLLOUT_PAUSED: "Somebody said so; the candidate keeps its part.",
             Reason.AWAITING_APPROVAL: "A step waits for a person: `pointsman rollout approve`.",
             Reason.INCONCLUSIVE: "The step's deadline has passed and its guardrails are not sure: "
@@ -149,9 +154,16 @@ MEANINGS: Final[Mapping[str, Meaning]] = {
             Reason.REPLAY_INCONCLUSIVE: "The replay could not tell, and the spec says Abort; the "
             "message says what was missing. The candidate got no traffic.",
             Reason.ABORT_REQUESTED: "Somebody said so.",
-            Reason.DEADLINE_EXCEEDED: "They did not become ready for ten minutes; traffic stays as "
-            "it is. Mend what keeps them from starting, lower its `maxReplicas` to what can run, "
-            "or take the edit back.",
+            Reason.WORSE: "A backend is worse than it was.",
+            Reason.BETTER: "A backend is better than it was, and none is worse.",
+            Reason.IDENTITY_CHANGED: "A backend says that it is another model than before.",
+            Reason.STEADY: "None of them has drifted.",
+            Reason.SUSPECTED: "None has for sure; one may have.",
+            Reason.NO_BASELINE: "No backend that it names has a condition Drifted that says: set "
+            "`evaluation` of the ModelBackends, or wait for the first runs.",
+            Reason.DEADLINE_EXCEEDED: "They did not become ready for ten minutes, or for a "
+            "rollout's `stepDeadline`; traffic stays as it is. Mend what keeps them from starting, "
+            "lower its `maxReplicas` to what can run, or take the edit back.",
         },
     ),
     EVALUATION_SUITE: Meaning(

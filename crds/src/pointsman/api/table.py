@@ -13,6 +13,10 @@ from typing import Final, Literal
 
 import msgspec
 
+from pointsman.api.budgeted import MOST_BUDGETS as MOST_BUDGETS  # noqa: PLC0414 - also found here
+from pointsman.api.budgeted import Budget as Budget  # noqa: PLC0414
+from pointsman.api.budgeted import BudgetScope as BudgetScope  # noqa: PLC0414
+from pointsman.api.budgeted import BudgetWindow as BudgetWindow  # noqa: PLC0414
 from pointsman.api.counted import Arms
 from pointsman.api.counted import BudgetUse as BudgetUse  # noqa: PLC0414 - also found here
 from pointsman.api.counted import Served as Served  # noqa: PLC0414
@@ -137,27 +141,10 @@ class Backend(Struct, frozen=True):
     activation: Activation | None = None
     max_concurrent: int | None = None
     """Requests that one server works on at once, or an external API in all; None: not known."""
+    queue: Activation | None = None
+    """How requests wait while all servers have max_concurrent each; None: they are sent."""
     profile: Profile | None = None
     """What its requests are changed by; None: they are sent as they came, but for the model."""
-
-
-MOST_BUDGETS: Final = 16
-"""Of one policy that are told to the operator: those used up most."""
-BudgetScope = Literal["Policy", "Rule", "Caller", "Team"]
-BudgetWindow = Literal["Hour", "Day", "Week", "Month"]
-
-
-class Budget(Struct, frozen=True):
-    """How much a policy, or each of its rules, callers or teams, may use in a calendar window."""
-
-    name: str
-    scope: BudgetScope
-    window: BudgetWindow
-    enforce: bool
-    """False: what would have been refused is only counted."""
-    limit: int
-    """Tokens, or with a currency billionths of it."""
-    currency: str = ""
 
 
 class Capture(Struct, frozen=True):

@@ -6,6 +6,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
+from pointsman.cli.adopt.arguments import add_parser as add_adopt
 from pointsman.cli.arguments import Parser, Version, count, factor, port, some_path, watchable
 from pointsman.cli.audit.arguments import add_parser as add_audit
 from pointsman.cli.evaluate.arguments import add_parser as add_evaluate
@@ -16,6 +17,7 @@ from pointsman.cli.rollout.arguments import add_parser as add_rollout
 from pointsman.cli.simulate.arguments import add_parser as add_simulate
 
 _WITH_OPTIONS = {
+    "adopt": "pointsman.cli.adopt.commands",
     "audit": "pointsman.cli.audit.commands",
     "evaluate": "pointsman.cli.evaluate.commands",
     "explain": "pointsman.cli.explain",
@@ -61,6 +63,7 @@ def _parser() -> Parser:
         "paths", nargs="+", type=some_path, metavar="PATH", help="file or folder, - for stdin"
     )
 
+    add_adopt(commands)
     add_explain(commands)
     add_audit(commands)
     add_evaluate(commands)

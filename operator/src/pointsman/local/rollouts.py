@@ -26,11 +26,13 @@ from pointsman.operator.plan.predicting import Learned
 from pointsman.operator.plan.revisions import KEEP, Revision, last_accepted, next_number, to_collect
 from pointsman.operator.plan.rollout.record import Record
 from pointsman.operator.plan.rollout.telling import News
+from pointsman.operator.plan.shifting import Scene
 from pointsman.operator.plan.table import TablePlan, next_manifest
 from pointsman.router.control.source import TableFeed
 from pointsman.router.serve.app import DataPlane
 
 _ROUTER = "local"
+_NOTHING_SCALED = Scene(scaled={}, gone=frozenset(), loads={})
 
 
 class _OneRouter:
@@ -72,7 +74,11 @@ class LocalRollouts:
         self._shadower = Shadower(Unseen(plane), self)
         self._replayer = Replayer(_asking(ledger) if ledger else None, replay, on_due)
         self._roller = Roller(
-            _OneRouter(feed), on_due, shadower=self._shadower, replayer=self._replayer
+            _OneRouter(feed),
+            on_due,
+            lambda: _NOTHING_SCALED,
+            shadower=self._shadower,
+            replayer=self._replayer,
         )
         self._revisions: dict[str, tuple[Revision, ...]] = {}
         self._records: Mapping[str, Record] = {}

@@ -1,6 +1,6 @@
 """What the operator counts; label values are from closed sets.
 
-The one exception are names of backends that it scales or that drifted, which go when those go.
+The exception are names of backends that it scales, evaluates or that drifted; they go with those.
 """
 
 from typing import Final
@@ -103,6 +103,16 @@ SHADOW_PAIRS = Counter(
 ROLLOUT_STEPS = Counter(
     "pointsman_operator_rollout_steps", "What became of rollouts, by the reason of its Event.",
     ("reason",), registry=REGISTRY,
+)  # fmt: skip
+DRIFTED_POLICIES = Gauge(
+    "pointsman_operator_drifted_policies",
+    "Policies with spec.drift by the reason of their condition DriftDetected.", ("reason",),
+    registry=REGISTRY,
+)  # fmt: skip
+REEVALUATIONS = Counter(
+    "pointsman_operator_reevaluations",
+    "Revisions that re-evaluation made, by cause; Refused: by tests or a rollout.", ("reason",),
+    registry=REGISTRY,
 )  # fmt: skip
 DRIFTED = Gauge(
     "pointsman_operator_drifted",

@@ -9,7 +9,6 @@ import functools
 import logging
 import signal
 import time
-from collections import defaultdict
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
@@ -50,6 +49,7 @@ from pointsman.operator.health import HealthServer, Vitals
 from pointsman.operator.plan.claim import OPERATORS, older_release
 from pointsman.operator.plan.events import CONTROLLER
 from pointsman.operator.plan.shifting import Capacity
+from pointsman.operator.services import Services
 from pointsman.operator.settings import Settings
 
 if TYPE_CHECKING:
@@ -63,29 +63,6 @@ SHIP_S: Final = 2.0
 """How long the last events may take to reach the ledger."""
 CLAIM_S: Final = 2.0
 """How often a refused release looks whether it may serve now."""
-
-
-class Services:
-    """Service name -> backends that refer to it, replaced whole: kopf's thread reads it."""
-
-    def __init__(self) -> None:
-        self.by_service: dict[str, frozenset[str]] = {}
-        self._by_backend: dict[str, str] = {}
-
-    def note(self, backend: str, service: str | None) -> None:
-        """A backend refers to this Service now, or to none."""
-        if self._by_backend.get(backend) == service:
-            return
-        if service is None:
-            self._by_backend.pop(backend, None)
-        else:
-            self._by_backend[backend] = service
-        found: dict[str, set[str]] = defaultdict(set)
-        for one, name in self._by_backend.items():
-            found[name].add(one)
-        for name in self.by_service.keys() - found.keys():
-            del self.by_service[name]
-        self.by_service.update({name: frozenset(backends) for name, backends in found.items()})
 
 
 class Operator:
@@ -107,7 +84,7 @@ class Operator:
             self.engines,
             self.fleet.orders,
             lambda backend: self.queue.add(f"backend/{backend}"),
-            floor=self.shifter.floor,
+            floor=self._floor,
         )
         self.meter: Meter | None = None
         if settings.ledger is not None:
@@ -153,6 +130,8 @@ class Operator:
         self.roller = Roller(
             self.fleet,
             on_due=lambda: self.queue.add("table"),
+            loads=self.shifter.scene,
+            most_each=settings.rollouts_per_backend,
             shadower=self.shadower,
             replayer=self.replayer,
         )
@@ -194,6 +173,9 @@ class Operator:
 
     def _capacity(self, backend: str) -> Capacity | None:
         return self.scaler.capacity(backend)
+
+    def _floor(self, backend: str) -> int:
+        return max(self.shifter.floor(backend), self.roller.floor(backend))
 
     async def reconcile(self, key: str) -> None:
         """`table`, `backend/<name>` or `suite/<name>`."""

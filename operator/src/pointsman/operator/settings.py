@@ -65,6 +65,9 @@ class Settings:
     balancer before the API server drops idle connections sooner, and says nothing."""
     watch_backoff_max_s: float = 30.0
     """Between two tries of a watch's request: an outage of hours costs two requests a minute."""
+    rollouts_per_backend: int = 1
+    """Rollouts at once that send more to one backend: two would take each other's load for their
+    candidate's doing."""
     concurrency: int = 8
     """Reconciles and status writes at once: keeps a full resync under the API server's fairness."""
     router_silence_s: float = 15.0
@@ -105,6 +108,7 @@ def _parser() -> argparse.ArgumentParser:
     _flag(parser, "router-token-file", str(TOKEN_FILE), "token shown to routers")
     _flag(parser, "health-port", "9902", "port of /healthz, /readyz, /metrics")
     _flag(parser, "keda-port", None, "port of KEDA's external scaler protocol; default: not served")
+    _flag(parser, "rollouts-per-backend", "1", "rollouts at once that send more to one backend")
     _flag(parser, "ledger", "", "URL of the ledger, such as http://pointsman-ledger:9903")
     _flag(parser, "ledger-token-file", "", "file with the token for it")
     _flag(parser, "ledger-ca-file", "", "file with the certificates that it is trusted by")
@@ -139,6 +143,12 @@ def parse_settings(arguments: Sequence[str] | None = None) -> Settings:
         )
     except ValueError:
         parser.error("seconds are numbers over 0")
+    try:
+        most_each = int(given.rollouts_per_backend)
+    except ValueError:
+        most_each = 0
+    if most_each < 1:
+        parser.error("--rollouts-per-backend must be a number of 1 or more")
     if keda_port is not None and find_spec("grpc") is None:
         parser.error("--keda-port needs the extra keda: pip install 'pointsman[keda]'")
     if given.log_level not in {"DEBUG", "INFO", "WARNING", "ERROR"}:
@@ -163,6 +173,7 @@ def parse_settings(arguments: Sequence[str] | None = None) -> Settings:
         health_port=health_port,
         keda_port=keda_port,
         ledger=ledger,
+        rollouts_per_backend=most_each,
         kubeconfig=Path(given.kubeconfig) if given.kubeconfig else None,
         leader_elect=given.leader_elect == "true",
         log_level=given.log_level,

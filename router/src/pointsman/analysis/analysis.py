@@ -96,7 +96,7 @@ def judge(facts: Facts) -> Analysis:
         about.domain,
         prompt.turns,
         prompt.tools,
-        prompt.images,
+        prompt.images > 0,
         prompt.json_mode,
         language_found.confidence,
         about.confidence,
@@ -137,7 +137,7 @@ def observe(prompt: Prompt, settings: AnalysisSettings) -> Facts:
         script=spoken.dominant[0],
         text_tokens=int(text_tokens),
         token_mix=tuple(mix.items()),
-        context_tokens=round(estimate) + (tokens.IMAGE_TOKENS if prompt.images else 0),
+        context_tokens=round(estimate) + tokens.IMAGE_TOKENS * prompt.images,
     )
 
 

@@ -26,8 +26,8 @@ class Prompt(msgspec.Struct, frozen=True, gc=False, kw_only=True):
     """Messages of the user, the last one included."""
     tools: bool = False
     """The request offers tools to the model."""
-    images: bool = False
-    """At least one message holds an image."""
+    images: int = 0
+    """How many the messages hold."""
     json_mode: bool = False
     """The answer has to be JSON, by a schema or any."""
 

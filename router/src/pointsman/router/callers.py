@@ -58,7 +58,7 @@ class Refusal(StrEnum):
 
     NO_KEY = "NoKey"
     MALFORMED = "Malformed"
-    """Two Authorization headers, or something that is no bearer token."""
+    """Two keys, or something that is no bearer token."""
     UNKNOWN_KEY = "UnknownKey"
     EXPIRED_KEY = "ExpiredKey"
     NOT_READY = "NotReady"
@@ -101,6 +101,8 @@ class Verdict(NamedTuple):
 
 
 _OPEN: Final = Verdict(OPEN, ANYONE)
+_ANTHROPICS: Final = b"x-api-key"
+"""Where its SDKs show a key; looked at where there is no Authorization."""
 
 
 def judge(callers: Callers, headers: Iterable[tuple[bytes, bytes]], now_s: float) -> Verdict:
@@ -108,6 +110,8 @@ def judge(callers: Callers, headers: Iterable[tuple[bytes, bytes]], now_s: float
     if callers.open:
         return _OPEN if callers is OPEN else Verdict(callers, ANYONE)
     shown = [value for name, value in headers if name == b"authorization"]
+    if not shown:
+        shown = [b"bearer " + value for name, value in headers if name == _ANTHROPICS]
     caller = _search(callers, shown, now_s)
     if not callers.complete and isinstance(caller, Refusal):
         caller = Refusal.NOT_READY

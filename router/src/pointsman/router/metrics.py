@@ -122,6 +122,8 @@ class BackendSeries:
     attempts: dict[str, int] = field(default_factory=dict)
     """Outcome (`Ok` or a reason) -> count."""
     retries: int = 0
+    ejections: dict[str, int] = field(default_factory=dict)
+    """Reason -> how often an endpoint got no more requests for a while."""
     waits: dict[str, int] = field(default_factory=dict)
     """How a wait for a server ended (`Answered` or a reason) -> count."""
     waited: Histogram = field(default_factory=lambda: Histogram(_DURATION_S))
@@ -167,6 +169,7 @@ class Metrics(Collector):
         """Live.in_flight, once a data plane uses it."""
         self.held: Mapping[str, int] = {}
         """Live.held, likewise."""
+        self.ejected: Callable[[], Mapping[str, int]] = dict  # endpoints, by backend
         self.connections = 0
         self.internal_errors = 0
         """Bugs of this router that a request met; each is logged."""
@@ -287,41 +290,26 @@ class Metrics(Collector):
             predicted.add_metric(told, count)
         yield predicted
         yield self._collect_arms()
-        untold = _counter(
-            "expression_errors", "Expressions of rules that could not be told.", "policy", "rule"
-        )
+        text = "Expressions of rules that could not be told."
+        untold = _counter("expression_errors", text, "policy", "rule")
         for rule, count in self.undetermined.items():
             untold.add_metric(rule, count)
         yield untold
-        overhead = HistogramMetricFamily(
-            _PREFIX + "overhead_seconds", "The router's own time for an answered request."
-        )
+        own = "The router's own time for an answered request."
+        overhead = HistogramMetricFamily(_PREFIX + "overhead_seconds", own)
         overhead.add_metric([], self.overhead.buckets(), self.overhead.total)
         yield overhead
         tasks = _counter("analyzed", "Requests by the task the analysis found.", "task")
         for task, count in self.tasks.items():
             tasks.add_metric([task], count)
         yield tasks
-        in_flight = GaugeMetricFamily(
-            _PREFIX + "in_flight",
-            "Requests sent to a backend and not finished.",
-            labels=["backend"],
-        )
-        for name, running in self.in_flight.items():
-            in_flight.add_metric([name], running)
-        yield in_flight
-        held = GaugeMetricFamily(
-            _PREFIX + "held", "Requests that wait for a server of a backend.", labels=["backend"]
-        )
-        for name, waiting in self.held.items():
-            held.add_metric([name], waiting)
-        yield held
-        yield GaugeMetricFamily(
-            _PREFIX + "client_connections", "Open connections of clients.", self.connections
-        )
-        yield CounterMetricFamily(
-            _PREFIX + "internal_errors", "Requests that met a bug here.", self.internal_errors
-        )
+        sent = "Requests sent to a backend and not finished."
+        yield _gauge("in_flight", sent, self.in_flight)
+        yield _gauge("held", "Requests that wait for a server of a backend.", self.held)
+        name = _PREFIX + "client_connections"
+        yield GaugeMetricFamily(name, "Open connections of clients.", self.connections)
+        name = _PREFIX + "internal_errors"
+        yield CounterMetricFamily(name, "Requests that met a bug here.", self.internal_errors)
 
     def _collect_routes(self) -> Iterable[Metric]:
         labels = ("policy", "rule", "backend")
@@ -353,6 +341,7 @@ class Metrics(Collector):
         tokens = _counter(
             "tokens", "Tokens, as stated or estimated.", "backend", "direction", "source"
         )
+        ejections = _counter("ejections", "Endpoints left out for a while.", "backend", "reason")
         waits = _counter("waits", "Waits for a server, by how they ended.", "backend", "outcome")
         waited = HistogramMetricFamily(
             _PREFIX + "wait_seconds", "How long a wait for a server took.", labels=["backend"]
@@ -370,7 +359,11 @@ class Metrics(Collector):
             series.tokens.add_to(tokens, name)
             for currency, nano in series.cost_nano.items():
                 cost.add_metric([name, currency], nano / NANO)
-        yield from (attempts, retries, waits, waited, tokens, cost)
+            for reason, count in series.ejections.items():
+                ejections.add_metric([name, reason], count)
+        text = "Endpoints that get no requests for a while."
+        ejected = _gauge("ejected_endpoints", text, self.ejected())
+        yield from (attempts, retries, waits, waited, tokens, cost, ejections, ejected)
 
     def _collect_callers(self) -> Iterable[Metric]:
         refused = _counter("refused_callers", "Requests without a key that counts.", "reason")
@@ -398,3 +391,10 @@ def _by_label(codes: Mapping[int, int]) -> dict[str, int]:
 
 def _counter(name: str, text: str, *labels: str) -> CounterMetricFamily:
     return CounterMetricFamily(_PREFIX + name, text, labels=labels)
+
+
+def _gauge(name: str, text: str, by_backend: Mapping[str, int]) -> GaugeMetricFamily:
+    found = GaugeMetricFamily(_PREFIX + name, text, labels=["backend"])
+    for backend, value in by_backend.items():
+        found.add_metric([backend], value)
+    return found

@@ -44,7 +44,8 @@ STACK: tuple[Layer, ...] = (
           "first: who has no key must not make us read a body; it was judged at its head, by which "
           "it was decided whether to keep the body at all"),
     Layer("read", Phase.ARRIVAL, arrival.read,
-          "before all others, which need its fields: a body that is no request costs nothing else"),
+          "before all others, which need its fields: a body that is no request costs nothing else, "
+          "and one of another API is a chat from here on"),
     Layer("resolve", Phase.ARRIVAL, arrival.resolve,
           "before the analysis: an unknown model or a missing table costs no reading of text"),
     Layer("analyze", Phase.ARRIVAL, arrival.analyze,

@@ -17,6 +17,7 @@ from pointsman.simulator.openai_requests import (
     COMPLETION,
     EMBEDDING,
     MAX_CHOICES,
+    RERANK,
     ChatRequest,
     read_body,
     task_of,
@@ -89,6 +90,15 @@ class Embedding:
     prompt_tokens: int
 
 
+@dataclass(frozen=True, slots=True)
+class Ranking(Embedding):
+    """Texts to be put in order by how much they share with a query."""
+
+    id: str
+    query: str
+    top_n: int
+
+
 Job = Generation | Embedding
 
 
@@ -102,11 +112,13 @@ class Origin:
 
 
 def plan(path: str, body: bytes, settings: Settings, origin: Origin) -> Job:
-    """The job of a POST to one of the three paths."""
+    """The job of a POST to one of the four paths."""
     if path == "/v1/chat/completions":
         return _chat(body, settings, origin)
     if path == "/v1/completions":
         return _completion(body, settings, origin)
+    if path == "/v1/rerank":
+        return _ranking(body, settings, origin)
     return _embedding(body, settings)
 
 
@@ -224,6 +236,25 @@ def _embedding(body: bytes, settings: Settings) -> Embedding:
         base64=request.encoding_format == "base64",
         dimensions=request.dimensions,
         prompt_tokens=sum(count_tokens(text) for text in texts),
+    )
+
+
+def _ranking(body: bytes, settings: Settings, origin: Origin) -> Ranking:
+    request = read_body(RERANK, body)
+    _check_model(request.model, settings)
+    texts = tuple(request.texts())
+    asked = count_tokens(request.query)
+    for text in texts:
+        _room(asked + count_tokens(text), 0, settings.context_window, "documents")
+    return Ranking(
+        model=settings.model,
+        texts=texts,
+        base64=False,
+        dimensions=None,
+        prompt_tokens=sum(asked + count_tokens(text) for text in texts),
+        id="rerank-" + origin.serial,
+        query=request.query,
+        top_n=request.top_n or len(texts),
     )
 
 

@@ -28,7 +28,7 @@ from pointsman.simulator.performance import Performance
 from pointsman.simulator.settings import Settings
 from pointsman.simulator.slots import Slots
 
-_GENERATION = frozenset({"/v1/chat/completions", "/v1/completions", "/v1/embeddings"})
+_GENERATION = frozenset({"/v1/chat/completions", "/v1/completions", "/v1/embeddings", "/v1/rerank"})
 _READ = frozenset({"/health", "/metrics", "/version", "/v1/models"})
 _REQUEST_ID = re.compile(rb"[!-~]{1,128}")
 VERSION = "0.1.0"

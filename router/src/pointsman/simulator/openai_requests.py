@@ -167,6 +167,25 @@ class EmbeddingRequest(msgspec.Struct, frozen=True):
         return _texts(self.input, "input", lambda ids: " ".join(map(str, ids)))
 
 
+class Document(msgspec.Struct, frozen=True):
+    """One that is not a string."""
+
+    text: str
+
+
+class RerankRequest(msgspec.Struct, frozen=True):
+    """The body of POST /v1/rerank, as Jina's, Cohere's and vLLM's."""
+
+    model: str
+    query: str
+    documents: Annotated[list[str | Document], msgspec.Meta(min_length=1)]
+    top_n: Annotated[int, msgspec.Meta(ge=0)] | None = None
+
+    def texts(self) -> list[str]:
+        """The documents as texts."""
+        return [one if isinstance(one, str) else one.text for one in self.documents]
+
+
 def _texts(
     given: str | list[str | int | list[int]], param: str, spell: Callable[[list[int]], str]
 ) -> list[str]:
@@ -186,6 +205,7 @@ def _texts(
 
 CHAT = msgspec.json.Decoder(ChatRequest)
 COMPLETION = msgspec.json.Decoder(CompletionRequest)
+RERANK = msgspec.json.Decoder(RerankRequest)
 EMBEDDING = msgspec.json.Decoder(EmbeddingRequest)
 
 

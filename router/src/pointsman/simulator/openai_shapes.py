@@ -14,7 +14,7 @@ import msgspec
 
 from pointsman.simulator.embedding import DEFAULT_DIMENSIONS, as_base64, embed
 from pointsman.simulator.errors import ApiError
-from pointsman.simulator.job import Call, Choice, Embedding, Generation
+from pointsman.simulator.job import Call, Choice, Embedding, Generation, Ranking
 
 _encode = msgspec.json.Encoder().encode
 DONE = b"data: [DONE]\n\n"
@@ -171,8 +171,28 @@ def _logprobs(job: Generation, choice: Choice, start: int, end: int | None) -> o
     return {"content": content, "refusal": None}
 
 
+def rankings(job: Ranking) -> bytes:
+    """The body of an answer to /v1/rerank: the best first, as vLLM says it."""
+    wanted = embed(job.model, job.query)
+    scores = [_likeness(wanted, embed(job.model, text)) for text in job.texts]
+    order = sorted(range(len(scores)), key=lambda i: -scores[i])[: job.top_n]
+    results = [
+        {"index": i, "document": {"text": job.texts[i]}, "relevance_score": scores[i]}
+        for i in order
+    ]
+    usage = {"total_tokens": job.prompt_tokens}
+    return _encode({"id": job.id, "model": job.model, "usage": usage, "results": results})
+
+
+def _likeness(one: list[float], other: list[float]) -> float:
+    """Of two unit vectors, from 0 to 1."""
+    return (1.0 + sum(a * b for a, b in zip(one, other, strict=True))) / 2
+
+
 def embeddings(job: Embedding) -> bytes:
-    """The body of an answer to /v1/embeddings."""
+    """The body of an answer to /v1/embeddings or, of a Ranking, to /v1/rerank."""
+    if isinstance(job, Ranking):
+        return rankings(job)
     size = job.dimensions or DEFAULT_DIMENSIONS
     vectors = [embed(job.model, text, size) for text in job.texts]
     data = [{"object": "embedding", "index": i, "embedding": as_base64(v) if job.base64 else v}

@@ -20,7 +20,7 @@ class Activation(ApiModel):
 
     mode: ActivationMode = Field(
         default=ActivationMode.HOLD,
-        description="Hold: requests wait for a server, in the order they came. Reject: 503 at "
+        description="Hold: requests wait for a server; callers take turns. Reject: 503 at "
         "once, with Retry-After. Fallback: the next backend of the route answers; where there is "
         "none, requests wait. A route whose fallback.when holds Cold does not wait either.",
     )
@@ -33,4 +33,19 @@ class Activation(ApiModel):
         ge=1,
         le=10_000,
         description="How many may wait in each router; the next one ends as if its time were over.",
+    )
+
+
+class Queue(ApiModel):
+    """Let requests wait in the router while every server has as many as it works on."""
+
+    timeout: Duration = Field(
+        default="10s", description="How long a request may wait; then it ends with 503."
+    )
+    max_held_requests: int = Field(
+        default=100,
+        ge=1,
+        le=10_000,
+        description="How many may wait in each router. In a full line the caller with most of them "
+        "gives up a place to one with fewer; else the next request ends with 503.",
     )

@@ -8,13 +8,11 @@ from pydantic.config import JsonDict
 from pointsman.api.conditions import Reason
 from pointsman.api.quantity import parse_duration
 from pointsman.api.v1alpha1.budget import Money
+from pointsman.api.v1alpha1.sizes import Count, Message, Name
 from pointsman.api.validation import ApiModel, Duration, ObjectName, Rule
 
 _SHORTEST_S, _LONGEST_S = 10, 720 * 3600
-_Text = Annotated[str, Field(max_length=32768)]
-_Word = Annotated[str, Field(max_length=253)]
 _Figure = Annotated[str, Field(max_length=64)]
-_Count = Annotated[int, Field(ge=0, json_schema_extra={"format": "int32"})]
 _TIME: JsonDict = {"format": "date-time"}
 
 
@@ -59,13 +57,13 @@ class Evaluation(ApiModel):
 class TaskQuality(ApiModel):
     """How good the answers to the golden prompts of one task were in the last whole run."""
 
-    task: _Word | None = Field(default=None, description="The task, or all for all of them.")
+    task: Name | None = Field(default=None, description="The task, or all for all of them.")
     score: _Figure | None = Field(
         default=None, description="Mean of the scores by weight, from 0 to 1."
     )
     low: _Figure | None = Field(default=None, description="Lower end of its interval of 95 %.")
     high: _Figure | None = Field(default=None, description="Upper end.")
-    prompts: _Count | None = Field(default=None, description="Prompts that have a score.")
+    prompts: Count | None = Field(default=None, description="Prompts that have a score.")
     time: str | None = Field(
         default=None, description="When the run ended.", json_schema_extra=_TIME
     )
@@ -74,11 +72,11 @@ class TaskQuality(ApiModel):
 class EvaluationStatus(ApiModel):
     """The last run of the suite, or the one under way."""
 
-    suite: _Word | None = Field(default=None, description="The EvaluationSuite.")
-    content: _Word | None = Field(
+    suite: Name | None = Field(default=None, description="The EvaluationSuite.")
+    content: Name | None = Field(
         default=None, description="Hash of the prompts and checks that were asked."
     )
-    run: _Count | None = Field(
+    run: Count | None = Field(
         default=None, description="Number of the run; each number is run once."
     )
     start_time: str | None = Field(
@@ -92,12 +90,12 @@ class EvaluationStatus(ApiModel):
     next_time: str | None = Field(
         default=None, description="When the next one is due.", json_schema_extra=_TIME
     )
-    ended: _Word | None = Field(
+    ended: Name | None = Field(
         default=None,
         description="How the last run ended: Complete, SpendCap, Unreachable, or Interrupted (the "
         "operator ended first). Only a Complete one changes status.quality.",
     )
-    message: _Text | None = Field(default=None, description="The same in a sentence.")
+    message: Message | None = Field(default=None, description="The same in a sentence.")
     cost: _Figure | None = Field(default=None, description="What the last run cost.")
     spent: _Figure | None = Field(
         default=None, description="What the runs of spentOn cost together."
@@ -108,7 +106,7 @@ class EvaluationStatus(ApiModel):
         description="The most that the run under way may cost; counts as spent if it is "
         "interrupted.",
     )
-    ordered: _Word | None = Field(
+    ordered: Name | None = Field(
         default=None,
         description="Value of the annotation pointsman.dev/evaluate that was obeyed last.",
     )

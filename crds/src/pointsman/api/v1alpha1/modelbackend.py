@@ -10,7 +10,7 @@ from typing import ClassVar, Literal
 
 from pydantic import Field
 
-from pointsman.api.v1alpha1.activation import Activation
+from pointsman.api.v1alpha1.activation import Activation, Queue
 from pointsman.api.v1alpha1.cost import Cost
 from pointsman.api.v1alpha1.deployment import Deployment
 from pointsman.api.v1alpha1.drift import Drift
@@ -119,6 +119,10 @@ class ModelBackendSpec(ApiModel):
         "are 0 replicas. Without it they go to the next backend of the route on Error, else end "
         "with 503.",
     )
+    queue: Queue | None = Field(
+        default=None,
+        description="What exceeds maxConcurrentRequests waits in the router; callers take turns.",
+    )
     drift: Drift | None = Field(
         default=None,
         description="How it is watched for changes that nobody made on purpose. Without it, as "
@@ -158,6 +162,12 @@ class ModelBackendSpec(ApiModel):
             "activation needs a deployment or a service: nobody starts an external backend",
             lambda s: s.activation is None or s.external is None,
             field=".activation",
+        ),
+        Rule(
+            "!has(self.queue) || (has(self.maxConcurrentRequests) && !has(self.external))",
+            "queue needs maxConcurrentRequests, and a deployment or a service",
+            lambda s: s.queue is None or bool(s.max_concurrent_requests and not s.external),
+            field=".queue",
         ),
         Rule(
             "!has(self.scaling) || has(self.deployment)",
@@ -230,9 +240,6 @@ class ModelBackend(ApiModel):
             "self.metadata.name.size() <= 57",
             "metadata.name must begin with a letter, hold only a-z, 0-9 and -, and have at most "
             "57 characters (its Service is named <name>-model)",
-            lambda b: (
-                re.fullmatch(r"[a-z]([-a-z0-9]*[a-z0-9])?", b.metadata.name) is not None
-                and len(b.metadata.name) <= 57
-            ),
+            lambda b: re.fullmatch(r"[a-z]([-a-z0-9]{0,55}[a-z0-9])?", b.metadata.name) is not None,
         ),
     )

@@ -265,7 +265,8 @@ class Rollout(ApiModel):
     )
     step_deadline: Duration = Field(
         default="1h",
-        description="A step that is not decided after so long pauses for a person. At most 240h.",
+        description="A step that is not decided after so long, or whose replicas are not ready, "
+        "pauses for a person. At most 240h.",
     )
     revision_history_limit: int = Field(
         default=10,

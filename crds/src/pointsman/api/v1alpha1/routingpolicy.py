@@ -18,6 +18,7 @@ from pointsman.api.v1alpha1.match import Match
 from pointsman.api.v1alpha1.meta import ObjectMeta
 from pointsman.api.v1alpha1.policytest import PolicyTest
 from pointsman.api.v1alpha1.predictor import Choosing, Predictor
+from pointsman.api.v1alpha1.reevaluation import DriftResponse
 from pointsman.api.v1alpha1.references import BackendRef
 from pointsman.api.v1alpha1.rollout import Rollout
 from pointsman.api.validation import ApiModel, Duration
@@ -271,7 +272,11 @@ class RoutingPolicySpec(ApiModel):
         default=None,
         description="How a new revision takes over. Where it is not set, at once.",
     )
-
+    drift: DriftResponse | None = Field(
+        default=None,
+        description="What happens when a backend that it names has drifted. Nothing where it is "
+        "not set.",
+    )
     tests: list[PolicyTest] = Field(
         default=[],
         max_length=32,

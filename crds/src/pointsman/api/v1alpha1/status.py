@@ -10,6 +10,7 @@ from pydantic import Field
 
 from pointsman.api.v1alpha1.drift import DriftStatus
 from pointsman.api.v1alpha1.evaluation import EvaluationStatus, TaskQuality
+from pointsman.api.v1alpha1.learned_status import LearnedStatus
 from pointsman.api.v1alpha1.rollout_status import RolloutStatus
 from pointsman.api.v1alpha1.sizes import Count, Generation, Message, Name, Percent
 from pointsman.api.validation import ApiModel
@@ -292,12 +293,15 @@ class RoutingPolicyStatus(ApiModel):
     predictor: PredictorStatus | None = Field(
         default=None, description="What the predictor has learned; absent where there is none."
     )
+    learned: LearnedStatus | None = Field(
+        default=None, description="What a re-evaluation changed; absent where it changed nothing."
+    )
     conditions: list[StoredCondition] | None = Field(
         default=None,
         max_length=16,
         description="Ready, Accepted, ResolvedRefs, TestsPassed, Programmed, Progressing; with a "
-        "rollout AwaitingApproval, Promoted and RolledBack; Reconciling and Stalled only while "
-        "true.",
+        "rollout AwaitingApproval, Promoted and RolledBack; with drift DriftDetected; Reconciling "
+        "and Stalled only while true.",
     )
 
     schema_extra: ClassVar[dict[str, dict[str, object]]] = {

@@ -147,6 +147,11 @@ class _Command:
         mine = [one for one in listed if _owner(one) == about["uid"]]
         revisions = sorted(mine, key=lambda one: one.get("revision", 0))
         chosen = _previous(revisions, item, self._options.to_revision)
+        if chosen["data"] == item.get("spec"):
+            raise Refused(
+                f"the spec is {chosen['metadata']['name']} already; what was learned beside it "
+                "ends with spec.drift.onDetected: Alert"
+            )
         patch = [
             {"op": "test", "path": "/metadata/resourceVersion", "value": about["resourceVersion"]},
             {"op": "replace", "path": "/spec", "value": chosen["data"]},

@@ -22,7 +22,15 @@ from pointsman.events.schema import Request
 from pointsman.ledger.recent import facts_of as facts_of_recorded
 from pointsman.router.errors import BadRequest
 from pointsman.router.wire.openai import ABSENT, Asked, Usage, read_answer, size_of
-from pointsman.router.wire.operation import CHAT, COMPLETION, EMBEDDING, OPERATIONS, Operation
+from pointsman.router.wire.operation import (
+    CHAT,
+    COMPLETION,
+    EMBEDDING,
+    OPERATIONS,
+    RERANK,
+    RESPONSES,
+    Operation,
+)
 from pointsman.router.wire.unreadable import UNREADABLE
 from pointsman.routing import RequestFacts
 
@@ -132,6 +140,9 @@ def read_line(data: bytes) -> Read:
     )
 
 
+_SILENT: Final = (EMBEDDING.name, RERANK.name)
+
+
 def seen_of_line(data: bytes, *, excerpt: bool = False) -> Seen:
     """Read and analyze one line. Raises BadLine."""
     read = read_line(data)
@@ -159,7 +170,7 @@ def facts_of(read: Read, analysis: Analysis) -> RequestFacts:
         metadata=read.asked.metadata,
         max_output_tokens=read.asked.max_output_tokens,
         tools=read.asked.tools,
-        images=read.prompt.images,
+        images=read.prompt.images > 0,
     )
 
 
@@ -180,7 +191,7 @@ def _operation(line: _Line, body: _Line) -> Operation:
         if raw is ABSENT:
             continue
         if operation is EMBEDDING and _MESSAGES.match(bytes(memoryview(raw)[:99])):
-            raise BadLine("its input are messages, as of the Responses API, which is not routed")
+            return RESPONSES
         return operation
     raise BadLine("no request: it has neither messages nor prompt nor input")
 
@@ -222,7 +233,7 @@ def seen_of_event(event: Request) -> Seen:
         )
         if stated
         else None,
-        generates=event.operation != EMBEDDING.name,
+        generates=event.operation not in _SILENT,
         recorded=event,
     )
 

@@ -19,6 +19,7 @@ from pointsman.operator.cluster.client import Api, Object
 from pointsman.operator.cluster.kinds import CONFIG_MAP
 from pointsman.operator.errors import Conflict
 from pointsman.operator.plan.objects import annotations_of, labels_of, meta, name_of
+from pointsman.operator.plan.reevaluating.record import Memory, dump_memories, load_memories
 from pointsman.operator.plan.rollout.record import Record, dump_rollouts, load_rollouts
 from pointsman.operator.plan.shifting import Shift, dump_shifts, load_shifts
 
@@ -27,6 +28,7 @@ ANNOTATION_HISTORY: Final = f"{names.GROUP}/recent-blobs"
 HISTORY: Final = 10
 SHIFTS: Final = "shifts"
 ROLLOUTS: Final = "rollouts"
+LEARNED: Final = "learned"
 """Keys of the manifest's object."""
 MAX_HISTORY_BYTES: Final = 192 * 1024
 """The API server takes 256 KiB of annotations; beyond that no manifest could be written at all."""
@@ -45,6 +47,8 @@ class StoredTable:
     """Policies whose weights are between two revisions."""
     rollouts: Mapping[str, Record] = field(default_factory=dict)
     """Policies with a candidate, or with one that was."""
+    learned: Mapping[str, Memory] = field(default_factory=dict)
+    """Policies that are re-evaluated."""
 
 
 def manifest_name(release: str) -> str:
@@ -111,6 +115,7 @@ async def read_table(api: Api, release: str) -> StoredTable:
         history=_history_of(item),
         shifts=load_shifts(_beside(item, SHIFTS)),
         rollouts=load_rollouts(_beside(item, ROLLOUTS)),
+        learned=load_memories(_beside(item, LEARNED)),
         blobs={
             name.removeprefix(prefix): one
             for name, one in found.items()
@@ -188,18 +193,21 @@ async def write_manifest(
     shifts: Mapping[str, Shift],
     *,
     rollouts: Mapping[str, Record] | None = None,
+    learned: Mapping[str, Memory] | None = None,
 ) -> None:
     """
     Replace the manifest that was read; Conflict if another one is there by now.
 
-    `shifts` and `rollouts` are not for routers; they stand in its object, so that all is stored or
-    nothing.
+    `shifts`, `rollouts` and `learned` are not for routers; they stand in its object, so that all is
+    stored or nothing.
     """
     data = {"manifest": table.encode(manifest)}
     if shifts:
         data[SHIFTS] = dump_shifts(shifts)
     if rollouts:
         data[ROLLOUTS] = dump_rollouts(rollouts)
+    if learned:
+        data[LEARNED] = dump_memories(learned)
     history = _next_history(stored, manifest)
     body: dict[str, Any] = {
         "apiVersion": "v1",

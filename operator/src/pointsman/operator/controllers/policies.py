@@ -7,7 +7,7 @@ manifest (everything it names is there), then status (never ahead of the truth),
 import asyncio
 import logging
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 
@@ -33,6 +33,7 @@ from pointsman.operator.cluster.tables import (
 from pointsman.operator.controllers.backends import timestamp
 from pointsman.operator.controllers.learning import Learner
 from pointsman.operator.controllers.pinning import Pins
+from pointsman.operator.controllers.reevaluating import Reevaluator
 from pointsman.operator.controllers.replay_notes import note_replays
 from pointsman.operator.controllers.rollouts import Roller
 from pointsman.operator.controllers.shifting import Shifter
@@ -41,7 +42,7 @@ from pointsman.operator.errors import ReconcileError, one_of
 from pointsman.operator.plan.blobs import Backends
 from pointsman.operator.plan.events import event_of
 from pointsman.operator.plan.learning import wishes
-from pointsman.operator.plan.objects import name_of, parsed
+from pointsman.operator.plan.objects import annotations_of, name_of, parsed
 from pointsman.operator.plan.policy_status import RouterView, policy_status, premature
 from pointsman.operator.plan.predicting import learned_of
 from pointsman.operator.plan.revisions import (
@@ -94,6 +95,7 @@ class PolicyController:
         *,
         learner: Learner,
         roller: Roller,
+        reevaluator: Reevaluator | None = None,
         pins: Pins | None = None,
     ) -> None:
         self._pins = pins or Pins()
@@ -103,6 +105,7 @@ class PolicyController:
         self._shifter = shifter
         self._roller = roller
         self._learner = learner
+        self._reevaluator = reevaluator or Reevaluator()
         self._slots = asyncio.Semaphore(settings.concurrency)
         self.backends: Backends | None = None
         """As read last."""
@@ -121,6 +124,7 @@ class PolicyController:
         self.backends = backends = {
             name_of(item): parsed(ModelBackend, item) for item in view.backends
         }
+        view = self._reevaluator.steer(view, backends, namespace=self._api.namespace)
         await self._follow(view, accepted, backends)
         rolled, steered = self._plan(view, accepted, backends)
         plan = steered.plan
@@ -159,12 +163,12 @@ class PolicyController:
         metrics.POLICIES.labels("True").set(count)
         metrics.POLICIES.labels("False").set(len(plan.verdicts) - count)
         namespace, learned = self._api.namespace, self._learner.learned
+        self._shifter.see(before, view.backends, backends)
         rolled = self._roller.steer(
             plan, view, namespace=namespace, backends=backends, learned=learned
         )
-        return rolled, self._shifter.steer(
-            rolled.plan, before, view.backends, namespace=namespace, backends=backends
-        )
+        steered = self._shifter.steer(rolled.plan, before, namespace=namespace, backends=backends)
+        return rolled, replace(steered, plan=self._reevaluator.quarantine(steered.plan))
 
     async def _store(self, view: TableView, plan: TablePlan) -> dict[str, ReconcileError]:
         """Revisions and blobs of all policies; failures by policy hold up no other policy."""
@@ -200,6 +204,7 @@ class PolicyController:
             name=verdict.revision,
             number=number,
             spec=policy.spec,
+            annotations=self._reevaluator.annotations(view, verdict),
         )
         stored = view.revision_items.get(verdict.revision)
         if stored is None:
@@ -208,7 +213,8 @@ class PolicyController:
             # An older spec is back: its data stays, its number rises. One that a deleted policy of
             # this name left behind changes its owner before the garbage collector comes for it.
             owners = body["metadata"]["ownerReferences"]
-            kept = {**stored["metadata"], "ownerReferences": owners}
+            said = {**annotations_of(stored), **annotations_of(body)}
+            kept = {**stored["metadata"], "ownerReferences": owners, "annotations": said}
             raised = {**stored, "metadata": kept, "revision": number}
             await self._api.replace(kinds.CONTROLLER_REVISION, raised)
         log.info(
@@ -237,15 +243,18 @@ class PolicyController:
         )
         stored = view.stored
         rollouts = self._roller.records(rolled, failures, stored.rollouts)
-        same = (manifest, shifts, rollouts) == (stored.manifest, stored.shifts, stored.rollouts)
+        learned = self._reevaluator.memories(failures, stored.learned)
+        known = (stored.manifest, stored.shifts, stored.rollouts, stored.learned)
+        same = (manifest, shifts, rollouts, learned) == known
         if not same or not intact(stored, self._settings.release):
             await write_manifest(
-                self._api, self._settings.release, stored, manifest, shifts, rollouts=rollouts
-            )
+                self._api, self._settings.release, stored, manifest, shifts, rollouts=rollouts,
+                learned=learned,
+            )  # fmt: skip
             log.info("table written", extra={"epoch": manifest.epoch, "serial": manifest.serial})
         self._shifter.published(steered, shifts)
         news = self._roller.published(rolled, manifest, failures, stored.rollouts)
-        await self._tell(view, news)
+        await self._tell(view, news, self._reevaluator.published(view, learned))
         await note_replays(self._api, view.revision_items, rollouts.values())
         metrics.SERIAL.set(manifest.serial)
         self._pinned = manifest.pins
@@ -261,26 +270,29 @@ class PolicyController:
             for e in manifest.policies
         }
 
-    async def _tell(self, view: TableView, news: Mapping[str, News]) -> None:
+    async def _tell(
+        self, view: TableView, news: Mapping[str, News], drift: Mapping[str, Sequence[News]]
+    ) -> None:
         """As Events; one that cannot be written stays untold, and a log line."""
         for item, policy in view.policies:
-            if (told := news.get(policy.name)) is None:
-                continue
-            log.info("rollout", extra={"policy": policy.name, "event": told.reason})
-            event = event_of(
-                item,
-                kind="Warning" if told.warning else "Normal",
-                reason=told.reason,
-                note=told.note,
-                instance=self._settings.identity,
-                now=timestamp(),
-                about_kind=names.ROUTING_POLICY,
-                action="Rollout",
-            )
-            try:
-                await self._api.create(kinds.EVENT, event)
-            except ReconcileError as error:
-                log.warning("event not written", extra={"reason": error.reason})
+            rolled = [news[policy.name]] if policy.name in news else []
+            told = [(one, "Reevaluate") for one in drift.get(policy.name, ())]
+            for one, action in (*told, *((one, "Rollout") for one in rolled)):
+                log.info(action.lower(), extra={"policy": policy.name, "event": one.reason})
+                event = event_of(
+                    item,
+                    kind="Warning" if one.warning else "Normal",
+                    reason=one.reason,
+                    note=one.note,
+                    instance=self._settings.identity,
+                    now=timestamp(),
+                    about_kind=names.ROUTING_POLICY,
+                    action=action,
+                )
+                try:
+                    await self._api.create(kinds.EVENT, event)
+                except ReconcileError as error:
+                    log.warning("event not written", extra={"reason": error.reason})
 
     async def _report(
         self, view: TableView, plan: TablePlan, unstored: Mapping[str, ReconcileError]
@@ -296,12 +308,13 @@ class PolicyController:
             since = known.position if known and known.entry == entry else NEVER
             stored = items[name].get("status") or {}
             hindrance, moving = str(unstored.get(name, "")), self._shifter.moving(name)
-            rolling = self._roller.rolling(name)
+            rolling, drift = self._roller.rolling(name), self._reevaluator.told(name)
             if hindrance:
                 verdict = replace(verdict, entry=known.entry if known else None)
             elif premature(
-                verdict, routers, stored=stored, since=since, moving=moving, rolling=rolling
-            ):
+                verdict, routers, stored=stored, since=since, moving=moving, rolling=rolling,
+                drift=drift,
+            ):  # fmt: skip
                 return  # the fleet calls again when the router has answered, or has not
             status = policy_status(
                 verdict,
@@ -314,6 +327,7 @@ class PolicyController:
                 rolling=rolling,
                 budgets=self._fleet.budgets(name),
                 learning=self._learner.learning(name),
+                drift=drift,
             )
             try:
                 async with self._slots:

@@ -27,6 +27,7 @@ from pointsman.operator.plan.policy_status import RouterView
 from pointsman.operator.plan.predicting import Learned
 from pointsman.operator.plan.rollout.counting import Tally, key_of
 from pointsman.operator.plan.rollout.deciding import (
+    WANTS_REPLICAS,
     Phase,
     Rollout,
     Scene,
@@ -35,9 +36,11 @@ from pointsman.operator.plan.rollout.deciding import (
 )
 from pointsman.operator.plan.rollout.guarding import Stretch
 from pointsman.operator.plan.rollout.ordering import hear
+from pointsman.operator.plan.rollout.prescaling import Needs, needs
 from pointsman.operator.plan.rollout.record import Record, essence
-from pointsman.operator.plan.rollout.steering import Going, Known, Rolled, roll
+from pointsman.operator.plan.rollout.steering import Aim, Going, Known, Rolled, aim_of, roll
 from pointsman.operator.plan.rollout.telling import News, Rolling, news_of
+from pointsman.operator.plan.shifting import Scene as Loads
 from pointsman.operator.plan.table import TablePlan
 
 EVERY_S: Final = 2.0
@@ -67,13 +70,19 @@ class _Stored:
 
 
 class Roller:
-    """`on_due` asks for a reconcile of the table."""
+    """
+    `on_due` asks for a reconcile of the table; `loads` has what backends do, and their replicas.
+
+    `most_each`: rollouts at once that send more to one backend.
+    """
 
     def __init__(
         self,
         routers: Routers,
         on_due: Callable[[], None],
+        loads: Callable[[], Loads],
         *,
+        most_each: int = 1,
         shadower: Shadower | None = None,
         replayer: Replayer | None = None,
         clock: Callable[[], float] = time.time,
@@ -83,6 +92,10 @@ class Roller:
         self._shadower = shadower
         self._backends: Backends = {}
         self._on_due = on_due
+        self._loads = loads
+        self._scene = loads()
+        """Of the look that goes on: once for all rollouts."""
+        self._most_each = most_each
         self._replayer = replayer or Replayer(None, replay, on_due, clock=clock)
         self._clock = clock
         self._monotonic = monotonic
@@ -90,6 +103,8 @@ class Roller:
         self._now: dict[str, Rollout] = {}
         """The rollouts of the records, with what is remembered of the step that goes on."""
         self._tallies: dict[str, Tally] = {}
+        self._needs: dict[str, Needs] = {}
+        """Replicas that the candidates' backends need."""
         self._told: dict[str, tuple[float, Rolling]] = {}
         """What status says, and since when."""
         self._annotations: Mapping[str, Mapping[str, str]] = {}
@@ -104,6 +119,7 @@ class Roller:
         learned: Mapping[str, Learned],
     ) -> Rolled:
         """The table that may be in force now."""
+        self._scene = self._loads()
         self._annotations = {policy.name: annotations_of(item) for item, policy in view.policies}
         self._backends = backends
         known = Known(
@@ -114,6 +130,7 @@ class Roller:
             revisions=view.revisions,
             annotations=self._annotations,
             learned=learned,
+            most_each=self._most_each,
         )
         return roll(plan, known, self._look, now_s=self._clock())
 
@@ -129,6 +146,7 @@ class Roller:
             name: one.record.rollout for name, one in self._stored.going.items() if one.record
         }
         self._tallies = {name: one for name, one in self._tallies.items() if name in self._now}
+        self._needs = {name: one for name, one in self._needs.items() if name in self._now}
         for name, rollout in self._now.items():
             if not rollout.ended:
                 self._counted(name, rollout)  # a step begins where the routers are now
@@ -171,6 +189,16 @@ class Roller:
         }
         return kept | {name: one for name, one in before.items() if name in failed}
 
+    def floor(self, backend: str) -> int:
+        """Replicas that rollouts need of it, or are about to need; 0 for none."""
+        return max((one.get(backend, 0) for one in self._floors()), default=0)
+
+    def _floors(self) -> Iterator[Mapping[str, int]]:
+        for name, found in self._needs.items():
+            rollout = self._now.get(name)
+            if rollout is not None and not rollout.ended:
+                yield found.ahead if rollout.reason in WANTS_REPLICAS else found.now
+
     async def run(self) -> None:
         """For ever, each 2 s."""
         while True:
@@ -179,7 +207,7 @@ class Roller:
 
     def tick(self) -> None:
         """Look; ask for a reconcile if it would do another step, or has another thing to say."""
-        due = False
+        due, self._scene = False, self._loads()
         for name, one in self._stored.going.items():
             rollout, plan, entry = self._now.get(name), one.plan, self._stored.entries.get(name)
             if rollout is None or plan is None or entry is None or rollout.ended:
@@ -187,9 +215,11 @@ class Roller:
             record, annotations = self._stored.records[name], self._stored.annotations
             heard = hear(annotations.get(name, {}), record.heard, rollout)
             scene = Scene(
-                wanted=rollout.candidate, verified=False, orders=heard.orders, bounds_s=()
-            )
-            found = advance(rollout, plan, self._look(rollout, entry, scene), now_s=self._clock())
+                wanted=rollout.candidate, verified=False, orders=heard.orders, bounds_s=(),
+                turn=one.turn,
+            )  # fmt: skip
+            scene = self._look(rollout, entry, scene, aim_of(rollout, plan, one.changes))
+            found = advance(rollout, plan, scene, now_s=self._clock())
             if essence(found) == record.rollout:
                 self._now[name] = found
             else:
@@ -253,9 +283,11 @@ class Roller:
         acks = self._running(entry)
         return min((ack.weight_percent if ack is not None else 0 for ack in acks), default=0)
 
-    def _look(self, rollout: Rollout, entry: table.PolicyEntry, scene: Scene) -> Scene:
-        trial, acks = entry.candidate, self._running(entry)
-        verified = False
+    def _look(self, rollout: Rollout, entry: table.PolicyEntry, scene: Scene, aim: Aim) -> Scene:
+        trial, last = entry.candidate, self._needs.get(entry.name)
+        found = needs(aim.changes, self._scene, percent=aim.percent, ahead=aim.ahead, last=last)
+        self._needs[entry.name] = found
+        verified, acks = False, self._running(entry)
         if trial is not None:
             wanted = (trial.weight_percent, trial.shadow.percent if trial.shadow else 0)
             verified = bool(acks) and all(
@@ -267,6 +299,7 @@ class Roller:
             verified=verified,
             replayed=self._replayer.result(entry.name, replay_key(rollout)),
             bounds_s=DURATION_BOUNDS_S,
+            short=found.short,
         )
         if rollout.in_shadow and self._shadower is not None:
             seen = self._shadower.seen(entry.name, rollout)

@@ -9,7 +9,7 @@ import asyncio
 import time
 from collections import defaultdict, deque
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Final, Protocol
 
 from pointsman.api import table
@@ -64,6 +64,7 @@ class _Seen:
     scaled: Mapping[str, Capacity] = field(default_factory=dict)
     """With nothing known to be ready: their specs' own bounds."""
     gone: frozenset[str] = frozenset()
+    failures: Mapping[str, str] = field(default_factory=dict)
     shifts: Mapping[str, Shift] = field(default_factory=dict)
     wanted: Mapping[str, Targets] = field(default_factory=dict)
 
@@ -94,11 +95,8 @@ class Shifter:
         self._told: object = None
         self._read_s = monotonic()
 
-    def steer(
-        self, plan: TablePlan, before: Before, items: Sequence[Json], *, namespace: str,
-        backends: Backends,
-    ) -> Steered:  # fmt: skip
-        """The table that may be in force now; `items` are the backends as stored."""
+    def see(self, before: Before, items: Sequence[Json], backends: Backends) -> None:
+        """What a reconcile has read; `items` are the backends as stored."""
         scaled = {name: c for name, one in backends.items() if (c := _bounds(one))}
         named = {
             one.backend
@@ -108,27 +106,31 @@ class Shifter:
         }
         gone = {n for n in {*backends, *named} if not isinstance(backends.get(n), ModelBackend)}
         gone |= {name_of(item) for item in items if _answers_nobody(item)} - scaled.keys()
-        self._seen = _Seen(
+        self._seen = replace(
+            self._seen,
             backends=frozenset(backends),
             scaled=scaled,
             gone=frozenset(gone),
-            shifts=self._seen.shifts,
-            wanted=self._seen.wanted,
+            failures={name_of(item): why for item in items if (why := _failure_of(item))},
         )
         self._sample()
+
+    def steer(
+        self, plan: TablePlan, before: Before, *, namespace: str, backends: Backends
+    ) -> Steered:
+        """The table that may be in force now, by what was seen."""
         return steer(
             plan,
             before,
             namespace=namespace,
             backends=backends,
-            scene=self._scene(),
+            scene=self.scene(),
             now_s=self._clock(),
         )
 
     def published(self, steered: Steered, shifts: Mapping[str, Shift]) -> None:
         """These shifts are stored now, as `steered` has them or, for want of a write, as before."""
-        seen = self._seen
-        self._seen = _Seen(seen.backends, seen.scaled, seen.gone, shifts, steered.wanted)
+        self._seen = replace(self._seen, shifts=shifts, wanted=steered.wanted)
         self._advances = {
             name: steered.advances.get(name) or Advance(shift, shift.floors)
             for name, shift in shifts.items()
@@ -151,7 +153,7 @@ class Shifter:
         shifts = self._seen.shifts
         if not shifts:
             return
-        scene, now_s = self._scene(), self._clock()
+        scene, now_s = self.scene(), self._clock()
         self._advances = {
             name: advance(shift, self._seen.wanted[name], scene, now_s=now_s, policy=name)
             if name in self._seen.wanted
@@ -170,7 +172,7 @@ class Shifter:
         shift, one = self._seen.shifts.get(name), self._advances.get(name)
         if shift is None or one is None or shift.share >= 100:
             return None
-        scene = self._scene()
+        scene = self.scene()
         return Moving(
             shift,
             self._seen.wanted.get(name, {}),
@@ -184,7 +186,8 @@ class Shifter:
         found = [self.moving(name) for name in sorted(self._seen.shifts)]
         return [one.condition() for one in found if one]
 
-    def _scene(self) -> Scene:
+    def scene(self) -> Scene:
+        """Loads and replicas, as they are now."""
         unreached = {
             name
             for view in self._routers.views()
@@ -194,7 +197,9 @@ class Shifter:
         scaled = {name: self._capacity(name) or one for name, one in self._seen.scaled.items()}
         loads = None if self._silent else {name: self._load(name) for name in self._samples}
         ended = ended_between((kept[0][1], kept[-1][1]) for kept in self._served.values())
-        return Scene(scaled, self._seen.gone, loads, frozenset(unreached), ended)
+        return Scene(
+            scaled, self._seen.gone, loads, frozenset(unreached), ended, self._seen.failures
+        )
 
     def _sample(self) -> None:
         now_s = self._monotonic()
@@ -249,3 +254,8 @@ def _answers_nobody(item: Json) -> bool:
         one.get("type") == "Available" and one.get("status") == "False"
         for one in conditions_of(item)
     )
+
+
+def _failure_of(item: Json) -> str:
+    failure = (item.get("status") or {}).get("lastFailure") or {}
+    return str(failure.get("reason") or "")

@@ -48,6 +48,8 @@ class SuiteController:
         """Told whom suites name as their judge, by suite, once all suites are known."""
         self._judges: dict[str, str] | None = None
         self._found: dict[str, Suite | Hindrance] = {}
+        self._gone: set[str] = set()
+        """Suites that went while the first list was looked through."""
         self._judged: dict[str, tuple[tuple[str, str], Verdict]] = {}
         """Name -> (version of the suite and hash of the text, verdict)."""
         self._referring: set[str] = set()
@@ -77,6 +79,8 @@ class SuiteController:
         items = await self._api.list_all(kinds.EVALUATION_SUITE)
         for item in items:
             await self._observe(name_of(item), item)
+        for name in self._gone:
+            self._found.pop(name, None)
         self._judges = {}
         self._judge_anew()
 
@@ -96,9 +100,11 @@ class SuiteController:
         if item is None or meta(item).get("deletionTimestamp"):
             self._judged.pop(name, None)
             self._found.pop(name, None)
+            self._gone |= {name} if self._judges is None else set()
             self._referring.discard(name)
             self._judge_anew()
             return
+        self._gone.discard(name)
         status = await self._observe(name, item)
         self._judge_anew()
         await write_status(self._api, kinds.EVALUATION_SUITE, item, status)

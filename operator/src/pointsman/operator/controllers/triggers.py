@@ -23,6 +23,7 @@ from pointsman.api import names
 from pointsman.operator import metrics
 from pointsman.operator.cluster.tables import manifest_name
 from pointsman.operator.plan.children import LABEL_PART_OF, PART_OF
+from pointsman.operator.plan.reevaluating.evidence import drift_said
 from pointsman.operator.plan.rollout.ordering import said_of_rollout
 from pointsman.operator.settings import SERVICE_ACCOUNT, Settings
 
@@ -88,14 +89,16 @@ class Keys:
 
     def _unchanged(self, event: Event) -> bool:
         """
-        A MODIFIED without a new generation is a status's echo, unless somebody gave an order.
+        A MODIFIED without a new generation is a status's echo, unless somebody gave an order, or
+        a model was found to have drifted.
 
         The resync covers the rest.
         """
         about = event["object"]["metadata"]
         notes = about.get("annotations") or {}
         orders = (*sorted(said_of_rollout(notes).items()), notes.get(names.ANNOTATION_EVALUATE))
-        seen = (about.get("generation"), about.get("deletionTimestamp"), orders)
+        drifted = drift_said(event["object"])
+        seen = (about.get("generation"), about.get("deletionTimestamp"), orders, drifted)
         before = self._generations.get(about["uid"])
         if event["type"] == "DELETED":
             self._generations.pop(about["uid"], None)

@@ -147,6 +147,7 @@ def compile_backend(namespace: str, backend: ModelBackend) -> table.Backend:
         currency=cost.currency if cost else "USD",
         activation=_activation(spec),
         max_concurrent=filled.max_concurrent,
+        queue=_queue(spec),
         profile=profile_of(spec),
     )
 
@@ -181,6 +182,19 @@ def _activation(spec: ModelBackendSpec) -> table.Activation | None:
         timeout_s=parse_duration(asked.timeout),
         max_held=asked.max_held_requests,
         at_once=(scaled and scaled.target_requests) or table.AT_ONCE,
+    )
+
+
+def _queue(spec: ModelBackendSpec) -> table.Activation | None:
+    asked = spec.queue
+    if asked is None:
+        return None
+    assert spec.max_concurrent_requests, "the kind's rules ask for it"
+    return table.Activation(
+        mode="Hold",
+        timeout_s=parse_duration(asked.timeout),
+        max_held=asked.max_held_requests,
+        at_once=spec.max_concurrent_requests,
     )
 
 

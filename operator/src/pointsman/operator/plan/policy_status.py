@@ -15,6 +15,7 @@ from pointsman.operator.plan.budget_status import budgets_of
 from pointsman.operator.plan.learning import Learning
 from pointsman.operator.plan.objects import Json
 from pointsman.operator.plan.predictor_status import predictor_of
+from pointsman.operator.plan.reevaluating.telling import Told
 from pointsman.operator.plan.rollout.telling import Rolling
 from pointsman.operator.plan.shifting import Moving, settled
 from pointsman.operator.plan.table import Verdict
@@ -157,6 +158,7 @@ def premature(
     since: tuple[int, int] = (0, 0),
     moving: Moving | None = None,
     rolling: Rolling | None = None,
+    drift: Told | None = None,
 ) -> bool:
     """
     True if a status would only say that we have not been answered yet.
@@ -169,13 +171,17 @@ def premature(
         entry is None
         or stored.get("observedGeneration") != verdict.policy.generation
         or stored.get("activeRevision") != entry.revision
-        or not _says(stored, *_judged(verdict))
+        or not _says(stored, *_judged(verdict), *_of_drift(drift))
         or not _says(stored, _progressing(entry, moving, rolling), message=rolling is None)
     ):
         return False
     silent = [router for router in routers if _yet_to_say(router, entry, since)]
     others = [router for router in routers if router not in silent]
     return bool(silent) and not any(_laggard(router, entry, since) for router in others)
+
+
+def _of_drift(drift: Told | None) -> tuple[Condition, ...]:
+    return (drift.condition,) if drift and drift.condition else ()
 
 
 def _says(stored: Json, *conditions: Condition, message: bool = True) -> bool:
@@ -202,6 +208,7 @@ def policy_status(
     rolling: Rolling | None = None,
     budgets: Sequence[table.BudgetUse] = (),
     learning: Learning | None = None,
+    drift: Told | None = None,
 ) -> dict[str, Any]:
     """
     The whole `status`; `routers` are all router pods that are there, `now` is RFC 3339.
@@ -212,7 +219,8 @@ def policy_status(
     `since` is the (epoch, serial) of the manifest that first held the verdict's entry; what
     routers said of an earlier one does not count. `moving`: its weights are on their way.
     `rolling`: it has a candidate, or had one.
-    `budgets`: what routers said of them. `learning`: how its predictor stands.
+    `budgets`: what routers said of them. `learning`: how its predictor stands. `drift`: what its
+    models are found to be, and what was made of it.
     """
     entry, generation = verdict.entry, verdict.policy.generation
     found = [_laggard(router, entry, since) for router in routers] if entry else []
@@ -227,6 +235,7 @@ def policy_status(
         wanted.append(_progressing(entry, moving, rolling))
     if rolling:
         wanted += rolling.outcome()
+    wanted += _of_drift(drift)
     if not ready.status:
         resumes = ready.reason in WAITING
         kind = ConditionType.RECONCILING if resumes else ConditionType.STALLED
@@ -244,14 +253,17 @@ def policy_status(
         status["shift"] = moving.fields()
     if rolling:
         status["rollout"] = rolling.fields()
-        if entry and entry.candidate:
-            status["candidateRevision"] = entry.candidate.revision
+        trying = entry.candidate.revision if entry and entry.candidate else rolling.trying
+        if trying:
+            status["candidateRevision"] = trying
     spec = verdict.policy.parsed
     named = spec.spec.budgets if isinstance(spec, RoutingPolicy) else None
     if used := budgets_of(budgets, named, stored):
         status["budgets"] = used
     if predictor := predictor_of(learning, verdict.policy, stored):
         status["predictor"] = predictor
+    if drift and drift.learned:
+        status["learned"] = dict(drift.learned)
     status["conditions"] = stamp(
         wanted, stored.get("conditions") or (), generation=generation, now=now
     )

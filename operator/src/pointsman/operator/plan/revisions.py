@@ -64,9 +64,10 @@ def next_number(revisions: Sequence[Revision], name: str) -> int | None:
 
 
 def render_revision(
-    *, namespace: str, policy: str, uid: str, name: str, number: int, spec: Json
-) -> dict[str, Any]:
-    """The ControllerRevision of an accepted spec, owned by its policy."""
+    *, namespace: str, policy: str, uid: str, name: str, number: int, spec: Json,
+    annotations: Mapping[str, str] | None = None,
+) -> dict[str, Any]:  # fmt: skip
+    """The ControllerRevision of an accepted spec, owned by its policy; annotations say why."""
     return {
         "apiVersion": "apps/v1",
         "kind": "ControllerRevision",
@@ -77,6 +78,7 @@ def render_revision(
                 names.LABEL_MANAGED_BY: names.MANAGED_BY,
                 names.LABEL_POLICY: policy,
             },
+            **({"annotations": dict(annotations)} if annotations else {}),
             "ownerReferences": [
                 {
                     "apiVersion": names.API_VERSION,

@@ -19,6 +19,7 @@ from pointsman.router.serve import budgets
 from pointsman.router.serve.account import account
 from pointsman.router.serve.arms import Arms
 from pointsman.router.serve.choosing import Conversations
+from pointsman.router.serve.endpoints import Balancers
 from pointsman.router.serve.exchange import Exchange
 from pointsman.router.serve.feedback import Ledger
 from pointsman.router.serve.holds import Holds
@@ -76,6 +77,9 @@ class DataPlane:
         self.tracks = Tracks(live, metrics)
         self.holds = Holds(live, clock)
         self.spill = Spill(live, self.holds)
+        self.balancers = Balancers(live)
+        self.holds.ejected_of = self.balancers.ejected_of
+        metrics.ejected = self.balancers.ejected
         self.conversations = Conversations()
         self.arms = Arms(self)
         self.quotas = Quotas(live, clock)

@@ -4,7 +4,7 @@ Guarantees that each either fills in its part of the exchange or raises a Proble
 caller can change. Refuses to touch the network: these run without a wait.
 """
 
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, cast
 
 from msgspec import structs
 
@@ -20,6 +20,7 @@ from pointsman.routing import decide as decide_route
 
 if TYPE_CHECKING:
     from pointsman.router.serve.exchange import Exchange
+    from pointsman.router.serve.translated import TranslatedExchange
 
 _NO_HEADERS: Final[dict[str, str]] = {}
 _BYTES_A_TOKEN: Final = 4
@@ -32,6 +33,9 @@ def read(exchange: "Exchange") -> None:
     request = exchange.request
     if request.head.compressed:
         raise BadRequest("Compressed bodies are not read.", status=415)
+    if exchange.translated:
+        cast("TranslatedExchange", exchange).read()
+        return
     exchange.asked = exchange.operation.read(request.body)
     check_members(request.body)
 
@@ -80,7 +84,7 @@ def read_late(exchange: "Exchange") -> None:
 
 def _read_text(exchange: "Exchange") -> None:
     prompt, policy = exchange.asked.prompt(), exchange.policy
-    exchange.images = prompt.images
+    exchange.images = prompt.images > 0
     analysis = analyze_text(prompt) if policy.chooser is None else choosing.read(exchange, prompt)
     exchange.analysis = analysis
     exchange.plane.metrics.analyzed(analysis.task, analysis.decided)

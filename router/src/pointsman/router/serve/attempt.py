@@ -5,19 +5,20 @@ the table's own secrets, and that nothing is tried again once content has reache
 """
 
 import logging
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, cast
 
-from pointsman.api.table import Activation, Backend, ServiceAddress
+from pointsman.api.table import Backend, ServiceAddress
 from pointsman.router.errors import BadRequest, Problem, RateLimited, UpstreamBroken
-from pointsman.router.policy import balance, retry
+from pointsman.router.policy import outlier, retry
 from pointsman.router.policy.retry import Action, Fault, Kind, Situation
 from pointsman.router.serve import relay as relays
 from pointsman.router.serve.dial import Place, external_place
+from pointsman.router.serve.endpoints import Balancer
 from pointsman.router.serve.spill import passed_over
 from pointsman.router.serve.tracing import Call
 from pointsman.router.serve.tracks import Track
 from pointsman.router.serve.upstream import Pool, UpstreamConnection
-from pointsman.router.wire.profile import apply
+from pointsman.router.wire.profile import apply, with_thinking
 from pointsman.router.wire.response import ResponseReader
 from pointsman.router.wire.splice import replace_model
 from pointsman.router.wire.unreadable import UNREADABLE
@@ -25,6 +26,7 @@ from pointsman.router.wire.whole import WholeAnswer
 
 if TYPE_CHECKING:
     from pointsman.router.serve.exchange import Exchange
+    from pointsman.router.serve.translated import TranslatedExchange
 
 _log = logging.getLogger(__name__)
 _HEAD: Final = (
@@ -38,14 +40,23 @@ class Attempt:
 
     __slots__ = (
         "_begun", "_relay", "_sent_s", "answered", "backend", "call", "connection", "exchange",
-        "pool", "takes_whole", "track",
+        "pool", "takes_whole", "track", "watch",
     )  # fmt: skip
 
-    def __init__(self, exchange: "Exchange", backend: Backend, track: Track, pool: Pool) -> None:
+    def __init__(
+        self,
+        exchange: "Exchange",
+        backend: Backend,
+        track: Track,
+        pool: Pool,
+        watch: Balancer | None = None,
+    ) -> None:
         self.exchange = exchange
         self.backend = backend
         self.track = track
         self.pool = pool
+        self.watch = watch
+        """Who learns how it ended, where there are several endpoints."""
         self.connection: UpstreamConnection | None = None
         self._relay: relays.Relay | None = None
         self._begun = self.answered = False
@@ -61,6 +72,9 @@ class Attempt:
         try:
             body = replace_model(exchange.request.body, self.backend.model)
             if self.backend.profile is not None and exchange.operation.generates:
+                if exchange.translated:
+                    thinks = cast("TranslatedExchange", exchange).thinks
+                    body = with_thinking(body, self.backend.profile, thinks)
                 body = apply(body, self.backend.profile)
         except UNREADABLE:  # its other members are read only now, and with less stack left
             exchange.refuse(BadRequest("The body is nested too deeply, or is not UTF-8."))
@@ -109,6 +123,8 @@ class Attempt:
                     after(exchange, chosen)
                     return
                 relay = self._relay = chosen
+                if self.watch is not None and self.watch.sick:
+                    self.watch.heard(self.pool)
             if data:
                 relay.feed(data)
         except Exception as error:  # noqa: BLE001 - the border to asyncio; logged and counted
@@ -154,6 +170,10 @@ class Attempt:
             series = self.track.backend
             if series is not None:
                 series.attempted(outcome)
+                watch = self.watch
+                if watch is not None and (watch.sick or outcome in outlier.FAULTS):
+                    whole = self.answered
+                    watch.ended(self.pool, outcome, plane.clock(), whole=whole, series=series)
 
 
 def start(exchange: "Exchange") -> None:
@@ -162,8 +182,8 @@ def start(exchange: "Exchange") -> None:
         exchange.plane.spill.place(exchange)
     backend = exchange.candidate
     exchange.track = track = exchange.plane.tracks.of(exchange.policy, exchange.taken, backend)
-    how = backend.activation
-    if how is not None and not exchange.let_by and _waits(exchange, backend, how, track):
+    may_wait = backend.activation is not None or backend.queue is not None
+    if may_wait and not exchange.let_by and _waits(exchange, backend, track):
         return
     found = _pool(exchange, track.service) if track.service else _external(exchange, backend)
     exchange.attempts += 1
@@ -175,19 +195,23 @@ def start(exchange: "Exchange") -> None:
             exchange.plane.traces.not_sent(exchange, track, fault.reason)
         after(exchange, fault)
         return
-    pool, place, authorization = found
-    exchange.attempt = attempt = Attempt(exchange, backend, track, pool)
+    pool, place, authorization, watch = found
+    exchange.attempt = attempt = Attempt(exchange, backend, track, pool, watch)
     exchange.sending()
     attempt.send(place, authorization)
 
 
-def _waits(exchange: "Exchange", backend: Backend, how: Activation, track: Track) -> bool:
+def _waits(exchange: "Exchange", backend: Backend, track: Track) -> bool:
     """True if the request waits for a server, or does not have to: it went on already."""
-    holds = exchange.plane.holds
-    if not holds.must_wait(backend, track.service):
-        return False
+    holds, how = exchange.plane.holds, backend.activation
     fault: Fault | None = None
-    if exchange.others_left and (how.mode == "Fallback" or exchange.taken.on_cold):
+    if backend.queue is not None and holds.serves(backend, track.service):
+        if not holds.is_full(backend, track.service):
+            return False
+        fault = holds.hold(exchange, backend, backend.queue)
+    elif how is None or not holds.must_wait(backend, track.service):
+        return False
+    elif exchange.others_left and (how.mode == "Fallback" or exchange.taken.on_cold):
         fault = holds.fault(backend.name, Kind.COLD, "Cold", "no server is ready")
     else:
         fault = holds.hold(exchange, backend, how)
@@ -199,31 +223,26 @@ def _waits(exchange: "Exchange", backend: Backend, how: Activation, track: Track
     return True
 
 
-def _pool(exchange: "Exchange", service: str) -> tuple[Pool, Place, bytes] | Fault:
-    """Of a Service, the better of two endpoints, untried ones first."""
+_Found = tuple[Pool, Place, bytes, Balancer | None]
+"""The header line with the router's own key is empty where none is needed."""
+
+
+def _pool(exchange: "Exchange", service: str) -> _Found | Fault:
+    """Of a Service's endpoints, the one that takes it."""
     plane = exchange.plane
     endpoints = plane.live.endpoints.get(service, ())
-    if exchange.tried:
-        fresh = tuple(e for e in endpoints if (e.host, e.port) not in exchange.tried)
-        endpoints = fresh or endpoints
-    count = len(endpoints)
-    if not count:
+    if not endpoints:
         return Fault(Kind.ERROR, "NoEndpoint", "no ready endpoint", retryable=False)
-    pools = plane.pools
-    if count == 1:
-        chosen = pools.service(endpoints[0].host, endpoints[0].port)
-        return chosen, chosen.place, b""
-    one, other = balance.pick_two(count, plane.dice(), plane.dice())
-    chosen = pools.service(endpoints[one].host, endpoints[one].port)
-    if chosen.outstanding:  # else nothing is better
-        second = pools.service(endpoints[other].host, endpoints[other].port)
-        if not balance.choose(chosen.outstanding, second.outstanding):
-            chosen = second
-    return chosen, chosen.place, b""
+    if len(endpoints) == 1:
+        chosen = plane.pools.service(endpoints[0].host, endpoints[0].port)
+        return chosen, chosen.place, b"", None
+    watch = plane.balancers.made.get(service) or plane.balancers.of(service)
+    chosen = watch.pick(exchange, endpoints)
+    return chosen, chosen.place, b"", watch
 
 
-def _external(exchange: "Exchange", backend: Backend) -> tuple[Pool, Place, bytes] | Fault:
-    """Where it is, and the header line with the router's own key, empty where it needs none."""
+def _external(exchange: "Exchange", backend: Backend) -> _Found | Fault:
+    """Where it is, with the key for it."""
     address = backend.address
     assert not isinstance(address, ServiceAddress)
     try:
@@ -232,14 +251,14 @@ def _external(exchange: "Exchange", backend: Backend) -> tuple[Pool, Place, byte
         return Fault(Kind.ERROR, "BadUrl", str(error), retryable=False)
     pools = exchange.plane.pools
     if address.credential is None:
-        return pools.external(place), place, b""
+        return pools.external(place), place, b"", None
     key = exchange.plane.live.credential(address.credential)
     if key is None:
         detail = f"its credential, Secret {address.credential.name}, is not available"
         return Fault(Kind.ERROR, "NoCredential", detail, retryable=False)
     if not key or any(byte < 0x21 or byte > 0x7E for byte in key):
         return Fault(Kind.ERROR, "NoCredential", "its key is not plain ASCII", retryable=False)
-    return pools.external(place), place, b"authorization: Bearer %b\r\n" % key
+    return pools.external(place), place, b"authorization: Bearer %b\r\n" % key, None
 
 
 def after(exchange: "Exchange", fault: Fault) -> None:

@@ -17,7 +17,8 @@ if TYPE_CHECKING:
     from pointsman.router.serve.exchange import Exchange
 
 _MESSAGES: Final = {
-    Refusal.NO_KEY: "This router asks for an API key. Send it as `Authorization: Bearer KEY`.",
+    Refusal.NO_KEY: "This router asks for an API key. Send it as `Authorization: Bearer KEY` "
+    "or `x-api-key: KEY`.",
     Refusal.MALFORMED: "The API key is not readable. Send one `Authorization: Bearer KEY` header.",
     Refusal.UNKNOWN_KEY: "The API key is not known to this router.",
     Refusal.EXPIRED_KEY: "The API key has expired.",

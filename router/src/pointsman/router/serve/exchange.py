@@ -32,12 +32,7 @@ from pointsman.router.serve.tracing import Trace
 from pointsman.router.serve.tracks import Track
 from pointsman.router.wire.openai import NO_ANSWER, Answer, Asked, Usage
 from pointsman.router.wire.operation import Operation
-from pointsman.router.wire.problem import (
-    LAST_CHUNK,
-    chunk,
-    error_event,
-    problem_answer,
-)
+from pointsman.router.wire.problem import LAST_CHUNK, chunk, error_event, problem_answer
 from pointsman.router.wire.received import Request
 from pointsman.routing import CompiledPolicy, Decision, Skipped
 from pointsman.routing.compiled import CompiledRoute
@@ -71,6 +66,8 @@ class Exchange:
     candidates: tuple[Backend, ...]
     skipped: tuple[Skipped, ...]
     outcome: str
+    translated = False
+    """True for another API's, whose answers `relay` and its like put into other words."""
 
     def __init__(
         self,
@@ -93,8 +90,7 @@ class Exchange:
         self.trace: Trace | None = None
         self.debug = request.head.debug
         self.unread = False  # the analysis of its text is left for the record
-        self.images = self.committed = self.streamed = False
-        self.chunked = self._over = False
+        self.images = self.committed = self.streamed = self.chunked = self._over = False
         self.head_sent = False
         """A status line was sent: before the commitment, of a stream that waits for long."""
         self.let_by = False
@@ -246,8 +242,8 @@ class Exchange:
             self.client.write(chunk(data))
             self._arm(self.committed_s)
         else:
-            message = f"The backend refused the request with status {status}."
-            self.client.write(chunk(error_event(message, "backend_refused")))
+            why = f"The backend refused the request with status {status}."
+            self.client.write(chunk(self.error_event(why, "backend_refused")))
 
     def relay(self, data: bytes) -> None:
         """Send more of the answer."""
@@ -269,17 +265,17 @@ class Exchange:
             self.client.write(LAST_CHUNK)
         self._end(attempts.OK)
 
-    def break_off(self, fault: Fault, *, in_band: bool) -> None:
+    def break_off(self, fault: Fault, event: bytes = b"") -> None:
         """
         The answer broke after its beginning was sent, and the connection ends with it.
 
-        `in_band`: an error event was sent, so the body ends in good form.
+        `event` says so in a stream, whose body then ends in good form.
         """
         self.code = 502
-        if self.chunked and in_band:
-            self.client.write(LAST_CHUNK)
+        if event:
+            self.client.write(chunk(event) + LAST_CHUNK if self.chunked else event)
         self.client.keep_alive = False
-        if not in_band:
+        if not event:
             self.client.abort()
         self._end(fault.reason)
 
@@ -293,15 +289,20 @@ class Exchange:
         if problem.close:
             self.client.keep_alive = False
         if self.head_sent:
-            event = error_event(problem.message, problem.code or "upstream_error")
+            event = self.error_event(problem.message, problem.code or "upstream_error")
             self.client.write(chunk(event) + LAST_CHUNK)
         else:
-            self.client.write(
-                problem_answer(
-                    problem, more=decision_lines(self, {}), keep_alive=self.client.keep_alive
-                )
-            )
+            self.client.write(self.problem_answer(problem))
         self._end("Refused")
+
+    def error_event(self, message: str, code: str) -> bytes:
+        """What ends a stream that has begun, in the caller's words."""
+        return error_event(message, code)
+
+    def problem_answer(self, problem: Problem) -> bytes:
+        """A refusal in the caller's words."""
+        more, keep_alive = decision_lines(self, {}), self.client.keep_alive
+        return problem_answer(problem, more=more, keep_alive=keep_alive)
 
     def bug(self, error: Exception) -> None:
         """An error of this program: counted, logged, and told without details."""
@@ -310,7 +311,7 @@ class Exchange:
         if self._over:
             return
         if self.committed:
-            self.break_off(Fault(Kind.ERROR, "InternalError"), in_band=False)
+            self.break_off(Fault(Kind.ERROR, "InternalError"))
         else:
             self.refuse(Bug())
 
@@ -385,8 +386,7 @@ class Exchange:
     def _end(self, outcome: str) -> None:
         if self._over:
             return
-        self._over = True
-        self.outcome = outcome
+        self._over, self.outcome = True, outcome
         if self.waiting is not None:
             self.waiting.end(outcome)
         attempt = self.attempt

@@ -18,6 +18,7 @@ OPERATIONS: Final = {
     "chat/completions": "chat",
     "completions": "text_completion",
     "embeddings": "embeddings",
+    "rerank": "rerank",
 }
 _HOSTS: Final = {
     "api.openai.com": "openai",

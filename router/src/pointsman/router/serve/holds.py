@@ -1,7 +1,8 @@
 """Requests that wait for a server of their backend.
 
-Guarantees that they go in the order they came, that a server which has just begun gets only a few
-of them at once, that none waits longer than its time or in a queue without a bound.
+Guarantees that callers take turns, each in the order it came (policy/fair.py), that a server which
+has just begun gets only a few at once, that none waits longer than its time or in a queue without a
+bound.
 
 | no ready server, and the backend's activation | what becomes of the request               |
 | none                                          | as if the backend had answered 503        |
@@ -9,15 +10,17 @@ of them at once, that none waits longer than its time or in a queue without a bo
 |                                               | if it would be too late; else it waits    |
 | Fallback                                      | the next backend; waits if there is none  |
 | Reject                                        | the next backend on Cold, else 503        |
+
+Where a backend has a queue, they wait as well while its servers have as many as they work on.
 """
 
-from collections import OrderedDict
 from dataclasses import dataclass, field
 from math import inf
 from typing import TYPE_CHECKING, Final
 
 from pointsman.api.table import Activation, Backend, Order, ServiceAddress
 from pointsman.router.policy import spill
+from pointsman.router.policy.fair import Line
 from pointsman.router.policy.retry import Fault, Kind
 
 if TYPE_CHECKING:
@@ -110,6 +113,10 @@ def has_time(exchange: "Exchange", wait_s: float, timeout_s: float) -> bool:
     return wait_s < timeout_s and since_s + wait_s < by_s
 
 
+def _none(_: str) -> int:
+    return 0
+
+
 @dataclass(slots=True)
 class _Queue:
     """Of one backend; `asked_s` is when the first request met no server."""
@@ -117,7 +124,9 @@ class _Queue:
     address: ServiceAddress
     at_once: int
     asked_s: float
-    waiting: OrderedDict[Wait, None] = field(default_factory=OrderedDict)
+    shared: bool = False
+    """True if `at_once` is for all routers together, as a backend's max_concurrent is."""
+    waiting: Line[Wait] = field(default_factory=Line)
 
 
 class Holds:
@@ -130,6 +139,8 @@ class Holds:
         self._start_s: dict[str, float] = {}
         self.service_s: dict[str, float] = {}
         """Backend -> how long its answers take, on average, for routes that pass on when full."""
+        self.ejected_of: Callable[[str], int] = _none
+        """Service -> endpoints that get nothing for a while: the others have no room for theirs."""
         live.endpoint_listeners.append(self.look)
 
     def must_wait(self, backend: Backend, service: str) -> bool:
@@ -140,6 +151,19 @@ class Holds:
             return True
         return backend.name in self.queues and bool(self.queues[backend.name].waiting)
 
+    def serves(self, backend: Backend, service: str) -> bool:
+        """True if a server is ready and may be asked."""
+        return bool(self._live.endpoints.get(service)) and backend.name not in self._live.orders
+
+    def is_full(self, backend: Backend, service: str) -> bool:
+        """True if its servers have as many as they work on, or others wait already."""
+        live, name = self._live, backend.name
+        if name in self.queues and self.queues[name].waiting:
+            return True
+        servers = len(live.endpoints.get(service, ())) - self.ejected_of(service)
+        most = spill.capacity(servers, backend.max_concurrent, live.routers)
+        return live.in_flight.get(name, 0) >= most
+
     def hold(self, exchange: "Exchange", backend: Backend, how: Activation) -> Fault | None:
         """Let it wait; or why it cannot."""
         assert isinstance(backend.address, ServiceAddress)
@@ -149,12 +173,19 @@ class Holds:
             return self.cannot_start(backend.name, order)
         if how.mode == "Reject":
             return self.fault(backend.name, Kind.COLD, "Cold", "no server is ready")
+        caller = exchange.caller.name
         if len(queue.waiting) >= how.max_held:
             what = "too many requests wait for a server"
-            return self.fault(backend.name, Kind.SATURATED, "HoldFull", what)
-        queue.address, queue.at_once = backend.address, how.at_once
+            full = self.fault(backend.name, Kind.SATURATED, "HoldFull", what)
+            other = queue.waiting.displaced_by(caller) if queue.waiting else None
+            if other is None:
+                return full
+            other.give_up(full)
+        queue.address = backend.address
+        if not queue.waiting:  # a line behind a start keeps its pace to the end
+            queue.at_once, queue.shared = how.at_once, how is backend.queue
         waiting = Wait(exchange, backend, how)
-        queue.waiting[waiting] = None
+        queue.waiting.add(caller, waiting)
         self._live.hold(backend.name, len(queue.waiting))
         exchange.wait(waiting)
         return None
@@ -162,7 +193,9 @@ class Holds:
     def _queue(self, name: str, address: ServiceAddress, how: Activation) -> _Queue:
         queue = self.queues.get(name)
         if queue is None:
-            queue = self.queues[name] = _Queue(address, how.at_once, self._clock())
+            serves = self._live.endpoints.get(address.key) and name not in self._live.orders
+            asked_s = inf if serves else self._clock()
+            queue = self.queues[name] = _Queue(address, how.at_once, asked_s)
         return queue
 
     def miss(self, backend: Backend) -> None:
@@ -213,7 +246,7 @@ class Holds:
         """It waits no longer; may be called twice."""
         queue = self.queues.get(waiting.backend)
         if queue is not None and waiting in queue.waiting:
-            del queue.waiting[waiting]
+            queue.waiting.discard(waiting)
             self._live.hold(waiting.backend, len(queue.waiting))
 
     def look(self) -> None:
@@ -222,7 +255,7 @@ class Holds:
             order = self._live.orders.get(name)
             if order is not None:
                 while order.failure and queue.waiting:
-                    next(iter(queue.waiting)).give_up(self.cannot_start(name, order))
+                    queue.waiting.first().give_up(self.cannot_start(name, order))
             elif self._live.endpoints.get(queue.address.key):
                 if queue.asked_s < inf:
                     took_s = self._clock() - queue.asked_s
@@ -245,8 +278,10 @@ class Holds:
         queue, live = self.queues.get(backend), self._live
         if queue is None or backend in live.orders:
             return
-        most = queue.at_once * len(live.endpoints.get(queue.address.key, ()))
+        service = queue.address.key
+        servers = len(live.endpoints.get(service, ())) - self.ejected_of(service)
+        most = spill.capacity(servers, queue.at_once, live.routers if queue.shared else 1)
         while queue.waiting and live.in_flight.get(backend, 0) < most:
-            next(iter(queue.waiting)).let_go()
+            queue.waiting.turn().let_go()
         if most and not queue.waiting and self.queues.get(backend) is queue:
             del self.queues[backend]

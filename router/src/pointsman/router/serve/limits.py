@@ -38,6 +38,8 @@ class Limits:
     buffered_body_bytes: int = 256 * 1024
     """A non-streamed answer up to this size is complete before its first byte is sent, so that a
     backend which dies in it can still be replaced. About 60,000 tokens of text."""
+    translated_body_bytes: int = 8 * 1024 * 1024
+    """The same of an answer to another API's request, which is complete before it is translated."""
     held_stream_bytes: int = 256 * 1024
     """Events without content that are held back before a stream commits (Bifrost's figure)."""
     sse_frame_bytes: int = 16 * 1024 * 1024

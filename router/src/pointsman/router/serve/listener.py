@@ -15,12 +15,12 @@ from typing import TYPE_CHECKING, cast
 
 from pointsman.router.callers import Refusal, Verdict
 from pointsman.router.errors import BadRequest, Problem, Refused, going_away
-from pointsman.router.serve import authenticate, feedback, surface
+from pointsman.router.serve import authenticate, feedback, surface, words
 from pointsman.router.serve.exchange import Exchange
 from pointsman.router.serve.feedback import FeedbackExchange
 from pointsman.router.serve.limits import Limits
 from pointsman.router.serve.wheel import Alarm
-from pointsman.router.wire.problem import CONTINUE, problem_answer
+from pointsman.router.wire.problem import CONTINUE
 from pointsman.router.wire.received import Head, Request, Unreadable
 from pointsman.router.wire.request import RequestReader
 
@@ -146,7 +146,7 @@ class ClientConnection(asyncio.Protocol):
         else:
             full = Refused("Too many connections.", code="overloaded", retry_after_s=1, close=True)
             self._reader.over = True
-            self.write(problem_answer(full, more=surface.id_line(plane)))
+            self.write(words.refusal(full, surface.request_id(plane), b""))
             self.close()
 
     def data_received(self, data: bytes) -> None:
@@ -266,7 +266,8 @@ class ClientConnection(asyncio.Protocol):
             self.keep_alive = False
         if head.operation is not None:
             plane.began()
-            self.exchange = exchange = Exchange(plane, self, request, head.operation, plane.clock())
+            make = Exchange if not head.operation.dialect else _translated()
+            self.exchange = exchange = make(plane, self, request, head.operation, plane.clock())
             exchange.run()
             return
         if head.method == b"POST" and head.target.partition(b"?")[0] == feedback.PATH:
@@ -274,23 +275,14 @@ class ClientConnection(asyncio.Protocol):
             self.exchange = errand = FeedbackExchange(plane, self, request)
             errand.run()
             return
-        try:
-            answer = surface.answer(plane, request, keep_alive=self.keep_alive)
-        except Problem as problem:
-            plane.metrics.unrouted.answered(problem.status)
-            answer = problem_answer(
-                problem,
-                more=surface.id_line(plane, request),
-                keep_alive=self.keep_alive,
-                without_body=head.method == b"HEAD",
-            )
-        self.write(answer)
+        self.write(surface.answer(plane, request, keep_alive=self.keep_alive))
         if not self.keep_alive:
             self.close()
 
     def _refuse(self, problem: Problem) -> None:
         self._plane.metrics.unrouted.answered(problem.status)
-        self.write(problem_answer(problem, more=surface.id_line(self._plane)))
+        target = self._reader.target
+        self.write(words.refusal(problem, surface.request_id(self._plane), target))
         if problem.status == 408:  # who was slow had its time
             self.close()
         else:
@@ -387,6 +379,13 @@ class ClientConnection(asyncio.Protocol):
             what = "head" if self._waits is _Waits.HEAD else "body"
             message = f"The request's {what} did not arrive in time."
             self._refuse(BadRequest(message, status=408, code="request_timeout", close=True))
+
+
+def _translated() -> type[Exchange]:
+    """For requests of other APIs; loaded with the first of them."""
+    from pointsman.router.serve.translated import TranslatedExchange  # noqa: PLC0415
+
+    return TranslatedExchange
 
 
 def _reader(limits: Limits, judge: Callable[[Head], Verdict] | None = None) -> RequestReader:

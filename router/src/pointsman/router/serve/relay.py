@@ -7,7 +7,7 @@
 | anything else                  | -       | never: a Fault; the next candidate, a retry, or 502   |
 """
 
-from typing import TYPE_CHECKING, Final, Protocol
+from typing import TYPE_CHECKING, Final, Protocol, cast
 
 from pointsman.api.statuses import label_of
 from pointsman.router.errors import GOING_AWAY
@@ -28,13 +28,13 @@ from pointsman.router.wire.openai import (
     read_stream_usage,
     read_usage_at_end,
 )
-from pointsman.router.wire.problem import error_event
 from pointsman.router.wire.refusal import in_openais_shape, says_too_long
 from pointsman.router.wire.response import ResponseReader
 from pointsman.router.wire.sse import Opening, StreamOpening, StreamTail
 
 if TYPE_CHECKING:
     from pointsman.router.serve.exchange import Exchange
+    from pointsman.router.serve.translated import TranslatedExchange
 
 _CHARS_A_TOKEN: Final = 4
 EVENT_STREAM: Final = b"text/event-stream"
@@ -96,7 +96,12 @@ class Whole:
             exchange.relay(data)
             return
         self._pieces.append(data)
-        if max(self._size, self._reader.length or 0) > exchange.plane.limits.buffered_body_bytes:
+        limits = exchange.plane.limits
+        if exchange.translated:  # it is read whole
+            if self._size > limits.translated_body_bytes:
+                detail = f"the answer is larger than {limits.translated_body_bytes:,} bytes"
+                exchange.fail(Fault(Kind.ERROR, "Malformed", detail))
+        elif max(self._size, self._reader.length or 0) > limits.buffered_body_bytes:
             body = b"".join(self._pieces)
             self._end = body[-USAGE_BYTES:]
             reader = self._reader
@@ -115,7 +120,7 @@ class Whole:
 
     def lost(self, fault: Fault) -> None:
         if self._exchange.committed:
-            self._exchange.break_off(fault, in_band=False)
+            self._exchange.break_off(fault)
         else:
             self._exchange.fail(fault)
 
@@ -128,8 +133,11 @@ def answer_whole(
     if wrong:
         exchange.fail(Fault(Kind.ERROR, "Malformed", wrong))
         return
-    exchange.usage = usage or _estimate_whole(exchange, len(body))
+    exchange.usage = used = usage or _estimate_whole(exchange, len(body))
     exchange.said, exchange.end = answer, body
+    if exchange.translated:
+        cast("TranslatedExchange", exchange).answer_whole(headers, body, used)
+        return
     exchange.commit(status, headers, len(body), body)
     exchange.complete()
 
@@ -195,7 +203,12 @@ class Stream:
         exchange = self._exchange
         opening = self._opening
         if opening is None:
-            exchange.client.write(b"%x\r\n%b\r\n" % (len(data), data) if exchange.chunked else data)
+            if exchange.translated:
+                exchange.relay(data)
+            else:
+                exchange.client.write(
+                    b"%x\r\n%b\r\n" % (len(data), data) if exchange.chunked else data
+                )
         else:
             seen = opening.feed(data)
             if seen is Opening.BROKEN:
@@ -243,8 +256,7 @@ class Stream:
         if fault.reason == CUT:
             code = GOING_AWAY
         message = f"The answer is incomplete: {fault.detail or fault.reason}."
-        exchange.relay(error_event(message, code))
-        exchange.break_off(fault, in_band=True)
+        exchange.break_off(fault, exchange.error_event(message, code))
 
     def _estimate(self) -> Usage:
         # About one token an event; role, finish and [DONE] are none.

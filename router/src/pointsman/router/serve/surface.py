@@ -10,8 +10,8 @@ from urllib.parse import unquote_to_bytes
 import msgspec
 
 from pointsman.router.callers import Caller
-from pointsman.router.errors import BadRequest, Refused
-from pointsman.router.serve import feedback
+from pointsman.router.errors import BadRequest, Problem, Refused
+from pointsman.router.serve import feedback, words
 from pointsman.router.serve.authenticate import caller_of, models_of, no_such_model
 from pointsman.router.wire import problem
 from pointsman.router.wire.operation import OPERATIONS
@@ -21,20 +21,37 @@ if TYPE_CHECKING:
     from pointsman.router.serve.app import DataPlane
 
 _MODELS: Final = b"/v1/models"
+_COUNT: Final = b"/v1/messages/count_tokens"
 _HEALTH: Final = b"/healthz"
 _READS: Final = (b"GET", b"HEAD")
 _encode = msgspec.json.Encoder().encode
 
 
 def answer(plane: "DataPlane", request: Request, *, keep_alive: bool) -> bytes:
-    """The answer to what is not routed; raises Problem."""
+    """The answer to what is not routed."""
+    try:
+        return _answer(plane, request, keep_alive=keep_alive)
+    except Problem as problem:
+        plane.metrics.unrouted.answered(problem.status)
+        return words.refusal(
+            problem,
+            request_id(plane, request),
+            request.head.target,
+            head=request.head,
+            keep_alive=keep_alive,
+        )
+
+
+def _answer(plane: "DataPlane", request: Request, *, keep_alive: bool) -> bytes:
     head = request.head
     path = head.target.partition(b"?")[0]
     if path == _HEALTH:  # load balancers have no key
         caller = None
     else:
         caller = caller_of(plane, request)
-        if path in OPERATIONS or path == feedback.PATH:
+        if path == _COUNT and head.method == b"POST":
+            return _counted(plane, caller, request, keep_alive=keep_alive)
+        if path in OPERATIONS or path in (feedback.PATH, _COUNT):
             raise _wrong_method(head, path, "POST")
         if path != _MODELS and not path.startswith(_MODELS + b"/"):
             shown = path[:200].decode("latin-1")
@@ -48,21 +65,21 @@ def answer(plane: "DataPlane", request: Request, *, keep_alive: bool) -> bytes:
     if caller is None:
         found: object = {"status": "draining" if plane.live.draining else "ok"}
     else:
-        found = _models(plane, caller, path[len(_MODELS) + 1 :])
+        found = _models(plane, caller, head, path[len(_MODELS) + 1 :])
     plane.metrics.unrouted.answered(200)
     return problem.answer(
         200,
         _encode(found),
-        more=id_line(plane, request),
+        more=b"x-request-id: %b\r\n" % request_id(plane, request),
         keep_alive=keep_alive,
         without_body=head.method == b"HEAD",
     )
 
 
-def id_line(plane: "DataPlane", request: Request | None = None) -> bytes:
-    """The header line of the request's id: the caller's if it sent one, else a new one."""
+def request_id(plane: "DataPlane", request: Request | None = None) -> bytes:
+    """The caller's if it sent one, else a new one."""
     given = request.head.request_id if request is not None else None
-    return b"x-request-id: %b\r\n" % (given or plane.next_id())
+    return given or plane.next_id()
 
 
 def _wrong_method(head: Head, path: bytes, allow: str) -> BadRequest:
@@ -75,16 +92,29 @@ def _wrong_method(head: Head, path: bytes, allow: str) -> BadRequest:
     )
 
 
-def _models(plane: "DataPlane", caller: Caller, quoted: bytes) -> object:
+def _counted(plane: "DataPlane", caller: Caller, request: Request, *, keep_alive: bool) -> bytes:
+    from pointsman.router.serve import counting  # noqa: PLC0415 - of an API that is seldom spoken
+
+    body = _encode(counting.count(plane, caller, request))
+    plane.metrics.unrouted.answered(200)
+    more = counting.ESTIMATED + b"x-request-id: %b\r\n" % request_id(plane, request)
+    return problem.answer(200, body, more=more, keep_alive=keep_alive)
+
+
+def _models(plane: "DataPlane", caller: Caller, head: Head, quoted: bytes) -> object:
     if not plane.live.ready:
         raise Refused("No routing table is in force yet.", code="not_ready", retry_after_s=1)
     names = models_of(plane, caller)
-    if not quoted:
-        return {"object": "list", "data": [_card(name) for name in names]}
     wanted = unquote_to_bytes(quoted).decode("utf-8", "replace")
-    if wanted not in names:
+    if quoted and wanted not in names:
         raise no_such_model(caller, wanted, names)
-    return _card(wanted)
+    if words.is_anthropics(head):
+        from pointsman.router.wire.anthropic import models  # noqa: PLC0415 - see `_counted`
+
+        return models.card(wanted) if quoted else models.listing(names)
+    if quoted:
+        return _card(wanted)
+    return {"object": "list", "data": [_card(name) for name in names]}
 
 
 def _card(name: str) -> dict[str, object]:

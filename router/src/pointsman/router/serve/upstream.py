@@ -11,6 +11,7 @@ import socket
 from collections.abc import Callable
 from typing import Final, Protocol, cast
 
+from pointsman.api.table import Endpoint
 from pointsman.router.policy.retry import Fault, Kind
 from pointsman.router.serve.dial import Place, Undialed, dial, service_place
 from pointsman.router.serve.limits import Limits
@@ -326,6 +327,11 @@ class Pools:
         """The pool of a Service's endpoint."""
         found = self._pools.get((host, port, ""))
         return found if found is not None else self._add(service_place(host, port))
+
+    def outstanding(self, endpoint: Endpoint) -> int:
+        """Requests that are there now, without a pool for who has had none."""
+        found = self._pools.get((endpoint.host, endpoint.port, ""))
+        return found.outstanding if found is not None else 0
 
     def external(self, place: Place) -> Pool:
         """The pool of an external backend."""

@@ -14,7 +14,7 @@ from pointsman.router.wire.unreadable import UNREADABLE
 
 READ: Final = frozenset({
     "model", "messages", "prompt", "input", "stream", "max_tokens", "max_completion_tokens",
-    "metadata", "tools", "functions",
+    "metadata", "tools", "functions", "query", "documents",
 })  # fmt: skip
 """What the router reads of any operation."""
 _USUAL: Final = READ | {

@@ -13,6 +13,7 @@ import msgspec
 
 from pointsman.analysis import Prompt
 from pointsman.router.errors import BadRequest
+from pointsman.router.wire.depth import check_depth
 from pointsman.router.wire.unreadable import UNREADABLE
 
 T = TypeVar("T")
@@ -69,6 +70,8 @@ class _Tokens(msgspec.Struct):
     prompt_tokens: int | None = None
     completion_tokens: int | None = None
     """Embeddings have none."""
+    total_tokens: int | None = None
+    """All that vLLM and Jina say of rerank."""
     prompt_tokens_details: _InputDetails | None = None
     completion_tokens_details: _OutputDetails | None = None
     prompt_cache_hit_tokens: int | None = None
@@ -177,6 +180,10 @@ def read_chat(body: bytes) -> ChatRequest:
     tools = 0
     if chat.tools is not ABSENT or chat.functions is not ABSENT:
         tools = size_of(chat.tools) or size_of(chat.functions)
+        check_depth(bytes(chat.tools), "tools")
+        check_depth(bytes(chat.functions), "functions")
+    if chat.response_format is not ABSENT:
+        check_depth(bytes(chat.response_format), "response_format")
     return ChatRequest(
         chat.model,
         chat.stream is True,
@@ -207,18 +214,18 @@ def read_metadata(raw: msgspec.Raw) -> dict[str, str]:
     return {name: value for name, value in found.items() if isinstance(value, str)}
 
 
-def _content(raw: msgspec.Raw) -> tuple[str, bool]:
-    """The text of a message and whether it holds an image; what is not understood is empty."""
+def _content(raw: msgspec.Raw) -> tuple[str, int]:
+    """The text of a message and how many images it holds; what is not understood is empty."""
     if not size_of(raw):
-        return "", False
+        return "", 0
     try:
         if memoryview(raw)[0] == b'"'[0]:
-            return _text(raw), False
+            return _text(raw), 0
         parts = _parts(raw)
-        images = any(part.type in ("image_url", "input_image", "image") for part in parts)
+        images = sum(part.type in ("image_url", "input_image", "image") for part in parts)
         return "\n".join(_text(part.text) for part in parts if size_of(part.text)), images
     except UNREADABLE:
-        return "", False
+        return "", 0
 
 
 def _prompt(chat: ChatRequest) -> Prompt:
@@ -227,10 +234,10 @@ def _prompt(chat: ChatRequest) -> Prompt:
     history: list[str] = []
     total = chat._tools_chars
     turns = 0
-    images = False
+    images = 0
     for message in chat._messages:
         text, shows = _content(message.content)
-        images = images or shows
+        images += shows
         total += len(text) + size_of(message.tool_calls)
         if message.role == "user":
             user = len(history)
@@ -295,7 +302,7 @@ def read_answer(body: bytes) -> tuple[Answer, Usage | None, str]:
         return NO_ANSWER, None, "the answer is not a JSON object in OpenAI's shape"
     if answer.error is not ABSENT and size_of(answer.error):
         return answer, None, "the answer is an error with status 200"
-    return answer, _usage(answer), ""
+    return answer, usage_of(answer), ""
 
 
 def _decode_answer(body: bytes) -> Answer:
@@ -308,11 +315,14 @@ def _decode_answer(body: bytes) -> Answer:
     return Answer(tokens, plain.error)
 
 
-def _usage(answer: Answer) -> Usage | None:
+def usage_of(answer: Answer) -> Usage | None:
+    """None if it does not state any."""
     usage = answer.usage
     if usage is None:
         return None
     prompt, completion = max(usage.prompt_tokens or 0, 0), max(usage.completion_tokens or 0, 0)
+    if usage.prompt_tokens is None and usage.completion_tokens is None:
+        prompt = max(usage.total_tokens or 0, 0)
     more, less = usage.prompt_tokens_details, usage.completion_tokens_details
     if more is None and less is None and usage.prompt_cache_hit_tokens is None:
         return Usage(prompt, completion)
@@ -331,7 +341,7 @@ def read_stream_usage(tail: bytes) -> Usage | None:
     for line in reversed(tail.split(b"\n")):
         if b'"usage"' in line and line.startswith(b"data:"):
             try:
-                found = _usage(_decode_answer(line[5:]))
+                found = usage_of(_decode_answer(line[5:]))
             except UNREADABLE:
                 continue
             if found is not None:

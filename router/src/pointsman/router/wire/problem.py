@@ -59,9 +59,18 @@ def answer(
 
 
 def problem_answer(
-    problem: Problem, *, more: bytes = b"", keep_alive: bool = True, without_body: bool = False
+    problem: Problem,
+    *,
+    body: bytes = b"",
+    more: bytes = b"",
+    keep_alive: bool = True,
+    without_body: bool = False,
 ) -> bytes:
-    """A Problem as an answer; Retry-After is in whole seconds, at least 1."""
+    """
+    A Problem as an answer; `body` if another API's shape says it.
+
+    Retry-After is in whole seconds, at least 1.
+    """
     if problem.retry_after_s is not None:
         more += b"retry-after: %d\r\n" % max(1, -int(-problem.retry_after_s // 1))
     elif problem.status == 429:  # SDKs would try it again; OpenAI's word for "do not"
@@ -72,7 +81,7 @@ def problem_answer(
         more += b"allow: %b\r\n" % problem.allow.encode()
     return answer(
         problem.status,
-        error_body(problem),
+        body or error_body(problem),
         more=more,
         keep_alive=keep_alive and not problem.close,
         without_body=without_body,

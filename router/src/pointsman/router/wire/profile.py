@@ -24,6 +24,8 @@ _text = msgspec.json.Decoder(str).decode
 _list = msgspec.json.Decoder(list[msgspec.Raw]).decode
 _encode = msgspec.json.Encoder().encode
 _NULL: Final = b"null"
+_THINKING: Final = (b'{"type":"disabled"}', b'{"type":"enabled"}')
+"""In the one of four forms that `apply` puts into any other."""
 
 
 class _Bound(NamedTuple):
@@ -67,6 +69,15 @@ def apply(body: bytes, profile: Profile) -> bytes:
     if profile.stop:
         changed |= _put_stop(members, profile.stop)
     return _encode(members) if changed else body
+
+
+def with_thinking(body: bytes, profile: Profile, thinks: bool | None) -> bytes:
+    """`body` that says whether to think, if this backend has a way to be told; `apply` puts it."""
+    if thinks is None or not profile.form:
+        return body
+    members = _members(body)
+    members["thinking"] = msgspec.Raw(_THINKING[thinks])
+    return _encode(members)
 
 
 def changed_members(body: bytes, profile: Profile) -> tuple[str, ...]:

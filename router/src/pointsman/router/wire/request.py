@@ -38,8 +38,8 @@ class RequestReader:
         "_at_once", "_begun", "_body", "_body_size", "_chunked", "_chunks", "_events",
         "_expects", "_head", "_headers", "_hosts", "_http11", "_judge", "_known", "_left",
         "_length", "_max_body", "_max_head", "_max_headers", "_method", "_parser", "_plain",
-        "_raw", "_rest", "_seen", "_target", "_upgrade", "_upgrading", "_verdict", "in_body",
-        "in_head", "over",
+        "_raw", "_rest", "_seen", "_upgrade", "_upgrading", "_verdict", "in_body",
+        "in_head", "over", "target",
     )  # fmt: skip
 
     def __init__(
@@ -68,8 +68,8 @@ class RequestReader:
         self._verdict: Verdict | None = None
         self.in_head = False
         """True between a head's first byte and its last."""
-        self.in_body = False
-        self.over = False
+        self.in_body = self.over = False
+        self.target = b""
         self._expects = self._begun = False
 
     def feed(self, data: bytes) -> list[Request | Unreadable]:
@@ -241,7 +241,7 @@ class RequestReader:
 
     def _ignore_upgrade(self) -> None:
         """RFC 9110 7.8 lets a server ignore Upgrade, llhttp does not: the head is read without."""
-        self._seen = without_upgrade(self._method, self._target, self._headers, http11=self._http11)
+        self._seen = without_upgrade(self._method, self.target, self._headers, http11=self._http11)
         self._parser = httptools.HttpRequestParser(self)
         self._begin()
         self._parser.feed_data(self._seen)
@@ -286,7 +286,7 @@ class RequestReader:
 
     def _begin(self) -> None:
         """A request's first byte."""
-        self._method = self._target = b""
+        self._method = self.target = b""
         self._headers: Headers = []
         self._body = b""
         self._body_size = self._hosts = self._raw = 0
@@ -305,7 +305,7 @@ class RequestReader:
         self._begun = True
 
     def on_url(self, url: bytes) -> None:
-        self._target += url
+        self.target += url
 
     def on_header(self, name: bytes, value: bytes) -> None:
         name = name.lower()
@@ -340,7 +340,7 @@ class RequestReader:
         self._http11 = version == "1.1"
         if not self._http11 and version != "1.0":
             raise Refusing(505, "This server speaks HTTP/1.1.")
-        line = b"%b %b HTTP/%b\r\n" % (self._method, self._target, version.encode())
+        line = b"%b %b HTTP/%b\r\n" % (self._method, self.target, version.encode())
         if not self._seen.startswith(line):
             raise Refusing(400, "The request line's words are not set apart by one space each.")
         if self._method == b"CONNECT":
@@ -350,13 +350,13 @@ class RequestReader:
         self._bound()
         if self._upgrade:
             self._upgrading = parser.should_upgrade()
-        if self._target[:1] != b"/":
+        if self.target[:1] != b"/":
             self._normalize()
         if not self._http11:
             self._expects = False
         self._head = head = Head(
             self._method,
-            self._target,
+            self.target,
             self._headers,
             keep_alive=parser.should_keep_alive(),
             http11=self._http11,
@@ -377,11 +377,11 @@ class RequestReader:
             self._chunks = ChunkWalk(self._max_head)
 
     def _normalize(self) -> None:
-        path = path_of(self._target)
+        path = path_of(self.target)
         if path is None:
             raise Refusing(400, "The request's target is neither a path nor an http(s) URL.")
         if not self._upgrading:  # else the head is read again as it came
-            self._target = path
+            self.target = path
 
     def on_body(self, body: bytes) -> None:
         self._body_size += len(body)

@@ -1,4 +1,4 @@
-"""PURE: completions and embeddings: requests whose text is a string, a list of them, or tokens.
+"""PURE: completions, embeddings, rerank: a text is a string, a list of them, or tokens.
 
 Guarantees that of several texts the longest is analyzed, because each has a context window of its
 own; that nothing is decoded before that is asked for. What is not understood counts as empty: the
@@ -36,8 +36,24 @@ class _Embedding(msgspec.Struct):
     metadata: msgspec.Raw = ABSENT
 
 
+class _Rerank(msgspec.Struct):
+    model: str
+    query: msgspec.Raw
+    documents: msgspec.Raw
+    metadata: msgspec.Raw = ABSENT
+
+
+class _Document(msgspec.Struct):
+    """Jina's and Cohere's form of one that is not a string."""
+
+    text: str = ""
+
+
 _completion = msgspec.json.Decoder(_Completion).decode
 _embedding = msgspec.json.Decoder(_Embedding).decode
+_rerank = msgspec.json.Decoder(_Rerank).decode
+_query = msgspec.json.Decoder(str).decode
+_documents = msgspec.json.Decoder(list[str | _Document]).decode
 _texts = msgspec.json.Decoder(str | list[str]).decode
 
 
@@ -59,6 +75,44 @@ class TextRequest(Asked, frozen=True, gc=False):
         except UNREADABLE:
             return
         yield from [found] if isinstance(found, str) else found
+
+
+class RerankRequest(Asked, frozen=True, gc=False):
+    """A query and the documents that are put in order."""
+
+    _query: str
+    _documents: msgspec.Raw
+
+    def prompt(self) -> Prompt:
+        """Of the query with the longest document, which a model reads at once; see Asked."""
+        longest = max(map(len, self._shown()), default=0)
+        return Prompt(user=self._query, total_chars=len(self._query) + longest)
+
+    def texts(self) -> Iterator[str]:
+        """The query, then the documents; see Asked."""
+        yield self._query
+        yield from self._shown()
+
+    def _shown(self) -> list[str]:
+        try:
+            found = _documents(self._documents)
+        except UNREADABLE:
+            return []
+        return [one if isinstance(one, str) else one.text for one in found]
+
+
+def read_rerank(body: bytes) -> RerankRequest:
+    """Raises BadRequest; `param` names the field where there is one."""
+    asked = decoded(_rerank, body)
+    if bytes(memoryview(asked.documents)[:1]) != b"[":
+        raise BadRequest("The field documents is not a list.", param="documents")
+    try:
+        query = _query(asked.query)
+    except UNREADABLE:
+        raise BadRequest("The field query is not a string.", param="query") from None
+    return RerankRequest(
+        asked.model, False, 0, read_metadata(asked.metadata), False, query, asked.documents
+    )
 
 
 def read_completion(body: bytes) -> TextRequest:

@@ -15,6 +15,7 @@ from pointsman.operator.plan.rollout.deciding import (
     Step,
     advance,
     begin,
+    queued,
     weight_percent,
 )
 from pointsman.operator.plan.rollout.guarding import (
@@ -44,6 +45,7 @@ __all__ = [
     "advance",
     "begin",
     "judged",
+    "queued",
     "together",
     "weight_percent",
 ]

@@ -11,10 +11,13 @@
 | somebody said skip the analysis                         | Promoted (AnalysisSkipped)            |
 | recent requests are to be replayed, and are not yet     | stays, without traffic                |
 | the replay fails (replaying.py)                         | Aborted (ReplayFailed)                |
+| it has not begun, and it is not its turn                | Waiting                               |
+| it has not begun, and replicas for it are not ready     | stays; after the deadline it pauses   |
 | routers do not all have the weights of the step         | stays; its clock has not begun        |
 | it is still answering unseen (shadowing.py)             | stays, pauses, or begins its steps    |
 | the step is not over: too short, too few requests       | stays                                 |
 | the step waits for an approval that nobody gave for it  | AwaitingApproval                      |
+| replicas for the next step are not ready                | stays; after the deadline it pauses   |
 | it is not the last step                                 | the next one                          |
 | all guardrails pass                                     | Promoted (AnalysisPassed)             |
 | otherwise                                               | stays; after the deadline it pauses   |
@@ -25,6 +28,7 @@ here is undone by looking again: the same arguments give the same answer.
 
 from collections.abc import Sequence
 from enum import StrEnum
+from functools import partial
 from typing import Final, Literal
 
 import msgspec
@@ -46,6 +50,7 @@ from pointsman.operator.plan.rollout.shadowing import Shadow, Shadowed
 class Phase(StrEnum):
     """Where a rollout stands."""
 
+    WAITING = "Waiting"
     PROGRESSING = "Progressing"
     PAUSED = "Paused"
     AWAITING_APPROVAL = "AwaitingApproval"
@@ -55,10 +60,12 @@ class Phase(StrEnum):
 
 
 ENDED: Final = frozenset({Phase.PROMOTED, Phase.ABORTED, Phase.SUPERSEDED})
+WANTS_REPLICAS: Final = frozenset({"WaitingForCapacity", "DeadlineExceeded"})
 Reason = Literal[
     "Begun", "StepTaken", "AnalysisPassed", "AnalysisSkipped", "Approved", "Withdrawn",
     "AbortRequested", "GuardrailFailed", "PauseRequested", "Resumed", "Inconclusive", "NewRevision",
-    "ApprovalNeeded", "ReplayPassed", "ReplayFailed", "ReplayInconclusive", "ShadowPassed",
+    "ApprovalNeeded", "WaitingForTurn", "WaitingForCapacity", "DeadlineExceeded", "ReplayPassed",
+    "ReplayFailed", "ReplayInconclusive", "ShadowPassed",
 ]  # fmt: skip
 
 
@@ -130,10 +137,14 @@ class Rollout(msgspec.Struct, frozen=True, kw_only=True):
     findings: tuple[Finding, ...] = ()
     shadowed: Shadowed | None = None
     """What its shadow has found; None: it began without one."""
+    held: bool = False
+    """Nothing goes to the candidate yet."""
+    short_since_s: float | None = None
+    """Since when replicas for the next weight are waited for."""
 
     @property
     def in_shadow(self) -> bool:
-        """It answers unseen: its steps have not begun."""
+        """It answers unseen, or will: its steps have not begun."""
         return self.shadowed is not None and self.shadowed.verdict == "Comparing"
 
     @property
@@ -156,6 +167,10 @@ class Scene(msgspec.Struct, frozen=True, kw_only=True):
     replayed: Replayed | None = None
     """What its replay said, if it is done."""
     bounds_s: tuple[float, ...]
+    turn: str = ""
+    """Why others come first; empty: it is its turn."""
+    short: str = ""
+    """What replicas are missing for the next weight; empty: none."""
 
 
 def begin(stable: str, candidate: str, *, now_s: float, shadow: bool = False) -> Rollout:
@@ -164,19 +179,51 @@ def begin(stable: str, candidate: str, *, now_s: float, shadow: bool = False) ->
     return Rollout(stable=stable, candidate=candidate, began_s=now_s, shadowed=shadowed)
 
 
+def queued(stable: str, candidate: str, *, now_s: float, shadow: bool = False) -> Rollout:
+    """A new revision that gets nothing until it is its turn, and its replicas are ready."""
+    rollout = begin(stable, candidate, now_s=now_s, shadow=shadow)
+    return _to(msgspec.structs.replace(rollout, held=True), Phase.WAITING, "WaitingForTurn", "")
+
+
 def weight_percent(rollout: Rollout, plan: Plan) -> int:
     """Of the conversations that go to the candidate now."""
     if rollout.phase is Phase.PROMOTED:
         return 100
-    unseen = rollout.in_shadow and plan.shadow is not None
-    if rollout.ended or unseen or is_replayed_first(rollout, plan):
+    if (
+        rollout.ended
+        or rollout.held
+        or shadow_of(rollout, plan)
+        or is_replayed_first(rollout, plan)
+    ):
         return 0
     return plan.steps[min(rollout.step, len(plan.steps) - 1)].weight_percent
+
+
+def shadow_of(rollout: Rollout, plan: Plan) -> Shadow | None:
+    """How it answers unseen now; None if it does not."""
+    waits = rollout.ended or rollout.held or is_replayed_first(rollout, plan)
+    return plan.shadow if rollout.in_shadow and not waits else None
 
 
 def is_replayed_first(rollout: Rollout, plan: Plan) -> bool:
     """Whether it waits for its replay; until then it gets no traffic."""
     return plan.replay is not None and rollout.replayed is None and not rollout.ended
+
+
+def next_percent(rollout: Rollout, plan: Plan) -> int | None:
+    """The weight after this one; None where a promotion follows, or nothing is decided yet."""
+    number = rollout.step if rollout.held else rollout.step + 1
+    open_ = is_replayed_first(rollout, plan) or shadow_of(rollout, plan) is not None
+    over = rollout.ended or number >= len(plan.steps) or open_
+    return None if over else plan.steps[number].weight_percent
+
+
+def load_percent(rollout: Rollout, plan: Plan) -> int:
+    """Of the load that the candidate's backends have to bear now; a shadow is as its first step."""
+    shadow = shadow_of(rollout, plan)
+    if shadow is not None:
+        return max(shadow.percent, plan.steps[0].weight_percent)
+    return weight_percent(rollout, plan)
 
 
 def advance(rollout: Rollout, plan: Plan, scene: Scene, *, now_s: float) -> Rollout:
@@ -190,13 +237,15 @@ def advance(rollout: Rollout, plan: Plan, scene: Scene, *, now_s: float) -> Roll
     rollout = msgspec.structs.replace(rollout, findings=found, shadowed=shadowed)
     if ordered := _failed(rollout) or _ordered(rollout, scene.orders):
         return ordered
-    if replay := _replay(rollout, plan, scene, now_s):
-        return replay
+    if early := _replay(rollout, plan, scene, now_s) or _not_begun(rollout, plan, scene, now_s):
+        return early
     if not scene.verified:
-        return _going(rollout, "its routers do not all have the weights of the step yet")
+        return _lagging(rollout)
     if rollout.step_began_s is None:
         rollout = msgspec.structs.replace(rollout, step_began_s=now_s)
-    return _at_step(rollout, plan, scene, now_s)
+    shadow = shadow_of(rollout, plan)
+    how = _at_step if shadow is None else partial(_unseen, shadow=shadow)
+    return how(rollout, plan, scene, now_s)
 
 
 def _called_off(rollout: Rollout, scene: Scene) -> Rollout | None:
@@ -220,6 +269,7 @@ def _failed(rollout: Rollout) -> Rollout | None:
 
 def _ordered(rollout: Rollout, orders: Orders) -> Rollout | None:
     if orders.paused:
+        rollout = msgspec.structs.replace(rollout, short_since_s=None)
         return _to(rollout, Phase.PAUSED, "PauseRequested", "somebody said so")
     if orders.promote == rollout.candidate:
         return _to(rollout, Phase.PROMOTED, "AnalysisSkipped", "somebody said so")
@@ -227,18 +277,45 @@ def _ordered(rollout: Rollout, orders: Orders) -> Rollout | None:
 
 
 def _replay(rollout: Rollout, plan: Plan, scene: Scene, now_s: float) -> Rollout | None:
-    """None where it is over, or none is asked for."""
+    """None where it is over, or none is asked for; it waits for its turn only afterwards."""
     if plan.replay is None or rollout.replayed is not None:
         return None
     found = gate(scene.replayed, plan.replay, waited_s=now_s - rollout.began_s, now_s=now_s)
     if found.replayed is None:
-        return _going(rollout, "")
+        begun = rollout.phase is Phase.WAITING
+        return _to(rollout, Phase.PROGRESSING, "Begun", "") if begun else _going(rollout, "")
     rollout = msgspec.structs.replace(rollout, replayed=found.replayed)
     message = f"replay: {found.replayed.message}"
-    return _to(rollout, Phase.ABORTED if found.aborts else Phase.PROGRESSING, found.reason, message)
+    phase = Phase.WAITING if rollout.held else Phase.PROGRESSING
+    return _to(rollout, Phase.ABORTED if found.aborts else phase, found.reason, message)
 
 
-def _unseen(rollout: Rollout, plan: Plan, shadow: Shadow, scene: Scene, now_s: float) -> Rollout:
+def _not_begun(rollout: Rollout, plan: Plan, scene: Scene, now_s: float) -> Rollout | None:
+    """None where it has begun."""
+    if not rollout.held:
+        return None
+    if scene.turn:
+        rollout = msgspec.structs.replace(rollout, short_since_s=None)
+        return _to(rollout, Phase.WAITING, "WaitingForTurn", scene.turn)
+    if scene.short:
+        return _short(rollout, plan, scene, now_s)
+    begun = msgspec.structs.replace(rollout, held=False, short_since_s=None)
+    if rollout.reason in {"ReplayPassed", "ReplayInconclusive"}:  # just now: so it stays told
+        return _to(begun, Phase.PROGRESSING, rollout.reason, rollout.message)
+    return _to(begun, Phase.PROGRESSING, "Begun", "")
+
+
+def _short(rollout: Rollout, plan: Plan, scene: Scene, now_s: float) -> Rollout:
+    """It goes on by itself when they are ready, also after the deadline."""
+    since_s = now_s if rollout.short_since_s is None else rollout.short_since_s
+    rollout = msgspec.structs.replace(rollout, short_since_s=since_s)
+    message = f"before {next_percent(rollout, plan)} %: {scene.short}"
+    if now_s - since_s < plan.deadline_s:
+        return _to(rollout, Phase.PROGRESSING, "WaitingForCapacity", message)
+    return _to(rollout, Phase.PAUSED, "DeadlineExceeded", f"{message}; the time is up")
+
+
+def _unseen(rollout: Rollout, plan: Plan, scene: Scene, now_s: float, *, shadow: Shadow) -> Rollout:
     since_s = now_s - (now_s if rollout.step_began_s is None else rollout.step_began_s)
     ruling, message = shadowing.rule(shadow, scene.shadowed, since_s=since_s)
     if ruling != "Passed":
@@ -255,14 +332,14 @@ def _unseen(rollout: Rollout, plan: Plan, shadow: Shadow, scene: Scene, now_s: f
 
 
 def _at_step(rollout: Rollout, plan: Plan, scene: Scene, now_s: float) -> Rollout:
-    if rollout.in_shadow and plan.shadow is not None:
-        return _unseen(rollout, plan, plan.shadow, scene, now_s)
     step = plan.steps[min(rollout.step, len(plan.steps) - 1)]
     since_s = now_s - (now_s if rollout.step_began_s is None else rollout.step_began_s)
     seen = scene.counted.candidate.requests
     last = rollout.step >= len(plan.steps) - 1
     late = since_s >= plan.deadline_s
-    if since_s < step.min_s or seen < step.min_requests:
+    # What waits for an approval was over; an operator that began since has not counted that.
+    over = rollout.phase is Phase.AWAITING_APPROVAL and not last
+    if not over and (since_s < step.min_s or seen < step.min_requests):
         message = f"{seen} of {step.min_requests} requests, {since_s:.0f} of {step.min_s:.0f} s"
         return _waits(rollout, message, late=late)
     needed = [one for one in rollout.findings if plan.quality_passes or not is_about_quality(one)]
@@ -270,11 +347,15 @@ def _at_step(rollout: Rollout, plan: Plan, scene: Scene, now_s: float) -> Rollou
         open_ = [one.guardrail for one in needed if one.verdict is not Verdict.PASS]
         message = f"not sure of {', '.join(open_) or 'anything'} after {seen} requests"
         return _waits(rollout, message, late=late)
+    who = None
     if step.approval:
         who = _approver(rollout, scene.orders.approvals)
         if who is None:
             message = f"step {rollout.step} of revision {rollout.candidate}"
             return _to(rollout, Phase.AWAITING_APPROVAL, "ApprovalNeeded", message)
+    if scene.short and not last:
+        return _short(rollout, plan, scene, now_s)
+    if who is not None:
         rollout = msgspec.structs.replace(rollout, approved_by=(*rollout.approved_by, who))
     if last:
         return _to(rollout, Phase.PROMOTED, "AnalysisPassed", f"after {seen} requests in it")
@@ -285,6 +366,7 @@ def _at_step(rollout: Rollout, plan: Plan, scene: Scene, now_s: float) -> Rollou
         message=f"{plan.steps[rollout.step + 1].weight_percent} % of the conversations",
         step=rollout.step + 1,
         step_began_s=None,
+        short_since_s=None,
         earlier=(*rollout.earlier, scene.counted),
     )
 
@@ -302,8 +384,16 @@ def _waits(rollout: Rollout, message: str, *, late: bool) -> Rollout:
     return _going(rollout, message)
 
 
+def _lagging(rollout: Rollout) -> Rollout:
+    message = "its routers do not all have the weights of the step yet"
+    if rollout.phase is Phase.AWAITING_APPROVAL:
+        return _to(rollout, rollout.phase, rollout.reason, message)
+    return _going(rollout, message)
+
+
 def _going(rollout: Rollout, message: str) -> Rollout:
-    reason: Reason = "Resumed" if rollout.phase is Phase.PAUSED else rollout.reason
+    resumed = rollout.phase is Phase.PAUSED or rollout.reason in WANTS_REPLICAS
+    reason: Reason = "Resumed" if resumed else rollout.reason
     return _to(rollout, Phase.PROGRESSING, reason, message)
 
 

@@ -14,6 +14,8 @@ from pointsman.operator.plan.rollout.shadowing import Shadowed
 
 MOST: Final = 32
 """Rollouts of one release that go on at once; others wait for their turn."""
+MOST_KEPT: Final = 256
+"""Rollouts that go on or have a number in the queue; others come by their names."""
 
 
 class Record(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -41,6 +43,7 @@ def essence(rollout: Rollout) -> Rollout:
         findings=findings,
         earlier=earlier,
         step_began_s=None,
+        short_since_s=None,
         shadowed=Shadowed() if counts else rollout.shadowed,
     )
 

@@ -6,6 +6,7 @@
 | another, and says no `rollout`     | it, at once                                               |
 | another that routes the same       | it, at once                                               |
 | a candidate                        | the stable one, and the candidate's part of conversations |
+| a candidate whose turn is to come  | the stable one                                            |
 | a candidate that was rolled back   | the stable one, until the spec is edited or a retry       |
 """
 
@@ -25,14 +26,19 @@ from pointsman.operator.plan.rollout.deciding import (
     Rollout,
     Scene,
     advance,
-    begin,
     is_replayed_first,
+    load_percent,
+    next_percent,
+    queued,
+    shadow_of,
     weight_percent,
 )
-from pointsman.operator.plan.rollout.ordering import Heard, hear, said_once
+from pointsman.operator.plan.rollout.ordering import hear, said_once
 from pointsman.operator.plan.rollout.planning import plan_of
-from pointsman.operator.plan.rollout.record import MOST, Record
+from pointsman.operator.plan.rollout.prescaling import NOTHING, Changes, changes_of
+from pointsman.operator.plan.rollout.record import MOST, MOST_KEPT, Record
 from pointsman.operator.plan.rollout.shadowing import table_shadow
+from pointsman.operator.plan.rollout.turning import Claim, turns
 from pointsman.operator.plan.table import (
     TablePlan,
     Verdict,
@@ -54,15 +60,20 @@ class Known:
     revisions: Mapping[str, Sequence[Revision]]
     annotations: Mapping[str, Mapping[str, str]]
     learned: Mapping[str, Learned]
+    most_each: int = 1
+    """Rollouts at once that send more to one backend."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Going:
-    """How a policy's rollout stands; `record` None: it waits for others to end."""
+    """How a policy's rollout stands; `record` None: it has no number in the queue yet."""
 
     record: Record | None
     plan: Plan | None = None
     """None where it has ended."""
+    changes: Changes = NOTHING
+    turn: str = ""
+    """Why others come first."""
     problems: tuple[str, ...] = ()
     """Orders that cannot be obeyed."""
     pair: tuple[bytes, bytes] | None = None
@@ -82,23 +93,74 @@ class Rolled:
         return {name: one.record for name, one in self.going.items() if one.record}
 
 
-Look = Callable[[Rollout, table.PolicyEntry, Scene], Scene]
-"""Fills in what was counted, and whether every router has the weights of this entry."""
+@dataclass(frozen=True, slots=True)
+class Aim:
+    """What a rollout changes, with its weight of now and its next one."""
+
+    changes: Changes
+    percent: int
+    ahead: int | None
+
+
+def aim_of(rollout: Rollout, plan: Plan, changes: Changes) -> Aim:
+    """Of a rollout, as it stands now."""
+    return Aim(changes, load_percent(rollout, plan), next_percent(rollout, plan))
+
+
+Look = Callable[[Rollout, table.PolicyEntry, Scene, Aim], Scene]
+"""Fills in what was counted, whether every router has the weights of this entry, and whether
+replicas for the next one are ready."""
 
 
 def roll(plan: TablePlan, known: Known, look: Look, *, now_s: float) -> Rolled:
     """Go on with the rollouts that are stored, and begin one where a spec asks for it."""
     going: dict[str, Going] = {}
-    verdicts = dict(plan.verdicts)
-    busy = sum(not record.rollout.ended for record in known.records.values())
+    verdicts, opened = dict(plan.verdicts), dict[str, tuple[_Policy, _Open]]()
     for name, verdict in plan.verdicts.items():
-        one = _Policy(plan, verdict, known, look, now_s)
-        verdicts[name], found = one.decided(room=busy < MOST)
-        if found is not None:
-            going[name] = found
-            before = known.records.get(name)
-            busy += found.record is not None and (before is None or before.rollout.ended)
+        policy = _Policy(plan, verdict, known, look, now_s)
+        found = policy.found()
+        if isinstance(found, _Open):
+            opened[name] = policy, found
+            continue
+        verdicts[name], one = found
+        if one is not None:
+            going[name] = one
+    kept = sum(not each.new for _, each in opened.values())
+    for name, (_, each) in list(opened.items()):
+        kept += each.new
+        if each.new and kept > MOST_KEPT:
+            verdicts[name], going[name] = each.held, Going(record=None)
+            del opened[name]
+    waits = turns(
+        (each.claim(name) for name, (_, each) in opened.items()),
+        most=MOST,
+        most_each=known.most_each,
+    )
+    for name, (policy, each) in opened.items():
+        verdicts[name], going[name] = policy.advanced(each, waits.get(name, ""))
     return Rolled(replanned(verdicts), going)
+
+
+@dataclass(frozen=True, slots=True)
+class _Open:
+    """A rollout that has not ended; `held` is what stays in force beside it."""
+
+    record: Record
+    held: Verdict
+    plan: Plan
+    changes: Changes
+    new: bool = False
+
+    def claim(self, name: str) -> Claim:
+        rollout = self.record.rollout
+        return Claim(
+            policy=name,
+            began_s=rollout.began_s,
+            backends=self.changes.gaining,
+            goes=not rollout.held
+            or (rollout.phase is Phase.PROGRESSING and not is_replayed_first(rollout, self.plan)),
+            paused=rollout.phase is Phase.PAUSED,
+        )
 
 
 _Decided = tuple[Verdict, Going | None]
@@ -122,8 +184,8 @@ class _Policy:
     def annotations(self) -> Mapping[str, str]:
         return self.known.annotations.get(self.name, {})
 
-    def decided(self, *, room: bool) -> _Decided:
-        """The verdict that may be in force now, and the rollout; None without one."""
+    def found(self) -> "_Decided | _Open":
+        """A rollout that goes on; else the verdict that may be in force, and how one ended."""
         entry, published = self.verdict.entry, self.known.entries.get(self.name)
         if entry is None or published is None:
             return self.verdict, None
@@ -135,40 +197,51 @@ class _Policy:
         if record is None:
             if entry.revision == published.revision:
                 return self.verdict, None
-            return self._begun(published.revision, room=room)
+            return self._begun(published.revision)
         if record.rollout.ended:
-            return self._after(record, entry.revision, room=room)
-        return self._on(record, published, entry.revision)
+            return self._after(record, entry.revision)
+        return self._on(record, entry.revision)
 
-    def _on(self, record: Record, published: table.PolicyEntry, wanted: str) -> _Decided:
+    def _on(self, record: Record, wanted: str) -> "_Decided | _Open":
         rollout = record.rollout
         if wanted == rollout.stable:
             return self.verdict, None
         if wanted != rollout.candidate:
-            return self._begun(rollout.stable, room=True)
+            return self._begun(rollout.stable)
         held, plan = self._held(rollout.stable), self._plan(rollout.stable)
         if held is None or plan is None:
             return self.verdict, None  # there is nothing to go back to
-        heard = hear(self.annotations, record.heard, rollout)
-        scene = Scene(wanted=wanted, verified=False, orders=heard.orders, bounds_s=())
-        rollout = advance(rollout, plan, self.look(rollout, published, scene), now_s=self.now_s)
-        return self._told(msgspec.structs.replace(record, rollout=rollout), held, plan, heard)
+        return _Open(record, held, plan, self._changes(held))
 
-    def _told(self, record: Record, held: Verdict, plan: Plan, heard: Heard) -> _Decided:
-        rollout = record.rollout
-        going = Going(record=record, plan=plan, problems=heard.problems)
+    def advanced(self, one: _Open, turn: str) -> tuple[Verdict, Going]:
+        """One look at what goes on; `turn`: why others come first."""
+        record, rollout, entry = one.record, one.record.rollout, self.verdict.entry
+        assert entry is not None, "seen to before"
+        heard = hear(self.annotations, record.heard, rollout)
+        scene = Scene(
+            wanted=entry.revision, verified=False, orders=heard.orders, bounds_s=(), turn=turn
+        )
+        aim = aim_of(rollout, one.plan, one.changes)
+        scene = self.look(rollout, self.known.entries[self.name], scene, aim)
+        rollout = advance(rollout, one.plan, scene, now_s=self.now_s)
+        going = Going(
+            record=msgspec.structs.replace(record, rollout=rollout),
+            plan=one.plan,
+            changes=one.changes,
+            turn=turn,
+            problems=heard.problems,
+        )
         if rollout.phase is Phase.PROMOTED:
             return self.verdict, going
-        if rollout.ended:
-            return held, going
-        if is_replayed_first(rollout, plan):
-            return held, replace(going, pair=self._pair(held))
-        shadow = None
-        if rollout.in_shadow and plan.shadow is not None:
-            shadow = table_shadow(plan.shadow, began_s=rollout.began_s)
-        return self._with_candidate(held, weight_percent(rollout, plan), shadow), going
+        percent, shadow = weight_percent(rollout, one.plan), shadow_of(rollout, one.plan)
+        if percent or shadow:
+            asked = table_shadow(shadow, began_s=rollout.began_s) if shadow else None
+            return self._with_candidate(one.held, percent, asked), going
+        if is_replayed_first(rollout, one.plan):
+            going = replace(going, pair=self._pair(one.held))
+        return one.held, going
 
-    def _after(self, record: Record, wanted: str, *, room: bool) -> _Decided:
+    def _after(self, record: Record, wanted: str) -> "_Decided | _Open":
         """The last rollout has ended; what is so now?"""
         rollout = record.rollout
         promoted = rollout.phase is Phase.PROMOTED
@@ -177,13 +250,13 @@ class _Policy:
         if wanted == in_force:
             return self.verdict, Going(record=record) if promoted else None
         if wanted != rollout.candidate or heard.retry == wanted:
-            return self._begun(in_force, room=room)
+            return self._begun(in_force)
         held = self._held(in_force)
         if held is None:
             return self.verdict, None
         return held, Going(record=record, plan=self._plan(in_force), problems=heard.problems)
 
-    def _begun(self, stable: str, *, room: bool) -> _Decided:
+    def _begun(self, stable: str) -> "_Decided | _Open":
         entry, spec = self.verdict.entry, self._spec()
         assert entry is not None, "there is none without a spec that was accepted"
         if spec is None or spec.rollout is None or stable == entry.revision:
@@ -191,14 +264,18 @@ class _Policy:
         held, plan = self._held(stable), self._plan(stable)
         if held is None or plan is None or self._routes_the_same(held):
             return self.verdict, None
-        if not room:
-            return held, Going(record=None)
         record = Record(
             uid=self.verdict.policy.uid,
-            rollout=begin(stable, entry.revision, now_s=self.now_s, shadow=plan.shadow is not None),
+            rollout=queued(
+                stable, entry.revision, now_s=self.now_s, shadow=plan.shadow is not None
+            ),
             heard=said_once(self.annotations),
         )
-        return self._told(record, held, plan, hear(self.annotations, record.heard, record.rollout))
+        return _Open(record, held, plan, self._changes(held), new=True)
+
+    def _changes(self, held: Verdict) -> Changes:
+        assert self.verdict.blob is not None, "seen to before"
+        return changes_of(self.name, held.blob, self.verdict.blob) if held.blob else NOTHING
 
     def _spec(self) -> RoutingPolicySpec | None:
         """Of the revision that is wanted: the present spec, or the last one that was accepted."""

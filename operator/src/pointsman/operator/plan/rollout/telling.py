@@ -8,16 +8,24 @@ from typing import Any, Final, NamedTuple
 from pointsman.api.conditions import Condition, ConditionType, Reason
 from pointsman.operator.plan.rollout.deciding import Phase, Plan, Rollout, is_replayed_first
 from pointsman.operator.plan.rollout.guarding import Finding, Verdict
-from pointsman.operator.plan.rollout.record import MOST
+from pointsman.operator.plan.rollout.record import MOST_KEPT
 from pointsman.operator.plan.rollout.replaying import Replayed
 from pointsman.operator.plan.rollout.shadowing import Shadowed
 
 _REASONS: Final[Mapping[Phase, Reason]] = {
+    Phase.WAITING: Reason.ROLLOUT_IN_PROGRESS,
     Phase.PROGRESSING: Reason.ROLLOUT_IN_PROGRESS,
     Phase.PAUSED: Reason.ROLLOUT_PAUSED,
     Phase.AWAITING_APPROVAL: Reason.AWAITING_APPROVAL,
     Phase.ABORTED: Reason.ROLLED_BACK,
 }
+_OF_REASONS: Final[Mapping[str, Reason]] = {
+    "Inconclusive": Reason.INCONCLUSIVE,
+    "WaitingForCapacity": Reason.WAITING_FOR_CAPACITY,
+    "DeadlineExceeded": Reason.DEADLINE_EXCEEDED,
+}
+"""They say more than the phase."""
+_NEEDS_SOMEBODY: Final = frozenset({Reason.INCONCLUSIVE, Reason.DEADLINE_EXCEEDED})
 _ENDED: Final[Mapping[str, Reason]] = {
     "AnalysisPassed": Reason.ANALYSIS_PASSED,
     "AnalysisSkipped": Reason.ANALYSIS_SKIPPED,
@@ -45,6 +53,11 @@ class Rolling:
     problems: tuple[str, ...] = ()
 
     @property
+    def trying(self) -> str:
+        """The revision that is being rolled out, or waits to be; empty: none."""
+        return self.rollout.candidate if self.rollout and not self.rollout.ended else ""
+
+    @property
     def promoted(self) -> bool:
         """The candidate is what is in force."""
         return self.rollout is not None and self.rollout.phase is Phase.PROMOTED
@@ -55,13 +68,11 @@ class Rolling:
         if self.promoted:
             return None
         if rollout is None:
-            message = f"{self.candidate} waits: {MOST} other rollouts go on"
+            message = f"{self.candidate} waits: {MOST_KEPT} other rollouts come first"
             reason = Reason.ROLLOUT_IN_PROGRESS
             return Condition(type=kind, status=True, reason=reason, message=message)
-        reason = _REASONS[rollout.phase]
-        if rollout.phase is Phase.PAUSED and rollout.reason == "Inconclusive":
-            reason = Reason.INCONCLUSIVE
-        going = not rollout.ended and reason is not Reason.INCONCLUSIVE
+        reason = _OF_REASONS.get(rollout.reason, _REASONS[rollout.phase])
+        going = not rollout.ended and reason not in _NEEDS_SOMEBODY
         return Condition(type=kind, status=going, reason=reason, message=self._message(rollout))
 
     def outcome(self) -> list[Condition]:
@@ -186,13 +197,11 @@ class News(NamedTuple):
 def news_of(before: Rollout | None, now: Rollout | None) -> News | None:
     """What happened between two records; None if nothing did, or nothing to tell."""
     if now is None:
-        went = before if before is not None and not before.ended else None
-        said = f"{went.candidate} is not rolled out any further" if went else ""
-        return News(False, "RolloutEnded", said) if went else None
-    same = before is not None and (before.began_s, before.candidate) == (now.began_s, now.candidate)
-    if not same:
-        return News(False, "RolloutBegun", f"{now.candidate} begins beside {now.stable}")
-    assert before is not None, "it is the same rollout"
+        if before is None or before.ended:
+            return None
+        return News(False, "RolloutEnded", f"{before.candidate} is not rolled out any further")
+    if before is None or (before.began_s, before.candidate) != (now.began_s, now.candidate):
+        return _begun(now)
     if before.replayed is None and now.replayed is not None and not now.ended:
         return _of_replay(now, now.replayed)
     return _of_step(before, now)
@@ -212,6 +221,18 @@ def _of_step(before: Rollout, now: Rollout) -> News | None:
         return News(False, "RolloutShadowPassed", said)
     if now.phase is Phase.PROGRESSING and before.step != now.step:
         return News(False, "RolloutStep", f"{now.candidate} is in step {now.step + 1}")
-    bad = now.phase is Phase.ABORTED or now.reason == "Inconclusive"
+    if now.phase is not Phase.PROGRESSING or before.phase is not Phase.WAITING:
+        return _turned(now)
+    return None if now.replayed else _begun(now)  # it was told before the replay
+
+
+def _turned(now: Rollout) -> News:
+    bad = now.phase is Phase.ABORTED or now.reason in {"Inconclusive", "DeadlineExceeded"}
     text = f"{now.candidate}: {now.phase} ({now.reason}) {now.message}".strip()
     return News(bad, f"Rollout{now.phase}", text)
+
+
+def _begun(now: Rollout) -> News:
+    if now.phase is Phase.WAITING:
+        return News(False, "RolloutWaiting", f"{now.candidate}: {now.message}")
+    return News(False, "RolloutBegun", f"{now.candidate} begins beside {now.stable}")

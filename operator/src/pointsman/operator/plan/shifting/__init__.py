@@ -10,15 +10,25 @@ from pointsman.operator.plan.shifting.deciding import (
     Advance,
     Capacity,
     Load,
+    Move,
     Scene,
     Targets,
     advance,
+    is_dead,
     is_overdue,
+    needed,
 )
 from pointsman.operator.plan.shifting.measuring import Ended, ended_between
 from pointsman.operator.plan.shifting.record import Shift, dump_shifts, load_shifts
-from pointsman.operator.plan.shifting.steering import Before, Steered, steer
+from pointsman.operator.plan.shifting.steering import (
+    Before,
+    Steered,
+    steer,
+    targets_of,
+    unsure_routes,
+)
 from pointsman.operator.plan.shifting.telling import Moving, settled
+from pointsman.operator.plan.shifting.weights import fractions
 
 __all__ = [
     "DEADLINE_S",
@@ -27,6 +37,7 @@ __all__ = [
     "Capacity",
     "Ended",
     "Load",
+    "Move",
     "Moving",
     "Scene",
     "Shift",
@@ -35,8 +46,13 @@ __all__ = [
     "advance",
     "dump_shifts",
     "ended_between",
+    "fractions",
+    "is_dead",
     "is_overdue",
     "load_shifts",
+    "needed",
     "settled",
     "steer",
+    "targets_of",
+    "unsure_routes",
 ]

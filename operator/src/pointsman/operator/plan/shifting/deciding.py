@@ -67,6 +67,8 @@ class Scene:
     """Backends that some router knows no endpoint of."""
     ended: Ended = field(default_factory=dict)
     """What routers counted, by rule, in the stable window."""
+    failures: Mapping[str, str] = field(default_factory=dict)
+    """Why servers of a backend do not start."""
 
     def ready(self, backend: str) -> int | None:
         """Replicas that can be sent to; None: not known."""
@@ -84,7 +86,9 @@ class Advance:
 
 
 @dataclass(frozen=True, slots=True)
-class _Move:
+class Move:
+    """The requests of one route, which go elsewhere."""
+
     policy: str
     rule: str
     before: Fractions
@@ -93,12 +97,15 @@ class _Move:
     """Its requests are those that came by it before."""
 
     def gains(self, backend: str) -> bool:
+        """Whether it gets more by it."""
         return self.wanted.get(backend, 0.0) > self.before.get(backend, 0.0)
 
     def part(self, backend: str, percent: int) -> float:
+        """Of the requests that this backend has, so far on the way."""
         return between(self.before, self.wanted, percent).get(backend, 0.0)
 
     def gives(self, backend: str) -> bool:
+        """Whether it gets less by it."""
         return self.before.get(backend, 0.0) > self.wanted.get(backend, 0.0)
 
 
@@ -111,7 +118,7 @@ def advance(
         return Advance(shift, shift.floors) if lasts else Advance(None, {})
     moves = _moves(shift.before, wanted, policy, shift.unsure)
     floors = _floors(moves, shift.share, scene)
-    left = {route: move for route, move in moves.items() if not _is_dead(move, scene)}
+    left = {route: move for route, move in moves.items() if not is_dead(move, scene)}
     share = _permitted(left, shift.share, scene)
     waits = () if scene.loads is None else _short(left, shift.share, scene)
     kept = _recorded(shift, {route: shift.before[route] for route in left}, share, floors, now_s)
@@ -155,13 +162,13 @@ def _recorded(
 
 def _moves(
     before: Targets, wanted: Targets, policy: str = "", unsure: Collection[str] = ()
-) -> dict[str, _Move]:
+) -> dict[str, Move]:
     """The routes that lead elsewhere than before; one that led nowhere has nobody to wait for."""
     found = {}
     for route, targets in before.items():
         old, new = fractions(targets), fractions(wanted.get(route, ()))
         if old and new and old != new:
-            found[route] = _Move(policy, route, old, new, route not in unsure)
+            found[route] = Move(policy, route, old, new, route not in unsure)
     return found
 
 
@@ -170,7 +177,7 @@ def moved(before: Targets, wanted: Targets) -> dict[str, tuple[Target, ...]]:
     return {route: tuple(before[route]) for route in _moves(before, wanted)}
 
 
-def _is_dead(move: _Move, scene: Scene) -> bool:
+def is_dead(move: Move, scene: Scene) -> bool:
     """Whether to wait would leave requests with somebody who answers none."""
     return any(
         name in scene.gone or (name in scene.scaled and scene.scaled[name].ready == 0)
@@ -179,9 +186,9 @@ def _is_dead(move: _Move, scene: Scene) -> bool:
     )
 
 
-def _gaining(moves: Mapping[str, _Move], scene: Scene) -> dict[str, list[_Move]]:
+def _gaining(moves: Mapping[str, Move], scene: Scene) -> dict[str, list[Move]]:
     """Receiving backends that the operator scales, with the moves that each gains by."""
-    found: dict[str, list[_Move]] = {}
+    found: dict[str, list[Move]] = {}
     for move in moves.values():
         for name in move.wanted:
             if name in scene.scaled and move.gains(name):
@@ -189,21 +196,28 @@ def _gaining(moves: Mapping[str, _Move], scene: Scene) -> dict[str, list[_Move]]
     return found
 
 
-def _floors(moves: Mapping[str, _Move], share: int, scene: Scene) -> dict[str, int]:
+def _floors(moves: Mapping[str, Move], share: int, scene: Scene) -> dict[str, int]:
     if scene.loads is None:
         return {}
     found = {
-        name: _need(name, gained, 100, share, scene)
+        name: needed(name, gained, scene, percent=100, share=share)
         for name, gained in _gaining(moves, scene).items()
     }
     return {name: count for name, count in found.items() if count}
 
 
-def _need(name: str, moves: Sequence[_Move], percent: int, share: int, scene: Scene) -> int:
-    """Replicas of a receiving backend for `percent` of the way, of which `share` is in force."""
+def needed(
+    name: str, moves: Sequence[Move], scene: Scene, *, percent: int, share: int,
+    pool: Collection[str] = (),
+) -> int:  # fmt: skip
+    """
+    Replicas of a receiving backend for `percent` of the way, of which `share` is in force.
+
+    `pool`: backends whose load may come by these moves, beside those that they name.
+    """
     assert scene.loads is not None, "asked only where the load is known"
     capacity, loads = scene.scaled[name], scene.loads
-    pool = {one for move in moves for one in (*move.before, *move.wanted)}
+    pool = {*pool, *(one for move in moves for one in (*move.before, *move.wanted))}
     found = [loads[one] for one in pool if one in loads]
     total = max(sum(one.stable for one in found), sum(one.recent for one in found))
     parts = [
@@ -226,7 +240,7 @@ def _need(name: str, moves: Sequence[_Move], percent: int, share: int, scene: Sc
     return min(max(count, min(1, capacity.least)), capacity.most)
 
 
-def _permitted(moves: Mapping[str, _Move], share: int, scene: Scene) -> int:
+def _permitted(moves: Mapping[str, Move], share: int, scene: Scene) -> int:
     """The percentage of the way that what is ready is enough for; never less than `share`."""
     gaining = _gaining(moves, scene)
     if not gaining:
@@ -236,19 +250,19 @@ def _permitted(moves: Mapping[str, _Move], share: int, scene: Scene) -> int:
     for percent in (*range(share + GRAIN - share % GRAIN, 100, GRAIN), 100):
         for name, gained in gaining.items():
             ready = scene.ready(name)
-            if ready is None or _need(name, gained, percent, share, scene) > ready:
+            if ready is None or needed(name, gained, scene, percent=percent, share=share) > ready:
                 return share
         share = percent
     return share
 
 
-def _short(moves: Mapping[str, _Move], share: int, scene: Scene) -> tuple[str, ...]:
+def _short(moves: Mapping[str, Move], share: int, scene: Scene) -> tuple[str, ...]:
     """Receiving backends with less ready than all of the way needs."""
     return tuple(
         sorted(
             name
             for name, gained in _gaining(moves, scene).items()
             if (ready := scene.ready(name)) is None
-            or ready < _need(name, gained, 100, share, scene)
+            or ready < needed(name, gained, scene, percent=100, share=share)
         )
     )

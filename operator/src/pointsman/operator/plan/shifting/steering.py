@@ -101,7 +101,7 @@ def _shift(
     if blob is None:
         return None
     old = dict(targets_of(blob))
-    unsure = _unsure(table.decode_blob(blob), table.decode_blob(verdict.blob))
+    unsure = unsure_routes(table.decode_blob(blob), table.decode_blob(verdict.blob))
     if stored is not None and stored.revision == published.revision and stored.share < 100:
         unsure |= set(stored.unsure)
         for route, targets in stored.before.items():
@@ -120,7 +120,7 @@ def _shift(
     )
 
 
-def _unsure(old: table.PolicyBlob, new: table.PolicyBlob) -> set[str]:
+def unsure_routes(old: table.PolicyBlob, new: table.PolicyBlob) -> set[str]:
     """Routes whose requests may be others: they, one before them, or the model names changed."""
     same = set(old.model_names) == set(new.model_names)
     before = [(route.name, route.match) for route in old.routes]

@@ -1,0 +1,1 @@
+"""`pointsman adopt`: what was learned, as YAML to commit."""

@@ -1,0 +1,21 @@
+"""The arguments of `pointsman adopt`; imports little, so that every command starts fast."""
+
+import argparse
+from pathlib import Path
+
+
+def add_parser(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+    """The arguments of `pointsman adopt`."""
+    parser = commands.add_parser(
+        "adopt",
+        help="a policy's YAML with the weights that were learned, to commit",
+        description="A policy's YAML with the weights that were learned, to commit.",
+    )
+    parser.add_argument("name", metavar="POLICY", help="the RoutingPolicy")
+    parser.add_argument(
+        "-f", "--file", type=Path, metavar="FILE",
+        help="the file that it comes from: printed with its comments and its order; default: "
+        "what the API server has",
+    )  # fmt: skip
+    parser.add_argument("-n", "--namespace", help="default: kubectl's")
+    parser.add_argument("--context", help="of the kubeconfig; default: kubectl's")

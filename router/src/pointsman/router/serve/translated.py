@@ -1,0 +1,134 @@
+"""A routed request of another API: a chat to everything but its caller.
+
+Guarantees that its caller never sees a byte in OpenAI's chat shape, errors included. What a backend
+said is read where it leaves, so that accounting, capture and the commit rule see the chat itself.
+Loaded with the first such request.
+"""
+
+from typing import TYPE_CHECKING
+
+from msgspec import structs
+
+from pointsman.router.errors import Problem
+from pointsman.router.policy.retry import Fault, Kind
+from pointsman.router.serve.decision import decision_lines
+from pointsman.router.serve.exchange import Exchange
+from pointsman.router.wire.openai import Usage, read_chat
+from pointsman.router.wire.operation import CHAT, Operation
+from pointsman.router.wire.problem import problem_answer
+from pointsman.router.wire.received import Request
+from pointsman.router.wire.translation.dialect import Asking, Dialect, Speaker, Untranslatable
+from pointsman.router.wire.translation.dialects import DIALECTS
+
+if TYPE_CHECKING:
+    from pointsman.router.serve.app import DataPlane
+    from pointsman.router.serve.listener import ClientConnection
+
+
+class TranslatedExchange(Exchange):
+    """See the module; `thinks` is what the caller says of thinking."""
+
+    __slots__ = ("_asking", "_dialect", "_speaker", "thinks")
+    translated = True
+
+    def __init__(
+        self,
+        plane: "DataPlane",
+        client: "ClientConnection",
+        request: Request,
+        operation: Operation,
+        now_s: float,
+    ) -> None:
+        super().__init__(plane, client, request, CHAT, now_s)
+        self.thinks: bool | None = None
+        self._dialect: Dialect = DIALECTS[operation.dialect]
+        self._asking: Asking | None = None
+        self._speaker: Speaker | None = None
+
+    def read(self) -> None:
+        """The body as a chat's, and what it asks for; raises BadRequest."""
+        request = self.request
+        self._asking = asking = self._dialect.read(request.body, request.head.headers)
+        self.thinks = asking.thinks
+        self.request = Request(request.head, asking.body, request.verdict)
+        asked = read_chat(asking.body)
+        if asking.metadata is not None:
+            asked = structs.replace(asked, metadata=asking.metadata)
+        self.asked = asked
+
+    def _speaking(self) -> Speaker:
+        speaker = self._speaker
+        if speaker is None:
+            assert self._asking is not None
+            self._speaker = speaker = self._dialect.speaker(
+                self._asking,
+                id=self.decision_id.decode(),
+                now_s=int(self.plane.wall()),
+                prompt_tokens=self.analysis.context_tokens,
+            )
+        return speaker
+
+    def _with_own(self, headers: dict[bytes, bytes]) -> dict[bytes, bytes]:
+        return {**headers, **self._dialect.headers(self.request_id)}
+
+    def answer_whole(self, headers: dict[bytes, bytes], body: bytes, usage: Usage) -> None:
+        """A chat answer of which nothing was sent yet, in the caller's words."""
+        try:
+            told = self._speaking().whole(body, usage)
+        except Untranslatable as error:
+            self._speaker = None
+            self.fail(Fault(Kind.ERROR, "Malformed", str(error)))
+            return
+        super().commit(200, self._with_own(headers), len(told), told)
+        self.complete()
+
+    def commit(
+        self, status: int, headers: dict[bytes, bytes], length: int | None, data: bytes
+    ) -> None:
+        """The beginning of a stream, or a backend's refusal."""
+        headers = self._with_own(headers)
+        if status >= 300:
+            told = self._dialect.refusal(status, data, self.request_id)
+            super().commit(status, headers, len(told), told)
+            return
+        speaker = self._speaking()
+        super().commit(status, headers, length, speaker.feed(data))
+        self._check(speaker)
+
+    def relay(self, data: bytes) -> None:
+        """More of a chat stream."""
+        speaker = self._speaking()
+        told = speaker.feed(data)
+        if told:
+            super().relay(told)
+        self._check(speaker)
+
+    def _check(self, speaker: Speaker) -> None:
+        if speaker.broken and self.attempt is not None:
+            self.attempt.failed(Fault(Kind.ERROR, "Malformed", speaker.broken, retryable=False))
+
+    def may_end_soon(self) -> None:
+        """See Exchange; a stream that cannot be told has ended already."""
+        if not self._over:
+            super().may_end_soon()
+
+    def complete(self) -> None:
+        """See Exchange."""
+        if self.streamed:
+            told = self._speaking().finish()
+            if told:
+                super().relay(told)
+        super().complete()
+
+    def error_event(self, message: str, code: str) -> bytes:
+        """See Exchange."""
+        return self._speaking().fail(message, code)
+
+    def problem_answer(self, problem: Problem) -> bytes:
+        """See Exchange."""
+        return problem_answer(
+            problem,
+            body=self._dialect.problem(problem, self.request_id),
+            more=decision_lines(self, self._dialect.headers(self.request_id)),
+            keep_alive=self.client.keep_alive,
+        )

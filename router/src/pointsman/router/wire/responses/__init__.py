@@ -1,0 +1,1 @@
+"""OpenAI's Responses API in front of chat completions."""

@@ -1,0 +1,98 @@
+"""What holds for every API that is translated: strange requests are refused, never a bug."""
+
+import json
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from pointsman.router.errors import BadRequest
+from pointsman.router.wire.openai import ChatRequest
+from pointsman.router.wire.operation import MESSAGES, OPERATIONS, RESPONSES, dialect_of
+from pointsman.router.wire.translation.dialects import DIALECTS
+from tests.fuzz.translations import REQUESTS, ask_disagreement
+
+values = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=5),
+    lambda inner: (
+        st.lists(inner, max_size=3)
+        | st.dictionaries(
+            st.sampled_from(["type", "text", "role", "content", "source", "output", "name"]), inner
+        )
+    ),
+    max_leaves=6,
+)
+
+
+def places(value: Any) -> int:
+    """How many values there are in a value, itself among them."""
+    if isinstance(value, dict):
+        return 1 + sum(map(places, value.values()))
+    return 1 + sum(map(places, value)) if isinstance(value, list) else 1
+
+
+def with_other(value: Any, at: int, other: Any) -> Any:
+    """The value with another one in its place number `at`."""
+    if at == 0:
+        return other
+    at -= 1
+    for key, inner in value.items() if isinstance(value, dict) else enumerate(value):
+        count = places(inner)
+        if at < count:
+            copy = value.copy()
+            copy[key] = with_other(inner, at, other)
+            return copy
+        at -= count
+    raise AssertionError
+
+
+@given(data=st.data(), other=values)
+def test_a_value_that_is_another_is_a_chat_or_refused(data: st.DataObject, other: object) -> None:
+    """Whichever of a request it is."""
+    body = json.loads(data.draw(st.sampled_from(REQUESTS)))
+    at = data.draw(st.integers(0, places(body) - 1))
+    assert ask_disagreement(json.dumps(with_other(body, at, other)).encode(), []) == ""
+
+
+@pytest.mark.parametrize("name", DIALECTS)
+@pytest.mark.parametrize(
+    "body", [b"", b"[]", b'{"model":"m","x":"\xff"}', b'{"a":' * 5000, b'{"model":"\\ud800"}', b"5"]
+)
+def test_what_is_no_request_is_refused(name: str, body: bytes) -> None:
+    """With 400, as it would be of a chat."""
+    with pytest.raises(BadRequest) as raised:
+        DIALECTS[name].read(body, [])
+    assert raised.value.status == 400
+
+
+@pytest.mark.parametrize("name", DIALECTS)
+def test_a_refusal_is_short(name: str) -> None:
+    """It may name what the caller wrote, of any length."""
+    long = "x" * 100_000
+    for body in (
+        {"messages": [{"role": long, "content": ""}], "max_tokens": 1},
+        {"input": [{"type": long}]},
+    ):
+        with pytest.raises(BadRequest) as raised:
+            DIALECTS[name].read(json.dumps({"model": "m", **body}).encode(), [])
+        assert len(raised.value.message) < 1000
+
+
+def test_an_operation_reads_its_bodies_as_chats() -> None:
+    """So whoever reads traffic need not know of translation."""
+    asked = MESSAGES.read(REQUESTS[0])
+    assert isinstance(asked, ChatRequest)
+    assert (asked.tools, asked.max_output_tokens, asked.stream) == (True, 5, True)
+    assert list(RESPONSES.read(REQUESTS[3]).texts()) == ["user: x"]
+
+
+def test_paths_belong_to_apis() -> None:
+    """Also those below them that are not there."""
+    found = {path: dialect_of(path) for path in (
+        b"/v1/messages", b"/v1/messages?x=/v1/responses", b"/v1/messages/batches",
+        b"/v1/responses/resp_1", b"/v1/messagesx", b"/v1/chat/completions", b"/v1/rerank", b"/",
+        b"",
+    )}  # fmt: skip
+    assert list(found.values()) == ["Messages"] * 3 + ["Responses"] + [""] * 5
+    assert {one.dialect for one in OPERATIONS.values()} == {"", *DIALECTS}
