@@ -10,11 +10,10 @@ import pytest
 
 from tests.bench import Bench
 from tests.e2e.fleet import Fleet, install
-from tests.e2e.traffic import traffic, until
+from tests.e2e.traffic import Sessions, traffic, until
 from tests.operator.objects import backend, policy, route
 from tests.operator.test_rollout_on_bench import (
     ADMIN_PORT,
-    Sessions,
     begin_at,
     look,
     order,

@@ -10,7 +10,7 @@ BudgetScope = Literal["Policy", "Rule", "Caller", "Team"]
 BudgetWindow = Literal["Hour", "Day", "Week", "Month"]
 
 
-class Budget(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+class Budget(msgspec.Struct, frozen=True, omit_defaults=True):
     """How much a policy, or each of its rules, callers or teams, may use in a calendar window."""
 
     name: str
