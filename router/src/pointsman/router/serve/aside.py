@@ -159,7 +159,7 @@ def decide(exchange: Exchange) -> bool:
     """
     asked = exchange.asked = exchange.operation.read(exchange.request.body)
     prompt = asked.prompt()
-    exchange.images = prompt.images
+    exchange.images = prompt.images > 0
     chooses = exchange.policy.chooser is not None
     exchange.analysis = choosing.read(exchange, prompt) if chooses else analyze_text(prompt)
     arrival.decide(exchange)
