@@ -28,7 +28,6 @@ here is undone by looking again: the same arguments give the same answer.
 
 from collections.abc import Sequence
 from enum import StrEnum
-from functools import partial
 from typing import Final, Literal
 
 import msgspec
@@ -243,8 +242,7 @@ def advance(rollout: Rollout, plan: Plan, scene: Scene, *, now_s: float) -> Roll
         return _lagging(rollout)
     if rollout.step_began_s is None:
         rollout = msgspec.structs.replace(rollout, step_began_s=now_s)
-    shadow = shadow_of(rollout, plan)
-    how = _at_step if shadow is None else partial(_unseen, shadow=shadow)
+    how = _unseen if shadow_of(rollout, plan) else _at_step
     return how(rollout, plan, scene, now_s)
 
 
@@ -300,9 +298,9 @@ def _not_begun(rollout: Rollout, plan: Plan, scene: Scene, now_s: float) -> Roll
     if scene.short:
         return _short(rollout, plan, scene, now_s)
     begun = msgspec.structs.replace(rollout, held=False, short_since_s=None)
-    if rollout.reason in {"ReplayPassed", "ReplayInconclusive"}:  # just now: so it stays told
-        return _to(begun, Phase.PROGRESSING, rollout.reason, rollout.message)
-    return _to(begun, Phase.PROGRESSING, "Begun", "")
+    if rollout.reason not in {"ReplayPassed", "ReplayInconclusive"}:  # just now: so it stays told
+        begun = _to(begun, begun.phase, "Begun", "")
+    return _to(begun, Phase.PROGRESSING, begun.reason, begun.message)
 
 
 def _short(rollout: Rollout, plan: Plan, scene: Scene, now_s: float) -> Rollout:
