@@ -5,12 +5,12 @@ from typing import Any
 
 import pytest
 
-from pointsman.api.table import Endpoint, decode_blob
+from pointsman.api.table import Endpoint, Shadow, decode_blob
 from pointsman.operator.plan.table import compile_revision
 from pointsman.routing import Canary, CompiledPolicy, compile_policy, compile_table
 from tests.operator.objects import NAMESPACE, accepted, blob_of, policy, route, rule, target
 from tests.operator.test_vetting import KNOWN, asking, everywhere, plan_of
-from tests.router.serve.world import World, chat, world
+from tests.router.serve.world import World, chat, until, world
 
 PROMPTS = (
     "Which train leaves first?",
@@ -91,3 +91,19 @@ async def test_neither_as_a_canary(there: World) -> None:
     assert set(await ask_everything(there, "auto")) == {200}
     assert there.live.finished.get("b", 0) == 0
     assert there.live.finished["c"] > 0
+
+
+async def test_neither_unseen(there: World) -> None:
+    """A candidate's shadow goes to those that are left, and an approval that ends ends it, too."""
+    stable = compiled(asking(policy(default=route("a"))))
+    item = asking(policy(default={"targets": [target("b", 9), target("c")]}))
+    (revision,) = accepted(item).values()
+    blob = compile_revision(revision, namespace=NAMESPACE, backends=KNOWN)
+    assert blob is not None
+    candidate = compile_policy(decode_blob(blob), "candidate")
+    told = Shadow(percent=100, max_spend_nano=10**9)
+    there.live.table = compile_table([stable], {"desk": Canary(candidate, 0, told)})
+
+    assert set(await ask_everything(there, "auto")) == {200}
+    await until(lambda: there.live.finished.get("c", 0) > 0)
+    assert there.live.finished.get("b", 0) == 0
