@@ -154,7 +154,8 @@ def measure(core: str, rounds: int, window_s: float) -> list[tuple[Window, Windo
                 for _ in range(rounds)
             ]
 
-        return uvloop.run(run())
+        found: list[tuple[Window, Window]] = uvloop.run(run())
+        return found
 
 
 def main() -> int:
