@@ -108,13 +108,13 @@ async def _in_large_body(there: World, client: Client) -> None:
 
 
 async def _dialing(there: World, client: Client) -> None:
-    there.place("small", await _full_port(there))
+    there.place("small", await full_port(there))
     there.route("small")
     await client.send(post(chat()))
     await until(lambda: any(p._dialing for p in there.plane.pools._pools.values()))
 
 
-async def _full_port(there: World) -> int:
+async def full_port(there: World) -> int:
     """Of a server whose queue of connections is full, so that more of them stay in the making."""
     listening = socket.create_server(("127.0.0.1", 0), backlog=0)
     there.stack.callback(listening.close)

@@ -5,6 +5,7 @@ The clients parse with h11, so that every answer of ours is also checked by a se
 
 import asyncio
 import json
+import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import dataclass, field, replace
@@ -395,7 +396,9 @@ def leaks(plane: DataPlane) -> list[str]:
 
 @asynccontextmanager
 async def world(
-    limits: Limits = LIMITS, dice: Callable[[], float] = lambda: 0.0
+    limits: Limits = LIMITS,
+    dice: Callable[[], float] = lambda: 0.0,
+    clock: Callable[[], float] = time.monotonic,
 ) -> AsyncIterator[World]:
     """
     A running data plane that is open to all.
@@ -403,7 +406,7 @@ async def world(
     It lets go of everything by itself, and closes what it keeps.
     """
     live, metrics = Live(callers=OPEN), Metrics()
-    plane = DataPlane(live, limits, metrics, dice=dice)
+    plane = DataPlane(live, limits, metrics, dice=dice, clock=clock)
     async with AsyncExitStack() as stack:
         found = World(stack, plane, live, metrics)
         found.port = await plane.start("127.0.0.1", 0)

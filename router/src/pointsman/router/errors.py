@@ -16,6 +16,7 @@ from typing import Final
 
 GOING_AWAY: Final = "draining"
 """The code of what a router that ends refuses or cuts."""
+_TOO_LARGE: Final = {413: "request_too_large", 431: "headers_too_large"}
 
 
 class Problem(Exception):
@@ -70,6 +71,11 @@ class BadRequest(Problem):
         close: bool = False,
     ) -> None:
         super().__init__(status, message, code=code, param=param, allow=allow, close=close)
+
+
+def unreadable(status: int, message: str) -> BadRequest:
+    """What is no request that is taken; its connection ends."""
+    return BadRequest(message, status=status, code=_TOO_LARGE.get(status), close=True)
 
 
 class UpstreamBroken(Problem):

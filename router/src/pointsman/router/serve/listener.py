@@ -14,7 +14,7 @@ from functools import partial
 from typing import TYPE_CHECKING, cast
 
 from pointsman.router.callers import Refusal, Verdict
-from pointsman.router.errors import BadRequest, Problem, Refused, going_away
+from pointsman.router.errors import BadRequest, Problem, Refused, going_away, unreadable
 from pointsman.router.serve import authenticate, feedback, surface, words
 from pointsman.router.serve.exchange import Exchange
 from pointsman.router.serve.feedback import FeedbackExchange
@@ -258,7 +258,7 @@ class ClientConnection(asyncio.Protocol):
     def _answer(self, request: Request | Unreadable) -> None:
         plane = self._plane
         if isinstance(request, Unreadable):
-            self._refuse(BadRequest(request.message, status=request.status, close=True))
+            self._refuse(unreadable(request.status, request.message))
             return
         head = request.head
         self.keep_alive = head.keep_alive and not plane.live.draining

@@ -38,6 +38,7 @@ if TYPE_CHECKING:
 
 _CHARS_A_TOKEN: Final = 4
 EVENT_STREAM: Final = b"text/event-stream"
+_BETWEEN_EVENTS: Final = (b"\n\n", b"\r\n\r\n", b"\r\r")
 
 
 class Relay(Protocol):
@@ -256,7 +257,10 @@ class Stream:
         if fault.reason == CUT:
             code = GOING_AWAY
         message = f"The answer is incomplete: {fault.detail or fault.reason}."
-        exchange.break_off(fault, exchange.error_event(message, code))
+        event = exchange.error_event(message, code)
+        if not (exchange.translated or exchange.end.endswith(_BETWEEN_EVENTS)):
+            event = b"\n\n" + event  # else it would be read as the rest of a cut line
+        exchange.break_off(fault, event)
 
     def _estimate(self) -> Usage:
         # About one token an event; role, finish and [DONE] are none.

@@ -264,21 +264,26 @@ class Pool:
         except Undialed as error:
             fault = error.fault
         except asyncio.CancelledError:
-            for connection in made:
-                connection.cut()
+            self._drop(made)
             self._tell_if_unused()
             raise
         except Exception as error:  # noqa: BLE001 - the asker would wait for ever
             _log.error("dialing met a bug", exc_info=error)
             fault = Fault(Kind.ERROR, "InternalError", "the router met an error of its own")
         if self._dialing.pop(asker, None) is None:  # forgone in the meantime
-            if fault is None:
-                made[-1].cut()
+            self._drop(made)
         elif fault is not None:
+            self._drop(made)
             asker.failed(fault)
             self._tell_if_unused()
         else:
             made[-1].ask(asker, head, body)
+
+    def _drop(self, made: list[UpstreamConnection]) -> None:
+        """Made, but in vain: uvloop closes them without `connection_lost`."""
+        for connection in made:
+            connection.cut()
+            self._open.discard(connection)
 
     def opened(self, connection: UpstreamConnection) -> None:
         """See UpstreamConnection."""

@@ -1,0 +1,36 @@
+"""Time that a test may move on, so that no deadline is waited for."""
+
+import asyncio
+import time
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+
+STEP_S = 10.0
+
+
+class Clock:
+    """Monotonic seconds, and what was added to them."""
+
+    def __init__(self) -> None:
+        self.added_s = 0.0
+
+    def __call__(self) -> float:
+        """Now."""
+        return time.monotonic() + self.added_s
+
+    @asynccontextmanager
+    async def moving_while(self, holds: Callable[[], bool]) -> AsyncIterator[None]:
+        """Ten seconds on, again and again, for as long as it holds."""
+
+        async def move() -> None:
+            while True:
+                await asyncio.sleep(0.005)
+                if holds():
+                    self.added_s += STEP_S
+
+        moving = asyncio.create_task(move())
+        try:
+            yield
+        finally:
+            moving.cancel()
+            await asyncio.gather(moving, return_exceptions=True)
