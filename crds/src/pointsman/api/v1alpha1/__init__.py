@@ -9,6 +9,7 @@ from pointsman.api.v1alpha1.capture import (
 )
 from pointsman.api.v1alpha1.cost import Cost, PriceChange, Prices
 from pointsman.api.v1alpha1.deployment import Deployment, Engine, EnvVar, ResourceRequirements
+from pointsman.api.v1alpha1.drawing import DrawLabel, LedgerDraw
 from pointsman.api.v1alpha1.drift import Drift
 from pointsman.api.v1alpha1.evaluation import Evaluation, SuiteRef
 from pointsman.api.v1alpha1.evaluationsuite import (
@@ -67,6 +68,7 @@ __all__ = [
     "CredentialsSecretRef",
     "DefaultRoute",
     "Deployment",
+    "DrawLabel",
     "Drift",
     "Engine",
     "EnvVar",
@@ -84,6 +86,7 @@ __all__ = [
     "ImplicitFeedback",
     "Judge",
     "JudgeCheck",
+    "LedgerDraw",
     "Match",
     "Message",
     "ModelBackend",
