@@ -23,6 +23,10 @@ Ask = Callable[[Asked], Awaitable[Told]]
 _told = msgspec.json.Decoder(Told)
 
 
+class NotOurs(Stalled):
+    """The name of the ConfigMap is somebody else's."""
+
+
 def asking(target: Target | None) -> Ask | None:
     """How that ledger is asked: raises Waiting with what went wrong, and no text in it."""
     if target is None:
@@ -48,12 +52,12 @@ def _ask(target: Target, asked: Asked) -> Told:
 
 
 async def read_draw(api: Api, suite: str) -> tuple[Object | None, Remembered | None]:
-    """What is stored. Raises ReconcileError; Stalled if the name is somebody else's."""
+    """What is stored. Raises ReconcileError; NotOurs if the name is somebody else's."""
     item = await api.get(CONFIG_MAP, names.draw_name(suite))
     if item is None:
         return None, None
     if labels_of(item).get(names.LABEL_DRAW) != suite:
-        raise Stalled(f'ConfigMap "{name_of(item)}" belongs to someone else')
+        raise NotOurs(f'ConfigMap "{name_of(item)}" belongs to someone else')
     try:
         return item, load(str((item.get("data") or {}).get(KEY, "")))
     except BadDraw:

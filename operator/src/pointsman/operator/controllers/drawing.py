@@ -26,8 +26,8 @@ from pointsman.evaluation.suite.drawn import (
 from pointsman.events.draws import Drawn
 from pointsman.operator.cluster import kinds
 from pointsman.operator.cluster.client import Api, Object
-from pointsman.operator.cluster.drawing import Ask, read_draw, write_draw
-from pointsman.operator.errors import ReconcileError, Stalled, Waiting
+from pointsman.operator.cluster.drawing import Ask, NotOurs, read_draw, write_draw
+from pointsman.operator.errors import ReconcileError, Waiting
 from pointsman.operator.plan.evaluating.drawing import (
     Draw,
     drawn,
@@ -108,7 +108,7 @@ class Drawer:
         async with self._lock:
             try:
                 return await self._look(name, item, spec, self._ask)
-            except Stalled as error:
+            except NotOurs as error:
                 self.forget(name)
                 return taken(str(error))
 
