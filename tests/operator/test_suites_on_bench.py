@@ -83,9 +83,13 @@ def test_a_draw_is_stored_by_ids_and_drawn_anew_by_order(fleet: Fleet, tmp_path:
         url = f"http://127.0.0.1:{running.port}"
         fill(url, 3)
         apply(fleet, policy())
-        with OperatorProcess(fleet, flags=("--ledger", url)):
+        operator = OperatorProcess(fleet, flags=("--ledger", url))
+        begun_at = len(operator.log.read_bytes()) if operator.log.exists() else 0
+        with operator:
             apply(fleet, suite(ledger=LEDGER, judge=JUDGE))
-            fleet.bench.wait_for(lambda: "draw" in fleet.get("es", "golden")["status"], 60, "draw")
+            fleet.bench.wait_for(
+                lambda: "draw" in fleet.get("es", "golden").get("status", {}), 60, "draw"
+            )
             before = becomes("True", "Ready", 10)
             assert (before["draw"]["drawn"], before["draw"]["left"]) == (3, 3)
             fill(url, 1, first=4)
@@ -100,3 +104,4 @@ def test_a_draw_is_stored_by_ids_and_drawn_anew_by_order(fleet: Fleet, tmp_path:
             stored = fleet.kubectl("get", "es,configmap", "-o", "json")
             assert "golden-draw" in stored
             assert "Secret" not in stored
+        assert b'"Bug"' not in operator.log.read_bytes()[begun_at:]  # a policy, and no router yet
