@@ -265,6 +265,18 @@ suites = optional(
     configMapRef=st.fixed_dictionaries(
         {"name": object_names}, optional={"key": st.sampled_from(["a.jsonl", "a/b"])}
     ),
+    ledger=st.fixed_dictionaries(
+        {"policyRef": st.fixed_dictionaries({"name": object_names})},
+        optional={
+            "tasks": st.lists(st.sampled_from(["Chat", "Coding", "Cooking"]), max_size=2),
+            "labels": st.lists(st.sampled_from(["Good", "Bad", "Fair"]), max_size=2),
+            "since": st.one_of(durations, st.sampled_from(["1m", "59s", "1440h", "1441h"])),
+            "sample": st.sampled_from([0, 1, 19, 20, 500, 501]),
+            "minimum": st.sampled_from([0, 1, 100, 101, 500, 501]),
+            "redrawInterval": st.sampled_from(["1h", "59m", "9600h", "9601h"]),
+            "maxTokens": st.sampled_from([0, 1]),
+        },
+    ),
     judge=st.fixed_dictionaries({"model": st.sampled_from(["auto", "a b"])}),
 )
 

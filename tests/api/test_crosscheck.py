@@ -309,3 +309,21 @@ def test_a_suite_that_is_not_there_is_warned_of() -> None:
     (found,) = findings(suite + backend("a", place=place % "dsk"))
     assert "warning" in found
     assert "no EvaluationSuite dsk among these files (did you mean desk?)" in found
+
+
+def test_a_suite_that_can_draw_nothing_is_warned_of() -> None:
+    """The policy may be elsewhere, or be edited later: until then nothing is run."""
+    suite = (
+        "---\napiVersion: pointsman.dev/v1alpha1\nkind: EvaluationSuite\nmetadata: {name: desk}\n"
+        "spec: {judge: {model: big}, ledger: {policyRef: {name: %s}}}\n"
+    )
+    policies = policy("chat") + "  capture: {mode: Full}\n" + policy("other", "b")
+    files = backend("a") + policies
+    assert findings(files + suite % "chat") == []
+    for name, words in (
+        ("chad", "no RoutingPolicy chad among these files (did you mean chat?)"),
+        ("other", "RoutingPolicy other lets no texts be kept"),
+    ):
+        (found,) = findings(files + suite % name)
+        assert "warning" in found
+        assert words in found

@@ -21,7 +21,7 @@ WHERE = {
         "drifting/telling.py",
         "evaluating/telling.py",
     ],
-    "EvaluationSuite": ["suite_status.py"],
+    "EvaluationSuite": ["suite_status.py", "evaluating/drawing.py"],
     "RoutingPolicy": [
         "policy_status.py",
         "vetting.py",

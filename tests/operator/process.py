@@ -5,6 +5,7 @@ import os
 import signal
 import subprocess
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -19,7 +20,12 @@ class OperatorProcess:
     """One identity, many lives: restarted at once, unlike a pod that a kubelet makes wait."""
 
     def __init__(
-        self, fleet: Fleet, module: str = "pointsman.operator", *, server: str = ""
+        self,
+        fleet: Fleet,
+        module: str = "pointsman.operator",
+        *,
+        server: str = "",
+        flags: Sequence[str] = (),
     ) -> None:
         """`server`: where the API server is for it, if it is not asked directly."""
         account, bench = f"{RELEASE}-operator", fleet.bench
@@ -35,7 +41,7 @@ class OperatorProcess:
             "--identity", "child",
             "--kubeconfig", str(kubeconfig),
             "--router-token-file", str(token),
-            "--health-port", str(HEALTH_PORT),
+            "--health-port", str(HEALTH_PORT), *flags,
         ]  # fmt: skip
         self._environment = bench.environment()
         self.log = bench.dir / f"operator-{module}.log"

@@ -100,6 +100,11 @@ class Reason(StrEnum):
     DEADLINE_EXCEEDED = "DeadlineExceeded"
     # EvaluationSuite
     CONFIG_MAP_NOT_FOUND = "ConfigMapNotFound"
+    NO_LEDGER = "NoLedger"
+    LEDGER_UNREACHABLE = "LedgerUnreachable"
+    POLICY_NOT_FOUND = "PolicyNotFound"
+    TEXTS_NOT_KEPT = "TextsNotKept"
+    TOO_FEW_PROMPTS = "TooFewPrompts"
     # governance: why a backend is left out of a policy
     APPROVED = "Approved"
     NOT_APPROVED = "NotApproved"

@@ -182,7 +182,8 @@ MEANINGS: Final[Mapping[str, Meaning]] = {
             ConditionType.READY: "Accepted and ResolvedRefs are True: it can be run.",
             ConditionType.ACCEPTED: "Every prompt and every check can be used, also those of the "
             "ConfigMap.",
-            ConditionType.RESOLVED_REFS: "The ConfigMap is there and has the key.",
+            ConditionType.RESOLVED_REFS: "The ConfigMap is there and has the key; what is drawn "
+            "from the ledger is there, and the message says how much of it is left.",
             ConditionType.RECONCILING: _WAITS,
             ConditionType.STALLED: _STUCK,
         },
@@ -195,6 +196,17 @@ MEANINGS: Final[Mapping[str, Meaning]] = {
             Reason.CONFIG_MAP_NOT_FOUND: "There is no ConfigMap of this name in the namespace, or "
             "it lacks the key. The operator looks again each 10 s.",
             Reason.TOO_LARGE: "There are more than 2,000 prompts in all.",
+            Reason.NO_LEDGER: "`spec.ledger` is set, and the operator knows no ledger.",
+            Reason.LEDGER_UNREACHABLE: "The ledger does not answer, or not as it should; it is "
+            "asked again each minute.",
+            Reason.POLICY_NOT_FOUND: "There is no RoutingPolicy of this name in the namespace, or "
+            "it breaks a rule.",
+            Reason.TEXTS_NOT_KEPT: "The policy's `capture` is not Sampled or Full, so its owner "
+            "does not let texts be kept: none is drawn, and none of an older draw is asked.",
+            Reason.TOO_FEW_PROMPTS: "Fewer requests than `spec.ledger.minimum` have a text and "
+            "feedback that can be used. It is drawn as soon as there are enough.",
+            Reason.NAME_CONFLICT: "A ConfigMap with the name of the suite's draw belongs to "
+            "someone else; rename one of them.",
         },
     ),
 }

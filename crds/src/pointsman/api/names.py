@@ -46,6 +46,11 @@ ANNOTATION_DRIFT_REBASELINE: Final = f"{GROUP}/drift-rebaseline"
 LABEL_DRIFT: Final = f"{GROUP}/drift"
 """On the ConfigMap of what is known of a backend's drift: the ModelBackend's name."""
 
+ANNOTATION_REDRAW: Final = f"{GROUP}/redraw"
+"""On an EvaluationSuite with `ledger`: each new value is an order to draw anew."""
+LABEL_DRAW: Final = f"{GROUP}/draw"
+"""On the ConfigMap that says which requests were drawn: the EvaluationSuite's name."""
+
 ROUTER_AUDIENCE: Final = "pointsman-router"
 """Audience of the token that the operator shows on a router's admin port."""
 HEADER_EPOCH: Final = "x-pointsman-epoch"
@@ -68,6 +73,11 @@ def service_name(backend: str) -> str:
 def drift_name(backend: str) -> str:
     """Name of the ConfigMap with what is known of a backend's drift."""
     return f"{backend}-drift"
+
+
+def draw_name(suite: str) -> str:
+    """Name of the ConfigMap that says which requests were drawn for a suite; no texts."""
+    return f"{suite}-draw"
 
 
 def router_service_name(release: str) -> str:

@@ -129,7 +129,7 @@ def ask_labels(
     Day after day, each a question of bounded work. Raises StoreError.
     """
     found = labels.Gathered(each)
-    for table, begin_ms, end_ms in _days(store, from_ms, now_ms + DAY_MS):
+    for table, begin_ms, end_ms in days_of(store, from_ms, now_ms + DAY_MS):
         place = labels.Place(table, policy, begin_ms, end_ms)
         found.add(
             store.query(*labels.rated(place, now_ms, each)),
@@ -148,7 +148,7 @@ def ask_recent(store: Store, policy: str, from_ms: int, now_ms: int, limit: int)
     """
     newest = "rowid" if store.dialect == "sqlite" else "at_ms"
     found: list[Row] = []
-    for table, begin_ms, end_ms in _days(store, from_ms, now_ms + DAY_MS):
+    for table, begin_ms, end_ms in days_of(store, from_ms, now_ms + DAY_MS):
         left = limit - len(found)
         found += store.query(*recent(table, policy, begin_ms, end_ms, left, newest=newest))
         if len(found) >= limit:
@@ -157,7 +157,7 @@ def ask_recent(store: Store, policy: str, from_ms: int, now_ms: int, limit: int)
     return Recent(sorted(requests, key=lambda one: (-one.at_ms, one.decision)))
 
 
-def _days(store: Store, from_ms: int, to_ms: int) -> list[tuple[str, int, int]]:
+def days_of(store: Store, from_ms: int, to_ms: int) -> list[tuple[str, int, int]]:
     """(table, from, to) of what holds the requests of [from, to), the newest day first."""
     if store.dialect == "sqlite":
         sql = "SELECT name FROM sqlite_schema WHERE type = 'table' AND name GLOB 'requests_[0-9]*'"
@@ -182,7 +182,7 @@ def ask_traffic(store: Store, from_ms: int, to_ms: int) -> traffic.Traffic:
         raise BadQuestion("a window is of whole 5 minutes, and of a day at most")
     words = [
         row
-        for table, begin_ms, end_ms in _days(store, from_ms, to_ms)
+        for table, begin_ms, end_ms in days_of(store, from_ms, to_ms)
         for row in store.query(*traffic.sampled(table, store.dialect, begin_ms, end_ms))
     ]
     return traffic.told(from_ms, to_ms, store.query(*traffic.counted(from_ms, to_ms)), words)

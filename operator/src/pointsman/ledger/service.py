@@ -10,6 +10,7 @@
     GET  /v1/labels?policy=&since=168h&each=300        -> how good answers were
     GET  /v1/recent?policy=&since=24h&limit=2000       -> its last requests, as routing sees them
     GET  /v1/evaluations?suite=&content=&backend=&task=&since=168h&limit=   -> golden prompts
+    POST /v1/draws       golden prompts  -> {"prompts": [...]}: requests with texts and feedback
     GET  /v1/traffic?since=&until=                      -> what each backend's requests look like
     GET  /healthz /readyz /metrics             without a token
 
@@ -28,9 +29,11 @@ import msgspec
 from aiohttp import web
 from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, generate_latest
 
+from pointsman.events import draws
 from pointsman.events.leases import MAX_LEASE_BYTES, Answer
 from pointsman.ledger import evaluations, labels, recent
 from pointsman.ledger.access import Access
+from pointsman.ledger.answering import body_of, refused, told
 from pointsman.ledger.asking import (
     BadQuestion,
     ask,
@@ -44,6 +47,7 @@ from pointsman.ledger.asking import (
     when,
     window_of,
 )
+from pointsman.ledger.asking_draws import ask_draw
 from pointsman.ledger.batches import BadBody, NewerSchema
 from pointsman.ledger.contract import (
     PAGE,
@@ -66,7 +70,6 @@ from pointsman.process.connections import BOUNDS, BoundedServer, Bounds
 _log = logging.getLogger(__name__)
 _T = TypeVar("_T")
 _Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
-RETRY_AFTER_S: Final = 1
 MAX_SPOOL: Final = 63
 WRITERS: Final[dict[Dialect, int]] = {"sqlite": 1, "postgres": 2}
 """Transactions at once. While one waits for the server another is made; with more of them each
@@ -112,6 +115,7 @@ class Service:
         app = web.Application(middlewares=[self._time, self._guard])
         app.router.add_post("/v1/events", self._events)
         app.router.add_post("/v1/leases", self._leases)
+        app.router.add_post("/v1/draws", self._draws)
         app.router.add_get("/v1/spools/{spool}", self._spool)
         app.router.add_get("/v1/requests", self._page)
         app.router.add_get("/v1/requests/{decision}", self._recorded)
@@ -185,18 +189,18 @@ class Service:
         if not request.path.startswith("/v1/"):
             return await handler(request)
         if not self._access.allows(request.headers.get("Authorization", "")):
-            return _refuse(HTTPStatus.UNAUTHORIZED, "the bearer token is missing or wrong")
+            return refused(HTTPStatus.UNAUTHORIZED, "the bearer token is missing or wrong")
         try:
             return await handler(request)
         except BadQuestion as error:
-            return _refuse(HTTPStatus.BAD_REQUEST, str(error))
+            return refused(HTTPStatus.BAD_REQUEST, str(error))
         except StoreError as error:
             _log.warning("store-away", extra={"reason": str(error)})
-            return _refuse(HTTPStatus.SERVICE_UNAVAILABLE, "the store cannot be used now")
+            return refused(HTTPStatus.SERVICE_UNAVAILABLE, "the store cannot be used now")
 
     async def _events(self, request: web.Request) -> web.StreamResponse:
         if self.draining or self._held >= self._settings.waiting:
-            answer = _refuse(
+            answer = refused(
                 HTTPStatus.SERVICE_UNAVAILABLE, "draining" if self.draining else "too many at once"
             )
         else:
@@ -206,7 +210,7 @@ class Service:
                 answer = await self._take(request)
             except StoreError as error:
                 _log.warning("store-away", extra={"reason": str(error)})
-                answer = _refuse(HTTPStatus.SERVICE_UNAVAILABLE, "the store cannot be used now")
+                answer = refused(HTTPStatus.SERVICE_UNAVAILABLE, "the store cannot be used now")
             finally:
                 self._held -= 1
                 self.metrics.waiting.set(self._held)
@@ -219,44 +223,62 @@ class Service:
         try:
             async with self._decoding:
                 async with asyncio.timeout(self._settings.body_timeout_s):
-                    body = await _body(request, bound)
+                    body = await body_of(request, bound)
                 batch = await asyncio.to_thread(decoded, body, encoding, bound)
                 del body
         except TimeoutError:
-            return _refuse(HTTPStatus.REQUEST_TIMEOUT, "the body did not arrive in time")
+            return refused(HTTPStatus.REQUEST_TIMEOUT, "the body did not arrive in time")
         except BadBody as error:
-            return _refuse(HTTPStatus.BAD_REQUEST, str(error))
+            return refused(HTTPStatus.BAD_REQUEST, str(error))
         except NewerSchema as error:
             _log.error("newer-schema", extra={"reason": str(error)})
-            return _refuse(HTTPStatus.CONFLICT, str(error))
+            return refused(HTTPStatus.CONFLICT, str(error))
         except TooLarge:
-            return _refuse(
+            return refused(
                 HTTPStatus.REQUEST_ENTITY_TOO_LARGE, f"more than {bound:,} bytes, decoded"
             )
         begun_s = time.monotonic()
         taken = await self.intake.take(batch)
         self.metrics.seconds.observe(time.monotonic() - begun_s)
         self._seen_s = time.monotonic()
-        return _json({"next": taken.next})
+        return told({"next": taken.next})
 
-    async def _leases(self, request: web.Request) -> web.StreamResponse:
+    async def _question(self, request: web.Request, bound: int) -> bytes | web.Response:
+        """The body, or what is answered instead."""
         try:
             async with asyncio.timeout(self._settings.body_timeout_s):
-                asked = read(await _body(request, MAX_LEASE_BYTES))
+                return await body_of(request, bound)
         except TimeoutError:
-            return _refuse(HTTPStatus.REQUEST_TIMEOUT, "the body did not arrive in time")
+            return refused(HTTPStatus.REQUEST_TIMEOUT, "the body did not arrive in time")
         except TooLarge:
-            return _refuse(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, f"more than {MAX_LEASE_BYTES:,}")
+            return refused(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, f"more than {bound:,}")
+
+    async def _leases(self, request: web.Request) -> web.StreamResponse:
+        body = await self._question(request, MAX_LEASE_BYTES)
+        if isinstance(body, web.Response):
+            return body
+        try:
+            asked = read(body)
         except BadLease as error:
-            return _refuse(HTTPStatus.BAD_REQUEST, str(error))
-        return _json(Answer(tuple(await self._asked(self._store.lend, asked))))
+            return refused(HTTPStatus.BAD_REQUEST, str(error))
+        return told(Answer(tuple(await self._asked(self._store.lend, asked))))
+
+    async def _draws(self, request: web.Request) -> web.StreamResponse:
+        body = await self._question(request, draws.MAX_ASKED_BYTES)
+        if isinstance(body, web.Response):
+            return body
+        try:
+            asked = msgspec.json.decode(body, type=draws.Asked)
+        except (msgspec.DecodeError, UnicodeDecodeError) as error:
+            return refused(HTTPStatus.BAD_REQUEST, f"no question: {error}")
+        return told(await self._asked(ask_draw, self._store, asked, now_ms()))
 
     async def _spool(self, request: web.Request) -> web.StreamResponse:
         spool = request.match_info["spool"]
         if len(spool) > MAX_SPOOL:
-            return _refuse(HTTPStatus.NOT_FOUND, "no spool has such a name")
+            return refused(HTTPStatus.NOT_FOUND, "no spool has such a name")
         wanted, lost = await self._asked(self._store.spool, spool)
-        return _json({"next": wanted, "lost": lost})
+        return told({"next": wanted, "lost": lost})
 
     async def _page(self, request: web.Request) -> web.StreamResponse:
         from_ms, to_ms = window_of(request.query, now_ms())
@@ -264,42 +286,42 @@ class Service:
         try:
             found, last = await self._asked(self._store.page, from_ms, to_ms, after, PAGE)
         except ValueError:
-            return _refuse(HTTPStatus.BAD_REQUEST, "after is what the page before gave")
-        return _json(Page([event_of(row) for row in found], last))
+            return refused(HTTPStatus.BAD_REQUEST, "after is what the page before gave")
+        return told(Page([event_of(row) for row in found], last))
 
     async def _recorded(self, request: web.Request) -> web.StreamResponse:
         found = await self._asked(self._store.recorded, request.match_info["decision"][:MAX_NAME])
         if not found:
-            return _refuse(HTTPStatus.NOT_FOUND, "no such decision")
-        return _json(event_of(found[0]))
+            return refused(HTTPStatus.NOT_FOUND, "no such decision")
+        return told(event_of(found[0]))
 
     async def _decision(self, request: web.Request) -> web.StreamResponse:
         asked = [request.query.get(name, "") for name in ("decision", "response_id", "caller")]
         decision, response_id, caller = asked
         if bool(decision) == bool(response_id) or max(map(len, asked)) > MAX_NAME:
-            return _refuse(HTTPStatus.BAD_REQUEST, "one of decision and response_id is asked for")
+            return refused(HTTPStatus.BAD_REQUEST, "one of decision and response_id is asked for")
         found = await self._asked(self._store.find, decision, response_id)
         if any(one.caller == caller for one in found):
-            return _json({"known": True})
-        return _refuse(HTTPStatus.NOT_FOUND, "no such decision of this caller")
+            return told({"known": True})
+        return refused(HTTPStatus.NOT_FOUND, "no such decision of this caller")
 
     async def _summary(self, request: web.Request) -> web.StreamResponse:
         from_ms, to_ms = window_of(request.query, now_ms())
         by = by_what(request.query.get("by", "backend,task"))
         found = await self._asked(ask, self._store, from_ms, to_ms, by)
-        return _json(found)
+        return told(found)
 
     async def _labels(self, request: web.Request) -> web.StreamResponse:
         policy, now = policy_of(request.query), now_ms()
         from_ms = when(request.query.get("since", "168h"), now)
         each = count_of(request.query, "each", labels.USUAL_EACH, labels.MOST_EACH)
-        return _json(await self._asked(ask_labels, self._store, policy, from_ms, now, each))
+        return told(await self._asked(ask_labels, self._store, policy, from_ms, now, each))
 
     async def _recent(self, request: web.Request) -> web.StreamResponse:
         policy, now = policy_of(request.query), now_ms()
         from_ms = when(request.query.get("since", "24h"), now)
         limit = count_of(request.query, "limit", recent.USUAL, recent.MOST)
-        return _json(await self._asked(ask_recent, self._store, policy, from_ms, now, limit))
+        return told(await self._asked(ask_recent, self._store, policy, from_ms, now, limit))
 
     async def _evaluations(self, request: web.Request) -> web.StreamResponse:
         by = {name: request.query.get(name, "") for name in ("suite", "content", "backend", "task")}
@@ -307,10 +329,10 @@ class Service:
         limit = count_of(request.query, "limit", evaluations.USUAL, evaluations.MOST)
         if max(map(len, by.values())) > MAX_NAME:
             raise BadQuestion(f"names have at most {MAX_NAME} characters")
-        return _json(await self._asked(ask_evaluations, self._store, by, from_ms, limit))
+        return told(await self._asked(ask_evaluations, self._store, by, from_ms, limit))
 
     async def _traffic(self, request: web.Request) -> web.StreamResponse:
-        return _json(
+        return told(
             await self._asked(ask_traffic, self._store, *window_of(request.query, now_ms()))
         )
 
@@ -340,7 +362,7 @@ class Service:
                 problem = str(error) or "the store is too slow"
         status = HTTPStatus.SERVICE_UNAVAILABLE if problem else HTTPStatus.OK
         body = {"ready": not problem, "store": self._store.dialect}
-        return _json({**body, "problem": problem} if problem else body, status)
+        return told({**body, "problem": problem} if problem else body, status)
 
     async def _look_at_the_hour(self) -> None:
         """Before a scrape, if the last look is old; without the store the other metrics stay."""
@@ -361,31 +383,3 @@ class Service:
             body=generate_latest(self.metrics.registry),
             headers={"Content-Type": CONTENT_TYPE_LATEST},
         )
-
-
-async def _body(request: web.Request, bound: int) -> bytes:
-    """Raises TooLarge before more than the bound is held."""
-    if (request.content_length or 0) > bound:
-        raise TooLarge
-    chunks, size = [], 0
-    async for chunk in request.content.iter_any():
-        size += len(chunk)
-        if size > bound:
-            raise TooLarge
-        chunks.append(chunk)
-    return b"".join(chunks)
-
-
-def _json(body: object, status: HTTPStatus = HTTPStatus.OK) -> web.Response:
-    return web.Response(
-        body=msgspec.json.encode(body) + b"\n", status=status, content_type="application/json"
-    )
-
-
-def _refuse(status: HTTPStatus, reason: str) -> web.Response:
-    answer = _json({"reason": reason}, status)
-    if status == HTTPStatus.UNAUTHORIZED:
-        answer.headers["WWW-Authenticate"] = "Bearer"
-    if status == HTTPStatus.SERVICE_UNAVAILABLE:
-        answer.headers["Retry-After"] = str(RETRY_AFTER_S)
-    return answer

@@ -17,6 +17,7 @@ from pointsman.events.schema import Evaluation, Replicas
 from pointsman.operator.cluster import kinds
 from pointsman.operator.cluster.client import Api
 from pointsman.operator.cluster.doors import Doors
+from pointsman.operator.cluster.drawing import asking
 from pointsman.operator.cluster.engines import EngineMetrics
 from pointsman.operator.cluster.fitting import fit
 from pointsman.operator.cluster.labels import read_labels
@@ -29,6 +30,7 @@ from pointsman.operator.cluster.tables import read_table
 from pointsman.operator.cluster.traffic import read_traffic
 from pointsman.operator.controllers import shadowing
 from pointsman.operator.controllers.backends import BackendController
+from pointsman.operator.controllers.drawing import Drawer
 from pointsman.operator.controllers.drifting import Drifter
 from pointsman.operator.controllers.evaluating import MOST, Evaluator
 from pointsman.operator.controllers.learning import Ask, Learner
@@ -99,7 +101,8 @@ class Operator:
             instance=settings.identity or CONTROLLER,
         )
         self.pins = Pins([JUDGES, shadowing.PART], on_change=lambda: self.queue.add("table"))
-        self.suites = SuiteController(api, self.pins.judged_by)
+        drawer = Drawer(api, asking(settings.ledger))
+        self.suites = SuiteController(api, self.pins.judged_by, drawer)
         self.asker = Asker(limit=MOST * CONCURRENCY, deadline_s=CALL_S)
         self.evaluator = Evaluator(
             PinnedAsker(self.asker, self.fleet.ports, self.fleet.headers),

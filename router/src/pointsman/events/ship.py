@@ -102,9 +102,9 @@ def read(target: Target, below: str, query: dict[str, str], most: int) -> tuple[
     return _once(target, f"{target.path(below)}?{urlencode(query)}", most)
 
 
-def post(target: Target, below: str, body: bytes) -> tuple[int, bytes]:
+def post(target: Target, below: str, body: bytes, most: int = _MAX_LENT_BYTES) -> tuple[int, bytes]:
     """(status, body) of one POST on a connection of its own. Raises Failed where there is none."""
-    return _once(target, target.path(below), _MAX_LENT_BYTES, body)
+    return _once(target, target.path(below), most, body)
 
 
 def _once(target: Target, path: str, most: int, body: bytes | None = None) -> tuple[int, bytes]:

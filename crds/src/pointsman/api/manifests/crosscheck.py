@@ -40,6 +40,7 @@ def cross_check(loaded: Loaded) -> tuple[Finding, ...]:
         *_predictors(loaded),
         *_budgets(loaded),
         *_evaluations(loaded),
+        *_draws(loaded),
     ]
     return tuple(sorted(findings, key=lambda finding: finding.position))
 
@@ -118,6 +119,30 @@ def _evaluations(loaded: Loaded) -> Iterator[Finding]:
             message = f"no EvaluationSuite {name} among these files{did_you_mean(name, names)}"
             problem = Problem(path, message, Reason.SUITE_NOT_FOUND)
             yield Finding(backend.position(path), problem, Severity.WARNING)
+
+
+def _draws(loaded: Loaded) -> Iterator[Finding]:
+    """A policy that is not among the files may exist: until its texts are kept, nothing is run."""
+    for suite in loaded.suites if not loaded.unread else ():
+        ledger, namespace = suite.value.spec.ledger, suite.value.metadata.namespace
+        if ledger is None:
+            continue
+        path, name = "spec.ledger.policyRef.name", ledger.policy_ref.name
+        found = {
+            one.value.metadata.name: one.value.spec.capture
+            for one in loaded.policies
+            if one.value.metadata.namespace == namespace
+        }
+        capture = found.get(name)
+        if name not in found:
+            message = f"no RoutingPolicy {name} among these files{did_you_mean(name, list(found))}"
+            problem = Problem(path, message, Reason.POLICY_NOT_FOUND)
+        elif capture is None or capture.mode not in ("Sampled", "Full"):
+            message = f"RoutingPolicy {name} lets no texts be kept: capture is not Sampled or Full"
+            problem = Problem(path, message, Reason.TEXTS_NOT_KEPT)
+        else:
+            continue
+        yield Finding(suite.position(path), problem, Severity.WARNING)
 
 
 def _model_names(policies: Iterable[Item[RoutingPolicy]]) -> Iterator[Finding]:

@@ -9,6 +9,7 @@ from pointsman.api.v1alpha1.capture import (
 )
 from pointsman.api.v1alpha1.cost import Cost, PriceChange, Prices
 from pointsman.api.v1alpha1.deployment import Deployment, Engine, EnvVar, ResourceRequirements
+from pointsman.api.v1alpha1.drawing import DrawLabel, LedgerDraw
 from pointsman.api.v1alpha1.drift import Drift
 from pointsman.api.v1alpha1.evaluation import Evaluation, SuiteRef
 from pointsman.api.v1alpha1.evaluationsuite import (
@@ -86,6 +87,7 @@ __all__ = [
     "DefaultRoute",
     "Deployment",
     "Detection",
+    "DrawLabel",
     "Drift",
     "Engine",
     "EnvVar",
@@ -104,6 +106,7 @@ __all__ = [
     "ImplicitFeedback",
     "Judge",
     "JudgeCheck",
+    "LedgerDraw",
     "Match",
     "Message",
     "ModelBackend",

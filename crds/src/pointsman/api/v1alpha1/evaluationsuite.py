@@ -14,6 +14,7 @@ from pointsman.api.conditions import Reason
 from pointsman.api.quantity import parse_duration
 from pointsman.api.redaction import MAX_PATTERN_CHARS, is_pattern
 from pointsman.api.tasks import Task
+from pointsman.api.v1alpha1.drawing import LedgerDraw
 from pointsman.api.v1alpha1.meta import ObjectMeta
 from pointsman.api.v1alpha1.routingpolicy import ModelName
 from pointsman.api.validation import ApiModel, Duration, Rule
@@ -254,7 +255,7 @@ class Judge(ApiModel):
 
 
 class EvaluationSuiteSpec(ApiModel):
-    """Prompts, here and in a ConfigMap."""
+    """Prompts: here, in a ConfigMap, and drawn from real requests."""
 
     prompts: list[GoldenPrompt] = Field(
         default=[], max_length=256, description="Prompts and their checks."
@@ -264,6 +265,12 @@ class EvaluationSuiteSpec(ApiModel):
         description="More prompts: each line of the key is one, as JSON, with the fields of "
         "prompts; 2,000 in all.",
     )
+    ledger: LedgerDraw | None = Field(
+        default=None,
+        description="More prompts: requests whose texts the ledger keeps, with what people said "
+        "of the answers. They are sent to every backend that is evaluated by this suite, and to "
+        "its judge. Needs spec.judge.",
+    )
     judge: Judge | None = Field(default=None, description="The model that checks of judge ask.")
 
     schema_extra: ClassVar[dict[str, dict[str, object]]] = {
@@ -271,9 +278,10 @@ class EvaluationSuiteSpec(ApiModel):
     }
     rules: ClassVar[tuple[Rule, ...]] = (
         Rule(
-            "(has(self.prompts) && self.prompts.size() > 0) || has(self.configMapRef)",
-            "prompts or configMapRef must be set",
-            lambda s: bool(s.prompts) or s.config_map_ref is not None,
+            "(has(self.prompts) && self.prompts.size() > 0) || has(self.configMapRef) || "
+            "has(self.ledger)",
+            "prompts, configMapRef or ledger must be set",
+            lambda s: bool(s.prompts) or s.config_map_ref is not None or s.ledger is not None,
         ),
         Rule(
             "!has(self.prompts) || self.prompts.all(a, self.prompts.exists_one(b, "
@@ -287,6 +295,12 @@ class EvaluationSuiteSpec(ApiModel):
             "has(c.judge)))",
             "a check asks a judge, and spec.judge names none",
             lambda s: s.judge is not None or not any(c.judge for p in s.prompts for c in p.checks),
+            field=".judge",
+        ),
+        Rule(
+            "has(self.judge) || !has(self.ledger)",
+            "what is drawn from the ledger is for a judge, and spec.judge names none",
+            lambda s: s.judge is not None or s.ledger is None,
             field=".judge",
         ),
     )

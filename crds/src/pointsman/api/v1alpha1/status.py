@@ -8,6 +8,7 @@ from typing import Annotated, ClassVar, Literal
 
 from pydantic import Field
 
+from pointsman.api.v1alpha1.drawing import DrawStatus
 from pointsman.api.v1alpha1.drift import DriftStatus
 from pointsman.api.v1alpha1.evaluation import EvaluationStatus, TaskQuality
 from pointsman.api.v1alpha1.learned_status import LearnedStatus
@@ -323,6 +324,9 @@ class EvaluationSuiteStatus(ApiModel):
         default=None,
         description="Of prompts and checks, as `pointsman evaluate` writes it into its results: "
         "only results of one hash can be compared.",
+    )
+    draw: DrawStatus | None = Field(
+        default=None, description="With spec.ledger: the draw in force; no text is in it."
     )
     conditions: list[StoredCondition] | None = Field(
         default=None,

@@ -72,6 +72,15 @@ def add_parser(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") 
         "--ledger-token-file", type=Path, metavar="FILE", help="file with the ledger's token"
     )
     parser.add_argument(
+        "--ledger", type=some_url, metavar="URL",
+        help="where a suite with spec.ledger draws its prompts from",
+    )  # fmt: skip
+    parser.add_argument(
+        "--draw", type=Path, metavar="FILE",
+        help="file that says which were drawn, by ids; remove it to draw anew "
+        "(evaluate-SUITE.draw.json)",
+    )  # fmt: skip
+    parser.add_argument(
         "-o", "--output", choices=("table", "json"), default="table", help="default: table"
     )
 

@@ -11,11 +11,12 @@ from pointsman.api.manifests import Item, Loaded, Severity, load
 from pointsman.api.names import ANNOTATION_LOCAL_ADDRESS
 from pointsman.api.spelling import did_you_mean
 from pointsman.api.v1alpha1 import EvaluationSuite, ModelBackend, Prices
+from pointsman.cli.evaluate.drawing import NotDrawn, drawn
 from pointsman.cli.suites import lines_of, source_of
 from pointsman.evaluation.running.asking import Endpoint
 from pointsman.evaluation.running.runner import Plan, Target
 from pointsman.evaluation.suite.calls import asks_judge
-from pointsman.evaluation.suite.content import Suite, compile_suite
+from pointsman.evaluation.suite.content import Drawing, Suite, compile_suite
 from pointsman.evaluation.suite.spending import TokenPrices, prices_at, token_prices
 
 
@@ -27,7 +28,11 @@ def read(options: argparse.Namespace) -> tuple[str, Plan]:
     """The suite's name, and the plan."""
     loaded = read_files(options.paths)
     item = _chosen(loaded, options.suite)
-    return item.value.metadata.name, planned(options, loaded, compiled(item, loaded))
+    try:
+        drawing = drawn(options, item.value)
+    except NotDrawn as error:
+        raise Unusable(str(error)) from None
+    return item.value.metadata.name, planned(options, loaded, compiled(item, loaded, drawing))
 
 
 def read_files(paths: Sequence[str]) -> Loaded:
@@ -72,13 +77,13 @@ def _chosen(loaded: Loaded, name: str | None) -> Item[EvaluationSuite]:
     return loaded.suites[names.index(name)]
 
 
-def compiled(item: Item[EvaluationSuite], loaded: Loaded) -> Suite:
+def compiled(item: Item[EvaluationSuite], loaded: Loaded, drawing: Drawing | None = None) -> Suite:
     """The suite with the lines of its ConfigMap, which has to be in the files too."""
     lines, source = lines_of(item.value, loaded), source_of(item.value)
     if source and lines is None:
         position = item.position("spec.configMapRef")
         raise Unusable(f"{position}: spec.configMapRef: no {source} in these files")
-    found = compile_suite(item.value.spec, lines, source)
+    found = compile_suite(item.value.spec, lines, source, drawing)
     if isinstance(found, Suite):
         return found
     raise Unusable("\n".join(f"{item.position(one.path)}: {one}" for one in found))

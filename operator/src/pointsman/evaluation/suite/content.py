@@ -34,6 +34,16 @@ class Golden:
     max_tokens: int
     metadata: Mapping[str, str]
     checks: tuple[Check, ...]
+    beats: bool = False
+    """An answer that is as good as the judge's reference is worth nothing: that one was bad."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Drawing:
+    """What was drawn; `pins` says it for good, `prompts` is what is left of it."""
+
+    prompts: tuple[Golden, ...]
+    pins: bytes
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -46,26 +56,36 @@ class Suite:
 
 
 def compile_suite(
-    spec: EvaluationSuiteSpec, lines: str | None = None, source: str = "the ConfigMap"
+    spec: EvaluationSuiteSpec,
+    lines: str | None = None,
+    source: str = "the ConfigMap",
+    drawing: Drawing | None = None,
 ) -> Suite | tuple[Problem, ...]:
     """
     The whole suite, or what is wrong with it (at most MAX_PROBLEMS).
 
     `lines` is the text of the ConfigMap's key, None where it is not known; `source` is what it is
-    called.
+    called. A drawing counts in the content as it was drawn: that texts of it expire makes no other
+    content, those that are left can be compared.
     """
     found, problems = _of_lines(lines or "", source)
     placed = [(f"spec.prompts[{i}]", prompt) for i, prompt in enumerate(spec.prompts)] + found
-    problems += _too_many(len(placed)) or [
+    drawn = drawing.prompts if drawing else ()
+    problems += _too_many(len(placed) + len(drawn)) or [
         problem for place, prompt in placed for problem in _of_checks(place, prompt, spec.judge)
     ]
-    problems += _names(placed)
+    problems += _names(placed, drawn)
     if not placed and not problems and lines is not None:
         problems.append(Problem(source, "holds no prompt"))
     if problems:
         return tuple(problems[:MAX_PROBLEMS])
     prompts = {prompt.name: _golden(prompt) for _, prompt in placed}
-    return Suite(prompts=prompts, judge=spec.judge, content=_hash(prompts.values(), spec.judge))
+    content = _hash(prompts.values(), spec.judge)
+    if drawing is not None:
+        text = content.encode() + drawing.pins
+        content = hashlib.sha256(text).hexdigest()[:HASH_CHARS]
+    prompts |= {one.name: one for one in drawn}
+    return Suite(prompts=prompts, judge=spec.judge, content=content)
 
 
 def _of_lines(text: str, source: str) -> tuple[list[tuple[str, GoldenPrompt]], list[Problem]]:
@@ -95,8 +115,8 @@ def _too_many(count: int) -> list[Problem]:
     return [Problem("spec", f"more than {MAX_PROMPTS:,} prompts", Reason.TOO_LARGE)]
 
 
-def _names(placed: Sequence[tuple[str, GoldenPrompt]]) -> list[Problem]:
-    seen: dict[str, str] = {}
+def _names(placed: Sequence[tuple[str, GoldenPrompt]], drawn: Sequence[Golden]) -> list[Problem]:
+    seen = {one.name: "what is drawn from the ledger" for one in drawn}
     problems = []
     for place, prompt in placed:
         if (first := seen.setdefault(prompt.name, place)) != place:

@@ -241,7 +241,7 @@ class PolicyController:
             entries=_without_doubles([entry for entry in entries if entry]),
             epoch=self._fleet.epoch,
             previous=view.stored.manifest,
-            newest=max(self._written, *(router.position for router in self._fleet.views())),
+            newest=max([self._written, *(one.position for one in self._fleet.views())]),
             pins=await self._pins.stored(
                 self._api, self._settings.release, view.stored, self.backends or {}
             ),

@@ -1,6 +1,7 @@
 """The EvaluationSuite controller: says of each suite whether it can be run, and if not, why.
 
-A ConfigMap of prompts carries no label of ours, so it is not watched but read again each 10 s.
+A ConfigMap of prompts carries no label of ours, so it is not watched but read again each 10 s; so
+is what is left of a draw from the ledger.
 What was judged is kept by the versions of both objects, and judged in a thread: a suite may have
 thousands of patterns.
 """
@@ -14,10 +15,11 @@ from typing import Any, Final
 from pointsman.api.conditions import ConditionType
 from pointsman.api.v1alpha1 import EvaluationSuite
 from pointsman.api.validation import Invalid
-from pointsman.evaluation.suite.content import Suite
+from pointsman.evaluation.suite.content import Drawing, Suite
 from pointsman.operator.cluster import kinds
 from pointsman.operator.cluster.client import Api, Object
 from pointsman.operator.controllers.backends import timestamp
+from pointsman.operator.controllers.drawing import Drawer
 from pointsman.operator.controllers.status import write_status
 from pointsman.operator.errors import ReconcileError
 from pointsman.operator.plan.evaluating.telling import Hindrance, no_suite, not_ready
@@ -41,19 +43,23 @@ class SuiteController:
     """Reconciles `suite/<name>`."""
 
     def __init__(
-        self, api: Api, on_judges: Callable[[Mapping[str, str]], None] = lambda _: None
+        self,
+        api: Api,
+        on_judges: Callable[[Mapping[str, str]], None] = lambda _: None,
+        drawer: Drawer | None = None,
     ) -> None:
         self._api = api
+        self._drawer = drawer or Drawer(api, None)
         self._tell_judges = on_judges
         """Told whom suites name as their judge, by suite, once all suites are known."""
         self._judges: dict[str, str] | None = None
         self._found: dict[str, Suite | Hindrance] = {}
         self._gone: set[str] = set()
         """Suites that went while the first list was looked through."""
-        self._judged: dict[str, tuple[tuple[str, str], Verdict]] = {}
-        """Name -> (version of the suite and hash of the text, verdict)."""
+        self._judged: dict[str, tuple[tuple[str, str, str], Verdict]] = {}
+        """Name -> (version of the suite, hashes of the text and of the draw; verdict)."""
         self._referring: set[str] = set()
-        """Suites with a ConfigMap."""
+        """Suites with a ConfigMap or a draw."""
 
     def found(self, name: str) -> Suite | Hindrance | None:
         """As it is run, or why it is not; None while nobody knows."""
@@ -102,6 +108,7 @@ class SuiteController:
             self._found.pop(name, None)
             self._gone |= {name} if self._judges is None else set()
             self._referring.discard(name)
+            self._drawer.forget(name)
             self._judge_anew()
             return
         self._gone.discard(name)
@@ -113,8 +120,9 @@ class SuiteController:
         """Its status, and what is run of it."""
         suite = parsed(EvaluationSuite, item)
         lines = lines_of(suite, await self._config_map(name, suite))
-        verdict = await self._verdict(name, item, suite, lines)
-        status = suite_status(item, suite, lines, verdict, now=timestamp())
+        draw = None if isinstance(suite, Invalid) else await self._drawer.observe(item, suite)
+        verdict = await self._verdict(name, item, suite, lines, draw.drawing if draw else None)
+        status = suite_status(item, suite, lines, verdict, draw, now=timestamp())
         ready = next(one for one in status["conditions"] if one["type"] == ConditionType.READY)
         if isinstance(verdict, Suite) and ready["status"] == "True":
             self._found[name] = verdict
@@ -124,17 +132,33 @@ class SuiteController:
 
     async def _config_map(self, name: str, suite: EvaluationSuite | Invalid) -> Object | None:
         reference = None if isinstance(suite, Invalid) else suite.spec.config_map_ref
-        (self._referring.add if reference else self._referring.discard)(name)
+        looks = reference or (not isinstance(suite, Invalid) and suite.spec.ledger)
+        (self._referring.add if looks else self._referring.discard)(name)
         return await self._api.get(kinds.CONFIG_MAP, reference.name) if reference else None
 
     async def _verdict(
-        self, name: str, item: Object, suite: EvaluationSuite | Invalid, lines: str | None
+        self,
+        name: str,
+        item: Object,
+        suite: EvaluationSuite | Invalid,
+        lines: str | None,
+        drawing: Drawing | None,
     ) -> Verdict:
         about = meta(item)
         text = hashlib.sha256((lines or "").encode("utf-8", "replace")).hexdigest()
-        version = (f"{about.get('uid')}/{about.get('generation')}", text)
+        version = (f"{about.get('uid')}/{about.get('generation')}", text, _version(drawing))
         known = self._judged.get(name)
         if known is None or known[0] != version:
-            verdict = await asyncio.to_thread(judge, suite, lines)
+            verdict = await asyncio.to_thread(judge, suite, lines, drawing)
             self._judged[name] = known = (version, verdict)
         return known[1]
+
+
+def _version(drawing: Drawing | None) -> str:
+    """Of what was drawn and what is left of it."""
+    if drawing is None:
+        return ""
+    digest = hashlib.sha256(drawing.pins)
+    for one in drawing.prompts:
+        digest.update(one.name.encode())
+    return digest.hexdigest()

@@ -6,10 +6,18 @@ from typing import Any, Final
 from pointsman.api.conditions import Condition, ConditionType, Reason, stamp
 from pointsman.api.v1alpha1 import EvaluationSuite
 from pointsman.api.validation import Invalid, Problem
-from pointsman.evaluation.suite.content import Suite, compile_suite
+from pointsman.evaluation.suite.content import Drawing, Suite, compile_suite
+from pointsman.operator.plan.evaluating.drawing import Draw
 from pointsman.operator.plan.objects import Json, meta
 
-WAITING: Final = frozenset({Reason.CONFIG_MAP_NOT_FOUND})
+WAITING: Final = frozenset(
+    {
+        Reason.CONFIG_MAP_NOT_FOUND,
+        Reason.LEDGER_UNREACHABLE,
+        Reason.POLICY_NOT_FOUND,
+        Reason.TOO_FEW_PROMPTS,
+    }
+)
 """Reasons that go away without an edit of the suite."""
 
 Verdict = Suite | tuple[Problem, ...]
@@ -30,19 +38,27 @@ def lines_of(suite: EvaluationSuite | Invalid, config_map: Json | None) -> str |
     return text if isinstance(text, str) else None
 
 
-def judge(suite: EvaluationSuite | Invalid, lines: str | None) -> Verdict:
+def judge(
+    suite: EvaluationSuite | Invalid, lines: str | None, drawing: Drawing | None = None
+) -> Verdict:
     """The suite as it can be run, or every problem. It may take tenths of a second."""
     if isinstance(suite, Invalid):
         return suite.problems
-    return compile_suite(suite.spec, lines, source_of(suite))
+    return compile_suite(suite.spec, lines, source_of(suite), drawing)
 
 
 def suite_status(
-    item: Json, suite: EvaluationSuite | Invalid, lines: str | None, verdict: Verdict, *, now: str
+    item: Json,
+    suite: EvaluationSuite | Invalid,
+    lines: str | None,
+    verdict: Verdict,
+    draw: Draw | None = None,
+    *,
+    now: str,
 ) -> dict[str, Any]:
     """The whole `status`; `now` is RFC 3339."""
     source = source_of(suite)
-    resolved = _resolved(source, found=lines is not None)
+    resolved = _resolved(source, draw, found=lines is not None)
     accepted = _accepted(verdict, resolved)
     ready = next((one for one in (accepted, resolved) if not one.status), None)
     wanted = [_ready(ready, verdict), accepted, resolved]
@@ -56,19 +72,24 @@ def suite_status(
     status: dict[str, Any] = {"observedGeneration": generation}
     if ready is None and isinstance(verdict, Suite):
         status |= {"prompts": len(verdict.prompts), "contentHash": verdict.content}
+    if draw is not None and draw.fields:
+        status["draw"] = draw.fields
     status["conditions"] = stamp(
         wanted, stored.get("conditions") or (), generation=generation, now=now
     )
     return status
 
 
-def _resolved(source: str, *, found: bool) -> Condition:
+def _resolved(source: str, draw: Draw | None, *, found: bool) -> Condition:
     kind = ConditionType.RESOLVED_REFS
     if source and not found:
         reason = Reason.CONFIG_MAP_NOT_FOUND
         message = f"spec.configMapRef: there is no {source}"
         return Condition(type=kind, status=False, reason=reason, message=message)
-    message = f"{source} is there" if source else "it refers to nothing"
+    if draw is not None and draw.why is not None:
+        return Condition(type=kind, status=False, reason=draw.why.reason, message=draw.why.message)
+    there = [f"{source} is there"] if source else []
+    message = "; ".join([*there, *([draw.message] if draw else [])]) or "it refers to nothing"
     return Condition(type=kind, status=True, reason=Reason.RESOLVED_REFS, message=message)
 
 
