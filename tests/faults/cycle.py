@@ -1,9 +1,9 @@
 """From drift to promotion, the operator dead after its k-th write: `python -m tests.faults.cycle`.
 
 A model gets worse behind everybody's back, through its server's control port. The operator's own
-runs of a suite find it; the policy's learned revision is a candidate, goes through two
-steps, waits for `kubectl pointsman rollout approve`, is promoted and is committed with
-`pointsman adopt`. All of it on a real API server, under light load. The operator is killed as in
+runs of a suite find it; the policy's learned revision is a candidate, is compared unseen,
+goes through two steps, waits for `kubectl pointsman rollout approve`, is promoted, is committed
+with `pointsman adopt`. All on a real API server, under light load. The operator is killed as in
 `tests.faults.rollout`, after each k from 1 to the last write (`--every N --offset K --most N` for
 some of them). 1 if an end is another one, a weight or a step came twice, a status broke a rule of
 conditions, or a request failed.
@@ -53,12 +53,13 @@ SERVER: Final = {
     "args": ["--ttft=10ms", "--tokens-per-second=0", "--control", "--quality=Coding=1.0"],
 }
 ROLLOUT: Final[Mapping[str, Any]] = {
+    "shadow": {"percent": 50, "minPairs": 30, "maxSpend": "1", "deadline": "10m"},
     "steps": [
         {"weightPercent": 20, "minRequests": 15, "minDuration": "1s"},
         {"weightPercent": 60, "minRequests": 60, "minDuration": "1s"},
     ],
     "approval": "Manual",
-    "guardrails": {"maxErrorPoints": 20, "maxLatencyPercent": 1000},
+    "guardrails": {"maxErrorPoints": 20, "maxLatencyPercent": 1000, "maxQualityPoints": 60},
 }
 """Few requests are enough to be sure: what is tried is the operator, not the statistics."""
 LAST_STEP: Final = 1
