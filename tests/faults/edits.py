@@ -18,7 +18,13 @@ from pointsman.router.control.kube_config import from_kubeconfig
 Json = dict[str, Any]
 KINDS: Final = {
     kind.name: kind
-    for kind in (kinds.MODEL_BACKEND, kinds.ROUTING_POLICY, kinds.SERVICE, kinds.ENDPOINT_SLICE)
+    for kind in (
+        kinds.EVALUATION_SUITE,
+        kinds.MODEL_BACKEND,
+        kinds.ROUTING_POLICY,
+        kinds.SERVICE,
+        kinds.ENDPOINT_SLICE,
+    )
 }
 _APPLY: Final = {"fieldManager": "tests", "force": "true"}
 _MERGE: Final = {"content-type": "application/merge-patch+json"}

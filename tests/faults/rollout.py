@@ -125,7 +125,7 @@ async def cycle(world: World, user: Editor, seen: Trail, k: int) -> Outcome:
     """One rollout; the operator dies after write `k` of it, if there are so many."""
     name, model, began_s = f"desk-{k}", f"auto-{k}", time.monotonic()
     await user.apply(policy(name, model_names=(model,), default=route("a")))
-    await _until(world, lambda: _is_ready(seen, name), "the first revision")
+    await until_so(world, lambda: is_ready(seen, name), "the first revision")
     stable = seen.latest(name)["status"]["activeRevision"]
     async with traffic(
         world.fleet.routers(), clients=CLIENTS, pause_s=PAUSE_S, model=model, headers=Sessions()
@@ -133,13 +133,13 @@ async def cycle(world: World, user: Editor, seen: Trail, k: int) -> Outcome:
         await until(clients, 10)
         world.proxy.arm(k or None)
         await user.apply(policy(name, model_names=(model,), default=route("b"), rollout=ROLLOUT))
-        await _until(
-            world, lambda: _phase(seen, name) == "AwaitingApproval", "an approval asked for"
+        await until_so(
+            world, lambda: phase_of(seen, name) == "AwaitingApproval", "an approval asked for"
         )
         candidate = seen.latest(name)["status"]["candidateRevision"]
         said = {"revision": candidate, "step": 0, "approver": "ada", "at": "2026-11-26T10:00:00Z"}
         await user.annotate(kinds.ROUTING_POLICY, name, rollout_approve=json.dumps(said))
-        await _until(world, lambda: _is_promoted(seen, name), "the promotion")
+        await until_so(world, lambda: is_promoted(seen, name), "the promotion")
         writes = world.proxy.writes()
         world.proxy.arm(None)
         await until(clients, 10)
@@ -147,7 +147,7 @@ async def cycle(world: World, user: Editor, seen: Trail, k: int) -> Outcome:
         await until(clients, 10)
     outcome = Outcome(
         k=k, writes=writes, killed=0 < k <= len(writes), took_s=time.monotonic() - began_s,
-        requests=clients.total, end=_end(seen, name, stable, candidate),
+        requests=clients.total, end=end_of(seen, name, stable, candidate),
     )  # fmt: skip
     world.calm = world.calm or outcome.end
     outcome.problems = [*clients.failures, *seen.problems()]
@@ -160,10 +160,10 @@ async def cycle(world: World, user: Editor, seen: Trail, k: int) -> Outcome:
         outcome.problems.append(f"steps were {seen.steps(name)}")
     if clients.answered["a"] != last:
         outcome.problems.append("the old revision answers after the promotion")
-    outcome.problems += await asyncio.to_thread(_doubled, world, name)
+    outcome.problems += await asyncio.to_thread(doubled, world, name)
     seen.items.clear()
     await user.delete(kinds.ROUTING_POLICY, name)
-    await _until(world, lambda: seen.tables[-1].weight(name) is None, "its end in the table")
+    await until_so(world, lambda: seen.tables[-1].weight(name) is None, "its end in the table")
     return outcome
 
 
@@ -180,7 +180,7 @@ async def play(world: World, *, every: int = 1, offset: int = 1) -> AsyncIterato
             k += every
 
 
-def _end(seen: Trail, name: str, stable: str, candidate: str) -> Json:
+def end_of(seen: Trail, name: str, stable: str, candidate: str) -> Json:
     """What has to be the same whoever died: the table, its record, and what status says."""
     status, stored = seen.latest(name)["status"], seen.tables[-1]
     entry = next(one for one in stored.manifest.policies if one.name == name)
@@ -200,7 +200,7 @@ def _end(seen: Trail, name: str, stable: str, candidate: str) -> Json:
     }  # fmt: skip
 
 
-def _doubled(world: World, name: str) -> list[str]:
+def doubled(world: World, name: str) -> list[str]:
     """Events that were told twice, and revisions that are not two."""
     selector = f"pointsman.dev/policy={name}"
     listed = world.fleet.kubectl("get", "events,controllerrevisions", "-o", "json")
@@ -222,7 +222,7 @@ def _doubled(world: World, name: str) -> list[str]:
     return found
 
 
-def _phase(seen: Trail, name: str) -> str:
+def phase_of(seen: Trail, name: str) -> str:
     item = seen.latest(name)
     status = item.get("status", {})
     if status.get("observedGeneration") != item["metadata"]["generation"]:
@@ -230,18 +230,18 @@ def _phase(seen: Trail, name: str) -> str:
     return str(status.get("rollout", {}).get("phase", ""))
 
 
-def _is_ready(seen: Trail, name: str) -> bool:
+def is_ready(seen: Trail, name: str) -> bool:
     item = seen.latest(name)
     status = item.get("status", {})
     ready = [c["status"] for c in status.get("conditions", ()) if c["type"] == "Ready"]
     return ready == ["True"] and status["observedGeneration"] == item["metadata"]["generation"]
 
 
-def _is_promoted(seen: Trail, name: str) -> bool:
-    return _phase(seen, name) == "Promoted" and _is_ready(seen, name)
+def is_promoted(seen: Trail, name: str) -> bool:
+    return phase_of(seen, name) == "Promoted" and is_ready(seen, name)
 
 
-async def _until(world: World, holds: Any, what: str) -> None:
+async def until_so(world: World, holds: Any, what: str) -> None:
     try:
         async with asyncio.timeout(CYCLE_S):
             while not holds():  # noqa: ASYNC110 - polling with a deadline is the point
@@ -253,9 +253,14 @@ async def _until(world: World, holds: Any, what: str) -> None:
 
 async def table(world: World, *, every: int, offset: int) -> list[Outcome]:
     """Each cycle printed when it is over."""
+    return await told(play(world, every=every, offset=offset))
+
+
+async def told(cycles: AsyncIterator[Outcome]) -> list[Outcome]:
+    """Each printed when it is over."""
     outcomes = []
     print(f"{'k':>4}  {'killed after':<52}{'writes':>7}{'took':>8}{'requests':>10}")
-    async for one in play(world, every=every, offset=offset):
+    async for one in cycles:
         outcomes.append(one)
         print(
             f"{one.k:>4}  {one.died_after or 'nobody':<52}{len(one.writes):>7}{one.took_s:>6.1f} s"
@@ -276,17 +281,22 @@ def main() -> int:
     options = parser.parse_args()
     with Bench() as bench, world(bench, "rollout-faults") as one:
         outcomes = asyncio.run(table(one, every=options.every, offset=options.offset))
+    return summary(outcomes, options.json)
+
+
+def summary(outcomes: list[Outcome], file: Path | None) -> int:
+    """The last line, and the same as JSON; 1 if any is broken."""
     broken = [one for one in outcomes if one.problems]
     killed = sum(one.killed for one in outcomes)
     requests = sum(one.requests for one in outcomes)
     print(f"{len(outcomes)} cycles, {killed} kills, {len(broken)} broken; {requests} requests")
-    if options.json:
+    if file:
         rows = [
             {"k": one.k, "killed": one.died_after, "took_s": round(one.took_s, 1)}
             | {"writes": len(one.writes), "problems": one.problems}
             for one in outcomes
         ]
-        options.json.write_text(json.dumps(rows, indent=2) + "\n")
+        file.write_text(json.dumps(rows, indent=2) + "\n")
     return 1 if broken else 0
 
 

@@ -1,0 +1,35 @@
+"""Drift to promotion on a real API server; an operator that dies after every 7th of its writes.
+
+`python -m tests.faults.cycle` has all of its writes.
+"""
+
+import random
+from collections.abc import Iterator
+
+import pytest
+
+from tests.bench import Bench
+from tests.faults.cycle import play
+from tests.faults.rollout import World, told, world
+
+pytestmark = [pytest.mark.bench, pytest.mark.timeout(400)]
+EVERY = 7
+MOST = 4
+"""A cycle has about 24 writes; one more would only find that there is no further write."""
+
+
+@pytest.fixture(scope="module")
+def fleet(bench: Bench) -> Iterator[World]:
+    """One for all cycles."""
+    with world(bench, "cycle-faults") as running:
+        yield running
+
+
+async def test_from_drift_to_promotion_the_end_is_the_same_whoever_dies(fleet: World) -> None:
+    """Found, learned, approved by kubectl, promoted, committed: each once, no failed request."""
+    offset = random.randint(1, EVERY)
+    print(f"offset {offset}")
+    outcomes = await told(play(fleet, every=EVERY, offset=offset, most=MOST))
+
+    assert [one.problems for one in outcomes if one.problems] == []
+    assert sum(one.killed for one in outcomes) >= MOST - 1
