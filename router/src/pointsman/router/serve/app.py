@@ -25,6 +25,7 @@ from pointsman.router.serve.feedback import Ledger
 from pointsman.router.serve.holds import Holds
 from pointsman.router.serve.limits import Limits
 from pointsman.router.serve.listener import ClientConnection
+from pointsman.router.serve.providers import Providers
 from pointsman.router.serve.quotas import Quotas, settle
 from pointsman.router.serve.record import Recorder
 from pointsman.router.serve.spill import Spill
@@ -80,6 +81,7 @@ class DataPlane:
         self.balancers = Balancers(live)
         self.holds.ejected_of = self.balancers.ejected_of
         metrics.ejected = self.balancers.ejected
+        self.providers = Providers()
         self.conversations = Conversations()
         self.arms = Arms(live, wall)
         self.quotas = Quotas(live, clock)

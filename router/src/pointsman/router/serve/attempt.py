@@ -10,10 +10,12 @@ from typing import TYPE_CHECKING, Final, cast
 from pointsman.api.table import Backend, ServiceAddress
 from pointsman.router.errors import BadRequest, Problem, RateLimited, UpstreamBroken
 from pointsman.router.policy import outlier, retry
+from pointsman.router.policy.provider_limits import LIMITED
 from pointsman.router.policy.retry import Action, Fault, Kind, Situation
 from pointsman.router.serve import relay as relays
 from pointsman.router.serve.dial import Place, external_place
 from pointsman.router.serve.endpoints import Balancer
+from pointsman.router.serve.providers import key_line, replaced_key
 from pointsman.router.serve.spill import passed_over
 from pointsman.router.serve.tracing import Call
 from pointsman.router.serve.tracks import Track
@@ -40,7 +42,7 @@ class Attempt:
 
     __slots__ = (
         "_begun", "_relay", "_sent_s", "answered", "backend", "call", "connection", "exchange",
-        "pool", "takes_whole", "track", "watch",
+        "key", "pool", "takes_whole", "track", "watch",
     )  # fmt: skip
 
     def __init__(
@@ -65,6 +67,8 @@ class Attempt:
         self.call: Call | None = None
         """Where calls are traced or measured."""
         self.takes_whole = not exchange.asked.stream
+        self.key = b""
+        """The header line with the router's own key, if it was sent."""
 
     def send(self, place: Place, authorization: bytes) -> None:
         """Ask the backend."""
@@ -93,6 +97,7 @@ class Attempt:
             authorization,
         )
         self._begun = True
+        self.key = authorization
         if exchange.taken.on_saturated:
             self._sent_s = exchange.plane.clock()
         self.pool.outstanding += 1
@@ -106,6 +111,8 @@ class Attempt:
         exchange = self.exchange
         exchange.heard_s = now_s
         self.answered = True
+        if answer.told:
+            exchange.plane.providers.heard(self.backend, 200, answer.headers, answer.told, now_s)
         try:
             relays.answer_whole(exchange, 200, answer.headers, answer.body)
         except Exception as error:  # noqa: BLE001 - see `arrived`
@@ -118,6 +125,10 @@ class Attempt:
         try:
             relay = self._relay
             if relay is None:
+                if reader.told or reader.status != 200:
+                    exchange.plane.providers.heard(
+                        self.backend, reader.status, reader.headers, reader.told, now_s
+                    )
                 chosen = relays.choose(exchange, reader)
                 if isinstance(chosen, Fault):
                     after(exchange, chosen)
@@ -185,6 +196,9 @@ def start(exchange: "Exchange") -> None:
     may_wait = backend.activation is not None or backend.queue is not None
     if may_wait and not exchange.let_by and _waits(exchange, backend, track):
         return
+    closed = exchange.plane.providers.closed
+    if closed and backend.name in closed and _is_closed(exchange, backend, track):
+        return
     found = _pool(exchange, track.service) if track.service else _external(exchange, backend)
     exchange.attempts += 1
     if isinstance(found, Fault):
@@ -217,6 +231,17 @@ def _waits(exchange: "Exchange", backend: Backend, track: Track) -> bool:
         fault = holds.hold(exchange, backend, how)
     if fault is None:
         return True
+    if track.backend is not None:
+        track.backend.attempted(fault.reason)
+    after(exchange, fault)
+    return True
+
+
+def _is_closed(exchange: "Exchange", backend: Backend, track: Track) -> bool:
+    """True if its provider is not asked, and the request went on already."""
+    fault = exchange.plane.providers.why_not(backend, exchange.plane.clock())
+    if fault is None:
+        return False
     if track.backend is not None:
         track.backend.attempted(fault.reason)
     after(exchange, fault)
@@ -258,7 +283,7 @@ def _external(exchange: "Exchange", backend: Backend) -> _Found | Fault:
         return Fault(Kind.ERROR, "NoCredential", detail, retryable=False)
     if not key or any(byte < 0x21 or byte > 0x7E for byte in key):
         return Fault(Kind.ERROR, "NoCredential", "its key is not plain ASCII", retryable=False)
-    return pools.external(place), place, b"authorization: Bearer %b\r\n" % key, None
+    return pools.external(place), place, key_line(key), None
 
 
 def after(exchange: "Exchange", fault: Fault) -> None:
@@ -270,6 +295,9 @@ def after(exchange: "Exchange", fault: Fault) -> None:
         exchange.attempt = None
         exchange.tried.add((attempt.pool.place.host, attempt.pool.place.port))
         attempt.cut(fault.reason)
+        if replaced_key(exchange, attempt, fault):  # at most once for each key there was
+            start(exchange)
+            return
     exchange.failures.append((backend.name, fault))
     plane = exchange.plane
     step = retry.after_fault(fault, _situation(exchange, backend, fault), plane.dice())
@@ -291,7 +319,7 @@ def _situation(exchange: "Exchange", backend: Backend, fault: Fault) -> Situatio
     route = exchange.taken
     cold = route.on_cold or _passes_on(backend)
     on = {
-        Kind.ERROR: route.on_error,
+        Kind.ERROR: route.on_error or (fault.reason == LIMITED and route.on_saturated),
         Kind.TIMEOUT: route.on_timeout,
         Kind.CONTEXT_WINDOW: route.on_context_window,
         Kind.COLD: cold,
@@ -327,7 +355,7 @@ def _summary(exchange: "Exchange") -> Problem:
     if all(f.reason in _NOT_NOW for _, f in failures):
         hints = [f.retry_after_s for _, f in failures if f.retry_after_s is not None]
         retry_after_s = min(hints, default=1.0)
-        if all(f.reason == "Http429" for _, f in failures):
+        if all(f.reason in ("Http429", LIMITED) for _, f in failures):
             return RateLimited(message, retry_after_s=retry_after_s)
         return UpstreamBroken(
             503, message, code="backends_unavailable", retry_after_s=retry_after_s
@@ -345,6 +373,7 @@ _NOT_NOW: Final = frozenset(
         "HoldTimeout",
         "Http429",
         "Http503",
+        LIMITED,
     ]
 )
 """Faults that mean "come back later"."""

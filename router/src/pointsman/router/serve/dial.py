@@ -11,6 +11,7 @@ import ssl
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import lru_cache
+from typing import Final, cast
 from urllib.parse import urlsplit
 
 from pointsman.api.table import ExternalAddress
@@ -82,6 +83,46 @@ def external_place(address: ExternalAddress) -> Place:
     )
 
 
+_MOST_SESSIONS: Final = 64
+"""Hosts of one CA bundle whose last session is kept, some KiB each."""
+
+
+class _Trust(ssl.SSLContext):
+    """Resumes the last session with a host; event loops ask a context for nothing but `wrap_bio`.
+
+    A session stands for a certificate that was verified for this name by these CAs. OpenSSL gives
+    it up when its ticket is over, which is two hours at most for servers that follow OpenSSL.
+    """
+
+    sessions: dict[str, ssl.SSLSession]
+
+    def wrap_bio(
+        self,
+        incoming: ssl.MemoryBIO,
+        outgoing: ssl.MemoryBIO,
+        server_side: bool = False,
+        server_hostname: str | bytes | None = None,
+        session: ssl.SSLSession | None = None,
+    ) -> ssl.SSLObject:
+        # Taken out: who watches the wire could tell that two connections with one ticket are of
+        # one client (RFC 8446, C.4).
+        session = session or self.sessions.pop(str(server_hostname), None)
+        return super().wrap_bio(incoming, outgoing, server_side, server_hostname, session)
+
+
+def keep_session(transport: asyncio.BaseTransport) -> None:
+    """For the next connection to this host; after an answer, since tickets follow the handshake."""
+    tls = transport.get_extra_info("ssl_object")
+    if tls is None or not isinstance(tls.context, _Trust):
+        return
+    session, sessions = tls.session, tls.context.sessions
+    if session is not None and session.has_ticket:
+        sessions.pop(tls.server_hostname, None)
+        sessions[tls.server_hostname] = session
+        if len(sessions) > _MOST_SESSIONS:
+            del sessions[next(iter(sessions))]
+
+
 @lru_cache(maxsize=256)
 def _trust(ca_bundle: str | None) -> ssl.SSLContext:
     """Verifying; slow (reads the system's CAs), so it runs in a thread, once."""
@@ -92,6 +133,8 @@ def _trust(ca_bundle: str | None) -> ssl.SSLContext:
         raise Undialed(Fault(Kind.ERROR, "TlsFailed", detail, retryable=False)) from error
     context.minimum_version = ssl.TLSVersion.TLSv1_2
     context.set_alpn_protocols(["http/1.1"])
+    context.__class__ = _Trust  # all else is as each Python's defaults have it
+    cast(_Trust, context).sessions = {}
     return context
 
 

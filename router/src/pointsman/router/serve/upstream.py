@@ -13,7 +13,7 @@ from typing import Final, Protocol, cast
 
 from pointsman.api.table import Endpoint
 from pointsman.router.policy.retry import Fault, Kind
-from pointsman.router.serve.dial import Place, Undialed, dial, service_place
+from pointsman.router.serve.dial import Place, Undialed, dial, keep_session, service_place
 from pointsman.router.serve.limits import Limits
 from pointsman.router.serve.wheel import Alarm, Wheel
 from pointsman.router.wire.response import Malformed, ResponseReader
@@ -176,6 +176,8 @@ class UpstreamConnection(asyncio.Protocol):
         transport = self._transport
         if transport is None:
             return
+        if not self._reused and self._pool.place.tls:
+            keep_session(transport)
         unsent = transport.get_write_buffer_size()  # who answered early may not read the rest
         pool = self._pool
         if reusable and not unsent and len(pool.idle) < pool.limits.pool_size:
