@@ -54,7 +54,7 @@ def _decide(options: argparse.Namespace) -> _Told:
         raise Unusable(f"no policy has the model name {model!r}{hint}")
     read = observe(asked.prompt, AnalysisSettings())
     analysis = judge(read)
-    facts = asked.facts(analysis)
+    facts = msgspec.structs.replace(asked.facts(analysis), now_s=time.time())
     decision, choice = decide(policy, facts, dice=0.0, explain=True), None
     if policy.chooser is not None:
         about = Asked(read.text, facts, time.time())

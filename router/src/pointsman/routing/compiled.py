@@ -22,6 +22,7 @@ from pointsman.api.table import (
     Signals,
     TableError,
 )
+from pointsman.routing.cap import Cap, cap_of
 from pointsman.routing.capture import CompiledCapture, compile_capture
 from pointsman.routing.chooser import CompiledChooser, compile_chooser
 
@@ -77,6 +78,8 @@ class CompiledRoute:
     """True if the states of its backends decide who takes a request, before any failed."""
     profiled: bool
     """True if a backend of it changes its requests."""
+    cap: Cap | None
+    """What all attempts of a request may cost; None: anything."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,6 +112,8 @@ class CompiledPolicy:
     signals: Signals | None
     chooser: CompiledChooser | None
     """None: nothing is predicted."""
+    capped: bool
+    """True if a route has a cost cap."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -215,6 +220,7 @@ def _compile_route(route: Route, backends: Mapping[str, Backend]) -> CompiledRou
         on_unschedulable="Unschedulable" in on,
         spills="Saturated" in on or "Unschedulable" in on,
         profiled=any(backend.profile is not None for backend in used),
+        cap=cap_of(route.fallback, used),
     )
 
 
@@ -259,6 +265,7 @@ def _compile(blob: PolicyBlob, digest: str) -> CompiledPolicy:
         capture=compile_capture(blob.capture, blob.name) if blob.capture else None,
         signals=blob.signals,
         chooser=compile_chooser(blob),
+        capped=any(route.cap is not None for route in routes),
     )
 
 

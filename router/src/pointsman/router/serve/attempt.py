@@ -12,7 +12,9 @@ from pointsman.router.errors import BadRequest, Problem, RateLimited, UpstreamBr
 from pointsman.router.policy import outlier, retry
 from pointsman.router.policy.provider_limits import LIMITED
 from pointsman.router.policy.retry import Action, Fault, Kind, Situation
+from pointsman.router.serve import capped
 from pointsman.router.serve import relay as relays
+from pointsman.router.serve.arrival import MAX_COST
 from pointsman.router.serve.dial import Place, external_place
 from pointsman.router.serve.endpoints import Balancer
 from pointsman.router.serve.providers import key_line, replaced_key
@@ -103,6 +105,11 @@ class Attempt:
         self.pool.outstanding += 1
         exchange.plane.live.begin(self.backend.name)
         self.pool.send(self, head, body)
+
+    @property
+    def reached(self) -> bool:
+        """True if a backend may have worked on it."""
+        return self.connection is not None or self.answered or self._relay is not None
 
     # A pool's Asker.
 
@@ -197,7 +204,7 @@ def start(exchange: "Exchange") -> None:
     if may_wait and not exchange.let_by and _waits(exchange, backend, track):
         return
     closed = exchange.plane.providers.closed
-    if closed and backend.name in closed and _is_closed(exchange, backend, track):
+    if (closed or exchange.paid_nano) and _is_left_out(exchange, backend, track):
         return
     found = _pool(exchange, track.service) if track.service else _external(exchange, backend)
     exchange.attempts += 1
@@ -237,9 +244,11 @@ def _waits(exchange: "Exchange", backend: Backend, track: Track) -> bool:
     return True
 
 
-def _is_closed(exchange: "Exchange", backend: Backend, track: Track) -> bool:
-    """True if its provider is not asked, and the request went on already."""
+def _is_left_out(exchange: "Exchange", backend: Backend, track: Track) -> bool:
+    """True if its provider is not asked, or costs too much: the request went on already."""
     fault = exchange.plane.providers.why_not(backend, exchange.plane.clock())
+    if fault is None and exchange.paid_nano:
+        fault = capped.why_not(exchange, backend)
     if fault is None:
         return False
     if track.backend is not None:
@@ -292,6 +301,8 @@ def after(exchange: "Exchange", fault: Fault) -> None:
     assert track is not None
     assert track.backend is not None
     if attempt is not None:
+        if exchange.taken.cap is not None:
+            capped.pay(exchange, attempt, fault)
         exchange.attempt = None
         exchange.tried.add((attempt.pool.place.host, attempt.pool.place.port))
         attempt.cut(fault.reason)
@@ -319,7 +330,9 @@ def _situation(exchange: "Exchange", backend: Backend, fault: Fault) -> Situatio
     route = exchange.taken
     cold = route.on_cold or _passes_on(backend)
     on = {
-        Kind.ERROR: route.on_error or (fault.reason == LIMITED and route.on_saturated),
+        Kind.ERROR: route.on_error
+        or (fault.reason == LIMITED and route.on_saturated)
+        or fault.reason == MAX_COST,
         Kind.TIMEOUT: route.on_timeout,
         Kind.CONTEXT_WINDOW: route.on_context_window,
         Kind.COLD: cold,
