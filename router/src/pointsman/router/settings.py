@@ -17,6 +17,7 @@ from typing import Literal
 from pointsman.events.segments import Bounds
 from pointsman.events.ship import Target, target_of
 from pointsman.process.address import Address, read_address
+from pointsman.router.proxy import Proxy, proxy_from
 from pointsman.router.settings_otlp import Otlp, otlp_from
 
 _SECRET = re.compile(r"[a-z0-9]([-a-z0-9.]{0,251}[a-z0-9])?")
@@ -51,6 +52,8 @@ class Settings:
     events: Bounds = field(default_factory=Bounds)
     otlp: Otlp | None = None
     """Where traces and metrics are sent; None: nowhere."""
+    proxy: Proxy | None = None
+    """Of the environment (HTTPS_PROXY, NO_PROXY): for external backends over TLS."""
     operator_service_account: str = "pointsman-operator"
     kubeconfig: Path | None = None
     """None: what the kubelet gives every pod."""
@@ -139,6 +142,7 @@ def parse(
             events_dir=_path(given.events_dir),
             events=_bounds(given),
             otlp=otlp_from(given, environment, instance=name),
+            proxy=proxy_from(environment),
             operator_service_account=given.operator_service_account,
             kubeconfig=_path(given.kubeconfig),
             shutdown_delay_s=given.shutdown_delay_seconds,

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 from pointsman.router.live import Live
 from pointsman.router.metrics import Metrics
 from pointsman.router.policy import retry
+from pointsman.router.proxy import Proxy
 from pointsman.router.serve import budgets
 from pointsman.router.serve.account import account
 from pointsman.router.serve.arms import Arms
@@ -61,8 +62,10 @@ class DataPlane:
         clock: Callable[[], float] = time.monotonic,
         wall: Callable[[], float] = time.time,
         dice: Callable[[], float] = random.random,
+        proxy: Proxy | None = None,
     ) -> None:
         self.live = live
+        self._proxy = proxy
         self.limits = limits
         self.metrics = metrics
         self.clock = clock
@@ -110,7 +113,7 @@ class DataPlane:
         """Listen; the bound port."""
         loop = asyncio.get_running_loop()
         self.wheel = Wheel(loop, self.clock, self.limits.tick_s)
-        self.pools = Pools(self.limits, self.wheel, self.clock)
+        self.pools = Pools(self.limits, self.wheel, self.clock, self._proxy)
         self._server = await loop.create_server(
             lambda: ClientConnection(self), host, port, backlog=1024
         )

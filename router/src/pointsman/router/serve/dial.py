@@ -1,4 +1,4 @@
-"""How a connection to a model server is opened: name, address check, TCP, TLS, within one deadline.
+"""How a connection to a model server is opened: name, address check, TCP, TLS, in one deadline.
 
 Guarantees that the address that was checked is the one that is dialed, that certificates and host
 names are verified, TLS is 1.2 or later. Refuses link-local and metadata addresses.
@@ -11,13 +11,16 @@ import ssl
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import lru_cache
+from ipaddress import ip_address
 from typing import Final, cast
 from urllib.parse import urlsplit
 
 from pointsman.api.table import ExternalAddress
 from pointsman.router.policy.guard import why_refused
 from pointsman.router.policy.retry import Fault, Kind
+from pointsman.router.proxy import Proxy
 from pointsman.router.serve.limits import Limits
+from pointsman.router.serve.tunnel import Untunneled, tunnel
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,6 +141,19 @@ def _trust(ca_bundle: str | None) -> ssl.SSLContext:
     return context
 
 
+def _check_literal(host: str, limits: Limits) -> None:
+    """A proxy resolves names itself; an address that may not be dialed is not named to it."""
+    try:
+        ip_address(host.partition("%")[0])
+    except ValueError:
+        return
+    reason = why_refused(host, allow_loopback=limits.allow_loopback)
+    if reason:
+        raise Undialed(
+            Fault(Kind.ERROR, "AddressRefused", f"its address {reason}", retryable=False)
+        )
+
+
 async def _addresses(place: Place, limits: Limits) -> list[str]:
     """The resolved addresses that may be dialed."""
     if not place.external:
@@ -157,11 +173,18 @@ async def _addresses(place: Place, limits: Limits) -> list[str]:
     return allowed
 
 
-async def dial(place: Place, limits: Limits, make: Callable[[], asyncio.Protocol]) -> None:
+async def dial(
+    place: Place,
+    limits: Limits,
+    make: Callable[[], asyncio.Protocol],
+    proxy: Proxy | None = None,
+) -> None:
     """Connect, so that the loop gives the transport to `make()`; raises Undialed."""
     try:
         async with asyncio.timeout(limits.connect_s):
-            await _dial(place, limits, make)
+            await _dial(place, limits, make, proxy)
+    except Untunneled as error:
+        raise Undialed(Fault(Kind.ERROR, "ProxyFailed", str(error))) from error
     except TimeoutError as error:
         raise Undialed(Fault(Kind.ERROR, "ConnectTimeout", "no connection in time")) from error
     except ssl.SSLCertVerificationError as error:
@@ -178,11 +201,17 @@ async def dial(place: Place, limits: Limits, make: Callable[[], asyncio.Protocol
         raise Undialed(Fault(Kind.ERROR, "ConnectFailed", "no connection")) from error
 
 
-async def _dial(place: Place, limits: Limits, make: Callable[[], asyncio.Protocol]) -> None:
+async def _dial(
+    place: Place, limits: Limits, make: Callable[[], asyncio.Protocol], proxy: Proxy | None
+) -> None:
     loop = asyncio.get_running_loop()
     context = None
     if place.tls:
         context = await loop.run_in_executor(None, _trust, place.ca_bundle)
+        if proxy is not None and proxy.takes(place.host, place.port):
+            _check_literal(place.host, limits)
+            await tunnel(proxy, place.host, place.port, context, make)
+            return
     addresses = await _addresses(place, limits)
     for number, address in enumerate(addresses, 1):
         try:

@@ -13,6 +13,7 @@ from typing import Final, Protocol, cast
 
 from pointsman.api.table import Endpoint
 from pointsman.router.policy.retry import Fault, Kind
+from pointsman.router.proxy import Proxy
 from pointsman.router.serve.dial import Place, Undialed, dial, keep_session, service_place
 from pointsman.router.serve.limits import Limits
 from pointsman.router.serve.wheel import Alarm, Wheel
@@ -207,7 +208,7 @@ class Pool:
     """The connections to one place, and how many requests are there."""
 
     __slots__ = ("_dialing", "_open", "_unused", "_wheel", "clock", "idle", "limits",
-                 "outstanding", "place")  # fmt: skip
+                 "outstanding", "place", "proxy")  # fmt: skip
 
     def __init__(
         self,
@@ -217,6 +218,7 @@ class Pool:
         clock: Callable[[], float],
         unused: Callable[["Pool"], None],
     ) -> None:
+        self.proxy: Proxy | None = None
         self.place = place
         self.limits = limits
         self.clock = clock
@@ -260,7 +262,7 @@ class Pool:
 
         fault: Fault | None = None
         try:
-            await dial(self.place, self.limits, make)
+            await dial(self.place, self.limits, make, self.proxy)
             if not made[-1].usable:
                 fault = Fault(Kind.ERROR, "ClosedEarly", "the connection was closed at once")
         except Undialed as error:
@@ -319,7 +321,14 @@ class Pool:
 class Pools:
     """One pool for each place that is in use."""
 
-    def __init__(self, limits: Limits, wheel: Wheel, clock: Callable[[], float]) -> None:
+    def __init__(
+        self,
+        limits: Limits,
+        wheel: Wheel,
+        clock: Callable[[], float],
+        proxy: Proxy | None = None,
+    ) -> None:
+        self._proxy = proxy
         self._limits = limits
         self._wheel = wheel
         self._clock = clock
@@ -348,6 +357,8 @@ class Pools:
 
     def _add(self, place: Place) -> Pool:
         pool = Pool(place, self._limits, self._wheel, self._clock, self._remove)
+        if place.external:
+            pool.proxy = self._proxy
         self._pools[place.key] = pool
         return pool
 
