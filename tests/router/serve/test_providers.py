@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 import trustme
+from msgspec import structs
 
 from pointsman.api.table import Fallback
 from tests.router.serve.world import LIMITS, Handler, World, chat, until, world
@@ -180,6 +181,34 @@ async def test_a_429_closes_a_provider_for_as_long_as_it_says(there: World, stre
         assert reply_.headers["x-pointsman-backend"] == "second"
     assert len(asked) == 1
     assert there.plane.providers.closed["cloud"] - there.plane.clock() > 15
+
+
+async def test_a_short_429_is_waited_for_and_asked_again(there: World) -> None:
+    """No fallback: the retry begins when the provider is open again, and is not refused."""
+    asked: list[bytes] = []
+
+    def reply(head: bytes) -> bytes:
+        asked.append(head)
+        if len(asked) == 1:
+            return answer(b"retry-after-ms: 450", status=b"429 Too Many Requests", body=b"{}")
+        return answer()
+
+    port = await there.scripted_port(serves(reply))
+    there.external("cloud", f"http://127.0.0.1:{port}/v1", key=OLD)
+    there.route("cloud")
+    assert (await there.ask()).status == 200
+    assert len(asked) == 2
+    assert there.count("attempts_total", backend="cloud", outcome="RateLimited") == 0
+
+
+async def test_what_is_over_is_forgotten(there: World) -> None:
+    """Backends come and go; those that nobody asks any more are not kept."""
+    there.external("cloud", "http://127.0.0.1:1/v1", key=OLD)
+    providers, backend = there.plane.providers, there.backends["cloud"]
+    for number in range(100):
+        one = structs.replace(backend, name=f"b{number}")
+        providers.heard(one, 429, {b"retry-after": b"5"}, {}, float(10 * number))
+    assert list(providers.closed) == ["b99"]
 
 
 async def test_a_new_key_costs_no_request(there: World) -> None:

@@ -40,7 +40,8 @@ class Providers:
         for_s = closed_for_s(status, headers.get(b"retry-after", b""), told)
         if for_s:
             until_s = max(self.closed.get(backend.name, 0.0), now_s + for_s)
-            self.closed[backend.name] = until_s
+            kept = {name: at_s for name, at_s in self.closed.items() if at_s > now_s}
+            self.closed = kept | {backend.name: until_s}
 
     def why_not(self, backend: Backend, now_s: float) -> Fault | None:
         """Why it is not asked now; None: it is."""
