@@ -1,5 +1,8 @@
 """The proxy of the environment: what is taken, what is refused, who goes past it."""
 
+import subprocess
+import sys
+
 import pytest
 
 from pointsman.router.proxy import Proxy, proxy_from
@@ -88,3 +91,14 @@ def test_an_exemption_that_means_nothing_is_an_error(entry: str) -> None:
     """Else it would be asked through the proxy, and nobody would know why."""
     with pytest.raises(ValueError, match="NO_PROXY"):
         proxy_from({"HTTPS_PROXY": URL, "NO_PROXY": f"{entry},!"})
+
+
+def test_without_one_nothing_is_loaded_for_it() -> None:
+    """A router's memory is for requests."""
+    code = (
+        "import sys, pointsman.router.serve.app\n"
+        "from pointsman.router.settings import parse\n"
+        "parse(['--callers=Open', '--namespace=demo'], {})\n"
+        "assert not {'pointsman.router.proxy', 'pointsman.router.serve.tunnel'} & set(sys.modules)"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True, timeout=60)

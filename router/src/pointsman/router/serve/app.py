@@ -15,7 +15,6 @@ from typing import TYPE_CHECKING
 from pointsman.router.live import Live
 from pointsman.router.metrics import Metrics
 from pointsman.router.policy import retry
-from pointsman.router.proxy import Proxy
 from pointsman.router.serve import budgets
 from pointsman.router.serve.account import account
 from pointsman.router.serve.arms import Arms
@@ -37,6 +36,7 @@ from pointsman.router.serve.wheel import Wheel
 from pointsman.router.stack import arrival_layers
 
 if TYPE_CHECKING:
+    from pointsman.router.proxy import Proxy
     from pointsman.router.serve.pinned import Asking
 
 _CLOSE_S = 1.0
@@ -62,7 +62,7 @@ class DataPlane:
         clock: Callable[[], float] = time.monotonic,
         wall: Callable[[], float] = time.time,
         dice: Callable[[], float] = random.random,
-        proxy: Proxy | None = None,
+        proxy: "Proxy | None" = None,
     ) -> None:
         self.live = live
         self._proxy = proxy

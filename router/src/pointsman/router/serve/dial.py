@@ -12,15 +12,16 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from functools import lru_cache
 from ipaddress import ip_address
-from typing import Final, cast
+from typing import TYPE_CHECKING, Final, cast
 from urllib.parse import urlsplit
 
 from pointsman.api.table import ExternalAddress
 from pointsman.router.policy.guard import why_refused
 from pointsman.router.policy.retry import Fault, Kind
-from pointsman.router.proxy import Proxy
 from pointsman.router.serve.limits import Limits
-from pointsman.router.serve.tunnel import Untunneled, tunnel
+
+if TYPE_CHECKING:
+    from pointsman.router.proxy import Proxy
 
 
 @dataclass(frozen=True, slots=True)
@@ -154,6 +155,17 @@ def _check_literal(host: str, limits: Limits) -> None:
         )
 
 
+async def _through(
+    proxy: "Proxy", place: Place, context: ssl.SSLContext, make: Callable[[], asyncio.Protocol]
+) -> None:
+    from pointsman.router.serve.tunnel import Untunneled, tunnel  # noqa: PLC0415 - few have one
+
+    try:
+        await tunnel(proxy, place.host, place.port, context, make)
+    except Untunneled as error:
+        raise Undialed(Fault(Kind.ERROR, "ProxyFailed", str(error))) from error
+
+
 async def _addresses(place: Place, limits: Limits) -> list[str]:
     """The resolved addresses that may be dialed."""
     if not place.external:
@@ -177,14 +189,12 @@ async def dial(
     place: Place,
     limits: Limits,
     make: Callable[[], asyncio.Protocol],
-    proxy: Proxy | None = None,
+    proxy: "Proxy | None" = None,
 ) -> None:
     """Connect, so that the loop gives the transport to `make()`; raises Undialed."""
     try:
         async with asyncio.timeout(limits.connect_s):
             await _dial(place, limits, make, proxy)
-    except Untunneled as error:
-        raise Undialed(Fault(Kind.ERROR, "ProxyFailed", str(error))) from error
     except TimeoutError as error:
         raise Undialed(Fault(Kind.ERROR, "ConnectTimeout", "no connection in time")) from error
     except ssl.SSLCertVerificationError as error:
@@ -202,7 +212,7 @@ async def dial(
 
 
 async def _dial(
-    place: Place, limits: Limits, make: Callable[[], asyncio.Protocol], proxy: Proxy | None
+    place: Place, limits: Limits, make: Callable[[], asyncio.Protocol], proxy: "Proxy | None"
 ) -> None:
     loop = asyncio.get_running_loop()
     context = None
@@ -210,7 +220,7 @@ async def _dial(
         context = await loop.run_in_executor(None, _trust, place.ca_bundle)
         if proxy is not None and proxy.takes(place.host, place.port):
             _check_literal(place.host, limits)
-            await tunnel(proxy, place.host, place.port, context, make)
+            await _through(proxy, place, context, make)
             return
     addresses = await _addresses(place, limits)
     for number, address in enumerate(addresses, 1):

@@ -9,16 +9,18 @@ import asyncio
 import logging
 import socket
 from collections.abc import Callable
-from typing import Final, Protocol, cast
+from typing import TYPE_CHECKING, Final, Protocol, cast
 
 from pointsman.api.table import Endpoint
 from pointsman.router.policy.retry import Fault, Kind
-from pointsman.router.proxy import Proxy
 from pointsman.router.serve.dial import Place, Undialed, dial, keep_session, service_place
 from pointsman.router.serve.limits import Limits
 from pointsman.router.serve.wheel import Alarm, Wheel
 from pointsman.router.wire.response import Malformed, ResponseReader
 from pointsman.router.wire.whole import WholeAnswer, read_whole
+
+if TYPE_CHECKING:
+    from pointsman.router.proxy import Proxy
 
 _log = logging.getLogger(__name__)
 _NOTHING: Final = (b"", b"")
@@ -326,7 +328,7 @@ class Pools:
         limits: Limits,
         wheel: Wheel,
         clock: Callable[[], float],
-        proxy: Proxy | None = None,
+        proxy: "Proxy | None" = None,
     ) -> None:
         self._proxy = proxy
         self._limits = limits
