@@ -93,6 +93,7 @@ def test_an_exemption_that_means_nothing_is_an_error(entry: str) -> None:
         proxy_from({"HTTPS_PROXY": URL, "NO_PROXY": f"{entry},!"})
 
 
+@pytest.mark.slow
 def test_without_one_nothing_is_loaded_for_it() -> None:
     """A router's memory is for requests."""
     code = (
