@@ -106,6 +106,23 @@ def test_status_looks_once_and_says_that_it_goes_on(
     assert json.loads(capsys.readouterr().out)["rollout"]["step"] == 1
 
 
+def test_status_tells_what_a_shadow_has_found(
+    world: World, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """As far as there is something."""
+    shadow = {"verdict": "Comparing", "pairs": 40, "equal": 9, "unjudged": 2, "spent": "1.25 USD"}
+    world.answers(desk("Progressing", shadow=shadow))
+    main(["rollout", "status", "desk", "--timeout", "0s"])
+    said = capsys.readouterr().out
+    world.answers(desk("Progressing", shadow={"verdict": "Passed", "pairs": 100}))
+    main(["rollout", "status", "desk", "--timeout", "0s"])
+
+    assert (
+        "Shadow: Comparing, 40 pairs, of them 9 with the same choice, 2 not judged, 1.25 USD spent"
+    ) in said
+    assert "Shadow: Passed, 100 pairs\n" in capsys.readouterr().out
+
+
 def test_without_a_rollout_there_is_nothing_to_say(
     world: World, capsys: pytest.CaptureFixture[str]
 ) -> None:

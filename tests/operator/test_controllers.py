@@ -39,7 +39,12 @@ def ack_of(entry: table.PolicyEntry) -> table.Ack:
     trial = entry.candidate
     if trial is None:
         return ack
-    return structs.replace(ack, candidate=trial.blob, weight_percent=trial.weight_percent)
+    return structs.replace(
+        ack,
+        candidate=trial.blob,
+        weight_percent=trial.weight_percent,
+        shadow_percent=trial.shadow.percent if trial.shadow else 0,
+    )
 
 
 class Fleet(RouterFleet):

@@ -12,10 +12,12 @@ from pointsman.api import table
 from pointsman.api.counted import DURATION_BOUNDS_S, ArmCounts, Arms
 from pointsman.ledger.recent import Recent, Recorded
 from pointsman.operator.cluster.kinds import Kind
+from pointsman.operator.controllers.pinning import Pins
 from pointsman.operator.controllers.policies import PolicyController
 from pointsman.operator.controllers.reevaluating import Reevaluator
 from pointsman.operator.controllers.replaying import Replayer
 from pointsman.operator.controllers.rollouts import Roller
+from pointsman.operator.controllers.shadowing import Shadower
 from pointsman.operator.controllers.shifting import Shifter
 from pointsman.operator.errors import Waiting
 from pointsman.operator.plan.policy_status import RouterView
@@ -28,6 +30,7 @@ from tests.operator.fake_api import FakeApi
 from tests.operator.learning import idle_learner
 from tests.operator.objects import backend, policy, route
 from tests.operator.reconciling import reconcile_twice
+from tests.operator.rollout.unseen import Unseen
 from tests.operator.test_controllers import MANIFEST, SETTINGS, Fleet, manifest
 
 STEPS = [
@@ -46,6 +49,8 @@ class Router(Fleet):
         super().__init__(api)
         self.counted: dict[str, Arms] = {}
         self.silent = False
+        self.shadowless = False
+        """It is older than shadows."""
         self.refuses = ""
         """Why it takes no candidate."""
         self.told: table.Served = {}
@@ -71,6 +76,8 @@ class Router(Fleet):
                 )
                 for name, ack in acks.items()
             }
+        if self.shadowless:
+            acks = {name: structs.replace(ack, shadow_percent=0) for name, ack in acks.items()}
         return [RouterView(pod="r1", silent=self.silent, acks=acks, position=view.position)]
 
 
@@ -88,6 +95,7 @@ class World:
         self.due = 0
         self.ready: dict[str, int] = {}
         """Replicas of backends that the operator scales."""
+        self.unseen = Unseen()
         self.follows = False
         """Whether they become what is asked for, at the next look."""
         self.recent: list[Recorded] | None = None
@@ -115,6 +123,8 @@ class World:
 
     def begin(self) -> None:
         """Another process: it knows what is stored."""
+        self.pins = Pins(("shadow",), self._on_due)
+        self.shadower = Shadower(self.unseen, self.pins, clock=lambda: self.now_s)
         self.shifter = Shifter(
             self.router, self._capacity, self._on_due,
             clock=lambda: self.now_s, monotonic=lambda: self.now_s,
@@ -125,7 +135,8 @@ class World:
         )  # fmt: skip
         self.roller = Roller(
             self.router, self._on_due, self.shifter.scene, most_each=self.most_each,
-            replayer=self.replayer, clock=lambda: self.now_s, monotonic=lambda: self.now_s,
+            shadower=self.shadower, replayer=self.replayer,
+            clock=lambda: self.now_s, monotonic=lambda: self.now_s,
         )  # fmt: skip
         self.controller = PolicyController(
             self.api,
@@ -135,6 +146,7 @@ class World:
             learner=idle_learner(),
             roller=self.roller,
             reevaluator=Reevaluator(clock=lambda: self.now_s),
+            pins=self.pins,
         )
 
     async def ask(self, policy: str, window_s: float, requests: int) -> msgspec.Raw:
@@ -191,6 +203,7 @@ class World:
         """Time passes, looked at each 2 s; what is asked for is reconciled."""
         for _ in range(int(seconds // 2)):
             self.now_s += 2
+            await self.shadower.look()
             if self.follows:
                 wanted = {n: max(self.roller.floor(n), self.shifter.floor(n)) for n in self.ready}
                 self.ready = {n: max(1, wanted[n]) for n in wanted}

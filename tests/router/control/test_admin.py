@@ -8,6 +8,7 @@ import aiohttp
 import pytest
 
 from pointsman.api.counted import ArmCounts, Arms
+from pointsman.api.pairs import Pair, Pairs, Side, decode_pairs
 from pointsman.api.table import AdminEvent, BudgetUse, Order, Served, decode_event, digest
 from pointsman.router.control.admin import MAX_ORDERS
 from pointsman.router.control.kube_config import ApiServer
@@ -189,6 +190,45 @@ async def test_what_arms_did_is_told_each_two_seconds(session: aiohttp.ClientSes
     assert 1 <= sum(one.arms is not None for one in found) <= 2
     assert silence.arms == {"p": told}
     assert later.arms is None
+
+
+async def test_pairs_are_for_the_leader_alone(session: aiohttp.ClientSession) -> None:
+    """They hold texts: a token and an epoch are asked for, and a router without any says so."""
+    given = Pairs(
+        stable="r1",
+        candidate="r2",
+        since_ms=1,
+        pairs=(Pair(question="Why?", control=Side(status=200), candidate=Side(status=500)),),
+    )
+    leader = {**TOKEN, "x-pointsman-epoch": "3"}
+    async with _router(token=True) as router:
+        _offer(router, 1, epoch=3)
+        router.live.pairs = lambda name: given if name == "desk" else None
+
+        async def post(name: str, headers: dict[str, str]) -> tuple[int, bytes]:
+            url = f"{router.url}/admin/policies/{name}/pairs"
+            async with session.post(url, headers=headers) as answer:
+                return answer.status, await answer.read()
+
+        refused = [
+            await post("desk", {"x-pointsman-epoch": "3"}),
+            await post("desk", {"Authorization": "Bearer other", "x-pointsman-epoch": "3"}),
+            await post("desk", {**TOKEN, "x-pointsman-epoch": "2"}),
+            await post("desk", TOKEN),
+            await post("other", leader),
+        ]
+        status, body = await post("desk", leader)
+
+    assert [status for status, _ in refused] == [401, 403, 409, 403, 404]
+    assert all(b"Why" not in said for _, said in refused)
+    assert status == 200
+    assert decode_pairs(body) == given
+
+
+@pytest.mark.parametrize("data", [b"", b"[]", b"{}", b'{"stable": 1}', b"\xff", b"[" * 10_000])
+def test_what_is_no_answer_about_pairs_is_none(data: bytes) -> None:
+    """Whoever answers in a router's place."""
+    assert decode_pairs(data) is None
 
 
 async def test_an_ack_says_nothing_about_load(session: aiohttp.ClientSession) -> None:

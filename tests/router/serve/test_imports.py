@@ -12,6 +12,10 @@ LATER = (
     "pointsman.router.serve.counting",
 )  # fmt: skip
 """With the first request that needs them: an idle router has no memory to give away."""
+UNSEEN = (
+    "pointsman.api.pairs", "pointsman.router.serve.aside", "pointsman.router.serve.mirror",
+    "pointsman.router.serve.shadowing", "pointsman.router.wire.mirrored",
+)  # fmt: skip
 
 
 def test_the_data_plane_loads_none_of_the_heavy_packages() -> None:
@@ -19,6 +23,18 @@ def test_the_data_plane_loads_none_of_the_heavy_packages() -> None:
     code = (
         "import sys, pointsman.router.serve.app\n"
         f"print([name for name in {NEVER + LATER!r} if name in sys.modules])"
+    )
+    found = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=60
+    )
+    assert found.stdout.strip() == "[]"
+
+
+def test_what_a_shadow_needs_is_loaded_with_the_first() -> None:
+    """Neither by the data plane nor by the control side of a router that has none."""
+    code = (
+        "import sys, pointsman.router.serve.app, pointsman.router.control.process\n"
+        f"print([name for name in {UNSEEN!r} if name in sys.modules])"
     )
     found = subprocess.run(
         [sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=60

@@ -168,7 +168,8 @@ async def test_a_stream(there: World) -> None:
     await there.ask(chat(stream=True, stream_options={"include_usage": True}))
     found = await traced.last()
     assert found.committed_s is not None
-    assert found.trace.calls[0].begun_s + 0.02 <= found.committed_s <= found.ended_s
+    # Of the 20 ms: a timer of uvloop may be due up to one too early.
+    assert found.trace.calls[0].begun_s + 0.019 <= found.committed_s <= found.ended_s
     assert found.event is not None
     assert found.event.cost_nano > 0
     measures = traced.tracing.measures

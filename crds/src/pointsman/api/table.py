@@ -13,6 +13,10 @@ from typing import Final, Literal
 
 import msgspec
 
+from pointsman.api.budgeted import MOST_BUDGETS as MOST_BUDGETS  # noqa: PLC0414 - also found here
+from pointsman.api.budgeted import Budget as Budget  # noqa: PLC0414
+from pointsman.api.budgeted import BudgetScope as BudgetScope  # noqa: PLC0414
+from pointsman.api.budgeted import BudgetWindow as BudgetWindow  # noqa: PLC0414
 from pointsman.api.counted import Arms
 from pointsman.api.counted import BudgetUse as BudgetUse  # noqa: PLC0414 - also found here
 from pointsman.api.counted import Served as Served  # noqa: PLC0414
@@ -20,6 +24,7 @@ from pointsman.api.matches import HeaderMatch as HeaderMatch  # noqa: PLC0414 - 
 from pointsman.api.matches import Match as Match  # noqa: PLC0414
 from pointsman.api.predicting import Chooser
 from pointsman.api.profile import Profile
+from pointsman.api.shadow import Shadow as Shadow  # noqa: PLC0414 - part of the table
 
 TABLE_VERSION: Final = 1
 PINS: Final = ""
@@ -143,25 +148,6 @@ class Backend(Struct, frozen=True):
     """What its requests are changed by; None: they are sent as they came, but for the model."""
 
 
-MOST_BUDGETS: Final = 16
-"""Of one policy that are told to the operator: those used up most."""
-BudgetScope = Literal["Policy", "Rule", "Caller", "Team"]
-BudgetWindow = Literal["Hour", "Day", "Week", "Month"]
-
-
-class Budget(Struct, frozen=True):
-    """How much a policy, or each of its rules, callers or teams, may use in a calendar window."""
-
-    name: str
-    scope: BudgetScope
-    window: BudgetWindow
-    enforce: bool
-    """False: what would have been refused is only counted."""
-    limit: int
-    """Tokens, or with a currency billionths of it."""
-    currency: str = ""
-
-
 class Capture(Struct, frozen=True):
     """
     What is kept of the texts of a request, and for how long.
@@ -205,11 +191,12 @@ class PolicyBlob(Struct, frozen=True, omit_defaults=False):
 
 
 class Candidate(Struct, frozen=True):
-    """A revision that a part of the conversations goes to."""
+    """A revision that a part of the conversations goes to, and a part of the others unseen."""
 
     revision: str
     blob: str
     weight_percent: int
+    shadow: Shadow | None = None
 
 
 class PolicyEntry(Struct, frozen=True):
@@ -250,7 +237,7 @@ class Ack(Struct, frozen=True):
     """
     What a router did with one policy: runs `blob`, or refused `refused_blob` with `error`.
 
-    `candidate` is the blob that gets `weight_percent`; if none does, `candidate_error` may say why.
+    `candidate` is the blob that gets both percents; if none does, `candidate_error` may say why.
     """
 
     policy: str
@@ -260,6 +247,7 @@ class Ack(Struct, frozen=True):
     refused_blob: str = ""
     candidate: str = ""
     weight_percent: int = 0
+    shadow_percent: int = 0
     candidate_error: str = ""
 
 

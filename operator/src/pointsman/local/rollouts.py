@@ -5,19 +5,22 @@ policy, as in a cluster.
 """
 
 import asyncio
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 
 import msgspec
 
 from pointsman.api.counted import Arms
-from pointsman.api.table import Manifest
+from pointsman.api.table import Manifest, digest
 from pointsman.local.desired import NAMESPACE, Desired
 from pointsman.local.ledger import LocalLedger
+from pointsman.local.unseen import Unseen
 from pointsman.operator.cluster.observe import TableView
 from pointsman.operator.cluster.replaying import read_recent, replay
 from pointsman.operator.cluster.tables import StoredTable
 from pointsman.operator.controllers.replaying import Ask, Replayer
 from pointsman.operator.controllers.rollouts import Roller
+from pointsman.operator.controllers.shadowing import Shadower
+from pointsman.operator.plan.blobs import compile_pins
 from pointsman.operator.plan.policy_status import RouterView
 from pointsman.operator.plan.predicting import Learned
 from pointsman.operator.plan.revisions import KEEP, Revision, last_accepted, next_number, to_collect
@@ -26,6 +29,7 @@ from pointsman.operator.plan.rollout.telling import News
 from pointsman.operator.plan.shifting import Scene
 from pointsman.operator.plan.table import TablePlan, next_manifest
 from pointsman.router.control.source import TableFeed
+from pointsman.router.serve.app import DataPlane
 
 _ROUTER = "local"
 _NOTHING_SCALED = Scene(scaled={}, gone=frozenset(), loads={})
@@ -59,21 +63,42 @@ class LocalRollouts:
     """What is in force of a plan. `on_due` has to plan again."""
 
     def __init__(
-        self, feed: TableFeed, on_due: Callable[[], None], ledger: LocalLedger | None = None
+        self,
+        feed: TableFeed,
+        plane: DataPlane,
+        on_due: Callable[[], None],
+        ledger: LocalLedger | None = None,
     ) -> None:
+        self._on_due = on_due
+        self._judges: tuple[str, ...] = ()
+        self._shadower = Shadower(Unseen(plane), self)
         self._replayer = Replayer(_asking(ledger) if ledger else None, replay, on_due)
         self._roller = Roller(
-            _OneRouter(feed), on_due, lambda: _NOTHING_SCALED, replayer=self._replayer
+            _OneRouter(feed),
+            on_due,
+            lambda: _NOTHING_SCALED,
+            shadower=self._shadower,
+            replayer=self._replayer,
         )
         self._revisions: dict[str, tuple[Revision, ...]] = {}
         self._records: Mapping[str, Record] = {}
         self._manifest: Manifest | None = None
+        self.pins: Mapping[str, bytes] = {}
+        """The blob of backends that judge, by its hash."""
 
     async def run(self) -> None:
         """For ever, each 2 s."""
         async with asyncio.TaskGroup() as group:
             group.create_task(self._roller.run(), name="steps")
             group.create_task(self._replayer.run(), name="replays")
+            group.create_task(self._shadower.run(), name="shadows")
+
+    def ask(self, part: str, backends: Iterable[str]) -> None:  # noqa: ARG002 - as of Pins
+        """These judge from now on."""
+        judges = tuple(backends)
+        if judges != self._judges:
+            self._judges = judges
+            asyncio.get_running_loop().call_soon(self._on_due)  # asked in the middle of a plan
 
     @property
     def accepted(self) -> Mapping[str, Revision]:
@@ -109,9 +134,15 @@ class LocalRollouts:
             desired.table, view, namespace=NAMESPACE, backends=desired.backends, learned=learned
         )
         self._records = self._roller.records(rolled, {}, before)
+        pins = compile_pins(NAMESPACE, desired.backends, self._judges)
         manifest = next_manifest(
-            namespace=NAMESPACE, entries=rolled.plan.entries, epoch=1, previous=self._manifest
+            namespace=NAMESPACE,
+            entries=rolled.plan.entries,
+            epoch=1,
+            previous=self._manifest,
+            pins=digest(pins) if pins is not None else "",
         )
+        self.pins = {digest(pins): pins} if pins is not None else {}
         self._manifest = manifest
         news = self._roller.published(rolled, manifest, {}, before)
         self._forget(rolled.plan)

@@ -109,7 +109,7 @@ class Session:
         self._processes = Processes(folder, self._wake.set)
         self.ledger = LocalLedger(ledger, folder, self._wake.set) if ledger else None
         self._learner = learner_of(self.ledger, self._reread)
-        self._rollouts = LocalRollouts(self._feed, self._reread, self.ledger)
+        self._rollouts = LocalRollouts(self._feed, self._plane, self._reread, self.ledger)
         self._outbox: Outbox | None = None
         self._leaser: Leaser | None = None
         self._meter: LocalMeter | None = None
@@ -280,7 +280,7 @@ class Session:
     def _apply(self, desired: Desired, manifest: Manifest) -> None:
         """Hand the plan to the router, and say what is new. Nothing here waits."""
         self._feed.endpoints(self._endpoints(desired))
-        self._feed.offer(manifest, desired.table.blobs)
+        self._feed.offer(manifest, {**desired.table.blobs, **self._rollouts.pins})
         self._feed.secrets(_secrets(desired), {})
         for subject, state in self._callers.follow(desired.secrets).items():
             self._tell(subject, state)

@@ -96,6 +96,10 @@ ROLLOUTS = Gauge(
     "pointsman_operator_rollouts", "Rollouts by phase; those that ended until the next edit.",
     ("phase",), registry=REGISTRY,
 )  # fmt: skip
+SHADOW_PAIRS = Counter(
+    "pointsman_operator_shadow_pairs", "Pairs of answers of shadows, by how the candidate's was.",
+    ("verdict",), registry=REGISTRY,
+)  # fmt: skip
 ROLLOUT_STEPS = Counter(
     "pointsman_operator_rollout_steps", "What became of rollouts, by the reason of its Event.",
     ("reason",), registry=REGISTRY,

@@ -9,7 +9,6 @@ import functools
 import logging
 import signal
 import time
-from collections import defaultdict
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
@@ -17,6 +16,7 @@ from pointsman.evaluation.running.asking import Asker
 from pointsman.events.schema import Evaluation, Replicas
 from pointsman.operator.cluster import kinds
 from pointsman.operator.cluster.client import Api
+from pointsman.operator.cluster.doors import Doors
 from pointsman.operator.cluster.engines import EngineMetrics
 from pointsman.operator.cluster.fitting import fit
 from pointsman.operator.cluster.labels import read_labels
@@ -27,6 +27,7 @@ from pointsman.operator.cluster.replaying import read_recent, replay
 from pointsman.operator.cluster.routers import RouterFleet
 from pointsman.operator.cluster.tables import read_table
 from pointsman.operator.cluster.traffic import read_traffic
+from pointsman.operator.controllers import shadowing
 from pointsman.operator.controllers.backends import BackendController
 from pointsman.operator.controllers.drifting import Drifter
 from pointsman.operator.controllers.evaluating import MOST, Evaluator
@@ -48,6 +49,7 @@ from pointsman.operator.health import HealthServer, Vitals
 from pointsman.operator.plan.claim import OPERATORS, older_release
 from pointsman.operator.plan.events import CONTROLLER
 from pointsman.operator.plan.shifting import Capacity
+from pointsman.operator.services import Services
 from pointsman.operator.settings import Settings
 
 if TYPE_CHECKING:
@@ -61,29 +63,6 @@ SHIP_S: Final = 2.0
 """How long the last events may take to reach the ledger."""
 CLAIM_S: Final = 2.0
 """How often a refused release looks whether it may serve now."""
-
-
-class Services:
-    """Service name -> backends that refer to it, replaced whole: kopf's thread reads it."""
-
-    def __init__(self) -> None:
-        self.by_service: dict[str, frozenset[str]] = {}
-        self._by_backend: dict[str, str] = {}
-
-    def note(self, backend: str, service: str | None) -> None:
-        """A backend refers to this Service now, or to none."""
-        if self._by_backend.get(backend) == service:
-            return
-        if service is None:
-            self._by_backend.pop(backend, None)
-        else:
-            self._by_backend[backend] = service
-        found: dict[str, set[str]] = defaultdict(set)
-        for one, name in self._by_backend.items():
-            found[name].add(one)
-        for name in self.by_service.keys() - found.keys():
-            del self.by_service[name]
-        self.by_service.update({name: frozenset(backends) for name, backends in found.items()})
 
 
 class Operator:
@@ -118,7 +97,7 @@ class Operator:
             ask=functools.partial(read_traffic, settings.ledger) if settings.ledger else None,
             instance=settings.identity or CONTROLLER,
         )
-        self.pins = Pins([JUDGES], on_change=lambda: self.queue.add("table"))
+        self.pins = Pins([JUDGES, shadowing.PART], on_change=lambda: self.queue.add("table"))
         self.suites = SuiteController(api, self.pins.judged_by)
         self.asker = Asker(limit=MOST * CONCURRENCY, deadline_s=CALL_S)
         self.evaluator = Evaluator(
@@ -141,6 +120,8 @@ class Operator:
             drifter=self.drifter,
             evaluator=self.evaluator,
         )
+        self.doors = Doors(self.fleet)
+        self.shadower = shadowing.Shadower(self.doors, self.pins)
         self.replayer = Replayer(
             functools.partial(read_recent, settings.ledger) if settings.ledger else None,
             replay,
@@ -151,6 +132,7 @@ class Operator:
             on_due=lambda: self.queue.add("table"),
             loads=self.shifter.scene,
             most_each=settings.rollouts_per_backend,
+            shadower=self.shadower,
             replayer=self.replayer,
         )
         self.learner = Learner(self._ask(settings), fit, lambda: self.queue.add("table"))
@@ -231,6 +213,7 @@ class Operator:
             group.create_task(self.scaler.run(), name="scaling")
             group.create_task(self.shifter.run(), name="shifting")
             group.create_task(self.roller.run(), name="rollouts")
+            group.create_task(self.shadower.run(), name="shadows")
             group.create_task(self.replayer.run(), name="replaying")
             group.create_task(self.learner.run(), name="learning")
             group.create_task(self.suites.run(self.queue.add), name="suites")
@@ -243,6 +226,7 @@ class Operator:
                 triggers.stop()
                 if self.keda is not None:
                     await self.keda.stop()
+                await self.doors.close()
                 await self.fleet.close()
                 if self.outbox is not None:
                     await asyncio.to_thread(self.outbox.close, SHIP_S)

@@ -6,11 +6,15 @@ the new one, never a mixture. Nothing here waits and nothing here does I/O.
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
 from pointsman.api.counted import Arms
 from pointsman.api.table import BudgetUse, CredentialRef, Endpoint, Order, Served, ServiceAddress
 from pointsman.router.callers import NOT_READ, Callers
 from pointsman.routing import CompiledTable
+
+if TYPE_CHECKING:
+    from pointsman.api.pairs import Pairs
 
 
 @dataclass(slots=True)
@@ -48,6 +52,8 @@ class Live:
     """What is used of budgets, by policy, once a data plane knows it."""
     arms: Callable[[], dict[str, Arms]] = dict
     """What the arms of rollouts did, by policy, once a data plane counts it."""
+    pairs: Callable[[str], "Pairs | None"] = lambda _: None
+    """What a policy's shadow has to be compared: each pair is given away once."""
 
     def replace_endpoints(self, endpoints: Mapping[str, tuple[Endpoint, ...]]) -> None:
         """These are ready now, and no others."""

@@ -19,6 +19,7 @@ from pointsman.api.table import (
     Match,
     PolicyBlob,
     Route,
+    Shadow,
     Signals,
     TableError,
 )
@@ -122,6 +123,8 @@ class Canary:
 
     policy: CompiledPolicy
     weight_percent: int
+    shadow: Shadow | None = None
+    """Which of the others' requests it answers as well, unseen by their callers."""
 
 
 @dataclass(frozen=True, slots=True)

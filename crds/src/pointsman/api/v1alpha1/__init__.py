@@ -36,7 +36,14 @@ from pointsman.api.v1alpha1.modelbackend import (
 from pointsman.api.v1alpha1.policytest import Expectation, PolicyTest, PromptMessage
 from pointsman.api.v1alpha1.predictor import Objective, Predictor
 from pointsman.api.v1alpha1.references import BackendRef
-from pointsman.api.v1alpha1.rollout import Guardrails, Replay, Rollout, RolloutStep
+from pointsman.api.v1alpha1.rollout import (
+    Guardrails,
+    Replay,
+    Rollout,
+    RolloutStep,
+    Shadow,
+    ShadowJudge,
+)
 from pointsman.api.v1alpha1.routingpolicy import (
     DefaultRoute,
     Fallback,
@@ -111,6 +118,8 @@ __all__ = [
     "ScalingRules",
     "ScalingSchedule",
     "Service",
+    "Shadow",
+    "ShadowJudge",
     "Signal",
     "SuiteRef",
     "Target",

@@ -6,6 +6,8 @@ from pydantic import Field
 
 from pointsman.api.conditions import Reason
 from pointsman.api.quantity import parse_duration
+from pointsman.api.v1alpha1.budget import Money
+from pointsman.api.v1alpha1.references import BackendRef
 from pointsman.api.validation import ApiModel, Duration, Rule
 
 _LONGEST_S = 240 * 3600
@@ -70,6 +72,89 @@ class Guardrails(ApiModel):
         le=1000,
         description="Of the mean cost of a request. Not looked at where no backend of the new "
         "revision has a price, or currencies differ.",
+    )
+    max_quality_points: int = Field(
+        default=3,
+        ge=1,
+        le=100,
+        description="Percentage points of how often the old answer is the better one beyond how "
+        "often the new one is, of the pairs of a shadow; for each task and for all. Not looked at "
+        "without a shadow. 100: not looked at.",
+    )
+
+
+class ShadowJudge(ApiModel):
+    """Which model says which of two answers is better; it does not hear whose they are."""
+
+    backend_ref: BackendRef = Field(
+        description="The ModelBackend that judges. It should not be one that is compared."
+    )
+    rubric: str | None = Field(
+        default=None,
+        min_length=1,
+        max_length=4096,
+        description="What a good answer does, in words for the judge. Default: it is right, "
+        "complete, and does what was asked for.",
+    )
+    max_tokens: int = Field(
+        default=256, ge=16, le=16384, description="Longest verdict that is asked for, in tokens."
+    )
+
+
+class Shadow(ApiModel):
+    """
+    Before the first step the new revision answers a part of the requests as well, unseen.
+
+    Callers get the stable revision's answer, as soon as ever; both answers are compared.
+    """
+
+    percent: int = Field(
+        default=10,
+        ge=1,
+        le=100,
+        description="Of the conversations, how many are answered by the new revision as well.",
+    )
+    min_pairs: int = Field(
+        default=100,
+        ge=30,
+        le=100_000,
+        description="Pairs of answers that have to be compared before the first step. Requests "
+        "that both revisions send to the same backend count, and cost nothing.",
+    )
+    max_spend: Money = Field(
+        default="5",
+        description="Most that may be spent on the new revision's answers and on the judge, by "
+        "the prices of the backends, as '5.00'. When it is used up, what was compared by then "
+        "decides.",
+    )
+    currency: str = Field(
+        default="USD",
+        pattern=r"^[A-Z]{3}$",
+        max_length=3,
+        description="ISO 4217 code of the currency of maxSpend. Requests to backends with prices "
+        "in another one are not sent.",
+    )
+    deadline: Duration = Field(
+        default="24h",
+        description="With fewer pairs than minPairs after so long it pauses for a person. At most "
+        "240h.",
+    )
+    judge: ShadowJudge | None = Field(
+        default=None,
+        description="Compares pairs in which both have answered. Without it only what needs no "
+        "judge is compared: errors, empty answers, refusals, answers that were cut, and JSON "
+        "where it was asked for.",
+    )
+
+    rules: ClassVar[tuple[Rule, ...]] = (
+        Rule(
+            "!has(self.deadline) || (duration(self.deadline) > duration('0s') && "
+            "duration(self.deadline) <= duration('240h'))",
+            "deadline must be longer than 0s and at most 240h",
+            lambda s: 0 < parse_duration(s.deadline) <= _LONGEST_S,
+            field=".deadline",
+            reason=Reason.INVALID_RANGE,
+        ),
     )
 
 
@@ -159,6 +244,11 @@ class Rollout(ApiModel):
         description="Stages in order, each with more weight than the one before. After the last "
         "one the new revision is promoted. Default: 5, 25 and 50 percent, each with the defaults "
         "of a step.",
+    )
+    shadow: Shadow | None = Field(
+        default=None,
+        description="What happens before the first step. Default: nothing, callers are the first "
+        "to meet the new revision.",
     )
     approval: Literal["Automatic", "Manual"] = Field(
         default="Automatic",

@@ -1,6 +1,6 @@
 """What `status` of a RoutingPolicy says of a rollout; see status.py."""
 
-from typing import ClassVar
+from typing import Annotated, ClassVar
 
 from pydantic import Field
 
@@ -20,7 +20,9 @@ class RolloutWeights(ApiModel):
 class RolloutFinding(ApiModel):
     """What a guardrail says of the candidate beside the stable revision."""
 
-    guardrail: Name | None = Field(default=None, description="Errors, Latency or Cost.")
+    guardrail: Name | None = Field(
+        default=None, description="Errors, Latency, Cost, Quality, or Quality/ and a task."
+    )
     verdict: Name | None = Field(default=None, description="Pass, Fail, Inconclusive or Error.")
     value: Number | None = Field(
         default=None, description="How much worse it is, in points or percent."
@@ -74,6 +76,29 @@ class ReplayStatus(ApiModel):
     }
 
 
+class ShadowStatus(ApiModel):
+    """What became of requests that the candidate answers as well, unseen by callers."""
+
+    pairs: Count | None = Field(
+        default=None, description="Pairs of answers that were compared; up to 15 s old."
+    )
+    equal: Count | None = Field(
+        default=None,
+        description="Among them: requests that both revisions send to the same backend.",
+    )
+    unjudged: Count | None = Field(
+        default=None, description="Pairs that count for nothing: the judge did not say which."
+    )
+    spent: Annotated[str, Field(max_length=64)] | None = Field(
+        default=None, description="By answers and judge, such as 1.25 USD."
+    )
+    verdict: Name | None = Field(
+        default=None,
+        description="Comparing; Passed: the steps have begun; Failed; Inconclusive: too few pairs "
+        "in its time.",
+    )
+
+
 class RolloutStatus(ApiModel):
     """How a new revision takes over, or how that ended."""
 
@@ -102,7 +127,10 @@ class RolloutStatus(ApiModel):
         default=None, description="What the replay said, once it was done."
     )
     findings: list[RolloutFinding] | None = Field(
-        default=None, max_length=8, description="What the guardrails say; up to 15 s old."
+        default=None, max_length=16, description="What the guardrails say; up to 15 s old."
+    )
+    shadow: ShadowStatus | None = Field(
+        default=None, description="What its shadow has found; absent without one."
     )
     approved_by: list[Name] | None = Field(
         default=None, max_length=16, description="Who approved its steps."

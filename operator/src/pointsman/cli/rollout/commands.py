@@ -199,11 +199,23 @@ def _text(item: Json) -> str:
     lines = [f"{found.get('phase')}: {found.get('message', '')}"]
     if replay := found.get("replay"):
         lines.append(f"  Replay: {replay.get('verdict')}, {replay.get('message')}")
+    if shadow := found.get("shadow"):
+        lines.append(f"  Shadow: {_told(shadow)}")
     lines += [
         f"  {one.get('guardrail')}: {one.get('verdict')}, {one.get('message')}"
         for one in found.get("findings", ())
     ]
     return "\n".join(lines)
+
+
+def _told(shadow: Json) -> str:
+    """What its shadow has found."""
+    said = f"{shadow.get('verdict')}, {shadow.get('pairs', 0)} pairs"
+    if shadow.get("equal"):
+        said += f", of them {shadow['equal']} with the same choice"
+    if shadow.get("unjudged"):
+        said += f", {shadow['unjudged']} not judged"
+    return f"{said}, {shadow['spent']} spent" if "spent" in shadow else said
 
 
 def _rollout_of(item: Json) -> Json | None:

@@ -241,7 +241,6 @@ class RouterFleet:
 
     async def _put(self, backend: str, order: table.Order) -> None:
         """Tell every router; one that does not hear it does not confirm it either."""
-        assert self._session, "start first"
         body = table.encode(order)
         limit = asyncio.Semaphore(MOST_PUTS)
 
@@ -253,13 +252,10 @@ class RouterFleet:
                 async with (
                     limit,
                     self._session.put(
-                        url,
-                        data=body,
-                        headers=self.headers(),
-                        timeout=timeout,
+                        url, data=body, headers=self.headers(), timeout=timeout,
                         allow_redirects=False,
                     ) as response,
-                ):
+                ):  # fmt: skip
                     if response.status != HTTPStatus.NO_CONTENT:
                         metrics.ROUTER_FAULTS.labels(f"Http{label_of(response.status)}").inc()
             except (aiohttp.ClientError, TimeoutError, OSError) as error:
@@ -274,6 +270,10 @@ class RouterFleet:
     def ports(self) -> list[str]:
         """Admin ports of the routers that speak."""
         return [self._base(one) for one in self._routers.values() if one.load is not None]
+
+    def doors(self) -> dict[str, str]:
+        """Admin ports of the routers that run, by the pod's uid."""
+        return {one.pod.uid: self._base(one) for one in self._heard_of()}
 
     def headers(self) -> dict[str, str]:
         """What is shown there."""

@@ -20,6 +20,7 @@ from pointsman.operator.cluster.observe import TableView, previous_entries
 from pointsman.operator.cluster.replaying import replay
 from pointsman.operator.controllers.replaying import Replayer, Wanted
 from pointsman.operator.controllers.replaying import key_of as replay_key
+from pointsman.operator.controllers.shadowing import Shadower
 from pointsman.operator.plan.blobs import Backends
 from pointsman.operator.plan.objects import annotations_of
 from pointsman.operator.plan.policy_status import RouterView
@@ -33,6 +34,7 @@ from pointsman.operator.plan.rollout.deciding import (
     advance,
     is_replayed_first,
 )
+from pointsman.operator.plan.rollout.guarding import Stretch
 from pointsman.operator.plan.rollout.ordering import hear
 from pointsman.operator.plan.rollout.prescaling import Needs, needs
 from pointsman.operator.plan.rollout.record import Record, essence
@@ -81,11 +83,14 @@ class Roller:
         loads: Callable[[], Loads],
         *,
         most_each: int = 1,
+        shadower: Shadower | None = None,
         replayer: Replayer | None = None,
         clock: Callable[[], float] = time.time,
         monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
         self._routers = routers
+        self._shadower = shadower
+        self._backends: Backends = {}
         self._on_due = on_due
         self._loads = loads
         self._scene = loads()
@@ -116,6 +121,7 @@ class Roller:
         """The table that may be in force now."""
         self._scene = self._loads()
         self._annotations = {policy.name: annotations_of(item) for item, policy in view.policies}
+        self._backends = backends
         known = Known(
             namespace=namespace,
             backends=backends,
@@ -144,6 +150,7 @@ class Roller:
         for name, rollout in self._now.items():
             if not rollout.ended:
                 self._counted(name, rollout)  # a step begins where the routers are now
+        self._follow_shadows()
         self._replayer.follow(dict(self._to_replay()))
         for phase in Phase:
             count = sum(one.rollout.phase is phase for one in records.values())
@@ -152,6 +159,17 @@ class Roller:
         if any(name not in records or records[name].rollout.ended for name in news):
             self._on_due()  # others may wait for its place, or for a model name
         return news
+
+    def _follow_shadows(self) -> None:
+        if self._shadower is None:
+            return
+        wanted = {
+            name: (one.record.rollout, one.plan.shadow)
+            for name, one in self._stored.going.items()
+            if one.record and one.plan and one.plan.shadow and one.record.rollout.in_shadow
+            if not one.record.rollout.ended
+        }
+        self._shadower.follow(wanted, self._backends)
 
     def _to_replay(self) -> Iterator[tuple[str, Wanted]]:
         for name, one in self._stored.going.items():
@@ -251,28 +269,44 @@ class Roller:
                 return (f"{view.pod} refuses it: {ack.candidate_error[:1024]}",)
         return ()
 
-    def _verified(self, entry: table.PolicyEntry) -> int:
-        """The least part that any router said it sends to the candidate; 0: one is silent."""
-        found = []
+    def _running(self, entry: table.PolicyEntry) -> list[table.Ack | None]:
+        """What each router said of the candidate in force; None: it does not run it, or is mute."""
+        found: list[table.Ack | None] = []
         for view in self._routers.views():
             ack = None if view.silent or view.pending else view.acks.get(entry.name)
             runs = ack is not None and entry.candidate and ack.candidate == entry.candidate.blob
-            found.append(ack.weight_percent if ack is not None and runs else 0)
-        return min(found, default=0)
+            found.append(ack if runs else None)
+        return found
+
+    def _verified(self, entry: table.PolicyEntry) -> int:
+        """The least part that any router said it sends to the candidate; 0: one is silent."""
+        acks = self._running(entry)
+        return min((ack.weight_percent if ack is not None else 0 for ack in acks), default=0)
 
     def _look(self, rollout: Rollout, entry: table.PolicyEntry, scene: Scene, aim: Aim) -> Scene:
         trial, last = entry.candidate, self._needs.get(entry.name)
         found = needs(aim.changes, self._scene, percent=aim.percent, ahead=aim.ahead, last=last)
         self._needs[entry.name] = found
-        verified = trial is not None and self._verified(entry) == trial.weight_percent
-        return msgspec.structs.replace(
+        verified, acks = False, self._running(entry)
+        if trial is not None:
+            wanted = (trial.weight_percent, trial.shadow.percent if trial.shadow else 0)
+            verified = bool(acks) and all(
+                ack is not None and (ack.weight_percent, ack.shadow_percent) == wanted
+                for ack in acks
+            )
+        scene = msgspec.structs.replace(
             scene,
             verified=verified,
-            counted=self._counted(entry.name, rollout).look(self._routers.arms(entry.name)),
             replayed=self._replayer.result(entry.name, replay_key(rollout)),
             bounds_s=DURATION_BOUNDS_S,
             short=found.short,
         )
+        if rollout.in_shadow and self._shadower is not None:
+            seen = self._shadower.seen(entry.name, rollout)
+            counted = Stretch(pairs=seen.pairs)
+            return msgspec.structs.replace(scene, counted=counted, shadowed=seen.shadowed)
+        counted = self._counted(entry.name, rollout).look(self._routers.arms(entry.name))
+        return msgspec.structs.replace(scene, counted=counted)
 
     def _counted(self, name: str, rollout: Rollout) -> Tally:
         found, key = self._tallies.get(name), key_of(rollout)

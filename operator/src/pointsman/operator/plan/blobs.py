@@ -38,10 +38,17 @@ def _references(spec: RoutingPolicySpec) -> Iterator[tuple[str, str]]:
         yield f"spec.predictor.candidates[{i}].name", ref.name
 
 
+def _judges(spec: RoutingPolicySpec) -> Iterator[tuple[str, str]]:
+    """Asked by the operator: no request of the policy goes there."""
+    shadow = spec.rollout.shadow if spec.rollout else None
+    if shadow is not None and shadow.judge is not None:
+        yield "spec.rollout.shadow.judge.backendRef.name", shadow.judge.backend_ref.name
+
+
 def unresolved(spec: RoutingPolicySpec, backends: Backends) -> tuple[Problem, ...]:
     """Every reference to a backend that is missing or invalid, in the order of the spec."""
     problems = []
-    for path, name in _references(spec):
+    for path, name in (*_references(spec), *_judges(spec)):
         backend = backends.get(name)
         if backend is None:
             message = f'ModelBackend "{name}" not found'

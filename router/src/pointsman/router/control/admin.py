@@ -44,6 +44,8 @@ _REFUSALS = {
     "Unknown": HTTPStatus.SERVICE_UNAVAILABLE,
 }
 _ORDERS: Final = "/admin/backends/"
+_POLICIES: Final = "/admin/policies/"
+_PAIRS: Final = "/pairs"
 
 
 class Admin:
@@ -102,14 +104,22 @@ class Admin:
                 return refusal if path.startswith("/admin/") else _as_openai(refusal)
         if path.startswith(PINNED):
             return await self._question(asked)
-        name = path.removeprefix(_ORDERS)
-        order = name != path and name and "/" not in name
-        handler = self._order if order else self._handlers.get(path)
+        handler, method = self._handler_of(path)
         if handler is None:
             return _refuse(HTTPStatus.NOT_FOUND, "there is nothing here")
-        if asked.method != ("PUT" if order else "GET"):
+        if asked.method != method:
             return _refuse(HTTPStatus.METHOD_NOT_ALLOWED, f"not with {asked.method}")
         return await handler(asked)
+
+    def _handler_of(self, path: str) -> tuple[Handler | None, str]:
+        """Who answers a path, and with which method."""
+        name = path.removeprefix(_ORDERS)
+        if name != path and name and "/" not in name:
+            return self._order, "PUT"
+        name = path.removeprefix(_POLICIES).removesuffix(_PAIRS)
+        if path == f"{_POLICIES}{name}{_PAIRS}" and name and "/" not in name:
+            return self._pairs, "POST"
+        return self._handlers.get(path), "GET"
 
     async def _guard(self, headers: Mapping[str, str]) -> Answer | None:
         """None: it may go on."""
@@ -190,6 +200,16 @@ class Admin:
         else:
             live.obey(name, None)
         return Answer(HTTPStatus.NO_CONTENT)
+
+    async def _pairs(self, asked: Asked) -> Answer:
+        """Texts of callers: given once, to the leader only, and never from disk."""
+        if not int(asked.headers.get(HEADER_EPOCH, "0")):
+            return _refuse(HTTPStatus.FORBIDDEN, f"{HEADER_EPOCH} is missing")
+        name = unquote(asked.path.removeprefix(_POLICIES).removesuffix(_PAIRS))
+        found = self._feed.live.pairs(name)
+        if found is None:
+            return _refuse(HTTPStatus.NOT_FOUND, "the policy's candidate has no shadow here")
+        return _json(found)
 
     async def _question(self, asked: Asked) -> Answer:
         """To the one backend that its header names."""

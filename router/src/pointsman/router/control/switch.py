@@ -13,7 +13,7 @@ from types import MappingProxyType
 
 from msgspec.structs import replace
 
-from pointsman.api.table import PINS, Ack, Manifest, TableError, decode_blob, digest
+from pointsman.api.table import PINS, Ack, Manifest, Shadow, TableError, decode_blob, digest
 from pointsman.routing import (
     Canary,
     CompiledPolicy,
@@ -76,6 +76,7 @@ class _Running:
 class _Trying:
     running: _Running
     weight_percent: int
+    shadow: Shadow | None
 
 
 class Switch:
@@ -174,7 +175,7 @@ class Switch:
             if taken is None and before and before.running.policy.revision == wanted.revision:
                 taken = before.running  # until its new blob is here
             if taken is not None:
-                trying[entry.name] = _Trying(taken, wanted.weight_percent)
+                trying[entry.name] = _Trying(taken, wanted.weight_percent, wanted.shadow)
         return trying, errors
 
     def restore(self, stored: InForce) -> Outcome:
@@ -285,7 +286,7 @@ class Switch:
         return compile_table(
             (held.policy for name, held in self._running.items() if name != PINS),
             {
-                name: Canary(one.running.policy, one.weight_percent)
+                name: Canary(one.running.policy, one.weight_percent, one.shadow)
                 for name, one in self._trying.items()
             },
             pins=pins.policy if (pins := self._running.get(PINS)) else None,
@@ -304,7 +305,10 @@ def _with_candidate(ack: Ack, trying: _Trying | None, error: str) -> Ack:
     if trying is None:
         return replace(ack, candidate_error=error) if error else ack
     digest_ = trying.running.policy.digest
-    return replace(ack, candidate=digest_, weight_percent=trying.weight_percent)
+    shadow = trying.shadow.percent if trying.shadow else 0
+    return replace(
+        ack, candidate=digest_, weight_percent=trying.weight_percent, shadow_percent=shadow
+    )
 
 
 def _ack(name: str, wanted: str, running: _Running | None, error: str) -> Ack:

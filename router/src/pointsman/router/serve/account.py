@@ -11,7 +11,7 @@ from pointsman.routing.cost import cost_nano
 if TYPE_CHECKING:
     from pointsman.router.serve.exchange import Exchange
 
-_MOST_TOKENS: Final = 10**9
+MOST_TOKENS: Final = 10**9
 """A thousand times the largest context windows. A backend that states more says nothing, and
 numbers beyond any float would end the request's accounting, and every scrape after it."""
 
@@ -35,7 +35,7 @@ def account(exchange: "Exchange", code: int, now_s: float) -> None:
         return
     backend = track.backend
     prompt, completion = usage.prompt_tokens, usage.completion_tokens
-    if max(prompt, completion) > _MOST_TOKENS:
+    if max(prompt, completion) > MOST_TOKENS:
         exchange.usage = None
         return
     backend.tokens.used(prompt, completion, estimated=usage.estimated)

@@ -86,7 +86,7 @@ class DataPlane:
         metrics.ejected = self.balancers.ejected
         self.providers = Providers()
         self.conversations = Conversations()
-        self.arms = Arms(live, wall)
+        self.arms = Arms(self)
         self.quotas = Quotas(live, clock)
         self.budgets = budgets.Budgets(live, metrics, wall)
         self.budget = retry.BUDGET_START
@@ -132,6 +132,7 @@ class DataPlane:
         Each connection is told with its next answer: asked once more, it is not asked again.
         """
         self.live.draining = True
+        self.arms.close()
         for client in self._clients:
             client.tell_to_close()
         await self._until(lambda: self._hurried, delay_s)

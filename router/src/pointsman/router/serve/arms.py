@@ -6,21 +6,27 @@ policy without a candidate pays one read of an attribute. Decides nothing of the
 
 import hashlib
 from bisect import bisect_left
-from collections.abc import Callable
-from typing import TYPE_CHECKING, Final
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, ClassVar, Final
 
 from pointsman.api.counted import DURATION_BOUNDS_S, MOST_ARMS, ArmCounts
 from pointsman.api.counted import Arms as Told
-from pointsman.router.live import Live
 from pointsman.router.serve.choosing import conversation_of
-from pointsman.routing import CompiledTable
+from pointsman.routing import Canary, CompiledTable
 
 if TYPE_CHECKING:
+    from pointsman.api.pairs import Pairs
+    from pointsman.router.serve.app import DataPlane
     from pointsman.router.serve.exchange import Exchange
+    from pointsman.router.serve.mirror import Mirror
+    from pointsman.router.serve.shadowing import Shadows
+    from pointsman.router.wire.sse import StreamTail
 
 _BACKENDS_FAULT: Final = frozenset({401, 403, 404, 405, 408})
 """Of a backend's answers: no caller can cause them, for model, path and key are the router's."""
 _NANO: Final = 1e-9
+_SHADOW: Final = "/shadow"
+"""Its conversations are others than those of the first step."""
 _NO_DURATIONS: Final = (0,) * (len(DURATION_BOUNDS_S) + 1)
 
 
@@ -38,6 +44,8 @@ class Arm:
     """What one revision did."""
 
     __slots__ = ("cost", "cost_squares", "durations", "errors", "priced", "requests")
+    hears: ClassVar[bool] = False
+    """Whether it wants the text of a stream."""
 
     def __init__(self) -> None:
         self.requests = self.errors = self.priced = 0
@@ -57,6 +65,10 @@ class Arm:
             self.priced += 1
             self.cost += cost
             self.cost_squares += cost * cost
+
+    def listen(self, tail: "StreamTail") -> "StreamTail":
+        """Asked where it hears."""
+        return tail
 
     def counts(self) -> ArmCounts:
         """As the operator is told."""
@@ -85,11 +97,13 @@ def _failed(exchange: "Exchange") -> bool:
 class _Pair:
     """Both arms of one policy, since this router has these two revisions."""
 
-    __slots__ = ("candidate", "of_candidate", "of_stable", "since_ms", "stable")
+    __slots__ = ("candidate", "mirror", "of_candidate", "of_stable", "since_ms", "stable")
 
     def __init__(self, stable: str, candidate: str, since_ms: int) -> None:
         self.stable, self.candidate, self.since_ms = stable, candidate, since_ms
         self.of_stable, self.of_candidate = Arm(), Arm()
+        self.mirror: Mirror | None = None
+        """Where the candidate answers requests of the stable one as well."""
 
     def told(self) -> Told:
         return Told(
@@ -102,11 +116,15 @@ class _Pair:
 
 
 class Arms:
-    """All rollouts of the table in force; `wall` is Unix time."""
+    """All rollouts of the table in force."""
 
-    def __init__(self, live: Live, wall: Callable[[], float]) -> None:
-        self._live = live
-        self._wall = wall
+    def __init__(self, plane: "DataPlane") -> None:
+        self._plane = plane
+        self._live = live = plane.live
+        self._wall = plane.wall
+        self.shadows: Shadows | None = None
+        """Since a rollout had a shadow phase."""
+        live.pairs = self.take_pairs
         self._table: CompiledTable | None = None
         self._pairs: dict[str, _Pair] = {}
         """By policy; bounded by what one table names."""
@@ -134,6 +152,33 @@ class Arms:
             if known is None or (known.stable, known.candidate) != wanted:
                 known = _Pair(*wanted, int(self._wall() * 1000))
             self._pairs[name] = known
+        shadowed = {name: one for name, one in table.canaries.items() if one.shadow is not None}
+        if shadowed or self.shadows is not None:
+            self._shadow(shadowed)
+
+    def _shadow(self, wanted: Mapping[str, Canary]) -> None:
+        """What is needed for it is loaded with the first."""
+        if self.shadows is None:
+            from pointsman.router.serve.shadowing import Shadows  # noqa: PLC0415
+
+            self.shadows = Shadows(self._plane)
+        asked = {
+            name: (self._pairs[name].stable, self._pairs[name].of_stable, one)
+            for name, one in wanted.items()
+        }
+        mirrors = self.shadows.follow(asked, self._wall())
+        for name, pair in self._pairs.items():
+            pair.mirror = mirrors.get(name)
+
+    def take_pairs(self, policy: str) -> "Pairs | None":
+        """What its candidate's shadow has to be compared, once; None if there is none."""
+        self.pair(policy)
+        return self.shadows.take(policy) if self.shadows is not None else None
+
+    def close(self) -> None:
+        """The router ends: nobody waits for what a shadow does."""
+        if self.shadows is not None:
+            self.shadows.close()
 
 
 def take(exchange: "Exchange") -> None:
@@ -146,5 +191,17 @@ def take(exchange: "Exchange") -> None:
     revision = canary.policy.revision
     if in_candidate(conversation_of(exchange), revision, canary.weight_percent):
         exchange.policy, exchange.arm = canary.policy, pair.of_candidate
-    else:
+    elif pair.mirror is None:
         exchange.arm = pair.of_stable
+    else:
+        exchange.arm = _stable(exchange, pair, pair.mirror)
+
+
+def _stable(exchange: "Exchange", pair: _Pair, mirror: "Mirror") -> Arm:
+    """The stable arm; of the shadow's conversations one that offers them to the candidate."""
+    shadows, salted = exchange.plane.arms.shadows, mirror.policy.revision + _SHADOW
+    if shadows is None or not in_candidate(
+        conversation_of(exchange), salted, mirror.shadow.percent
+    ):
+        return pair.of_stable
+    return shadows.mirrored(mirror)

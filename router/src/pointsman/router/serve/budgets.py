@@ -272,6 +272,12 @@ def _most(exchange: "Exchange", budget: Budget, prompt: int, answers: int, now_s
     return most
 
 
+def most_nano(exchange: "Exchange", currency: str, now_s: float) -> int:
+    """The most that a request may cost in a currency, in billionths, whoever answers."""
+    budget = Budget("", "Policy", "Hour", enforce=True, limit=0, currency=currency)
+    return _most(exchange, budget, _tokens(exchange), _answers(exchange), now_s)
+
+
 def _refusal(purse: Purse, *, lender: bool) -> BudgetExceeded | Refused:
     name = purse.budget.name
     if not purse.known:

@@ -196,6 +196,8 @@ class Stream:
             limits.held_stream_bytes, limits.sse_frame_bytes
         )
         self._tail = StreamTail() if exchange.policy.capture is None else tail_of(exchange)
+        if exchange.arm is not None and exchange.arm.hears:
+            self._tail = exchange.arm.listen(self._tail)
 
     def feed(self, data: bytes) -> None:
         exchange = self._exchange

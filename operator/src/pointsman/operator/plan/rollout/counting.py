@@ -18,7 +18,8 @@ Key = tuple[str, str, int, float]
 
 def key_of(rollout: Rollout) -> Key:
     """What is counted together."""
-    return rollout.stable, rollout.candidate, rollout.step, rollout.began_s
+    step = -1 if rollout.in_shadow else rollout.step
+    return rollout.stable, rollout.candidate, step, rollout.began_s
 
 
 @dataclass(slots=True)

@@ -14,6 +14,7 @@
 | it has not begun, and it is not its turn                | Waiting                               |
 | it has not begun, and replicas for it are not ready     | stays; after the deadline it pauses   |
 | routers do not all have the weights of the step         | stays; its clock has not begun        |
+| it is still answering unseen (shadowing.py)             | stays, pauses, or begins its steps    |
 | the step is not over: too short, too few requests       | stays                                 |
 | the step waits for an approval that nobody gave for it  | AwaitingApproval                      |
 | replicas for the next step are not ready                | stays; after the deadline it pauses   |
@@ -31,15 +32,18 @@ from typing import Final, Literal
 
 import msgspec
 
+from pointsman.operator.plan.rollout import shadowing
 from pointsman.operator.plan.rollout.guarding import (
     Finding,
     Limits,
     Stretch,
     Verdict,
+    is_about_quality,
     judged,
     together,
 )
 from pointsman.operator.plan.rollout.replaying import Replayed, ReplayPlan, gate
+from pointsman.operator.plan.rollout.shadowing import Shadow, Shadowed
 
 
 class Phase(StrEnum):
@@ -60,7 +64,7 @@ Reason = Literal[
     "Begun", "StepTaken", "AnalysisPassed", "AnalysisSkipped", "Approved", "Withdrawn",
     "AbortRequested", "GuardrailFailed", "PauseRequested", "Resumed", "Inconclusive", "NewRevision",
     "ApprovalNeeded", "WaitingForTurn", "WaitingForCapacity", "DeadlineExceeded", "ReplayPassed",
-    "ReplayFailed", "ReplayInconclusive",
+    "ReplayFailed", "ReplayInconclusive", "ShadowPassed",
 ]  # fmt: skip
 
 
@@ -86,6 +90,10 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True):
     limits: Limits = Limits()
     deadline_s: float = 3600.0
     """Of one step; then it pauses for a person."""
+    shadow: Shadow | None = None
+    """What happens before the first step; None: nothing."""
+    quality_passes: bool = True
+    """Whether quality has to pass for a promotion, or only must not fail."""
 
 
 class Approval(msgspec.Struct, frozen=True, kw_only=True):
@@ -126,10 +134,17 @@ class Rollout(msgspec.Struct, frozen=True, kw_only=True):
     """What was counted in the steps before."""
     approved_by: tuple[str, ...] = ()
     findings: tuple[Finding, ...] = ()
+    shadowed: Shadowed | None = None
+    """What its shadow has found; None: it began without one."""
     held: bool = False
     """Nothing goes to the candidate yet."""
     short_since_s: float | None = None
     """Since when replicas for the next weight are waited for."""
+
+    @property
+    def in_shadow(self) -> bool:
+        """It answers unseen, or will: its steps have not begun."""
+        return self.shadowed is not None and self.shadowed.verdict == "Comparing"
 
     @property
     def ended(self) -> bool:
@@ -146,6 +161,7 @@ class Scene(msgspec.Struct, frozen=True, kw_only=True):
     """Whether every router that is there has the weights of the step."""
     counted: Stretch = Stretch()
     """In this step."""
+    shadowed: Shadowed = Shadowed()
     orders: Orders = Orders()
     replayed: Replayed | None = None
     """What its replay said, if it is done."""
@@ -156,14 +172,15 @@ class Scene(msgspec.Struct, frozen=True, kw_only=True):
     """What replicas are missing for the next weight; empty: none."""
 
 
-def begin(stable: str, candidate: str, *, now_s: float) -> Rollout:
-    """The first step of a new revision."""
-    return Rollout(stable=stable, candidate=candidate, began_s=now_s)
+def begin(stable: str, candidate: str, *, now_s: float, shadow: bool = False) -> Rollout:
+    """The first step of a new revision, or what its plan has before that."""
+    shadowed = Shadowed() if shadow else None
+    return Rollout(stable=stable, candidate=candidate, began_s=now_s, shadowed=shadowed)
 
 
-def queued(stable: str, candidate: str, *, now_s: float) -> Rollout:
+def queued(stable: str, candidate: str, *, now_s: float, shadow: bool = False) -> Rollout:
     """A new revision that gets nothing until it is its turn, and its replicas are ready."""
-    rollout = begin(stable, candidate, now_s=now_s)
+    rollout = begin(stable, candidate, now_s=now_s, shadow=shadow)
     return _to(msgspec.structs.replace(rollout, held=True), Phase.WAITING, "WaitingForTurn", "")
 
 
@@ -171,11 +188,20 @@ def weight_percent(rollout: Rollout, plan: Plan) -> int:
     """Of the conversations that go to the candidate now."""
     if rollout.phase is Phase.PROMOTED:
         return 100
-    if rollout.ended or rollout.held:
-        return 0
-    if is_replayed_first(rollout, plan):
+    if (
+        rollout.ended
+        or rollout.held
+        or shadow_of(rollout, plan)
+        or is_replayed_first(rollout, plan)
+    ):
         return 0
     return plan.steps[min(rollout.step, len(plan.steps) - 1)].weight_percent
+
+
+def shadow_of(rollout: Rollout, plan: Plan) -> Shadow | None:
+    """How it answers unseen now; None if it does not."""
+    waits = rollout.ended or rollout.held or is_replayed_first(rollout, plan)
+    return plan.shadow if rollout.in_shadow and not waits else None
 
 
 def is_replayed_first(rollout: Rollout, plan: Plan) -> bool:
@@ -186,8 +212,17 @@ def is_replayed_first(rollout: Rollout, plan: Plan) -> bool:
 def next_percent(rollout: Rollout, plan: Plan) -> int | None:
     """The weight after this one; None where a promotion follows, or nothing is decided yet."""
     number = rollout.step if rollout.held else rollout.step + 1
-    over = rollout.ended or number >= len(plan.steps) or is_replayed_first(rollout, plan)
+    open_ = is_replayed_first(rollout, plan) or shadow_of(rollout, plan) is not None
+    over = rollout.ended or number >= len(plan.steps) or open_
     return None if over else plan.steps[number].weight_percent
+
+
+def load_percent(rollout: Rollout, plan: Plan) -> int:
+    """Of the load that the candidate's backends have to bear now; a shadow is as its first step."""
+    shadow = shadow_of(rollout, plan)
+    if shadow is not None:
+        return max(shadow.percent, plan.steps[0].weight_percent)
+    return weight_percent(rollout, plan)
 
 
 def advance(rollout: Rollout, plan: Plan, scene: Scene, *, now_s: float) -> Rollout:
@@ -197,7 +232,8 @@ def advance(rollout: Rollout, plan: Plan, scene: Scene, *, now_s: float) -> Roll
     if called_off := _called_off(rollout, scene):
         return called_off
     found = judged((*rollout.earlier, scene.counted), plan.limits, bounds_s=scene.bounds_s)
-    rollout = msgspec.structs.replace(rollout, findings=found)
+    shadowed = scene.shadowed if rollout.in_shadow else rollout.shadowed
+    rollout = msgspec.structs.replace(rollout, findings=found, shadowed=shadowed)
     if ordered := _failed(rollout) or _ordered(rollout, scene.orders):
         return ordered
     if early := _replay(rollout, plan, scene, now_s) or _not_begun(rollout, plan, scene, now_s):
@@ -206,7 +242,8 @@ def advance(rollout: Rollout, plan: Plan, scene: Scene, *, now_s: float) -> Roll
         return _lagging(rollout)
     if rollout.step_began_s is None:
         rollout = msgspec.structs.replace(rollout, step_began_s=now_s)
-    return _at_step(rollout, plan, scene, now_s)
+    how = _unseen if shadow_of(rollout, plan) else _at_step
+    return how(rollout, plan, scene, now_s)
 
 
 def _called_off(rollout: Rollout, scene: Scene) -> Rollout | None:
@@ -261,9 +298,9 @@ def _not_begun(rollout: Rollout, plan: Plan, scene: Scene, now_s: float) -> Roll
     if scene.short:
         return _short(rollout, plan, scene, now_s)
     begun = msgspec.structs.replace(rollout, held=False, short_since_s=None)
-    if rollout.reason in {"ReplayPassed", "ReplayInconclusive"}:  # just now: so it stays told
-        return _to(begun, Phase.PROGRESSING, rollout.reason, rollout.message)
-    return _to(begun, Phase.PROGRESSING, "Begun", "")
+    if rollout.reason not in {"ReplayPassed", "ReplayInconclusive"}:  # just now: so it stays told
+        begun = _to(begun, begun.phase, "Begun", "")
+    return _to(begun, Phase.PROGRESSING, begun.reason, begun.message)
 
 
 def _short(rollout: Rollout, plan: Plan, scene: Scene, now_s: float) -> Rollout:
@@ -274,6 +311,22 @@ def _short(rollout: Rollout, plan: Plan, scene: Scene, now_s: float) -> Rollout:
     if now_s - since_s < plan.deadline_s:
         return _to(rollout, Phase.PROGRESSING, "WaitingForCapacity", message)
     return _to(rollout, Phase.PAUSED, "DeadlineExceeded", f"{message}; the time is up")
+
+
+def _unseen(rollout: Rollout, plan: Plan, scene: Scene, now_s: float, *, shadow: Shadow) -> Rollout:
+    since_s = now_s - (now_s if rollout.step_began_s is None else rollout.step_began_s)
+    ruling, message = shadowing.rule(shadow, scene.shadowed, since_s=since_s)
+    if ruling != "Passed":
+        return _waits(rollout, message, late=ruling == "Late")
+    return msgspec.structs.replace(
+        rollout,
+        phase=Phase.PROGRESSING,
+        reason="ShadowPassed",
+        message=f"{message}; {plan.steps[0].weight_percent} % of the conversations",
+        step_began_s=None,
+        earlier=(*rollout.earlier, scene.counted),
+        shadowed=msgspec.structs.replace(scene.shadowed, verdict="Passed"),
+    )
 
 
 def _at_step(rollout: Rollout, plan: Plan, scene: Scene, now_s: float) -> Rollout:
@@ -287,9 +340,9 @@ def _at_step(rollout: Rollout, plan: Plan, scene: Scene, now_s: float) -> Rollou
     if not over and (since_s < step.min_s or seen < step.min_requests):
         message = f"{seen} of {step.min_requests} requests, {since_s:.0f} of {step.min_s:.0f} s"
         return _waits(rollout, message, late=late)
-    verdict = together(rollout.findings)
-    if last and verdict is not Verdict.PASS:
-        open_ = [one.guardrail for one in rollout.findings if one.verdict is not Verdict.PASS]
+    needed = [one for one in rollout.findings if plan.quality_passes or not is_about_quality(one)]
+    if last and together(needed) is not Verdict.PASS:
+        open_ = [one.guardrail for one in needed if one.verdict is not Verdict.PASS]
         message = f"not sure of {', '.join(open_) or 'anything'} after {seen} requests"
         return _waits(rollout, message, late=late)
     who = None

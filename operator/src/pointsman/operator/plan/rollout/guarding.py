@@ -36,6 +36,10 @@ FALSE_PASS: Final = 0.01
 """Of the rollouts of one that is worse by a limit: so many may pass that guardrail. It need not be
 shared out: all have to pass."""
 P95: Final = 0.05
+_QUALITY: Final = "Quality"
+_FOUND_AT: Final = 0.25
+"""Of a difference in quality: pairs are few and dear, and one that fails half of them has to be
+found with 50. For what is small an interval that is at its narrowest there is as good."""
 
 
 class Verdict(StrEnum):
@@ -83,7 +87,7 @@ class Finding(msgspec.Struct, frozen=True, kw_only=True):
     """One guardrail's verdict and why."""
 
     guardrail: str
-    """Errors, Latency, Cost, or Quality/<task>."""
+    """Errors, Latency, Cost, Quality/<task>, or Quality of several tasks together."""
     verdict: Verdict
     low: float = 0.0
     value: float = 0.0
@@ -98,10 +102,11 @@ def judged(
 ) -> tuple[Finding, ...]:
     """Every guardrail; `bounds_s` are the upper bounds of all buckets but the last."""
     tasks = sorted({task for one in stretches for task in one.pairs})
+    asked = [(task,) for task in tasks] + ([tuple(tasks)] if len(tasks) > 1 else [])
     several = sum(
         limit is not None for limit in (limits.errors_points, limits.latency_percent,
                                         limits.cost_percent)
-    ) + (len(tasks) if limits.quality_points is not None else 0)  # fmt: skip
+    ) + (len(asked) if limits.quality_points is not None else 0)  # fmt: skip
     alpha = FALSE_FAIL / max(several, 1)
     found = []
     if (limit := limits.errors_points) is not None:
@@ -113,8 +118,13 @@ def judged(
         estimates = [means_ratio(one.candidate.cost, one.control.cost) for one in stretches]
         found.append(_finding("Cost", joined(estimates), limit, alpha, _PERCENT))
     if (limit := limits.quality_points) is not None:
-        found += [_quality(stretches, task, limit, alpha) for task in tasks]
+        found += [_quality(stretches, some, limit, alpha) for some in asked]
     return tuple(found)
+
+
+def is_about_quality(finding: Finding) -> bool:
+    """It is about what answers are worth."""
+    return finding.guardrail.startswith(_QUALITY)
 
 
 def together(findings: Sequence[Finding]) -> Verdict:
@@ -133,12 +143,15 @@ def _errors(one: Stretch) -> Estimate | None:
     )
 
 
-def _quality(stretches: Sequence[Stretch], task: str, limit: float, alpha: float) -> Finding:
+def _quality(
+    stretches: Sequence[Stretch], tasks: Sequence[str], limit: float, alpha: float
+) -> Finding:
     # Pairs have their control with them, whenever they were asked: all are one sample.
-    pairs = sum((one.pairs.get(task, Moments()) for one in stretches), Moments())
-    found = pairs_differ(pairs)
+    every = (one.pairs.get(task, Moments()) for one in stretches for task in tasks)
+    found = pairs_differ(sum(every, Moments()))
     harm = Estimate(-found.value, found.variance) if found else None
-    return _finding(f"Quality/{task}", harm, limit, alpha, _POINTS)
+    name = f"{_QUALITY}/{tasks[0]}" if len(tasks) == 1 else _QUALITY
+    return _finding(name, harm, limit, alpha, _POINTS, found_at=_FOUND_AT)
 
 
 def _latency(
@@ -196,7 +209,15 @@ _PERCENT: Final = _Scale(
 )
 
 
-def _finding(name: str, harm: Estimate | None, told: float, alpha: float, scale: _Scale) -> Finding:
+def _finding(
+    name: str,
+    harm: Estimate | None,
+    told: float,
+    alpha: float,
+    scale: _Scale,
+    *,
+    found_at: float = 0.0,
+) -> Finding:
     if harm is None:
         return Finding(guardrail=name, verdict=Verdict.INCONCLUSIVE, limit=told, message=_FEW)
     if not (math.isfinite(harm.value) and math.isfinite(harm.variance)):
@@ -207,7 +228,7 @@ def _finding(name: str, harm: Estimate | None, told: float, alpha: float, scale:
             message="what was counted is no number",
         )
     limit = scale.reckoned(told)
-    seen = _looked_at(harm, limit, alpha)
+    seen = _looked_at(harm, limit, alpha, found_at=found_at)
     verdict = Verdict.INCONCLUSIVE
     if seen.low > 0 and seen.value > limit:
         verdict = Verdict.FAIL
@@ -221,9 +242,9 @@ def _finding(name: str, harm: Estimate | None, told: float, alpha: float, scale:
     )  # fmt: skip
 
 
-def _looked_at(harm: Estimate, limit: float, alpha: float) -> Interval:
+def _looked_at(harm: Estimate, limit: float, alpha: float, *, found_at: float = 0.0) -> Interval:
     """Low end by what may be stopped in error, high end by what may pass in error; each alone."""
-    low = interval(harm, scale=limit, alpha=2 * alpha).low
+    low = interval(harm, scale=max(limit, found_at), alpha=2 * alpha).low
     return Interval(low, harm.value, interval(harm, scale=limit, alpha=2 * FALSE_PASS).high)
 
 

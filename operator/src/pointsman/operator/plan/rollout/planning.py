@@ -1,15 +1,19 @@
 """What the owner of a policy allows, as the decisions want it."""
 
+from decimal import Decimal
+
 from pointsman.api import table
+from pointsman.api import v1alpha1 as api
 from pointsman.api.quantity import parse_duration
 from pointsman.api.v1alpha1 import Replay
 from pointsman.api.v1alpha1 import Rollout as Spec
 from pointsman.operator.plan.rollout.deciding import Plan, Step
 from pointsman.operator.plan.rollout.guarding import Limits
 from pointsman.operator.plan.rollout.replaying import ReplayPlan
+from pointsman.operator.plan.rollout.shadowing import NANO, RUBRIC, Judge, Shadow
 
 NOT_LOOKED_AT = 100
-"""Points of errors: everything may fail."""
+"""Points of errors or of quality: everything may fail."""
 
 
 def plan_of(spec: Spec, stable: table.PolicyBlob, candidate: table.PolicyBlob) -> Plan:
@@ -32,8 +36,10 @@ def plan_of(spec: Spec, stable: table.PolicyBlob, candidate: table.PolicyBlob) -
             errors_points=None if errors >= NOT_LOOKED_AT else float(errors),
             latency_percent=float(allowed.max_latency_percent),
             cost_percent=cost_percent,
-            quality_points=None,
+            quality_points=_quality(spec),
         ),
+        shadow=_shadow(spec.shadow) if spec.shadow else None,
+        quality_passes=False,
         deadline_s=parse_duration(spec.step_deadline),
         replay=_replay(spec.replay, cost_percent) if spec.replay else None,
     )
@@ -52,6 +58,27 @@ def _replay(spec: Replay, usual: float | None) -> ReplayPlan:
         moved_percent=None if moved is None else float(moved),
         needed=spec.on_inconclusive == "Abort",
     )
+
+
+def _quality(spec: Spec) -> float | None:
+    points = spec.guardrails.max_quality_points
+    return float(points) if spec.shadow is not None and points < NOT_LOOKED_AT else None
+
+
+def _shadow(spec: api.Shadow) -> Shadow:
+    judge = spec.judge
+    return Shadow(
+        percent=spec.percent,
+        min_pairs=spec.min_pairs,
+        deadline_s=parse_duration(spec.deadline),
+        max_spend_nano=int(Decimal(spec.max_spend) * NANO),
+        currency=spec.currency,
+        judge=None if judge is None else Judge(
+            backend=judge.backend_ref.name,
+            rubric=judge.rubric or RUBRIC,
+            max_tokens=judge.max_tokens,
+        ),
+    )  # fmt: skip
 
 
 def _comparable(stable: table.PolicyBlob, candidate: table.PolicyBlob) -> bool:

@@ -10,6 +10,7 @@ from typing import Final
 import msgspec
 
 from pointsman.operator.plan.rollout.deciding import Phase, Rollout
+from pointsman.operator.plan.rollout.shadowing import Shadowed
 
 MOST: Final = 32
 """Rollouts of one release that go on at once; others wait for their turn."""
@@ -35,10 +36,16 @@ def essence(rollout: Rollout) -> Rollout:
     message = rollout.message if rollout.ended else ""
     findings = rollout.findings if rollout.phase is Phase.ABORTED else ()
     earlier = () if rollout.ended else rollout.earlier
+    counts = rollout.in_shadow and not rollout.ended
     return msgspec.structs.replace(
-        rollout, message=message, findings=findings, earlier=earlier, step_began_s=None,
+        rollout,
+        message=message,
+        findings=findings,
+        earlier=earlier,
+        step_began_s=None,
         short_since_s=None,
-    )  # fmt: skip
+        shadowed=Shadowed() if counts else rollout.shadowed,
+    )
 
 
 def dump_rollouts(records: Mapping[str, Record]) -> bytes:

@@ -27,14 +27,17 @@ from pointsman.operator.plan.rollout.deciding import (
     Scene,
     advance,
     is_replayed_first,
+    load_percent,
     next_percent,
     queued,
+    shadow_of,
     weight_percent,
 )
 from pointsman.operator.plan.rollout.ordering import hear, said_once
 from pointsman.operator.plan.rollout.planning import plan_of
 from pointsman.operator.plan.rollout.prescaling import NOTHING, Changes, changes_of
 from pointsman.operator.plan.rollout.record import MOST, MOST_KEPT, Record
+from pointsman.operator.plan.rollout.shadowing import table_shadow
 from pointsman.operator.plan.rollout.turning import Claim, turns
 from pointsman.operator.plan.table import (
     TablePlan,
@@ -101,7 +104,7 @@ class Aim:
 
 def aim_of(rollout: Rollout, plan: Plan, changes: Changes) -> Aim:
     """Of a rollout, as it stands now."""
-    return Aim(changes, weight_percent(rollout, plan), next_percent(rollout, plan))
+    return Aim(changes, load_percent(rollout, plan), next_percent(rollout, plan))
 
 
 Look = Callable[[Rollout, table.PolicyEntry, Scene, Aim], Scene]
@@ -230,9 +233,10 @@ class _Policy:
         )
         if rollout.phase is Phase.PROMOTED:
             return self.verdict, going
-        percent = weight_percent(rollout, one.plan)
-        if percent:
-            return self._with_candidate(one.held, percent), going
+        percent, shadow = weight_percent(rollout, one.plan), shadow_of(rollout, one.plan)
+        if percent or shadow:
+            asked = table_shadow(shadow, began_s=rollout.began_s) if shadow else None
+            return self._with_candidate(one.held, percent, asked), going
         if is_replayed_first(rollout, one.plan):
             going = replace(going, pair=self._pair(one.held))
         return one.held, going
@@ -262,7 +266,9 @@ class _Policy:
             return self.verdict, None
         record = Record(
             uid=self.verdict.policy.uid,
-            rollout=queued(stable, entry.revision, now_s=self.now_s),
+            rollout=queued(
+                stable, entry.revision, now_s=self.now_s, shadow=plan.shadow is not None
+            ),
             heard=said_once(self.annotations),
         )
         return _Open(record, held, plan, self._changes(held), new=True)
@@ -339,12 +345,12 @@ class _Policy:
         one, other = table.decode_blob(held.blob), table.decode_blob(self.verdict.blob)
         return msgspec.structs.replace(one, revision=other.revision) == other
 
-    def _with_candidate(self, held: Verdict, percent: int) -> Verdict:
+    def _with_candidate(self, held: Verdict, percent: int, shadow: table.Shadow | None) -> Verdict:
         entry = self.verdict.entry
         assert entry is not None, "seen to before"
         assert held.entry is not None, "it is what stays in force"
         candidate = table.Candidate(
-            revision=entry.revision, blob=entry.blob, weight_percent=percent
+            revision=entry.revision, blob=entry.blob, weight_percent=percent, shadow=shadow
         )
         told = msgspec.structs.replace(held.entry, candidate=candidate)
         return replace(held, entry=told, candidate=self.verdict.blob)

@@ -10,6 +10,7 @@ from pointsman.operator.plan.rollout.deciding import Phase, Plan, Rollout, is_re
 from pointsman.operator.plan.rollout.guarding import Finding, Verdict
 from pointsman.operator.plan.rollout.record import MOST_KEPT
 from pointsman.operator.plan.rollout.replaying import Replayed
+from pointsman.operator.plan.rollout.shadowing import Shadowed
 
 _REASONS: Final[Mapping[Phase, Reason]] = {
     Phase.WAITING: Reason.ROLLOUT_IN_PROGRESS,
@@ -35,7 +36,7 @@ _ENDED: Final[Mapping[str, Reason]] = {
 }
 """Others leave no rollout behind."""
 MOST_NAMES: Final = 16
-"""Approvers that a status shows."""
+"""Approvers, and findings, that a status shows."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -112,7 +113,9 @@ class Rolling:
         if rollout.replayed:
             found["replay"] = replay_fields(rollout.replayed)
         if rollout.findings:
-            found["findings"] = [_finding(one) for one in rollout.findings]
+            found["findings"] = [_finding(one) for one in rollout.findings[:MOST_NAMES]]
+        if rollout.shadowed is not None:
+            found["shadow"] = _shadow(rollout, rollout.shadowed)
         if rollout.approved_by:
             found["approvedBy"] = list(rollout.approved_by[-MOST_NAMES:])
         return found
@@ -124,11 +127,28 @@ class Rolling:
             said = f"{rollout.candidate} is rolled back to {rollout.stable}: {rollout.reason}"
         elif self.plan and is_replayed_first(rollout, self.plan):
             said = f"recent requests are replayed, none go to {rollout.candidate} yet"
+        elif rollout.in_shadow and self.plan is not None and self.plan.shadow is not None:
+            part = self.plan.shadow.percent
+            said = f"shadow: {rollout.candidate} answers {part} % unseen"
         else:
             of = f" of {len(self.plan.steps)}" if self.plan else ""
             said = f"step {rollout.step + 1}{of}: {self.desired} % go to {rollout.candidate}"
         return "; ".join((f"{said}, {rollout.message}" if rollout.message else said,
                           *self.problems))[:4096]  # fmt: skip
+
+
+def _shadow(rollout: Rollout, seen: Shadowed) -> dict[str, Any]:
+    verdict: str = seen.verdict
+    if rollout.in_shadow and rollout.reason == "GuardrailFailed":
+        verdict = "Failed"
+    elif rollout.in_shadow and rollout.reason == "Inconclusive":
+        verdict = "Inconclusive"
+    found: dict[str, Any] = {"pairs": seen.pairs, "equal": seen.equal, "verdict": verdict}
+    if seen.unjudged:
+        found["unjudged"] = seen.unjudged
+    if seen.currency:
+        found["spent"] = seen.spent
+    return found
 
 
 def _finding(one: Finding) -> dict[str, Any]:
@@ -161,6 +181,11 @@ def _time(at_s: float) -> str:
     return datetime.fromtimestamp(at_s, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
+def _compared(rollout: Rollout) -> str:
+    seen = rollout.shadowed or Shadowed()
+    return f"{seen.pairs} pairs, {seen.spent} spent"
+
+
 class News(NamedTuple):
     """An Event."""
 
@@ -188,8 +213,12 @@ def _of_replay(now: Rollout, replayed: Replayed) -> News:
 
 
 def _of_step(before: Rollout, now: Rollout) -> News | None:
-    if (before.phase, before.step) == (now.phase, now.step):
+    passed = before.in_shadow and not now.in_shadow and not now.ended
+    if not passed and (before.phase, before.step) == (now.phase, now.step):
         return None
+    if passed:
+        said = f"{now.candidate} begins its steps after {_compared(now)}"
+        return News(False, "RolloutShadowPassed", said)
     if now.phase is Phase.PROGRESSING and before.step != now.step:
         return News(False, "RolloutStep", f"{now.candidate} is in step {now.step + 1}")
     if now.phase is not Phase.PROGRESSING or before.phase is not Phase.WAITING:
