@@ -5,7 +5,7 @@ from tests.operator.scaled import World, metric
 
 CLOSED = {
     "controller", "outcome", "verb", "kind", "reason", "what", "state", "accepted", "le",
-    "phase", "ended", "task", "direction",
+    "phase", "ended", "task", "direction", "verdict",
 }  # fmt: skip
 NAMED = {
     "pointsman_operator_queue_depth", "pointsman_operator_desired_replicas",

@@ -40,6 +40,7 @@ from pointsman.operator.controllers.replaying import Replayer
 from pointsman.operator.controllers.resync import Resync
 from pointsman.operator.controllers.rollouts import Roller
 from pointsman.operator.controllers.scaling import Scaler
+from pointsman.operator.controllers.services import Services
 from pointsman.operator.controllers.shifting import Shifter
 from pointsman.operator.controllers.suite_running import CONCURRENCY
 from pointsman.operator.controllers.suites import SuiteController
@@ -49,7 +50,6 @@ from pointsman.operator.health import HealthServer, Vitals
 from pointsman.operator.plan.claim import OPERATORS, older_release
 from pointsman.operator.plan.events import CONTROLLER
 from pointsman.operator.plan.shifting import Capacity
-from pointsman.operator.services import Services
 from pointsman.operator.settings import Settings
 
 if TYPE_CHECKING:

@@ -313,9 +313,10 @@ def _short(rollout: Rollout, plan: Plan, scene: Scene, now_s: float) -> Rollout:
     return _to(rollout, Phase.PAUSED, "DeadlineExceeded", f"{message}; the time is up")
 
 
-def _unseen(rollout: Rollout, plan: Plan, scene: Scene, now_s: float, *, shadow: Shadow) -> Rollout:
+def _unseen(rollout: Rollout, plan: Plan, scene: Scene, now_s: float) -> Rollout:
+    assert plan.shadow is not None, "seen to before"
     since_s = now_s - (now_s if rollout.step_began_s is None else rollout.step_began_s)
-    ruling, message = shadowing.rule(shadow, scene.shadowed, since_s=since_s)
+    ruling, message = shadowing.rule(plan.shadow, scene.shadowed, since_s=since_s)
     if ruling != "Passed":
         return _waits(rollout, message, late=ruling == "Late")
     return msgspec.structs.replace(
