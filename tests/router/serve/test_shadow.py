@@ -14,10 +14,12 @@ from pointsman.api.pairs import MOST_PAIRS, Pairs, decode_pairs
 from pointsman.api.profile import Profile
 from pointsman.api.table import (
     Activation,
+    Endpoint,
     Fallback,
     PolicyBlob,
     Price,
     Route,
+    ServiceAddress,
     Shadow,
     Target,
     encode,
