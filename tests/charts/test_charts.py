@@ -83,6 +83,20 @@ def test_keda_reaches_the_leader_and_nobody_else(bench: Bench) -> None:
         render(bench, *asked, "--set", "operator.replicas=2")
 
 
+def test_a_proxy_is_named_by_a_secret(bench: Bench, rendered: list[dict[str, Any]]) -> None:
+    """Its URL may hold a password, so it stands in no manifest; without a Secret there is none."""
+    exempt = r"router.proxy.noProxy=.corp\,10.0.0.0/8"
+    asked = ("--set", "router.proxy.secret=p", "--set-string", exempt)
+    pod = one(render(bench, *asked), "Deployment", "desk-router")["spec"]["template"]["spec"]
+    told = {entry["name"]: entry for entry in pod["containers"][0]["env"]}
+    secret = {"secretKeyRef": {"name": "p", "key": "url"}}
+    assert told["HTTPS_PROXY"]["valueFrom"] == secret
+    assert told["NO_PROXY"]["value"] == ".corp,10.0.0.0/8"
+    assert "PROXY" not in json.dumps(one(rendered, "Deployment", "desk-router"))
+    with pytest.raises(CommandFailed, match=r"router.proxy"):
+        render(bench, "--set", "router.proxy.secret=A B")
+
+
 def test_routers_send_traces_where_they_are_asked_to(
     bench: Bench, rendered: list[dict[str, Any]]
 ) -> None:

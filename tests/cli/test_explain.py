@@ -142,3 +142,27 @@ def test_what_a_profile_changes_is_named(tmp_path: Path, capsys: Capture) -> Non
     assert found["profileChanges"] == ["messages", "temperature", "chat_template_kwargs", "stop"]
     assert main(["explain", "-f", str(DESK), "--prompt", "Hello"]) == 0
     assert "profile" not in capsys.readouterr().out
+
+
+def test_who_costs_more_than_the_cap_is_named(tmp_path: Path, capsys: Capture) -> None:
+    """`fallback.maxCost` reaches the table, and its verdict the evidence."""
+    backend = (
+        "apiVersion: pointsman.dev/v1alpha1\nkind: ModelBackend\nmetadata: {name: %s}\n"
+        "spec:\n  model: m\n  service: {name: m, port: 80}\n"
+        "  cost: {inputPerMillion: '%s', outputPerMillion: '%s'}\n---\n"
+    )
+    files = tmp_path / "all.yaml"
+    files.write_text(
+        backend % ("large", "10", "10")
+        + backend % ("small", "1", "1")
+        + "apiVersion: pointsman.dev/v1alpha1\nkind: RoutingPolicy\nmetadata: {name: desk}\n"
+        "spec:\n  modelNames: [auto]\n  default:\n    targets: [{backendRef: {name: large}}]\n"
+        "    fallback: {chain: [{name: small}], maxCost: '0.005'}\n"
+    )
+    line = {"model": "auto", "max_tokens": 1000, "messages": [{"role": "user", "content": "Hi"}]}
+    file = write(tmp_path / "t.jsonl", [line])
+    assert main(["explain", "-f", str(files), "--request", f"{file}:1"]) == 0
+    said = capsys.readouterr().out
+    assert "backend   small" in said
+    assert "backend large: skipped, it may cost 0.010" in said
+    assert "USD, over maxCost 0.005" in said

@@ -13,6 +13,8 @@ from pointsman.api.tasks import Task
 from pointsman.routing import RequestFacts, decide
 from pointsman.routing.partial import Outcome, PartialPolicy
 from tests.routing.learned import chooser
+from tests.routing.test_cap import backend, facts
+from tests.routing.test_cap import policy as capped
 from tests.routing.test_choosing import policy as choosing
 from tests.routing.test_decision import policy as compiled
 
@@ -157,3 +159,11 @@ def test_it_never_says_another_backend_than_the_router(
     again = partial.decide(kept, dice, told)
     assert again.unknown or again.backend == truth.candidates[0]
     assert not again.unknown, "an unchanged policy knows all that it did itself"
+
+
+def test_what_a_cost_cap_leaves_out_is_unknown() -> None:
+    """The longest answer that was asked for is kept by no ledger."""
+    found = PartialPolicy(capped(10**9, backend("large"), backend("small")))
+    outcome = found.decide(facts(), 0.0)
+    assert (outcome.rule, outcome.backend) == ("default", None)
+    assert outcome.unknown == "maxCost reads maxTokens"

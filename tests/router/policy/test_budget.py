@@ -12,14 +12,13 @@ from pointsman.ledger.leases import Slice as Lent
 from pointsman.ledger.leases import Sum, grant
 from pointsman.router.policy.budget import (
     Slice,
-    most_nano,
     reserve,
     settle,
     wanted,
     window_of,
 )
 from pointsman.router.wire.openai import Usage
-from pointsman.routing.cost import cost_nano
+from pointsman.routing.cost import cost_nano, most_nano
 
 KINDS: tuple[BudgetWindow, ...] = ("Hour", "Day", "Week", "Month")
 

@@ -14,10 +14,12 @@ from pointsman.api.pairs import MOST_PAIRS, Pairs, decode_pairs
 from pointsman.api.profile import Profile
 from pointsman.api.table import (
     Activation,
+    Endpoint,
     Fallback,
     PolicyBlob,
     Price,
     Route,
+    ServiceAddress,
     Shadow,
     Target,
     encode,
@@ -98,6 +100,19 @@ def _nothing_under_way(there: World) -> Iterator[None]:
     yield
     found = there.plane.arms.shadows
     assert found is None or not any(found.held.values()), found.held
+
+
+async def test_a_shadow_may_go_to_one_of_several_servers(desk: World) -> None:
+    """And begins no other count than that of its own backend."""
+    _, port = await desk.simulated("twin", model="model-new")
+    address = desk.backends["new"].address
+    assert isinstance(address, ServiceAddress)
+    both = (*desk.live.endpoints[address.key], Endpoint(host="127.0.0.1", port=port))
+    desk.live.replace_endpoints({**desk.live.endpoints, address.key: both})
+    shadow(desk, "new")
+    assert (await desk.ask()).headers["x-pointsman-backend"] == "old"
+    await until_told(desk, Compared=1)
+    assert taken(desk).pairs[0].candidate.text
 
 
 async def test_both_answers_become_a_pair(desk: World) -> None:

@@ -24,6 +24,18 @@ def test_a_plain_answer_is_read() -> None:
     )
 
 
+def test_what_a_provider_tells_of_its_limits_stays_apart() -> None:
+    """It is the router's own, and goes back to no caller."""
+    more = b"X-RateLimit-Remaining-Requests: 0\r\nx-ratelimit-reset-requests: 1s\r\nServer: u"
+    found = read_whole(PLAIN.replace(b"Server: u", more), 1000)
+    assert found is not None
+    assert found.headers == read_whole(PLAIN, 1000).headers  # type: ignore[union-attr]
+    assert found.told == {
+        b"x-ratelimit-remaining-requests": b"0",
+        b"x-ratelimit-reset-requests": b"1s",
+    }
+
+
 @pytest.mark.parametrize(
     ("old", "new"),
     [
@@ -86,6 +98,8 @@ def test_a_head_over_the_bound_is_left_to_the_parser() -> None:
                     b"Connection: close\r\n",
                     b"Transfer-Encoding: chunked\r\n",
                     b"X: y\r\n",
+                    b"X-RateLimit-Remaining-Tokens: 0\r\n",
+                    b"Retry-After-Ms: 5\r\n",
                 ]
             ),
         ),
@@ -109,3 +123,4 @@ def test_it_reads_as_the_parser_does(edits: list[tuple[int, int, bytes]]) -> Non
         raise AssertionError(f"{data!r} is read, though {error}") from None
     assert (reader.status, reader.complete, reader.reusable) == (200, True, True)
     assert (reader.headers, reader.take()) == (found.headers, found.body)
+    assert reader.told == found.told

@@ -57,6 +57,7 @@ class Fallback(Struct, frozen=True):
     chain: tuple[str, ...]
     on: tuple[FallbackOn, ...] = ("Error", "Timeout", "ContextWindow")
     deadline_s: float = 60.0
+    max_cost_nano: int = 0  # of all attempts, the target included; 0: no bound
 
 
 class Route(Struct, frozen=True):

@@ -57,10 +57,10 @@ def _decide(options: argparse.Namespace) -> _Told:
         raise Unusable(f"no policy has the model name {model!r}{hint}")
     read = observe(asked.prompt, AnalysisSettings())
     analysis = judge(read)
-    facts = asked.facts(analysis)
+    facts = msgspec.structs.replace(asked.facts(analysis), now_s=time.time())
     texts = [asked.prompt.system, asked.prompt.history, asked.prompt.user]
     rank = rank_of_facts(policy, facts, texts=texts)
-    policy = for_facts(policy, facts, texts=texts, now_s=time.time())
+    policy = for_facts(policy, facts, texts=texts, now_s=facts.now_s)
     decision, choice = decide(policy, facts, dice=0.0, explain=True), None
     if policy.chooser is not None:
         about = Asked(read.text, facts, time.time())

@@ -55,7 +55,7 @@ async def _start_data_plane(
     from pointsman.router.serve.app import DataPlane  # noqa: PLC0415
     from pointsman.router.serve.limits import Limits  # noqa: PLC0415
 
-    plane = DataPlane(live, Limits(), Metrics(registry))
+    plane = DataPlane(live, Limits(), Metrics(registry), proxy=settings.proxy)
     if outbox is not None:
         plane.record, plane.ledger = outbox.record, outbox
     if sender is not None:

@@ -12,12 +12,15 @@ import socket
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 from pointsman.events.segments import Bounds
 from pointsman.events.ship import Target, target_of
 from pointsman.process.address import Address, read_address
 from pointsman.router.settings_otlp import Otlp, otlp_from
+
+if TYPE_CHECKING:
+    from pointsman.router.proxy import Proxy
 
 _SECRET = re.compile(r"[a-z0-9]([-a-z0-9.]{0,251}[a-z0-9])?")
 
@@ -51,6 +54,8 @@ class Settings:
     events: Bounds = field(default_factory=Bounds)
     otlp: Otlp | None = None
     """Where traces and metrics are sent; None: nowhere."""
+    proxy: "Proxy | None" = None
+    """Of the environment (HTTPS_PROXY, NO_PROXY): for external backends over TLS."""
     operator_service_account: str = "pointsman-operator"
     kubeconfig: Path | None = None
     """None: what the kubelet gives every pod."""
@@ -139,6 +144,7 @@ def parse(
             events_dir=_path(given.events_dir),
             events=_bounds(given),
             otlp=otlp_from(given, environment, instance=name),
+            proxy=_proxy(environment),
             operator_service_account=given.operator_service_account,
             kubeconfig=_path(given.kubeconfig),
             shutdown_delay_s=given.shutdown_delay_seconds,
@@ -227,6 +233,14 @@ def _bounds(given: argparse.Namespace) -> Bounds:
     if not 0 <= fsync_s <= 3600:
         raise ValueError("--events-fsync-seconds must be from 0 to 3600")
     return Bounds(disk_bytes=int(size) * 1024 * 1024, fsync_s=fsync_s)
+
+
+def _proxy(environment: Mapping[str, str]) -> "Proxy | None":
+    if not (environment.get("https_proxy") or environment.get("HTTPS_PROXY")):
+        return None
+    from pointsman.router.proxy import proxy_from  # noqa: PLC0415 - few have one
+
+    return proxy_from(environment)
 
 
 def _path(text: str) -> Path | None:

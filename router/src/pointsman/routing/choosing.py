@@ -14,6 +14,7 @@ from pointsman.analysis.predictor import Prediction
 from pointsman.analysis.text import Text
 from pointsman.api.predicting import Abstained, Choice, Chooser, Prefer, Rated, Trait, Why
 from pointsman.api.table import Backend, Price
+from pointsman.routing.cap import too_dear
 from pointsman.routing.chooser import CompiledChooser, Pool
 from pointsman.routing.decision import Decision, Skipped, lacks, overflows
 from pointsman.routing.facts import RequestFacts
@@ -100,7 +101,25 @@ def choose(compiled: CompiledChooser, decision: Decision, asked: Asked) -> tuple
     )
     if abstained or chooser.mode != "Apply":
         return decision, choice
-    return _applied(decision, offers, [one.skip for one in left]), choice
+    applied = _applied(decision, offers, [one.skip for one in left])
+    return (applied if decision.route.cap is None else _capped(applied, asked.facts)), choice
+
+
+def _capped(decision: Decision, facts: RequestFacts) -> Decision:
+    """The route's cost cap holds for whoever was chosen."""
+    cap = decision.route.cap
+    assert cap is not None
+    kept: list[Backend] = []
+    dear: list[Skipped] = []
+    for backend in decision.candidates:
+        why = too_dear(backend, cap, facts)
+        if why:
+            dear.append(Skipped(backend.name, why, ahead=not kept, dear=True))
+        else:
+            kept.append(backend)
+    return msgspec.structs.replace(
+        decision, candidates=tuple(kept), skipped=(*decision.skipped, *dear)
+    )
 
 
 def _applied(decision: Decision, offers: Sequence[_Offer], skipped: Sequence[Skipped]) -> Decision:

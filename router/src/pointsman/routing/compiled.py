@@ -23,6 +23,7 @@ from pointsman.api.table import (
     Signals,
     TableError,
 )
+from pointsman.routing.cap import Cap, cap_of
 from pointsman.routing.capture import CompiledCapture, compile_capture
 from pointsman.routing.chooser import CompiledChooser, compile_chooser
 
@@ -81,6 +82,8 @@ class CompiledRoute:
     """True if the states of its backends decide who takes a request, before any failed."""
     profiled: bool
     """True if a backend of it changes its requests."""
+    cap: Cap | None
+    """What all attempts of a request may cost; None: anything."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,6 +118,8 @@ class CompiledPolicy:
     """None: nothing is predicted."""
     governance: "CompiledGovernance | None"
     """None: every request may go to every backend of it, but for the class that its caller gave."""
+    capped: bool
+    """True if a route has a cost cap."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -223,6 +228,7 @@ def _compile_route(route: Route, backends: Mapping[str, Backend]) -> CompiledRou
         on_unschedulable="Unschedulable" in on,
         spills="Saturated" in on or "Unschedulable" in on,
         profiled=any(backend.profile is not None for backend in used),
+        cap=cap_of(route.fallback, used),
     )
 
 
@@ -268,6 +274,7 @@ def _compile(blob: PolicyBlob, digest: str) -> CompiledPolicy:
         signals=blob.signals,
         chooser=compile_chooser(blob),
         governance=_compile_governance(blob),
+        capped=any(route.cap is not None for route in routes),
     )
 
 

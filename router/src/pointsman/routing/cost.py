@@ -35,6 +35,13 @@ def cost_nano(tokens: Tokens, price: Price) -> int:
     return (pico + 500) // 1000
 
 
+def most_nano(prompt_tokens: int, answer_tokens: int, price: Price) -> int:
+    """The most that so many tokens may cost, whichever of them are cached or reasoning."""
+    pico = prompt_tokens * max(price.input_pico, price.cached_pico)
+    pico += answer_tokens * max(price.output_pico, price.reasoning_pico)
+    return -(-pico // 1000)
+
+
 class Tariff:
     """
     The prices of one backend; `at` is asked for each request.

@@ -1,7 +1,8 @@
 """Which backends answer a request, in which order, and why.
 
 Deterministic in its arguments: `dice` chooses among weighted targets. A backend that lacks a
-capability, or whose context window the request does not fit, is skipped with a reason.
+capability, whose context window the request does not fit, or that may cost more than the route
+allows, is skipped with a reason.
 """
 
 from bisect import bisect_right
@@ -11,6 +12,7 @@ import msgspec
 
 from pointsman.analysis.tokens import MOST_OVER, of_family
 from pointsman.api.table import Backend
+from pointsman.routing.cap import too_dear
 from pointsman.routing.chooser import may_be_chosen
 from pointsman.routing.compiled import CompiledMatch, CompiledPolicy, CompiledRoute
 from pointsman.routing.facts import RequestFacts
@@ -27,6 +29,8 @@ class Skipped:
     """True if the request is too long for it, rather than of the wrong kind."""
     ahead: bool = False
     """True if it stands before every candidate, which makes it the one that was left."""
+    dear: bool = False
+    """True if it may cost more than the route's maxCost."""
 
 
 class Decision(msgspec.Struct, frozen=True, gc=False):
@@ -130,9 +134,13 @@ def _able(
     """Those that can take the request, and why the others cannot."""
     candidates: list[Backend] = []
     skipped: list[Skipped] = []
+    cap = route.cap
     for backend in order:
         lack, over = lacks(backend, facts), overflows(backend, facts)
-        if lack or over:
+        dear = "" if cap is None or lack or over else too_dear(backend, cap, facts)
+        if dear:
+            skipped.append(Skipped(backend.name, dear, ahead=not candidates, dear=True))
+        elif lack or over:
             skipped.append(Skipped(backend.name, lack or over, not lack, ahead=not candidates))
             if over and not lack and not route.on_context_window:
                 break
@@ -170,7 +178,11 @@ def decide(
     order = chosen.orders[0] if len(chosen.orders) == 1 else _choose(chosen, dice)
     # Whole numbers: a float has no room for what a caller may write as the length of an answer.
     needed = int(facts.analysis.context_tokens * MOST_OVER) + 1 + facts.max_output_tokens
-    if needed <= chosen.window and not (facts.tools or facts.images or explain or undetermined):
+    if (
+        needed <= chosen.window
+        and chosen.cap is None
+        and not (facts.tools or facts.images or explain or undetermined)
+    ):
         return Decision(policy, chosen, order)
     candidates, skipped = _able(chosen, order, facts)
     if explain:
@@ -190,6 +202,8 @@ def first_choices(decision: Decision, facts: RequestFacts) -> tuple[Backend, ...
     able = (_able(decision.route, order, facts)[0] for order in decision.route.orders)
     found = {one[0].name: one[0] for one in able if one}
     for backend in may_be_chosen(decision.policy.chooser, decision.route.route.name):
-        if not (lacks(backend, facts) or overflows(backend, facts)):
+        cap = decision.route.cap
+        dear = cap is not None and too_dear(backend, cap, facts)
+        if not (lacks(backend, facts) or overflows(backend, facts) or dear):
             found[backend.name] = backend
     return tuple(found.values())

@@ -18,3 +18,7 @@ class RequestFacts(msgspec.Struct, frozen=True, gc=False, kw_only=True):
     images: bool = False
     caller: str = ""
     team: str = ""
+    answers: int = 1
+    """That are generated, for a cost cap only; 0: none, as of embeddings."""
+    now_s: float | None = None
+    """Unix time, for a cost cap only; None: whichever price is the highest."""

@@ -124,6 +124,8 @@ class PartialPolicy:
         names = [one.route.route.name for one in possible]
         if any(may_be_chosen(self._policy.chooser, name) for name in names):
             return Outcome(names[0] if len(names) == 1 else "", None, "the predictor reads texts")
+        if any(one.route.cap is not None for one in possible):
+            return Outcome(names[0] if len(names) == 1 else "", None, "maxCost reads maxTokens")
         firsts = [next(iter(decide(one.alone, facts, dice=dice).candidates), None)
                   for one in possible]  # fmt: skip
         if len({one.name if one else "" for one in firsts}) > 1:

@@ -5,6 +5,7 @@ Every reference is to a ModelBackend in the same namespace.
 """
 
 import re
+from decimal import Decimal
 from enum import StrEnum
 from typing import Annotated, ClassVar, Final, Literal
 
@@ -13,7 +14,7 @@ from pydantic import Field
 from pointsman.api.conditions import Reason
 from pointsman.api.dataclass import DataClass
 from pointsman.api.quantity import parse_duration
-from pointsman.api.v1alpha1.budget import Budget
+from pointsman.api.v1alpha1.budget import Budget, Money
 from pointsman.api.v1alpha1.capture import Capture, ImplicitFeedback
 from pointsman.api.v1alpha1.governance import PolicyGovernance
 from pointsman.api.v1alpha1.match import Match
@@ -79,6 +80,14 @@ class Fallback(ApiModel):
         description="No further backend is tried once this much time has passed since the "
         "request came in.",
     )
+    max_cost: Money | None = Field(
+        default=None,
+        description="Most that all attempts of one request may cost together, target included, in "
+        "the currency of the rule's first priced backend, as '0.05'. Counted before each: the "
+        "estimated prompt and the longest answer (max tokens, else the rest of the context window, "
+        "else 16384) at that backend's price, and as much for each attempt that broke after it "
+        "was sent. Who would exceed it, or is priced in another currency, is skipped.",
+    )
 
     schema_extra: ClassVar[dict[str, dict[str, object]]] = {
         "when": {"x-kubernetes-list-type": "atomic"},
@@ -97,6 +106,13 @@ class Fallback(ApiModel):
             "deadline must be longer than 0s",
             lambda f: parse_duration(f.deadline) > 0,
             field=".deadline",
+            reason=Reason.INVALID_RANGE,
+        ),
+        ValidationRule(
+            "!has(self.maxCost) || double(self.maxCost) > 0.0",
+            "maxCost must be more than nothing",
+            lambda f: f.max_cost is None or Decimal(f.max_cost) > 0,
+            field=".maxCost",
             reason=Reason.INVALID_RANGE,
         ),
     )

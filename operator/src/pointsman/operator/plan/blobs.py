@@ -114,6 +114,7 @@ def _route(
             chain=chain,
             on=tuple(when.value for when in route.fallback.when),
             deadline_s=parse_duration(route.fallback.deadline),
+            max_cost_nano=int(Decimal(route.fallback.max_cost or "0") * 10**9),
         )
     old = len(ways) == 1 and ways[0].model_fields_set <= _FIRST
     return table.Route(
@@ -125,7 +126,7 @@ def _route(
         ),
         match=_match(ways[0]) if old else None,
         matches=() if old else tuple(map(_match, ways)),
-        fallback=fallback if fallback and fallback.chain else None,
+        fallback=fallback if fallback and (fallback.chain or fallback.max_cost_nano) else None,
         first_token_timeout_s=parse_duration(route.timeouts.first_token),
         stream_idle_timeout_s=parse_duration(route.timeouts.stream_idle),
         request_timeout_s=parse_duration(route.timeouts.request),

@@ -12,7 +12,7 @@ answer takes more than was reserved for it. All amounts are whole: tokens, or 1e
 from datetime import UTC, datetime, timedelta
 from typing import Final, NamedTuple
 
-from pointsman.api.table import BudgetWindow, Price
+from pointsman.api.table import BudgetWindow
 
 _PARTS: Final = 2
 """A router asks for this part of its share of what is left: the rest is for the next question."""
@@ -63,13 +63,6 @@ def window_of(kind: BudgetWindow, now_s: float) -> Window:
 
 def _window(begin: datetime, end: datetime) -> Window:
     return Window(int(begin.timestamp()) * 1000, int(end.timestamp()) * 1000)
-
-
-def most_nano(prompt_tokens: int, answer_tokens: int, price: Price) -> int:
-    """The most that so many tokens may cost, whichever of them are cached or reasoning."""
-    pico = prompt_tokens * max(price.input_pico, price.cached_pico)
-    pico += answer_tokens * max(price.output_pico, price.reasoning_pico)
-    return -(-pico // 1000)
 
 
 def reserve(part: Slice, amount: int) -> Slice | None:

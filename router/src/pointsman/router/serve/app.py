@@ -25,6 +25,7 @@ from pointsman.router.serve.feedback import Ledger
 from pointsman.router.serve.holds import Holds
 from pointsman.router.serve.limits import Limits
 from pointsman.router.serve.listener import ClientConnection
+from pointsman.router.serve.providers import Providers
 from pointsman.router.serve.quotas import Quotas, settle
 from pointsman.router.serve.record import Recorder
 from pointsman.router.serve.spill import Spill
@@ -35,6 +36,7 @@ from pointsman.router.serve.wheel import Wheel
 from pointsman.router.stack import arrival_layers
 
 if TYPE_CHECKING:
+    from pointsman.router.proxy import Proxy
     from pointsman.router.serve.governing import Governors
     from pointsman.router.serve.pinned import Asking
 
@@ -61,8 +63,10 @@ class DataPlane:
         clock: Callable[[], float] = time.monotonic,
         wall: Callable[[], float] = time.time,
         dice: Callable[[], float] = random.random,
+        proxy: "Proxy | None" = None,
     ) -> None:
         self.live = live
+        self._proxy = proxy
         self.limits = limits
         self.metrics = metrics
         self.clock = clock
@@ -81,6 +85,7 @@ class DataPlane:
         self.balancers = Balancers(live)
         self.holds.ejected_of = self.balancers.ejected_of
         metrics.ejected = self.balancers.ejected
+        self.providers = Providers()
         self.conversations = Conversations()
         self.arms = Arms(self)
         self.governors: Governors | None = None
@@ -111,7 +116,7 @@ class DataPlane:
         """Listen; the bound port."""
         loop = asyncio.get_running_loop()
         self.wheel = Wheel(loop, self.clock, self.limits.tick_s)
-        self.pools = Pools(self.limits, self.wheel, self.clock)
+        self.pools = Pools(self.limits, self.wheel, self.clock, self._proxy)
         self._server = await loop.create_server(
             lambda: ClientConnection(self), host, port, backlog=1024
         )

@@ -13,15 +13,18 @@ from pointsman.analysis import analyze as analyze_text
 from pointsman.router.errors import BadRequest, Refused, going_away
 from pointsman.router.serve import arms, choosing
 from pointsman.router.serve.authenticate import models_of, no_such_model
+from pointsman.router.wire.choices import choices
 from pointsman.router.wire.headers import as_texts
 from pointsman.router.wire.members import check_members
-from pointsman.routing import Decision, RequestFacts
+from pointsman.routing import Decision, RequestFacts, Skipped
 from pointsman.routing import decide as decide_route
 
 if TYPE_CHECKING:
     from pointsman.router.serve.exchange import Exchange
     from pointsman.router.serve.translated import TranslatedExchange
 
+MAX_COST: Final = "MaxCost"
+"""Reason of a backend that would cost more than its route allows."""
 _NO_HEADERS: Final[dict[str, str]] = {}
 _BYTES_A_TOKEN: Final = 4
 _MOST_TOKENS_A_BYTE: Final = 4
@@ -117,6 +120,8 @@ def decide(exchange: "Exchange") -> None:
     if policy.expressions_read:
         caller = exchange.caller
         facts = structs.replace(facts, caller=caller.name, team=caller.team)
+    if policy.capped:
+        facts = with_cost(exchange, facts)
     decision = decide_route(policy, facts, dice=exchange.plane.dice())
     for rule in decision.undetermined:
         exchange.plane.metrics.not_told(policy.name, rule)
@@ -131,10 +136,20 @@ def decide(exchange: "Exchange") -> None:
         raise _none_can(decision, exchange.operation.text)
     if decision.skipped:
         exchange.passed = tuple(
-            (skip.backend, "ContextWindow" if skip.context_window else "Capability")
-            for skip in decision.skipped
-            if skip.ahead
+            (skip.backend, _why_passed(skip)) for skip in decision.skipped if skip.ahead
         )
+
+
+def with_cost(exchange: "Exchange", facts: RequestFacts) -> RequestFacts:
+    """The same with what a cost cap asks besides."""
+    answers = choices(exchange.request.body) if exchange.operation.generates else 0
+    return structs.replace(facts, answers=answers, now_s=exchange.plane.wall())
+
+
+def _why_passed(skip: Skipped) -> str:
+    if skip.dear:
+        return MAX_COST
+    return "ContextWindow" if skip.context_window else "Capability"
 
 
 def _none_can(decision: Decision, param: str) -> BadRequest | Refused:
@@ -148,6 +163,12 @@ def _none_can(decision: Decision, param: str) -> BadRequest | Refused:
             f"The request is too long for every backend it may go to: {tried}.",
             code="context_length_exceeded",
             param=param,
+        )
+    if any(skip.dear for skip in decision.skipped):
+        return BadRequest(
+            f"The request may cost more than its policy allows: {tried}."
+            " A smaller max_tokens helps.",
+            code="max_cost_exceeded",
         )
     return BadRequest(
         f"No backend that the request may go to can do what it asks for: {tried}.",

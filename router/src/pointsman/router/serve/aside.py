@@ -114,6 +114,7 @@ class Aside:
         self.live, self.limits, self.tracks, self.spill = (
             plane.live, plane.limits, plane.tracks, plane.spill
         )  # fmt: skip
+        self.providers, self.balancers = plane.providers, plane.balancers
         self.clock, self.wall, self.dice, self.next_id = (
             plane.clock, plane.wall, plane.dice, plane.next_id
         )  # fmt: skip

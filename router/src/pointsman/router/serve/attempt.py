@@ -10,10 +10,14 @@ from typing import TYPE_CHECKING, Final, cast
 from pointsman.api.table import Backend, ServiceAddress
 from pointsman.router.errors import BadRequest, Problem, RateLimited, Refused, UpstreamBroken
 from pointsman.router.policy import outlier, retry
+from pointsman.router.policy.provider_limits import LIMITED
 from pointsman.router.policy.retry import Action, Fault, Kind, Situation
+from pointsman.router.serve import capped
 from pointsman.router.serve import relay as relays
+from pointsman.router.serve.arrival import MAX_COST
 from pointsman.router.serve.dial import Place, external_place
 from pointsman.router.serve.endpoints import Balancer
+from pointsman.router.serve.providers import key_line, replaced_key
 from pointsman.router.serve.spill import passed_over
 from pointsman.router.serve.tracing import Call
 from pointsman.router.serve.tracks import Track
@@ -40,7 +44,7 @@ class Attempt:
 
     __slots__ = (
         "_begun", "_relay", "_sent_s", "answered", "backend", "call", "connection", "exchange",
-        "pool", "takes_whole", "track", "watch",
+        "key", "pool", "takes_whole", "track", "watch",
     )  # fmt: skip
 
     def __init__(
@@ -65,6 +69,8 @@ class Attempt:
         self.call: Call | None = None
         """Where calls are traced or measured."""
         self.takes_whole = not exchange.asked.stream
+        self.key = b""
+        """The header line with the router's own key, if it was sent."""
 
     def send(self, place: Place, authorization: bytes) -> None:
         """Ask the backend."""
@@ -93,11 +99,17 @@ class Attempt:
             authorization,
         )
         self._begun = True
+        self.key = authorization
         if exchange.taken.on_saturated:
             self._sent_s = exchange.plane.clock()
         self.pool.outstanding += 1
         exchange.plane.live.begin(self.backend.name)
         self.pool.send(self, head, body)
+
+    @property
+    def reached(self) -> bool:
+        """True if a backend may have worked on it."""
+        return self.connection is not None or self.answered or self._relay is not None
 
     # A pool's Asker.
 
@@ -106,6 +118,8 @@ class Attempt:
         exchange = self.exchange
         exchange.heard_s = now_s
         self.answered = True
+        if answer.told:
+            exchange.plane.providers.heard(self.backend, 200, answer.headers, answer.told, now_s)
         try:
             relays.answer_whole(exchange, 200, answer.headers, answer.body)
         except Exception as error:  # noqa: BLE001 - see `arrived`
@@ -118,6 +132,10 @@ class Attempt:
         try:
             relay = self._relay
             if relay is None:
+                if reader.told or reader.status != 200:
+                    exchange.plane.providers.heard(
+                        self.backend, reader.status, reader.headers, reader.told, now_s
+                    )
                 chosen = relays.choose(exchange, reader)
                 if isinstance(chosen, Fault):
                     after(exchange, chosen)
@@ -188,6 +206,9 @@ def start(exchange: "Exchange") -> None:
     may_wait = backend.activation is not None or backend.queue is not None
     if may_wait and not exchange.let_by and _waits(exchange, backend, track):
         return
+    closed = exchange.plane.providers.closed
+    if (closed or exchange.paid_nano) and _is_left_out(exchange, backend, track):
+        return
     found = _pool(exchange, track.service) if track.service else _external(exchange, backend)
     exchange.attempts += 1
     if isinstance(found, Fault):
@@ -239,6 +260,19 @@ def _waits(exchange: "Exchange", backend: Backend, track: Track) -> bool:
     return True
 
 
+def _is_left_out(exchange: "Exchange", backend: Backend, track: Track) -> bool:
+    """True if its provider is not asked, or costs too much: the request went on already."""
+    fault = exchange.plane.providers.why_not(backend, exchange.plane.clock())
+    if fault is None and exchange.paid_nano:
+        fault = capped.why_not(exchange, backend)
+    if fault is None:
+        return False
+    if track.backend is not None:
+        track.backend.attempted(fault.reason)
+    after(exchange, fault)
+    return True
+
+
 _Found = tuple[Pool, Place, bytes, Balancer | None]
 """The header line with the router's own key is empty where none is needed."""
 
@@ -274,7 +308,7 @@ def _external(exchange: "Exchange", backend: Backend) -> _Found | Fault:
         return Fault(Kind.ERROR, "NoCredential", detail, retryable=False)
     if not key or any(byte < 0x21 or byte > 0x7E for byte in key):
         return Fault(Kind.ERROR, "NoCredential", "its key is not plain ASCII", retryable=False)
-    return pools.external(place), place, b"authorization: Bearer %b\r\n" % key, None
+    return pools.external(place), place, key_line(key), None
 
 
 def after(exchange: "Exchange", fault: Fault) -> None:
@@ -283,9 +317,14 @@ def after(exchange: "Exchange", fault: Fault) -> None:
     assert track is not None
     assert track.backend is not None
     if attempt is not None:
+        if exchange.taken.cap is not None:
+            capped.pay(exchange, attempt, fault)
         exchange.attempt = None
         exchange.tried.add((attempt.pool.place.host, attempt.pool.place.port))
         attempt.cut(fault.reason)
+        if replaced_key(exchange, attempt, fault):  # at most once for each key there was
+            start(exchange)
+            return
     exchange.failures.append((backend.name, fault))
     plane = exchange.plane
     step = retry.after_fault(fault, _situation(exchange, backend, fault), plane.dice())
@@ -307,7 +346,9 @@ def _situation(exchange: "Exchange", backend: Backend, fault: Fault) -> Situatio
     route = exchange.taken
     cold = route.on_cold or _passes_on(backend)
     on = {
-        Kind.ERROR: route.on_error,
+        Kind.ERROR: route.on_error
+        or (fault.reason == LIMITED and route.on_saturated)
+        or fault.reason == MAX_COST,
         Kind.TIMEOUT: route.on_timeout,
         Kind.CONTEXT_WINDOW: route.on_context_window,
         Kind.COLD: cold,
@@ -343,7 +384,7 @@ def _summary(exchange: "Exchange") -> Problem:
     if all(f.reason in _NOT_NOW for _, f in failures):
         hints = [f.retry_after_s for _, f in failures if f.retry_after_s is not None]
         retry_after_s = min(hints, default=1.0)
-        if all(f.reason == "Http429" for _, f in failures):
+        if all(f.reason in ("Http429", LIMITED) for _, f in failures):
             return RateLimited(message, retry_after_s=retry_after_s)
         return UpstreamBroken(
             503, message, code="backends_unavailable", retry_after_s=retry_after_s
@@ -361,6 +402,7 @@ _NOT_NOW: Final = frozenset(
         "HoldTimeout",
         "Http429",
         "Http503",
+        LIMITED,
     ]
 )
 """Faults that mean "come back later"."""

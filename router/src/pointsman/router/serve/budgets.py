@@ -19,12 +19,12 @@ from pointsman.router.policy.budget import Slice, Window
 from pointsman.router.serve.quotas import nobody_can_tell
 from pointsman.router.wire.choices import choices
 from pointsman.routing import CompiledPolicy
+from pointsman.routing.cap import UNSAID_TOKENS
+from pointsman.routing.cost import most_nano as most_of
 
 if TYPE_CHECKING:
     from pointsman.router.serve.exchange import Exchange
 
-UNSAID_TOKENS: Final = 16_384
-"""Reserved for an answer that neither the request nor its backend's context window bounds."""
 _AHEAD_MS: Final = 60_000
 """So long before a window begins its slices are asked for."""
 _AGAIN_S: Final = 5.0
@@ -268,7 +268,7 @@ def _most(exchange: "Exchange", budget: Budget, prompt: int, answers: int, now_s
             most = max(most, texts + output)
         elif backend.currency == budget.currency:
             track = exchange.plane.tracks.of(exchange.policy, exchange.taken, backend)
-            most = max(most, policy.most_nano(texts, output, track.tariff.at(now_s)))
+            most = max(most, most_of(texts, output, track.tariff.at(now_s)))
     return most
 
 

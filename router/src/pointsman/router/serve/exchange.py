@@ -55,9 +55,9 @@ class Exchange:
         "charges", "choice", "chunked", "client", "code", "committed", "committed_s",
         "conversation", "cost_nano", "data_rank", "debug", "decision_id", "end", "failures",
         "head_sent", "heard", "heard_s", "held_s", "images", "index", "let_by", "opening",
-        "operation", "outcome", "overhead_s", "passed", "plane", "policy", "reading", "received_s",
-        "request", "request_id", "retries", "said", "skipped", "streamed", "taken", "ticket",
-        "trace", "track", "tried", "unread", "usage", "waiting",
+        "operation", "outcome", "overhead_s", "paid_nano", "passed", "plane", "policy", "reading",
+        "received_s", "request", "request_id", "retries", "said", "skipped", "streamed", "taken",
+        "ticket", "trace", "track", "tried", "unread", "usage", "waiting",
     )  # fmt: skip
     asked: Asked
     policy: CompiledPolicy
@@ -102,7 +102,7 @@ class Exchange:
         self.conversation = b""  # what names it, once somebody asked
         self.attempt: attempts.Attempt | None = None
         self.attempts = self.retries = self.index = self.code = self.data_rank = 0
-        self.cost_nano = self.baseline_nano = 0
+        self.cost_nano = self.baseline_nano = self.paid_nano = 0
         self.failures: list[tuple[str, Fault]] = []
         self.passed: tuple[tuple[str, str], ...] = ()  # (backend, reason) of who was left
         self.tried: set[tuple[str, int]] = set()

@@ -11,13 +11,13 @@ from typing import TYPE_CHECKING, Final, Protocol, cast
 
 from pointsman.api.statuses import label_of
 from pointsman.router.errors import GOING_AWAY
+from pointsman.router.policy.provider_limits import retry_after_s
 from pointsman.router.policy.retry import (
     CREDENTIAL_STATUSES,
     CUT,
     RETRYABLE_STATUSES,
     Fault,
     Kind,
-    parse_retry_after_s,
 )
 from pointsman.router.serve.arrival import read_late
 from pointsman.router.serve.capture import tail_of
@@ -68,11 +68,11 @@ def choose(exchange: "Exchange", reader: ResponseReader) -> Relay | Fault:
     retryable = status in RETRYABLE_STATUSES
     if 400 <= status < 500 and not retryable and status not in CREDENTIAL_STATUSES:
         return Refusal(exchange, reader)
-    retry_after_s = parse_retry_after_s(reader.headers.get(b"retry-after", b"").decode("latin-1"))
+    wait_s = retry_after_s(reader.headers.get(b"retry-after", b""), reader.told)
     detail = f"HTTP {status}"
     if status in CREDENTIAL_STATUSES:
         detail += ", it does not accept the router's credential"
-    return Fault(Kind.ERROR, f"Http{label_of(status)}", detail, retryable, retry_after_s, status)
+    return Fault(Kind.ERROR, f"Http{label_of(status)}", detail, retryable, wait_s, status)
 
 
 class Whole:

@@ -9,15 +9,18 @@ import asyncio
 import logging
 import socket
 from collections.abc import Callable
-from typing import Final, Protocol, cast
+from typing import TYPE_CHECKING, Final, Protocol, cast
 
 from pointsman.api.table import Endpoint
 from pointsman.router.policy.retry import Fault, Kind
-from pointsman.router.serve.dial import Place, Undialed, dial, service_place
+from pointsman.router.serve.dial import Place, Undialed, dial, keep_session, service_place
 from pointsman.router.serve.limits import Limits
 from pointsman.router.serve.wheel import Alarm, Wheel
 from pointsman.router.wire.response import Malformed, ResponseReader
 from pointsman.router.wire.whole import WholeAnswer, read_whole
+
+if TYPE_CHECKING:
+    from pointsman.router.proxy import Proxy
 
 _log = logging.getLogger(__name__)
 _NOTHING: Final = (b"", b"")
@@ -176,6 +179,8 @@ class UpstreamConnection(asyncio.Protocol):
         transport = self._transport
         if transport is None:
             return
+        if not self._reused and self._pool.place.tls:
+            keep_session(transport)
         unsent = transport.get_write_buffer_size()  # who answered early may not read the rest
         pool = self._pool
         if reusable and not unsent and len(pool.idle) < pool.limits.pool_size:
@@ -205,7 +210,7 @@ class Pool:
     """The connections to one place, and how many requests are there."""
 
     __slots__ = ("_dialing", "_open", "_unused", "_wheel", "clock", "idle", "limits",
-                 "outstanding", "place")  # fmt: skip
+                 "outstanding", "place", "proxy")  # fmt: skip
 
     def __init__(
         self,
@@ -215,6 +220,7 @@ class Pool:
         clock: Callable[[], float],
         unused: Callable[["Pool"], None],
     ) -> None:
+        self.proxy: Proxy | None = None
         self.place = place
         self.limits = limits
         self.clock = clock
@@ -258,7 +264,7 @@ class Pool:
 
         fault: Fault | None = None
         try:
-            await dial(self.place, self.limits, make)
+            await dial(self.place, self.limits, make, self.proxy)
             if not made[-1].usable:
                 fault = Fault(Kind.ERROR, "ClosedEarly", "the connection was closed at once")
         except Undialed as error:
@@ -322,7 +328,14 @@ class Pool:
 class Pools:
     """One pool for each place that is in use."""
 
-    def __init__(self, limits: Limits, wheel: Wheel, clock: Callable[[], float]) -> None:
+    def __init__(
+        self,
+        limits: Limits,
+        wheel: Wheel,
+        clock: Callable[[], float],
+        proxy: "Proxy | None" = None,
+    ) -> None:
+        self._proxy = proxy
         self._limits = limits
         self._wheel = wheel
         self._clock = clock
@@ -351,6 +364,8 @@ class Pools:
 
     def _add(self, place: Place) -> Pool:
         pool = Pool(place, self._limits, self._wheel, self._clock, self._remove)
+        if place.external:
+            pool.proxy = self._proxy
         self._pools[place.key] = pool
         return pool
 

@@ -7,6 +7,8 @@ asked for identity.
 """
 
 import re
+from collections.abc import Mapping
+from types import MappingProxyType
 from typing import Any, Final
 
 import httptools
@@ -15,6 +17,15 @@ from pointsman.router.wire.chunks import TRAILED_FRAMING
 
 KEPT: Final = frozenset({b"content-type", b"retry-after", b"x-request-id", b"date"})
 """What may come back to a caller; Set-Cookie, openai-* and x-ratelimit-* are the router's own."""
+TOLD: Final = frozenset(
+    {
+        *(b"x-ratelimit-remaining-requests", b"x-ratelimit-remaining-tokens"),
+        *(b"x-ratelimit-reset-requests", b"x-ratelimit-reset-tokens", b"retry-after-ms"),
+    }
+)
+"""What a provider tells the router of its limits."""
+
+NOTHING_TOLD: Final[Mapping[bytes, bytes]] = MappingProxyType({})
 
 
 class Malformed(Exception):
@@ -62,6 +73,7 @@ class ResponseReader:
         "length",
         "reusable",
         "status",
+        "told",
     )
 
     def __init__(self, max_head_bytes: int) -> None:
@@ -74,6 +86,8 @@ class ResponseReader:
         """Expect the next answer on the same connection."""
         self.status = 0
         self.headers: dict[bytes, bytes] = {}
+        self.told: Mapping[bytes, bytes] = NOTHING_TOLD
+        """Those of TOLD; the last of a name counts."""
         self.length: int | None = None
         self.complete = self.reusable = self._framed = self._chunked = False
         self._whole_chunks = False
@@ -231,6 +245,8 @@ class ResponseReader:
             self._framed = self._chunked = True
         elif name == b"content-encoding" and value.strip().lower() not in (b"", b"identity"):
             raise Malformed("the body is compressed, though identity was asked for")
+        elif name in TOLD:
+            self.told = {**self.told, name: value}
 
     def on_headers_complete(self) -> None:
         status = self._parser.get_status_code()
@@ -239,7 +255,7 @@ class ResponseReader:
         if status < 100:
             raise Malformed("the status is none")
         if status < 200:
-            self.headers = {}
+            self.headers, self.told = {}, NOTHING_TOLD
             self.length = None
             self._framed = self._chunked = False
             raise _Over

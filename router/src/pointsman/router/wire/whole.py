@@ -6,15 +6,16 @@ twice, and every byte that is not as RFC 9112 spells it.
 """
 
 import re
+from collections.abc import Mapping
 from typing import Final, NamedTuple
 
-from pointsman.router.wire.response import KEPT
+from pointsman.router.wire.response import KEPT, NOTHING_TOLD, TOLD
 
 _BEGINNING: Final = b"HTTP/1.1 200 "
 _HEAD_END: Final = b"\r\n\r\n"
 _PLAIN: Final = bytes({*range(0x20, 0x7F), *range(0x80, 0x100), 0x09})
 """What may stand between line ends."""
-_TAKEN: Final = KEPT | {b"content-length"}
+_TAKEN: Final = KEPT | TOLD | {b"content-length"}
 _NAME: Final = re.compile(rb"[!#$%&'*+.^_`|~0-9a-z-]+")
 _OTHERS: Final = frozenset(
     {b"transfer-encoding", b"content-encoding", b"connection", b"upgrade", b"trailer"}
@@ -31,6 +32,8 @@ class WholeAnswer(NamedTuple):
     headers: dict[bytes, bytes]
     """Those of KEPT."""
     body: bytes
+    told: Mapping[bytes, bytes] = NOTHING_TOLD
+    """Those of TOLD."""
 
 
 def read_whole(data: bytes, max_head_bytes: int) -> WholeAnswer | None:
@@ -49,7 +52,10 @@ def read_whole(data: bytes, max_head_bytes: int) -> WholeAnswer | None:
     media = headers.get(b"content-type", b"")
     if media != b"application/json" and not _is_json(media):
         return None
-    return WholeAnswer(headers, data[end + 4 :])
+    told = NOTHING_TOLD
+    if not headers.keys() <= KEPT:
+        told = {name: headers.pop(name) for name in TOLD & headers.keys()}
+    return WholeAnswer(headers, data[end + 4 :], told)
 
 
 def _read(lines: list[bytes]) -> dict[bytes, bytes] | None:
