@@ -10,7 +10,7 @@ WORKERS := $(if $(filter 0,$(shell id -u)),-n 4 --dist loadscope)
 # Hundreds of processes start in the tests; each would compile everything anew.
 export PYTHONDONTWRITEBYTECODE :=
 
-.PHONY: help demo test check bench bench-router bench-predictor bench-drift fmt generate sim-scaling figures clean
+.PHONY: help demo test check bench bench-router bench-predictor bench-drift demo-drift fmt generate sim-scaling figures clean
 
 help:
 	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  make %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -48,13 +48,16 @@ bench: $(STAMP) ## a shell beside a real control plane with CRDs, operator, rout
 bench-router: $(STAMP) ## the router's CPU beside nginx and sglang-router (QUICK=1: under a minute)
 	@$(BIN)/python -m tests.perf.router $(if $(JSON),--json $(JSON))
 
-# These two are not in `make help`, which lists ten: docs/prediction.md and docs/drift.md tell of them
-# (QUICK=1: under a minute).
+# These are not in `make help`, which lists ten: docs/prediction.md and docs/drift.md tell of them
+# (bench-*: QUICK=1 takes under a minute).
 bench-predictor: $(STAMP)
 	@OPENBLAS_NUM_THREADS=1 nice -n 10 $(BIN)/python -m tests.perf.predictor $(if $(JSON),--json $(JSON))
 
 bench-drift: $(STAMP)
 	@OPENBLAS_NUM_THREADS=1 $(BIN)/python -m tests.sim.drift $(if $(JSON),--json $(JSON))
+
+demo-drift: $(STAMP)
+	@$(BIN)/pointsman demo --drift --once $(if $(PICTURE),--picture $(PICTURE)) $(if $(PORT),--port $(PORT))
 
 fmt: $(STAMP) ## format and sort
 	@$(BIN)/ruff check --fix --quiet . ; $(BIN)/ruff format --quiet .

@@ -83,6 +83,16 @@ def _parser() -> Parser:
     demo.add_argument(
         "--requests", type=count, default=360, help="requests of the day (%(default)s)"
     )
+    demo.add_argument(
+        "--drift", action="store_true", help="instead: a model gets worse, and what follows"
+    )
+    demo.add_argument(
+        "--picture",
+        type=Path,
+        default=Path("drift-story.png"),
+        metavar="FILE",
+        help="with --drift: quality, weights and cost over time (%(default)s)",
+    )
     return parser
 
 
@@ -122,6 +132,16 @@ def _run(argv: Sequence[str] | None) -> int:
                 chosen_open=options.open,
                 ledger=options.ledger,
                 otlp_endpoint=options.otlp_endpoint,
+            )
+        case _ if options.drift:
+            from pointsman.cli.demo.story.run import drift  # noqa: PLC0415
+
+            return drift(
+                once=options.once,
+                host=options.host,
+                port=options.port,
+                picture=options.picture,
+                chosen_open=options.open,
             )
         case _:
             from pointsman.cli.demo.run import demo  # noqa: PLC0415

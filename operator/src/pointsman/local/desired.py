@@ -5,7 +5,7 @@ creation: of two policies that claim one model name, the one that is read first 
 """
 
 import base64
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -13,18 +13,30 @@ from pointsman.api.manifests import Loaded
 from pointsman.api.names import ANNOTATION_LOCAL_ADDRESS
 from pointsman.api.table import Endpoint, Manifest, ServiceAddress
 from pointsman.api.v1alpha1 import ModelBackend
+from pointsman.evaluation.suite.content import Suite
 from pointsman.local.commands import commands
 from pointsman.local.processes import Wanted
+from pointsman.local.suites import suites_of
 from pointsman.operator.plan.blobs import compile_backend
 from pointsman.operator.plan.engines import container_of
+from pointsman.operator.plan.evaluating.telling import Hindrance
 from pointsman.operator.plan.learning import Wish, wishes
 from pointsman.operator.plan.objects import ObservedPolicy
 from pointsman.operator.plan.predicting import Learned
 from pointsman.operator.plan.revisions import Revision
 from pointsman.operator.plan.table import TablePlan, compile_table
+from pointsman.router.control.credentials import SecretFacts, facts_of
 
 NAMESPACE = "default"
 OWNER_UID = "local"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Files:
+    """Policies and backends as they are declared."""
+
+    backends: Mapping[str, ModelBackend]
+    policies: Sequence[ObservedPolicy]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -41,6 +53,8 @@ class Desired:
     fixed_endpoints: Mapping[str, tuple[Endpoint, ...]]
     """ServiceAddress.key -> address that a backend's annotation gives."""
     secrets: Mapping[str, dict[str, Any]]
+    suites: Mapping[str, Suite | Hindrance]
+    """Golden prompts, or why they cannot be asked."""
 
 
 def _observed(loaded: Loaded) -> tuple[ObservedPolicy, ...]:
@@ -123,17 +137,19 @@ def desire(
     time_scale: float,
     learned: Mapping[str, Learned] | None = None,
     run_tests: bool = True,
+    relearn: Callable[[Files], Sequence[ObservedPolicy]] = lambda files: files.policies,
 ) -> Desired:
     """
     What has to run; `accepted` and `previous` are what was so far, `learned` is by policy.
 
-    Without `run_tests` a policy is taken whatever its tests say.
+    Without `run_tests` a policy is taken whatever its tests say. `relearn` gives policies with what
+    was learned in the place of their specs.
 
     Raises ValueError for files that only make sense in a cluster.
     """
     _one_namespace(loaded)
     backends = {item.value.metadata.name: item.value for item in loaded.backends}
-    policies = _observed(loaded)
+    policies = relearn(Files(backends=backends, policies=_observed(loaded)))
     plan = compile_table(
         namespace=NAMESPACE,
         backends=backends,
@@ -165,4 +181,19 @@ def desire(
             for item in loaded.others
             if item.value.get("kind") == "Secret" and "name" in metadata_of(item.value)
         },
+        suites=suites_of(loaded),
     )
+
+
+def secrets_of(desired: Desired) -> dict[str, SecretFacts | None]:
+    """By name; None for one that a backend names and no file has."""
+    externals = [backend.spec.external for backend in desired.backends.values()]
+    refs = [one.credentials_secret_ref for one in externals if one]
+    return dict.fromkeys(ref.name for ref in refs if ref) | {
+        name: facts_of(
+            texts(metadata_of(secret).get("labels")),
+            texts(metadata_of(secret).get("annotations")),
+            secret_data(secret),
+        )
+        for name, secret in desired.secrets.items()
+    }

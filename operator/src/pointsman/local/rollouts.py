@@ -6,13 +6,16 @@ policy, as in a cluster.
 
 import asyncio
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import replace
 
 import msgspec
 
 from pointsman.api.counted import Arms
 from pointsman.api.table import Manifest, digest
-from pointsman.local.desired import NAMESPACE, Desired
+from pointsman.evaluation.suite.content import Suite
+from pointsman.local.desired import NAMESPACE, Desired, Files
 from pointsman.local.ledger import LocalLedger
+from pointsman.local.relearning import LocalRelearning
 from pointsman.local.unseen import Unseen
 from pointsman.operator.cluster.observe import TableView
 from pointsman.operator.cluster.replaying import read_recent, replay
@@ -21,11 +24,12 @@ from pointsman.operator.controllers.replaying import Ask, Replayer
 from pointsman.operator.controllers.rollouts import Roller
 from pointsman.operator.controllers.shadowing import Shadower
 from pointsman.operator.plan.blobs import compile_pins
+from pointsman.operator.plan.evaluating.judges import asked_of
+from pointsman.operator.plan.objects import Json, ObservedPolicy
 from pointsman.operator.plan.policy_status import RouterView
 from pointsman.operator.plan.predicting import Learned
 from pointsman.operator.plan.revisions import KEEP, Revision, last_accepted, next_number, to_collect
 from pointsman.operator.plan.rollout.record import Record
-from pointsman.operator.plan.rollout.telling import News
 from pointsman.operator.plan.shifting import Scene
 from pointsman.operator.plan.table import TablePlan, next_manifest
 from pointsman.router.control.source import TableFeed
@@ -60,7 +64,7 @@ def _asking(ledger: LocalLedger) -> Ask:
 
 
 class LocalRollouts:
-    """What is in force of a plan. `on_due` has to plan again."""
+    """What is in force of a plan. `on_due` has to plan again; `backends` have their statuses."""
 
     def __init__(
         self,
@@ -68,8 +72,10 @@ class LocalRollouts:
         plane: DataPlane,
         on_due: Callable[[], None],
         ledger: LocalLedger | None = None,
+        backends: Callable[[], Sequence[Json]] = tuple,
     ) -> None:
         self._on_due = on_due
+        self._relearning = LocalRelearning(backends)
         self._judges: tuple[str, ...] = ()
         self._shadower = Shadower(Unseen(plane), self)
         self._replayer = Replayer(_asking(ledger) if ledger else None, replay, on_due)
@@ -84,7 +90,7 @@ class LocalRollouts:
         self._records: Mapping[str, Record] = {}
         self._manifest: Manifest | None = None
         self.pins: Mapping[str, bytes] = {}
-        """The blob of backends that judge, by its hash."""
+        """The blob of backends that are asked alone, by its hash."""
 
     async def run(self) -> None:
         """For ever, each 2 s."""
@@ -111,30 +117,34 @@ class LocalRollouts:
         """The last one that was decided."""
         return self._manifest
 
+    def relearn(self, files: Files) -> Sequence[ObservedPolicy]:
+        """The files' policies with what was learned in the place of their specs."""
+        return self._relearning.relearn(files, self._view(()))
+
     def decide(
         self, desired: Desired, learned: Mapping[str, Learned]
-    ) -> tuple[TablePlan, Manifest, Sequence[tuple[str, News]]]:
+    ) -> tuple[TablePlan, Manifest, Sequence[tuple[str, str]]]:
         """What may be in force now, and what is to be told of it, by policy."""
         self._accept(desired.table)
         before = self._records
-        view = TableView(
-            backends=(),
-            policies=[
+        view = self._view(
+            [
                 ({"metadata": {"annotations": dict(desired.annotations.get(name, {}))}}, one.policy)
                 for name, one in desired.table.verdicts.items()
-            ],
-            revisions=self._revisions,
-            revision_items={},
-            stored=StoredTable(
-                item=None, manifest=self._manifest, history=(), blobs={}, rollouts=before
-            ),
-            routers=(),
+            ]
         )
         rolled = self._roller.steer(
             desired.table, view, namespace=NAMESPACE, backends=desired.backends, learned=learned
         )
+        rolled = replace(rolled, plan=self._relearning.quarantine(rolled.plan))
         self._records = self._roller.records(rolled, {}, before)
-        pins = compile_pins(NAMESPACE, desired.backends, self._judges)
+        judged = {
+            name: suite.judge.model
+            for name, suite in desired.suites.items()
+            if isinstance(suite, Suite) and suite.judge
+        }
+        asked = asked_of(desired.backends, judged).union(self._judges)
+        pins = compile_pins(NAMESPACE, desired.backends, asked)
         manifest = next_manifest(
             namespace=NAMESPACE,
             entries=rolled.plan.entries,
@@ -145,8 +155,21 @@ class LocalRollouts:
         self.pins = {digest(pins): pins} if pins is not None else {}
         self._manifest = manifest
         news = self._roller.published(rolled, manifest, {}, before)
+        told = [(name, f"{one.reason}: {one.note}") for name, one in sorted(news.items())]
         self._forget(rolled.plan)
-        return rolled.plan, manifest, sorted(news.items())
+        return rolled.plan, manifest, [*self._relearning.published(), *told]
+
+    def _view(self, policies: Sequence[tuple[Json, ObservedPolicy]]) -> TableView:
+        return TableView(
+            backends=(),
+            policies=[(dict(item), policy) for item, policy in policies],
+            revisions=self._revisions,
+            revision_items={},
+            stored=StoredTable(
+                item=None, manifest=self._manifest, history=(), blobs={}, rollouts=self._records
+            ),
+            routers=(),
+        )
 
     def told(self) -> Mapping[str, str]:
         """How each rollout stands, by policy, for people."""

@@ -3,9 +3,11 @@
 import errno
 import os
 import socket
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from pointsman.api.conditions import Reason
+from pointsman.api.names import ANNOTATION_LOCAL_ADDRESS
+from pointsman.local.desired import NAMESPACE, Desired
 from pointsman.local.processes import Running
 
 
@@ -19,6 +21,25 @@ def cannot_listen(host: str, port: int, error: OSError) -> str:
         errno.EACCES: "; ports below 1024 are the system's",
     }.get(error.errno or 0, "")
     return f"cannot listen on {host}:{port}: {reason}{next_step}"
+
+
+def state_of(desired: Desired, name: str, running: Mapping[str, Running]) -> str:
+    """Of a backend: the reason of its condition, and what it takes to make it ready."""
+    spec = desired.backends[name].spec
+    if spec.external:
+        ref = spec.external.credentials_secret_ref
+        if ref and ref.name not in desired.secrets:
+            return f"{Reason.SECRET_NOT_FOUND}: no Secret {ref.name} among these files"
+        return f"{Reason.EXTERNAL} {spec.external.url}"
+    if spec.service:
+        key = f"{NAMESPACE}/{spec.service.name}:{spec.service.port}"
+        known = desired.fixed_endpoints.get(key)
+        missing = (
+            f"{Reason.SERVICE_NOT_FOUND}: local mode has no Services; the annotation "
+            f"{ANNOTATION_LOCAL_ADDRESS}: HOST:PORT says where it is"
+        )
+        return f"{Reason.READY} at {known[0].host}:{known[0].port}" if known else missing
+    return state_of_processes([one for key, one in running.items() if key.startswith(f"{name}/")])
 
 
 def state_of_processes(runs: Sequence[Running]) -> str:

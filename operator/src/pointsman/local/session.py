@@ -14,22 +14,20 @@ from pathlib import Path
 from prometheus_client import CollectorRegistry
 from watchfiles import awatch
 
-from pointsman.api.conditions import Reason
 from pointsman.api.manifests import Loaded, Severity, cross_check, load
-from pointsman.api.names import ANNOTATION_LOCAL_ADDRESS
 from pointsman.api.table import Endpoint, Manifest, ServiceAddress
 from pointsman.events.schema import SCHEMA
 from pointsman.local.callers import LocalCallers, NotOpen
-from pointsman.local.desired import Desired, desire, metadata_of, secret_data, texts
+from pointsman.local.desired import NAMESPACE, Desired, desire, secrets_of
 from pointsman.local.learning import learner_of, told
 from pointsman.local.ledger import LocalLedger
 from pointsman.local.metering import LocalMeter
 from pointsman.local.processes import Processes
 from pointsman.local.rollouts import LocalRollouts
-from pointsman.local.saying import cannot_listen, state_of_processes
+from pointsman.local.saying import cannot_listen, state_of
 from pointsman.local.tracing import begin
+from pointsman.local.watching import LocalWatch
 from pointsman.operator.plan.blobs import compile_backend
-from pointsman.router.control.credentials import SecretFacts, facts_of
 from pointsman.router.control.metrics import ControlMetrics
 from pointsman.router.control.source import TableFeed
 from pointsman.router.leases import Leaser
@@ -45,7 +43,6 @@ SHIP_S = 3.0
 """How long the last events may take to reach the ledger, and the last spans the collector."""
 LOOK_S = 1.0
 """How often it is looked whether the paths still are the files that are watched."""
-NAMESPACE = "default"
 
 
 class Refused(Exception):
@@ -109,7 +106,10 @@ class Session:
         self._processes = Processes(folder, self._wake.set)
         self.ledger = LocalLedger(ledger, folder, self._wake.set) if ledger else None
         self._learner = learner_of(self.ledger, self._reread)
-        self._rollouts = LocalRollouts(self._feed, self._plane, self._reread, self.ledger)
+        self._watched = LocalWatch(self._plane, self._reread, self._tell, self.ledger)
+        self._rollouts = LocalRollouts(
+            self._feed, self._plane, self._reread, self.ledger, lambda: self._watched.items
+        )
         self._outbox: Outbox | None = None
         self._leaser: Leaser | None = None
         self._meter: LocalMeter | None = None
@@ -141,6 +141,7 @@ class Session:
                     group.create_task(self._rounds(), name="rounds"),
                     group.create_task(self._learner.run(), name="learning"),
                     group.create_task(self._rollouts.run(), name="rollouts"),
+                    group.create_task(self._watched.run(), name="watching"),
                 ]
                 if self._leaser is not None and self._meter is not None:
                     tasks.append(group.create_task(self._leaser.run(), name="leases"))
@@ -164,6 +165,7 @@ class Session:
             ledger=self.ledger.target,
             schema=SCHEMA,
         )
+        self._watched.put = self._outbox.put
         self._meter = LocalMeter(self._outbox.put, self._live)
         self._plane.record, self._plane.ledger = self._outbox.record, self._outbox
         self._leaser = Leaser(self._plane.budgets, self.ledger.target)
@@ -205,6 +207,12 @@ class Session:
         states = {key: run.state for key, run in self._processes.running.items()}
         return self._live.ready and all(states.get(key) == "Ready" for key in wanted)
 
+    def endpoint(self, backend: str) -> Endpoint | None:
+        """Where a server of this backend answers now."""
+        running = self._processes.running.items()
+        mine = (run.endpoint for key, run in running if key.rpartition("/")[0] == backend)
+        return next((one for one in mine if one is not None), None)
+
     def _read(self) -> list[str]:
         """Read and plan; the problems, in which case nothing has changed."""
         loaded = load(self._paths)
@@ -217,16 +225,18 @@ class Session:
                 previous=self._manifest,
                 time_scale=self._time_scale,
                 learned=self._learner.learned,
+                relearn=self._rollouts.relearn,
             )
         except ValueError as error:
             return [str(error)]
         plan, self._manifest, news = self._rollouts.decide(desired, self._learner.learned)
         self.desired = replace(desired, table=plan)
         self._learner.follow(desired.wishes)
+        self._watched.follow(desired)
         for ignored in loaded.problems:
             self._tell(f"ignored {ignored.position}", str(ignored.problem))
         for name, one in news:
-            self._say(f"policy {name}: {one.reason}: {one.note}")
+            self._say(f"policy {name}: {one}")
         return []
 
     async def _watch(self) -> None:
@@ -281,7 +291,7 @@ class Session:
         """Hand the plan to the router, and say what is new. Nothing here waits."""
         self._feed.endpoints(self._endpoints(desired))
         self._feed.offer(manifest, {**desired.table.blobs, **self._rollouts.pins})
-        self._feed.secrets(_secrets(desired), {})
+        self._feed.secrets(secrets_of(desired), {})
         for subject, state in self._callers.follow(desired.secrets).items():
             self._tell(subject, state)
         for ack in self._feed.acks:
@@ -296,7 +306,7 @@ class Session:
             if verdict.vetted is not None and not verdict.vetted.status:
                 self._tell(f"policy {name} governance", verdict.vetted.message)
         for name in desired.backends:
-            self._tell(f"backend {name}", self._state_of(desired, name))
+            self._tell(f"backend {name}", state_of(desired, name, self._processes.running))
         for name, state in told(self._learner, desired).items():
             self._tell(f"policy {name} predictor", state)
         for name, state in self._rollouts.told().items():
@@ -314,24 +324,6 @@ class Session:
             if run.endpoint is not None and isinstance(address, ServiceAddress):
                 found[address.key] = (*found.get(address.key, ()), run.endpoint)
         return found
-
-    def _state_of(self, desired: Desired, name: str) -> str:
-        spec = desired.backends[name].spec
-        if spec.external:
-            ref = spec.external.credentials_secret_ref
-            if ref and ref.name not in desired.secrets:
-                return f"{Reason.SECRET_NOT_FOUND}: no Secret {ref.name} among these files"
-            return f"{Reason.EXTERNAL} {spec.external.url}"
-        if spec.service:
-            key = f"{NAMESPACE}/{spec.service.name}:{spec.service.port}"
-            known = desired.fixed_endpoints.get(key)
-            missing = (
-                f"{Reason.SERVICE_NOT_FOUND}: local mode has no Services; the annotation "
-                f"{ANNOTATION_LOCAL_ADDRESS}: HOST:PORT says where it is"
-            )
-            return f"{Reason.READY} at {known[0].host}:{known[0].port}" if known else missing
-        runs = [run for key, run in self._processes.running.items() if key.startswith(f"{name}/")]
-        return state_of_processes(runs)
 
     def _tell_removed(self, desired: Desired) -> None:
         kept = {f"backend {name}" for name in desired.backends}
@@ -357,17 +349,3 @@ def _identities(paths: Sequence[Path]) -> dict[Path, tuple[int, ...]]:
             status = path.stat()
             found[path] = (status.st_dev, status.st_ino, status.st_ctime_ns)
     return found
-
-
-def _secrets(desired: Desired) -> dict[str, SecretFacts | None]:
-    """By name; None for one that a backend names and no file has."""
-    externals = [backend.spec.external for backend in desired.backends.values()]
-    refs = [one.credentials_secret_ref for one in externals if one]
-    return dict.fromkeys(ref.name for ref in refs if ref) | {
-        name: facts_of(
-            texts(metadata_of(secret).get("labels")),
-            texts(metadata_of(secret).get("annotations")),
-            secret_data(secret),
-        )
-        for name, secret in desired.secrets.items()
-    }

@@ -54,12 +54,12 @@ class DemoFailed(Exception):
     """The demo cannot go on; the text says why."""
 
 
-def example() -> Path:
-    """The support desk's folder: of the checkout, else of the installed package."""
-    checkout = Path(__file__).parents[5] / "crds" / "examples" / "02-support-desk"
+def example(name: str = "02-support-desk") -> Path:
+    """An example's folder, the support desk's: of the checkout, else of the installed package."""
+    checkout = Path(__file__).parents[5] / "crds" / "examples" / name
     if checkout.is_dir():
         return checkout
-    packaged = Path(__file__).parents[2] / "examples" / "02-support-desk"
+    packaged = Path(__file__).parents[2] / "examples" / name
     if packaged.is_dir():
         return packaged
     raise DemoFailed(f"the example is missing: {checkout}")
@@ -146,14 +146,14 @@ async def fleet(
                 await process.wait()
 
 
-async def before(stop: asyncio.Event, work: Coroutine[Any, Any, T]) -> T:
+async def before(stop: asyncio.Event, work: Coroutine[Any, Any, T], end: str = "the table") -> T:
     """What `work` gives; cut, with DemoFailed, if the end is asked for first."""
     working, stopping = asyncio.ensure_future(work), asyncio.ensure_future(stop.wait())
     try:
         await asyncio.wait({working, stopping}, return_when=asyncio.FIRST_COMPLETED)
         if working.done():
             return working.result()
-        raise DemoFailed("stopped before the table")
+        raise DemoFailed(f"stopped before {end}")
     finally:
         working.cancel()
         stopping.cancel()

@@ -9,12 +9,12 @@ import base64
 import binascii
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any, Final, Protocol
 
 from pointsman.api import names
 from pointsman.evaluation.drift.errors import BadState
-from pointsman.operator.cluster.client import Api, Object
-from pointsman.operator.cluster.kinds import CONFIG_MAP
+from pointsman.operator.cluster.client import Object
+from pointsman.operator.cluster.kinds import CONFIG_MAP, Kind
 from pointsman.operator.errors import Stalled
 from pointsman.operator.plan.drifting.record import Record, dump, load
 from pointsman.operator.plan.objects import labels_of, meta, name_of
@@ -22,6 +22,21 @@ from pointsman.operator.plan.objects import labels_of, meta, name_of
 KEY: Final = "record"
 MAX_BYTES: Final = 720 * 1024
 """Of the record; in base64 a ConfigMap still holds it."""
+
+
+class Keeps(Protocol):
+    """What is asked of an API server; local mode has a memory."""
+
+    namespace: str
+
+    async def get(self, kind: Kind, name: str, /) -> Object | None:
+        """None if there is none."""
+
+    async def create(self, kind: Kind, body: Object, /) -> Object:
+        """Raises Conflict if there is one."""
+
+    async def replace(self, kind: Kind, body: Object, /) -> Object:
+        """Raises Conflict if it is another by now."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,7 +48,7 @@ class Stored:
     lost: str = ""
 
 
-async def read_record(api: Api, backend: str) -> Stored:
+async def read_record(api: Keeps, backend: str) -> Stored:
     """Raises ReconcileError; Stalled if the name is somebody else's."""
     item = await api.get(CONFIG_MAP, names.drift_name(backend))
     if item is None:
@@ -49,7 +64,7 @@ async def read_record(api: Api, backend: str) -> Stored:
 
 
 async def write_record(
-    api: Api, backend: Mapping[str, Any], before: Object | None, record: Record
+    api: Keeps, backend: Mapping[str, Any], before: Object | None, record: Record
 ) -> Object:
     """The ConfigMap as it is now. Raises ReconcileError: Conflict if somebody else was first."""
     data = await asyncio.to_thread(dump, record)

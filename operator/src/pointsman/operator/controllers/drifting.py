@@ -18,8 +18,8 @@ from pointsman.api.v1alpha1 import ModelBackend
 from pointsman.api.validation import Invalid
 from pointsman.operator import metrics
 from pointsman.operator.cluster import kinds
-from pointsman.operator.cluster.client import Api, Object
-from pointsman.operator.cluster.drift_state import Stored, read_record, write_record
+from pointsman.operator.cluster.client import Object
+from pointsman.operator.cluster.drift_state import Keeps, Stored, read_record, write_record
 from pointsman.operator.errors import Broken, Conflict, Gone, ReconcileError
 from pointsman.operator.plan.drifting import traffic
 from pointsman.operator.plan.drifting.folding import rebaselined, take
@@ -67,7 +67,7 @@ class Drifter:
 
     def __init__(
         self,
-        api: Api,
+        api: Keeps,
         on_due: Callable[[str], None],
         *,
         ask: Ask | None = None,

@@ -1,0 +1,1 @@
+"""A model gets worse, and what follows by itself: `pointsman demo --drift`."""
