@@ -8,7 +8,7 @@ import logging
 from typing import TYPE_CHECKING, Final, cast
 
 from pointsman.api.table import Backend, ServiceAddress
-from pointsman.router.errors import BadRequest, Problem, RateLimited, Refused, UpstreamBroken
+from pointsman.router.errors import BadRequest, Refused
 from pointsman.router.policy import outlier, retry
 from pointsman.router.policy.provider_limits import LIMITED
 from pointsman.router.policy.retry import Action, Fault, Kind, Situation
@@ -21,6 +21,7 @@ from pointsman.router.serve.providers import key_line, replaced_key
 from pointsman.router.serve.spill import passed_over
 from pointsman.router.serve.tracing import Call
 from pointsman.router.serve.tracks import Track
+from pointsman.router.serve.unanswered import unanswered
 from pointsman.router.serve.upstream import Pool, UpstreamConnection
 from pointsman.router.wire.profile import apply, with_thinking
 from pointsman.router.wire.response import ResponseReader
@@ -338,7 +339,7 @@ def after(exchange: "Exchange", fault: Fault) -> None:
         exchange.retries += 1
         exchange.retry_in(step.delay_s)
     else:
-        exchange.refuse(_summary(exchange))
+        exchange.refuse(unanswered(exchange.failures))
 
 
 def _situation(exchange: "Exchange", backend: Backend, fault: Fault) -> Situation:
@@ -371,38 +372,3 @@ def _situation(exchange: "Exchange", backend: Backend, fault: Fault) -> Situatio
 
 def _passes_on(backend: Backend) -> bool:
     return backend.activation is not None and backend.activation.mode == "Fallback"
-
-
-def _summary(exchange: "Exchange") -> Problem:
-    """What the caller is told: each attempt with its reason, never a backend's own text."""
-    failures = exchange.failures
-    tried = "; ".join(f"{backend}: {fault.detail or fault.reason}" for backend, fault in failures)
-    message = f"No backend answered. Tried {tried}."
-    last = failures[-1][1]
-    if last.kind is Kind.TIMEOUT:
-        return UpstreamBroken(504, message, code="upstream_timeout")
-    if all(f.reason in _NOT_NOW for _, f in failures):
-        hints = [f.retry_after_s for _, f in failures if f.retry_after_s is not None]
-        retry_after_s = min(hints, default=1.0)
-        if all(f.reason in ("Http429", LIMITED) for _, f in failures):
-            return RateLimited(message, retry_after_s=retry_after_s)
-        return UpstreamBroken(
-            503, message, code="backends_unavailable", retry_after_s=retry_after_s
-        )
-    return UpstreamBroken(502, message, code="upstream_error", retry_after_s=last.retry_after_s)
-
-
-_NOT_NOW: Final = frozenset(
-    [
-        "NoEndpoint",
-        "Cold",
-        "Saturated",
-        "CannotStart",
-        "HoldFull",
-        "HoldTimeout",
-        "Http429",
-        "Http503",
-        LIMITED,
-    ]
-)
-"""Faults that mean "come back later"."""
