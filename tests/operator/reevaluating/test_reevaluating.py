@@ -106,6 +106,40 @@ async def test_a_backend_that_got_worse_loses_its_requests(world: Drifting) -> N
     assert len(world.writes) == writes, "the same evidence changes nothing"
 
 
+_UNKNOWN = {
+    "conditions": [
+        {"type": "Drifted", "status": "Unknown", "reason": "NoBaseline", "message": "too few runs"}
+    ]
+}
+
+
+@pytest.mark.parametrize(
+    "status",
+    [
+        {},
+        _UNKNOWN,
+        {"evaluation": {"suite": "golden", "run": 3, "ended": "SpendCap", "message": "5 of 120"}},
+        {**_UNKNOWN, "evaluation": {"suite": "golden", "run": 1, "ended": "Unreachable"}},
+        {"quality": [], "evaluation": {"suite": "no-such-suite", "message": "not found"}},
+    ],
+    ids=["nothing", "no baseline", "spend cap", "judge away", "unknown suite"],
+)
+async def test_without_a_verdict_nothing_is_promoted(
+    world: Drifting, status: dict[str, Any]
+) -> None:
+    """A run that was cut, a suite that is not there, answers that nobody could judge."""
+    await world.declare(rollout=ROLLOUT)
+    declared = world.entry.revision
+    world.api.put({**backend("a"), "status": status})
+    await world.look(20)
+    await world.reconcile()
+
+    assert world.entry.revision == declared
+    assert world.entry.candidate is None
+    assert "learned" not in world.status
+    assert world.says("DriftDetected")[:2] == ("False", "Steady")
+
+
 async def test_a_backend_that_recovered_gets_them_back(world: Drifting) -> None:
     """The revision of the spec is in force again."""
     await world.declare()
