@@ -5,7 +5,7 @@ and is over when the drift is. A backend stays in the table, so that probes whic
 A rule that would have nobody left keeps whom it has, and that is told.
 """
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import msgspec
@@ -34,44 +34,60 @@ def in_quarantine(
     )
 
 
-def quarantined(plan: TablePlan, wanted: Mapping[str, Collection[str]]) -> Quarantined:
-    """Without `wanted` backends, by policy."""
+def quarantined(
+    plan: TablePlan,
+    wanted: Mapping[str, Collection[str]],
+    of_trials: Mapping[str, Collection[str]] | None = None,
+) -> Quarantined:
+    """Without `wanted` backends, by policy; candidates without those `of_trials`."""
     effects: dict[str, Mapping[str, str]] = {}
     verdicts = dict(plan.verdicts)
-    for name, out in wanted.items():
-        verdict = verdicts.get(name)
-        if verdict is None or not out:
-            continue
-        verdicts[name], effects[name] = _without(verdict, frozenset(out))
+    for name, verdict in plan.verdicts.items():
+        out = frozenset(wanted.get(name, ()))
+        trial = frozenset((of_trials or {}).get(name, ()))
+        if out or trial:
+            verdicts[name], effects[name] = _without(verdict, out, trial)
     if not effects:
         return Quarantined(plan, {})
     return Quarantined(replanned(verdicts), effects)
 
 
-def _without(verdict: Verdict, out: frozenset[str]) -> tuple[Verdict, dict[str, str]]:
-    entry, kept = verdict.entry, dict[str, list[str]]()
+def _without(
+    verdict: Verdict, out: frozenset[str], of_trial: frozenset[str]
+) -> tuple[Verdict, dict[str, str]]:
+    entry, said = verdict.entry, dict[str, str]()
     if entry is None:
         return verdict, {}
-    if verdict.blob is None:
-        return verdict, dict.fromkeys(out, "stays: the revision cannot be compiled any more")
-    blob = _stripped(verdict.blob, out, kept)
-    entry = msgspec.structs.replace(entry, blob=table.digest(blob))
-    candidate = verdict.candidate
-    if candidate is not None and entry.candidate is not None:
-        candidate = _stripped(candidate, out, kept)
+    candidate, blob = verdict.candidate, verdict.blob
+    if of_trial and candidate is not None and entry.candidate is not None:
+        candidate, kept = _stripped(candidate, of_trial)
         trial = msgspec.structs.replace(entry.candidate, blob=table.digest(candidate))
         entry = msgspec.structs.replace(entry, candidate=trial)
-    said = {
-        name: f"stays in {', '.join(dict.fromkeys(kept[name]))}: nobody else is left there"
-        if name in kept
-        else "in quarantine"
-        for name in sorted(out)
-    }
+        said |= {name: f"{word} in the candidate" for name, word in _effects(of_trial, kept)}
+    if out and blob is None:
+        said |= dict.fromkeys(out, "stays: the revision cannot be compiled any more")
+    elif out and blob is not None:
+        blob, kept = _stripped(blob, out)
+        entry = msgspec.structs.replace(entry, blob=table.digest(blob))
+        said |= dict(_effects(out, kept))
     return replace(verdict, entry=entry, blob=blob, candidate=candidate), said
 
 
-def _stripped(data: bytes, out: frozenset[str], kept: dict[str, list[str]]) -> bytes:
-    blob = table.decode_blob(data)
+def _effects(out: frozenset[str], kept: Mapping[str, Sequence[str]]) -> list[tuple[str, str]]:
+    return [
+        (
+            name,
+            f"stays in {', '.join(dict.fromkeys(kept[name]))}: nobody else is left there"
+            if name in kept
+            else "in quarantine",
+        )
+        for name in sorted(out)
+    ]
+
+
+def _stripped(data: bytes, out: frozenset[str]) -> tuple[bytes, Mapping[str, Sequence[str]]]:
+    """And by backend, the routes that keep it."""
+    blob, kept = table.decode_blob(data), dict[str, list[str]]()
     routes = tuple(_route(route, out, kept) for route in blob.routes)
     predictor = blob.predictor
     if predictor is not None and out & set(predictor.candidates):
@@ -81,7 +97,7 @@ def _stripped(data: bytes, out: frozenset[str], kept: dict[str, list[str]]) -> b
             candidates=left or predictor.candidates,
             routes=predictor.routes if left else (),  # the targets answer, as far as they may
         )
-    return table.encode(msgspec.structs.replace(blob, routes=routes, predictor=predictor))
+    return table.encode(msgspec.structs.replace(blob, routes=routes, predictor=predictor)), kept
 
 
 def _route(route: table.Route, out: frozenset[str], kept: dict[str, list[str]]) -> table.Route:
