@@ -106,7 +106,7 @@ class Reevaluator:
             candidate = self._of_revision(verdict, trial.revision) if trial else None
             in_force[name] = tuple(one for one in (stable, candidate) if one is not None)
             out[name], of_trials[name] = self._out(stable), self._out(candidate)
-        found = quarantined(plan, out, of_trials)
+        found = quarantined(plan, out, of_trials, now_s=self._clock())
         self._look = replace(self._look, effects=found.effects, in_force=in_force)
         return found.plan
 
