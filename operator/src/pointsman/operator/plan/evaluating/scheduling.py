@@ -181,6 +181,7 @@ def over(
         message=message,
         cost_nano=cost_nano,
         quality=quality or record.quality,
+        quality_content=record.content if quality else record.quality_content,
     )
 
 
