@@ -108,11 +108,11 @@ def rebaselined(record: Record, value: str, wish: Wish, *, now_ms: int) -> Folde
     golden = record.golden
     drifted = golden is not None and (is_drifted(golden) or bool(record.names.changed))
     # All runs of this content are of what is accepted, if the alarm is of one before.
-    is_its = golden is not None and bool(golden.streams) and bool(record.held) and not drifted
+    made_since = golden is not None and bool(golden.streams) and bool(record.held) and not drifted
     record = msgspec.structs.replace(record, accepted=value, names=accepted(record.names), held=())
     if golden is None:
         return record, ()
-    if golden.streams and not is_its:
+    if golden.streams and not made_since:
         scores = golden.later if drifted else {}
         runs = golden.later_runs if drifted else 0
         golden = _asked_now(golden, wish)
