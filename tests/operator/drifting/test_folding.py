@@ -146,8 +146,8 @@ def test_again_late_and_restarted_makes_no_difference(data: st.DataObject) -> No
 
 
 def test_another_content_begins_anew_and_says_so() -> None:
-    """Scores of other prompts say nothing about these; what was found goes with them."""
-    record, _ = folded([*HEALTHY, *WORSE])
+    """Scores of other prompts say nothing about these."""
+    record, _ = folded([*HEALTHY, model_run(5)])
     edited = msgspec.structs.replace(model_run(20), content="c2", run=0)
     record, news = take(record, edited, WISH)
 
@@ -159,6 +159,69 @@ def test_another_content_begins_anew_and_says_so() -> None:
     )
     back, _ = take(record, WORSE[-1], WISH)
     assert back is record, "a late run of the old content changes nothing"
+
+
+def drawn(numbers: range, *, lost: float = 0.4, content: str = "c2") -> list[SuiteRun]:
+    """Runs of a suite that was drawn anew."""
+    runs = [model_run(number, lost={"Coding": lost}, seed=7) for number in numbers]
+    return [msgspec.structs.replace(one, content=content) for one in runs]
+
+
+def test_an_alarm_outlives_the_prompts_that_raised_it() -> None:
+    """A suite that is drawn anew by itself makes no degraded model the baseline unseen."""
+    record, _ = folded([*HEALTHY, *WORSE], restarts=True)
+    before = told(record, WISH).fields["drift"]
+    record, news = folded(drawn(range(8, 9)), record, restarts=True)
+    assert so(record) == (True, "Worse")
+    assert "what was found stays until somebody accepts it" in news[0].note
+    record, _ = folded(drawn(range(9, 30)), record, restarts=True)
+    record, _ = folded(drawn(range(30, 45), content="c3"), record, restarts=True)
+
+    assert so(record) == (True, "Worse")
+    status = told(record, WISH)
+    assert status.fields["drift"] == before
+    assert samples(record, WISH) >= {("Coding", "Worse")}
+    assert "the suite changed since, so no run ends it of itself: Coding" in (
+        status.condition.message
+    )
+    assert "pointsman.dev/drift-rebaseline" in status.condition.message
+
+
+def test_who_accepts_it_accepts_the_baseline_of_the_new_prompts() -> None:
+    """It is of what it does now; one that is not whole yet is waited for."""
+    record, _ = folded([*HEALTHY, *WORSE, *drawn(range(8, 11))])
+    early, _ = rebaselined(record, "1", WISH, now_ms=BEGIN_MS)
+    assert so(early) == (None, "NoBaseline")
+    record, _ = folded(drawn(range(11, 15)), record)
+    done, news = rebaselined(record, "1", WISH, now_ms=BEGIN_MS)
+
+    assert so(done) == (False, "Steady")
+    assert golden(done) == golden(record)
+    assert news[0].note == "somebody accepted what it does now as its baseline"
+    early, _ = folded(drawn(range(11, 30)), early)
+    assert so(early) == (False, "Steady")
+
+
+def test_another_model_ends_an_alarm_of_other_prompts() -> None:
+    """The owner's own act."""
+    record, _ = folded([*HEALTHY, *WORSE, *drawn(range(8, 14))])
+    wish = Wish(model="model-b", golden=True)
+    record, _ = take(record, model_run(20), wish)
+
+    assert so(record, wish) == (None, "NoBaseline")
+
+
+def test_of_what_is_held_and_found_the_worse_is_told() -> None:
+    """A gain of before hides no loss of now."""
+    better = [model_run(n, gained={"Chat": 1.0, "Coding": 1.0}) for n in range(5, 12)]
+    record, _ = folded([*HEALTHY, *better, *drawn(range(12, 17), lost=0.0)])
+    assert so(record) == (True, "Better")
+    record, _ = folded(drawn(range(17, 22), lost=0.8), record)
+    assert so(record) == (True, "Worse")
+    assert ("Coding", "Worse") in samples(record, WISH)
+    record, _ = folded(drawn(range(22, 24), lost=0.8, content="c3"), record)
+
+    assert so(record) == (True, "Worse")
 
 
 def test_another_model_is_no_drift() -> None:

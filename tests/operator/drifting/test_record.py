@@ -11,9 +11,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pointsman.evaluation.drift.errors import BadState
+from pointsman.evaluation.drift.stream import Direction
 from pointsman.operator.cluster.drift_state import MAX_BYTES
 from pointsman.operator.plan.drifting.folding import rebaselined, take
-from pointsman.operator.plan.drifting.record import Record, dump, load
+from pointsman.operator.plan.drifting.record import Held, Record, dump, load
 from pointsman.operator.plan.drifting.telling import told
 from pointsman.operator.plan.drifting.traffic import begun, settled
 from pointsman.operator.plan.drifting.wish import Wish
@@ -135,3 +136,23 @@ def test_equal_records_have_equal_bytes() -> None:
     """So that nothing is written where nothing changed."""
     assert dump(worsened()) == dump(load(dump(worsened())))
     assert dump(Record(uid=UID)) == dump(Record(uid=UID))
+
+
+def test_an_alarm_that_is_held_is_checked() -> None:
+    """Somebody may have edited it."""
+    held = Held(
+        task="Chat", direction=Direction.WORSE, change=-0.2, low=-0.3, high=-0.1, evidence=900.0,
+        needed=800.0, alpha=0.01, count=90, since_ms=BEGIN_MS,
+    )  # fmt: skip
+    record = Record(uid=UID, held=(held,))
+    assert load(dump(record)) == record
+    wrong = [
+        (held, held),
+        (msgspec.structs.replace(held, count=-1),),
+        (msgspec.structs.replace(held, since_ms=-1),),
+        (msgspec.structs.replace(held, alpha=0.0),),
+        tuple(msgspec.structs.replace(held, task=f"t{n}") for n in range(65)),
+    ]
+    for one in wrong:
+        with pytest.raises(BadState):
+            load(dump(msgspec.structs.replace(record, held=one)))

@@ -217,3 +217,28 @@ def test_a_run_over_midnight_counts_for_the_day_it_ends_in_too() -> None:
     done = over(going, ended="Complete", message="", cost_nano=60, quality=(), now_ms=late + 5000)
     assert left_nano(asked, done, late + 5000) == 40
     assert datetime.fromtimestamp(late / 1000, UTC).day != datetime.fromisoformat(done.day).day
+
+
+def test_a_run_that_has_begun_is_not_what_the_qualities_are_of() -> None:
+    """They are of the last whole run, through what is stored, until another one is whole."""
+    found = TaskQuality(task="all", score="0.8", low="0.7", high="0.9", prompts=9, time="t")
+    old = begun(Record(), wish(), content="old", most_nano=0, now_ms=NOW_MS)
+    old = over(old, ended="Complete", message="", cost_nano=0, quality=(found,), now_ms=NOW_MS)
+    assert stored_fields(old, next_ms=0)["qualityContent"] == "old"
+    going = begun(old, wish(), content="new", most_nano=0, now_ms=NOW_MS)
+    fields = stored_fields(going, next_ms=0)
+    assert (fields["content"], fields["qualityContent"]) == ("new", "old")
+    going = loaded({"evaluation": fields, "quality": [found.as_status()]})
+    broken = over(going, ended="Unreachable", message="", cost_nano=0, quality=(), now_ms=NOW_MS)
+    assert broken.quality_content == "old"
+    again = begun(broken, wish(), content="new", most_nano=0, now_ms=NOW_MS)
+    done = over(again, ended="Complete", message="", cost_nano=0, quality=(found,), now_ms=NOW_MS)
+
+    assert stored_fields(done, next_ms=0)["qualityContent"] == "new"
+
+
+def test_without_qualities_there_is_no_content_of_them() -> None:
+    """A whole run in which nothing had a score says nothing."""
+    record = run_of(Record(), wish(), now_ms=NOW_MS, cost_nano=0, ended="Complete")
+
+    assert "qualityContent" not in stored_fields(record, next_ms=0)

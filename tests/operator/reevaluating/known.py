@@ -49,6 +49,7 @@ def status_of(
     half: float = 0.04,
     task: str = ALL,
     time: str = RUN,
+    content: str = "abc",
 ) -> Mapping[str, Any]:
     """A ModelBackend's status, as evaluation and detector write it."""
     word = {"Steady": "False", "Suspected": "False", "NoBaseline": "Unknown"}.get(state, "True")
@@ -60,7 +61,7 @@ def status_of(
              "high": f"{score + half:.2f}", "prompts": 200, "time": time}
         ],
         "drift": [drift] if word == "True" else [],
-        "evaluation": {"content": "abc"},
+        "evaluation": {"content": "of the run under way", "qualityContent": content},
         "conditions": [
             {"type": "Drifted", "status": word, "reason": state, "message": "said so",
              "observedGeneration": 1, "lastTransitionTime": RUN}

@@ -6,6 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from pointsman.operator.plan.reevaluating.choosing import gain
 from pointsman.operator.plan.reevaluating.evidence import drift_said, facts_of
 from tests.operator.objects import NAMESPACE, backend, backends
 from tests.operator.reevaluating.known import status_of
@@ -30,6 +31,16 @@ def test_what_evaluation_and_detector_wrote() -> None:
     assert found.found("Worse", ("all",))
     assert found.free
     assert found.price is None
+
+
+def test_figures_are_of_the_content_that_they_were_measured_with() -> None:
+    """Not of the run under way; where it is not said they cannot be compared with any."""
+    old = {**backend("a"), "status": status_of(score=0.9, content="old")}
+    new = {**backend("b"), "status": status_of(score=0.5, content="new")}
+    assert gain(read(old), read(new), ("all",)) is None
+    bare = {**status_of(score=0.9), "evaluation": {"content": "abc"}}
+
+    assert read({**backend("a"), "status": bare}).quality == {}
 
 
 def test_prices_that_hold_now() -> None:

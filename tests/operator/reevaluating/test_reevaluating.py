@@ -250,6 +250,76 @@ async def test_quarantine_empties_no_rule(world: Drifting) -> None:
     assert "stays in default: nobody else is left there" in world.says("DriftDetected")[2]
 
 
+async def test_quarantine_is_of_what_is_in_force_not_of_a_typo(world: Drifting) -> None:
+    """An edit that cannot be read leaves the backend out, and the condition says so still."""
+    await world.declare(onDetected="Quarantine")
+    world.find("a", score=0.62, state="Worse")
+    await world.reconcile()
+    spec = world.api.stored["RoutingPolicy", "desk"]["spec"]
+    await change(world, {**spec, "default": {"targets": []}})
+    world.begin()
+    await world.reconcile()
+
+    assert world.says("Accepted")[:2] == ("False", "Invalid")
+    assert world.targets() == {"b": 1}
+    assert world.says("DriftDetected")[:2] == ("True", "Worse")
+    assert "in quarantine" in world.says("DriftDetected")[2]
+
+
+@pytest.mark.parametrize("drift", [None, {"onDetected": "Alert"}])
+async def test_an_edit_that_its_tests_refuse_lifts_no_quarantine(
+    world: Drifting, drift: Mapping[str, Any] | None
+) -> None:
+    """Whatever it says of drift."""
+    await world.declare(onDetected="Quarantine")
+    world.find("a", score=0.62, state="Worse")
+    await world.reconcile()
+    spec = dict(world.api.stored["RoutingPolicy", "desk"]["spec"])
+    del spec["drift"]
+    spec |= {} if drift is None else {"drift": drift}
+    test = {"name": "hello", "prompt": "hello", "expect": {"backend": "b"}}
+    await change(world, {**spec, "tests": [test]})
+
+    assert world.says("Accepted")[:2] == ("False", "TestsFailed")
+    assert world.targets() == {"b": 1}
+    assert world.says("DriftDetected")[:2] == ("True", "Worse")
+
+
+async def test_a_candidate_lifts_quarantine_of_its_own_part_alone(world: Drifting) -> None:
+    """The stable revision's goes on until the candidate is promoted."""
+    await world.declare(rollout=ROLLOUT, onDetected="Quarantine")
+    world.find("a", score=0.62, state="Worse")
+    await world.reconcile()
+    spec = world.api.stored["RoutingPolicy", "desk"]["spec"]
+    default = {"targets": [target("a", 3), target("b")]}
+    await change(world, {**spec, "drift": {"onDetected": "Alert"}, "default": default})
+
+    assert world.weight == 20
+    assert world.targets() == {"b": 1}
+    assert world.targets(candidate=True) == {"a": 3, "b": 1}
+    assert "a is worse" in world.says("DriftDetected")[2]
+    assert "in quarantine" in world.says("DriftDetected")[2]
+    await world.serve_and_look()
+    await world.serve_and_look()
+    await world.reconcile()
+    assert world.targets() == {"a": 3, "b": 1}
+
+
+async def test_a_candidate_begins_quarantine_in_its_own_part_alone(world: Drifting) -> None:
+    """The stable revision never asked for it."""
+    await world.declare(rollout=ROLLOUT, onDetected="Alert")
+    world.find("a", score=0.62, state="Worse")
+    await world.reconcile()
+    spec = world.api.stored["RoutingPolicy", "desk"]["spec"]
+    default = {"targets": [target("a", 3), target("b")]}
+    await change(world, {**spec, "drift": {"onDetected": "Quarantine"}, "default": default})
+
+    assert world.weight == 20
+    assert world.targets() == {"a": 1}
+    assert world.targets(candidate=True) == {"b": 1}
+    assert "in quarantine in the candidate" in world.says("DriftDetected")[2]
+
+
 async def test_a_candidate_whose_reason_is_over_is_withdrawn(world: Drifting) -> None:
     """In the middle of its rollout."""
     await world.declare(rollout=ROLLOUT)

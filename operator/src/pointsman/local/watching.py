@@ -7,6 +7,7 @@ long as the session does: another one begins with new baselines.
 import asyncio
 import functools
 import time
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -34,6 +35,8 @@ from pointsman.operator.cluster import kinds
 from pointsman.operator.cluster.traffic import read_traffic
 from pointsman.operator.controllers.drifting import Drifter
 from pointsman.operator.controllers.evaluating import Evaluator
+from pointsman.operator.plan.evaluating.record import loaded, stored_fields
+from pointsman.operator.plan.evaluating.scheduling import spent_only
 from pointsman.operator.plan.objects import Json, name_of
 from pointsman.operator.plan.reevaluating.evidence import drift_said
 from pointsman.router.errors import Problem
@@ -118,6 +121,9 @@ class LocalWatch:
         self._on_change, self._tell = on_change, tell
         self._desired: Desired | None = None
         self._items: dict[str, dict[str, Any]] = {}
+        self._gone: Counter[str] = Counter()
+        self._left: dict[str, Json] = {}
+        """Statuses of those that are gone: what they spent counts for the next one of that name."""
         self._due: set[str] = set()
         self._woken = asyncio.Event()
         self._reasons: dict[str, str] = {}
@@ -147,7 +153,11 @@ class LocalWatch:
         """These are there now."""
         self._desired = desired
         for gone in self._items.keys() - desired.backends.keys():
-            del self._items[gone]
+            before = loaded(self._items.pop(gone)["status"])
+            record = spent_only(before, now_ms=int(time.time() * 1000))
+            fields = stored_fields(record, next_ms=0)
+            self._left[gone] = {"evaluation": fields} if fields else {}
+            self._gone[gone] += 1
             self._evaluator.forget(gone)
             self._drifter.forget(gone)
             for subject in [one for one in self._reasons if one.split()[1] == gone]:
@@ -155,15 +165,24 @@ class LocalWatch:
         for name, backend in desired.backends.items():
             about = {
                 "name": name,
-                "uid": f"local-{name}",
+                "uid": self._uid(name),
                 "annotations": dict(backend.metadata.annotations),
             }
             spec = backend.spec.model_dump(mode="json", by_alias=True, exclude_unset=True)
             known = self._items.get(name, {})
-            item = {"metadata": about, "spec": spec, "status": known.get("status", {})}
+            item = {
+                "metadata": about,
+                "spec": spec,
+                "status": known.get("status", self._left.get(name, {})),
+            }
             if item != known:
                 self._items[name] = item
                 self._ask_for(name)
+
+    def _uid(self, name: str) -> str:
+        """Another one for each that was gone: what is known of the last one is not of it."""
+        times = self._gone[name]
+        return f"local-{name}#{times}" if times else f"local-{name}"
 
     async def run(self) -> None:
         """For ever."""

@@ -76,6 +76,11 @@ class EvaluationStatus(ApiModel):
     content: Name | None = Field(
         default=None, description="Hash of the prompts and checks that were asked."
     )
+    quality_content: Name | None = Field(
+        default=None,
+        description="The same of the run that status.quality is of: figures of different ones "
+        "cannot be compared.",
+    )
     run: Count | None = Field(
         default=None, description="Number of the run; each number is run once."
     )

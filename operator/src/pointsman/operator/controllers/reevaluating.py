@@ -6,7 +6,7 @@ what is remembered is stored with the manifest.
 
 import time
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Final
 
@@ -31,7 +31,7 @@ from pointsman.operator.plan.reevaluating.telling import (
 )
 from pointsman.operator.plan.revisions import Revision, last_accepted
 from pointsman.operator.plan.rollout.telling import News
-from pointsman.operator.plan.table import TablePlan, Verdict, compile_table
+from pointsman.operator.plan.table import TablePlan, Verdict, compile_table, spec_of_revision
 from pointsman.operator.plan.vetting import left_out
 
 _KINDS: Final = ("Worse", "IdentityChanged", "Better", "Suspected", "Steady", "NoBaseline")
@@ -47,8 +47,11 @@ class _Look:
     facts: Mapping[str, Facts] = field(default_factory=dict)
     memories: Mapping[str, Memory] = field(default_factory=dict)
     before: Mapping[str, Memory] = field(default_factory=dict)
+    revisions: Mapping[str, Sequence[Revision]] = field(default_factory=dict)
     effects: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
     """Of quarantine, by policy and backend."""
+    in_force: Mapping[str, tuple[RoutingPolicySpec, ...]] = field(default_factory=dict)
+    """By policy: the revision that answers, and its candidate. What only is declared is not."""
 
 
 class Reevaluator:
@@ -62,7 +65,7 @@ class Reevaluator:
         """The same view, with what was learned in the place of specs."""
         now_s = self._clock()
         policies = [policy for _, policy in view.policies]
-        asked = any(_asks(policy) for policy in policies)
+        asked = any(_asks(policy, view.revisions.get(policy.name, ())) for policy in policies)
         facts = facts_of(view.backends, backends, namespace=namespace, now_s=now_s) if asked else {}
         found = relearn(
             policies,
@@ -86,22 +89,42 @@ class Reevaluator:
             facts=facts,
             memories=found.memories,
             before=view.stored.learned,
+            revisions=view.revisions,
         )
         items = [item for item, _ in view.policies]
         return replace(view, policies=list(zip(items, found.policies, strict=True)))
 
     def quarantine(self, plan: TablePlan) -> TablePlan:
         """The table without whom its policies have in quarantine."""
-        wanted: dict[str, frozenset[str]] = {}
-        for name, policy in self._look.declared.items():
-            spec = _spec(policy)
-            if spec is not None and spec.drift and spec.drift.on_detected == "Quarantine":
-                wanted[name] = in_quarantine(
-                    _used(spec), self._look.facts, spec.drift.quarantine_on
-                )
-        found = quarantined(plan, wanted)
-        self._look = replace(self._look, effects=found.effects)
+        out: dict[str, frozenset[str]] = {}
+        of_trials: dict[str, frozenset[str]] = {}
+        in_force: dict[str, tuple[RoutingPolicySpec, ...]] = {}
+        for name, verdict in plan.verdicts.items():
+            entry = verdict.entry
+            trial = entry.candidate if entry else None
+            stable = self._of_revision(verdict, entry.revision) if entry else None
+            candidate = self._of_revision(verdict, trial.revision) if trial else None
+            in_force[name] = tuple(one for one in (stable, candidate) if one is not None)
+            out[name], of_trials[name] = self._out(stable), self._out(candidate)
+        found = quarantined(plan, out, of_trials, now_s=self._clock())
+        self._look = replace(self._look, effects=found.effects, in_force=in_force)
         return found.plan
+
+    def _out(self, spec: RoutingPolicySpec | None) -> frozenset[str]:
+        if spec is None or spec.drift is None or spec.drift.on_detected != "Quarantine":
+            return frozenset()
+        return in_quarantine(_used(spec), self._look.facts, spec.drift.quarantine_on)
+
+    def _of_revision(self, verdict: Verdict, revision: str) -> RoutingPolicySpec | None:
+        """Not what is declared: an edit that is refused, or not yet in force, ends nothing."""
+        name, parsed = verdict.policy.name, verdict.policy.parsed
+        if revision == verdict.revision and isinstance(parsed, RoutingPolicy):
+            return parsed.spec
+        known = self._look.revisions.get(name, ())
+        found = next((one for one in known if one.name == revision), None)
+        if found is None or not found.spec.get("drift"):
+            return None
+        return spec_of_revision(name, found.spec)
 
     def annotations(self, view: TableView, verdict: Verdict) -> dict[str, str]:
         """Of the verdict's revision, which is about to be stored."""
@@ -142,15 +165,16 @@ class Reevaluator:
         """What the policy's status says."""
         look = self._look
         policy = look.declared.get(name)
-        spec = _spec(policy) if policy else None
-        if policy is None or spec is None or spec.drift is None:
+        specs = [one for one in look.in_force.get(name, ()) if one.drift is not None]
+        if policy is None or not specs:
             return Told()
-        memory, used = look.memories.get(name), _used(spec)
+        memory = look.memories.get(name)
+        used = tuple(dict.fromkeys(one for spec in specs for one in _used(spec)))
         effects: dict[str, str] = dict(look.effects.get(name, {}))
         if memory is not None:
             effects |= effects_of_moves(memory, {n: look.facts[n] for n in used if n in look.facts})
         condition = drift_detected(used, look.facts, effects)
-        if memory is None:
+        if memory is None or _spec(policy) is None:
             return Told(condition)
         return Told(condition, learned_fields(memory, policy.spec, look.now[name].spec))
 
@@ -176,9 +200,11 @@ def _spec(policy: ObservedPolicy) -> RoutingPolicySpec | None:
     return policy.parsed.spec if isinstance(policy.parsed, RoutingPolicy) else None
 
 
-def _asks(policy: ObservedPolicy) -> bool:
+def _asks(policy: ObservedPolicy, revisions: Sequence[Revision]) -> bool:
+    """What it says, or said in any revision that may be in force still."""
     spec = _spec(policy)
-    return spec is not None and spec.drift is not None
+    declared = spec is not None and spec.drift is not None
+    return declared or any(one.spec.get("drift") for one in revisions)
 
 
 def _used(spec: RoutingPolicySpec) -> tuple[str, ...]:

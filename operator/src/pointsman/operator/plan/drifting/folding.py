@@ -2,7 +2,8 @@
 
 Only Complete runs are taken, each number once and none after a later one; what is taken again, or
 comes too late, changes nothing. Another content of the suite, or another model that is asked for,
-begins a baseline anew.
+begins a baseline anew. An alarm outlives its content: whoever owns the backend ends it then, by
+accepting what it does now, or by asking for another model.
 """
 
 import hashlib
@@ -28,8 +29,10 @@ from pointsman.operator.plan.drifting.identifying import (
 from pointsman.operator.plan.drifting.news import News
 from pointsman.operator.plan.drifting.record import (
     MICRO,
+    MOST_HELD,
     Found,
     Golden,
+    Held,
     Names,
     Record,
     Scored,
@@ -61,9 +64,13 @@ def take(record: Record, run: SuiteRun, wish: Wish) -> Folded:
             return record, ()  # of what was asked before
         if golden is not None:
             why = _why_anew(golden, run, wish)
-            news.append(News("DriftBegun", f"the baseline begins anew: {why}", run.ended_ms))
-            record = msgspec.structs.replace(record, fresh=why)
-            names = Names() if golden.model != wish.model else names
+            same_model = golden.model == wish.model
+            held = _held(record.held, golden) if same_model else ()
+            record = msgspec.structs.replace(record, fresh=why, held=held)
+            names = names if same_model else Names()
+            note = f"the baseline begins anew: {why}"
+            note += "; what was found stays until somebody accepts it" if held else ""
+            news.append(News("DriftBegun", note, run.ended_ms))
         golden = _anew(run, wish)
     elif run.run <= golden.run:
         return record, ()
@@ -100,10 +107,12 @@ def rebaselined(record: Record, value: str, wish: Wish, *, now_ms: int) -> Folde
         return record, ()
     golden = record.golden
     drifted = golden is not None and (is_drifted(golden) or bool(record.names.changed))
-    record = msgspec.structs.replace(record, accepted=value, names=accepted(record.names))
+    # All runs of this content are of what is accepted, if the alarm is of one before.
+    made_since = golden is not None and bool(golden.streams) and bool(record.held) and not drifted
+    record = msgspec.structs.replace(record, accepted=value, names=accepted(record.names), held=())
     if golden is None:
         return record, ()
-    if golden.streams:
+    if golden.streams and not made_since:
         scores = golden.later if drifted else {}
         runs = golden.later_runs if drifted else 0
         golden = _asked_now(golden, wish)
@@ -126,6 +135,30 @@ def rebaselined(record: Record, value: str, wish: Wish, *, now_ms: int) -> Folde
 def is_drifted(golden: Golden) -> bool:
     """Whether any stream has raised its alarm."""
     return any(one.state.alarm for one in golden.streams.values())
+
+
+def _held(before: tuple[Held, ...], golden: Golden) -> tuple[Held, ...]:
+    """With the alarms of a content that is left; of one task the worse, else the earlier."""
+    found = {one.task: one for one in before}
+    for task, known in golden.streams.items():
+        drift, held = verdict(known.state), found.get(task)
+        if known.found is None or drift.direction is None:
+            continue
+        if held is None or (held.direction, drift.direction) == (Direction.BETTER, Direction.WORSE):
+            found[task] = Held(
+                task=task,
+                direction=drift.direction,
+                change=drift.change,
+                low=drift.low,
+                high=drift.high,
+                evidence=drift.evidence,
+                needed=drift.needed,
+                alpha=golden.alpha,
+                count=drift.count,
+                since_ms=known.found.since_ms,
+            )
+    ordered = sorted(found.values(), key=lambda one: one.direction is not Direction.WORSE)
+    return tuple(ordered[:MOST_HELD])
 
 
 def _is_another(golden: Golden, run: SuiteRun, wish: Wish) -> bool:

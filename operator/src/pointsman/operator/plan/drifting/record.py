@@ -6,6 +6,7 @@ is BadState, with the reason: then everything begins anew, and that is said.
 """
 
 import gzip
+import math
 import zlib
 from collections.abc import Mapping
 from typing import Final
@@ -21,6 +22,7 @@ VERSION: Final = 1
 MAX_BYTES: Final = 64 * 1024 * 1024
 """Of what is unpacked: somebody may have written anything."""
 MICRO: Final = 1_000_000
+MOST_HELD: Final = 64
 
 LAST_MS: Final = 253_402_300_799_000
 """The end of the year 9999: no later time can be written."""
@@ -95,6 +97,21 @@ class Names(msgspec.Struct, frozen=True, kw_only=True):
     changed: Mapping[str, Change] = {}
 
 
+class Held(msgspec.Struct, frozen=True, kw_only=True):
+    """What was found of one task with another content; as it was when that content was left."""
+
+    task: str
+    direction: stream.Direction
+    change: float
+    low: float
+    high: float
+    evidence: float
+    needed: float
+    alpha: float
+    count: int
+    since_ms: int
+
+
 class Traffic(msgspec.Struct, frozen=True, kw_only=True):
     """Windows of the ledger up to `until_ms`; nothing before it is asked for again."""
 
@@ -114,6 +131,8 @@ class Record(msgspec.Struct, frozen=True, kw_only=True):
     """The backend's: another one of that name begins anew."""
     accepted: str = ""
     golden: Golden | None = None
+    held: tuple[Held, ...] = ()
+    """Alarms of contents before: until somebody accepts what it does, for no run ends them."""
     names: Names = Names()
     traffic: Traffic | None = None
     fresh: str = ""
@@ -144,6 +163,8 @@ def load(stored: bytes) -> Record:
 def _check(record: Record) -> None:
     golden, traffic = record.golden, record.traffic
     times = [change.at_ms for change in record.names.changed.values()]
+    times += [one.since_ms for one in record.held]
+    _check_held(record.held)
     if traffic is not None:
         passive.load(passive.dump(traffic.watch))
         times += [traffic.until_ms, traffic.hinted_ms]
@@ -158,6 +179,15 @@ def _check(record: Record) -> None:
         _check_golden(golden)
     if any(not 0 <= time_ms <= LAST_MS for time_ms in times):
         raise BadState("a record with times that cannot be")
+
+
+def _check_held(held: tuple[Held, ...]) -> None:
+    if len(held) > MOST_HELD or len({one.task for one in held}) != len(held):
+        raise BadState("a record with more alarms than can be")
+    for one in held:
+        figures = (one.change, one.low, one.high, one.evidence, one.needed)
+        if not all(map(math.isfinite, figures)) or one.count < 0 or not 0 < one.alpha <= 0.5:
+            raise BadState("a record with an alarm that cannot be")
 
 
 def _check_golden(golden: Golden) -> None:

@@ -2,7 +2,7 @@
 
 | condition | reason          | when                                                         |
 |-----------|-----------------|--------------------------------------------------------------|
-| True      | Worse           | some task is worse, whatever else                            |
+| True      | Worse           | some task is worse, whatever else; of a content before, too  |
 | True      | IdentityChanged | it calls itself otherwise                                    |
 | True      | Better          | some task is better                                          |
 | Unknown   | NoBaseline      | too few runs, or too little traffic, and none of the above   |
@@ -16,12 +16,12 @@ from typing import Any, Final
 
 from pointsman.api import names
 from pointsman.api.conditions import Condition, ConditionType, Reason
-from pointsman.evaluation.drift.stream import Direction
+from pointsman.evaluation.drift.stream import Absent, Direction
 from pointsman.evaluation.drift.verdict import Drift, Phase, verdict
 from pointsman.operator.plan.drifting import wording
 from pointsman.operator.plan.drifting.folding import time_of
 from pointsman.operator.plan.drifting.gathering import ALL
-from pointsman.operator.plan.drifting.record import Golden, Record
+from pointsman.operator.plan.drifting.record import Golden, Held, Record
 from pointsman.operator.plan.drifting.traffic import hinted
 from pointsman.operator.plan.drifting.wish import Wish
 
@@ -42,11 +42,13 @@ class _Task:
     name: str
     drift: Drift
     since_ms: int
+    held: bool = False
+    """Of a content before this one."""
 
 
 def told(record: Record, wish: Wish, *, problem: str = "") -> Drifting:
     """What is so; `problem` is why it might not be kept."""
-    tasks = _tasks(record.golden) if wish.golden else []
+    tasks = _told_of(record) if wish.golden else []
     entries = [_entry(one) for one in tasks][:MOST]
     condition = _condition(record, wish, tasks)
     if problem:
@@ -67,10 +69,45 @@ def samples(record: Record, wish: Wish) -> set[tuple[str, str]]:
     """(task, direction) of what has drifted, for the metric."""
     found = {
         (one.name, str(one.drift.direction))
-        for one in (_tasks(record.golden) if wish.golden else [])
+        for one in (_told_of(record) if wish.golden else [])
         if one.drift.phase is Phase.DRIFTED
     }
     return found | ({(ALL, "IdentityChanged")} if _changed(record, wish) else set())
+
+
+def _told_of(record: Record) -> list[_Task]:
+    """With what was found before the suite changed; of one task the worse, else what is held."""
+    found = {one.name: one for one in _tasks(record.golden)}
+    for held in record.held:
+        now = found.get(held.task)
+        drifted = now is not None and now.drift.phase is Phase.DRIFTED
+        worse = now is not None and now.drift.direction is Direction.WORSE
+        if not (drifted and worse and held.direction is Direction.BETTER):
+            found[held.task] = _Task(held.task, _drift_of(held), held.since_ms, held=True)
+    return sorted(found.values(), key=_place)
+
+
+def _drift_of(held: Held) -> Drift:
+    return Drift(
+        phase=Phase.DRIFTED,
+        direction=held.direction,
+        change=held.change,
+        low=held.low,
+        high=held.high,
+        since=0,
+        found_at=None,
+        over=False,
+        evidence=held.evidence,
+        needed=held.needed,
+        alpha=held.alpha,
+        count=held.count,
+        absent=Absent(),
+        words="",
+    )
+
+
+def _place(one: _Task) -> tuple[bool, str]:
+    return one.drift.phase is not Phase.DRIFTED, one.name
 
 
 def _tasks(golden: Golden | None) -> list[_Task]:
@@ -82,7 +119,7 @@ def _tasks(golden: Golden | None) -> list[_Task]:
             continue
         since_ms = one.found.since_ms if one.found else time_of(one.marks, drift.since)
         found.append(_Task(name, drift, since_ms))
-    return sorted(found, key=lambda one: (one.drift.phase is not Phase.DRIFTED, one.name))
+    return sorted(found, key=_place)
 
 
 def _entry(task: _Task) -> dict[str, Any]:
@@ -122,6 +159,8 @@ def _condition(record: Record, wish: Wish, tasks: list[_Task]) -> Condition:
         if drifted and record.golden:
             alpha = wording.percent(record.golden.alpha)
             said.append(f"of backends that do not change {alpha} at most are ever called drifted")
+        if held := [one.name for one in drifted if one.held]:
+            said.append(f"the suite changed since, so no run ends it of itself: {', '.join(held)}")
         said.append(f"annotate {names.ANNOTATION_DRIFT_REBASELINE} to accept it as the baseline")
         return _so(True, reason, said)
     hints = [hinted(one) for one in record.traffic.watch.hints] if record.traffic else []

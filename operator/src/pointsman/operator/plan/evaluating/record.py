@@ -62,6 +62,8 @@ class Record(msgspec.Struct, frozen=True, kw_only=True):
     """The most that the run under way may cost."""
     ordered: str = ""
     quality: tuple[TaskQuality, ...] = ()
+    quality_content: str = ""
+    """That `quality` is of; `content` may be of a run under way, or of one that is not whole."""
 
 
 def rfc3339(at_ms: int) -> str:
@@ -114,6 +116,7 @@ def loaded(stored: Mapping[str, Any]) -> Record:
         reserved_nano=_nano(found, "reserved"),
         ordered=_text(found, "ordered"),
         quality=quality,
+        quality_content=_text(found, "qualityContent"),
     )
 
 
@@ -158,6 +161,7 @@ def stored_fields(record: Record, *, next_ms: int) -> dict[str, Any]:
     values: dict[str, Any] = {
         "suite": record.suite,
         "content": record.content,
+        "qualityContent": record.quality_content if record.quality else "",
         "run": record.run,
         "startTime": rfc3339(record.start_ms) if record.start_ms else "",
         "lastTime": rfc3339(record.last_ms) if record.last_ms else "",

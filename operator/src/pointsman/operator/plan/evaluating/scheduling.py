@@ -94,6 +94,14 @@ def resumed(record: Record, *, now_ms: int) -> Record:
     )
 
 
+def spent_only(record: Record, *, now_ms: int) -> Record:
+    """Of a backend that is gone: number and money, for another one of its name."""
+    record = resumed(record, now_ms=now_ms)
+    return Record(
+        run=record.run, day=record.day, spent_nano=record.spent_nano, ordered=record.ordered
+    )
+
+
 def left_nano(wish: Wish, record: Record, now_ms: int) -> int | None:
     """What may be spent today; None without a cap."""
     if wish.cap_nano is None:
@@ -181,6 +189,7 @@ def over(
         message=message,
         cost_nano=cost_nano,
         quality=quality or record.quality,
+        quality_content=record.content if quality else record.quality_content,
     )
 
 

@@ -64,7 +64,7 @@ class Facts:
     drifted: str = ""
     reason: str = ""
     content: str = ""
-    """Of the suite: only qualities of one content can be compared."""
+    """Of the suite that `quality` is of: only qualities of one content can be compared."""
     price: Price | None = None
     free: bool = False
     """No price was ever told, so that it plays no role."""
@@ -129,14 +129,16 @@ def _facts(item: Json, backend: ModelBackend, namespace: str, now_s: float) -> F
     status = item.get("status") or {}
     said = next((one for one in conditions_of(item) if one.get("type") == "Drifted"), {})
     evaluation = status.get("evaluation")
+    content = str(evaluation.get("qualityContent", "")) if isinstance(evaluation, Mapping) else ""
+    quality = _objects(status.get("quality")) if content else ()  # of what nobody knows
     compiled = compile_backend(namespace, backend)
     return Facts(
         name=name_of(item),
-        quality=dict(filter(None, map(_quality, _objects(status.get("quality"))))),
+        quality=dict(filter(None, map(_quality, quality))),
         drift=tuple(filter(None, map(_drift, _objects(status.get("drift"))))),
         drifted=str(said.get("status", "")),
         reason=str(said.get("reason", "")),
-        content=str(evaluation.get("content", "")) if isinstance(evaluation, Mapping) else "",
+        content=content,
         price=_price(compiled, now_s),
         free=backend.spec.cost is None,
     )
