@@ -195,6 +195,41 @@ async def test_every_api_is_governed(desk: World, path: str, body: dict[str, Any
     assert await status(body) == 200
 
 
+CHATS = ["/v1/chat/completions", "/v1/messages"]
+
+
+@pytest.mark.parametrize("path", CHATS)
+@pytest.mark.parametrize(
+    ("metadata", "status"),
+    [
+        ({"data_class": "Restricted"}, 403),
+        ({"data_class": "public"}, 200),
+        ({"user_id": "u"}, 200),
+        (None, 200),
+        ({"data_class": "Secret"}, 400),
+        ({"data_class": 3}, 400),
+        ({"data_class": ["Restricted"]}, 400),
+        ({"data_class": {"Restricted": True}}, 400),
+        ({"data_class": False}, 400),
+        ("Restricted", 400),
+        ([["data_class", "Restricted"]], 400),
+    ],
+)
+async def test_a_class_in_the_body_is_obeyed_or_refused(
+    desk: World, path: str, metadata: object, status: int
+) -> None:
+    """Never dropped: neither by another API nor for its type."""
+    desk.put(default("web"), governance=Governed())
+    body = {"model": "auto", "messages": MESSAGE, "max_tokens": 8, "metadata": metadata}
+    async with desk.client() as client:
+        await client.send(post(body, path=path))
+        reply = await client.reply()
+    assert reply.status == status
+    if status == 400 and (isinstance(metadata, dict) or path == CHATS[0]):
+        assert b"metadata.data_class" in reply.body
+        assert b"invalid_data_class" in reply.body
+
+
 async def approvals(there: World, **ends: Approved) -> None:
     """Backends with these approvals."""
     for name, approval in ends.items():

@@ -12,6 +12,7 @@ from typing import Annotated, Final, TypeVar
 import msgspec
 
 from pointsman.analysis import Prompt
+from pointsman.api.dataclass import METADATA as DATA_CLASS
 from pointsman.router.errors import BadRequest
 from pointsman.router.wire.depth import check_depth
 from pointsman.router.wire.unreadable import UNREADABLE
@@ -21,6 +22,8 @@ T = TypeVar("T")
 _HISTORY_CHARS: Final = 16 * 1024
 """Kept of the messages that are neither system nor the last of the user; half head, half tail."""
 ABSENT: Final = msgspec.Raw()
+NO_WORD: Final = "not a string"
+"""Stands for a class of data that is none, so that it is refused where the class counts."""
 _NOTHING: Final = frozenset({b"", b"null", b"[]", b'""', b"{}"})
 
 Count = Annotated[int, msgspec.Meta(ge=0)]
@@ -205,13 +208,17 @@ def size_of(raw: msgspec.Raw) -> int:
 
 
 def read_metadata(raw: msgspec.Raw) -> dict[str, str]:
+    """Of its values the strings. A class of data that is none, or is not known, is NO_WORD."""
     if raw is ABSENT or not size_of(raw):
         return {}
     try:
         found = _map(raw)
     except UNREADABLE:
-        return {}
-    return {name: value for name, value in found.items() if isinstance(value, str)}
+        return {DATA_CLASS: NO_WORD}
+    told = {name: value for name, value in found.items() if isinstance(value, str)}
+    if DATA_CLASS not in told and found.get(DATA_CLASS) is not None:
+        told[DATA_CLASS] = NO_WORD
+    return told
 
 
 def _content(raw: msgspec.Raw) -> tuple[str, int]:
