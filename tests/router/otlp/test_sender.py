@@ -277,3 +277,24 @@ def test_nobody_listens() -> None:
         assert time.monotonic() - began_s < 1.0
         lost = [metric("dropped_total", reason=why) for why in ("Export", "Exit")]
         assert sum(lost) == 2
+
+
+@pytest.mark.parametrize("tls", [False, True])
+def test_a_proxy_for_providers_is_not_asked(
+    tls: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It would have to know the cluster's Services, and would see their traces."""
+    for name in ("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY"):
+        monkeypatch.setenv(name, nobody())
+        monkeypatch.setenv(name.lower(), nobody())
+    for name in ("NO_PROXY", "no_proxy"):
+        monkeypatch.delenv(name, raising=False)
+    ca, chain, trusted = trustme.CA(), tmp_path / "chain", tmp_path / "ca"
+    ca.issue_cert("127.0.0.1").private_key_and_cert_chain_pem.write_to_path(str(chain))
+    ca.cert_pem.write_to_path(str(trusted))
+    with collecting(str(chain) if tls else "") as collector:
+        url = collector.url.replace("http:", "https:") if tls else collector.url
+        with sending(url, ca_file=trusted if tls else None) as (sender, metric):
+            sender.put(finished())
+            until(lambda: metric("sent_total") + metric("dropped_total", reason="Export") == 2)
+            assert metric("sent_total") == 2

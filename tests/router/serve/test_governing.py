@@ -47,7 +47,7 @@ async def desk(there: World) -> World:
     """`own` takes everything, `cloud` what is Internal, `web` what is Public."""
     for name, most in (("own", "Restricted"), ("cloud", "Internal"), ("web", "")):
         _, port = await there.simulated(name)
-        there.place(name, port, max_data_class=most)
+        there.place(name, port, max_data_class=most, capabilities=("Tools", "Vision"))
     return there
 
 
@@ -137,7 +137,7 @@ async def test_a_text_too_long_to_search_has_the_class_of_what_might_be_found(de
     found = Governed(detected="Restricted", built_in=("Email",))
     desk.put(default("web", "own"), governance=found)
     desk.plane.dice = lambda: 0.0
-    long = [{"role": "user", "content": "no mail here " * 21_000}]
+    long = [{"role": "user", "content": "no mail here " * 5_100}]
     reply = await desk.ask(chat(messages=long))
     assert reply.headers["x-pointsman-backend"] == "own"
 
@@ -193,6 +193,122 @@ async def test_every_api_is_governed(desk: World, path: str, body: dict[str, Any
     assert await status(clean) == 200
     desk.put(default("own"), governance=found)
     assert await status(body) == 200
+
+
+CHATS = ["/v1/chat/completions", "/v1/messages"]
+
+
+@pytest.mark.parametrize("path", CHATS)
+@pytest.mark.parametrize(
+    ("metadata", "status"),
+    [
+        ({"data_class": "Restricted"}, 403),
+        ({"data_class": "public"}, 200),
+        ({"user_id": "u"}, 200),
+        (None, 200),
+        ({"data_class": "Secret"}, 400),
+        ({"data_class": 3}, 400),
+        ({"data_class": ["Restricted"]}, 400),
+        ({"data_class": {"Restricted": True}}, 400),
+        ({"data_class": False}, 400),
+        ("Restricted", 400),
+        ([["data_class", "Restricted"]], 400),
+    ],
+)
+async def test_a_class_in_the_body_is_obeyed_or_refused(
+    desk: World, path: str, metadata: object, status: int
+) -> None:
+    """Never dropped: neither by another API nor for its type."""
+    desk.put(default("web"), governance=Governed())
+    body = {"model": "auto", "messages": MESSAGE, "max_tokens": 8, "metadata": metadata}
+    async with desk.client() as client:
+        await client.send(post(body, path=path))
+        reply = await client.reply()
+    assert reply.status == status
+    if status == 400 and (isinstance(metadata, dict) or path == CHATS[0]):
+        assert b"metadata.data_class" in reply.body
+        assert b"invalid_data_class" in reply.body
+
+
+async def who_gets(desk: World, path: str, body: dict[str, Any]) -> str:
+    """`web` takes what is clean, `own` what is not."""
+    found = Governed(detected="Restricted", built_in=("Email",))
+    desk.put(default("web", "own"), governance=found)
+    desk.plane.dice = lambda: 0.0
+    async with desk.client() as client:
+        await client.send(post({"model": "auto", **body}, path=path))
+        await client.reply()  # a simulator refuses some
+    (asked,) = [name for name in ("web", "own") if desk.seen(name)]
+    return asked
+
+
+def parts(*more: dict[str, Any]) -> dict[str, Any]:
+    return {"messages": [{"role": "user", "content": [{"type": "text", "text": "Look."}, *more]}]}
+
+
+def tool(description: str) -> dict[str, Any]:
+    made = {"name": "f", "description": description, "parameters": {"type": "object"}}
+    return {**parts(), "tools": [{"type": "function", "function": made}]}
+
+
+PIXEL = {"type": "image_url", "image_url": {"url": "data:image/png;base64," + "iVBORw0K" * 9_000}}
+
+
+@pytest.mark.parametrize(
+    ("path", "body"),
+    [
+        ("embeddings", {"input": [1, 2, 3]}),
+        ("embeddings", {"input": [[1, 2], [3]]}),
+        ("completions", {"prompt": [1, 2, 3]}),
+        ("completions", {"prompt": ["clean", [1]]}),
+        ("rerank", {"query": "q", "documents": [{"image": "eA=="}]}),
+        ("chat/completions", parts({"type": "file", "file": {"file_data": "eA=="}})),
+        ("chat/completions", parts({"type": "input_audio", "input_audio": {"data": "eA=="}})),
+        ("chat/completions", parts({"type": "image_url",
+                                    "image_url": {"url": "data:application/pdf;base64,eA=="}})),
+        ("chat/completions", parts({"type": "whatever"})),
+        ("chat/completions", {"messages": [{"role": "user", "content": {"a": "b"}}]}),
+        ("chat/completions", tool("Write to ada@example.org.")),
+    ],
+)  # fmt: skip
+async def test_what_cannot_be_read_counts_as_found(
+    desk: World, path: str, body: dict[str, Any]
+) -> None:
+    """Tokens, files and sound are no way around."""
+    assert await who_gets(desk, f"/v1/{path}", body) == "own"
+
+
+@pytest.mark.parametrize(
+    ("path", "body"),
+    [
+        ("embeddings", {"input": ["clean", ""]}),
+        ("completions", {"prompt": "clean"}),
+        ("rerank", {"query": "q", "documents": ["clean", {"text": "clean"}]}),
+        ("chat/completions", parts()),
+        ("chat/completions", parts(PIXEL)),
+        ("chat/completions", tool("Writes.")),
+    ],
+)
+async def test_what_is_read_and_clean_goes_anywhere(
+    desk: World, path: str, body: dict[str, Any]
+) -> None:
+    """Images are not looked into, however large."""
+    assert await who_gets(desk, f"/v1/{path}", body) == "web"
+
+
+@pytest.mark.parametrize("where", ["tool", "call"])
+async def test_an_escape_outside_of_messages_is_read(desk: World, where: str) -> None:
+    """In descriptions of tools, and in arguments, which are JSON in a text."""
+    body = tool("Write to ada@example.org.")
+    if where == "call":
+        made = {"name": "f", "arguments": '{"to": "ada@example.org"}'}
+        call = {"id": "1", "type": "function", "function": made}
+        body = {"messages": [*parts()["messages"], {"role": "assistant", "tool_calls": [call]}]}
+    escape = b"\\\\u0040" if where == "call" else b"\\u0040"
+    written = json.dumps({"model": "auto", **body}).encode().replace(b"@", escape)
+    desk.put(default("web", "own"), governance=Governed(detected="Restricted", built_in=("Email",)))
+    desk.plane.dice = lambda: 0.0
+    assert (await desk.ask(written)).headers["x-pointsman-backend"] == "own"
 
 
 async def approvals(there: World, **ends: Approved) -> None:

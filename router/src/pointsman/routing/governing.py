@@ -20,8 +20,9 @@ from pointsman.routing.compiled import CompiledPolicy, CompiledRoute
 from pointsman.routing.facts import RequestFacts
 from pointsman.routing.governance import CompiledGovernance
 
-SEARCHED_CHARS: Final = 262_144
-"""Of a request; a longer one has the class of what might be found, unread."""
+SEARCHED_CHARS: Final = 65_536
+"""Of a request; a longer one has the class of what might be found, unread: nobody else is answered
+while one is searched."""
 DATA_CLASS: Final = "DataClassNotAllowed"
 EXPIRED: Final = "ApprovalExpired"
 NOT_BEGUN: Final = "ApprovalNotBegun"
@@ -40,9 +41,9 @@ class Narrowed:
     until_s: float
 
 
-def finds(patterns: tuple[Pattern, ...], texts: list[str]) -> bool:
-    """Whether one of them is in these texts, or one is too long to say."""
-    if max(map(len, texts), default=0) > SEARCHED_CHARS:
+def finds(patterns: tuple[Pattern, ...], texts: list[str] | None) -> bool:
+    """Whether one of them is in these texts, or they are too long, or not readable (None)."""
+    if texts is None or sum(map(len, texts)) > SEARCHED_CHARS:
         return True
     data = "\n".join(texts).encode("utf-8", "replace")
     return any(pattern.found(data) for pattern in patterns)
@@ -54,12 +55,13 @@ def told_rank(
     key: int,
     header: str | None,
     metadata: Mapping[str, str],
-    texts: Callable[[], list[str]],
+    texts: Callable[[], list[str] | None],
 ) -> int:
     """
     The strictest class that anybody gave a request, but for its rule; of dataclass.RANKS.
 
-    `metadata` and texts count where the policy has governance. Raises NoClass.
+    `metadata` and texts count where the policy has governance; texts are None where not all that a
+    model gets can be read. Raises NoClass.
     """
     rank = key if asks is None else max(key, asks.rank)
     if header is not None:

@@ -227,7 +227,8 @@ class Detection(ApiModel):
     )
     data_class: DataClass = Field(
         description="The class of a request in which one of them is found, at least. One of more "
-        "than 262,144 characters is not searched and has this class."
+        "than 65,536 characters is not searched and has this class, as has one with tokens, files "
+        "or sound."
     )
 
     schema_extra: ClassVar[dict[str, dict[str, object]]] = {

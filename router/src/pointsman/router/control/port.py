@@ -1,8 +1,8 @@
 """The HTTP server of the admin port: the data plane's reader of requests, one task for each.
 
-Guarantees a bound on connections, heads, bodies and what comes in too early, that a connection on
-which nobody asks ends by itself, and that a handler whose client went is cancelled at once. A
-router's admin port shares descriptors with its data plane, which must not run out of them.
+Guarantees a bound on connections, heads, bodies, what comes in too early and what nobody reads;
+that a connection on which nobody asks, or reads an answer, ends by itself; that a handler whose
+client went is cancelled at once. A router's admin port shares descriptors with its data plane.
 """
 
 import asyncio
@@ -30,7 +30,7 @@ MAX_BODY_BYTES: Final = 64 * 1024
 PINNED: Final = "/v1/"
 """Below it are questions to models, which may be larger."""
 MAX_HELD_BYTES: Final = 8 * 1024 * 1024
-"""Of all questions that come in at once: who asks is judged only when one is complete."""
+"""Of all questions at once, until they are answered: who asks is judged when one is complete."""
 _EARLY_BYTES: Final = 64 * 1024
 """Sent before the answer to what was asked: nobody sends that much."""
 _ANYBODY: Final = Verdict(OPEN, NOBODY)
@@ -117,6 +117,7 @@ class _Connection(asyncio.Protocol):
         self._transport: asyncio.Transport | None = None
         self._timer: asyncio.TimerHandle | None = None
         self._early = b""
+        self._in_work_bytes = 0
         self._writable = asyncio.Event()
         self._chunked = self._begun = False
 
@@ -178,7 +179,12 @@ class _Connection(asyncio.Protocol):
         """Close, after what was written."""
         if self.task is not None:
             self.task.cancel()
+        self._close()
+
+    def _close(self) -> None:
+        """After what was written, if the client takes it soon."""
         if self._transport is not None:
+            self._arm(self._port.bounds.idle_s)
             self._transport.close()
 
     def _arm(self, after_s: float) -> None:
@@ -192,8 +198,8 @@ class _Connection(asyncio.Protocol):
 
     @property
     def held_bytes(self) -> int:
-        """Of a body that is coming in."""
-        return self._reader.body_bytes
+        """Of a body that is coming in, or of the request in work."""
+        return self._reader.body_bytes + self._in_work_bytes
 
     def _bound(self, head: Head) -> Verdict:
         """How long this request's body may be. It says nothing about who asks."""
@@ -205,7 +211,7 @@ class _Connection(asyncio.Protocol):
         return _ANYBODY
 
     def _grown(self) -> Unreadable | None:
-        """Why no more of a body is read."""
+        """Why no more of a body is read, or one that is complete is not looked at."""
         size = self.held_bytes
         if size <= MAX_BODY_BYTES:
             return None
@@ -218,20 +224,38 @@ class _Connection(asyncio.Protocol):
     def _read(self, data: bytes) -> None:
         for event in self._reader.feed(data):
             if isinstance(event, Unreadable):
-                body = msgspec.json.encode({"reason": event.message}) + b"\n"
-                self._answer(Answer(HTTPStatus(event.status), body), keep_alive=False)
+                self._refuse(event)
+                return
+            self._in_work_bytes = len(event.body)
+            if (refusal := self._grown()) is not None:
+                self._refuse(refusal)
             else:
                 self._disarm()
                 self.task = asyncio.get_running_loop().create_task(self._serve(event))
             return
         if (refusal := self._grown()) is not None:
-            body = msgspec.json.encode({"reason": refusal.message}) + b"\n"
-            self._answer(Answer(HTTPStatus(refusal.status), body), keep_alive=False)
-            return
-        if self._reader.takes_continue() and self._transport is not None:
+            self._refuse(refusal)
+        elif self._reader.takes_continue() and self._transport is not None:
             self._transport.write(b"HTTP/1.1 100 Continue\r\n\r\n")
 
+    def _refuse(self, refusal: Unreadable) -> None:
+        self._in_work_bytes = 0
+        body = msgspec.json.encode({"reason": refusal.message}) + b"\n"
+        self._answer(Answer(HTTPStatus(refusal.status), body), keep_alive=False)
+
     async def _serve(self, request: Request) -> None:
+        try:
+            await self._handle(request)
+        finally:
+            self.task = None
+            self._in_work_bytes = 0
+        early, self._early = self._early, b""
+        going_on = self._transport is not None and not self._transport.is_closing()
+        if going_on and (early or self._reader.waiting_bytes):
+            self._read(early)
+
+    async def _handle(self, request: Request) -> None:
+        """Returns once the client has taken the answer, but for what a socket holds."""
         head = request.head
         self._chunked, self._begun = head.http11, False
         try:
@@ -241,24 +265,20 @@ class _Connection(asyncio.Protocol):
             answer = Answer(HTTPStatus.INTERNAL_SERVER_ERROR, b'{"reason":"InternalError"}\n')
             if self._begun:
                 self.abort()
-        finally:
-            self.task = None
         if self._transport is None:
             return
         if self._begun:
             if self._chunked:
                 self._transport.write(b"0\r\n\r\n")
             keep_alive = head.keep_alive and self._chunked
+            if not keep_alive:
+                self._close()
         else:
             keep_alive = head.keep_alive
             self._answer(answer or Answer(), keep_alive=keep_alive)
-        if not keep_alive:
-            self._transport.close()
-            return
-        self._arm(self._port.bounds.idle_s)
-        early, self._early = self._early, b""
-        if early or self._reader.waiting_bytes:
-            self._read(early)
+        if keep_alive:
+            self._arm(self._port.bounds.idle_s)
+            await self._writable.wait()
 
     def _answer(self, answer: Answer, *, keep_alive: bool) -> None:
         if self._transport is None:
@@ -275,7 +295,7 @@ class _Connection(asyncio.Protocol):
         head = "\r\n".join(lines).encode() + b"\r\n\r\n"
         self._transport.write(head + answer.body)
         if not keep_alive:
-            self._transport.close()
+            self._close()
 
     async def _send(self, data: bytes) -> None:
         if self._transport is None:

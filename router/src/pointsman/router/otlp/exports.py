@@ -7,7 +7,7 @@ that cannot be read leave those in force that could.
 import logging
 from collections.abc import Callable, Sequence
 from importlib.metadata import version
-from typing import Any, Final
+from typing import Final
 
 import requests
 from opentelemetry.exporter.otlp.proto.http.metric_exporter import OTLPMetricExporter
@@ -124,16 +124,17 @@ class Exports:
 
 
 class _Session(requests.Session):  # type: ignore[misc] # it ships no types
-    """Takes redirects for failures, and no other certificates than it was told."""
+    """
+    Takes redirects for failures, and no other certificates than it was told.
+
+    HTTPS_PROXY is for providers: the collector, mostly a Service, is asked directly. Nor is a
+    .netrc or REQUESTS_CA_BUNDLE looked at.
+    """
 
     def __init__(self) -> None:
         super().__init__()
+        self.trust_env = False
         self.hooks["response"].append(_no_redirect)
-
-    def merge_environment_settings(self, *arguments: Any, **named: Any) -> Any:
-        """REQUESTS_CA_BUNDLE would come before a file of the session's own."""
-        found = super().merge_environment_settings(*arguments, **named)
-        return found | {"verify": self.verify} if isinstance(self.verify, str) else found
 
 
 def _no_redirect(answer: requests.Response, *_: object, **__: object) -> None:

@@ -10,10 +10,12 @@ from typing import TYPE_CHECKING
 from pointsman.api.dataclass import CLASSES, METADATA, rank_of
 from pointsman.router.errors import BadRequest, Problem, Refused
 from pointsman.router.live import Live
+from pointsman.router.wire.literals import literals
 from pointsman.routing import CompiledPolicy, CompiledTable
 from pointsman.routing.compiled import CompiledRoute
 from pointsman.routing.governing import (
     DATA_CLASS,
+    SEARCHED_CHARS,
     Narrowed,
     NoClass,
     left_out_words,
@@ -67,10 +69,11 @@ def govern(exchange: "Exchange") -> None:
     exchange.policy = plane.governors.of(policy, rank, plane.wall())
 
 
-def _searched(exchange: "Exchange") -> list[str]:
-    """The texts, and the body as it is: tools, arguments of calls and what else a model gets."""
-    body = exchange.request.body.decode("utf-8", "replace")
-    return [*exchange.asked.texts(), body]
+def _searched(exchange: "Exchange") -> list[str] | None:
+    """The texts, tools, arguments of calls and what else a model gets; None: not all is read."""
+    if exchange.asked.opaque():
+        return None
+    return literals(exchange.request.body, SEARCHED_CHARS)
 
 
 def none_left(exchange: "Exchange", route: CompiledRoute) -> Problem:

@@ -12,6 +12,7 @@ from typing import Annotated, Final, TypeVar
 import msgspec
 
 from pointsman.analysis import Prompt
+from pointsman.api.dataclass import METADATA as DATA_CLASS
 from pointsman.router.errors import BadRequest
 from pointsman.router.wire.depth import check_depth
 from pointsman.router.wire.unreadable import UNREADABLE
@@ -21,11 +22,15 @@ T = TypeVar("T")
 _HISTORY_CHARS: Final = 16 * 1024
 """Kept of the messages that are neither system nor the last of the user; half head, half tail."""
 ABSENT: Final = msgspec.Raw()
+NO_WORD: Final = "not a string"
+"""Stands for a class of data that is none, so that it is refused where the class counts."""
 _NOTHING: Final = frozenset({b"", b"null", b"[]", b'""', b"{}"})
 
 Count = Annotated[int, msgspec.Meta(ge=0)]
 
 
+_IMAGES: Final = ("image_url", "input_image", "image")
+_TEXTS: Final = ("text", "input_text", "output_text", "refusal")
 USAGE_BYTES: Final = 2048
 """Usage with all details takes about 400."""
 _COUNTS: Final = re.compile(rb'"(prompt_tokens|completion_tokens)"\s*:\s*(\d{1,15})\b')
@@ -126,6 +131,10 @@ class Asked(msgspec.Struct, frozen=True, gc=False):
         """All texts that the model gets, in order; what is not understood is empty."""
         raise NotImplementedError
 
+    def opaque(self) -> bool:
+        """Whether it gets what nobody here reads: tokens, files, sound, what is not understood."""
+        raise NotImplementedError
+
 
 class ChatRequest(Asked, frozen=True, gc=False):
     """A chat completion."""
@@ -142,6 +151,10 @@ class ChatRequest(Asked, frozen=True, gc=False):
         """Of the messages, each behind its role; see Asked."""
         for message in self._messages:
             yield f"{message.role}: {_content(message.content)[0]}"
+
+    def opaque(self) -> bool:
+        """See Asked; an image is none."""
+        return any(not _is_read(message.content) for message in self._messages)
 
 
 class Usage(msgspec.Struct, frozen=True, gc=False):
@@ -205,13 +218,27 @@ def size_of(raw: msgspec.Raw) -> int:
 
 
 def read_metadata(raw: msgspec.Raw) -> dict[str, str]:
+    """Of its values the strings. A class of data that is none, or is not known, is NO_WORD."""
     if raw is ABSENT or not size_of(raw):
         return {}
     try:
         found = _map(raw)
     except UNREADABLE:
-        return {}
-    return {name: value for name, value in found.items() if isinstance(value, str)}
+        return {DATA_CLASS: NO_WORD}
+    told = {name: value for name, value in found.items() if isinstance(value, str)}
+    if DATA_CLASS not in told and found.get(DATA_CLASS) is not None:
+        told[DATA_CLASS] = NO_WORD
+    return told
+
+
+def _is_read(raw: msgspec.Raw) -> bool:
+    """Whether a message holds but texts and images."""
+    if not size_of(raw) or memoryview(raw)[0] == b'"'[0]:
+        return True
+    try:
+        return all(part.type in _TEXTS or part.type in _IMAGES for part in _parts(raw))
+    except UNREADABLE:
+        return False
 
 
 def _content(raw: msgspec.Raw) -> tuple[str, int]:
@@ -222,7 +249,7 @@ def _content(raw: msgspec.Raw) -> tuple[str, int]:
         if memoryview(raw)[0] == b'"'[0]:
             return _text(raw), 0
         parts = _parts(raw)
-        images = sum(part.type in ("image_url", "input_image", "image") for part in parts)
+        images = sum(part.type in _IMAGES for part in parts)
         return "\n".join(_text(part.text) for part in parts if size_of(part.text)), images
     except UNREADABLE:
         return "", 0

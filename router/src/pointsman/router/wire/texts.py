@@ -76,6 +76,14 @@ class TextRequest(Asked, frozen=True, gc=False):
             return
         yield from [found] if isinstance(found, str) else found
 
+    def opaque(self) -> bool:
+        """Of tokens; see Asked."""
+        try:
+            _texts(self._text)
+        except UNREADABLE:
+            return True
+        return False
+
 
 class RerankRequest(Asked, frozen=True, gc=False):
     """A query and the documents that are put in order."""
@@ -92,6 +100,14 @@ class RerankRequest(Asked, frozen=True, gc=False):
         """The query, then the documents; see Asked."""
         yield self._query
         yield from self._shown()
+
+    def opaque(self) -> bool:
+        """Of documents that are neither texts nor have one; see Asked."""
+        try:
+            found = _documents(self._documents)
+        except UNREADABLE:
+            return True
+        return any(not isinstance(one, str) and not one.text for one in found)
 
     def _shown(self) -> list[str]:
         try:

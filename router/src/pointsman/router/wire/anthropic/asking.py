@@ -9,7 +9,8 @@ from typing import Annotated, Final
 
 import msgspec
 
-from pointsman.router.wire.openai import ABSENT, size_of
+from pointsman.api.dataclass import METADATA as DATA_CLASS
+from pointsman.router.wire.openai import ABSENT, NO_WORD, size_of
 from pointsman.router.wire.translation.asking import (
     STREAM_OPTIONS,
     Object,
@@ -72,6 +73,7 @@ class _Choice(msgspec.Struct):
 
 class _Metadata(msgspec.Struct):
     user_id: str | None = None
+    data_class: object = None
 
 
 class _Thinking(msgspec.Struct):
@@ -141,13 +143,20 @@ def read(body: bytes) -> Asking:
         "top_k": asked.top_k,
         "user": asked.metadata.user_id if asked.metadata else None,
     }
-    user = asked.metadata.user_id if asked.metadata else None
     return Asking(
         body_of(members),
-        {} if user is None else {"user_id": user},
+        _metadata(asked.metadata or _Metadata()),
         None if asked.thinking is None else asked.thinking.type != "disabled",
         Echo(tuple(asked.stop_sequences or ())),
     )
+
+
+def _metadata(said: _Metadata) -> dict[str, str]:
+    """What rules may read, and the class of the data; see read_metadata."""
+    told = {} if said.user_id is None else {"user_id": said.user_id}
+    if said.data_class is not None:
+        told[DATA_CLASS] = said.data_class if isinstance(said.data_class, str) else NO_WORD
+    return told
 
 
 def read_sized(body: bytes) -> bytes:
