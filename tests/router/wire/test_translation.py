@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from pointsman.router.errors import BadRequest
 from pointsman.router.wire.openai import ChatRequest
 from pointsman.router.wire.operation import MESSAGES, OPERATIONS, RESPONSES, dialect_of
+from pointsman.router.wire.refusal import in_openais_shape
 from pointsman.router.wire.translation.dialects import DIALECTS
 from tests.fuzz.translations import REQUESTS, ask_disagreement
 
@@ -96,3 +97,16 @@ def test_paths_belong_to_apis() -> None:
     )}  # fmt: skip
     assert list(found.values()) == ["Messages"] * 3 + ["Responses"] + [""] * 5
     assert {one.dialect for one in OPERATIONS.values()} == {"", *DIALECTS}
+
+
+@pytest.mark.parametrize("name", DIALECTS)
+@given(error=st.fixed_dictionaries(dict.fromkeys(("message", "type", "param", "code"), values)))
+def test_a_backends_refusal_is_told_whatever_its_members_are(
+    name: str, error: dict[str, object]
+) -> None:
+    """vLLM says the status for a code, others null for a type: what is no text is left out."""
+    shaped = in_openais_shape(400, json.dumps({"error": error}).encode())
+    told = json.loads(DIALECTS[name].refusal(400, shaped, b"r"))["error"]
+    assert isinstance(told["message"], str)
+    assert isinstance(told["type"], str)
+    assert all(isinstance(told.get(field), str | None) for field in ("param", "code"))
