@@ -13,6 +13,9 @@ from pointsman.router.wire.operation import MESSAGES, OPERATIONS, RESPONSES, dia
 from pointsman.router.wire.refusal import in_openais_shape
 from pointsman.router.wire.translation.dialects import DIALECTS
 from tests.fuzz.translations import REQUESTS, ask_disagreement
+from tests.router.wire.test_anthropic import DONE, chunk, tool_call
+from tests.router.wire.test_anthropic import told as told_message
+from tests.router.wire.test_responses import told as told_response
 
 values = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=5),
@@ -110,3 +113,83 @@ def test_a_backends_refusal_is_told_whatever_its_members_are(
     assert isinstance(told["message"], str)
     assert isinstance(told["type"], str)
     assert all(isinstance(told.get(field), str | None) for field in ("param", "code"))
+
+
+def called(*calls: dict[str, Any]) -> bytes:
+    """An event of a chat stream with pieces of calls."""
+    return chunk({"tool_calls": list(calls)})
+
+
+def piece(arguments: str, **more: Any) -> dict[str, Any]:
+    """More of a call."""
+    return {"function": {"arguments": arguments}, **more}
+
+
+FIRST = tool_call("look", '{"at"', "a")
+SECOND = tool_call("wait", '{"for"', "b")
+PARALLEL = {
+    "each with its index": [
+        called({"index": 0, **FIRST}), called(piece(":1}", index=0)),
+        called({"index": 1, **SECOND}), called(piece(":2}", index=1)),
+    ],
+    "no index": [called(FIRST), called(piece(":1}")), called(SECOND), called(piece(":2}"))],
+    "the same index": [
+        called({"index": 0, **FIRST}), called(piece(":1}", index=0)),
+        called({"index": 0, **SECOND}), called(piece(":2}", index=0)),
+    ],
+    "id and name in each piece": [
+        called(FIRST), called(tool_call("look", ":1}", "a")),
+        called(SECOND), called(tool_call("wait", ":2}", "b")),
+    ],
+    "another id in each piece": [  # of some servers
+        called({"index": 0, **FIRST}), called(piece(":1}", index=0, id="x")),
+        called({"index": 1, **SECOND}), called(piece(":2}", index=1, id="y")),
+    ],
+    "in one event": [
+        called(tool_call("look", '{"at":1}', "a"), SECOND), called(piece(":2}")),
+    ],
+    "in one event, the same index": [
+        called({"index": 0, **tool_call("look", '{"at":1}', "a")}, {"index": 0, **SECOND}),
+        called(piece(":2}", index=0)),
+    ],
+    "no index at first": [
+        called(FIRST), called(piece(":1}", index=0)),
+        called(SECOND), called(piece(":2}", index=1)),
+    ],
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("how", PARALLEL)
+def test_parallel_calls_stay_apart(how: str) -> None:
+    """However a server tells them apart: by index, by id, or by their places."""
+    stream = [*PARALLEL[how], DONE]
+    wanted = [("a", "look", '{"at":1}'), ("b", "wait", '{"for":2}')]
+    assert calls_of_message(stream) == calls_of_response(stream) == wanted
+
+
+def test_calls_without_ids_get_different_ones() -> None:
+    """A caller answers each by its id."""
+    bare = [{"function": {"name": name, "arguments": "{}"}} for name in ("look", "wait")]
+    for events in ([called(*bare)], [called({"index": n, **bare[n]}) for n in (0, 1)]):
+        stream = [*events, DONE]
+        for found in (calls_of_message(stream), calls_of_response(stream)):
+            assert [name for _, name, _ in found] == ["look", "wait"]
+            assert len({id for id, _, _ in found}) == 2  # noqa: A001
+
+
+def calls_of_message(stream: list[bytes]) -> list[tuple[str, str, str]]:
+    """(id, name, arguments) of each call of a message's events."""
+    found: list[list[str]] = []
+    for event in told_message(stream):
+        block = event.get("content_block", {})
+        if block.get("type") == "tool_use":
+            found.append([block["id"], block["name"], ""])
+        elif event.get("delta", {}).get("type") == "input_json_delta":
+            found[-1][2] += event["delta"]["partial_json"]
+    return [(id, name, arguments) for id, name, arguments in found]  # noqa: A001
+
+
+def calls_of_response(stream: list[bytes]) -> list[tuple[str, str, str]]:
+    """The same of a response's."""
+    items = told_response(stream)[-1]["response"]["output"]
+    return [(item["call_id"], item["name"], item["arguments"]) for item in items]
