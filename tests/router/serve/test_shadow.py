@@ -371,6 +371,49 @@ async def test_a_candidate_without_a_server_is_woken_and_not_waited_for(desk: Wo
     assert taken(desk).pairs == ()
 
 
+async def test_a_candidate_with_a_queue_is_asked_while_there_is_room(there: World) -> None:
+    """While its servers are full the shadow does not stand in their line, and counts as limited."""
+    await there.simulator("old")
+    gate = asyncio.Event()
+    _, port = await there.simulated("new")
+    line = Activation(mode="Hold", timeout_s=30.0, max_held=5, at_once=1)
+    there.place("new", port, queue=line, max_concurrent=1)
+    shadow(there, "new")
+    await there.ask()
+    await until_told(there, Compared=1)
+    (pair,) = taken(there).pairs
+    assert pair.candidate.status == 200
+
+    async def hangs(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readuntil(b"\r\n\r\n")
+        await gate.wait()
+
+    there.place("new", await there.scripted_port(hangs), queue=line, max_concurrent=1)
+    shadow(there, "new")
+    for _ in range(3):
+        assert (await there.ask()).status == 200
+    await until_told(there, Compared=1, Limited=2)
+    assert there.live.held == {}
+    assert there.live.missed == {}, "nothing has to be started for it"
+    assert there.plane.holds.queues == {}
+    assert there.metrics.internal_errors == 0
+    there.plane.arms.close()
+    await until(lambda: not there.live.in_flight)
+    gate.set()
+
+
+async def test_a_candidate_with_a_queue_and_no_server_is_woken(desk: World) -> None:
+    """As one without a queue."""
+    how = Activation(mode="Hold", timeout_s=30.0, max_held=1)
+    line = structs.replace(how, at_once=1)
+    desk.place("new", activation=how, queue=line, max_concurrent=1)
+    shadow(desk, "new")
+    assert (await desk.ask()).status == 200
+    await until_told(desk, NoServer=1)
+    assert desk.live.missed["new"] >= 1
+    assert desk.live.held == {}
+
+
 async def test_a_shadow_counts_for_no_caller(desk: World) -> None:
     """Neither in the ledger nor among the requests of a rule, a task, or an arm."""
     events: list[bytes] = []

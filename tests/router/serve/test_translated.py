@@ -15,6 +15,7 @@ from pointsman.api.profile import Parameter, Profile
 from pointsman.api.table import Activation, Capture, HeaderMatch, Match, Route, Target
 from pointsman.events.schema import Request, decode
 from pointsman.router.callers import Caller, callers_of
+from pointsman.router.policy.outlier import FAILURES
 from pointsman.router.serve.limits import Limits
 from pointsman.router.serve.record import Recorder
 from pointsman.router.wire.sse import EventReader
@@ -199,6 +200,56 @@ async def test_an_answer_of_any_usual_size_is_translated(api: Api) -> None:
         assert (reply.status, "larger than" in api.error(reply.json())[0]) == (502, True)
 
 
+def no_object() -> bytes:
+    """A whole answer of a model that cannot write JSON, with its head and its usage."""
+    call = {"id": "a", "function": {"name": "look", "arguments": '{"at": nine'}}
+    body = {"choices": [{"message": {"tool_calls": [call]}, "finish_reason": "tool_calls"}],
+            "usage": {"prompt_tokens": 7, "completion_tokens": 9}}  # fmt: skip
+    data = json.dumps(body).encode()
+    return JSON_HEAD + b"content-length: %d\r\n\r\n%b" % (len(data), data)
+
+
+async def test_what_a_model_said_tells_against_no_endpoint(there: World) -> None:
+    """Its servers are well; nobody is charged, and the same is not asked again in vain."""
+    ports = [await there.scripted_port(answers(no_object())) for _ in range(2)]
+    there.place("weak", *ports)
+    there.route("weak")
+    there.live.callers = callers_of([limited(tpm=100_000)], complete=True)
+    key = {"x-api-key": "sk-1"}
+    for _ in range(4 * FAILURES):
+        reply = await ask(there, MESSAGES, head=key)
+        assert (reply.status, MESSAGES.error(reply.json())[1]) == (502, "upstream_error")
+        assert "no JSON object" in MESSAGES.error(reply.json())[0]
+    outcome = {"backend": "weak", "outcome": "Untranslatable"}
+    assert there.count("attempts_total", **outcome) == 4 * FAILURES
+    assert there.count("retries_total", backend="weak") == 0
+    assert there.count("ejected_endpoints", backend="weak") == 0
+    assert all(pool.outstanding == 0 for pool in there.plane.pools._pools.values())
+    for direction in ("input", "output"):
+        labels = {"backend": "weak", "direction": direction, "source": "stated"}
+        assert there.count("tokens_total", **labels) == 0
+    lines: list[bytes] = []
+    there.plane.record = Recorder(lines.append, time.time)
+    await ask(there, MESSAGES, head=key)
+    await until(lambda: bool(lines))
+    there.plane.record = None
+    event = decode(lines[0])
+    assert isinstance(event, Request)
+    assert (event.input_tokens, event.output_tokens, event.finish) == (0, 0, "")
+
+
+async def test_another_backend_answers_what_a_model_could_not_say(there: World) -> None:
+    """Its answer alone is counted."""
+    await there.scripted("weak", answers(no_object()))
+    await there.simulator("second")
+    there.route("weak", "second")
+    reply = await ask(there, MESSAGES)
+    assert (reply.status, reply.headers["x-pointsman-backend"]) == (200, "second")
+    labels = {"direction": "output", "source": "stated"}
+    assert there.count("tokens_total", backend="weak", **labels) == 0
+    assert there.count("tokens_total", backend="second", **labels) == 8
+
+
 def limited(**limits: int) -> Caller:
     """A caller with the key `sk-1`."""
     digests = frozenset({digest_of(b"sk-1")})
@@ -265,6 +316,8 @@ async def test_what_http_refuses_is_in_the_shape_of_the_path(
 async def test_a_backends_refusal_is_told_in_the_callers_shape(there: World, api: Api) -> None:
     """With the backend's own words."""
     for body in (b'{"error":{"message":"too hot","type":"t","param":"p","code":"c"}}',
+                 b'{"error":{"message":"too hot","type":"t","param":null,"code":422}}',
+                 b'{"error":{"message":"too hot","type":null,"param":["p"],"code":null}}',
                  b'{"object":"error","message":"too hot","code":400}'):  # fmt: skip
         head = b"HTTP/1.1 422 No\r\ncontent-type: application/json\r\ncontent-length: %d\r\n\r\n"
         await there.scripted("picky", answers(head % len(body), body))
@@ -272,6 +325,7 @@ async def test_a_backends_refusal_is_told_in_the_callers_shape(there: World, api
         for stream in (False, True):
             reply = await ask(there, api, stream=stream)
             assert (reply.status, api.error(reply.json())[0]) == (422, "too hot")
+            assert api.error(reply.json())[1] == ("c" if b'"c"' in body else None)
 
 
 @EVERY_API

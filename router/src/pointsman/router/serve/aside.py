@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from pointsman.api.table import Activation, Backend
     from pointsman.router.metrics import Metrics
     from pointsman.router.serve.app import DataPlane
-    from pointsman.router.serve.holds import Holds
+    from pointsman.router.serve.holds import Holds, WaitingRoom
     from pointsman.router.serve.listener import ClientConnection
     from pointsman.router.serve.upstream import Pools
     from pointsman.router.serve.wheel import Wheel
@@ -87,10 +87,10 @@ class _Uncounted:
 
 
 class _NoWaiting:
-    """Who meets no server wakes one, and is not waited for."""
+    """Who meets no server wakes one, who meets a full one leaves; neither is waited for."""
 
     def __init__(self, holds: "Holds") -> None:
-        self.must_wait = holds.must_wait
+        self.must_wait, self.serves, self.is_full = holds.must_wait, holds.serves, holds.is_full
         self.fault = holds.fault
         self.served = holds.served
         self.advance = holds.advance
@@ -103,6 +103,9 @@ class _NoWaiting:
 
     def hold(self, exchange: Exchange, backend: "Backend", how: "Activation") -> Fault:  # noqa: ARG002 - as of Holds
         """No place in the line."""
+        if how is backend.queue:
+            what = "its servers have as many requests as they take at once"
+            return self.fault(backend.name, Kind.SATURATED, "Saturated", what)
         return self.fault(backend.name, Kind.COLD, "Cold", "no server is ready")
 
 
@@ -119,7 +122,7 @@ class Aside:
             plane.clock, plane.wall, plane.dice, plane.next_id
         )  # fmt: skip
         self.metrics = _Uncounted(plane.metrics)
-        self.holds = _NoWaiting(plane.holds)
+        self.holds: WaitingRoom = _NoWaiting(plane.holds)
         self.conversations = choosing.Conversations(_CONVERSATIONS)
         self.budget = retry.BUDGET_START
         self.record = self.traces = self.governors = None

@@ -31,6 +31,7 @@ from pointsman.router.wire.whole import WholeAnswer
 
 if TYPE_CHECKING:
     from pointsman.router.serve.exchange import Exchange
+    from pointsman.router.serve.holds import WaitingRoom
     from pointsman.router.serve.translated import TranslatedExchange
 
 _log = logging.getLogger(__name__)
@@ -179,13 +180,14 @@ class Attempt:
             self._begun = False
             self.pool.outstanding -= 1
             plane = self.exchange.plane
+            holds: WaitingRoom = plane.holds
             plane.live.end(self.backend.name)
             if self.call is not None:
                 self.call.outcome, self.call.ended_s = outcome, plane.clock()
             if self._sent_s and outcome == OK:
-                plane.holds.served(self.backend.name, plane.clock() - self._sent_s)
-            if plane.holds.queues:
-                plane.holds.advance(self.backend.name)
+                holds.served(self.backend.name, plane.clock() - self._sent_s)
+            if holds.queues:
+                holds.advance(self.backend.name)
             series = self.track.backend
             if series is not None:
                 series.attempted(outcome)
@@ -241,7 +243,8 @@ def _not_approved(exchange: "Exchange", backend: Backend) -> None:
 
 def _waits(exchange: "Exchange", backend: Backend, track: Track) -> bool:
     """True if the request waits for a server, or does not have to: it went on already."""
-    holds, how = exchange.plane.holds, backend.activation
+    holds: WaitingRoom = exchange.plane.holds
+    how = backend.activation
     fault: Fault | None = None
     if backend.queue is not None and holds.serves(backend, track.service):
         if not holds.is_full(backend, track.service):

@@ -16,7 +16,7 @@ Where a backend has a queue, they wait as well while its servers have as many as
 
 from dataclasses import dataclass, field
 from math import inf
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, Protocol
 
 from pointsman.api.table import Activation, Backend, Order, ServiceAddress
 from pointsman.router.policy import spill
@@ -135,6 +135,27 @@ class _Queue:
     shared: bool = False
     """True if `at_once` is for all routers together, as a backend's max_concurrent is."""
     waiting: Line[Wait] = field(default_factory=Line)
+
+
+class WaitingRoom(Protocol):
+    """What an attempt needs of Holds; see there."""
+
+    @property
+    def queues(self) -> object: ...
+
+    def must_wait(self, backend: Backend, service: str) -> bool: ...
+
+    def serves(self, backend: Backend, service: str) -> bool: ...
+
+    def is_full(self, backend: Backend, service: str) -> bool: ...
+
+    def hold(self, exchange: "Exchange", backend: Backend, how: Activation) -> Fault | None: ...
+
+    def fault(self, backend: str, kind: Kind, reason: str, detail: str) -> Fault: ...
+
+    def served(self, backend: str, took_s: float) -> None: ...
+
+    def advance(self, backend: str) -> None: ...
 
 
 class Holds:

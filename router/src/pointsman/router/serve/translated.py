@@ -13,7 +13,7 @@ from pointsman.router.errors import Problem
 from pointsman.router.policy.retry import Fault, Kind
 from pointsman.router.serve.decision import decision_lines
 from pointsman.router.serve.exchange import Exchange
-from pointsman.router.wire.openai import Usage, read_chat
+from pointsman.router.wire.openai import NO_ANSWER, Usage, read_chat
 from pointsman.router.wire.operation import CHAT, Operation
 from pointsman.router.wire.problem import problem_answer
 from pointsman.router.wire.received import Request
@@ -77,7 +77,10 @@ class TranslatedExchange(Exchange):
             told = self._speaking().whole(body, usage)
         except Untranslatable as error:
             self._speaker = None
-            self.fail(Fault(Kind.ERROR, "Malformed", str(error)))
+            self.usage, self.said, self.end = None, NO_ANSWER, b""  # nobody gets it, nobody pays
+            # What the model said, not how its server works: it tells against no endpoint, and the
+            # same question is no better asked again.
+            self.fail(Fault(Kind.ERROR, "Untranslatable", str(error), retryable=False))
             return
         super().commit(200, self._with_own(headers), len(told), told)
         self.complete()

@@ -13,6 +13,7 @@ from pointsman.router.wire.problem import error_json
 from pointsman.router.wire.unreadable import UNREADABLE
 
 _MESSAGE_CHARS: Final = 4096
+_TYPE: Final = "invalid_request_error"
 _decode = msgspec.json.Decoder(dict[str, object]).decode
 
 
@@ -21,6 +22,27 @@ def _read(body: bytes) -> dict[str, object]:
         return _decode(body)
     except UNREADABLE:
         return {}
+
+
+class Told(msgspec.Struct):
+    """An error in OpenAI's shape; of its members what is text."""
+
+    message: str
+    type: str
+    param: str | None
+    code: str | None
+
+
+def read_refusal(body: bytes) -> Told:
+    """What a body in that shape says: servers put numbers and null where it has texts."""
+    error = _read(body).get("error")
+    told = error if isinstance(error, dict) else {}
+    return Told(
+        _text(told.get("message")) or "The backend refused the request.",
+        _text(told.get("type")) or _TYPE,
+        _text(told.get("param")),
+        _text(told.get("code")),
+    )
 
 
 def in_openais_shape(status: int, body: bytes) -> bytes:
@@ -43,7 +65,7 @@ def in_openais_shape(status: int, body: bytes) -> bytes:
             message = f"The backend refused the request with status {status}{listed}"
     return error_json(
         message[:_MESSAGE_CHARS],
-        _text(told.get("type")) or "invalid_request_error",
+        _text(told.get("type")) or _TYPE,
         param=_text(told.get("param")),
         code=_text(told.get("code")),
     )

@@ -15,7 +15,7 @@ import msgspec
 from pointsman.router.wire.anthropic.asking import Echo
 from pointsman.router.wire.anthropic.errors import error_object, type_of
 from pointsman.router.wire.openai import Usage
-from pointsman.router.wire.translation.chat import Call, Piece, PieceReader, read_piece
+from pointsman.router.wire.translation.chat import Call, Piece, PieceReader, Turns, read_piece
 from pointsman.router.wire.translation.dialect import Untranslatable
 from pointsman.router.wire.translation.events import encode, event
 from pointsman.router.wire.unreadable import UNREADABLE
@@ -47,11 +47,11 @@ class MessageSpeaker:
         self._reader = PieceReader()
         self._usage = Usage(prompt_tokens, 0, estimated=True)
         self._model = self._finish = self._stopped_by = ""
-        self._begun = self._over = self._refused = False
+        self._begun = self._over = self._refused = self._calls = False
         self._blocks = 0
         self._open = ""
-        """The kind of the block that is open; of a tool's with its index."""
-        self._calls: set[int] = set()
+        """The kind of the block that is open."""
+        self._turns = Turns()
         self.broken = ""
 
     def whole(self, body: bytes, usage: Usage) -> bytes:
@@ -89,8 +89,7 @@ class MessageSpeaker:
         self._finish = piece.finish or self._finish
         self._stopped_by = piece.stopped_by or self._stopped_by
         self._refused = self._refused or bool(piece.said.refusal)
-        if piece.said.tool_calls:
-            self._calls.update(call.index or 0 for call in piece.said.tool_calls)
+        self._calls = self._calls or bool(piece.said.tool_calls)
         if piece.usage is not None:
             self._usage = piece.usage
 
@@ -140,18 +139,16 @@ class MessageSpeaker:
         if text:
             self._open_block("text", out, {"text": ""})
             self._delta(out, {"type": "text_delta", "text": text})
-        for call in said.tool_calls or ():
-            self._speak_call(call, out)
+        for place, call in enumerate(said.tool_calls or ()):
+            self._speak_call(call, place, out)
 
-    def _speak_call(self, call: Call, out: list[bytes]) -> None:
-        number, called = call.index or 0, call.function
-        place = f"tool_use {number}"
-        if self._open != place:
-            name = called.name if called else None
-            if not name:
-                raise Untranslatable("pieces of tool calls are not in turns")
-            id = call.id or f"{self._id}-{number}"  # noqa: A001
-            self._open_block(place, out, {"id": id, "name": name, "input": {}})
+    def _speak_call(self, call: Call, place: int, out: list[bytes]) -> None:
+        called, turns = call.function, self._turns
+        name = turns.begins(call, place, is_open=self._open == "tool_use")
+        if name:
+            self._close_block(out)
+            id = call.id or f"{self._id}-{turns.begun - 1}"  # noqa: A001
+            self._open_block("tool_use", out, {"id": id, "name": name, "input": {}})
         if called is not None and called.arguments:
             self._delta(out, {"type": "input_json_delta", "partial_json": called.arguments})
 
@@ -160,7 +157,7 @@ class MessageSpeaker:
             return
         self._close_block(out)
         self._open = kind
-        block = {"type": kind.partition(" ")[0], **members}
+        block = {"type": kind, **members}
         out.append(event("content_block_start", index=self._blocks, content_block=block))
 
     def _delta(self, out: list[bytes], delta: dict[str, object]) -> None:

@@ -5,8 +5,7 @@ The status is what it is for every caller, as SDKs go by it; the type is theirs 
 
 from typing import Final
 
-import msgspec
-
+from pointsman.router.wire.refusal import read_refusal
 from pointsman.router.wire.translation.events import encode
 
 _TYPES: Final = {
@@ -14,18 +13,6 @@ _TYPES: Final = {
     404: "not_found_error", 413: "request_too_large", 429: "rate_limit_error",
     503: "overloaded_error", 504: "timeout_error", 529: "overloaded_error",
 }  # fmt: skip
-
-
-class _Error(msgspec.Struct):
-    message: str
-    code: str | None = None
-
-
-class _Told(msgspec.Struct):
-    error: _Error
-
-
-_told = msgspec.json.Decoder(_Told).decode
 
 
 def type_of(status: int) -> str:
@@ -49,5 +36,5 @@ def error_body(status: int, message: str, code: str | None, request_id: bytes) -
 
 def from_openais(status: int, body: bytes, request_id: bytes) -> bytes:
     """The same of an error in OpenAI's shape."""
-    error = _told(body).error
-    return error_body(status, error.message, error.code, request_id)
+    told = read_refusal(body)
+    return error_body(status, told.message, told.code, request_id)

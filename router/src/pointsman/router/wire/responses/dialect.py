@@ -2,11 +2,10 @@
 
 from typing import Final, cast
 
-import msgspec
-
 from pointsman.router.errors import Problem
 from pointsman.router.wire.headers import Headers
 from pointsman.router.wire.problem import error_json
+from pointsman.router.wire.refusal import Told, read_refusal
 from pointsman.router.wire.responses import asking
 from pointsman.router.wire.responses.answering import ResponseSpeaker
 from pointsman.router.wire.translation.dialect import Asking, Dialect, Speaker
@@ -16,20 +15,6 @@ _PARAMS: Final = {
     "reasoning_effort": "reasoning",
 }  # fmt: skip
 """Fields of a chat by the caller's names of them."""
-
-
-class _Error(msgspec.Struct):
-    message: str
-    type: str
-    param: str | None = None
-    code: str | None = None
-
-
-class _Told(msgspec.Struct):
-    error: _Error
-
-
-_told = msgspec.json.Decoder(_Told).decode
 
 
 class _Responses:
@@ -44,13 +29,13 @@ class _Responses:
         return {}
 
     def problem(self, problem: Problem, request_id: bytes) -> bytes:  # noqa: ARG002
-        return _shaped(_Error(problem.message, problem.type, problem.param, problem.code))
+        return _shaped(Told(problem.message, problem.type, problem.param, problem.code))
 
     def refusal(self, status: int, body: bytes, request_id: bytes) -> bytes:  # noqa: ARG002
-        return _shaped(_told(body).error)
+        return _shaped(read_refusal(body))
 
 
-def _shaped(error: _Error) -> bytes:
+def _shaped(error: Told) -> bytes:
     param = error.param and _PARAMS.get(error.param, error.param)
     return error_json(error.message, error.type, param=param, code=error.code)
 

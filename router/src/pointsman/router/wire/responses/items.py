@@ -9,7 +9,7 @@
 from collections.abc import Callable
 from typing import Final
 
-from pointsman.router.wire.translation.chat import MOST_BYTES, Call, Piece
+from pointsman.router.wire.translation.chat import MOST_BYTES, Call, Piece, Turns
 from pointsman.router.wire.translation.dialect import Untranslatable
 
 Object = dict[str, object]
@@ -26,7 +26,8 @@ class Output:
         self._id = id
         self._tell = tell
         self._kind = ""
-        """Of the item that is open; of a call with its index."""
+        """Of the item that is open."""
+        self._turns = Turns()
         self._texts: list[str] = []
         self._size = 0
         self._call: Object = {}
@@ -40,19 +41,17 @@ class Output:
             self._say("message", said.content)
         if said.refusal:
             self._say("refusal", said.refusal)
-        for number, call in enumerate(said.tool_calls or ()):
-            self._take_call(call, number)
+        for place, call in enumerate(said.tool_calls or ()):
+            self._take_call(call, place)
 
-    def _take_call(self, call: Call, number: int) -> None:
+    def _take_call(self, call: Call, place: int) -> None:
         called = call.function
-        kind = f"call {number if call.index is None else call.index}"
-        if self._kind != kind:
-            if called is None or not called.name:
-                raise Untranslatable("pieces of tool calls are not in turns")
+        name = self._turns.begins(call, place, is_open=self._kind == "call")
+        if name:
             self.close("completed")
             given = call.id or f"call_{self._id}_{len(self.items)}"
-            self._call = {"call_id": given, "name": called.name}
-            self._open(kind)
+            self._call = {"call_id": given, "name": name}
+            self._open("call")
         if called is not None and called.arguments:
             self._add(called.arguments)
             self._tell("function_call_arguments.delta", **self._place(), delta=called.arguments)
@@ -71,7 +70,7 @@ class Output:
         self._texts.append(text)
 
     def _item_id(self) -> str:
-        return f"{_PREFIXES[self._kind.partition(' ')[0]]}_{self._id}_{len(self.items)}"
+        return f"{_PREFIXES[self._kind]}_{self._id}_{len(self.items)}"
 
     def _place(self) -> Object:
         return {"item_id": self._item_id(), "output_index": len(self.items)}
@@ -86,13 +85,13 @@ class Output:
         if "content" in item:
             item["content"] = []
         self._tell("output_item.added", output_index=len(self.items), item=item)
-        if not kind.startswith("call"):
+        if kind != "call":
             self._tell("content_part.added", **self._part_place(), part=_part(kind, ""))
 
     def _item(self, status: str, text: str) -> Object:
         kind = self._kind
         item: Object = {"id": self._item_id()}
-        if kind.startswith("call"):
+        if kind == "call":
             return {
                 **item, "type": "function_call", "status": status, **self._call, "arguments": text,
             }  # fmt: skip
@@ -108,7 +107,7 @@ class Output:
         kind, text = self._kind, "".join(self._texts)
         if not kind:
             return
-        if kind.startswith("call"):
+        if kind == "call":
             told = {"name": self._call["name"], "arguments": text}
             self._tell("function_call_arguments.done", **self._place(), **told)
         else:

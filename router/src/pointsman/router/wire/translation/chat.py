@@ -119,6 +119,40 @@ def _error(raw: msgspec.Raw) -> str:
     return message[:4096] or "the backend reported an error"
 
 
+class Turns:
+    """
+    Where in a stream one call ends and the next begins: by their indices.
+
+    Servers that give none, or the same to all, tell calls apart by ids, or by places in an event.
+    """
+
+    __slots__ = ("_id", "_index", "begun")
+
+    def __init__(self) -> None:
+        self.begun = 0
+        self._index = 0
+        self._id = ""
+
+    def begins(self, call: Call, place: int, *, is_open: bool) -> str:
+        """The name of the call that begins with this piece; empty: it is more of the open one."""
+        name = (call.function.name if call.function else None) or ""
+        if is_open and not self._is_other(call, place, name):
+            return ""
+        if not name:
+            raise Untranslatable("pieces of tool calls are not in turns")
+        self._index = self.begun if call.index is None else call.index
+        self._id = call.id or ""
+        self.begun += 1
+        return name
+
+    def _is_other(self, call: Call, place: int, name: str) -> bool:
+        if call.index is not None and call.index != self._index:
+            return True
+        # Some servers make up a new id for each piece; only the first has a name.
+        other_id = bool(call.id) and call.id != self._id
+        return bool(name) and (other_id or (call.index is None and place > 0))
+
+
 class PieceReader:
     """The pieces of a stream up to `[DONE]`; `done` then."""
 
