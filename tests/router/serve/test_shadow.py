@@ -10,6 +10,7 @@ import pytest
 from msgspec import structs
 from prometheus_client import generate_latest
 
+from pointsman.api.governed import Governed
 from pointsman.api.pairs import MOST_PAIRS, Pairs, decode_pairs
 from pointsman.api.profile import Profile
 from pointsman.api.table import (
@@ -40,7 +41,9 @@ async def desk(there: World) -> World:
     return there
 
 
-def compiled(there: World, *to: str, revision: str = "r1") -> CompiledPolicy:
+def compiled(
+    there: World, *to: str, revision: str = "r1", data_class: str = "", **more: Any
+) -> CompiledPolicy:
     blob = PolicyBlob(
         namespace="default",
         name="desk",
@@ -51,9 +54,11 @@ def compiled(there: World, *to: str, revision: str = "r1") -> CompiledPolicy:
                 name="default",
                 targets=(Target(backend=to[0]),),
                 fallback=Fallback(chain=to[1:]) if to[1:] else None,
+                data_class=data_class,
             ),
         ),
         backends=there.backends,
+        **more,
     )
     return compile_policy(blob, f"digest-{revision}")
 
@@ -188,6 +193,37 @@ async def test_what_is_not_public_is_not_sent_twice(desk: World) -> None:
     await desk.ask(x_pointsman_data_class="Public")
     await until_told(desk, DataClass=1, Compared=1)
     assert len(desk.seen("new")) == 1
+
+
+@pytest.mark.parametrize("classes", [("Internal", ""), ("", "Restricted")])
+async def test_a_rules_class_is_its_requests_class(desk: World, classes: tuple[str, str]) -> None:
+    """Of the rule that the stable revision took, and of the one that the candidate takes."""
+    for name, one in desk.backends.items():
+        desk.backends[name] = structs.replace(one, max_data_class="Restricted")
+    told = Shadow(percent=100, max_spend_nano=10**9)
+    candidate = compiled(desk, "new", revision="r2", data_class=classes[1])
+    desk.live.table = compile_table(
+        [compiled(desk, "old", data_class=classes[0])], {"desk": Canary(candidate, 0, told)}
+    )
+    desk.live.ready = True
+    assert (await desk.ask()).status == 200
+    await until_told(desk, DataClass=1)
+    assert desk.seen("new") == []
+    assert taken(desk).pairs == ()
+
+
+async def test_what_the_candidate_refuses_has_its_class_all_the_same(desk: World) -> None:
+    """It finds data that the stable revision does not look for: no text becomes a pair."""
+    told = Shadow(percent=100, max_spend_nano=10**9)
+    detects = Governed(detected="Restricted", built_in=("Email",))
+    candidate = compiled(desk, "new", revision="r2", governance=detects)
+    desk.live.table = compile_table([compiled(desk, "old")], {"desk": Canary(candidate, 0, told)})
+    desk.live.ready = True
+    mail = {"role": "user", "content": "Answer ada@example.com, please."}
+    assert (await desk.ask({**chat(), "messages": [mail]})).status == 200
+    await until_told(desk, DataClass=1)
+    assert desk.seen("new") == []
+    assert taken(desk).pairs == ()
 
 
 async def test_the_same_choice_needs_no_call(desk: World) -> None:
