@@ -155,6 +155,31 @@ async def test_a_stream_is_compared_whole(desk: World) -> None:
     assert pair.candidate.text
 
 
+async def test_a_stream_that_was_tried_again_is_heard_once(desk: World) -> None:
+    """Of the attempt that its caller got; and it leaves no place taken."""
+
+    async def breaks(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readuntil(b"\r\n\r\n")
+        writer.write(b"HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\n\r\n")
+        await writer.drain()
+        writer.close()
+
+    await desk.simulator("twin")
+    await desk.scripted("old", breaks)
+    told = Shadow(percent=100, max_spend_nano=10**9)
+    canary = Canary(compiled(desk, "new", revision="r2"), 0, told)
+    desk.live.table = compile_table([compiled(desk, "old", "twin")], {"desk": canary})
+    desk.live.ready = True
+    reply = await desk.ask(chat(stream=True))
+    assert reply.headers["x-pointsman-backend"] == "twin"
+    await until_told(desk, Compared=1)
+    (pair,) = taken(desk).pairs
+    assert pair.control.text == reply.content != ""
+    shadows = desk.plane.arms.shadows
+    assert shadows is not None
+    assert shadows.held["heard"] == 0
+
+
 async def test_only_its_part_is_sent_again(desk: World) -> None:
     """Of the conversations, and the same ones whenever they go on."""
     shadow(desk, "new", percent=30)

@@ -105,10 +105,11 @@ class Mirrored(Arm):
         self._shadows.offer(self._mirror, exchange, self.heard, now_s)
 
     def listen(self, tail: "StreamTail") -> "StreamTail":
-        """For a stream: its text as well, where there is room."""
-        if self._shadows.listening >= MOST_HEARD:
-            return tail
-        self._shadows.listening += 1
+        """For a stream: its text as well, where there is room; of the last attempt alone."""
+        if self.heard is None:
+            if self._shadows.listening >= MOST_HEARD:
+                return tail
+            self._shadows.listening += 1
         self.heard = Spoken()
         return cast("StreamTail", _Listening(tail, self.heard))
 
