@@ -180,6 +180,17 @@ async def test_a_stream_that_was_tried_again_is_heard_once(desk: World) -> None:
     assert shadows.held["heard"] == 0
 
 
+async def test_what_was_asked_in_another_apis_words_is_not_sent_again(desk: World) -> None:
+    """What its caller says of thinking and of the user would be lost on the way."""
+    shadow(desk, "new")
+    async with desk.client() as client:
+        body = {"model": "auto", "max_tokens": 50, "messages": [{"role": "user", "content": "Hi"}]}
+        await client.send(post(body, path="/v1/messages"))
+        assert (await client.reply()).status == 200
+    await until_told(desk, Translated=1)
+    assert desk.seen("new") == []
+
+
 async def test_only_its_part_is_sent_again(desk: World) -> None:
     """Of the conversations, and the same ones whenever they go on."""
     shadow(desk, "new", percent=30)

@@ -9,6 +9,7 @@ this process by `take` only, once. Loaded only where a policy's rollout has a sh
 | was answered by both                         | Compared: a pair, until it is taken         |
 | would go to the same backend                 | Equal: nobody is asked                      |
 | may do something twice; is too large         | SideEffects; TooLarge                       |
+| came in another API's words                  | Translated                                  |
 | has data of a class above Public, by its own | DataClass                                   |
 | or by the rule of either revision            |                                             |
 | finds no room, or too little money           | Full; SpendCap, OtherCurrency               |
@@ -243,6 +244,8 @@ class Shadows(Collector):
             return "Dropped"
         if _rank(told):
             return "DataClass"
+        if told.translated:
+            return "Translated"
         size = len(told.request.body) + len(told.end)
         whole = told.said is not NO_ANSWER
         if len(told.request.body) > MOST_BODY_BYTES or (
