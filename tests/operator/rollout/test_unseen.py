@@ -1,12 +1,15 @@
 """A rollout with a shadow from the edit to its end, with the API server in memory."""
 
 from collections.abc import Mapping
+from contextlib import suppress
 from typing import Any
 
 import pytest
 from msgspec import structs
 
 from pointsman.api.pairs import Pair, Pairs
+from pointsman.operator.cluster.kinds import Kind
+from pointsman.operator.errors import Waiting
 from tests.operator.objects import backend
 from tests.operator.rollout.replays import chats
 from tests.operator.rollout.unseen import QUESTION, failed, pair, prefers
@@ -156,6 +159,42 @@ async def test_money_that_is_spent_decides_with_what_there_is(world: World) -> N
     tell(world, *[pair()] * 15, spent_up=True, spent_nano=2 * 10**9)
     await world.look(10)
     assert world.weight == 20
+
+
+@pytest.mark.parametrize("broken", ["the backend", "a write"])
+async def test_what_fails_for_a_moment_loses_nothing_that_was_compared(
+    world: World, broken: str
+) -> None:
+    """Neither the score nor what its judge has spent."""
+    judged = {**SHADOWED["shadow"], "judge": {"backendRef": {"name": "judge"}}}
+    world.api.put(backend("judge", cost={"inputPerMillion": "1", "outputPerMillion": "10"}))
+    await world.edit("b", rollout={**SHADOWED, "shadow": judged})
+    tell(world, *[pair()] * 20)
+    await world.look(4)
+    key = ("ModelBackend", "b")
+
+    def no_room(what: str, kind: Kind) -> None:
+        if (what, kind.name) == ("create", "ConfigMap"):
+            raise Waiting("no room")
+
+    before, found = world.shadower._watches["desk"].seen(), world.api.stored[key]
+    assert before.shadowed.pairs == 20
+    assert before.shadowed.spent_nano > 0
+    if broken == "the backend":
+        del world.api.stored[key]
+    else:
+        world.api.put(backend("b", cost={"inputPerMillion": "1", "outputPerMillion": "1"}))
+        world.api.hook = no_room
+    for _ in range(2):
+        with suppress(ExceptionGroup):
+            await world.controller.reconcile()
+    assert world.pins._asked["shadow"] == {"judge"}
+    world.api.hook = lambda _what, _kind: None
+    world.api.put(found)
+    await world.reconcile()
+    assert world.shadower._watches["desk"].seen() == before
+    await world.look(20)
+    assert world.status["rollout"]["shadow"]["pairs"] == 20
 
 
 async def test_a_router_that_knows_no_shadow_stops_its_clock(world: World) -> None:
