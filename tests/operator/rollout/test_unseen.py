@@ -32,7 +32,7 @@ async def world() -> World:
     return made
 
 
-def tell(world: World, *pairs: Pair, **more: Any) -> None:
+def tell(world: World, *pairs: Pair, router: str = "r1", **more: Any) -> None:
     """The router has these."""
     entry = world.entry
     assert entry.candidate
@@ -44,7 +44,7 @@ def tell(world: World, *pairs: Pair, **more: Any) -> None:
         began_ms=entry.candidate.shadow.began_ms,
         pairs=pairs,
     )
-    world.unseen.tell("desk", structs.replace(told, **more))
+    world.unseen.tell("desk", structs.replace(told, **more), router)
 
 
 async def test_a_good_candidate_begins_its_steps_after_its_shadow(world: World) -> None:
@@ -159,6 +159,45 @@ async def test_money_that_is_spent_decides_with_what_there_is(world: World) -> N
     tell(world, *[pair()] * 15, spent_up=True, spent_nano=2 * 10**9)
     await world.look(10)
     assert world.weight == 20
+
+
+async def test_routers_are_told_to_stop_when_the_money_is_spent(world: World) -> None:
+    """By the sum of all, also of those that are gone: new ones have no share of their own."""
+    await world.edit("b", rollout=SHADOWED)
+    for number in range(3):
+        tell(world, *[pair()] * 5, spent_nano=7 * 10**8, router=f"r{number}")
+        await world.look(20)
+        del world.unseen.told["desk"][f"r{number}"]
+    assert world.status["rollout"]["phase"] == "Paused"
+    assert world.entry.candidate.shadow.max_spend_nano == 0
+    assert world.entry.candidate.shadow.percent == 30
+    tell(world, *[pair()] * 5, router="new")
+    await world.look(40)
+    assert world.entry.candidate.shadow.max_spend_nano == 0
+    assert world.status["rollout"]["phase"] == "Paused"
+
+
+async def test_money_that_is_spent_in_a_pause_is_told(world: World) -> None:
+    """Its time was up first; it answers on while it waits for a person."""
+    await world.edit("b", rollout=SHADOWED)
+    await world.look(620)
+    assert world.status["rollout"]["phase"] == "Paused"
+    assert world.entry.candidate.shadow.max_spend_nano == 2 * 10**9
+    tell(world, *[pair()] * 5, spent_nano=2 * 10**9)
+    await world.look(20)
+    assert world.entry.candidate.shadow.max_spend_nano == 0
+
+
+async def test_each_part_of_the_money_is_a_bound_of_its_own(world: World) -> None:
+    """What answers cost is not taken from the judge's half."""
+    judged = {**SHADOWED["shadow"], "judge": {"backendRef": {"name": "judge"}}}
+    await world.edit("b", rollout={**SHADOWED, "shadow": judged})
+    tell(world, *[pair()] * 5, spent_nano=10**9 - 1)
+    await world.look(20)
+    assert world.entry.candidate.shadow.max_spend_nano == 10**9
+    tell(world, spent_nano=10**9)
+    await world.look(20)
+    assert world.entry.candidate.shadow.max_spend_nano == 0
 
 
 @pytest.mark.parametrize("broken", ["the backend", "a write"])

@@ -422,6 +422,15 @@ async def test_money_is_set_aside_before_it_is_spent(desk: World) -> None:
     assert sum(pair.candidate.cost_nano for pair in pairs) == told.spent_nano
     assert len(desk.seen("new")) == outcomes(desk)["Compared"]
     assert not [line for line in scraped(desk).splitlines() if "cost" in line and '"new"' in line]
+    asked = len(desk.seen("new"))
+    shadow(desk, "new", max_spend_nano=0)
+    for _ in range(5):
+        await desk.ask(body)
+    await until_told(desk, Compared=asked, SpendCap=25 - asked)
+    shadow(desk, "new", max_spend_nano=0, began_ms=3)
+    await desk.ask(body)
+    await until_told(desk, SpendCap=1)
+    assert taken(desk).spent_up
     desk.live.routers = 1000
     shadow(desk, "new", max_spend_nano=400_000, began_ms=1)
     await desk.ask(body)

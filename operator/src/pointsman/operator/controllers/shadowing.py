@@ -121,15 +121,17 @@ class _Watch:
                 pairs[task] = pairs.get(task, Moments()) + Moments(count)
                 equal += count
         routers_up = bool(self.routers) and all(one.spent_up for one in self.routers.values())
-        spent = sum(one.spent_nano for one in every) + self.purse.spent_nano
-        cap = self.shadow.max_spend_nano
+        answers = sum(one.spent_nano for one in every)
+        spent, cap = answers + self.purse.spent_nano, self.shadow.max_spend_nano
+        answers_up = answers >= self.shadow.answers_nano > 0
         shadowed = Shadowed(
             pairs=sum(moments.n for moments in pairs.values()),
             equal=equal,
             unjudged=self.unjudged,
             spent_nano=spent,
             currency=self.shadow.currency,
-            spent_up=routers_up or self.judge_spent_up or spent >= cap > 0,
+            spent_up=routers_up or self.judge_spent_up or answers_up or spent >= cap > 0,
+            answers_up=answers_up,
             problem=self.problem,
         )
         return Seen(pairs, shadowed)
