@@ -8,7 +8,7 @@ import pytest
 from aiohttp import web
 
 from pointsman.api.pairs import MOST_BYTES, Pairs
-from pointsman.operator.cluster.doors import MOST_ANSWER_BYTES, Doors, Verdict
+from pointsman.operator.cluster.doors import MOST_ANSWER_BYTES, UNANSWERED, Doors, Verdict
 
 TOLD = Pairs(stable="r1", candidate="r2", since_ms=1, equal={"Chat": 2})
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
@@ -61,7 +61,7 @@ async def test_pairs_are_taken_as_the_leader() -> None:
 
     async with answering(router) as (doors, _):
         assert await doors.pairs("desk") == {"uid-0": TOLD}
-        assert await doors.pairs("other") == {}
+        assert await doors.pairs("other") == {"uid-0": None}
     assert seen[0] == ("/admin/policies/desk/pairs", "Bearer t", "3")
 
 
@@ -99,9 +99,44 @@ async def test_whatever_else_a_router_says_is_nothing(status: int, body: bytes) 
         return web.Response(status=status, body=body, headers=headers)
 
     async with answering(router) as (doors, _):
-        assert await doors.pairs("desk") == {}
-        assert await doors.ask("judge", [], 16) is None
+        assert await doors.pairs("desk") == {"uid-0": None}
+        asked = await doors.ask("judge", [], 16)
+    assert asked == (None if status in {302, 503} else UNANSWERED)
     assert MOST_ANSWER_BYTES < MOST_BYTES
+
+
+@pytest.mark.parametrize("status", [400, 404, 429, 503])
+async def test_a_router_that_refuses_has_asked_nobody(status: int) -> None:
+    """It costs nothing."""
+
+    async def router(_: web.Request) -> web.StreamResponse:
+        return web.Response(status=status)
+
+    async with answering(router) as (doors, _):
+        assert await doors.ask("judge", [], 16) is None
+
+
+async def test_a_judge_that_was_lost_may_have_cost() -> None:
+    """Its answer came too late, or its router went in the middle of it."""
+    over = asyncio.Event()
+
+    async def slow(_: web.Request) -> web.StreamResponse:
+        await over.wait()
+        return web.Response()
+
+    async with answering(slow) as (_, base):
+        hasty = Doors(Fleet(base), ask_s=0.05)
+        assert await hasty.ask("judge", [], 16) == UNANSWERED
+        over.set()
+        await hasty.close()
+
+    async def ends(request: web.Request) -> web.StreamResponse:
+        assert request.transport is not None
+        request.transport.close()
+        return web.Response()
+
+    async with answering(ends) as (doors, _):
+        assert await doors.ask("judge", [], 16) == UNANSWERED
 
 
 async def test_an_answer_without_words_has_none() -> None:
@@ -124,7 +159,7 @@ async def test_a_router_that_is_gone_costs_nothing_but_its_pairs() -> None:
     async with answering(router) as (_, base):
         doors = Doors(Fleet("http://127.0.0.1:1", base))
         async with asyncio.timeout(20):
-            assert await doors.pairs("desk") == {"uid-1": TOLD}
+            assert await doors.pairs("desk") == {"uid-0": None, "uid-1": TOLD}
         await doors.close()
     none = Doors(Fleet())
     assert await none.pairs("desk") == {}

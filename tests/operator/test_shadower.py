@@ -1,5 +1,6 @@
 """What is made of the pairs that routers tell: scores, a judge's verdicts, and what they cost."""
 
+import asyncio
 import logging
 from typing import Any
 
@@ -18,6 +19,7 @@ from pointsman.operator.plan.rollout.deciding import begin
 from pointsman.operator.plan.rollout.shadowing import Judge, Shadow, Shadowed
 from tests.operator.objects import backend
 from tests.operator.rollout.unseen import QUESTION, Unseen, failed, pair, prefers, says
+from tests.router.serve.world import until
 
 ROLLOUT = begin("r1", "r2", now_s=5.0, shadow=True)
 SHADOW = Shadow(percent=20, min_pairs=100, deadline_s=600.0, max_spend_nano=10**9, currency="USD")
@@ -138,6 +140,64 @@ async def test_a_judge_that_states_no_tokens_costs_the_most() -> None:
     assert (await desk.hear(structs.replace(TOLD, pairs=(pair(),)))).shadowed.spent_nano == (
         seen.shadowed.spent_nano
     )
+
+
+async def test_a_judge_that_was_asked_and_lost_costs_the_most() -> None:
+    """Whoever answers too late is paid; it is not asked the second question."""
+    desk = Desk(JUDGED, cost=PRICED)
+    desk.routers.judge = says("")
+    desk.routers.tokens = (None, None)
+    seen = await desk.hear(structs.replace(TOLD, pairs=(pair(),)))
+    assert (seen.shadowed.pairs, seen.shadowed.unjudged) == (0, 1)
+    assert seen.shadowed.spent_nano > 256 * 10_000
+    assert len(desk.routers.asked) == 1
+
+
+async def test_a_slow_judge_holds_up_no_other_policy() -> None:
+    """Pairs of another one are taken and judged meanwhile; its own wait for it."""
+    desk = Desk(JUDGED)
+    gate = asyncio.Event()
+    ask = desk.routers.ask
+
+    async def slow(backend: str, messages: list[dict[str, str]], max_tokens: int) -> Any:
+        if backend == "slow":
+            await gate.wait()
+        return await ask(backend, messages, max_tokens)
+
+    desk.routers.ask = slow  # type: ignore[method-assign]
+    own = structs.replace(SHADOW, judge=Judge(backend="slow"))
+    desk.backends = {**desk.backends, "slow": parsed(ModelBackend, backend("slow"))}
+    desk.shadower.follow({"first": (ROLLOUT, own), "desk": (ROLLOUT, JUDGED)}, desk.backends)
+    for name in ("first", "desk"):
+        desk.routers.tell(name, structs.replace(TOLD, pairs=(pair(),)))
+    looking = asyncio.create_task(desk.shadower.look())
+    watch = desk.shadower._watches["desk"]
+    await until(lambda: desk.seen.shadowed.pairs == 1 and not watch.busy)
+    await desk.hear(structs.replace(TOLD, pairs=(pair(),)))
+    assert desk.seen.shadowed.pairs == 2
+    assert not looking.done()
+    assert desk.shadower.seen("first", ROLLOUT).shadowed.pairs == 0
+    gate.set()
+    await looking
+    assert desk.shadower.seen("first", ROLLOUT).shadowed.pairs == 1
+
+
+async def test_a_router_that_is_gone_has_no_say_in_the_money() -> None:
+    """A Deployment that was rolled; one that did not answer once is not gone."""
+    desk = Desk()
+    await desk.hear(structs.replace(TOLD, spent_nano=5, equal={"Chat": 2}))
+    assert (await desk.hear(structs.replace(TOLD, spent_up=True), "r2")).shadowed.spent_up is False
+    desk.routers.told["desk"]["r1"] = None
+    await desk.shadower.look()
+    assert not desk.seen.shadowed.spent_up
+    gone = desk.routers.told["desk"].pop("r1")
+    await desk.shadower.look()
+    assert desk.seen.shadowed.spent_up
+    assert (desk.seen.shadowed.spent_nano, desk.seen.shadowed.equal) == (5, 2)
+    assert gone is None
+    seen = await desk.hear(structs.replace(TOLD, spent_nano=6, equal={"Chat": 3}))
+    assert (seen.shadowed.spent_nano, seen.shadowed.equal) == (6, 3), "it is counted once"
+    assert not seen.shadowed.spent_up
 
 
 @pytest.mark.parametrize(

@@ -16,6 +16,9 @@ from pointsman.operator.plan.rollout.deciding import (
     Step,
     advance,
     begin,
+    load_percent,
+    next_percent,
+    queued,
     weight_percent,
 )
 from pointsman.operator.plan.rollout.guarding import Limits, Stretch, Verdict, judged
@@ -72,6 +75,23 @@ def test_the_rulings() -> None:
     assert ruled(99, 600.0) == "Late"
     assert ruled(LEAST, spent_up=True) == "Passed"
     assert ruled(LEAST - 1, spent_up=True) == "Late"
+
+
+@pytest.mark.parametrize(("shadow", "step", "wanted"), [(20, 5, 20), (5, 20, 20)])
+def test_replicas_are_awaited_for_the_load_that_comes_first(
+    shadow: int, step: int, wanted: int
+) -> None:
+    """A shadow's part comes before the first step's, and may be more."""
+    plan = msgspec.structs.replace(
+        PLAN,
+        steps=(Step(weight_percent=step), Step(weight_percent=50)),
+        shadow=msgspec.structs.replace(SHADOW, percent=shadow),
+    )
+    held = queued("a", "b", now_s=0.0, shadow=True)
+    assert next_percent(held, plan) == wanted
+    begun = msgspec.structs.replace(held, held=False)
+    assert load_percent(begun, plan) == wanted
+    assert next_percent(queued("a", "b", now_s=0.0), plan) == step
 
 
 def test_no_caller_meets_it_before_its_steps() -> None:

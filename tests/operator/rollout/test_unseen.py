@@ -1,12 +1,15 @@
 """A rollout with a shadow from the edit to its end, with the API server in memory."""
 
 from collections.abc import Mapping
+from contextlib import suppress
 from typing import Any
 
 import pytest
 from msgspec import structs
 
 from pointsman.api.pairs import Pair, Pairs
+from pointsman.operator.cluster.kinds import Kind
+from pointsman.operator.errors import Waiting
 from tests.operator.objects import backend
 from tests.operator.rollout.replays import chats
 from tests.operator.rollout.unseen import QUESTION, failed, pair, prefers
@@ -29,7 +32,7 @@ async def world() -> World:
     return made
 
 
-def tell(world: World, *pairs: Pair, **more: Any) -> None:
+def tell(world: World, *pairs: Pair, router: str = "r1", **more: Any) -> None:
     """The router has these."""
     entry = world.entry
     assert entry.candidate
@@ -41,7 +44,7 @@ def tell(world: World, *pairs: Pair, **more: Any) -> None:
         began_ms=entry.candidate.shadow.began_ms,
         pairs=pairs,
     )
-    world.unseen.tell("desk", structs.replace(told, **more))
+    world.unseen.tell("desk", structs.replace(told, **more), router)
 
 
 async def test_a_good_candidate_begins_its_steps_after_its_shadow(world: World) -> None:
@@ -156,6 +159,81 @@ async def test_money_that_is_spent_decides_with_what_there_is(world: World) -> N
     tell(world, *[pair()] * 15, spent_up=True, spent_nano=2 * 10**9)
     await world.look(10)
     assert world.weight == 20
+
+
+async def test_routers_are_told_to_stop_when_the_money_is_spent(world: World) -> None:
+    """By the sum of all, also of those that are gone: new ones have no share of their own."""
+    await world.edit("b", rollout=SHADOWED)
+    for number in range(3):
+        tell(world, *[pair()] * 5, spent_nano=7 * 10**8, router=f"r{number}")
+        await world.look(20)
+        del world.unseen.told["desk"][f"r{number}"]
+    assert world.status["rollout"]["phase"] == "Paused"
+    assert world.entry.candidate.shadow.max_spend_nano == 0
+    assert world.entry.candidate.shadow.percent == 30
+    tell(world, *[pair()] * 5, router="new")
+    await world.look(40)
+    assert world.entry.candidate.shadow.max_spend_nano == 0
+    assert world.status["rollout"]["phase"] == "Paused"
+
+
+async def test_money_that_is_spent_in_a_pause_is_told(world: World) -> None:
+    """Its time was up first; it answers on while it waits for a person."""
+    await world.edit("b", rollout=SHADOWED)
+    await world.look(620)
+    assert world.status["rollout"]["phase"] == "Paused"
+    assert world.entry.candidate.shadow.max_spend_nano == 2 * 10**9
+    tell(world, *[pair()] * 5, spent_nano=2 * 10**9)
+    await world.look(20)
+    assert world.entry.candidate.shadow.max_spend_nano == 0
+
+
+async def test_each_part_of_the_money_is_a_bound_of_its_own(world: World) -> None:
+    """What answers cost is not taken from the judge's half."""
+    judged = {**SHADOWED["shadow"], "judge": {"backendRef": {"name": "judge"}}}
+    await world.edit("b", rollout={**SHADOWED, "shadow": judged})
+    tell(world, *[pair()] * 5, spent_nano=10**9 - 1)
+    await world.look(20)
+    assert world.entry.candidate.shadow.max_spend_nano == 10**9
+    tell(world, spent_nano=10**9)
+    await world.look(20)
+    assert world.entry.candidate.shadow.max_spend_nano == 0
+
+
+@pytest.mark.parametrize("broken", ["the backend", "a write"])
+async def test_what_fails_for_a_moment_loses_nothing_that_was_compared(
+    world: World, broken: str
+) -> None:
+    """Neither the score nor what its judge has spent."""
+    judged = {**SHADOWED["shadow"], "judge": {"backendRef": {"name": "judge"}}}
+    world.api.put(backend("judge", cost={"inputPerMillion": "1", "outputPerMillion": "10"}))
+    await world.edit("b", rollout={**SHADOWED, "shadow": judged})
+    tell(world, *[pair()] * 20)
+    await world.look(4)
+    key = ("ModelBackend", "b")
+
+    def no_room(what: str, kind: Kind) -> None:
+        if (what, kind.name) == ("create", "ConfigMap"):
+            raise Waiting("no room")
+
+    before, found = world.shadower._watches["desk"].seen(), world.api.stored[key]
+    assert before.shadowed.pairs == 20
+    assert before.shadowed.spent_nano > 0
+    if broken == "the backend":
+        del world.api.stored[key]
+    else:
+        world.api.put(backend("b", cost={"inputPerMillion": "1", "outputPerMillion": "1"}))
+        world.api.hook = no_room
+    for _ in range(2):
+        with suppress(ExceptionGroup):
+            await world.controller.reconcile()
+    assert world.pins._asked["shadow"] == {"judge"}
+    world.api.hook = lambda _what, _kind: None
+    world.api.put(found)
+    await world.reconcile()
+    assert world.shadower._watches["desk"].seen() == before
+    await world.look(20)
+    assert world.status["rollout"]["shadow"]["pairs"] == 20
 
 
 async def test_a_router_that_knows_no_shadow_stops_its_clock(world: World) -> None:

@@ -53,7 +53,8 @@ class Unseen:
     """One router, `r1`; `tell` what it has of a policy."""
 
     def __init__(self) -> None:
-        self.told: dict[str, dict[str, Pairs]] = {}
+        self.told: dict[str, dict[str, Pairs | None]] = {}
+        """None: it does not answer."""
         self.judge: Callable[[str], str | None] = says('{"better": "same"}')
         self.tokens: tuple[int | None, int | None] = (100, 10)
         self.asked: list[tuple[str, str]] = []
@@ -63,9 +64,12 @@ class Unseen:
         """This router says so from now on; its pairs once."""
         self.told.setdefault(policy, {})[router] = told
 
-    async def pairs(self, policy: str) -> dict[str, Pairs]:
+    async def pairs(self, policy: str) -> dict[str, Pairs | None]:
         found = self.told.get(policy, {})
-        self.told[policy] = {uid: structs.replace(one, pairs=()) for uid, one in found.items()}
+        self.told[policy] = {
+            uid: structs.replace(one, pairs=()) if one is not None else None
+            for uid, one in found.items()
+        }
         return dict(found)
 
     async def ask(

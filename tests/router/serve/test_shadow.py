@@ -10,6 +10,7 @@ import pytest
 from msgspec import structs
 from prometheus_client import generate_latest
 
+from pointsman.api.governed import Governed
 from pointsman.api.pairs import MOST_PAIRS, Pairs, decode_pairs
 from pointsman.api.profile import Profile
 from pointsman.api.table import (
@@ -40,7 +41,9 @@ async def desk(there: World) -> World:
     return there
 
 
-def compiled(there: World, *to: str, revision: str = "r1") -> CompiledPolicy:
+def compiled(
+    there: World, *to: str, revision: str = "r1", data_class: str = "", **more: Any
+) -> CompiledPolicy:
     blob = PolicyBlob(
         namespace="default",
         name="desk",
@@ -51,9 +54,11 @@ def compiled(there: World, *to: str, revision: str = "r1") -> CompiledPolicy:
                 name="default",
                 targets=(Target(backend=to[0]),),
                 fallback=Fallback(chain=to[1:]) if to[1:] else None,
+                data_class=data_class,
             ),
         ),
         backends=there.backends,
+        **more,
     )
     return compile_policy(blob, f"digest-{revision}")
 
@@ -150,6 +155,42 @@ async def test_a_stream_is_compared_whole(desk: World) -> None:
     assert pair.candidate.text
 
 
+async def test_a_stream_that_was_tried_again_is_heard_once(desk: World) -> None:
+    """Of the attempt that its caller got; and it leaves no place taken."""
+
+    async def breaks(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readuntil(b"\r\n\r\n")
+        writer.write(b"HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\n\r\n")
+        await writer.drain()
+        writer.close()
+
+    await desk.simulator("twin")
+    await desk.scripted("old", breaks)
+    told = Shadow(percent=100, max_spend_nano=10**9)
+    canary = Canary(compiled(desk, "new", revision="r2"), 0, told)
+    desk.live.table = compile_table([compiled(desk, "old", "twin")], {"desk": canary})
+    desk.live.ready = True
+    reply = await desk.ask(chat(stream=True))
+    assert reply.headers["x-pointsman-backend"] == "twin"
+    await until_told(desk, Compared=1)
+    (pair,) = taken(desk).pairs
+    assert pair.control.text == reply.content != ""
+    shadows = desk.plane.arms.shadows
+    assert shadows is not None
+    assert shadows.held["heard"] == 0
+
+
+async def test_what_was_asked_in_another_apis_words_is_not_sent_again(desk: World) -> None:
+    """What its caller says of thinking and of the user would be lost on the way."""
+    shadow(desk, "new")
+    async with desk.client() as client:
+        body = {"model": "auto", "max_tokens": 50, "messages": [{"role": "user", "content": "Hi"}]}
+        await client.send(post(body, path="/v1/messages"))
+        assert (await client.reply()).status == 200
+    await until_told(desk, Translated=1)
+    assert desk.seen("new") == []
+
+
 async def test_only_its_part_is_sent_again(desk: World) -> None:
     """Of the conversations, and the same ones whenever they go on."""
     shadow(desk, "new", percent=30)
@@ -188,6 +229,37 @@ async def test_what_is_not_public_is_not_sent_twice(desk: World) -> None:
     await desk.ask(x_pointsman_data_class="Public")
     await until_told(desk, DataClass=1, Compared=1)
     assert len(desk.seen("new")) == 1
+
+
+@pytest.mark.parametrize("classes", [("Internal", ""), ("", "Restricted")])
+async def test_a_rules_class_is_its_requests_class(desk: World, classes: tuple[str, str]) -> None:
+    """Of the rule that the stable revision took, and of the one that the candidate takes."""
+    for name, one in desk.backends.items():
+        desk.backends[name] = structs.replace(one, max_data_class="Restricted")
+    told = Shadow(percent=100, max_spend_nano=10**9)
+    candidate = compiled(desk, "new", revision="r2", data_class=classes[1])
+    desk.live.table = compile_table(
+        [compiled(desk, "old", data_class=classes[0])], {"desk": Canary(candidate, 0, told)}
+    )
+    desk.live.ready = True
+    assert (await desk.ask()).status == 200
+    await until_told(desk, DataClass=1)
+    assert desk.seen("new") == []
+    assert taken(desk).pairs == ()
+
+
+async def test_what_the_candidate_refuses_has_its_class_all_the_same(desk: World) -> None:
+    """It finds data that the stable revision does not look for: no text becomes a pair."""
+    told = Shadow(percent=100, max_spend_nano=10**9)
+    detects = Governed(detected="Restricted", built_in=("Email",))
+    candidate = compiled(desk, "new", revision="r2", governance=detects)
+    desk.live.table = compile_table([compiled(desk, "old")], {"desk": Canary(candidate, 0, told)})
+    desk.live.ready = True
+    mail = {"role": "user", "content": "Answer ada@example.com, please."}
+    assert (await desk.ask({**chat(), "messages": [mail]})).status == 200
+    await until_told(desk, DataClass=1)
+    assert desk.seen("new") == []
+    assert taken(desk).pairs == ()
 
 
 async def test_the_same_choice_needs_no_call(desk: World) -> None:
@@ -350,6 +422,15 @@ async def test_money_is_set_aside_before_it_is_spent(desk: World) -> None:
     assert sum(pair.candidate.cost_nano for pair in pairs) == told.spent_nano
     assert len(desk.seen("new")) == outcomes(desk)["Compared"]
     assert not [line for line in scraped(desk).splitlines() if "cost" in line and '"new"' in line]
+    asked = len(desk.seen("new"))
+    shadow(desk, "new", max_spend_nano=0)
+    for _ in range(5):
+        await desk.ask(body)
+    await until_told(desk, Compared=asked, SpendCap=25 - asked)
+    shadow(desk, "new", max_spend_nano=0, began_ms=3)
+    await desk.ask(body)
+    await until_told(desk, SpendCap=1)
+    assert taken(desk).spent_up
     desk.live.routers = 1000
     shadow(desk, "new", max_spend_nano=400_000, began_ms=1)
     await desk.ask(body)

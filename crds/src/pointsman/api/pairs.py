@@ -62,7 +62,7 @@ class Pairs(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
 
 Outcome = Literal[
     "Compared", "Equal", "Full", "TooLarge", "SideEffects", "SpendCap", "OtherCurrency", "NoServer",
-    "Limited", "Expired", "Dropped", "Bug", "DataClass",
+    "Limited", "Expired", "Dropped", "Bug", "DataClass", "Translated",
 ]  # fmt: skip
 _decode: Final = msgspec.json.Decoder(Pairs).decode
 

@@ -9,7 +9,11 @@ class Shadow(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     percent: int
     """Of the conversations."""
     max_spend_nano: int
-    """All routers together, in billionths of `currency`; each has an equal share."""
+    """
+    All routers together, in billionths of `currency`; each has an equal share.
+
+    0: nothing that costs is sent, or nothing more.
+    """
     currency: str = "USD"
     began_ms: int = 0
     """When the rollout began, Unix time: what is spent counts from there."""

@@ -6,7 +6,7 @@ from http import HTTPStatus
 import msgspec
 
 from pointsman.api.pairs import Pairs
-from pointsman.operator.cluster.doors import Verdict, read_verdict
+from pointsman.operator.cluster.doors import UNANSWERED, Verdict, asked_nobody, read_verdict
 from pointsman.router.errors import Problem
 from pointsman.router.serve.app import DataPlane
 from pointsman.router.serve.pinned import Desk
@@ -21,10 +21,10 @@ class Unseen:
         self._plane = plane
         self._desk = Desk(plane)
 
-    async def pairs(self, policy: str) -> dict[str, Pairs]:
+    async def pairs(self, policy: str) -> dict[str, Pairs | None]:
         """Of this process."""
         found = self._plane.live.pairs(policy)
-        return {_HERE: found} if found is not None else {}
+        return {_HERE: found}
 
     async def ask(
         self, backend: str, messages: Sequence[Mapping[str, str]], max_tokens: int
@@ -37,4 +37,6 @@ class Unseen:
             )
         except Problem:
             return None
-        return read_verdict(found.body) if found.status == HTTPStatus.OK else None
+        if found.status == HTTPStatus.OK:
+            return read_verdict(found.body)
+        return None if asked_nobody(found.status) else UNANSWERED

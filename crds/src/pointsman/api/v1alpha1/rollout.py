@@ -125,7 +125,7 @@ class Shadow(ApiModel):
         default="5",
         description="Most that may be spent on the new revision's answers and on the judge, by "
         "the prices of the backends, as '5.00'. When it is used up, what was compared by then "
-        "decides.",
+        "decides. Routers that come and go may pass it until the operator has seen so.",
     )
     currency: str = Field(
         default="USD",

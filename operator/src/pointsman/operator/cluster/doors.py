@@ -6,6 +6,7 @@ counted; that no text reaches a log or a metric; and bounds of what is read.
 
 import asyncio
 from collections.abc import Mapping, Sequence
+from enum import Enum
 from http import HTTPStatus
 from typing import Final, NamedTuple, Protocol
 from urllib.parse import quote
@@ -42,6 +43,10 @@ class Verdict(NamedTuple):
     output_tokens: int | None
 
 
+UNANSWERED: Final = Verdict("", None, None)
+"""A judge may have been asked: nobody knows what it took."""
+
+
 class _Message(msgspec.Struct):
     content: str | None = None
 
@@ -63,23 +68,36 @@ class _Answer(msgspec.Struct):
 _answer = msgspec.json.Decoder(_Answer).decode
 
 
-def read_verdict(body: bytes) -> Verdict | None:
-    """Of a chat completion; None for what is none."""
+def asked_nobody(status: int) -> bool:
+    """Whether a router that says so has refused: no backend was asked, or none took it."""
+    return 300 <= status < 499 or status == HTTPStatus.SERVICE_UNAVAILABLE
+
+
+def read_verdict(body: bytes) -> Verdict:
+    """Of a chat completion; UNANSWERED for what is none."""
     try:
         answer = _answer(body)
     except (msgspec.MsgspecError, UnicodeError, RecursionError):
-        return None
+        return UNANSWERED
     message = answer.choices[0].message if answer.choices else None
     usage = answer.usage or _Usage()
     text = message.content if message is not None else None
     return Verdict(text or "", usage.prompt_tokens, usage.completion_tokens)
 
 
+class _Nothing(Enum):
+    """What a router that has no answer did not do."""
+
+    ASKED = 1
+    ANSWERED = 2
+
+
 class Doors:
     """`close` it in the end; a connection is made when something is asked."""
 
-    def __init__(self, fleet: Fleet) -> None:
+    def __init__(self, fleet: Fleet, *, ask_s: float = ASK_S) -> None:
         self._fleet = fleet
+        self._ask_s = ask_s
         self._session: aiohttp.ClientSession | None = None
         self._turn = 0
 
@@ -89,22 +107,24 @@ class Doors:
             await self._session.close()
             self._session = None
 
-    async def pairs(self, policy: str) -> dict[str, Pairs]:
-        """What each router has of a policy's shadow, by the pod's uid; its pairs are taken."""
+    async def pairs(self, policy: str) -> dict[str, Pairs | None]:
+        """
+        What each router has of a policy's shadow, by the pod's uid; its pairs are taken.
+
+        None: it runs, and has none, or did not answer.
+        """
         doors = self._fleet.doors()
         path = f"/admin/policies/{quote(policy)}/pairs"
         said = await asyncio.gather(*(self._post(base + path, TAKE_S) for base in doors.values()))
-        told = {
-            uid: decode_pairs(data)
+        return {
+            uid: decode_pairs(data) if isinstance(data, bytes) else None
             for uid, data in zip(doors, said, strict=True)
-            if data is not None
         }
-        return {uid: one for uid, one in told.items() if one is not None}
 
     async def ask(
         self, backend: str, messages: Sequence[Mapping[str, str]], max_tokens: int
     ) -> Verdict | None:
-        """The answer of this backend, by some router; None if there is none."""
+        """The answer of this backend, by some router; None if nobody was asked."""
         bases = [*self._fleet.doors().values()]
         if not bases:
             return None
@@ -112,11 +132,13 @@ class Doors:
         body = {"model": backend, "messages": messages, "max_tokens": max_tokens}
         data = await self._post(
             f"{bases[self._turn % len(bases)]}/v1/chat/completions",
-            ASK_S,
+            self._ask_s,
             body=msgspec.json.encode(body),
             headers={HEADER_PIN: backend, "content-type": "application/json"},
         )
-        return read_verdict(data) if data is not None else None
+        if isinstance(data, bytes):
+            return read_verdict(data)
+        return None if data is _Nothing.ASKED else UNANSWERED
 
     async def _post(
         self,
@@ -125,8 +147,8 @@ class Doors:
         *,
         body: bytes = b"",
         headers: Mapping[str, str] | None = None,
-    ) -> bytes | None:
-        """The body of an answer with status 200; None without one."""
+    ) -> "bytes | _Nothing":
+        """The body of an answer with status 200."""
         if self._session is None:
             self._session = aiohttp.ClientSession(trust_env=False)
         most = MOST_ANSWER_BYTES if body else MOST_BYTES
@@ -141,14 +163,16 @@ class Doors:
                 if response.status != HTTPStatus.OK:
                     if response.status != HTTPStatus.NOT_FOUND:
                         metrics.ROUTER_FAULTS.labels(f"Http{label_of(response.status)}").inc()
-                    return None
+                    refused = asked_nobody(response.status)
+                    return _Nothing.ASKED if refused else _Nothing.ANSWERED
                 found = bytearray()
                 async for piece in response.content.iter_chunked(65_536):
                     found += piece
                     if len(found) > most:
                         metrics.ROUTER_FAULTS.labels("TooLarge").inc()
-                        return None
+                        return _Nothing.ANSWERED
                 return bytes(found)
         except (aiohttp.ClientError, TimeoutError, OSError) as error:
             metrics.ROUTER_FAULTS.labels(type(error).__name__).inc()
-            return None
+            away = isinstance(error, aiohttp.ClientConnectorError)
+            return _Nothing.ASKED if away else _Nothing.ANSWERED

@@ -100,6 +100,8 @@ class Roller:
         self._clock = clock
         self._monotonic = monotonic
         self._stored = _Stored()
+        self._planned: Mapping[str, Going] = {}
+        """What is followed outside: it goes on while a policy fails."""
         self._now: dict[str, Rollout] = {}
         """The rollouts of the records, with what is remembered of the step that goes on."""
         self._tallies: dict[str, Tally] = {}
@@ -150,6 +152,9 @@ class Roller:
         for name, rollout in self._now.items():
             if not rollout.ended:
                 self._counted(name, rollout)  # a step begins where the routers are now
+        self._planned = {
+            name: self._as_planned(name, one) for name, one in self._stored.going.items()
+        }
         self._follow_shadows()
         self._replayer.follow(dict(self._to_replay()))
         for phase in Phase:
@@ -165,14 +170,22 @@ class Roller:
             return
         wanted = {
             name: (one.record.rollout, one.plan.shadow)
-            for name, one in self._stored.going.items()
+            for name, one in self._planned.items()
             if one.record and one.plan and one.plan.shadow and one.record.rollout.in_shadow
             if not one.record.rollout.ended
         }
         self._shadower.follow(wanted, self._backends)
 
+    def _as_planned(self, name: str, one: Going) -> Going:
+        """With the plan of before where this rollout lost it for a moment: by a failed write."""
+        last = self._planned.get(name)
+        if one.plan or not one.record or one.record.rollout.ended or not last or not last.record:
+            return one
+        same = replay_key(last.record.rollout) == replay_key(one.record.rollout)
+        return replace(last, record=one.record) if same else one
+
     def _to_replay(self) -> Iterator[tuple[str, Wanted]]:
-        for name, one in self._stored.going.items():
+        for name, one in self._planned.items():
             rollout, plan = self._now.get(name), one.plan
             if rollout and plan and plan.replay and is_replayed_first(rollout, plan):
                 yield name, Wanted(replay_key(rollout), one.pair, plan.replay)

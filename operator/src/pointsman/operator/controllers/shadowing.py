@@ -25,7 +25,9 @@ from pointsman.operator.plan.rollout.shadowing import Judge, Shadow, Shadowed
 
 EVERY_S: Final = 2.0
 AT_ONCE: Final = 4
-"""Pairs that are judged."""
+"""Pairs of one policy that are judged."""
+MOST_AT_ONCE: Final = 16
+"""Of all policies."""
 LOOK_S: Final = 120.0
 """One look with all its verdicts; what is not judged by then is not judged."""
 PART: Final = "shadow"
@@ -35,13 +37,13 @@ PART: Final = "shadow"
 class Routers(Protocol):
     """See cluster/doors.py."""
 
-    async def pairs(self, policy: str, /) -> dict[str, Pairs]:
-        """What each router has of a policy's shadow."""
+    async def pairs(self, policy: str, /) -> Mapping[str, Pairs | None]:
+        """What each router that runs has of a policy's shadow; None: it did not say."""
 
     async def ask(
         self, backend: str, messages: list[dict[str, str]], max_tokens: int, /
     ) -> Verdict | None:
-        """A judge's answer."""
+        """A judge's answer; None if it was not asked."""
 
 
 class Pins(Protocol):
@@ -76,25 +78,31 @@ class _Watch:
     purse: Purse
     routers: dict[str, Pairs] = field(default_factory=dict)
     """What each told last; without its pairs."""
-    gone: list[Pairs] = field(default_factory=list)
-    """Of routers that began anew, or are gone."""
+    gone: dict[tuple[str, int], Pairs] = field(default_factory=dict)
+    """Of routers that began anew, or are gone, by uid and when they had begun."""
     scores: dict[str, Moments] = field(default_factory=dict)
     unjudged: int = 0
     judge_spent_up: bool = False
     problem: str = ""
+    busy: bool = False
+    """It is being compared."""
 
-    def hear(self, told: Mapping[str, Pairs]) -> list[Pair]:
-        """The pairs that are new."""
+    def hear(self, told: Mapping[str, Pairs | None]) -> list[Pair]:
+        """The pairs that are new; who is not in `told` is gone."""
         fits = {
             uid: one
             for uid, one in told.items()
-            if (one.stable, one.candidate, one.began_ms) == self.key
+            if one is not None and (one.stable, one.candidate, one.began_ms) == self.key
         }
+        for uid in self.routers.keys() - told.keys():
+            before = self.routers.pop(uid)
+            self.gone[uid, before.since_ms] = before
         found: list[Pair] = []
         for uid, one in fits.items():
-            before = self.routers.get(uid)
-            if before is not None and before.since_ms != one.since_ms:
-                self.gone.append(before)
+            known = self.routers.get(uid)
+            if known is not None and known.since_ms != one.since_ms:
+                self.gone[uid, known.since_ms] = known
+            self.gone.pop((uid, one.since_ms), None)
             found += one.pairs
             self.routers[uid] = _without_pairs(one)
         return found
@@ -105,7 +113,7 @@ class _Watch:
         self.scores[task] = before + Moments(1, value, value * value)
 
     def seen(self) -> Seen:
-        every = (*self.gone, *self.routers.values())
+        every = (*self.gone.values(), *self.routers.values())
         pairs, equal = dict(self.scores), 0
         for one in every:
             for name, count in one.equal.items():
@@ -113,15 +121,17 @@ class _Watch:
                 pairs[task] = pairs.get(task, Moments()) + Moments(count)
                 equal += count
         routers_up = bool(self.routers) and all(one.spent_up for one in self.routers.values())
-        spent = sum(one.spent_nano for one in every) + self.purse.spent_nano
-        cap = self.shadow.max_spend_nano
+        answers = sum(one.spent_nano for one in every)
+        spent, cap = answers + self.purse.spent_nano, self.shadow.max_spend_nano
+        answers_up = answers >= self.shadow.answers_nano > 0
         shadowed = Shadowed(
             pairs=sum(moments.n for moments in pairs.values()),
             equal=equal,
             unjudged=self.unjudged,
             spent_nano=spent,
             currency=self.shadow.currency,
-            spent_up=routers_up or self.judge_spent_up or spent >= cap > 0,
+            spent_up=routers_up or self.judge_spent_up or answers_up or spent >= cap > 0,
+            answers_up=answers_up,
             problem=self.problem,
         )
         return Seen(pairs, shadowed)
@@ -148,6 +158,7 @@ class Shadower:
         self._routers = routers
         self._pins = pins
         self._clock = clock
+        self._limit = asyncio.Semaphore(MOST_AT_ONCE)
         self._watches: dict[str, _Watch] = {}
         self._backends: Backends = {}
 
@@ -172,14 +183,25 @@ class Shadower:
         return watch.seen()
 
     async def run(self) -> None:
-        """For ever, each 2 s."""
-        while True:
-            await asyncio.sleep(EVERY_S)
-            await self.look()
+        """For ever, each 2 s; a policy whose judge is slow waits for it alone."""
+        async with asyncio.TaskGroup() as group:
+            while True:
+                await asyncio.sleep(EVERY_S)
+                self._begin(group)
 
     async def look(self) -> None:
         """Take what there is, and compare it."""
-        for name, watch in list(self._watches.items()):
+        async with asyncio.TaskGroup() as group:
+            self._begin(group)
+
+    def _begin(self, group: asyncio.TaskGroup) -> None:
+        for name, watch in self._watches.items():
+            if not watch.busy:
+                watch.busy = True
+                group.create_task(self._compare(name, watch))
+
+    async def _compare(self, name: str, watch: _Watch) -> None:
+        try:
             pairs = watch.hear(await self._routers.pairs(name))
             asked: list[Pair] = []
             for pair in pairs:
@@ -192,6 +214,8 @@ class Shadower:
                     _note(watch, pair, float(found))
             if watch.shadow.judge is not None and asked:
                 await self._judge(watch, watch.shadow.judge, asked)
+        finally:
+            watch.busy = False
 
     async def _judge(self, watch: _Watch, judge: Judge, pairs: list[Pair]) -> None:
         backend = self._backends.get(judge.backend)
@@ -200,7 +224,7 @@ class Shadower:
         left = dict(enumerate(pairs))
 
         async def one(number: int) -> None:
-            async with limit:
+            async with limit, self._limit:
                 value = None
                 if prices is not None:
                     value = await self._verdict(watch, judge, prices, pairs[number])
@@ -237,7 +261,7 @@ class Shadower:
             finally:
                 watch.purse.settle(aside, spent)
             said.append(verdict.text if verdict is not None else None)
-            if verdict is None:
+            if verdict is None or not verdict.text:
                 return None
         return pairing.read(said)
 

@@ -9,7 +9,9 @@ this process by `take` only, once. Loaded only where a policy's rollout has a sh
 | was answered by both                         | Compared: a pair, until it is taken         |
 | would go to the same backend                 | Equal: nobody is asked                      |
 | may do something twice; is too large         | SideEffects; TooLarge                       |
-| has data of a class above Public             | DataClass                                   |
+| came in another API's words                  | Translated                                  |
+| has data of a class above Public, by its own | DataClass                                   |
+| or by the rule of either revision            |                                             |
 | finds no room, or too little money           | Full; SpendCap, OtherCurrency               |
 | met no server, or a limit of its backend     | NoServer; Limited                           |
 | was under way when the router ends           | Dropped                                     |
@@ -31,6 +33,7 @@ from pointsman.router.serve import aside as asides
 from pointsman.router.serve.arms import Arm
 from pointsman.router.serve.attempt import OK
 from pointsman.router.serve.budgets import most_nano
+from pointsman.router.serve.governing import data_rank_of
 from pointsman.router.serve.mirror import Job, Kept, Mirror, pair_of, spent_nano, task_of
 from pointsman.router.wire.mirrored import second
 from pointsman.router.wire.openai import NO_ANSWER
@@ -56,6 +59,12 @@ MOST_HEARD: Final = 64
 """Streams whose text is gathered at once: 92 KiB each."""
 _NO_SERVER: Final = frozenset(("Cold", "NoEndpoint", "CannotStart", "HoldFull", "NoCredential"))
 _LIMITED: Final = frozenset(("Http429", "Saturated"))
+
+
+def _rank(exchange: "Exchange") -> int:
+    """The class of its data: its own, or that of the rule it took."""
+    taken = getattr(exchange, "taken", None)
+    return exchange.data_rank if taken is None else data_rank_of(exchange, taken)
 
 
 class _Listening:
@@ -97,10 +106,11 @@ class Mirrored(Arm):
         self._shadows.offer(self._mirror, exchange, self.heard, now_s)
 
     def listen(self, tail: "StreamTail") -> "StreamTail":
-        """For a stream: its text as well, where there is room."""
-        if self._shadows.listening >= MOST_HEARD:
-            return tail
-        self._shadows.listening += 1
+        """For a stream: its text as well, where there is room; of the last attempt alone."""
+        if self.heard is None:
+            if self._shadows.listening >= MOST_HEARD:
+                return tail
+            self._shadows.listening += 1
         self.heard = Spoken()
         return cast("StreamTail", _Listening(tail, self.heard))
 
@@ -232,8 +242,10 @@ class Shadows(Collector):
             return None
         if self._mirrors.get(told.policy.name) is not mirror:
             return "Dropped"
-        if told.data_rank:
+        if _rank(told):
             return "DataClass"
+        if told.translated:
+            return "Translated"
         size = len(told.request.body) + len(told.end)
         whole = told.said is not NO_ANSWER
         if len(told.request.body) > MOST_BODY_BYTES or (
@@ -277,8 +289,12 @@ class Shadows(Collector):
         try:
             job.wants_json = asides.decide(exchange)
         except Problem as problem:
+            if _rank(exchange):
+                return "DataClass"
             exchange.refuse(problem)  # its revision cannot answer it: that is an answer as well
             return None
+        if _rank(exchange):
+            return "DataClass"
         backend, shadow = exchange.candidates[0], mirror.shadow
         if told.code == 200 and told.track is not None and told.track.of[1] == backend:
             task = task_of(exchange)

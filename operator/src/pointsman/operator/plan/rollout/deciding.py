@@ -188,12 +188,8 @@ def weight_percent(rollout: Rollout, plan: Plan) -> int:
     """Of the conversations that go to the candidate now."""
     if rollout.phase is Phase.PROMOTED:
         return 100
-    if (
-        rollout.ended
-        or rollout.held
-        or shadow_of(rollout, plan)
-        or is_replayed_first(rollout, plan)
-    ):
+    waits = rollout.held or shadow_of(rollout, plan) or is_replayed_first(rollout, plan)
+    if rollout.ended or waits:
         return 0
     return plan.steps[min(rollout.step, len(plan.steps) - 1)].weight_percent
 
@@ -210,11 +206,14 @@ def is_replayed_first(rollout: Rollout, plan: Plan) -> bool:
 
 
 def next_percent(rollout: Rollout, plan: Plan) -> int | None:
-    """The weight after this one; None where a promotion follows, or nothing is decided yet."""
+    """The weight after this one, or a shadow's larger part; None: promotion, or not decided."""
     number = rollout.step if rollout.held else rollout.step + 1
     open_ = is_replayed_first(rollout, plan) or shadow_of(rollout, plan) is not None
     over = rollout.ended or number >= len(plan.steps) or open_
-    return None if over else plan.steps[number].weight_percent
+    if over:
+        return None
+    unseen = plan.shadow.percent if plan.shadow and rollout.in_shadow else 0
+    return max(unseen, plan.steps[number].weight_percent)
 
 
 def load_percent(rollout: Rollout, plan: Plan) -> int:

@@ -46,6 +46,11 @@ class Shadow(msgspec.Struct, frozen=True, kw_only=True):
         """Half of the money is a judge's, so that answers and judge together never pass the cap."""
         return self.max_spend_nano // 2 if self.judge is not None else 0
 
+    @property
+    def answers_nano(self) -> int:
+        """The rest, which all routers share."""
+        return self.max_spend_nano - self.judge_nano
+
 
 class Shadowed(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """What was compared so far."""
@@ -58,6 +63,8 @@ class Shadowed(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     spent_nano: int = 0
     currency: str = ""
     spent_up: bool = False
+    answers_up: bool = False
+    """The part of the answers is spent, by all routers together."""
     problem: str = ""
     """Why a judge is not asked."""
 
@@ -67,11 +74,11 @@ class Shadowed(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
         return f"{self.spent_nano / NANO:.2f} {self.currency}"
 
 
-def table_shadow(shadow: Shadow, *, began_s: float) -> table.Shadow:
-    """As routers are told."""
+def table_shadow(shadow: Shadow, *, began_s: float, spent: bool = False) -> table.Shadow:
+    """As routers are told; `spent`: nothing that costs is sent any more."""
     return table.Shadow(
         percent=shadow.percent,
-        max_spend_nano=shadow.max_spend_nano - shadow.judge_nano,
+        max_spend_nano=0 if spent else shadow.answers_nano,
         currency=shadow.currency,
         began_ms=int(began_s * 1000),
     )

@@ -235,7 +235,8 @@ class _Policy:
             return self.verdict, going
         percent, shadow = weight_percent(rollout, one.plan), shadow_of(rollout, one.plan)
         if percent or shadow:
-            asked = table_shadow(shadow, began_s=rollout.began_s) if shadow else None
+            spent = rollout.shadowed is not None and rollout.shadowed.answers_up
+            asked = table_shadow(shadow, began_s=rollout.began_s, spent=spent) if shadow else None
             return self._with_candidate(one.held, percent, asked), going
         if is_replayed_first(rollout, one.plan):
             going = replace(going, pair=self._pair(one.held))
