@@ -50,6 +50,15 @@ def test_prompts_of_a_config_map_are_read_anew_when_they_change(tmp_path: Path) 
     assert first.content != other.content
 
 
+def test_each_prompt_of_the_examples_is_what_its_file_says() -> None:
+    """A default that nobody wrote is not written for them: it may be refused beside a check."""
+    folder = Path(__file__).parent.parent.parent / "crds" / "examples"
+    for name in ("17-golden-prompts", "19-evaluated-backend", "drift-story"):
+        found = suites_of(load([folder / name]))
+        assert found
+        assert all(isinstance(one, Suite) for one in found.values()), (name, found)
+
+
 def test_what_is_missing_or_broken_is_said(tmp_path: Path) -> None:
     alone = _suites(tmp_path, SUITE)["desk"]
     assert isinstance(alone, Hindrance)

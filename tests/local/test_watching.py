@@ -59,6 +59,15 @@ async def test_a_backend_that_is_put_back_is_another_one() -> None:
     assert after["status"] == {}
 
 
+async def test_another_session_is_another_fleet() -> None:
+    """Runs count from 1 again, and a ledger that outlives a session keeps an answer once."""
+    one, other = _watch(), _watch()
+    for watch in (one, other):
+        watch.follow(_files("a"))
+
+    assert _item(one, "a")["metadata"]["uid"] != _item(other, "a")["metadata"]["uid"]
+
+
 async def test_what_was_spent_today_is_spent_for_the_next_one_of_its_name() -> None:
     """Who takes it out and puts it in again has no more money, not even during a run."""
     spent = {"run": 7, "spent": "0.2", "spentOn": TODAY, "ended": "Complete", "suite": "golden"}

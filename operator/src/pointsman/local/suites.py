@@ -29,7 +29,9 @@ def suites_of(loaded: Loaded) -> dict[str, Suite | Hindrance]:
         if reference and lines is None:
             found[name] = not_ready(name, f"there is no {source_of(suite)} among these files")
             continue
-        verdict = _judged(suite.model_dump_json(), lines or "", bool(reference))
+        verdict = _judged(
+            suite.model_dump_json(by_alias=True, exclude_unset=True), lines or "", bool(reference)
+        )
         if isinstance(verdict, Suite):
             found[name] = verdict
         else:

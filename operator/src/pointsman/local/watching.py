@@ -6,6 +6,7 @@ long as the session does: another one begins with new baselines.
 
 import asyncio
 import functools
+import secrets
 import time
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
@@ -119,6 +120,8 @@ class LocalWatch:
         ledger: LocalLedger | None = None,
     ) -> None:
         self._on_change, self._tell = on_change, tell
+        self._session = secrets.token_hex(8)
+        """Runs count from 1 in each: a ledger that outlives one must not take them for the last."""
         self._desired: Desired | None = None
         self._items: dict[str, dict[str, Any]] = {}
         self._gone: Counter[str] = Counter()
@@ -182,7 +185,8 @@ class LocalWatch:
     def _uid(self, name: str) -> str:
         """Another one for each that was gone: what is known of the last one is not of it."""
         times = self._gone[name]
-        return f"local-{name}#{times}" if times else f"local-{name}"
+        uid = f"local-{self._session}-{name}"
+        return f"{uid}#{times}" if times else uid
 
     async def run(self) -> None:
         """For ever."""
