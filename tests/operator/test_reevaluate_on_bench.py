@@ -40,12 +40,13 @@ def fleet(bench: Bench) -> Iterator[Fleet]:
 
 def find(fleet: Fleet, name: str, **found: Any) -> None:
     """What evaluation and detector would write, by server-side apply of another manager."""
-    item = backend(name)
+    item, status = backend(name), dict(status_of(**found))
+    status["evaluation"] = {"qualityContent": status["evaluation"]["qualityContent"]}
     body = {
         "apiVersion": item["apiVersion"],
         "kind": item["kind"],
         "metadata": {"name": name},
-        "status": {k: v for k, v in status_of(**found).items() if k != "evaluation"},
+        "status": status,
     }
     fleet.kubectl(
         "apply", "--server-side", "--subresource=status", f"--field-manager={MANAGER}",
