@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import openai
+import yaml
 
 from pointsman.api.callers import CallerEntry, hash_of
 from pointsman.cli.key import manifest
@@ -121,6 +122,24 @@ def rendered(bench: Bench, namespace: str, release: str = RELEASE, *, values: st
         "--set", f"router.shutdownDelaySeconds={DELAY_S},router.drainSeconds={50 - DELAY_S}",
         *(["--set", values] if values else []),
     )  # fmt: skip
+
+
+@contextmanager
+def rights_only(bench: Bench, namespace: str) -> Iterator[Fleet]:
+    """Kinds and rights of both charts, and no pod."""
+    bench.kubectl("create", "namespace", namespace)
+    crds = bench.helm("template", "pointsman-crds", str(ROOT / "charts" / "pointsman-crds"))
+    bench.kubectl("apply", "--server-side", "-f", "-", input=crds)
+    bench.kubectl("wait", "--for=condition=Established", "crd", "--all", "--timeout=30s")
+    fleet = Fleet(bench, namespace)
+    rights = [
+        one
+        for one in yaml.safe_load_all(rendered(bench, namespace))
+        if one and one["kind"] in {"ServiceAccount", "Role", "RoleBinding"}
+    ]
+    fleet.kubectl("apply", "-f", "-", stdin=yaml.safe_dump_all(rights))
+    yield fleet
+    bench.kubectl("delete", "namespace", namespace, "--wait=false")
 
 
 def install(

@@ -16,7 +16,6 @@ import sys
 import time
 import urllib.request
 from collections.abc import AsyncIterator, Callable, Mapping
-from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any, Final
 
@@ -24,8 +23,8 @@ from pointsman.api import names
 from pointsman.operator.cluster import kinds
 from tests.bench import Bench
 from tests.e2e.traffic import Seen, Sessions, traffic, until
-from tests.e2e.trail import Trail, trail
-from tests.faults.edits import Editor, editor
+from tests.e2e.trail import Trail
+from tests.faults.edits import Editor
 from tests.faults.rollout import (
     CALM,
     CLIENTS,
@@ -34,6 +33,7 @@ from tests.faults.rollout import (
     World,
     doubled,
     end_of,
+    eyes,
     is_promoted,
     is_ready,
     phase_of,
@@ -42,7 +42,7 @@ from tests.faults.rollout import (
     until_so,
     world,
 )
-from tests.operator.objects import backend, policy, route
+from tests.operator.objects import backend, golden, policy, route
 
 Json = dict[str, Any]
 PROMPTS: Final = 30
@@ -65,27 +65,6 @@ ROLLOUT: Final[Mapping[str, Any]] = {
 LAST_STEP: Final = 1
 
 
-def suite(name: str) -> Json:
-    """Prompts that the stand-in answers right as often as its declared quality says."""
-    prompts = [
-        {
-            "name": f"p{number}",
-            "task": "Coding",
-            "prompt": f"Mend program {number}.",
-            "maxTokens": 64,
-            "metadata": {"pointsman-simulator-task": "Coding"},
-            "checks": [{"contains": "Declared right"}],
-        }
-        for number in range(PROMPTS)
-    ]
-    return {
-        "apiVersion": names.API_VERSION,
-        "kind": "EvaluationSuite",
-        "metadata": {"name": name},
-        "spec": {"prompts": prompts},
-    }
-
-
 def measured(name: str, by: str) -> Json:
     """A backend that is asked when it is ordered, so that each cycle has its own runs."""
     return backend(
@@ -99,16 +78,6 @@ def measured(name: str, by: str) -> Json:
 def desk(name: str, model: str) -> Json:
     item = policy(name, model_names=(model,), default=route("a", chain=("b",)), rollout=ROLLOUT)
     return {**item, "spec": {**item["spec"], "drift": {"onDetected": "Reevaluate"}}}
-
-
-@asynccontextmanager
-async def eyes(world: World) -> AsyncIterator[tuple[Editor, Trail]]:
-    """A user, and whoever writes down everything; past the proxy."""
-    kubeconfig, namespace = world.fleet.bench.kubeconfig, world.fleet.namespace
-    async with editor(kubeconfig, namespace) as user, trail(kubeconfig, namespace) as seen:
-        await user.apply(*(backend(name, deployment=SERVER) for name in "ab"))
-        await asyncio.to_thread(world.fleet.wait_ready, "mb")
-        yield user, seen
 
 
 class Cycle:
@@ -155,7 +124,9 @@ class Cycle:
     async def _baselines(self) -> None:
         """Both are good, and measured by a suite of this cycle's own."""
         await asyncio.to_thread(change, self.world, "a", GOOD)
-        await self.user.apply(suite(self.suite), *(measured(name, self.suite) for name in "ab"))
+        await self.user.apply(
+            golden(PROMPTS, name=self.suite), *(measured(name, self.suite) for name in "ab")
+        )
         async with asyncio.TaskGroup() as group:
             for name in "ab":
                 group.create_task(self._measure(name, "Steady"))
@@ -291,7 +262,7 @@ async def play(
     world: World, *, every: int = 1, offset: int = 1, most: int | None = None
 ) -> AsyncIterator[Outcome]:
     """A calm cycle, then one for each k, until there is no write of that number; `most` of them."""
-    async with eyes(world) as (user, seen):
+    async with eyes(world, SERVER) as (user, seen):
         calm = await Cycle(world, user, seen, CALM).run()
         yield calm
         k, count = offset, 0

@@ -112,11 +112,13 @@ def world(bench: Bench, namespace: str) -> Iterator[World]:
 
 
 @asynccontextmanager
-async def eyes(world: World) -> AsyncIterator[tuple[Editor, Trail]]:
-    """A user, and whoever writes down everything; past the proxy."""
+async def eyes(
+    world: World, server: Mapping[str, Any] = SERVER
+) -> AsyncIterator[tuple[Editor, Trail]]:
+    """A user, and whoever writes down everything; past the proxy. `a` and `b` are such servers."""
     kubeconfig, namespace = world.fleet.bench.kubeconfig, world.fleet.namespace
     async with editor(kubeconfig, namespace) as user, trail(kubeconfig, namespace) as seen:
-        await user.apply(*(backend(name, deployment=SERVER) for name in "ab"))
+        await user.apply(*(backend(name, deployment=server) for name in "ab"))
         await asyncio.to_thread(world.fleet.wait_ready, "mb")
         yield user, seen
 

@@ -112,3 +112,24 @@ def blob_of(plan: TablePlan, name: str = "desk") -> table.PolicyBlob:
     entry = plan.verdicts[name].entry
     assert entry
     return table.decode_blob(plan.blobs[entry.blob])
+
+
+def golden(count: int, *, name: str = "golden", namespace: str | None = None) -> dict[str, Any]:
+    """A suite of prompts that a simulator answers right as often as its declared quality says."""
+    prompts = [
+        {
+            "name": f"p{number}",
+            "task": "Coding",
+            "prompt": f"Mend program {number}.",
+            "maxTokens": 64,
+            "metadata": {"pointsman-simulator-task": "Coding"},
+            "checks": [{"contains": "Declared right"}],
+        }
+        for number in range(count)
+    ]
+    return {
+        "apiVersion": names.API_VERSION,
+        "kind": "EvaluationSuite",
+        "metadata": {"name": name} | ({"namespace": namespace} if namespace else {}),
+        "spec": {"prompts": prompts},
+    }

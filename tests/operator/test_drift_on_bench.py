@@ -8,7 +8,6 @@ from typing import Any
 
 import msgspec
 import pytest
-import yaml
 
 from pointsman.operator.cluster import kinds
 from pointsman.operator.cluster.client import Api
@@ -23,7 +22,7 @@ from pointsman.operator.plan.drifting.wish import Wish
 from pointsman.operator.plan.evaluating.suite_run import SuiteRun
 from pointsman.operator.settings import Settings
 from tests.bench import Bench
-from tests.e2e.fleet import RELEASE, ROOT, Fleet, rendered
+from tests.e2e.fleet import RELEASE, Fleet, rights_only
 from tests.operator.drifting.runs import answer, folded, model_run, run_of
 from tests.operator.drifting.watched import SUITE, URL, World
 from tests.support.conditions import assert_well_formed, unexplained
@@ -36,19 +35,8 @@ LOST = {"Coding": 0.8}
 @pytest.fixture(scope="module")
 def fleet(bench: Bench) -> Iterator[Fleet]:
     """Kinds and rights of both charts, no pod; the controllers run in this process."""
-    bench.kubectl("create", "namespace", NAMESPACE)
-    crds = bench.helm("template", "pointsman-crds", str(ROOT / "charts" / "pointsman-crds"))
-    bench.kubectl("apply", "--server-side", "-f", "-", input=crds)
-    bench.kubectl("wait", "--for=condition=Established", "crd", "--all", "--timeout=30s")
-    fleet = Fleet(bench, NAMESPACE)
-    rights = [
-        one
-        for one in yaml.safe_load_all(rendered(bench, NAMESPACE))
-        if one and one["kind"] in {"ServiceAccount", "Role", "RoleBinding"}
-    ]
-    fleet.kubectl("apply", "-f", "-", stdin=yaml.safe_dump_all(rights))
-    yield fleet
-    bench.kubectl("delete", "namespace", NAMESPACE, "--wait=false")
+    with rights_only(bench, NAMESPACE) as fleet:
+        yield fleet
 
 
 @pytest.fixture

@@ -9,7 +9,7 @@ import pytest
 
 from tests.bench import Bench
 from tests.e2e.fleet import Fleet, install
-from tests.operator.objects import backend, policy, route
+from tests.operator.objects import backend, golden, policy, route
 from tests.operator.test_scaling_on_bench import apply
 from tests.support.conditions import assert_well_formed, unexplained
 
@@ -18,27 +18,6 @@ NAMESPACE = "drift-story-bench"
 PROMPTS = 30
 GOOD = {"Coding": 1.0}
 BAD = {"Coding": 0.2}
-
-
-def suite() -> dict[str, Any]:
-    """Prompts that the stand-in answers right as often as its declared quality says."""
-    prompts = [
-        {
-            "name": f"p{number}",
-            "task": "Coding",
-            "prompt": f"Mend program {number}.",
-            "maxTokens": 64,
-            "metadata": {"pointsman-simulator-task": "Coding"},
-            "checks": [{"contains": "Declared right"}],
-        }
-        for number in range(PROMPTS)
-    ]
-    return {
-        "apiVersion": "pointsman.dev/v1alpha1",
-        "kind": "EvaluationSuite",
-        "metadata": {"name": "golden", "namespace": NAMESPACE},
-        "spec": {"prompts": prompts},
-    }
 
 
 def coder(**drift: Any) -> dict[str, Any]:
@@ -58,7 +37,12 @@ def coder(**drift: Any) -> dict[str, Any]:
 def fleet(bench: Bench) -> Iterator[Fleet]:
     """A release with its routers, a suite, and a coding model that is asked each 10 s."""
     fleet = install(bench, NAMESPACE)
-    apply(fleet, suite(), coder(baselineRuns=3), policy(default=route("coder")))
+    apply(
+        fleet,
+        golden(PROMPTS, namespace=NAMESPACE),
+        coder(baselineRuns=3),
+        policy(default=route("coder")),
+    )
     fleet.wait_ready("modelbackends", "routingpolicies")
     yield fleet
     said = "".join(bench.log(NAMESPACE, pod["metadata"]["name"]) for pod in fleet.pods("operator"))

@@ -9,7 +9,7 @@ import pytest
 
 from tests.bench import Bench
 from tests.e2e.fleet import Fleet, install
-from tests.operator.objects import backend, policy, route
+from tests.operator.objects import backend, golden, policy, route
 from tests.operator.test_scaling_on_bench import apply
 from tests.support.conditions import assert_well_formed, unexplained
 
@@ -22,27 +22,6 @@ SIMULATOR: dict[str, Any] = {
 }
 
 
-def suite(count: int = 6) -> dict[str, Any]:
-    """Prompts that the stand-in answers right."""
-    prompts = [
-        {
-            "name": f"p{number}",
-            "task": "Coding",
-            "prompt": f"Mend program {number}.",
-            "maxTokens": 64,
-            "metadata": {"pointsman-simulator-task": "Coding"},
-            "checks": [{"contains": "Declared right"}],
-        }
-        for number in range(count)
-    ]
-    return {
-        "apiVersion": "pointsman.dev/v1alpha1",
-        "kind": "EvaluationSuite",
-        "metadata": {"name": "golden", "namespace": NAMESPACE},
-        "spec": {"prompts": prompts},
-    }
-
-
 def evaluated(name: str, **evaluation: Any) -> dict[str, Any]:
     evaluation = {"suiteRef": {"name": "golden"}, "interval": "10s", **evaluation}
     return backend(name, deployment=SIMULATOR, cost=COST, evaluation=evaluation)
@@ -52,7 +31,12 @@ def evaluated(name: str, **evaluation: Any) -> dict[str, Any]:
 def fleet(bench: Bench) -> Iterator[Fleet]:
     """A release with its routers, a suite, and a policy that routes to `a` alone."""
     fleet = install(bench, NAMESPACE)
-    apply(fleet, suite(), backend("a", deployment=SIMULATOR), policy(default=route("a")))
+    apply(
+        fleet,
+        golden(6, namespace=NAMESPACE),
+        backend("a", deployment=SIMULATOR),
+        policy(default=route("a")),
+    )
     fleet.wait_ready("modelbackends", "routingpolicies")
     yield fleet
     said = "".join(bench.log(NAMESPACE, pod["metadata"]["name"]) for pod in fleet.pods("operator"))

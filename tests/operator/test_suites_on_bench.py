@@ -6,11 +6,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import yaml
 
 from tests.bench import Bench
 from tests.cli.test_evaluate_drawn import fill
-from tests.e2e.fleet import ROOT, Fleet, rendered
+from tests.e2e.fleet import Fleet, rights_only
 from tests.ledger.process import ledger_process
 from tests.operator.evaluating.test_drawing import JUDGE, LEDGER, policy
 from tests.operator.process import OperatorProcess
@@ -24,19 +23,8 @@ NAMESPACE = "suites-bench"
 @pytest.fixture(scope="module")
 def fleet(bench: Bench) -> Iterator[Fleet]:
     """Kinds and rights of both charts, no pod; the operator is a child process."""
-    bench.kubectl("create", "namespace", NAMESPACE)
-    crds = bench.helm("template", "pointsman-crds", str(ROOT / "charts" / "pointsman-crds"))
-    bench.kubectl("apply", "--server-side", "-f", "-", input=crds)
-    bench.kubectl("wait", "--for=condition=Established", "crd", "--all", "--timeout=30s")
-    fleet = Fleet(bench, NAMESPACE)
-    rights = [
-        one
-        for one in yaml.safe_load_all(rendered(bench, NAMESPACE))
-        if one and one["kind"] in {"ServiceAccount", "Role", "RoleBinding"}
-    ]
-    fleet.kubectl("apply", "-f", "-", stdin=yaml.safe_dump_all(rights))
-    yield fleet
-    bench.kubectl("delete", "namespace", NAMESPACE, "--wait=false")
+    with rights_only(bench, NAMESPACE) as fleet:
+        yield fleet
 
 
 def apply(fleet: Fleet, item: dict[str, Any]) -> None:
