@@ -4,13 +4,15 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
-# Three workers with a bench each and one without. Only root can give a worker, which has threads, a
-# network of its own (tests/bench/netns.py).
+# Three workers with a bench each and one without (tests/workers.py). Only root can give a worker,
+# which has threads, a network of its own (tests/bench/netns.py).
 WORKERS := $(if $(filter 0,$(shell id -u)),-n 4 --dist loadscope)
+# What every bench's API server was asked by our accounts, for the comparison with the chart's Roles.
+AUDIT := $(abspath $(VENV))/audit
 # Hundreds of processes start in the tests; each would compile everything anew.
 export PYTHONDONTWRITEBYTECODE :=
 
-.PHONY: help demo test check bench bench-router bench-predictor bench-drift demo-drift fmt generate sim-scaling figures clean
+.PHONY: help demo test test-extended rights docs test-compiled test-pods e2e-kind faults faults-every-write bench-upgrade bench-scale images check bench bench-router bench-predictor bench-drift demo-drift fmt generate sim-scaling figures clean
 
 help:
 	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  make %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -26,27 +28,76 @@ $(STAMP): requirements.lock pyproject.toml
 demo: $(STAMP) ## the support desk on this machine: a day's traffic, a table, one curl (ONCE=1 ends by itself, PORT=9000)
 	@$(BIN)/pointsman demo $(if $(ONCE),--once) $(if $(PORT),--port $(PORT))
 
-test: $(STAMP) ## everything, with a real Kubernetes control plane (built once, cached outside the tree)
+test: $(STAMP) ## all but what takes minutes (test-extended), with a real Kubernetes control plane (built once, cached outside the tree)
 	@$(BIN)/python -m tests.bench build
 	@$(BIN)/python -m tests.sdk
 	@$(BIN)/python -m tests.postgres
 	@$(BIN)/python -m tests.monitoring
-	@$(BIN)/python -m pytest -q $(WORKERS)
+	@$(BIN)/python -m tests.browser
+	@$(BIN)/python -m tests.kind --build
+	@rm -rf $(AUDIT) $(AUDIT).partial
+	@POINTSMAN_AUDIT=$(AUDIT) $(BIN)/python -m pytest -q $(WORKERS) -m "not extended"
+
+# What takes minutes each: long tables, windows of minutes.
+test-extended: $(STAMP)
+	@$(BIN)/python -m tests.bench build
+	@$(BIN)/python -m tests.postgres
+	@$(BIN)/python -m tests.monitoring
+	@$(BIN)/python -m tests.images build build/images
+	@POINTSMAN_AUDIT=$(AUDIT) $(BIN)/python -m pytest -q $(WORKERS) -m extended
+
+# The chart's Roles beside what `make test` and `make test-extended` have asked of the API server.
+rights: $(STAMP)
+	@$(BIN)/python -m tests.security.rights $(AUDIT)
+
+# The site of the documentation, into build/site.
+docs: $(STAMP)
+	@$(BIN)/python -m tests.docs.site
 
 check: $(STAMP) ## lint, types, import rules, generated files, all quick tests; under a minute
 	@$(BIN)/ruff check --quiet .
 	@$(BIN)/ruff format --check --quiet .
-	@$(BIN)/lint-imports --no-logo > .lint-imports.log 2>&1 || { cat .lint-imports.log; exit 1; }
-	@$(BIN)/python -m pointsman.api.schema --check
-	@$(BIN)/mypy --no-error-summary > .mypy.log 2>&1 & types=$$!; \
-	$(BIN)/python -m pytest -q -n 4 --dist worksteal -m "not bench and not local and not slow" --timeout 60; \
-	tests=$$?; wait $$types || { cat .mypy.log; exit 1; }; exit $$tests
+	@{ $(BIN)/lint-imports --no-logo && $(BIN)/python -m pointsman.api.schema --check && \
+	$(BIN)/mypy --no-error-summary; } > .check.log 2>&1 & rules=$$!; \
+	$(BIN)/python -m pytest -q -n 3 --dist worksteal -m "not bench and not local and not slow" --timeout 60; \
+	tests=$$?; wait $$rules || { cat .check.log; exit 1; }; exit $$tests
 
 bench: $(STAMP) ## a shell beside a real control plane with CRDs, operator, routers, models
 	@$(BIN)/python -m tests.e2e
 
-bench-router: $(STAMP) ## the router's CPU beside nginx and sglang-router (QUICK=1: under a minute)
+bench-router: $(STAMP) ## the router beside nginx, haproxy and routers for models (QUICK=1: under a minute; PEERS=all)
 	@$(BIN)/python -m tests.perf.router $(if $(JSON),--json $(JSON))
+
+# The router's tests on the compiled request path (docs/performance.md).
+test-compiled: $(STAMP)
+	@$(BIN)/python -m tests.compiled -m pytest -q -n 2 --timeout 120 tests/router tests/routing tests/fuzz tests/faults/router tests/sdk/test_answers.py
+	@$(BIN)/python -m pytest -q tests/test_compiled.py
+
+# Real kubelet, containerd and runc; the end-to-end tests on kind (docs/testing.md).
+test-pods: $(STAMP)
+	@$(BIN)/python -m tests.pods
+
+# Each promise of docs/reliability.md with what proves it; all kills of a rollout and of the drift story.
+faults: $(STAMP)
+	@$(BIN)/python -m tests.faults.table $(if $(JSON),--json $(JSON))
+
+faults-every-write: $(STAMP)
+	@$(BIN)/python -m tests.faults.rollout
+	@$(BIN)/python -m tests.faults.cycle
+
+# The last release and this one, to and fro, under load (docs/upgrade.md); a thousand backends (docs/scale.md).
+bench-upgrade: $(STAMP)
+	@$(BIN)/python -m tests.upgrade
+
+bench-scale: $(STAMP)
+	@$(BIN)/python -m tests.perf.scale $(if $(JSON),--json $(JSON))
+
+# The images, without Docker, into build/images (docs/images.md).
+images: $(STAMP)
+	@$(BIN)/python -m tests.images build build/images
+
+e2e-kind: $(STAMP)
+	@$(BIN)/python -m tests.kind
 
 # These are not in `make help`, which lists ten: docs/prediction.md and docs/drift.md tell of them
 # (bench-*: QUICK=1 takes under a minute).
@@ -72,4 +123,4 @@ figures: $(STAMP) ## the measured numbers of the README (QUICK=1: small and unde
 	@$(BIN)/python -m tests.perf
 
 clean: ## remove the virtual environment and caches in the tree
-	@rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache .lint-imports.log .mypy.log
+	@rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache .check.log

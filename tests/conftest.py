@@ -1,6 +1,10 @@
 """Fixtures of the whole suite; a bench that cannot run says so loudly, and fails in CI."""
 
 import gc
+import logging
+import signal
+import sys
+import time
 import warnings
 from collections.abc import Generator
 from pathlib import Path
@@ -11,6 +15,8 @@ from xdist.remote import Producer
 
 from tests.bench.fixtures import bench
 from tests.postgres.fixtures import postgres
+from tests.selecting import is_extended, is_long, marks_of, reruns, unwanted
+from tests.until import leave_out
 from tests.workers import Workers
 
 __all__ = ["bench", "postgres"]
@@ -22,34 +28,68 @@ settings.register_profile(
 settings.load_profile("pointsman")
 
 
-LONG = ("faults", "fuzz", "sdk")
-"""Folders whose tests talk to real SDKs and watchers or search for long: not in `make check`."""
+def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
+    """What `-m` leaves out as a whole is not imported: that took a quarter of the time."""
+    if not collection_path.name.startswith("test_") or collection_path.suffix != ".py":
+        return None
+    out = unwanted(config.getoption("markexpr"))
+    return True if out and not out.isdisjoint(marks_of(collection_path)) else None
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Mark what is long by its folder, so that no file of it is forgotten."""
-    here = Path(__file__).parent
+    """Mark what is long by its folder, so that no file is forgotten; and what is repeated."""
     for item in items:
-        if item.path.relative_to(here).parts[0] in LONG:
+        if is_long(item.path):
             item.add_marker(pytest.mark.local)
+        if is_extended(item.path):
+            item.add_marker(pytest.mark.extended)
+        after = reruns(item.path, {mark.name for mark in item.iter_markers()})
+        if after is not None:
+            only = {"only_rerun": list(after)} if after else {}
+            item.add_marker(pytest.mark.flaky(reruns=1, **only))
 
 
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> Workers | None:
-    """`--dist loadscope` is by bench."""
+    """`--dist loadscope` is as tests.workers says."""
     return Workers(config, log) if config.getvalue("dist") == "loadscope" else None
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    """Before any fixture, which may be a bench."""
+    if item.get_closest_marker("extended"):
+        leave_out(time.time())
 
 
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_teardown(item: pytest.Item) -> Generator[None, None, None]:
     """
-    Collect what a bench test left in cycles, while nobody else is blamed for it.
+    Collect what a bench test, or one that litters, left in cycles, while nobody else is blamed.
 
     Bench tests kill the API server under open connections. CPython 3.11 leaves the transport of a
     TLS handshake that was cut in this way to the garbage collector, whose ResourceWarning would
-    fail whichever test runs then. Tests on loopback keep their strict checks.
+    fail whichever test runs then. A life of kopf that does not want to end is left as it hangs, and
+    its tasks complain when they are collected. Other tests keep their strict checks.
     """
     yield
-    if item.get_closest_marker("bench"):
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore", ResourceWarning)
-            gc.collect()
+    if item.get_closest_marker("bench") or item.get_closest_marker("litters"):
+        told, log = sys.unraisablehook, logging.getLogger("asyncio")
+        sys.unraisablehook = lambda _: None
+        log.disabled = True
+        try:
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore", ResourceWarning)
+                gc.collect()
+        finally:
+            sys.unraisablehook, log.disabled = told, False
+
+
+def pytest_configure() -> None:
+    """
+    Take SIGINT as whoever sits at a terminal does, and let what tests start inherit that.
+
+    A shell without job control begins what it does in the background with SIGINT ignored, and a
+    Python that inherits this never hears a Ctrl-C.
+    """
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)

@@ -9,7 +9,7 @@ from typing import Any
 
 from hypothesis import strategies as st
 
-from tests.api import governance_strategies
+from tests.api import governance_strategies, review_strategies
 from tests.api.profile_strategies import profiles
 
 Json = dict[str, Any]
@@ -93,7 +93,12 @@ rules = st.fixed_dictionaries(
         "match": matches,
         **route,
     },
-    optional=route_options | {"predictor": choosing, "matches": st.lists(matches, max_size=1)},
+    optional=route_options
+    | {
+        "predictor": choosing,
+        "matches": st.lists(matches, max_size=1),
+        "review": review_strategies.of_rules,
+    },
 )
 budgets = st.fixed_dictionaries(
     {"name": names, "window": st.sampled_from(["Hour", "Day", "Week", "Month"])},
@@ -188,6 +193,7 @@ policy_tests = st.fixed_dictionaries(
             backend=names,
             task=st.sampled_from(["Chat", "Talk"]),
             maxCost=st.sampled_from(["0.1", "1e3"]),
+            review=st.sampled_from(["None", "Hold", "Ask"]),
         ),
     },
     optional={
@@ -213,6 +219,7 @@ policies = st.fixed_dictionaries(
     },
     optional={
         "rules": st.lists(rules, max_size=2),
+        "humanReview": review_strategies.of_policies,
         "baseline": refs,
         "budgets": st.lists(budgets, max_size=2),
         "capture": captures,

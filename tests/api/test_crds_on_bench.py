@@ -18,7 +18,7 @@ from tests.api import governance_strategies
 from tests.api.dry_run import DryRun
 from tests.api.strategies import backends, behaviors, objects, policies, suites
 from tests.api.test_examples import CRDS, EXAMPLES, INVALID, name
-from tests.bench.cluster import Bench, CommandFailed
+from tests.bench import Bench, CommandFailed
 
 pytestmark = pytest.mark.bench
 
@@ -34,7 +34,7 @@ SAME_VERDICT = settings(
 def cluster(bench: Bench) -> Bench:
     """The bench with both CRDs established and served."""
     bench.apply(CRDS / "manifests")
-    bench.kubectl("wait", "--for=condition=Established", "crd", "--all", "--timeout=30s")
+    bench.kubectl("wait", "--for=condition=Established", "crd", "--all", "--timeout=120s")
     end = time.monotonic() + 30
     while "pointsman" not in bench.kubectl("api-resources", "--api-group=pointsman.dev"):
         assert time.monotonic() < end

@@ -111,6 +111,11 @@ EXTERNAL = "external: {url: 'https://api.example.com/v1', credentialsSecretRef: 
         ("'true'", "'yes'", "lacks the label"),
         ("api.example", "example", "does not allow api.example.com"),
         ("api-key:", "key:", "has no key api-key"),
+        (
+            "stringData: {api-key: x}\n",
+            "",
+            "warning: spec.external.credentialsSecretRef: Secret key",
+        ),
     ],
 )
 def test_a_secret_among_the_files_must_be_usable(old: str, new: str, message: str) -> None:

@@ -130,7 +130,7 @@ def test_quantities_may_be_integers() -> None:
 
 def test_unknown_fields_can_be_dropped() -> None:
     """An object that a newer release stored is read by an older one; the value is not changed."""
-    value = policy(humanReview={"mode": "Flag"})
+    value = policy(spotChecks={"mode": "Flag"})
     value["spec"]["default"]["targets"][0]["zone"] = "a"
     before = deepcopy(value)
     assert parse(RoutingPolicy, value, unknown="drop") == parse(RoutingPolicy, policy())

@@ -128,6 +128,7 @@ def test_no_manifest_holds_what_helm_would_render(kind: Kind) -> None:
     assert yaml.safe_load(render(kind)) == definition(kind)
 
 
+@pytest.mark.slow
 def test_the_checked_in_files_are_fresh() -> None:
     """`python -m pointsman.api.schema --check` passes on this tree."""
     assert main(["--check"]) == 0

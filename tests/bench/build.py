@@ -1,4 +1,4 @@
-"""Build the control plane once, into a cache outside the tree.
+"""Build the control plane, and a node, once, into a cache outside the tree.
 
 Guarantees: the same sources and Go toolchain give the same path; two runs at once build once;
 a half-written binary is never seen. Refuses to guess: without a Go toolchain that is new
@@ -15,12 +15,26 @@ import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
 
 SOURCES = Path(__file__).parent / "go"
-INPUTS = ("go.mod", "go.sum", "main.go")
-BINARY = "pointsman-bench"
+
+
+@dataclass(frozen=True, slots=True)
+class Program:
+    """One binary of the module: its package, and every file it is made from."""
+
+    name: str
+    package: str
+    inputs: tuple[str, ...]
+    sources: Path = SOURCES
+
+
+CONTROL_PLANE = Program("pointsman-bench", ".", ("go.mod", "go.sum", "main.go"))
+NODE = Program("pointsman-node", "./node", ("go.mod", "go.sum", "node/main.go"))
+PAUSE = Program("pause", "./pause", ("pause/main.go",))
 OLDEST_GO = (1, 26)
 """The `go` line of k8s.io/kubernetes v1.37."""
 _VERSION = "k8s.io/component-base/version"
@@ -57,54 +71,55 @@ def find_go() -> tuple[Path, str]:
     )
 
 
-def cached_binary(go_version: str) -> Path:
+def cached_binary(go_version: str, program: Program = CONTROL_PLANE) -> Path:
     """Where the binary for these sources and this toolchain lives, built or not."""
     digest = hashlib.sha256()
-    for name in INPUTS:
-        digest.update((SOURCES / name).read_bytes())
+    for name in program.inputs:
+        digest.update((program.sources / name).read_bytes())
     digest.update(go_version.encode())
     cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
-    return cache / "pointsman" / "bench" / digest.hexdigest() / BINARY
+    return cache / "pointsman" / "bench" / digest.hexdigest() / program.name
 
 
-def build() -> Path:
+def build(program: Program = CONTROL_PLANE) -> Path:
     """The binary's path; builds it first when the cache has none (minutes, once)."""
     go, version = find_go()
-    binary = cached_binary(version)
+    binary = cached_binary(version, program)
     if binary.exists():
         return binary
     binary.parent.mkdir(parents=True, exist_ok=True)
-    with _lock(binary.with_name("lock")):
+    with _lock(binary.with_name("lock"), program.name):
         if not binary.exists():
-            _compile(go, binary)
+            _compile(go, program, binary)
     return binary
 
 
 @contextmanager
-def _lock(path: Path) -> Iterator[None]:
+def _lock(path: Path, name: str) -> Iterator[None]:
     with path.open("w") as handle:
         try:
             fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
-            _say("another run builds the bench; waiting for it")
+            _say(f"another run builds {name}; waiting for it")
             fcntl.flock(handle, fcntl.LOCK_EX)
         yield
 
 
-def _compile(go: Path, binary: Path) -> None:
-    log_path = binary.with_name("build.log")
-    half = binary.with_name(f"{BINARY}.{os.getpid()}")
+def _compile(go: Path, program: Program, binary: Path) -> None:
+    log_path = binary.with_name(f"{program.name}.log")
+    half = binary.with_name(f"{program.name}.{os.getpid()}")
     kubernetes = re.search(r"k8s\.io/kubernetes v(\S+)", (SOURCES / "go.mod").read_text())
     assert kubernetes, "go.mod requires k8s.io/kubernetes"
     major, minor, _ = kubernetes[1].split(".", 2)
     stamps = {"gitVersion": f"v{kubernetes[1]}", "gitMajor": major, "gitMinor": minor}
     linker = " ".join(["-s -w", *(f"-X {_VERSION}.{k}={v}" for k, v in stamps.items())])
-    command = [go, "build", "-v", "-trimpath", f"-ldflags={linker}", "-o", half, "."]
+    command = [go, "build", "-v", "-trimpath", f"-ldflags={linker}", "-o", half]
+    command.append(program.package)
     quiet = {"GOTOOLCHAIN": "local", "GOFLAGS": "-mod=readonly", "CGO_ENABLED": "0"}
     with log_path.open("w") as log:
         process = subprocess.Popen(
             ["nice", "-n", "10", *map(str, command)],
-            cwd=SOURCES,
+            cwd=program.sources,
             stdout=log,
             stderr=subprocess.STDOUT,
             env=os.environ | quiet | {"GOWORK": "off"},
@@ -129,12 +144,12 @@ def _watch(process: subprocess.Popen[bytes], log_path: Path) -> int:
             return process.wait(timeout=5)
         except subprocess.TimeoutExpired:
             with log_path.open("rb") as log:
-                _progress(log, time.monotonic() - started)
+                _progress(log, time.monotonic() - started, log_path.stem)
 
 
-def _progress(log: IO[bytes], elapsed_s: float) -> None:
+def _progress(log: IO[bytes], elapsed_s: float, name: str) -> None:
     packages = sum(1 for line in log if not line.startswith(b"go: "))
-    _say(f"building the bench: {packages} packages after {elapsed_s:.0f} s (5 to 9 min when cold)")
+    _say(f"building {name}: {packages} packages after {elapsed_s:.0f} s (5 to 9 min when cold)")
 
 
 def _say(text: str) -> None:

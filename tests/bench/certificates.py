@@ -88,7 +88,7 @@ def _builder(
         .issuer_name(issuer)
         .public_key(public_key)
         .serial_number(x509.random_serial_number())
-        .not_valid_before(now - dt.timedelta(minutes=5))
+        .not_valid_before(now - dt.timedelta(days=1))  # tests set clocks back
         .not_valid_after(now + dt.timedelta(days=7))
     )
 

@@ -8,43 +8,41 @@ import compileall
 import json
 import os
 import shutil
-import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any, Literal, Self, TypeVar
+from typing import ClassVar, Self
 
-from tests.bench import netns
+from tests.bench import audit, netns
 from tests.bench.build import build
-from tests.bench.control_plane import BenchBroken, ControlPlane, Processes
-from tests.bench.kubeconfig import write_kubeconfig
-from tests.bench.kubelet import control
+from tests.bench.client import Cluster, CommandFailed, Json
+from tests.bench.control_plane import ControlPlane, Processes
+from tests.bench.kubelet import control, images
 
-Json = dict[str, Any]
-Found = TypeVar("Found")
 ROOT = Path(__file__).parents[2]
 
 
-class CommandFailed(Exception):
-    """kubectl or helm ended with an error; the message is what it said."""
-
-
-class Bench:
+class Bench(Cluster):
     """One cluster. Build first, then enter() its network, then start(); `with` does all three.
 
     `nodes` process kubelets, named bench-0 and so on; `directory` holds logs, keys and volumes.
     """
 
+    prefix = "bench"
+    ready_deadline_s = 60.0
+    flags: ClassVar[Mapping[str, Mapping[str, str]]] = {}
+    """Further ones of the control plane's parts; `{dir}` in a value is the bench's folder."""
+
     def __init__(self, *, nodes: int = 1) -> None:
         self.binary = build()
-        self.dir = Path(tempfile.mkdtemp(prefix="pointsman-bench-"))
+        self.dir = Path(tempfile.mkdtemp(prefix=f"pointsman-{self.prefix}-"))
         (self.dir / "log").mkdir()
-        self.nodes = [f"bench-{index}" for index in range(nodes)]
+        self.nodes = [f"{self.prefix}-{index}" for index in range(nodes)]
         self.start_seconds = 0.0
         self._processes = Processes(self.dir / "log")
-        self._plane = ControlPlane(self.binary, self.dir, self._processes)
+        self._plane = ControlPlane(self.binary, self.dir, self._processes, self.flags)
         self._leave: Callable[[], None] = lambda: None
 
     @property
@@ -59,6 +57,10 @@ class Bench:
     @property
     def ca_file(self) -> Path:
         return self._plane.ca_file
+
+    @property
+    def helm_command(self) -> list[str]:
+        return [str(self.binary), "helm"]
 
     def __enter__(self) -> Self:
         try:
@@ -85,12 +87,15 @@ class Bench:
         self._plane.start()
         for index, node in enumerate(self.nodes):
             self.start_kubelet(node, index)
-        self.wait_for(self._usable, 60, "a Ready node and the default service account")
+        self.wait_for(
+            self._usable, self.ready_deadline_s, "a Ready node and the default service account"
+        )
         self.start_seconds = time.monotonic() - began
 
     def close(self) -> None:
         """End all that was started and remove its files."""
         self._processes.close()
+        audit.leave(self._plane.audit)
         self._leave()
         shutil.rmtree(self.dir, ignore_errors=True)
 
@@ -123,106 +128,17 @@ class Bench:
         trust = self.kubectl("get", "configmap", "kube-root-ca.crt", "--ignore-not-found")
         return len(ready) == len(self.nodes) and bool(account) and bool(trust)
 
-    # Commands
-
-    def environment(self) -> dict[str, str]:
-        """What a command needs to find this cluster and this venv."""
-        path = f"{Path(sys.executable).parent}:{os.environ.get('PATH', '')}"
-        return os.environ | {
-            "KUBECONFIG": str(self.kubeconfig),
-            "PATH": path,
-            "HELM_CACHE_HOME": str(self.dir / "helm"),
-            "HELM_CONFIG_HOME": str(self.dir / "helm"),
-            "HELM_DATA_HOME": str(self.dir / "helm"),
-        }
-
-    def kubectl(self, *arguments: str, input: str | None = None, check: bool = True) -> str:  # noqa: A002
-        """Run kubectl as admin; its standard output. With `check`, an error raises."""
-        cache = f"--cache-dir={self.dir / 'kubectl-cache'}"
-        return self.run("kubectl", cache, *arguments, input=input, check=check)
-
-    def helm(self, *arguments: str, check: bool = True) -> str:
-        """Run helm as admin; its standard output."""
-        return self.run(str(self.binary), "helm", *arguments, check=check)
-
-    def run(self, *command: str, input: str | None = None, check: bool = True) -> str:  # noqa: A002
-        """Run a command inside the bench with KUBECONFIG set; its standard output."""
-        done = subprocess.run(
-            command,
-            input=input,
-            capture_output=True,
-            text=True,
-            check=False,
-            timeout=120,
-            env=self.environment(),
-        )
-        if check and done.returncode != 0:
-            text = done.stderr.strip() or done.stdout.strip()
-            raise CommandFailed(f"{' '.join(command)} ended with {done.returncode}: {text}")
-        return done.stdout
-
-    def apply(self, manifest: str | Path) -> str:
-        """Server-side apply of YAML text, a file or a folder."""
-        options = ("apply", "--server-side", "--force-conflicts", "-f")
-        if isinstance(manifest, Path):
-            return self.kubectl(*options, str(manifest))
-        return self.kubectl(*options, "-", input=manifest)
-
-    def get(self, kind: str, name: str, namespace: str = "default") -> Json | None:
-        """One object, or None where it does not exist."""
-        text = self.kubectl("get", kind, name, "-n", namespace, "-o", "json", "--ignore-not-found")
-        found: Json | None = json.loads(text) if text.strip() else None
-        return found
-
-    def list(self, kind: str, namespace: str = "default", selector: str = "") -> list[Json]:
-        """All objects of a kind in a namespace."""
-        answer = self.kubectl("get", kind, "-n", namespace, "-l", selector, "-o", "json")
-        items: list[Json] = json.loads(answer)["items"]
-        return items
-
-    def wait_for(
-        self, predicate: Callable[[], Found | Literal[False] | None], deadline_s: float, what: str
-    ) -> Found:
-        """Poll until `predicate()` is true and return its value; raises BenchBroken when late.
-
-        While the API server is away, CommandFailed counts as "not yet".
-        """
-        end = time.monotonic() + deadline_s
-        trouble = ""
-        while True:
-            try:
-                if found := predicate():
-                    return found
-            except CommandFailed as error:
-                trouble = f" (last error: {error})"
-            if time.monotonic() > end:
-                raise BenchBroken(f"waited {deadline_s:g} s for {what}{trouble}")
-            time.sleep(0.15)
-
-    # Identities
-
-    def token(
-        self, namespace: str, name: str, audience: str | None = None, duration_s: int = 3600
-    ) -> str:
-        """A real token of a ServiceAccount (TokenRequest)."""
-        options = [f"--duration={duration_s}s", *([f"--audience={audience}"] if audience else [])]
-        return self.kubectl("create", "token", name, "-n", namespace, *options).strip()
-
-    def service_account_kubeconfig(self, namespace: str, name: str) -> Path:
-        """A kubeconfig that acts as this ServiceAccount, with its own RBAC and no more."""
-        path = self.dir / f"{namespace}-{name}.kubeconfig"
-        user = {"token": self.token(namespace, name, duration_s=24 * 3600)}
-        return write_kubeconfig(path, server=self.api_url, ca=self.ca_file, user=user)
+    def uses(self) -> set[audit.Use]:
+        """What ServiceAccounts asked of the API server so far."""
+        return audit.read(self._plane.audit)
 
     # Pods
 
-    def pod_ip(self, namespace: str, pod: str) -> str:
-        """The pod's address, reachable from this process; raises LookupError before it has one."""
-        found = self.get("pod", pod, namespace)
-        address = found and found.get("status", {}).get("podIP")
-        if not address:
-            raise LookupError(f"pod {namespace}/{pod} has no address")
-        return str(address)
+    # Pods
+
+    def add_image(self, image: str, programs: Path) -> None:
+        """Containers of this image run the programs of another virtual environment's folder."""
+        images.add(self.dir, image, programs)
 
     def log(self, namespace: str, pod: str, container: str | None = None) -> str:
         """What a container wrote, over all its restarts; also after the pod is gone."""
@@ -274,6 +190,14 @@ class Bench:
     def start_api(self) -> None:
         """Bring the API server (and etcd) back with the same data; returns when it is ready."""
         self._plane.start_api()
+
+    def publish_authorities(self, bundle: bytes) -> None:
+        """Put PEM into every namespace's kube-root-ca.crt, which pods have as their `ca.crt`."""
+        self._plane.publish_authorities(bundle)
+
+    def restart_etcd(self, *, away_s: float = 0.0) -> None:
+        """Kill etcd alone: the API server lives and can neither read nor write for so long."""
+        self._plane.restart_etcd(away_s)
 
     def pause_api(self, *, paused: bool) -> None:
         """Freeze the API server (connections are accepted, nothing is answered) or thaw it."""

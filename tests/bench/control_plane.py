@@ -5,6 +5,7 @@ data and port outlive stop_api()/start_api(); every process ends with this one, 
 Refuses to wait forever: a part that dies or is late raises with the tail of its log.
 """
 
+import json
 import signal
 import ssl
 import subprocess
@@ -15,6 +16,7 @@ from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
+from tests.bench import audit
 from tests.bench.certificates import write_certificates
 from tests.bench.kubeconfig import encoded, write_kubeconfig
 from tests.bench.netns import HOST_IP
@@ -100,17 +102,27 @@ class Processes:
 class ControlPlane:
     """One Kubernetes control plane in the calling thread's network namespace."""
 
-    def __init__(self, binary: Path, directory: Path, processes: Processes) -> None:
+    def __init__(
+        self,
+        binary: Path,
+        directory: Path,
+        processes: Processes,
+        flags: Mapping[str, Mapping[str, str]] | None = None,
+    ) -> None:
         self._binary = binary
+        self._more = flags or {}
         self._directory = directory
         self._processes = processes
         self._pki = directory / "pki"
-        self.ca_file = self._pki / "ca.crt"
+        self.ca_file = self._published = self._pki / "ca.crt"
         self.kubeconfig = directory / "admin.kubeconfig"
+        self.audit = directory / "audit"
         self.url = f"https://{HOST_IP}:{API_PORT}"
 
     def start(self, deadline_s: float = 90) -> None:
         write_certificates(self._pki)
+        self.audit.mkdir()
+        (self._directory / "audit-policy.json").write_text(json.dumps(audit.POLICY))
         write_kubeconfig(
             self.kubeconfig,
             server=self.url,
@@ -138,6 +150,21 @@ class ControlPlane:
         self._start_part("kube-apiserver")
         self._wait_ready(deadline_s)
 
+    def publish_authorities(self, bundle: bytes) -> None:
+        """What pods' ServiceAccounts trust from now on: the controller manager tells them."""
+        file = self._pki / "published.crt"
+        file.write_bytes(bundle)
+        self._published = file
+        self._processes.stop("kube-controller-manager")
+        self._start_part("kube-controller-manager")
+
+    def restart_etcd(self, away_s: float, deadline_s: float = 60) -> None:
+        """Kill the API server's store alone, and bring it back with the same data."""
+        self._processes.stop("etcd", kill=True)
+        time.sleep(away_s)
+        self._start_part("etcd")
+        self._wait_ready(deadline_s)
+
     def pause_api(self, paused: bool) -> None:
         """Freeze the API server: it accepts connections and answers nothing. Or thaw it."""
         self._processes.signal("kube-apiserver", signal.SIGSTOP if paused else signal.SIGCONT)
@@ -163,7 +190,11 @@ class ControlPlane:
             time.sleep(0.1)
 
     def _start_part(self, name: str) -> None:
-        flags = [f"--{key}={value}" for key, value in self._flags(name).items()]
+        more = self._more.get(name, {})
+        wanted = self._flags(name) | {
+            key: value.format(dir=self._directory) for key, value in more.items()
+        }
+        flags = [f"--{key}={value}" for key, value in wanted.items()]
         # GOGC: four Go processes share two cores; a bigger heap is cheaper than collecting it.
         self._processes.start(name, [str(self._binary), name, *flags], env={"GOGC": "200"})
 
@@ -183,7 +214,7 @@ class ControlPlane:
         if name == "kube-scheduler":
             return kube
         return kube | {
-            "root-ca-file": str(self.ca_file),
+            "root-ca-file": str(self._published),
             "service-account-private-key-file": str(self._pki / "sa.key"),
             "use-service-account-credentials": "false",
             "allocate-node-cidrs": "false",
@@ -223,4 +254,6 @@ class ControlPlane:
             "service-cluster-ip-range": "10.96.0.0/16",
             "allow-privileged": "true",
             "profiling": "false",
+            "audit-policy-file": str(self._directory / "audit-policy.json"),
+            "audit-log-path": str(self.audit / "audit.log"),
         }

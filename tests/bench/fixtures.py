@@ -1,4 +1,4 @@
-"""The session fixture `bench`.
+"""The session fixture `bench`, and `namespace` for the folders that ask for it.
 
 Where the bench cannot be built or cannot run, its tests are skipped loudly ("not run: ..."); with
 CI or POINTSMAN_REQUIRE_BENCH=1 set they fail instead: a skipped proof is none.
@@ -6,6 +6,7 @@ CI or POINTSMAN_REQUIRE_BENCH=1 set they fail instead: a skipped proof is none.
 
 import os
 from collections.abc import Iterator
+from uuid import uuid4
 
 import pytest
 
@@ -34,3 +35,13 @@ def bench() -> Iterator[Bench]:
         yield cluster
     finally:
         cluster.close()
+
+
+@pytest.fixture
+def namespace(bench: Bench) -> Iterator[str]:
+    """A namespace of the test's own whose default service account is there."""
+    name = f"test-{uuid4().hex[:8]}"
+    bench.kubectl("create", "namespace", name)
+    bench.wait_for(lambda: bench.get("serviceaccount", "default", name), 90, "a service account")
+    yield name
+    bench.kubectl("delete", "namespace", name, "--wait=false")

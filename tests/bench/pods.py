@@ -11,6 +11,9 @@ Json = dict[str, Any]
 SERVE = ["python3", "-m", "http.server", "8000"]
 HTTP_READY = {"httpGet": {"path": "/", "port": 8000}, "periodSeconds": 1}
 SLEEP = ["sleep", "inf"]
+CONFINED_CONTAINER = {"allowPrivilegeEscalation": False, "capabilities": {"drop": ["ALL"]}}
+CONFINED_POD = {"runAsNonRoot": True, "seccompProfile": {"type": "RuntimeDefault"}}
+"""The security contexts that Pod Security `restricted` asks for."""
 
 
 def pod(name: str, command: list[str], **container: object) -> Json:

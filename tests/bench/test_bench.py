@@ -39,7 +39,7 @@ def test_deployment_becomes_available_and_answers(bench: Bench, namespace: str) 
     """Two pods bind the same port, each at its own address, and stand in the EndpointSlice."""
     create(bench, namespace, *web(HTTP_READY))
     bench.kubectl(
-        *("wait", "-n", namespace, "deployment/web", "--for=condition=Available", "--timeout=30s")
+        *("wait", "-n", namespace, "deployment/web", "--for=condition=Available", "--timeout=120s")
     )
     addresses = bench.wait_for(
         lambda: len(found := ready_addresses(bench, namespace)) == 2 and found, 20, "two endpoints"
@@ -146,7 +146,7 @@ def test_pod_reaches_the_api_server_as_itself(bench: Bench, namespace: str) -> N
     body["spec"]["restartPolicy"] = "Never"
     create(bench, namespace, body)
     bench.wait_for(
-        lambda: status(bench, namespace, "one").get("phase") == "Succeeded", 30, "the pod to end"
+        lambda: status(bench, namespace, "one").get("phase") == "Succeeded", 90, "the pod to end"
     )
     assert f'"system:serviceaccount:{namespace}:default\\" cannot list' in bench.log(
         namespace, "one"

@@ -18,7 +18,7 @@ from tests.bench.pods import SLEEP, pod
 
 pytestmark = pytest.mark.bench
 
-CLIENT = "kubectl create -f {manifest} && kubectl wait pod/one --for=condition=Ready --timeout=30s"
+CLIENT = "kubectl create -f {manifest} && kubectl wait pod/one --for=condition=Ready --timeout=120s"
 
 
 def processes_of(directory: Path) -> set[int]:

@@ -55,7 +55,7 @@ def put(
 def guarded(bench: Bench) -> Iterator[Bench]:
     """Two namespaces whose editors may write backends; the chart's policy is for one of them."""
     bench.apply(CHARTS.parent / "crds" / "manifests")
-    bench.kubectl("wait", "--for=condition=Established", "crd", "--all", "--timeout=30s")
+    bench.kubectl("wait", "--for=condition=Established", "crd", "--all", "--timeout=120s")
     rendered = render(bench, "--set", f"governance.approvers.group={GROUP}", namespace=NAMESPACE)
     policies = [one for one in rendered if one["kind"].startswith("ValidatingAdmissionPolicy")]
     assert len(policies) == 2

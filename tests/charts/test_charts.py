@@ -12,6 +12,7 @@ import pytest
 import yaml
 
 from pointsman.api.callers import digest_of
+from pointsman.ledger.settings import parse
 from pointsman.router.control.callers import read_secret
 from tests.bench import Bench, CommandFailed
 from tests.charts.rbac import rights_of_code
@@ -61,7 +62,7 @@ def test_the_api_server_takes_every_object(bench: Bench, chart: str) -> None:
 
 def test_keda_reaches_the_leader_and_nobody_else(bench: Bench) -> None:
     """A port, an argument and a Service, only where they are asked for, and with one operator."""
-    asked = ("--set", "operator.keda.enabled=true")
+    asked = ("--set", "operator.keda.enabled=true,operator.replicas=1")
     items = render(bench, *asked)
     (container,) = one(items, "Deployment", "desk-operator")["spec"]["template"]["spec"][
         "containers"
@@ -86,7 +87,8 @@ def test_keda_reaches_the_leader_and_nobody_else(bench: Bench) -> None:
 def test_a_proxy_is_named_by_a_secret(bench: Bench, rendered: list[dict[str, Any]]) -> None:
     """Its URL may hold a password, so it stands in no manifest; without a Secret there is none."""
     exempt = r"router.proxy.noProxy=.corp\,10.0.0.0/8"
-    asked = ("--set", "router.proxy.secret=p", "--set-string", exempt)
+    way = "networkPolicy.routerTo[0].to[0].ipBlock.cidr=10.0.0.5/32"
+    asked = ("--set", f"router.proxy.secret=p,{way}", "--set-string", exempt)
     pod = one(render(bench, *asked), "Deployment", "desk-router")["spec"]["template"]["spec"]
     told = {entry["name"]: entry for entry in pod["containers"][0]["env"]}
     secret = {"secretKeyRef": {"name": "p", "key": "url"}}
@@ -256,7 +258,8 @@ def test_a_single_router_has_no_disruption_budget(bench: Bench) -> None:
     """It could never be drained."""
     alone = render(bench, "--set", "router.replicas=1")
 
-    assert "PodDisruptionBudget" not in {item["kind"] for item in alone}
+    budgets = [item for item in alone if item["kind"] == "PodDisruptionBudget"]
+    assert [item["metadata"]["name"] for item in budgets] == ["desk-operator"]
 
 
 def leaves(node: object) -> Iterator[object]:
@@ -318,15 +321,26 @@ def test_a_misspelled_value_is_refused(bench: Bench) -> None:
         render(bench, "--set", "router.replica=3")
 
 
-def test_the_simulator_is_the_operators_own_image(rendered: list[dict[str, Any]]) -> None:
-    """A simulator never differs from its operator."""
-    container = one(rendered, "Deployment", "desk-operator")["spec"]["template"]["spec"][
-        "containers"
-    ][0]
+def test_each_part_has_its_image_and_simulators_the_routers(
+    rendered: list[dict[str, Any]],
+) -> None:
+    """All of one version; the router's is the smallest that has the simulator's command."""
+    image = {
+        part: one(rendered, "Deployment", f"desk-{part}")["spec"]["template"]["spec"]
+        for part in ("operator", "router")
+    }
+    image = {part: spec["containers"][0] for part, spec in image.items()}
+    version = image["operator"]["image"].rpartition(":")[2]
 
-    assert f"--image={container['image']}" in container["args"]
+    assert image["operator"]["image"] == f"pointsman/operator:{version}"
+    assert image["router"]["image"] == f"pointsman/router:{version}"
+    assert f"--image=pointsman/router:{version}" in image["operator"]["args"]
 
 
+KNOWN = (
+    "ledger.enabled=true,ledger.tokenSecret=t,ledger.console.enabled=true,"
+    "ledger.console.trustedProxies={10.0.7.0/24},ledger.console.roles={viewer=*}"
+)
 LEDGER = ("--set", "ledger.enabled=true,ledger.tokenSecret=ledger-token")
 
 
@@ -366,12 +380,123 @@ def test_the_ledger_is_there_only_where_it_is_asked_for(bench: Bench) -> None:
         ("ledger.enabled=true,ledger.tokenSecret=t,ledger.replicas=2", "one writer"),
         ("ledger.enabled=true,ledger.tokenSecret=t,ledger.sqlite.size=20GB", "size"),
         ("ledger.tokensecret=t", "tokensecret"),
+        ("ledger.enabled=true,ledger.tokenSecret=t,ledger.console.enabled=true", "who somebody is"),
+        ("ledger.enabled=true,ledger.tokenSecret=t,ledger.console.roles={admin=x}", "roles"),
+        (f"{KNOWN},ledger.webhookKeys[0].secret=hooks", "key"),
+        (f"{KNOWN},ledger.console.roles=null", "roles"),
+        (f"{KNOWN},ledger.console.oidc.issuer=https://a.b", "url"),
+        (f"{KNOWN},ledger.replicas=2,ledger.postgres.secret=db", "sessionSecret"),
     ],
 )
 def test_a_ledger_that_cannot_work_is_refused(bench: Bench, values: str, message: str) -> None:
     """With what is missing."""
     with pytest.raises(CommandFailed, match=message):
         render(bench, "--set", values)
+
+
+def test_the_console_is_there_only_where_people_are_known(bench: Bench, tmp_path: Path) -> None:
+    """Its flags are ones that the ledger takes, and its files are where the flags say."""
+    plain = one(render(bench, *LEDGER), "StatefulSet", "desk-ledger")["spec"]["template"]["spec"]
+    assert not any("--role" in flag for flag in plain["containers"][0]["args"])
+    values = {
+        "enabled": True,
+        "url": "https://pointsman.example.com",
+        "roles": ["operator=cn=platform,ou=teams", "viewer=*"],
+        "trustedProxies": ["10.0.0.0/8", "fd00::/8"],
+        "oidc": {"issuer": "https://login.example.com", "clientId": "p", "secret": "oidc"},
+        "sessionSecret": "session",
+        "peopleSecret": "people",
+    }
+    file = tmp_path / "values.yaml"
+    file.write_text(yaml.safe_dump({"ledger": {"console": values}}))
+    spec = one(render(bench, *LEDGER, "-f", str(file)), "StatefulSet", "desk-ledger")["spec"]
+    (container,) = spec["template"]["spec"]["containers"]
+
+    found = parse(container["args"], {}).people
+    assert {(grant.role, grant.group) for grant in found.roles} == {
+        ("operator", "cn=platform,ou=teams"),
+        ("viewer", "*"),
+    }
+    assert len(found.trusted_proxies) == 2
+    assert found.oidc is not None
+    folders = {Path(mount["mountPath"]) for mount in container["volumeMounts"]}
+    files = (found.people_file, found.session_key_file, found.oidc.client_secret_file)
+    assert all(file is not None and file.parent in folders for file in files)
+
+
+CONSOLE = (
+    "--set",
+    (
+        "ledger.console.enabled=true,ledger.console.trustedProxies={10.0.7.0/24},"
+        "ledger.console.roles={operator=platform}"
+    ),
+)
+
+
+@pytest.mark.parametrize("write", [False, True])
+def test_the_console_may_read_and_only_if_asked_patch_policies(bench: Bench, write: bool) -> None:
+    """A ledger without a console has no right at all, and no token."""
+    plain = render(bench, *LEDGER)
+    pod = one(plain, "StatefulSet", "desk-ledger")["spec"]["template"]["spec"]
+    assert pod["automountServiceAccountToken"] is False
+    assert not [i for i in plain if i["kind"] == "Role" and i["metadata"]["name"] == "desk-ledger"]
+
+    asked = ("--set", f"ledger.console.write={str(write).lower()}")
+    items = render(bench, *LEDGER, *CONSOLE, *asked)
+    bench.kubectl("create", "namespace", "ai", check=False)
+    bench.kubectl(
+        "apply", "--server-side", "--dry-run=server", "--validate=strict", "-f", "-",
+        input=yaml.safe_dump_all(items),
+    )  # fmt: skip
+    rights = {
+        (group, resource, verb)
+        for rule in one(items, "Role", "desk-ledger")["rules"]
+        for group in rule["apiGroups"]
+        for resource in rule["resources"]
+        for verb in rule["verbs"]
+    }
+    ours = "pointsman.dev"
+    reads = {
+        (ours, "modelbackends", "list"),
+        (ours, "routingpolicies", "list"),
+        ("apps", "controllerrevisions", "list"),
+    }
+    writes = {(ours, "routingpolicies", verb) for verb in ("get", "patch")}
+    assert rights == reads | (writes if write else set())
+    pod = one(items, "StatefulSet", "desk-ledger")["spec"]["template"]["spec"]
+    assert pod["serviceAccountName"] == "desk-ledger"
+    (container,) = pod["containers"]
+    wanted = {
+        "--console-fleet=cluster", "--console-namespace=$(POD_NAMESPACE)",
+        "--role=operator=platform",
+        "--trusted-proxy=10.0.7.0/24", f"--console-write={'yes' if write else 'no'}",
+    }  # fmt: skip
+    assert wanted <= set(container["args"])
+
+
+def test_keys_of_webhooks_are_where_the_ledger_looks(bench: Bench) -> None:
+    """Each under its Secret's name, a dot, and its key; one that is missing stops no pod."""
+    keys = "ledger.webhookKeys[0].secret=hooks,ledger.webhookKeys[0].key=desk"
+    items = render(bench, *LEDGER, "--set", keys)
+    bench.kubectl("create", "namespace", "ai", check=False)
+    bench.kubectl(
+        "apply", "--server-side", "--dry-run=server", "--validate=strict", "-f", "-",
+        input=yaml.safe_dump_all(items),
+    )  # fmt: skip
+    spec = one(items, "StatefulSet", "desk-ledger")["spec"]["template"]["spec"]
+    (container,) = spec["containers"]
+    folder = parse(container["args"], {}).webhook_keys
+    (mount,) = [each for each in container["volumeMounts"] if each["mountPath"] == str(folder)]
+    (volume,) = [each for each in spec["volumes"] if each["name"] == mount["name"]]
+    assert volume["projected"]["sources"] == [
+        {
+            "secret": {
+                "name": "hooks", "items": [{"key": "desk", "path": "hooks.desk"}], "optional": True,
+            }
+        }
+    ]  # fmt: skip
+    plain = one(render(bench, *LEDGER), "StatefulSet", "desk-ledger")["spec"]["template"]["spec"]
+    assert parse(plain["containers"][0]["args"], {}).webhook_keys is None
 
 
 def test_the_ledgers_pod_passes_the_restricted_standard(bench: Bench) -> None:

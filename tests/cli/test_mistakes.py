@@ -267,7 +267,10 @@ def test_what_kubectl_takes_is_taken(here: Path) -> None:
     assert together(here, ["check", "d"], ["check", "one.yaml"], [*asked, "d"]) == [(0, [])] * 3
 
 
-COMMANDS = "up, check, adopt, explain, audit, evaluate, key, report, rollout, simulate, vet, demo"
+COMMANDS = (
+    "up, check, adopt, approve, explain, audit, audit-log, completion, evaluate, import, key, "
+    "report, reviews, rollout, simulate, status, top, vet, demo"
+)
 USAGES = [
     (["upp", "d"], "pointsman: no command upp (did you mean up?)"),
     (["xyz"], f"pointsman: no command xyz; there are: {COMMANDS}"),

@@ -7,7 +7,6 @@ import pytest
 from pointsman.api.manifests import load
 from pointsman.cli.__main__ import main
 from pointsman.cli.demo.run import example
-from pointsman.cli.demo.story.figure import draw
 from pointsman.cli.demo.story.run import FOLDER, to_bargain
 from pointsman.cli.demo.story.stages import LEARNED, found
 from pointsman.cli.demo.story.traffic import Answer
@@ -31,7 +30,10 @@ def test_the_edit_sends_code_to_the_bargain_and_is_valid(tmp_path: Path) -> None
     assert policy.value.spec.rules_[0].targets[0].backend_ref.name == "story-bargain"
 
 
+@pytest.mark.slow
 def test_the_picture_is_drawn_of_answers_and_of_none(tmp_path: Path) -> None:
+    from pointsman.cli.demo.story.figure import draw  # matplotlib takes a second
+
     answers = [Answer(float(n), "story-coder", n % 2 == 0, 0.001) for n in range(40)]
     for name, given in (("some", answers), ("none", []), ("errors", [Answer(1.0, error="503: x")])):
         path = tmp_path / f"{name}.png"

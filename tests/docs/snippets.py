@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Final
 
 ROOT: Final = Path(__file__).parent.parent.parent
-_FENCE: Final = re.compile(
+FENCE: Final = re.compile(
     r"^(?P<indent> *)(?P<mark>`{3,}|~{3,})(?P<info>[^\n`]*)\n(?P<body>.*?)^ *(?P=mark) *$",
     re.MULTILINE | re.DOTALL,
 )
@@ -82,13 +82,13 @@ def snippets(page: Path) -> list[Snippet]:
             how=found["info"].strip().partition(" ")[2].strip(),
             text=found["body"],
         )
-        for found in _FENCE.finditer(text)
+        for found in FENCE.finditer(text)
     ]
 
 
 def indented_code(page: Path) -> list[int]:
     """Lines that are code because they are indented: a test would not see them."""
-    text = _FENCE.sub(lambda found: "\n" * found[0].count("\n"), page.read_text(encoding="utf-8"))
+    text = FENCE.sub(lambda found: "\n" * found[0].count("\n"), page.read_text(encoding="utf-8"))
     lines = ["", *text.splitlines()]
     found = []
     for number in range(1, len(lines)):
@@ -101,6 +101,9 @@ def indented_code(page: Path) -> list[int]:
 
 
 def answers(shown: str, said: str) -> bool:
-    """Whether an answer is what the page shows; `...` stands for anything."""
-    pattern = ".*".join(re.escape(part) for part in shown.strip().split("..."))
+    """Whether an answer is what the page shows; `...` is anything, a gap of columns any gap."""
+    pattern = ".*".join(
+        r" {2,}".join(map(re.escape, re.split(r" {2,}", part)))
+        for part in shown.strip().split("...")
+    )
     return re.fullmatch(pattern, said.replace("\r", "").strip(), re.DOTALL) is not None

@@ -20,7 +20,7 @@ from pointsman.local.processes import free_port
 from tests.docs.snippets import ROOT, Snippet, answers, snippets
 
 DEADLINE_S: Final = 300.0
-COPIED: Final = ("charts", "crds/examples", "crds/invalid")
+COPIED: Final = ("charts", "crds/examples", "crds/invalid", "docs/litellm")
 
 
 class Astray(Exception):

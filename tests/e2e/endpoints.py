@@ -85,7 +85,7 @@ async def ready_endpoints(fleet: Fleet) -> AsyncIterator[ReadyEndpoints]:
         *("--watch", "--output-watch-events"),
         *("-l", f"kubernetes.io/service-name={RELEASE}-router"),
         stdout=asyncio.subprocess.PIPE,
-        env=fleet.bench.environment(),
+        env=fleet.cluster.environment(),
     )
     assert watch.stdout is not None
     following = asyncio.create_task(follow(watch.stdout, found))

@@ -32,6 +32,7 @@ class Provider:
     url: str
     ca_pem: str
     process: subprocess.Popen[bytes]
+    host: str = HOST_IP
 
     def seen(self) -> list[dict[str, Any]]:
         """The requests that it got."""
@@ -51,7 +52,7 @@ class Provider:
             "metadata": {
                 "name": "provider",
                 "labels": {"pointsman.dev/credential": "true"},
-                "annotations": {"pointsman.dev/allowed-hosts": HOST_IP},
+                "annotations": {"pointsman.dev/allowed-hosts": self.host},
             },
             "stringData": {"api-key": key},
         }
@@ -82,11 +83,14 @@ class Provider:
 
 
 @contextmanager
-def provider(folder: Path) -> Iterator[Provider]:
-    """Started with the block and ended with it."""
-    authority = trustme.CA()
-    certificate = authority.issue_cert(HOST_IP)
+def provider(
+    folder: Path, *, host: str = HOST_IP, authority: trustme.CA | None = None
+) -> Iterator[Provider]:
+    """Started with the block and ended with it; `host`: the name in its URL and certificate."""
+    authority = authority or trustme.CA()
+    certificate = authority.issue_cert(host)
     chain, private = folder / "chain.pem", folder / "key.pem"
+    chain.unlink(missing_ok=True)
     certificate.private_key_pem.write_to_path(str(private))
     for part in certificate.cert_chain_pems:
         part.write_to_path(str(chain), append=True)
@@ -106,7 +110,9 @@ def provider(folder: Path) -> Iterator[Provider]:
         while b"listening" not in process.stdout.readline():
             assert process.poll() is None
             assert time.monotonic() < end
-        yield Provider(f"https://{HOST_IP}:{PORT}/v1", authority.cert_pem.bytes().decode(), process)
+        yield Provider(
+            f"https://{host}:{PORT}/v1", authority.cert_pem.bytes().decode(), process, host
+        )
     finally:
         process.terminate()
         process.wait(timeout=20)

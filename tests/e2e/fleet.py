@@ -1,11 +1,12 @@
 """A whole fleet on the bench: both charts, three routers, the support desk's backends.
 
 Everything runs as pods of the charts' Deployments, under the charts' own ServiceAccounts. Callers
-dial router pods directly and in turn: the bench has no kube-proxy, so Services have no address.
+dial router pods and in turn: the bench has no kube-proxy, so Services have no address.
 """
 
 import itertools
 import json
+import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -17,7 +18,7 @@ import yaml
 
 from pointsman.api.callers import CallerEntry, hash_of
 from pointsman.cli.key import manifest
-from tests.bench import Bench, CommandFailed
+from tests.bench import Bench, Cluster, CommandFailed
 
 ROOT = Path(__file__).parent.parent.parent
 EXAMPLES = ROOT / "crds" / "examples"
@@ -33,14 +34,21 @@ CALLER_KEY = "pmk-caller-key-of-the-end-to-end-tests-5d1c"
 class Fleet:
     """One release in one namespace."""
 
-    bench: Bench
+    cluster: Cluster
     namespace: str
     release: str = RELEASE
     _turn: Iterator[int] = field(default_factory=itertools.count)
 
+    @property
+    def bench(self) -> Bench:
+        """For what only the bench can do; TypeError on another cluster."""
+        if not isinstance(self.cluster, Bench):
+            raise TypeError("this needs the bench")
+        return self.cluster
+
     def kubectl(self, *args: str, stdin: str | None = None) -> str:
         """kubectl as admin in the fleet's namespace; raises on failure."""
-        return self.bench.kubectl("-n", self.namespace, *args, input=stdin)
+        return self.cluster.kubectl("-n", self.namespace, *args, input=stdin)
 
     def get(self, kind: str, name: str) -> dict[str, Any]:
         """One object."""
@@ -79,7 +87,8 @@ class Fleet:
 
     def routers(self) -> list[str]:
         """Base URLs of the router pods' data ports."""
-        return [f"http://{pod['status']['podIP']}:8080/v1" for pod in self.pods("router")]
+        names = [pod["metadata"]["name"] for pod in self.pods("router")]
+        return [f"{self.cluster.base_url(self.namespace, name, 8080)}/v1" for name in names]
 
     @contextmanager
     def client(self, base_url: str) -> Iterator[openai.OpenAI]:
@@ -93,7 +102,7 @@ class Fleet:
         for component in ("operator", "router"):
             for pod in self.pods(component):
                 name = pod["metadata"]["name"]
-                lines = self.bench.log(self.namespace, name).splitlines()[-15:]
+                lines = self.cluster.log(self.namespace, name).splitlines()[-15:]
                 parts.append("\n".join([f"{name}:", *lines]))
         return "\n".join(parts)
 
@@ -101,7 +110,7 @@ class Fleet:
         """`kubectl apply -f crds/examples/<name>/`."""
         self.kubectl("apply", "-f", f"{EXAMPLES / name}/")
 
-    def wait_ready(self, *kinds: str, seconds: int = 90) -> None:
+    def wait_ready(self, *kinds: str, seconds: int = 120) -> None:
         """`kubectl wait --for=condition=Ready <kinds> --all`."""
         self.kubectl(
             "wait", "--for=condition=Ready", ",".join(kinds), "--all", f"--timeout={seconds}s"
@@ -114,23 +123,24 @@ def callers(release: str = RELEASE) -> str:
     return manifest.new(f"{release}-callers", CALLER, everything)
 
 
-def rendered(bench: Bench, namespace: str, release: str = RELEASE, *, values: str = "") -> str:
+def rendered(bench: Cluster, namespace: str, release: str = RELEASE, *, values: str = "") -> str:
     """The chart's objects as Helm renders them, with more values if there are some."""
     return bench.helm(
         "template", release, str(ROOT / "charts" / "pointsman"), "--namespace", namespace,
-        "--set", f"router.replicas={ROUTERS},router.minReadySeconds=1",
+        "--set", f"router.replicas={ROUTERS},router.minReadySeconds=1,operator.replicas=1",
         "--set", f"router.shutdownDelaySeconds={DELAY_S},router.drainSeconds={50 - DELAY_S}",
         *(["--set", values] if values else []),
+        *(["--set", more] if (more := os.environ.get("POINTSMAN_E2E_SET")) else []),
     )  # fmt: skip
 
 
 @contextmanager
-def rights_only(bench: Bench, namespace: str) -> Iterator[Fleet]:
+def rights_only(bench: Cluster, namespace: str) -> Iterator[Fleet]:
     """Kinds and rights of both charts, and no pod."""
-    bench.kubectl("create", "namespace", namespace)
+    bench.restricted_namespace(namespace)
     crds = bench.helm("template", "pointsman-crds", str(ROOT / "charts" / "pointsman-crds"))
     bench.kubectl("apply", "--server-side", "-f", "-", input=crds)
-    bench.kubectl("wait", "--for=condition=Established", "crd", "--all", "--timeout=30s")
+    bench.kubectl("wait", "--for=condition=Established", "crd", "--all", "--timeout=120s")
     fleet = Fleet(bench, namespace)
     rights = [
         one
@@ -143,25 +153,29 @@ def rights_only(bench: Bench, namespace: str) -> Iterator[Fleet]:
 
 
 def install(
-    bench: Bench, namespace: str, *, values: str = "", after: Callable[[Fleet], None] | None = None
+    bench: Cluster,
+    namespace: str,
+    *,
+    values: str = "",
+    after: Callable[[Fleet], None] | None = None,
 ) -> Fleet:
     """
     Render both charts with Helm, apply them, and wait until three routers run.
 
     `values`: others of the chart's. `after` is called before the wait.
     """
-    bench.kubectl("create", "namespace", namespace)
+    bench.restricted_namespace(namespace)
     fleet = Fleet(bench, namespace)
     fleet.kubectl("apply", "-f", "-", stdin=callers())
     crds = bench.helm("template", "pointsman-crds", str(ROOT / "charts" / "pointsman-crds"))
     bench.kubectl("apply", "--server-side", "-f", "-", input=crds)
-    bench.kubectl("wait", "--for=condition=Established", "crd", "--all", "--timeout=30s")
+    bench.kubectl("wait", "--for=condition=Established", "crd", "--all", "--timeout=120s")
     chart = rendered(bench, namespace, values=values)
     bench.kubectl("apply", "--server-side", "-n", namespace, "-f", "-", input=chart)
     if after is not None:
         after(fleet)
     try:
-        fleet.kubectl("wait", "--for=condition=Available", "deployment", "--all", "--timeout=90s")
+        fleet.kubectl("wait", "--for=condition=Available", "deployment", "--all", "--timeout=120s")
     except CommandFailed as error:
         raise CommandFailed(f"{error}\n{fleet.story()}") from error
     return fleet

@@ -3,6 +3,7 @@
 import json
 from typing import Any
 
+from tests.bench.pods import CONFINED_CONTAINER, CONFINED_POD
 from tests.e2e.fleet import Fleet
 
 Json = dict[str, Any]
@@ -35,17 +36,21 @@ def policy(name: str, model: str, *targets: str, chain: tuple[str, ...] = ()) ->
     }
 
 
-def server(name: str, port: int) -> Json:
+def server(fleet: Fleet, name: str, port: int) -> Json:
     """Somebody's own Deployment: a simulator as model `<name>-llm` with a named port."""
+    # Any router's image has the simulator, and the cluster has the image.
+    image = fleet.pods("router")[0]["spec"]["containers"][0]["image"]
     labels = {"app": name, "tier": "legacy"}
     command = ["pointsman-simulator", f"--model={name}-llm", "--host=0.0.0.0", f"--port={port}"]
     container = {
         "name": "llm",
-        "image": "pointsman/pointsman:any",
+        "image": image,
         "command": command,
         "ports": [{"name": "api", "containerPort": port}],
         "readinessProbe": {"httpGet": {"path": "/health", "port": "api"}, "periodSeconds": 1},
+        "securityContext": CONFINED_CONTAINER,
     }
+    pod = {"securityContext": CONFINED_POD, "containers": [container]}
     return {
         "apiVersion": "apps/v1",
         "kind": "Deployment",
@@ -53,7 +58,7 @@ def server(name: str, port: int) -> Json:
         "spec": {
             "replicas": 1,
             "selector": {"matchLabels": labels},
-            "template": {"metadata": {"labels": labels}, "spec": {"containers": [container]}},
+            "template": {"metadata": {"labels": labels}, "spec": pod},
         },
     }
 

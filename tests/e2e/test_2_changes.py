@@ -65,7 +65,7 @@ def wait_programmed(fleet: Fleet) -> None:
             policy["metadata"]["generation"],
         )
 
-    fleet.bench.wait_for(so, 60, "the edit in force on all routers")
+    fleet.cluster.wait_for(so, 60, "the edit in force on all routers")
 
 
 async def test_a_model_server_killed_under_traffic_is_covered_by_its_fallback(
@@ -76,7 +76,7 @@ async def test_a_model_server_killed_under_traffic_is_covered_by_its_fallback(
         await until(seen, 30)
         pods = fleet.kubectl("get", "pods", "-l", "pointsman.dev/backend=qwen-light", "-o", "name")
         await asyncio.to_thread(
-            fleet.bench.kill, fleet.namespace, pods.split()[0].removeprefix("pod/")
+            fleet.cluster.kill, fleet.namespace, pods.split()[0].removeprefix("pod/")
         )
         await until(seen, 120)
         await asyncio.to_thread(fleet.wait_ready, "mb", "rp")

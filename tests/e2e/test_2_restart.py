@@ -11,7 +11,11 @@ from tests.e2e.endpoints import URL, ready_endpoints
 from tests.e2e.fleet import DELAY_S, RELEASE, ROUTERS, Fleet
 from tests.e2e.traffic import traffic, until
 
-pytestmark = [pytest.mark.bench, pytest.mark.timeout(600)]
+pytestmark = [
+    pytest.mark.bench,
+    pytest.mark.timeout(600),
+    pytest.mark.usefixtures("own_bench"),  # a resolver instead of kube-proxy
+]
 STREAM_S = DELAY_S + 2
 """Longer than a router's delay, so that every stream that it holds at its end outlives that."""
 TOKENS_PER_SECOND = 5
@@ -72,4 +76,4 @@ def restart(fleet: Fleet, old: set[str]) -> None:
     def gone() -> bool:
         return not old & {pod["metadata"]["uid"] for pod in fleet.pods("router")}
 
-    fleet.bench.wait_for(gone, 90, "the end of the old routers")
+    fleet.cluster.wait_for(gone, 90, "the end of the old routers")

@@ -8,12 +8,16 @@ from pathlib import Path
 import openai
 import pytest
 
-from tests.bench import Refused
+from tests.bench import Bench, Refused
 from tests.e2e.external import PROVIDER_KEY, Provider, provider
 from tests.e2e.fleet import CALLER_KEY, Fleet
 from tests.e2e.traffic import traffic, until
 
-pytestmark = [pytest.mark.bench, pytest.mark.timeout(600)]
+pytestmark = [
+    pytest.mark.bench,
+    pytest.mark.timeout(600),
+    pytest.mark.usefixtures("own_bench"),  # the provider is in the bench's network
+]
 
 
 @pytest.fixture
@@ -41,7 +45,7 @@ def wait_answers(fleet: Fleet, urls: list[str], model: str) -> None:
                     return False
         return True
 
-    fleet.bench.wait_for(answer, 60, f"{model} on {urls}")
+    fleet.cluster.wait_for(answer, 60, f"{model} on {urls}")
 
 
 def test_the_provider_sees_its_own_key_and_never_the_callers(
@@ -62,7 +66,8 @@ def test_the_provider_sees_its_own_key_and_never_the_callers(
 
     assert headers["authorization"] == f"Bearer {PROVIDER_KEY}"
     assert "cookie" not in headers
-    assert [name for name in headers if name.startswith("x-pointsman-")] == []
+    own = [name for name in headers if name.startswith("x-pointsman-")]
+    assert own == ["x-pointsman-hops"]  # a router that is a provider must know a loop
     assert CALLER_KEY not in str(outside.seen())
 
 
@@ -70,7 +75,7 @@ def test_no_key_is_in_anything_that_the_fleet_says(fleet: Fleet, outside: Provid
     """Logs, status, ConfigMaps and revisions are searched for the key and its base64."""
     assert outside.process.poll() is None
     said = [
-        fleet.bench.log(fleet.namespace, pod["metadata"]["name"])
+        fleet.cluster.log(fleet.namespace, pod["metadata"]["name"])
         for component in ("operator", "router")
         for pod in fleet.pods(component)
     ]
@@ -82,13 +87,13 @@ def test_no_key_is_in_anything_that_the_fleet_says(fleet: Fleet, outside: Provid
 
 
 async def test_routers_outlive_the_control_plane_and_their_own_restart(
-    fleet: Fleet, outside: Provider
+    fleet: Fleet, outside: Provider, own_bench: Bench
 ) -> None:
     """Zero lost requests; the restarted router serves from disk, also with the provider's key."""
     urls = fleet.routers()
     routers = [pod["metadata"]["name"] for pod in fleet.pods("router")]
     operators = [pod["metadata"]["name"] for pod in fleet.pods("operator")]
-    bench = fleet.bench
+    bench = own_bench
     async with traffic(urls[:2]) as seen:
         await until(seen, 40)
         await asyncio.to_thread(bench.stop_api, etcd=True)

@@ -38,7 +38,7 @@ def wait_condition(fleet: Fleet, kind: str, name: str, wanted: str, **fields: st
             return None
         return str(got["message"]) if all(got[k] == v for k, v in fields.items()) else None
 
-    return fleet.bench.wait_for(so, 60, f"{kind}/{name} {wanted} {fields}")
+    return fleet.cluster.wait_for(so, 60, f"{kind}/{name} {wanted} {fields}")
 
 
 def answered_by(fleet: Fleet, model: str) -> str:
@@ -68,7 +68,7 @@ def older_schema(fleet: Fleet) -> Iterator[None]:
     """The CRD as a release without rules had it: it stores what today's refuses."""
     path = ROOT / "crds" / "manifests" / "pointsman.dev_routingpolicies.yaml"
     crd = yaml.safe_load(path.read_text())
-    fleet.bench.kubectl(
+    fleet.cluster.kubectl(
         "apply",
         "--server-side",
         "--force-conflicts",
@@ -77,7 +77,7 @@ def older_schema(fleet: Fleet) -> Iterator[None]:
         input=json.dumps(without_rules(crd)),
     )
     yield
-    fleet.bench.kubectl("apply", "--server-side", "--force-conflicts", "-f", str(path))
+    fleet.cluster.kubectl("apply", "--server-side", "--force-conflicts", "-f", str(path))
 
 
 def without_rules(node: object) -> object:
@@ -136,6 +136,14 @@ def test_a_broken_edit_is_refused_and_the_last_accepted_revision_stays(
     wait_condition(fleet, "rp", "support-desk", "Programmed", status="True")
 
 
+@pytest.fixture
+def tidy(fleet: Fleet) -> Iterator[None]:
+    """What the test applied is gone after it, also if it failed: others compare all there is."""
+    yield
+    fleet.kubectl("delete", "rp/early", "mb/late", "--ignore-not-found")
+
+
+@pytest.mark.usefixtures("tidy")
 def test_a_policy_before_its_backend_converges_by_itself(fleet: Fleet) -> None:
     """Refused while the backend is missing, in force once it is there; nothing is touched."""
     early = json.loads(json.dumps(POLICY))
@@ -158,4 +166,3 @@ def test_a_policy_before_its_backend_converges_by_itself(fleet: Fleet) -> None:
     message = wait_condition(fleet, "rp", "early", "ResolvedRefs", status="False")
     assert message.startswith("spec.default.targets[0].backendRef.name")
     assert fleet.condition("rp", "early", "Accepted")["status"] == "True"
-    fleet.kubectl("delete", "rp", "early")

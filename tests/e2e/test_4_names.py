@@ -39,7 +39,7 @@ def test_the_older_policy_has_the_model_name_until_it_goes(fleet: Fleet) -> None
     wait_condition(fleet, "rp", "b-older", "Ready", status="True")
     created = fleet.get("rp", "b-older")["metadata"]["creationTimestamp"]
     then = datetime.fromisoformat(created).timestamp()
-    fleet.bench.wait_for(lambda: time.time() > then + 1, 20, "another second of creation")
+    fleet.cluster.wait_for(lambda: time.time() > then + 1, 20, "another second of creation")
     apply(fleet, policy("a-younger", "shared", "kimi-long"))
     said = wait_condition(
         fleet, "rp", "a-younger", "Accepted", status="False", reason="ModelNameConflict"
@@ -56,7 +56,9 @@ def test_the_older_policy_has_the_model_name_until_it_goes(fleet: Fleet) -> None
 def test_what_has_a_derived_name_already_is_not_touched(fleet: Fleet) -> None:
     """Neither adopted nor overwritten; when it goes, the backend takes its place by itself."""
     port = {"name": "x", "port": 1, "targetPort": 1}
-    apply(fleet, server("taken-model", 9100), service("taken-model", port, selector={"a": "b"}))
+    apply(
+        fleet, server(fleet, "taken-model", 9100), service("taken-model", port, selector={"a": "b"})
+    )
     before = foreign(fleet)
     apply(fleet, backend("taken"), policy("taken", "taken", "taken", chain=("qwen-light",)))
     said = wait_condition(fleet, "mb", "taken", "Ready", status="False", reason="NameConflict")

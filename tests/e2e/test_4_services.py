@@ -28,7 +28,7 @@ def no_kill(killer: Killer) -> Iterator[None]:
 @pytest.fixture
 def legacy(fleet: Fleet) -> Iterator[str]:
     """A server with other labels, a named port and another number than its Service's."""
-    apply(fleet, server("legacy", 9100), service("legacy", OTHER, WEB, selector=SELECTOR))
+    apply(fleet, server(fleet, "legacy", 9100), service("legacy", OTHER, WEB, selector=SELECTOR))
     target = backend("legacy", service={"name": "legacy", "port": 80})
     apply(fleet, target, policy("legacy", "legacy", "legacy", chain=("qwen-light",)))
     wait_condition(fleet, "rp", "legacy", "Ready", status="True")

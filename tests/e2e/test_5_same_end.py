@@ -46,4 +46,4 @@ def test_the_same_end_state_as_without_a_kill(fleet: Fleet, calm: Fleet, killer:
     def same() -> bool:
         return end_state(fleet) == end_state(calm)
 
-    fleet.bench.wait_for(same, 60, "the same end state in both namespaces")
+    fleet.cluster.wait_for(same, 60, "the same end state in both namespaces")

@@ -52,7 +52,7 @@ async def wait_for(fleet: Fleet, key: str, status: int) -> None:
     def so() -> bool:
         return asks(fleet, key) == {status}
 
-    await asyncio.to_thread(fleet.bench.wait_for, so, 90, f"{status} from every router")
+    await asyncio.to_thread(fleet.cluster.wait_for, so, 90, f"{status} from every router")
 
 
 async def test_a_key_is_made_replaced_and_withdrawn_while_requests_flow(
@@ -104,6 +104,6 @@ def test_a_caller_of_another_policy_is_told_403(
     assert main(["key", "create", *arguments]) == 0
     key = capsys.readouterr().out.strip()
     fleet.kubectl("apply", "-f", str(manifest))
-    fleet.bench.wait_for(lambda: asks(fleet, key) == {403}, 90, "403 from every router")
+    fleet.cluster.wait_for(lambda: asks(fleet, key) == {403}, 90, "403 from every router")
 
     assert asks(fleet, key, "nothing") == {403}

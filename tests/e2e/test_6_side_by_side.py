@@ -27,10 +27,10 @@ def test_equal_names_in_two_namespaces_do_not_meet(fleet: Fleet, calm: Fleet) ->
     """Same release, policy, backend and model name; each is answered by its own."""
     model = '{"spec": {"model": "calm-model"}}'
     calm.kubectl("patch", "mb", "qwen-light", "--type=merge", "-p", model)
-    calm.kubectl("rollout", "status", "deployment/qwen-light-model", "--timeout=60s")
+    calm.kubectl("rollout", "status", "deployment/qwen-light-model", "--timeout=120s")
     wait_condition(calm, "mb", "qwen-light", "Ready", status="True")
     wait_condition(calm, "rp", "support-desk", "Ready", status="True")
-    calm.bench.wait_for(lambda: said_by(calm) == {"calm-model"}, 60, "the other model's answers")
+    calm.cluster.wait_for(lambda: said_by(calm) == {"calm-model"}, 60, "the other model's answers")
     assert said_by(fleet) == {"qwen3-8b"}
     assert fleet.get("mb", "qwen-light")["spec"]["model"] == "qwen3-8b"
 
@@ -44,20 +44,22 @@ def test_equal_names_in_two_namespaces_do_not_meet(fleet: Fleet, calm: Fleet) ->
 def test_a_second_release_in_a_namespace_is_refused_until_the_first_is_gone(calm: Fleet) -> None:
     """Its operator says why and touches nothing; once alone, it takes over by itself."""
     calm.wait_ready("mb", "rp")
-    first, second = rendered(calm.bench, calm.namespace), Fleet(calm.bench, calm.namespace, SECOND)
+    first = rendered(calm.cluster, calm.namespace)
+    second = Fleet(calm.cluster, calm.namespace, SECOND)
     before = untouched(calm)
-    chart = rendered(calm.bench, calm.namespace, SECOND)
+    chart = rendered(calm.cluster, calm.namespace, SECOND)
     calm.kubectl("apply", "-f", "-", stdin=callers(SECOND))
     calm.kubectl("apply", "--server-side", "-f", "-", stdin=chart)
-    said = calm.bench.wait_for(lambda: refusal(second), 90, "a refusal in the operator's log")
+    said = calm.cluster.wait_for(lambda: refusal(second), 90, "a refusal in the operator's log")
     assert f'release "{RELEASE}" serves namespace "calm"' in said
     assert {ready(pod) for pod in second.pods("operator") + second.pods("router")} == {"False"}
-    assert calm.kubectl("get", "configmap,lease", "-o", "name").count(SECOND) == 0
+    made = calm.kubectl("get", "configmap,lease", "-o", "name").split()
+    assert [name for name in made if SECOND in name] == [f"configmap/{SECOND}-owner"]  # the chart's
     wait_edit(calm)  # the first goes on
     assert untouched(calm) == before
 
     calm.kubectl("delete", "--wait=true", "-f", "-", stdin=first)
-    calm.bench.wait_for(
+    calm.cluster.wait_for(
         lambda: (
             calm.get("rp", "support-desk")["status"]["routers"]["summary"] == f"{ROUTERS}/{ROUTERS}"
             and len(second.pods("router")) == ROUTERS
@@ -73,7 +75,7 @@ def test_a_second_release_in_a_namespace_is_refused_until_the_first_is_gone(calm
 def refusal(fleet: Fleet) -> str:
     """The line of the operator's log that says why it waits."""
     pods = fleet.pods("operator")
-    log = fleet.bench.log(fleet.namespace, pods[0]["metadata"]["name"]) if pods else ""
+    log = fleet.cluster.log(fleet.namespace, pods[0]["metadata"]["name"]) if pods else ""
     line = next((line for line in log.splitlines() if "NamespaceTaken" in line), "{}")
     return str(json.loads(line).get("error", ""))
 

@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pointsman.events import frames
-from pointsman.events.schema import MAX_EVENT_BYTES
+from pointsman.events.schema import MAX_EVENT_BYTES, REVIEWING, ROUTERS
 from pointsman.events.segments import Bounds, Segments
 from pointsman.events.spool import Spool
 
@@ -271,3 +271,16 @@ def test_frames_say_what_a_ledger_has_to_know(schema: int | None, version: int) 
     batch = spool.segments.next_batch(1 << 20)
     assert batch is not None
     assert [frame.schema for frame in frames.read_all(batch.data)] == [version]
+
+
+def test_a_review_needs_a_newer_ledger() -> None:
+    """From then on, and it never goes back."""
+    spool = Spool(None, later=_no_timer)
+    spool.start()
+    spool.needs(REVIEWING)
+    spool.needs(ROUTERS)
+    spool.put(b"{}")
+    assert spool.close(_CLOSE_S)
+    batch = spool.segments.next_batch(1 << 20)
+    assert batch is not None
+    assert [frame.schema for frame in frames.read_all(batch.data)] == [REVIEWING]

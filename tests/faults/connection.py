@@ -100,6 +100,10 @@ class Connection:
         elif self.watched and fault.streams != "keep":
             self._say_last(_last_words(fault))
 
+    def drop(self) -> None:
+        """End it now, whatever is on it."""
+        self._reset()
+
     def _say_last(self, line: bytes) -> None:
         with contextlib.suppress(h11.ProtocolError):
             if line:
@@ -194,6 +198,8 @@ class Connection:
         assert isinstance(answer, h11.Response), answer
         method, target = request.method.decode(), request.target.decode()
         self._proxy.answered(self._life, method, target, answer.status_code)
+        if answer.status_code >= 300:
+            self.watched = ""  # a refused watch is none: its answer is no line
         if action == "lose":
             await self._rest(http, reader)
             self._reset()

@@ -5,8 +5,8 @@ runs of a suite find it; the policy's learned revision is a candidate, is compar
 goes through two steps, waits for `kubectl pointsman rollout approve`, is promoted, is committed
 with `pointsman adopt`. All on a real API server, under light load. The operator is killed as in
 `tests.faults.rollout`, after each k from 1 to the last write (`--every N --offset K --most N` for
-some of them). 1 if an end is another one, a weight or a step came twice, a status broke a rule of
-conditions, or a request failed.
+some of them); in one cycle it is the API server that dies, in mid-canary. 1 if an end is another
+one, a weight or a step came twice, a status broke a rule of conditions, or a request failed.
 """
 
 import argparse
@@ -29,6 +29,7 @@ from tests.faults.rollout import (
     CALM,
     CLIENTS,
     PAUSE_S,
+    RESTARTED,
     Outcome,
     World,
     doubled,
@@ -63,6 +64,8 @@ ROLLOUT: Final[Mapping[str, Any]] = {
 }
 """Few requests are enough to be sure: what is tried is the operator, not the statistics."""
 LAST_STEP: Final = 1
+MOST_RUNS: Final = 8
+"""Of a suite: two are a baseline, one tells a drop like this one; more are ordered for kills."""
 
 
 def measured(name: str, by: str) -> Json:
@@ -89,7 +92,7 @@ class Cycle:
         self.stable = self.candidate = ""
 
     async def run(self) -> Outcome:
-        """The operator dies after write `k` of it, if there are so many."""
+        """The operator dies after write `k` of it, if there are so many; or see RESTARTED."""
         began_s = time.monotonic()
         await self._baselines()
         await self.user.apply(desk(self.name, self.model))
@@ -100,7 +103,7 @@ class Cycle:
             headers=Sessions(),
         ) as clients:  # fmt: skip
             await until(clients, 10)
-            self.world.proxy.arm(self.k or None)
+            self.world.proxy.arm(self.k if self.k > 0 else None)
             await self._promoted()
             end = end_of(self.seen, self.name, self.stable, self.candidate)
             end |= await self._adopted(clients)
@@ -122,8 +125,10 @@ class Cycle:
         return outcome
 
     async def _baselines(self) -> None:
-        """Both are good, and measured by a suite of this cycle's own."""
+        """Both are good, somebody says so, and a suite of this cycle's own measures them."""
         await asyncio.to_thread(change, self.world, "a", GOOD)
+        for name in "ab":
+            await self.user.annotate(kinds.MODEL_BACKEND, name, drift_rebaseline=self.suite)
         await self.user.apply(
             golden(PROMPTS, name=self.suite), *(measured(name, self.suite) for name in "ab")
         )
@@ -135,6 +140,10 @@ class Cycle:
         """From the drift that nobody tells to the promotion."""
         await asyncio.to_thread(change, self.world, "a", BAD)
         await self._measure("a", "Worse")
+        if self.k == RESTARTED:
+            await self._until(lambda: (self.stable, 20) in self._weights(), "the first step")
+            await asyncio.to_thread(self.world.fleet.bench.stop_api)
+            await asyncio.to_thread(self.world.fleet.bench.start_api)
         await self._until(lambda: self._phase() == "AwaitingApproval", "an approval asked for")
         self.candidate = self._status()["candidateRevision"]
         await asyncio.to_thread(
@@ -179,6 +188,7 @@ class Cycle:
 
         while not so():
             orders += 1
+            assert orders <= MOST_RUNS, f"{name} is not {reason}: {self._backend(name)}"
             await self.user.annotate(
                 kinds.MODEL_BACKEND, name, evaluate=self._order(orders, reason)
             )
@@ -199,8 +209,8 @@ class Cycle:
         if end != self.world.calm:
             found.append(f"another end: {end}, not {self.world.calm}")
         weights = [(self.stable, 0), (self.stable, 20), (self.stable, 60), (self.candidate, 0)]
-        if self.seen.weights(self.name) != weights:
-            found.append(f"weights were {self.seen.weights(self.name)}")
+        if self._weights() != weights:
+            found.append(f"weights were {self._weights()}")
         if self.seen.steps(self.name) != [0, LAST_STEP]:
             found.append(f"steps were {self.seen.steps(self.name)}")
         return found + runs_twice(self.seen)
@@ -218,6 +228,9 @@ class Cycle:
     def _status(self) -> Json:
         found: Json = self.seen.latest(self.name).get("status", {})
         return found
+
+    def _weights(self) -> list[tuple[str, int]]:
+        return self.seen.weights(self.name)
 
     def _phase(self) -> str:
         return phase_of(self.seen, self.name)
@@ -261,10 +274,14 @@ def change(world: World, name: str, quality: Mapping[str, float]) -> None:
 async def play(
     world: World, *, every: int = 1, offset: int = 1, most: int | None = None
 ) -> AsyncIterator[Outcome]:
-    """A calm cycle, then one for each k, until there is no write of that number; `most` of them."""
+    """
+    A calm cycle, one in which the API server dies, then one for each k; `most` of these.
+
+    Until there is no write of that number.
+    """
     async with eyes(world, SERVER) as (user, seen):
-        calm = await Cycle(world, user, seen, CALM).run()
-        yield calm
+        for calm in (CALM, RESTARTED):
+            yield await Cycle(world, user, seen, calm).run()
         k, count = offset, 0
         while most is None or count < most:
             outcome = await Cycle(world, user, seen, k).run()

@@ -21,7 +21,7 @@ from typing import Any, Final
 import yaml
 
 from pointsman.operator.cluster import kinds
-from pointsman.operator.controllers.triggers import WATCHED
+from pointsman.operator.controllers.keys import WATCHED
 from pointsman.operator.plan.lease import RENEW_DEADLINE_S
 from tests.bench import Bench, CommandFailed
 from tests.bench.control_plane import API_PORT
@@ -137,10 +137,10 @@ class FaultyFleet:
         )  # fmt: skip
 
 
-def _through(proxy: FaultProxy, rendered: str, clocks: Clocks) -> str:
+def _through(proxy: FaultProxy, rendered: str, clocks: Clocks, api_host: str) -> str:
     """The charts' Deployments, led through the proxy."""
     environment = {
-        "KUBERNETES_SERVICE_HOST": HOST_IP,
+        "KUBERNETES_SERVICE_HOST": api_host,
         "KUBERNETES_SERVICE_PORT": str(proxy.port),
         **clocks.environment,
     }
@@ -154,14 +154,16 @@ def _through(proxy: FaultProxy, rendered: str, clocks: Clocks) -> str:
 
 
 @contextmanager
-def faulty_fleet(bench: Bench, namespace: str, clocks: Clocks = SHORT) -> Iterator[FaultyFleet]:
-    """Installed, with models and policies Ready; deleted afterwards."""
+def faulty_fleet(
+    bench: Bench, namespace: str, clocks: Clocks = SHORT, *, api_host: str = HOST_IP
+) -> Iterator[FaultyFleet]:
+    """Installed, with models and policies Ready; deleted afterwards. `api_host`: what pods dial."""
     tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     tls.load_cert_chain(bench.dir / "pki" / "server.crt", bench.dir / "pki" / "server.key")
     trust = ssl.create_default_context(cafile=str(bench.ca_file))
     upstream = Upstream(HOST_IP, API_PORT, trust)
     with FaultProxy(upstream, host=HOST_IP, tls=tls, bookmark_s=clocks.bookmark_s) as proxy:
-        fleet = _install(bench, namespace, proxy, clocks)
+        fleet = _install(bench, namespace, proxy, clocks, api_host)
         try:
             yield _with_models(fleet, proxy, clocks)
         finally:
@@ -169,19 +171,21 @@ def faulty_fleet(bench: Bench, namespace: str, clocks: Clocks = SHORT) -> Iterat
             bench.kubectl("delete", "namespace", namespace, "--wait=false")
 
 
-def _install(bench: Bench, namespace: str, proxy: FaultProxy, clocks: Clocks) -> Fleet:
+def _install(
+    bench: Bench, namespace: str, proxy: FaultProxy, clocks: Clocks, api_host: str
+) -> Fleet:
     charts = ROOT / "charts"
-    bench.kubectl("create", "namespace", namespace)
+    bench.restricted_namespace(namespace)
     bench.kubectl("apply", "-n", namespace, "-f", "-", input=callers())
     crds = bench.helm("template", "pointsman-crds", str(charts / "pointsman-crds"))
     bench.kubectl("apply", "--server-side", "-f", "-", input=crds)
-    bench.kubectl("wait", "--for=condition=Established", "crd", "--all", "--timeout=30s")
+    bench.kubectl("wait", "--for=condition=Established", "crd", "--all", "--timeout=120s")
     rendered = bench.helm(
         "template", RELEASE, str(charts / "pointsman"), "--namespace", namespace,
         "--set", f"router.replicas={ROUTERS},operator.replicas={OPERATORS}",
         "--set", "router.minReadySeconds=0",
     )  # fmt: skip
-    through = _through(proxy, rendered, clocks)
+    through = _through(proxy, rendered, clocks, api_host)
     bench.kubectl("apply", "--server-side", "-n", namespace, "-f", "-", input=through)
     fleet = Fleet(bench, namespace)
     try:

@@ -63,10 +63,11 @@ class FaultProxy:
         self.life = 0
         self.port = 0
         self._host = host
-        self._tls = tls
+        self.tls = tls
         self._faults: dict[str, Fault] = {}
         self._everybody: Fault | None = None
         self._met: list[Met] = []
+        self._written: list[Met] = []
         self._connections: set[Connection] = set()
         self._deaf: set[socket.socket] = set()
         self._tasks: set[asyncio.Task[None]] = set()
@@ -104,9 +105,27 @@ class FaultProxy:
 
         self._in_loop(end)
 
+    def drop(self) -> None:
+        """End every connection that is open: what comes next shakes hands anew."""
+
+        def end() -> None:
+            for connection in list(self._connections):
+                connection.drop()
+
+        self._in_loop(end)
+
     def met(self) -> list[Met]:
         """Requests and connections that met the present fault, or the last one."""
         return self._in_loop(lambda: list(self._met))
+
+    def written(self) -> list[Met]:
+        """What was asked to be written since this was asked last, whatever came of it."""
+
+        def take() -> list[Met]:
+            found, self._written = self._written, []
+            return found
+
+        return self._in_loop(take)
 
     def watches(self) -> Counter[tuple[str, str]]:
         """(client address, plural) of every watch that is open and alive."""
@@ -134,7 +153,9 @@ class FaultProxy:
         """Nobody counts."""
 
     def meets(self, client: str, method: str, target: str, *, watch: bool) -> Fault | None:
-        """The fault that this request meets; it is noted."""
+        """The fault that this request meets; it is noted, and so is each write."""
+        if method != "GET":
+            self._written.append(Met(client, method, target, watch))
         fault = self.fault_of(client)
         if fault is None or not fault.concerns(method, target, watch=watch):
             return None
@@ -190,7 +211,7 @@ class FaultProxy:
         protocol = asyncio.StreamReaderProtocol(reader)
         try:
             transport, _ = await self._loop.connect_accepted_socket(
-                lambda: protocol, accepted, ssl=self._tls
+                lambda: protocol, accepted, ssl=self.tls
             )
         except OSError:  # the client went away, or does not like our certificate
             accepted.close()

@@ -50,6 +50,8 @@ CLIENTS: Final = 6
 PAUSE_S: Final = 0.08
 CALM: Final = 0
 """Nobody dies."""
+RESTARTED: Final = -1
+"""The API server dies."""
 
 
 @dataclass(slots=True)
@@ -66,8 +68,10 @@ class Outcome:
 
     @property
     def died_after(self) -> str:
-        """The last write of the life that was killed."""
-        return self.writes[self.k - 1] if self.killed else ""
+        """The last write of the life that was killed, or who was."""
+        if self.k == RESTARTED:
+            return "the API server, in mid-canary"
+        return self.writes[self.k - 1] if self.killed else "nobody"
 
 
 @dataclass(slots=True)
@@ -265,7 +269,7 @@ async def told(cycles: AsyncIterator[Outcome]) -> list[Outcome]:
     async for one in cycles:
         outcomes.append(one)
         print(
-            f"{one.k:>4}  {one.died_after or 'nobody':<52}{len(one.writes):>7}{one.took_s:>6.1f} s"
+            f"{one.k:>4}  {one.died_after:<52}{len(one.writes):>7}{one.took_s:>6.1f} s"
             f"{one.requests:>10}",
             flush=True,
         )

@@ -1,9 +1,9 @@
-"""Drift to promotion on a real API server, with real kubectl.
+"""Drift to promotion on a real API server, which dies, and whose operator dies after some writes.
 
-`python -m tests.faults.cycle` kills the operator after its writes as well. A suite's run that was
-ordered and is killed after it has begun is not repeated, so it waits there until its deadline.
+`python -m tests.faults.cycle` has all of its writes.
 """
 
+import random
 from collections.abc import Iterator
 
 import pytest
@@ -13,6 +13,9 @@ from tests.faults.cycle import play
 from tests.faults.rollout import World, told, world
 
 pytestmark = [pytest.mark.bench, pytest.mark.timeout(400)]
+EVERY = 7
+MOST = 4
+"""A cycle has about 27 writes; one more would only find that there is no further write."""
 
 
 @pytest.fixture(scope="module")
@@ -22,8 +25,11 @@ def fleet(bench: Bench) -> Iterator[World]:
         yield running
 
 
-async def test_from_drift_to_promotion(fleet: World) -> None:
+async def test_from_drift_to_promotion_the_end_is_the_same_whoever_dies(fleet: World) -> None:
     """Found, learned, approved by kubectl, promoted, committed: each once, no failed request."""
-    (outcome,) = await told(play(fleet, most=0))
+    offset = random.randint(1, EVERY)
+    print(f"offset {offset}")
+    outcomes = await told(play(fleet, every=EVERY, offset=offset, most=MOST))
 
-    assert outcome.problems == []
+    assert [one.problems for one in outcomes if one.problems] == []
+    assert sum(one.killed for one in outcomes) >= MOST - 1

@@ -5,7 +5,6 @@ test fails without its pin.
 """
 
 import asyncio
-import gc
 import os
 import ssl
 import sys
@@ -18,7 +17,8 @@ from typing import Any
 import pytest
 import trustme
 
-from pointsman.operator.controllers.triggers import WATCHED, Triggers
+from pointsman.operator.controllers.keys import WATCHED
+from pointsman.operator.controllers.triggers import Triggers
 from pointsman.operator.settings import Settings
 from tests.faults.fault import Fault
 from tests.faults.proxy import FaultProxy, Upstream
@@ -113,12 +113,14 @@ async def world(
             finally:
                 proxy.heal()
                 await asyncio.to_thread(triggers.stop, DEADLINE_S)
-                gc.collect()  # what a life of kopf leaves in cycles is this test's own
 
 
 # What hangs in a life of kopf that is over is left behind after BURIAL_S, and complains when the
 # garbage collector finds it.
-pytestmark = pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
+pytestmark = [
+    pytest.mark.litters,
+    pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning"),
+]
 
 
 @pytest.fixture(autouse=True)

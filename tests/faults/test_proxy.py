@@ -71,6 +71,18 @@ async def test_without_a_fault_everything_passes_at_once() -> None:
         assert here.proxy.watches() == {("127.0.0.1", "services"): 1}
 
 
+async def test_a_watch_that_the_api_server_refuses_is_an_answer() -> None:
+    """As it is; requests on the same connection go on."""
+    async with world() as here:
+        here.api.refuse["services"] = 403
+        async with here.client.get(f"{here.url}?watch=1") as answer:
+            assert answer.status == 403
+            assert (await answer.json())["code"] == 403
+        here.api.refuse.clear()
+
+        assert await here.names() == ["a"]
+
+
 async def test_a_quiet_watch_gets_bookmarks() -> None:
     """With the version that was seen last."""
     async with world(bookmark_s=0.05) as here, watch(here) as stream:

@@ -1,10 +1,12 @@
 """No call of a store outlasts its deadline, whoever is in the way; afterwards it works again."""
 
 import sqlite3
+import sys
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
+from pathlib import Path
 
 import psycopg
 import pytest
@@ -30,6 +32,21 @@ def test_an_endless_question(place: Place) -> None:
     store.open()
     _gives_up(lambda: store.query(ENDLESS, ()))
     assert store.query("SELECT 1", ()) == [(1,)]
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="not run: open files are found in /proc")
+def test_a_question_that_outlasts_its_store_leaves_no_file_open(sqlite_place: Place) -> None:
+    """The store is closed while the question runs; whoever asked it closes what it used."""
+    store = sqlite_place.store(timeout_s=DEADLINE_S)
+    store.open()
+    with ThreadPoolExecutor(1) as pool:
+        asked = pool.submit(store.query, ENDLESS, ())
+        time.sleep(DEADLINE_S / 3)
+        assert not asked.done()
+        store.close()
+        assert isinstance(asked.exception(timeout=20), StoreAway)
+    files = [str(one.resolve()) for one in Path("/proc/self/fd").iterdir()]
+    assert [one for one in files if one.startswith(str(sqlite_place.where))] == []
 
 
 def test_somebody_else_holds_the_file(sqlite_place: Place) -> None:

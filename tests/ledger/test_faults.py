@@ -176,10 +176,10 @@ def test_postgres_that_says_nothing_is_given_up(own_cluster: Cluster) -> None:
 
 @pytest.fixture
 def small_disk(tmp_path: Path) -> Iterator[Path]:
-    """3 MB; only root can make one."""
+    """4 MB; only root can make one."""
     folder = tmp_path / "small"
     folder.mkdir()
-    command = ["mount", "-t", "tmpfs", "-o", "size=3m", "pointsman", str(folder)]
+    command = ["mount", "-t", "tmpfs", "-o", "size=4m", "pointsman", str(folder)]
     done = subprocess.run(command, check=False, capture_output=True, text=True)
     if done.returncode:
         reason = f"not run: no tmpfs: {done.stderr.strip()}"
@@ -195,7 +195,7 @@ def small_disk(tmp_path: Path) -> Iterator[Path]:
 def test_a_full_disk_takes_no_events_and_loses_none(small_disk: Path) -> None:
     """503 while it is full; once there is room all goes on, without a restart."""
     filler = small_disk / "filler"
-    filler.write_bytes(bytes(1_500_000))
+    filler.write_bytes(bytes(2_500_000))
     place = Place("sqlite", str(small_disk / "ledger.db"))
     with ledger_process(place.flag) as ledger:
         sender = Sender(SPOOL, _events(SPOOL, 2_000), ledger)

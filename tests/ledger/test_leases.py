@@ -44,6 +44,7 @@ questions = st.lists(
 )  # fmt: skip
 
 
+@pytest.mark.slow
 @settings(deadline=None, max_examples=300)
 @given(questions)
 def test_all_slices_together_never_pass_the_amount(

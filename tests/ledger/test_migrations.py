@@ -10,15 +10,20 @@ import pytest
 from msgspec.structs import replace
 
 from pointsman.api.predicting import Choice, Rated
+from pointsman.events.reviews import Webhook
 from pointsman.events.schema import WINDOW_MS, Event, Request, Text
 from pointsman.ledger.asking import ask
 from pointsman.ledger.contract import Store, StoreUnfit
+from pointsman.ledger.reviews.deciding import claim
+from pointsman.ledger.reviews.opening import open_held
 from pointsman.ledger.rows import event_of
 from pointsman.ledger.stores.schema import STEPS, VERSION
 from pointsman.ledger.stores.sqlite import SqliteStore
 from pointsman.ledger.summary import Line
 from tests.ledger.conftest import Place
 from tests.ledger.events import DAY_MS, NOW_MS, batch, feedback, request, window
+from tests.ledger.reviews.opened import ADA
+from tests.ledger.reviews.opened import opening as held
 from tests.ledger.test_evaluations import evaluation
 from tests.ledger.test_leases import asked, wanted
 from tests.postgres import Cluster
@@ -99,6 +104,10 @@ _BROUGHT = {
     "windows": 5,
     "hosted": 5,
     "evaluations": 8,
+    "reviews": 10,
+    "review_texts": 10,
+    "review_webhooks": 10,
+    "audit": 10,
 }
 """Table -> the schema that brought it."""
 
@@ -109,6 +118,9 @@ def test_what_the_older_schema_knows_is_kept(place: Place, older: int) -> None:
     store = _filled(place)
     store.lend(asked("router", 1, wanted(100)))
     store.ingest([batch([evaluation()], spool="spool-evaluate-1")], NOW_MS)
+    webhooks = (Webhook("hooks.desk", "https://hooks.example/"),)
+    store.transact(lambda t: open_held(t, held(webhooks=webhooks), NOW_MS))
+    store.transact(lambda t: claim(t, "d-1", ADA, NOW_MS))
     before = {table: sorted(place.execute(f"SELECT * FROM {table}"), key=str) for table in _BROUGHT}
     assert all(before.values())
     known = _requests(store)
@@ -130,6 +142,10 @@ def test_what_the_older_schema_knows_is_kept(place: Place, older: int) -> None:
     (hosted,) = ask(store, NOW_MS - DAY_MS, NOW_MS + DAY_MS).hosted
     assert (taken.requests, hosted.replica_ms) == (1, 2 * 2 * WINDOW_MS)
     assert [event_of(row) for row in store.recorded("d-4")] == [fourth]
+    if older < 10:  # the trail begins anew
+        store.transact(lambda t: open_held(t, held(), NOW_MS))
+        store.transact(lambda t: claim(t, "d-1", ADA, NOW_MS))
+        assert place.execute("SELECT seq FROM audit") == [(1,)]
 
 
 def _requests(store: Store) -> list[Request]:

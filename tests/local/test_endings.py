@@ -186,3 +186,17 @@ def test_the_demo_ends_before_its_table(monkeypatch: pytest.MonkeyPatch, stage: 
 
     assert (status, running.lines[-1]) == (1, "stopped before the table")
     assert not any("Serving" in line for line in running.lines)
+
+
+def test_a_demo_that_has_ended_names_no_address(monkeypatch: pytest.MonkeyPatch) -> None:
+    """`make demo ONCE=1`: nobody would answer there."""
+    with marking(monkeypatch), started("demo", "--once", "--requests", "4", "--port", "0") as demo:
+        for stage in ("ready after ", "largest: everything to ", "That was all."):
+            demo.wait_for(stage)
+        status = demo.process.wait(timeout=DEADLINE_S)
+        demo.read()
+
+    after = "\n".join(demo.lines).partition("largest: everything to ")[2]
+    assert status == 0
+    assert "127.0.0.1" not in after
+    assert "Try it" not in after

@@ -8,9 +8,11 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+import yaml
 
 from pointsman.cli.ledger import opened
 from tests.local.running import DEADLINE_S, up
+from tests.operator.objects import backend, golden, policy, route
 
 pytestmark = pytest.mark.local
 BACKENDS = "".join(
@@ -106,6 +108,43 @@ def test_the_stable_one_again_ends_it(edit: Callable[..., Path]) -> None:
         edit("old")
         session.wait_for("RolloutEnded")
         assert _ask(session.url, 16).keys() == {"old"}
+
+
+def _quiet(to: str) -> str:
+    """Three backends with golden prompts, and a policy that nobody asks."""
+    backends = [
+        backend(
+            name,
+            deployment={"engine": "Simulator", "args": ["--ttft=0", f"--quality=Coding={right}"]},
+            evaluation={"suiteRef": {"name": "golden"}, "interval": "720h"},
+        )
+        for name, right in (("old", 1.0), ("new", 1.0), ("bad", 0.3))
+    ]
+    rollout = {
+        "steps": [{"weightPercent": 50, "minRequests": 1, "minDuration": "1s"}],
+        "stepDeadline": "3s",
+        "guardrails": {"maxQualityPoints": 15},
+    }
+    made = [golden(40), *backends, policy(default=route(to), rollout=rollout)]
+    return "---\n".join(
+        yaml.safe_dump({**one, "metadata": {"name": one["metadata"]["name"]}}) for one in made
+    )
+
+
+@pytest.mark.timeout(240)
+def test_golden_prompts_decide_where_nobody_asks(tmp_path: Path) -> None:
+    """One that is as good takes over, a worse one is rolled back; both are asked for it."""
+    file = tmp_path / "fleet.yaml"
+    file.write_text(_quiet("old"))
+    with up(str(file), "--port", "0") as session:
+        session.wait_for("ready")
+        file.write_text(_quiet("new"))
+        session.wait_for("RolloutProbing")
+        assert "ProbesPassed" in session.wait_for("RolloutPromoted")
+        file.write_text(_quiet("bad"))
+        said = session.wait_for("RolloutAborted")
+        assert "ProbesFailed" in said
+        assert "Golden/Coding" in said
 
 
 def _wait_for_rows(file: Path, count: int) -> None:

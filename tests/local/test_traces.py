@@ -35,6 +35,7 @@ def test_a_collector_gets_every_request(tmp_path: Path) -> None:
     assert "gen_ai.client.operation.duration" in collector.metrics
 
 
+@pytest.mark.local
 @pytest.mark.parametrize("endpoint", ["collector", "http://a:b@c:4318"])
 def test_an_endpoint_that_is_none_is_refused(endpoint: str) -> None:
     """In one line, before anything starts."""

@@ -32,7 +32,7 @@ def served(bench: Bench) -> Iterator[Bench]:
         pytest.skip(f"not run: {error}")
     names = [f"crd/{kind}.monitoring.coreos.com" for kind in KINDS]
     bench.apply(folder)
-    bench.kubectl("wait", "--for=condition=Established", "--timeout=60s", *names)
+    bench.kubectl("wait", "--for=condition=Established", "--timeout=120s", *names)
     bench.kubectl("create", "namespace", NAMESPACE)
     yield bench
     bench.kubectl("delete", "namespace", NAMESPACE, "--wait=false")

@@ -14,6 +14,7 @@ from prometheus_client import CollectorRegistry
 from pointsman.events.ship import Target
 from pointsman.ledger.hour import Hour
 from pointsman.ledger.metrics import Metrics as LedgerMetrics
+from pointsman.ledger.reviewing.figures import Figures
 from pointsman.operator import metrics as operator_metrics
 from pointsman.operator.cluster.outbox import Outbox as OperatorOutbox
 from pointsman.router.control.metrics import ControlMetrics
@@ -49,6 +50,7 @@ def _known() -> set[str]:
     ControlMetrics(registry)
     LedgerMetrics(registry)
     registry.register(Hour())
+    Figures(registry)
     outbox = Outbox(registry, later=lambda *_: None)
     sender = Sender(registry, Otlp(endpoint="http://127.0.0.1:1"))
     operators = asyncio.run(_outbox_of_an_operator())

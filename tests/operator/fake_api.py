@@ -15,6 +15,7 @@ class FakeApi(Api):
     def __init__(self, hook: Callable[[str, Kind], None] = lambda _what, _kind: None) -> None:
         self.namespace = NAMESPACE
         self.fence = lambda: None
+        self.owners: list[Object] = []
         self.hook = hook
         self.stored: dict[tuple[str, str], Object] = {}
         self._count = 0
@@ -38,6 +39,10 @@ class FakeApi(Api):
     async def list_metadata(self, kind: Kind, selector: str) -> list[Object]:
         return await self.list_all(kind, selector)
 
+    async def find(self, kind: Kind, name: str) -> Object | None:
+        self.hook("find", kind)
+        return self.stored.get((kind.name, name))
+
     async def get(self, kind: Kind, name: str) -> Object | None:
         self.hook("get", kind)
         return self.stored.get((kind.name, name))
@@ -46,7 +51,7 @@ class FakeApi(Api):
         self.hook("create", kind)
         if (kind.name, body["metadata"]["name"]) in self.stored:
             raise Conflict("AlreadyExists")
-        self.put(body)
+        self.put(self._owned(kind, body))
         return self.stored[kind.name, body["metadata"]["name"]]
 
     async def replace(self, kind: Kind, body: Object) -> Object:
@@ -57,7 +62,7 @@ class FakeApi(Api):
             raise Gone(name)
         if found["metadata"]["resourceVersion"] != body["metadata"]["resourceVersion"]:
             raise Conflict("changed meanwhile")
-        self.put(body)
+        self.put(self._owned(kind, body))
         return self.stored[kind.name, body["metadata"]["name"]]
 
     async def apply(self, kind: Kind, body: Object, *, force: bool) -> Object:  # noqa: ARG002 - a lone writer
@@ -75,7 +80,11 @@ class FakeApi(Api):
 
     async def apply_status(self, kind: Kind, item: Mapping[str, Any], status: Object) -> None:
         self.hook("status", kind)
-        self.stored[kind.name, item["metadata"]["name"]]["status"] = status
+        stored = self.stored[kind.name, item["metadata"]["name"]]
+        if stored["metadata"]["resourceVersion"] != item["metadata"]["resourceVersion"]:
+            raise Conflict("changed meanwhile")
+        if stored.get("status") != status:
+            self.put({**stored, "status": status})
 
     async def delete(self, kind: Kind, item: Mapping[str, Any]) -> None:
         self.hook("delete", kind)

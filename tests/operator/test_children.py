@@ -7,15 +7,17 @@ import pytest
 from pointsman.api.v1alpha1 import ModelBackend
 from pointsman.operator.plan.children import Images, differs, ownership, render_children
 from pointsman.operator.plan.objects import parsed
+from pointsman.operator.plan.pod_rules import PodRules
 from tests.operator.objects import NAMESPACE, backend
 
 IMAGES = Images(simulator="pointsman/pointsman:1", vllm="vllm/vllm-openai:v1")
+RULES = PodRules("pointsman")
 
 
 def children(**spec: Any) -> tuple[dict[str, Any], ...]:
     value = parsed(ModelBackend, backend(**spec))
     assert isinstance(value, ModelBackend), value
-    return render_children(value, namespace=NAMESPACE, images=IMAGES)
+    return render_children(value, namespace=NAMESPACE, images=IMAGES, rules=RULES)
 
 
 def container(**spec: Any) -> dict[str, Any]:

@@ -219,3 +219,28 @@ async def test_a_blob_that_routers_cannot_see_is_made_anew(damage: dict[str, Any
 
     assert api.stored["ConfigMap", name]["metadata"]["labels"] == good["metadata"]["labels"]
     assert api.stored["ConfigMap", name]["binaryData"] == good["binaryData"]
+
+
+async def test_no_status_is_stored_over_a_newer_spec() -> None:
+    """An edit comes between the reconcile's read and its status, which is about what was before."""
+    api = FakeApi()
+    api.put(backend("a"), policy())
+    controller = controller_of(api)
+    for _ in range(2):
+        await controller.reconcile()
+    api.put({**policy(), "status": {}})  # somebody took the status away
+
+    def edit(what: str, kind: Kind) -> None:
+        if (what, kind.name) == ("status", "RoutingPolicy"):
+            api.hook = lambda _what, _kind: None
+            api.put({**policy(model_names=("auto", "new"), generation=2), "status": {}})
+
+    api.hook = edit
+    with pytest.raises(ExceptionGroup):
+        await controller.reconcile()
+    assert api.stored["RoutingPolicy", "desk"]["status"] == {}
+    for _ in range(2):
+        await controller.reconcile()
+
+    assert condition(api, "Ready")["status"] == "True"
+    assert desk(api)["status"]["observedGeneration"] == 2

@@ -17,7 +17,7 @@ from pointsman.operator.plan import draining
 from pointsman.operator.plan.children import render_children
 from pointsman.operator.plan.objects import parsed
 from tests.bench import Bench
-from tests.operator.golden import FOLDER, IMAGES, SPECS, rendered
+from tests.operator.golden import FOLDER, IMAGES, RULES, SPECS, rendered
 from tests.operator.objects import NAMESPACE, backend
 
 
@@ -70,7 +70,7 @@ def refusal(pod_template: dict[str, Any]) -> str:
     value = parsed(ModelBackend, backend(deployment=deployment))
     assert isinstance(value, ModelBackend), value
     with pytest.raises(Invalid) as refused:
-        render_children(value, namespace=NAMESPACE, images=IMAGES)
+        render_children(value, namespace=NAMESPACE, images=IMAGES, rules=RULES)
     return str(refused.value)
 
 
@@ -210,5 +210,5 @@ def test_several_replicas_have_a_disruption_budget(replicas: int | None, budget:
     spec: dict[str, Any] = {} if replicas is None else {"replicas": replicas}
     value = parsed(ModelBackend, backend(**spec))
     assert isinstance(value, ModelBackend)
-    children = render_children(value, namespace=NAMESPACE, images=IMAGES)
+    children = render_children(value, namespace=NAMESPACE, images=IMAGES, rules=RULES)
     assert ("PodDisruptionBudget" in {child["kind"] for child in children}) is budget

@@ -106,6 +106,15 @@ async def test_the_target_is_the_triggers(world: World) -> None:
     assert (spec.metricName, spec.targetSize, spec.targetSizeFloat) == ("queue-depth-a", 3, 2.5)
 
 
+async def test_a_question_that_is_too_large_is_refused(world: World) -> None:
+    """Before it is read; the next one is answered."""
+    with pytest.raises(grpc.aio.AioRpcError) as caught:
+        await world.is_active(note="x" * 65_536)
+
+    assert caught.value.code() is grpc.StatusCode.RESOURCE_EXHAUSTED
+    assert not await world.is_active()
+
+
 @pytest.mark.parametrize("method", ["IsActive", "GetMetrics"])
 @pytest.mark.parametrize("reports", [[], [None], [RouterReport("r1", 1, 1), None]])
 async def test_no_data_is_an_error_and_never_zero(

@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from tests.bench import Bench
-from tests.bench.pods import create, pod
+from tests.bench.pods import CONFINED_CONTAINER, CONFINED_POD, create, pod
 from tests.e2e.fleet import RELEASE, Fleet, install
 from tests.operator.objects import backend
 from tests.operator.process import HEALTH_PORT, OperatorProcess
@@ -51,7 +51,9 @@ def fleet(bench: Bench) -> Iterator[Fleet]:
     fleet = install(bench, NAMESPACE)
     fleet.kubectl("scale", "deployment", f"{RELEASE}-operator", "--replicas=0")
     fleet.kubectl("scale", "deployment", f"{RELEASE}-router", "--replicas=0")
-    playing = pod("player", ["python3", "-c", ROUTER, str(COUNT)])
+    command = ["python3", "-c", ROUTER, str(COUNT)]
+    playing = pod("player", command, securityContext=CONFINED_CONTAINER)
+    playing["spec"]["securityContext"] = CONFINED_POD
     playing["metadata"]["labels"]["app.kubernetes.io/part-of"] = "pointsman"
     create(bench, NAMESPACE, playing)
     bench.wait_for(lambda: not fleet.pods("operator"), 60, "the operator's end")

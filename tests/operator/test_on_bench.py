@@ -291,7 +291,7 @@ def finish(fleet: Fleet) -> dict[str, Any]:
     fleet.wait_ready(*KINDS)
     settles(fleet, "desk", ready(fleet), 60)
     settles(fleet, "two", ready(fleet, "two"), 60)
-    fleet.kubectl("rollout", "status", "deployment", "a-model", "--timeout=60s")
+    fleet.kubectl("rollout", "status", "deployment", "a-model", "--timeout=120s")
     settles(
         fleet,
         "backends",
@@ -312,7 +312,7 @@ def no_pod(fleet: Fleet) -> Iterator[None]:
     settles(fleet, "the pod's end", lambda: not fleet.pods("operator"))
     yield
     fleet.kubectl("scale", "deployment", name, "--replicas=1")
-    fleet.kubectl("rollout", "status", "deployment", name, "--timeout=60s")
+    fleet.kubectl("rollout", "status", "deployment", name, "--timeout=120s")
 
 
 def clean(fleet: Fleet) -> None:
@@ -414,7 +414,7 @@ def _acked(address: str, revision: str) -> bool:
 def test_a_frozen_leader_is_replaced_and_writes_no_more(fleet: Fleet) -> None:
     """SIGSTOP past the Lease, then SIGCONT: the standby leads, the old one has exited."""
     fleet.kubectl("scale", "deployment", f"{RELEASE}-operator", "--replicas=2")
-    fleet.kubectl("rollout", "status", "deployment", f"{RELEASE}-operator", "--timeout=60s")
+    fleet.kubectl("rollout", "status", "deployment", f"{RELEASE}-operator", "--timeout=120s")
     lease = f"{RELEASE}-operator"
     leader = fleet.get("lease", lease)["spec"]["holderIdentity"]
     epoch = manifest(fleet).epoch

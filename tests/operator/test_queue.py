@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pointsman.operator.controllers.queue import MAX_BACKOFF_S, KeyedQueue, backoff_s
+from pointsman.operator.controllers.queue import MAX_BACKOFF_S, Gathered, KeyedQueue, backoff_s
 from pointsman.operator.controllers.resync import Resync
 from pointsman.operator.errors import Broken, Waiting
 from pointsman.operator.settings import Settings
@@ -107,6 +107,32 @@ async def test_a_broken_process_ends() -> None:
         await life()
 
 
+async def test_what_comes_while_it_ends_is_left() -> None:
+    """An operator whose lease is gone ends; an event of that moment is not an error."""
+    queue, ended = KeyedQueue(lambda _: asyncio.sleep(0), concurrency=1), asyncio.Event()
+
+    async def last() -> None:
+        try:
+            await asyncio.sleep(60)
+        finally:
+            queue.add("late")
+            ended.set()
+
+    async def broken() -> None:
+        raise Broken("somebody else leads")
+
+    async def life() -> None:
+        async with asyncio.timeout(10), asyncio.TaskGroup() as group:
+            queue.start(group)
+            group.create_task(last())
+            await asyncio.sleep(0)
+            group.create_task(broken())
+
+    with pytest.raises(ExceptionGroup):
+        await life()
+    assert ended.is_set()
+
+
 async def test_no_more_than_so_many_at_once() -> None:
     """A full resync must not flood the API server."""
     inside = most = 0
@@ -148,6 +174,29 @@ async def test_a_full_resync_leaves_room_for_what_is_urgent() -> None:
 
     assert begun.index("backend/cold") <= before + 4
     assert len(set(begun)) == 202
+
+
+async def gathered_calls() -> list[float]:
+    """Twenty that ask at once, and one later."""
+    loop, calls = asyncio.get_running_loop(), list[float]()
+    ask = Gathered(lambda: calls.append(loop.time()), wait_s=0.01)
+    for _ in range(20):
+        ask()
+    assert calls == []
+    while not calls:  # noqa: ASYNC110 - the test's own deadline
+        await asyncio.sleep(0.001)
+    ask()
+    while len(calls) < 2:  # noqa: ASYNC110 - likewise
+        await asyncio.sleep(0.001)
+    return calls
+
+
+def test_who_asks_together_is_answered_once() -> None:
+    """And whoever asks after that, again."""
+    calls = asyncio.run(gathered_calls())
+
+    assert len(calls) == 2
+    assert calls[1] - calls[0] >= 0.009
 
 
 @given(failures=st.integers(1, 10_000), stalled=st.booleans())

@@ -121,4 +121,4 @@ def with_command(fleet: Fleet) -> None:
     edit(fleet, "b")
     command = [sys.executable, "-m", "pointsman.cli", "rollout", "status", "desk"]
     with pytest.raises(CommandFailed, match="Replay: Fail"):
-        fleet.bench.run(*command, "-n", fleet.namespace, "--timeout=60s")
+        fleet.bench.run(*command, "-n", fleet.namespace, "--timeout=120s")

@@ -279,4 +279,4 @@ def by_command(fleet: Fleet) -> None:
 
 def order(fleet: Fleet, action: str) -> None:
     command = [sys.executable, "-m", "pointsman.cli", "rollout", action, "desk"]
-    print(fleet.bench.run(*command, "-n", fleet.namespace, "--timeout=60s"))
+    print(fleet.bench.run(*command, "-n", fleet.namespace, "--timeout=120s"))

@@ -174,7 +174,7 @@ def no_pod(fleet: Fleet) -> Iterator[None]:
     fleet.bench.wait_for(lambda: not fleet.pods("operator"), 30, "the pod's end")
     yield
     fleet.kubectl("scale", "deployment", name, "--replicas=1")
-    fleet.kubectl("rollout", "status", "deployment", name, "--timeout=60s")
+    fleet.kubectl("rollout", "status", "deployment", name, "--timeout=120s")
 
 
 @pytest.mark.usefixtures("no_pod")

@@ -13,18 +13,10 @@ from pointsman.api.v1alpha1 import ModelBackend
 from pointsman.operator.cluster.doors import Doors
 from pointsman.operator.controllers.shadowing import Shadower
 from pointsman.operator.plan.objects import parsed
-from pointsman.operator.plan.rollout.deciding import (
-    Phase,
-    Plan,
-    Rollout,
-    Scene,
-    Step,
-    advance,
-    begin,
-    weight_percent,
-)
+from pointsman.operator.plan.rollout.deciding import advance, weight_percent
 from pointsman.operator.plan.rollout.guarding import Limits, Stretch
 from pointsman.operator.plan.rollout.shadowing import Judge, Shadow, table_shadow
+from pointsman.operator.plan.rollout.state import Phase, Plan, Rollout, Scene, Step, begin
 from pointsman.router.control.admin import Admin
 from pointsman.router.control.metrics import ControlMetrics
 from pointsman.router.control.source import TableFeed

@@ -15,8 +15,8 @@ from pointsman.operator.controllers.pinning import Pins
 from pointsman.operator.controllers.shadowing import Seen, Shadower
 from pointsman.operator.plan.blobs import Backends
 from pointsman.operator.plan.objects import parsed
-from pointsman.operator.plan.rollout.deciding import begin
 from pointsman.operator.plan.rollout.shadowing import Judge, Shadow, Shadowed
+from pointsman.operator.plan.rollout.state import begin
 from tests.operator.objects import backend
 from tests.operator.rollout.unseen import QUESTION, Unseen, failed, pair, prefers, says
 from tests.router.serve.world import until

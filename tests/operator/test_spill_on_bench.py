@@ -40,7 +40,7 @@ def fleet(bench: Bench) -> Iterator[Fleet]:
         policy("stuck", model_names=("stuck",), default=chain("broken", "Unschedulable")),
     )
     fleet.kubectl(
-        "wait", "--for=condition=Ready", "rp/desk", "mb/small", "mb/large", "--timeout=90s"
+        "wait", "--for=condition=Ready", "rp/desk", "mb/small", "mb/large", "--timeout=120s"
     )
     yield fleet
     bench.kubectl("delete", "namespace", NAMESPACE, "--wait=false")

@@ -126,6 +126,7 @@ async def test_a_check_that_cannot_be_used_is_named(
     assert of(status, "Stalled")[0] == "True"
 
 
+@pytest.mark.slow
 async def test_too_many_prompts_are_too_large() -> None:
     """Of one ConfigMap."""
     api = FakeApi()

@@ -63,6 +63,18 @@ def test_a_queue_is_compiled_with_what_a_server_works_on() -> None:
     assert blob.backends["b"].queue is None
 
 
+def test_a_priority_is_compiled_to_a_rank() -> None:
+    """The larger goes first; what says nothing is in the middle, as for a router of before."""
+    desk = policy(
+        rules=tuple(
+            {**rule(name.lower(), {"task": ["Coding"]}, "a"), "priority": name}
+            for name in ("High", "Low")
+        ),
+        default=route("a"),
+    )
+    assert [route.priority for route in blob_of(compiled(desk)).routes] == [1, -1, 0]
+
+
 def test_prices_are_compiled_in_the_order_of_their_moments() -> None:
     """To 1e-12 of a token; what is not given is the price of the whole kind."""
     cost = {

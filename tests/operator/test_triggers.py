@@ -8,7 +8,14 @@ from typing import Any
 import kopf
 import pytest
 
-from pointsman.operator.controllers.triggers import BURIAL_S, Keys, Triggers, bury, pinned_settings
+from pointsman.operator.controllers.keys import Keys
+from pointsman.operator.controllers.triggers import (
+    BURIAL_S,
+    WATCHER,
+    Triggers,
+    bury,
+    pinned_settings,
+)
 from pointsman.operator.settings import Settings
 
 KEYS = {"s": frozenset({"a", "b"})}
@@ -52,6 +59,29 @@ def test_an_order_to_a_rollout_is_news() -> None:
     assert keys.policy(event("MODIFIED", "p")) == ["table"], "it was taken away"
 
 
+def test_a_status_that_somebody_else_wrote_is_news() -> None:
+    """Until the operator wrote over it in a later second; fields that he keeps are none."""
+    keys = Keys("pointsman", {})
+
+    def written(ours: str, his: str | None, subresource: str = "status") -> list[str]:
+        found = event("MODIFIED", "p")
+        managers = {"pointsman-operator": ours, "kubectl-edit": his}
+        found["object"]["metadata"]["managedFields"] = [
+            {"manager": manager, "subresource": subresource, "time": f"2026-01-01T00:00:{time}Z"}
+            for manager, time in managers.items()
+            if time
+        ]
+        return keys.policy(found)
+
+    keys.policy(event("ADDED", "p"))
+    assert written("05", None) == []
+    assert written("05", "06") == ["table"]
+    assert written("06", "06") == ["table"], "nobody knows who was the last"
+    assert written("07", "06") == []
+    assert written("07", "08") == written("07", "08") == ["table"], "and again"
+    assert written("07", "08", "scale") == []
+
+
 def test_a_model_that_drifted_is_news() -> None:
     """Policies may have to act on it; another figure in the status is none."""
     keys = Keys("pointsman", {})
@@ -68,6 +98,24 @@ def test_a_model_that_drifted_is_news() -> None:
     tasks = [{"task": "Coding", "direction": "Worse", "points": "-3"}]
     assert keys.backend(drifted("Worse", drift=tasks)) == ["backend/a", "table"]
     assert keys.backend(event("MODIFIED", "a")) == ["backend/a", "table"]
+
+
+def test_each_run_of_a_model_that_drifted_is_news() -> None:
+    """Weights are learned from its qualities, which may come after it; a steady one's can wait."""
+    keys = Keys("pointsman", {})
+
+    def ran(status: str, time: str) -> list[str]:
+        found = event("MODIFIED", "a")
+        condition = {"type": "Drifted", "status": status, "reason": "Any"}
+        quality = [{"task": task, "score": "0.5", "time": time} for task in ("Coding", "all")]
+        found["object"]["status"] = {"conditions": [condition], "quality": quality}
+        return keys.backend(found)
+
+    assert ran("True", "1") == ["backend/a", "table"]
+    assert ran("True", "1") == []
+    assert ran("True", "2") == ["backend/a", "table"]
+    assert ran("False", "2") == ["backend/a", "table"]
+    assert ran("False", "3") == []
 
 
 def test_pods_belong_to_a_backend_or_are_routers() -> None:
@@ -134,6 +182,7 @@ def test_services_concern_whoever_has_or_wants_them() -> None:
 
 @pytest.mark.parametrize("error", [asyncio.CancelledError(), SystemExit(1)])
 @pytest.mark.slow
+@pytest.mark.litters
 async def test_however_kopf_ends_it_is_heard(
     monkeypatch: pytest.MonkeyPatch, error: BaseException
 ) -> None:
@@ -153,6 +202,47 @@ async def test_however_kopf_ends_it_is_heard(
     assert await asyncio.wait_for(ended, 10) == type(error).__name__
 
 
+@pytest.mark.slow
+@pytest.mark.litters
+async def test_watches_that_kopf_cancels_when_one_fails_do_not_hide_why(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """All are over at the same moment, and it is begun anew."""
+    lives: list[int] = []
+    again = asyncio.Event()
+    here = asyncio.get_running_loop()
+
+    async def fails(now: asyncio.Event) -> None:
+        await now.wait()
+        raise RuntimeError("x")
+
+    async def ends(**_: object) -> None:
+        lives.append(1)
+        if len(lives) == 2:
+            here.call_soon_threadsafe(again.set)
+        now = asyncio.Event()
+        watches = [
+            asyncio.create_task(work, name=f"{WATCHER}{number}")
+            for number, work in enumerate([fails(now), *(asyncio.sleep(60) for _ in range(30))])
+        ]
+        await asyncio.sleep(0.2)  # until they are known
+        now.set()
+        for watch in watches[1:]:
+            watch.cancel()
+        await asyncio.sleep(60)
+
+    monkeypatch.setattr(kopf, "operator", ends)
+    ended: list[str] = []
+    settings = Settings(namespace="ai", watch_backoff_max_s=0.01)
+    triggers = Triggers(settings, add=lambda _: None, services={}, on_end=ended.append)
+    triggers.start()
+
+    await asyncio.wait_for(again.wait(), 20)
+    await asyncio.to_thread(triggers.stop, 10)
+    assert ended == []
+
+
+@pytest.mark.litters
 def test_a_life_that_does_not_want_to_end_is_buried_all_the_same() -> None:
     """kopf cancels whatever begins after it, also what closes its loop: the thread goes on."""
     loop = asyncio.new_event_loop()

@@ -65,6 +65,7 @@ class Seen:
 
     answers: int
     chunks: int
+    longs: int
     errors: int
     error_samples: list[str] | None
     redials: int
@@ -83,7 +84,7 @@ def load(
     counters: Callable[[], tuple[float, ...]] = tuple,
 ) -> tuple[Seen, tuple[float, ...]]:
     """One window, and what each of the counters grew in it."""
-    arguments = [text for name, value in flags.items() for text in (f"-{name}", str(value))]
+    arguments = [f"-{name}={value}" for name, value in flags.items()]
     with started(core, str(binary), "load", "-port", str(port), *arguments) as child:
         if line(child, MARGIN_S) != "go":
             raise RuntimeError("the load did not start")

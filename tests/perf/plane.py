@@ -1,7 +1,8 @@
 """A data plane with a fixed table in its own process: `python -m tests.perf.plane KIND PORT...`.
 
-Prints its own port, serves the ports given as the endpoints of one backend until SIGTERM. With
-`--ledger URL` it records: prints the port of its events' metrics, too, and at its end their counts.
+Prints its own port, serves the ports given as the endpoints of one backend until SIGTERM, and then
+for `--drain` seconds at most what it has. With `--ledger URL` it records: prints the port of its
+events' metrics, too, and at its end their counts.
 """
 
 import argparse
@@ -57,7 +58,7 @@ def table(kind: str, ports: list[int]) -> Live:
             name=name,
             model="m",
             address=address,
-            context_window=32_768,
+            context_window=1_000_000,
             prices=(Price(input_pico=200_000, output_pico=800_000),),
             max_concurrent=64 if kind == "spill" else None,
         )
@@ -131,6 +132,8 @@ async def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("kind")
     parser.add_argument("ports", type=int, nargs="+")
+    parser.add_argument("--listen", type=int, default=0, help="port; 0 takes a free one")
+    parser.add_argument("--drain", type=float, default=1.0)
     parser.add_argument("--ledger", type=lambda url: ship.Target(url=url))
     parser.add_argument("--events-dir", type=Path)
     parser.add_argument("--events-max-mib", type=int, default=256)
@@ -139,7 +142,7 @@ async def main() -> None:
     loop = asyncio.get_running_loop()
     stop = asyncio.Event()
     loop.add_signal_handler(signal.SIGTERM, stop.set)
-    ports = [await plane.start("127.0.0.1", 0)]
+    ports = [await plane.start("127.0.0.1", chosen.listen)]
     outbox = None
     if chosen.ledger is not None:
         registry = CollectorRegistry()
@@ -156,7 +159,7 @@ async def main() -> None:
         ports.append(server.server_port)
     print(*ports, flush=True)
     await stop.wait()
-    await plane.drain(1.0)
+    await plane.drain(chosen.drain)
     if outbox is not None:
         await asyncio.to_thread(outbox.close, 5.0)
         spool = outbox.spool

@@ -16,6 +16,9 @@ FOREIGN = {
 }
 
 
+pytestmark = pytest.mark.slow
+
+
 @cache
 def loaded(modules: str) -> frozenset[str]:
     """Names of all modules in a fresh interpreter after importing these."""

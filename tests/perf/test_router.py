@@ -5,13 +5,13 @@ import signal
 import subprocess
 import sys
 import time
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from tests.perf import generator, peers, processes
-from tests.perf.router import Sample, rows
+from tests.perf.peers import debian
+from tests.perf.resting import STREAMS, memory_mib, rest
 
 pytestmark = pytest.mark.local
 SHORT: dict[str, object] = {"connections": 8, "warm": "100ms", "window": "300ms"}
@@ -63,6 +63,100 @@ def test_a_wrong_answer_is_an_error(
     assert seen.errors > 0
     assert said in (seen.error_samples or [""])[0]
     assert seen.answers == 0
+
+
+@pytest.mark.parametrize(
+    ("wrong", "flags", "said"),
+    [
+        ("text", SHORT, "the answer lacks"),
+        ("status", SHORT, "status: HTTP/1.1 400"),
+        ("lost", STREAM, "is not in the answer"),
+    ],
+)
+def test_who_compares_texts_only_still_sees_a_wrong_one(
+    binary: Path, wrong: str, flags: dict[str, object], said: str
+) -> None:
+    """Right ones are counted; other words, or a stream without one of its events, are not."""
+    flags = flags | {"lax": "true"}
+    with generator.mock(binary, ALL, "-gap", "5ms") as ports:
+        right, _ = generator.load(binary, ALL, ports[0], flags)
+    with generator.mock(binary, ALL, "-gap", "5ms", "-wrong", wrong) as ports:
+        seen, _ = generator.load(binary, ALL, ports[0], flags)
+
+    assert (right.errors, right.error_samples) == (0, None)
+    assert right.answers > 0
+    assert said in (seen.error_samples or [""])[0]
+    assert seen.answers == 0
+
+
+@pytest.mark.parametrize("name", ["nginx", "haproxy"])
+@pytest.mark.parametrize("flags", [SHORT, STREAM], ids=["whole", "stream"])
+def test_debians_proxies_pass_right_answers_on(
+    binary: Path, flags: dict[str, object], name: str
+) -> None:
+    """Where they are installed; their start is timed, and all of their processes are known."""
+    if debian.version(name) is None:
+        pytest.skip(f"not run: {name} is not installed")
+    start = peers.available([name])[name]
+    with generator.mock(binary, ALL, "-gap", "5ms") as ports, start(ALL, ports) as proxy:
+        seen, _ = generator.load(binary, ALL, proxy.port, flags)
+        assert memory_mib(proxy.pids)[0] > 1
+
+    assert (seen.errors, seen.error_samples) == (0, None)
+    assert seen.answers > 0
+    assert 0 < proxy.start_s < 60
+
+
+def test_what_a_proxy_takes_at_rest_is_looked_at(binary: Path) -> None:
+    """All streams were open while its memory was read."""
+    with generator.mock(binary, ALL) as ports:
+        seen = rest(binary, "plain", peers.ours("plain"), ports, 0)
+
+    assert (seen.streams, seen.errors) == (STREAMS, 0)
+    assert seen.start_s > 0
+    assert seen.rss_mib > seen.pss_mib > 1
+    assert seen.rss_mib_1000 > 1
+
+
+@pytest.mark.parametrize("through", ["direct", "plain", "tasks"])
+def test_a_fixed_rate_is_kept_beside_long_prompts(binary: Path, through: str) -> None:
+    """As many as were due, and the long ones are answered but in no other figure."""
+    flags: dict[str, object] = {"connections": 16, "rate": 100, "long": 5}
+    flags |= {"warm": "500ms", "window": "1s"}
+    with generator.mock(binary, ALL) as ports:
+        if through == "direct":
+            seen, _ = generator.load(binary, ALL, ports[0], flags)
+        else:
+            with peers.ours(through)(ALL, ports) as proxy:
+                seen, _ = generator.load(binary, ALL, proxy.port, flags)
+
+    assert (seen.errors, seen.error_samples) == (0, None)
+    assert seen.longs >= 1
+    assert 50 <= seen.answers <= 150
+
+
+def test_a_request_that_no_connection_was_free_for_counts_from_when_it_was_due(
+    binary: Path,
+) -> None:
+    """A rate beyond what one connection takes shows as latency, not as fewer requests."""
+    flags: dict[str, object] = {"connections": 1, "rate": 1_000_000, "window": "300ms"}
+    with generator.mock(binary, ALL) as ports:
+        seen, _ = generator.load(binary, ALL, ports[0], flags)
+
+    assert seen.p50_us > 50_000
+
+
+def test_silent_streams_are_open_at_once_and_one_that_is_not_is_an_error(binary: Path) -> None:
+    """Each has one event; a backend that refuses opens none."""
+    flags = SHORT | {"kind": "silent", "connections": 50, "warm": "1s"}
+    with generator.mock(binary, ALL) as ports, peers.ours("plain")(ALL, ports) as proxy:
+        opened, _ = generator.load(binary, ALL, proxy.port, flags)
+        assert processes.memory_kib(proxy.pids[0])[0] > 0
+    refused, _ = generator.load(binary, ALL, peers.free_port(), flags)
+
+    assert (opened.answers, opened.errors) == (50, 0)
+    assert refused.answers == 0
+    assert refused.errors >= 50
 
 
 def test_a_proxy_that_is_not_there_is_an_error(binary: Path) -> None:
@@ -130,19 +224,3 @@ def test_the_work_of_a_core_holds_that_of_its_processes() -> None:
         processes.line(child)
         grown_s = processes.core_busy_s(core) - before_s
     assert grown_s >= 0.2
-
-
-def test_ratios_are_taken_within_a_round() -> None:
-    """The median of the rounds' ratios, whatever one slow round did to both."""
-    sample = Sample("c32", "nginx", 0, 1.0, 10.0, 0.5, 0.0, 1.0, 1.0, 1.0, 0, (), rested=True)
-    nginx = [replace(sample, round=n, cpu_ms=ms) for n, ms in enumerate((10.0, 40.0, 20.0))]
-    ours = [
-        replace(sample, proxy="plain", round=n, cpu_ms=ms)
-        for n, ms in enumerate((20.0, 80.0, 60.0))
-    ]
-    table = {row["proxy"]: row for row in rows([*nginx, *ours])}
-
-    assert table["plain"]["x_nginx"] == 2.0
-    assert table["plain"]["x_nginx_range"] == [2.0, 3.0]
-    assert table["plain"]["cpu_ms"] == 60.0
-    assert "x_sglang-router" not in table["plain"]

@@ -63,6 +63,7 @@ def may(policy: CompiledPolicy, route: Route, backend: Backend, rank: int, now_s
     return approved and RANKS.get(backend.max_data_class, 0) >= wanted
 
 
+@pytest.mark.slow
 @given(policies(), RANK, TIMES)
 def test_exactly_those_are_left_that_may_be_asked(
     policy: CompiledPolicy, rank: int, now_s: float
@@ -92,6 +93,7 @@ def test_exactly_those_are_left_that_may_be_asked(
             assert {one.name for one in pool.backends} <= good
 
 
+@pytest.mark.slow
 @given(policies(), RANK, TIMES, st.lists(st.floats(0, 25), min_size=1))
 def test_it_is_the_same_as_long_as_it_says(
     policy: CompiledPolicy, rank: int, now_s: float, others: list[float]
@@ -107,6 +109,7 @@ def test_it_is_the_same_as_long_as_it_says(
             ]
 
 
+@pytest.mark.slow
 @given(policies(), RANK, RANK, TIMES)
 def test_a_stricter_class_lets_nobody_in(
     policy: CompiledPolicy, one: int, other: int, now_s: float

@@ -16,7 +16,7 @@ from tests.routing.learned import chooser
 from tests.routing.test_cap import backend, facts
 from tests.routing.test_cap import policy as capped
 from tests.routing.test_choosing import policy as choosing
-from tests.routing.test_decision import policy as compiled
+from tests.routing.test_deciding import policy as compiled
 
 LEGAL = Match(headers=(HeaderMatch(name="x-team", value="legal"),))
 CODE = Match(tasks=("Coding",))

@@ -7,7 +7,7 @@ import pytest
 from pointsman.analysis import Analysis, Complexity, Domain, Task
 from pointsman.api.table import Match, Route, TableError, Target
 from pointsman.routing import RequestFacts, decide
-from tests.routing.test_decision import policy, to
+from tests.routing.test_deciding import policy, to
 
 
 def request(**fields: Any) -> RequestFacts:

@@ -1,4 +1,4 @@
-"""Node and the npm SDK: installed once, by its lock, into a cache outside the tree.
+"""Node and packages of npm: installed once, by their lock, into a cache outside the tree.
 
 The lock holds versions and hashes, no addresses: npm asks the registry it is set up with.
 """
@@ -25,29 +25,29 @@ def _programs() -> tuple[str, str]:
     return node, npm
 
 
-def installed() -> Path:
-    """The folder with `node_modules`; the first call installs it (seconds)."""
+def installed(project: Path = PROJECT) -> Path:
+    """The folder with `node_modules` of this project; the first call installs it (seconds)."""
     node, npm = _programs()
     version = subprocess.run([node, "--version"], check=True, capture_output=True).stdout
     digest = hashlib.sha256(version)
     for name in FILES:
-        digest.update((PROJECT / name).read_bytes())
+        digest.update((project / name).read_bytes())
     cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
     folder = cache / "pointsman" / "sdk" / digest.hexdigest()
     folder.parent.mkdir(parents=True, exist_ok=True)
     with folder.with_suffix(".lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         if not folder.exists():
-            _install(npm, folder)
+            _install(npm, project, folder)
     return folder
 
 
-def _install(npm: str, folder: Path) -> None:
+def _install(npm: str, project: Path, folder: Path) -> None:
     half = folder.with_suffix(".half")
     shutil.rmtree(half, ignore_errors=True)
     half.mkdir()
     for name in FILES:
-        shutil.copy(PROJECT / name, half / name)
+        shutil.copy(project / name, half / name)
     command = [npm, "ci", "--ignore-scripts", "--no-audit", "--no-fund", "--loglevel=error"]
     try:
         done = subprocess.run(

@@ -1,3 +1,18 @@
+{{/*
+One file's template, named as the file, in each namespace that the release serves: there .Release.Namespace is that one.
+*/}}
+{{- define "pointsman.each" -}}
+{{- $file := base .Template.Name }}
+{{- range .Values.namespaces | default (list .Release.Namespace) }}
+{{- $release := dict "Name" $.Release.Name "Namespace" . "Service" $.Release.Service }}
+{{- $here := dict "Values" $.Values "Chart" $.Chart "Files" $.Files "Release" $release }}
+{{- with include $file $here | trim }}
+---
+{{ . }}
+{{- end }}
+{{- end }}
+{{- end }}
+
 {{/* Labels of one component: (dict "root" $ "component" "router") */}}
 {{- define "pointsman.labels" -}}
 helm.sh/chart: {{ printf "%s-%s" .root.Chart.Name .root.Chart.Version | replace "+" "_" | trunc 63 }}
@@ -30,7 +45,7 @@ app.kubernetes.io/component: {{ .component }}
 {{- end }}
 
 {{- define "pointsman.image" -}}
-{{ .Values.image.repository }}:{{ .Values.image.tag | default .Chart.AppVersion }}
+{{ .root.Values.image.repository }}/{{ .part }}:{{ .root.Values.image.tag | default .root.Chart.AppVersion }}
 {{- end }}
 
 {{/*
@@ -50,4 +65,105 @@ allowPrivilegeEscalation: false
 readOnlyRootFilesystem: true
 capabilities:
   drop: [ALL]
+{{- end }}
+
+{{/* A component's own constraints, or one that spreads it over nodes where that can be had. */}}
+{{- define "pointsman.spread" -}}
+{{- $own := dict "matchLabels" (include "pointsman.selector" . | fromYaml) }}
+{{- $given := index .root.Values .component "topologySpreadConstraints" }}
+{{- $even := dict "maxSkew" 1 "topologyKey" "kubernetes.io/hostname" "whenUnsatisfiable" "ScheduleAnyway" }}
+{{- range $given | default (list $even) }}
+- {{ merge (dict) . (dict "labelSelector" $own) | toYaml | nindent 2 | trim }}
+{{- end }}
+{{- end }}
+
+{{/*
+Of the routers' Deployment: none where an autoscaler sets them. But a release that is upgraded to it still holds the
+field, and to let go of it would mean one replica until the autoscaler looks: then what is there is said once more.
+*/}}
+{{- define "pointsman.routerReplicas" -}}
+{{- if not .Values.router.autoscaling.enabled }}
+{{- .Values.router.replicas }}
+{{- else }}
+{{- $live := lookup "apps/v1" "Deployment" .Release.Namespace (printf "%s-router" .Release.Name) }}
+{{- range dig "metadata" "managedFields" list $live }}
+{{- if and (eq .manager "helm") (hasKey (dig "fieldsV1" "f:spec" dict .) "f:replicas") }}
+{{- $live.spec.replicas }}
+{{- end }}
+{{- end }}
+{{- end }}
+{{- end }}
+
+{{/*
+One component's NetworkPolicy up to its rules; every direction that it names is closed but for them. Without a rule the
+key is left out: of an empty list the API server makes none, and each further apply would count as a change.
+*/}}
+{{- define "pointsman.networkPolicy" -}}
+apiVersion: networking.k8s.io/v1
+kind: NetworkPolicy
+metadata:
+  name: {{ .root.Release.Name }}-{{ .component }}
+  namespace: {{ .root.Release.Namespace | quote }}
+  labels:
+    {{- include "pointsman.labels" . | nindent 4 }}
+spec:
+  podSelector:
+    matchLabels:
+      {{- include "pointsman.selector" . | nindent 6 }}
+  policyTypes: [{{ .root.Values.networkPolicy.egress | ternary "Ingress, Egress" "Ingress" }}]
+{{- end }}
+
+{{/* Pods of one component, as a peer. */}}
+{{- define "pointsman.peer" -}}
+- podSelector:
+    matchLabels:
+      {{- include "pointsman.selector" . | nindent 6 }}
+{{- end }}
+
+{{/* A rule to one port: (dict "peers" list "ports" (list 443)); without peers, to everybody. */}}
+{{- define "pointsman.rule" -}}
+- ports:
+    {{- range .ports }}
+    - {port: {{ . }}, protocol: TCP}
+    {{- end }}
+  {{- with .peers }}
+  to:
+    {{- toYaml . | nindent 4 }}
+  {{- end }}
+{{- end }}
+
+{{- define "pointsman.toNames" -}}
+- ports:
+    - {port: 53, protocol: UDP}
+    - {port: 53, protocol: TCP}
+  {{- with .Values.networkPolicy.dnsTo }}
+  to:
+    {{- toYaml . | nindent 4 }}
+  {{- end }}
+{{- end }}
+
+{{/* No policy can select the API server by its labels, and network plugins see its own port or the Service's. */}}
+{{- define "pointsman.toApiServer" -}}
+{{- with .Values.networkPolicy.apiServer }}
+{{- include "pointsman.rule" (dict "ports" .ports "peers" .to) }}
+{{- end }}
+{{- end }}
+
+{{/* The ledger of this release by its labels, another one by its port. */}}
+{{- define "pointsman.toLedger" -}}
+{{- if .Values.ledger.url }}
+{{- include "pointsman.rule" (dict "ports" (list (include "pointsman.portOf" .Values.ledger.url))) }}
+{{- else if .Values.ledger.enabled }}
+- ports:
+    - {port: http, protocol: TCP}
+  to:
+    {{- include "pointsman.peer" (dict "root" . "component" "ledger") | nindent 4 }}
+{{- end }}
+{{- end }}
+
+{{/* The port of a URL. */}}
+{{- define "pointsman.portOf" -}}
+{{- $at := urlParse . }}
+{{- $said := regexFind ":[0-9]+$" $at.host | trimPrefix ":" }}
+{{- $said | default (eq $at.scheme "https" | ternary "443" "80") }}
 {{- end }}

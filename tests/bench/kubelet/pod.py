@@ -17,6 +17,7 @@ from typing import Any
 from tests.bench.kubelet.api import Api, Away, Rejected, persist
 from tests.bench.kubelet.container import Container, Place, timestamp
 from tests.bench.kubelet.environment import environment, references
+from tests.bench.kubelet.images import programs_of
 from tests.bench.kubelet.status import pod_status
 from tests.bench.kubelet.volumes import REFRESH_S, NotYet, Volumes
 from tests.bench.netns import HOST_IP, PodNetwork
@@ -46,6 +47,7 @@ class Pod:
         self.init: list[Container] = []
         self.main: list[Container] = []
         self._api = api
+        self._directory = directory
         self._logs = directory / "log"
         self._home = directory / "pods" / self.uid
         self._base_env = base_env
@@ -115,9 +117,9 @@ class Pod:
     def _make_home(self) -> None:
         for name in ("home", "scratch", "etc"):
             (self._home / name).mkdir(parents=True, exist_ok=True)
-        # There is no name server here; one that refuses beats one that cannot be reached,
-        # which costs a look-up ten seconds.
-        resolver = "nameserver 127.0.0.1\noptions timeout:1 attempts:1\n"
+        # There is no name server here unless a test starts one; an address that refuses beats one
+        # that cannot be reached, which costs a look-up ten seconds.
+        resolver = f"nameserver {HOST_IP}\noptions timeout:1 attempts:1\n"
         (self._home / "etc" / "resolv.conf").write_text(resolver)
         hosts = f"127.0.0.1 localhost\n{self.network.address} {self.key[1]}\n"
         (self._home / "etc" / "hosts").write_text(f"{hosts}{HOST_IP} kubernetes.default.svc\n")
@@ -235,6 +237,8 @@ class Pod:
                 self._objects[plural, name] = found
         base = self._base_env | {"HOSTNAME": self.key[1], "HOME": str(self._home / "home")}
         address = self.network.address
+        if programs := programs_of(self._directory, container["image"]):
+            base |= {"PATH": f"{programs}:{base['PATH']}"}
         return environment(
             container, self.pod, pod_ip=address, host_ip=HOST_IP, base=base, objects=self._objects
         )

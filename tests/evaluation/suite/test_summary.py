@@ -185,6 +185,7 @@ def test_prices_hold_from_their_moment_on() -> None:
     assert hourly.cost_nano(usage) == 0
 
 
+@pytest.mark.slow
 @given(st.lists(st.tuples(st.integers(0, 100), st.floats(0, 1)), max_size=30), st.integers(0, 500))
 def test_a_purse_is_never_overdrawn(calls: list[tuple[int, float]], cap: int) -> None:
     """Whatever is set aside at once, and however little of it is spent."""

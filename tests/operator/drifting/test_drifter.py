@@ -117,6 +117,7 @@ async def test_the_state_belongs_to_the_backend(world: World) -> None:
     assert world.config_map["metadata"]["labels"]["pointsman.dev/drift"] == "a"
 
 
+@pytest.mark.slow
 @settings(max_examples=8, deadline=None)
 @given(restarts=st.lists(st.booleans(), min_size=8, max_size=8), twice=st.integers(0, 7))
 async def test_a_restart_between_any_two_runs_makes_no_difference(

@@ -8,6 +8,7 @@ import pytest
 from pointsman.evaluation.running.asking import Denied, Reply
 from pointsman.evaluation.suite.outcome import Missing
 from pointsman.operator.metrics import REGISTRY
+from pointsman.operator.plan.evaluating.suite_run import Answer
 from tests.operator.evaluating.world import BEGIN_S, COST, World, answered, suite
 
 PROMPTS = ("p1", "p2", "p3", "p4")
@@ -76,6 +77,26 @@ async def test_a_suspected_backend_is_asked_sooner(world: World) -> None:
     assert [run.run for run in world.runs][:2] == [1, 2]
 
 
+async def test_a_backend_that_somebody_waits_for_is_asked_at_once(world: World) -> None:
+    """Once; its run has each prompt's score, weight and cost, and what model it was."""
+    world.put("a", interval="720h")
+    world.lead()
+    await world.go(MINUTES_S)
+    assert len(world.runs) == 1
+    world.wanted["a"] = world.now_s
+    await world.go(120.0)
+    assert len(world.runs) == 2
+    run = world.runs[-1]
+    assert (run.model, list(run.answers)) == ("model-a", list(PROMPTS))
+    cost = run.evaluations[0].cost_nano
+    assert run.answers["p1"] == Answer("Coding", 1.0, weight=1, cost_nano=cost)
+    assert cost > 0
+    found = world.evaluator.condition("a")
+    assert found is not None
+    assert found.reason == "EvaluationComplete"
+    assert world.evaluator.condition("b") is None
+
+
 async def test_an_order_runs_once(world: World) -> None:
     """Whatever the interval; the same value asks for nothing more."""
     world.put("a", interval="720h", order="now")
@@ -108,13 +129,14 @@ async def test_no_call_is_made_before_its_number_is_stored(world: World) -> None
 
 
 async def test_a_restart_in_the_middle_runs_no_number_twice(world: World) -> None:
-    """The interrupted run counts with all it might have cost; the next number follows soon."""
+    """The interrupted run counts with all it might have cost; its order is the next number's."""
     world.put("a", interval="1h", maxCostPerDay="0.01", order="now")
     world.asker.gate.clear()
     world.lead()
     await world.go(2.0)
     stored = world.status()["evaluation"]
     assert (stored["run"], "startTime" in stored) == (1, True)
+    assert (stored["order"], "ordered" in stored) == ("now", False)
     reserved = float(stored["reserved"])
     assert reserved > 0.00008
     world.evaluator.forget("a")  # its tasks end with the process
@@ -126,8 +148,10 @@ async def test_a_restart_in_the_middle_runs_no_number_twice(world: World) -> Non
     assert world.condition() == ("False", "Interrupted")
     assert float(world.status()["evaluation"]["spent"]) == reserved
     assert len(world.asker.asked) == asked
-    await world.go(61.0)
+    await world.go(2.0)
     assert [run.run for run in world.runs] == [2]
+    stored = world.status()["evaluation"]
+    assert (stored["ordered"], "order" in stored, "interrupted" in stored) == ("now", False, False)
     assert world.condition() == ("True", "EvaluationComplete")
     assert float(world.status()["evaluation"]["spent"]) == pytest.approx(reserved + 0.00008)
     assert "quality" in world.status()

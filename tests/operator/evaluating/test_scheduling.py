@@ -18,6 +18,7 @@ from pointsman.operator.plan.evaluating.record import (
 )
 from pointsman.operator.plan.evaluating.scheduling import (
     FIRST_MS,
+    MOST_INTERRUPTED,
     OVERDUE_MS,
     Wish,
     begun,
@@ -77,6 +78,16 @@ def test_the_next_run_follows_the_beginning_of_the_last_one() -> None:
     assert due(short, replace(done, ended="Unreachable")) == NOW_MS + 20_000
 
 
+def test_a_run_that_somebody_waits_for_is_at_once_and_only_once() -> None:
+    """Also the first one; never before there is money for it."""
+    done = run_of(Record(), wish(), now_ms=NOW_MS - 1000, cost_nano=5, ended="Complete")
+    assert due(wish(), done, wanted_ms=NOW_MS) == NOW_MS
+    assert due(wish(), Record(), wanted_ms=NOW_MS) == NOW_MS
+    again = run_of(done, wish(), now_ms=NOW_MS, cost_nano=5, ended="Unreachable")
+    assert due(wish(), again, wanted_ms=NOW_MS) == NOW_MS + 600_000
+    assert due(wish(cap_nano=5), done, wanted_ms=NOW_MS) > NOW_MS + HOUR_MS
+
+
 def test_an_order_is_obeyed_once() -> None:
     """At once, without waiting for its interval; the same value again asks for nothing."""
     done = run_of(Record(), wish(), now_ms=NOW_MS, cost_nano=0, ended="Complete")
@@ -113,6 +124,49 @@ def test_an_interrupted_run_costs_all_it_might_have() -> None:
     assert due(asked, after, seen_ms=NOW_MS + 5000) == NOW_MS + 5000 + OVERDUE_MS // 2
     assert begun(after, asked, content="c", most_nano=500, now_ms=NOW_MS).reserved_nano == 70
     assert resumed(after, now_ms=NOW_MS) == after
+
+
+def killed(record: Record, asked: Wish, *, most_nano: int = 0) -> Record:
+    """After a run that a new process finds begun, through what is stored."""
+    going = begun(record, asked, content="c", most_nano=most_nano, now_ms=NOW_MS)
+    return resumed(loaded({"evaluation": stored_fields(going, next_ms=0)}), now_ms=NOW_MS)
+
+
+def test_an_order_whose_run_was_interrupted_is_obeyed_again() -> None:
+    """At once, until a run of it ends by itself, however it ends; with the day's money only."""
+    for ended in ("Complete", "SpendCap", "Unreachable"):
+        after = killed(Record(), wish(order="1"))
+        assert (after.ordered, due(wish(order="1"), after)) == ("", 0)
+        done = run_of(after, wish(order="1"), now_ms=NOW_MS, cost_nano=0, ended=ended)
+        assert (done.run, done.ordered, done.order, done.interrupted) == (2, "1", "", 0)
+        assert due(wish(order="1"), done) > NOW_MS
+    poor = killed(Record(), wish(order="1", cap_nano=100), most_nano=100)
+    assert due(wish(order="1", cap_nano=100), poor) == (NOW_MS // DAY_MS + 1) * DAY_MS
+
+
+@pytest.mark.parametrize("order", ["", "1"])
+def test_runs_that_end_the_operator_are_not_repeated_for_ever(order: str) -> None:
+    """After three in a row the next one waits for the interval, or for another order."""
+    record, asked = Record(), wish(order=order)
+    for _ in range(MOST_INTERRUPTED):
+        record = killed(record, asked)
+    assert "3 in a row" in record.message
+    assert record.ordered == order
+    assert due(asked, record) == NOW_MS + HOUR_MS
+    assert due(asked, killed(record, asked)) == NOW_MS + HOUR_MS
+    assert due(wish(order="2"), record) == 0
+    again = killed(record, wish(order="2"))
+    assert due(wish(order="2"), again) == 0
+    assert due(wish(order="3"), killed(again, wish(order="3"))) == 0
+
+
+def test_an_order_that_comes_during_a_run_is_for_the_next() -> None:
+    """And one that is taken back stays the last that was obeyed."""
+    going = begun(Record(), wish(order="1"), content="c", most_nano=0, now_ms=NOW_MS)
+    done = over(going, ended="Complete", message="", cost_nano=0, quality=(), now_ms=NOW_MS)
+    assert due(wish(order="2"), done) == 0
+    later = run_of(done, wish(), now_ms=NOW_MS, cost_nano=0, ended="Complete")
+    assert due(wish(order="1"), later) == NOW_MS + HOUR_MS
 
 
 steps = st.lists(
@@ -171,6 +225,8 @@ def test_no_day_costs_more_than_its_cap_and_no_number_is_run_twice(
         day=st.just("2027-01-15"),
         spent_nano=st.integers(0, 10**15),
         reserved_nano=st.integers(0, 10**15),
+        interrupted=st.integers(0, 9),
+        order=st.text(max_size=20),
         ordered=st.text(max_size=20),
         quality=st.just(
             (TaskQuality(task="all", score="0.5", low="0.1", high="0.9", prompts=3, time="t"),)
@@ -191,7 +247,8 @@ def test_a_status_holds_all_of_a_record(record: Record) -> None:
     st.dictionaries(
         st.sampled_from(
             ["run", "startTime", "lastTime", "ended", "cost", "spent", "spentOn", "reserved"]
-        ),
+        )
+        | st.sampled_from(["interrupted", "order", "ordered"]),
         st.none() | st.integers() | st.text(max_size=12) | st.just("Infinity") | st.just("NaN"),
     )
 )

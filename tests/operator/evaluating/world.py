@@ -87,6 +87,8 @@ class World:
         self.refusing = False
         """True while the API server takes no status."""
         self.suspected: set[str] = set()
+        self.wanted: dict[str, float] = {}
+        """Since when somebody waits for a run."""
         self.evaluator = self.start()
         self._tasks: asyncio.TaskGroup | None = None
 
@@ -100,6 +102,7 @@ class World:
             put=self.events.append,
             listeners=[self.runs.append],
             suspected=lambda name: name in self.suspected,
+            wanted=lambda name: int(self.wanted.get(name, 0.0) * 1000),
             clock=lambda: self.now_s,
             monotonic=lambda: self.now_s,
         )

@@ -178,6 +178,7 @@ def worlds(draw: st.DrawFn) -> list[Facts]:
     ]
 
 
+@pytest.mark.slow
 @given(
     seen=st.lists(worlds(), min_size=1, max_size=3),
     percent=st.integers(1, 100),

@@ -2,6 +2,7 @@
 
 from typing import Any
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -179,6 +180,7 @@ def ways(route: table.Route) -> set[str]:
     return {one.backend for one in route.targets if one.weight} | set(chain)
 
 
+@pytest.mark.slow
 @given(item=specs(), out=st.frozensets(st.sampled_from("abc")))
 def test_no_rule_is_ever_empty(item: dict[str, Any], out: frozenset[str]) -> None:
     """Whoever is left is not in quarantine, or everybody is; and nobody new comes."""
@@ -198,6 +200,7 @@ def test_no_rule_is_ever_empty(item: dict[str, Any], out: frozenset[str]) -> Non
 CLASSES = ("Public", "Internal", "Confidential", "Restricted")
 
 
+@pytest.mark.slow
 @given(
     item=specs(),
     out=st.frozensets(st.sampled_from("abc")),

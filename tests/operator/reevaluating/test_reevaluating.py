@@ -106,6 +106,18 @@ async def test_a_backend_that_got_worse_loses_its_requests(world: Drifting) -> N
     assert len(world.writes) == writes, "the same evidence changes nothing"
 
 
+async def test_drift_is_told_each_time_it_begins(world: Drifting) -> None:
+    """Also within one second, and once for each, however often it is looked at."""
+    await world.declare()
+    for state in ("Worse", "Steady", "Worse"):
+        world.find("a", score=0.62, state=state)
+        await world.reconcile()
+        await world.reconcile()
+
+    assert world.events().count("DriftDetected") == 2
+    assert world.events().count("DriftOver") == 1
+
+
 _UNKNOWN = {
     "conditions": [
         {"type": "Drifted", "status": "Unknown", "reason": "NoBaseline", "message": "too few runs"}

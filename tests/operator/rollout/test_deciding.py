@@ -1,5 +1,7 @@
 """One look at a rollout; each row of its table, and what can never happen."""
 
+from typing import Literal
+
 import msgspec
 import pytest
 from hypothesis import given, settings
@@ -8,6 +10,7 @@ from hypothesis import strategies as st
 from pointsman.operator.plan.rollout import (
     Approval,
     Arm,
+    Finding,
     Limits,
     Moments,
     Orders,
@@ -25,6 +28,8 @@ from pointsman.operator.plan.rollout import (
     together,
     weight_percent,
 )
+from pointsman.operator.plan.rollout.probing import Probed
+from pointsman.operator.plan.rollout.record import essence
 
 BOUNDS_S = tuple(0.1 * 1.5**n for n in range(16))
 PLAN = Plan(
@@ -35,6 +40,7 @@ PLAN = Plan(
     limits=Limits(quality_points=None),
     deadline_s=600,
 )
+FAILED = Finding(guardrail="Golden/Chat", verdict=Verdict.FAIL, value=20.0, limit=5.0)
 ASKS = Plan(steps=(Step(weight_percent=5, min_requests=30, min_s=0, approval=True),
                    Step(weight_percent=50, min_requests=300, min_s=0)))  # fmt: skip
 
@@ -56,11 +62,12 @@ def scene(
     verified: bool = True,
     orders: Orders = Orders(),  # noqa: B008 - frozen
     pairs: dict[str, Moments] | None = None,
+    probed: Probed | None = None,
 ) -> Scene:
     """Of the revision p-2 beside p-1."""
     return Scene(
         wanted=wanted, verified=verified, orders=orders, bounds_s=BOUNDS_S,
-        counted=Stretch(candidate, control, pairs or {}),
+        counted=Stretch(candidate, control, pairs or {}), probed=probed,
     )  # fmt: skip
 
 
@@ -122,6 +129,96 @@ def test_without_traffic_nothing_is_promoted() -> None:
     assert weight_percent(rollout, PLAN) == 50
     rollout = looked(rollout, scene(arm(2000), arm(2000)), now_s=10_001.0)
     assert rollout.phase is Phase.PROMOTED
+
+
+def golden(verdict: Literal["Waits", "Pass", "Fail", "Unknown"]) -> Probed:
+    return Probed(verdict=verdict, message=f"golden prompts say {verdict}")
+
+
+def late(seen: Scene, *, now_s: float = 700.0) -> Rollout:
+    """The first step, whose time is up, as it was begun at 0 and is looked at now."""
+    begun = looked(begin("p-1", "p-2", now_s=0.0), scene())
+    return looked(begun, seen, now_s=now_s)
+
+
+def test_golden_prompts_decide_a_step_without_traffic() -> None:
+    """Step by step to the promotion; nobody asks them before the time is up."""
+    seen = scene(probed=golden("Pass"))
+    assert late(seen, now_s=599.0).reason == "Begun"
+    rollout = late(seen)
+    assert (rollout.step, rollout.phase, rollout.reason) == (1, Phase.PROGRESSING, "ProbesPassed")
+    assert rollout.message.endswith("0 of 30 requests, 700 of 10 s; golden prompts say Pass")
+    rollout = looked(looked(rollout, seen, now_s=701.0), seen, now_s=1400.0)
+    assert (rollout.phase, rollout.reason) == (Phase.PROMOTED, "ProbesPassed")
+
+
+def test_a_candidate_whose_golden_prompts_fail_is_taken_back() -> None:
+    """As by a guardrail; findings stay."""
+    failed = msgspec.structs.replace(golden("Fail"), findings=(FAILED,))
+    rollout = late(scene(probed=failed))
+    assert (rollout.phase, rollout.reason) == (Phase.ABORTED, "ProbesFailed")
+    assert rollout.findings[-1] == FAILED
+
+
+def test_golden_prompts_are_waited_for_as_long_as_the_step() -> None:
+    """Then a person is asked; what comes later counts."""
+    waits = scene(probed=golden("Waits"))
+    rollout = late(waits)
+    assert (rollout.phase, rollout.reason) == (Phase.PROGRESSING, "WaitingForProbes")
+    assert rollout.probing_since_s == 700.0
+    rollout = looked(rollout, waits, now_s=1299.0)
+    assert rollout.reason == "WaitingForProbes"
+    rollout = looked(rollout, waits, now_s=1300.0)
+    assert (rollout.phase, rollout.reason) == (Phase.PAUSED, "Inconclusive")
+    assert rollout.message.endswith("golden prompts say Waits; the time is up")
+    rollout = looked(rollout, scene(probed=golden("Pass")), now_s=1400.0)
+    assert (rollout.step, rollout.probing_since_s) == (1, None)
+
+
+def test_golden_prompts_that_cannot_tell_pause_it() -> None:
+    """With their reason, and at once."""
+    rollout = late(scene(probed=golden("Unknown")))
+    assert (rollout.phase, rollout.reason) == (Phase.PAUSED, "Inconclusive")
+    assert rollout.message.endswith("golden prompts say Unknown")
+
+
+def test_a_new_operator_goes_on_waiting_for_golden_prompts() -> None:
+    """What is stored says so; it does not count the step's time anew."""
+    stored = essence(late(scene(probed=golden("Waits"))))
+    assert (stored.step_began_s, stored.probing_since_s) == (None, None)
+    rollout = looked(stored, scene(probed=golden("Waits")), now_s=5000.0)
+    assert (rollout.reason, rollout.probing_since_s) == ("WaitingForProbes", 5000.0)
+    assert looked(rollout, scene(probed=golden("Pass")), now_s=5002.0).step == 1
+    assert looked(rollout, scene(arm(40), arm(800)), now_s=5020.0).step == 1, "requests came"
+
+
+def test_requests_that_look_worse_are_not_outvoted() -> None:
+    """Too few for a verdict, and against it: a person has to say."""
+    plan = msgspec.structs.replace(PLAN, steps=PLAN.steps[1:])
+    begun = looked(begin("p-1", "p-2", now_s=0.0), scene(), plan=plan)
+    bad = scene(arm(60, errors=6), arm(60, errors=2), probed=golden("Pass"))
+    rollout = looked(begun, bad, plan=plan, now_s=700.0)
+    assert (rollout.phase, rollout.reason) == (Phase.PAUSED, "Inconclusive")
+    assert "requests look worse: Errors" in rollout.message
+    good = scene(arm(60), arm(60), probed=golden("Pass"))
+    assert looked(begun, good, plan=plan, now_s=700.0).phase is Phase.PROMOTED
+
+
+def test_golden_prompts_replace_no_person() -> None:
+    """A step with an approval waits for it all the same."""
+    begun = looked(begin("p-1", "p-2", now_s=0.0), scene(), plan=ASKS)
+    rollout = looked(begun, scene(probed=golden("Pass")), plan=ASKS, now_s=3700.0)
+    assert (rollout.phase, rollout.reason) == (Phase.AWAITING_APPROVAL, "ApprovalNeeded")
+
+
+def test_a_deadline_before_the_time_is_over_is_no_want_of_requests() -> None:
+    """It pauses, and golden prompts are not asked."""
+    plan = msgspec.structs.replace(PLAN, deadline_s=5.0)
+    begun = looked(begin("p-1", "p-2", now_s=0.0), scene(arm(40), arm(800)), plan=plan)
+    seen = scene(arm(40), arm(800), probed=golden("Pass"))
+    rollout = looked(begun, seen, plan=plan, now_s=6.0)
+    assert (rollout.phase, rollout.step) == (Phase.PAUSED, 0)
+    assert looked(rollout, seen, plan=plan, now_s=10.0).step == 1
 
 
 def test_a_step_begins_when_all_routers_have_it() -> None:
@@ -193,8 +290,8 @@ ARMS = st.builds(
     st.integers(0, 3000), st.integers(0, 200), st.integers(0, 200), st.floats(0.001, 0.1),
 )  # fmt: skip
 SCENES = st.builds(
-    lambda candidate, control, wanted, verified, orders: scene(
-        candidate, control, wanted=wanted, verified=verified, orders=orders
+    lambda candidate, control, wanted, verified, orders, probed: scene(
+        candidate, control, wanted=wanted, verified=verified, orders=orders, probed=probed
     ),
     ARMS,
     ARMS,
@@ -206,9 +303,11 @@ SCENES = st.builds(
         abort=st.sampled_from(["", "", "", "p-2", "p-9"]),
         promote=st.sampled_from(["", "", "", "p-2", "p-9"]),
     ),
+    st.sampled_from([None, golden("Waits"), golden("Pass"), golden("Fail"), golden("Unknown")]),
 )
 
 
+@pytest.mark.slow
 @settings(max_examples=60)
 @given(st.lists(st.tuples(SCENES, st.floats(0, 700)), max_size=12))
 def test_whatever_is_seen_it_goes_one_step_at_a_time_and_ends_once(
@@ -226,6 +325,9 @@ def test_whatever_is_seen_it_goes_one_step_at_a_time_and_ends_once(
         assert not rollout.ended or after == rollout
         if after.phase is Phase.PROMOTED and after.reason == "AnalysisPassed":
             assert together(after.findings) is Verdict.PASS or rollout.ended
+        if after.reason == "ProbesPassed" != rollout.reason:
+            assert one.probed == golden("Pass")
+            assert not any(one.verdict is Verdict.FAIL for one in after.findings)
         rollout = after
 
 

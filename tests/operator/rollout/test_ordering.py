@@ -8,17 +8,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from msgspec import structs
 
+from pointsman.api.orders import ABORT, APPROVE, PAUSED, PROMOTE, RETRY
 from pointsman.operator.plan.rollout import Approval, begin
-from pointsman.operator.plan.rollout.ordering import (
-    ABORT,
-    APPROVE,
-    ONCE,
-    PAUSED,
-    PROMOTE,
-    RETRY,
-    hear,
-    said_of_rollout,
-)
+from pointsman.operator.plan.rollout.ordering import ONCE, hear, said_of_rollout
 
 ROLLOUT = structs.replace(begin("desk-1", "desk-2", now_s=0.0), step=1)
 

@@ -114,6 +114,7 @@ def test_a_judge_is_asked_with_swapped_places_and_does_not_hear_whose_they_are()
     assert not any(word in text.lower() for text in asked for word in ("candidate", "control"))
 
 
+@pytest.mark.slow
 @given(verdict=st.text() | st.none())
 def test_nonsense_is_no_verdict(verdict: str | None) -> None:
     """Whatever it says instead."""

@@ -17,7 +17,6 @@ from pointsman.operator.controllers.replaying import (
     Wanted,
 )
 from pointsman.operator.errors import Waiting
-from pointsman.operator.plan.rollout.deciding import Phase, begin
 from pointsman.operator.plan.rollout.guarding import Verdict
 from pointsman.operator.plan.rollout.record import Record, dump_rollouts, load_rollouts
 from pointsman.operator.plan.rollout.replaying import (
@@ -31,6 +30,7 @@ from pointsman.operator.plan.rollout.replaying import (
 )
 from pointsman.operator.plan.rollout.rerouting import Job
 from pointsman.operator.plan.rollout.rerouting import replay as replay_here
+from pointsman.operator.plan.rollout.state import Phase, begin
 from tests.ledger.events import DAY_MS, NOW_MS, batch, request
 from tests.ledger.test_service import ledger
 from tests.operator.rollout.replays import blob, chats, job, rule

@@ -6,9 +6,10 @@ from typing import Any
 
 import pytest
 
+from pointsman.operator.controllers.rollouts import TOLD_S
 from pointsman.operator.errors import Stalled
-from pointsman.operator.plan.rollout.deciding import Phase
 from pointsman.operator.plan.rollout.record import MOST
+from pointsman.operator.plan.rollout.state import Phase
 from tests.operator.objects import backend, policy, route
 from tests.operator.rollout.world import ROLLOUT, STEPS, World
 from tests.operator.test_controllers import manifest
@@ -258,6 +259,7 @@ def _all_dead(error: BaseException) -> bool:
     return isinstance(error, BaseExceptionGroup) and error.split(Dead)[1] is None
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("after", [False, True])
 @pytest.mark.parametrize("scaled", [False, True])
 async def test_the_end_is_the_same_wherever_the_operator_dies(after: bool, scaled: bool) -> None:
@@ -440,3 +442,17 @@ async def test_two_revisions_and_the_wanted_history_are_kept(world: World) -> No
     assert world.entry.revision in kept
     assert world.entry.candidate.revision in kept
     assert len(kept) == 3
+
+
+async def test_who_only_looks_does_not_keep_counts_from_being_told(world: World) -> None:
+    """As a console does each second: what it saw is news for the status all the same."""
+    await world.edit("b", rollout={"steps": [{**STEPS[0], "minRequests": 100_000}]})
+    await world.look()
+    world.writes.clear()
+    world.serve(10)
+    await world.look()
+    world.now_s += TOLD_S
+    assert world.roller.standing("desk")
+    await world.look()
+
+    assert world.writes.count("status RoutingPolicy") == 1

@@ -9,16 +9,9 @@ from hypothesis import strategies as st
 
 from pointsman.operator.plan.rollout.comparing import LEAST, Moments
 from pointsman.operator.plan.rollout.deciding import (
-    Phase,
-    Plan,
-    Rollout,
-    Scene,
-    Step,
     advance,
-    begin,
     load_percent,
     next_percent,
-    queued,
     weight_percent,
 )
 from pointsman.operator.plan.rollout.guarding import Limits, Stretch, Verdict, judged
@@ -35,6 +28,7 @@ from pointsman.operator.plan.rollout.shadowing import (
     rule,
     table_shadow,
 )
+from pointsman.operator.plan.rollout.state import Phase, Plan, Rollout, Scene, Step, begin, queued
 from pointsman.operator.plan.rollout.telling import Rolling, news_of
 
 SHADOW = Shadow(percent=20, min_pairs=100, deadline_s=600.0, max_spend_nano=10**9, currency="USD")

@@ -14,12 +14,14 @@ from pointsman.ledger.recent import Recent, Recorded
 from pointsman.operator.cluster.kinds import Kind
 from pointsman.operator.controllers.pinning import Pins
 from pointsman.operator.controllers.policies import PolicyController
+from pointsman.operator.controllers.probing import Prober
 from pointsman.operator.controllers.reevaluating import Reevaluator
 from pointsman.operator.controllers.replaying import Replayer
 from pointsman.operator.controllers.rollouts import Roller
 from pointsman.operator.controllers.shadowing import Shadower
 from pointsman.operator.controllers.shifting import Shifter
 from pointsman.operator.errors import Waiting
+from pointsman.operator.plan.evaluating.suite_run import Answer, SuiteRun
 from pointsman.operator.plan.policy_status import RouterView
 from pointsman.operator.plan.rollout.record import Record, load_rollouts
 from pointsman.operator.plan.rollout.replaying import Replayed
@@ -133,9 +135,10 @@ class World:
             self.ask, self.run_replay, self._on_due,
             clock=lambda: self.now_s, monotonic=lambda: self.now_s,
         )  # fmt: skip
+        self.prober = Prober()
         self.roller = Roller(
             self.router, self._on_due, self.shifter.scene, most_each=self.most_each,
-            shadower=self.shadower, replayer=self.replayer,
+            shadower=self.shadower, replayer=self.replayer, prober=self.prober,
             clock=lambda: self.now_s, monotonic=lambda: self.now_s,
         )  # fmt: skip
         self.controller = PolicyController(
@@ -168,6 +171,18 @@ class World:
 
     def _capacity(self, name: str) -> Capacity | None:
         return Capacity(self.ready[name], 8, 1, 8) if name in self.ready else None
+
+    def golden(self, name: str, right: int, *, of: int = 100, content: str = "c1") -> None:
+        """A run of its golden prompts is over: so many of its answers are right."""
+        now_ms = int(self.now_s * 1000)
+        answers = {f"p{n}": Answer("Coding", float(n < right)) for n in range(of)}
+        self.prober.hear(
+            SuiteRun(
+                backend=name, uid=f"uid-{name}", suite="golden", content=content, run=1,
+                began_ms=now_ms, ended_ms=now_ms, ended="Complete", evaluations=(),
+                model=f"model-{name}", answers=answers,
+            )
+        )  # fmt: skip
 
     async def edit(
         self, to: str, *, rollout: Mapping[str, Any] | None = ROLLOUT, **more: Any

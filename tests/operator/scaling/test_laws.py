@@ -3,6 +3,7 @@
 import itertools
 from collections.abc import Callable
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -161,6 +162,7 @@ def test_a_higher_steady_load_never_ends_with_fewer(load: int, more: int) -> Non
     assert low.replicas <= high.replicas
 
 
+@pytest.mark.slow
 @settings(max_examples=15, deadline=None)
 @given(
     load=st.integers(20, 200),

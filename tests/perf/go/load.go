@@ -9,15 +9,13 @@ import (
 	"time"
 )
 
-const (
-	mostErrors = 1000
-	stalled    = 2 * time.Second
-)
+const mostErrors = 1000
 
 // Result is what one window saw; everything counted was compared with what had to come.
 type Result struct {
-	Answers  int      `json:"answers"`
+	Answers  int      `json:"answers"` // of silent streams: how many are open
 	Chunks   int      `json:"chunks"`
+	Longs    int      `json:"longs"` // answered long prompts, which are in no other figure
 	Errors   int      `json:"errors"`
 	Samples  []string `json:"error_samples"`
 	Redials  int      `json:"redials"`
@@ -28,47 +26,57 @@ type Result struct {
 	CPUS     float64  `json:"load_cpu_s"`
 }
 
+// caller is the load: so many clients that ask again at once, or at a fixed rate.
 type caller struct {
 	poller    *poller
 	port      int
 	kind      string
+	lax       bool
+	header    string
 	events    int
-	first     []byte // shorter streams first, so that not all end at once
+	stalled   time.Duration
 	again     []byte
+	pace      *pace // nil: whoever is answered asks again
 	result    Result
 	latencies []time.Duration
 	gaps      []time.Duration
 	counting  bool
 }
 
-// client is one connection that asks again as soon as it is answered.
-type client struct {
-	writer
-	caller *caller
-	number int
-	asked  time.Time
-	last   time.Time
-	answer answer
-}
-
 func load(arguments []string) {
 	flags := flag.NewFlagSet("load", flag.ExitOnError)
 	port := flags.Int("port", 0, "of the loopback")
 	connections := flags.Int("connections", 32, "at once")
-	kind := flags.String("kind", "whole", "whole or stream")
+	kind := flags.String("kind", "whole", "whole, stream or silent: one event, then nothing")
 	events := flags.Int("events", 200, "of one stream")
 	warm := flags.Duration("warm", 300*time.Millisecond, "before the window")
 	window := flags.Duration("window", time.Second, "that is measured")
+	rate := flags.Float64("rate", 0, "requests a second, whether or not the last is answered; 0: ask when answered")
+	longs := flags.Float64("long", 0, "long prompts a second beside the others, on a connection of their own")
+	lax := flags.Bool("lax", false, "compare the texts in an answer, not its bytes")
+	header := flags.String("header", "", "to send with each request")
+	stalled := flags.Duration("stalled", 2*time.Second, "without a byte is an error")
 	flags.Parse(arguments)
 	if *window > time.Minute || *warm > time.Minute || *connections > 4096 || *events > len(streamBody)/eventBytes {
 		fail("at most a minute each, 4,096 connections, %d events", len(streamBody)/eventBytes)
 	}
-	here := &caller{poller: newPoller(), port: *port, kind: *kind, events: *events}
-	here.again = request(*kind, *events)
+	if *kind == "silent" {
+		*events = silentEvents
+	}
+	here := &caller{poller: newPoller(), port: *port, kind: *kind, lax: *lax, header: *header,
+		events: *events, stalled: *stalled}
+	here.again = request(*kind, *events, *header)
+	if *rate > 0 {
+		here.pace = newPace(here, *rate, *longs)
+	}
 	clients := make([]*client, *connections)
 	for number := range clients {
 		clients[number] = &client{caller: here, number: number}
-		clients[number].begin(1 + *events*number / *connections)
+		first := *events
+		if *kind == "stream" { // shorter ones first, so that not all end at once
+			first = 1 + *events*number / *connections
+		}
+		clients[number].begin(first)
 	}
 	here.runUntil(time.Now().Add(*warm))
 	kept := here.result.Errors
@@ -86,17 +94,29 @@ func load(arguments []string) {
 
 func (c *caller) runUntil(end time.Time) {
 	for c.result.Errors < mostErrors {
-		left := time.Until(end)
+		now := time.Now()
+		left := end.Sub(now)
 		if left <= 0 {
 			return
+		}
+		if c.pace != nil {
+			left = min(left, c.pace.ask(now))
 		}
 		c.poller.wait(left)
 	}
 }
 
 func (c *caller) report(clients []*client, ended time.Time) {
+	if c.pace != nil {
+		c.pace.end(ended)
+	}
 	for _, each := range clients {
-		if ended.Sub(each.last) > stalled {
+		switch {
+		case c.kind == "silent" && each.answer.seen == 1:
+			c.result.Answers++
+		case c.kind == "silent":
+			c.wrong("stream %d has heard %d events instead of one", each.number, each.answer.seen)
+		case !each.idle && ended.Sub(each.last) > c.stalled:
 			c.wrong("connection %d has heard nothing for %v", each.number, ended.Sub(each.last))
 		}
 	}
@@ -119,87 +139,5 @@ func (c *caller) wrong(text string, values ...any) {
 	c.result.Errors++
 	if len(c.result.Samples) < 3 {
 		c.result.Samples = append(c.result.Samples, fmt.Sprintf(text, values...))
-	}
-}
-
-// begin dials and asks.
-func (c *client) begin(events int) {
-	fd, err := dial(c.caller.port)
-	if err != nil {
-		c.caller.wrong("dial: %v", err)
-		c.asked, c.last = time.Now(), time.Now()
-		return
-	}
-	c.writer = writer{poller: c.caller.poller, fd: fd}
-	c.poller.add(fd, c)
-	c.ask(events)
-}
-
-func (c *client) ask(events int) {
-	asked := c.caller.again
-	if events != c.caller.events {
-		asked = request(c.caller.kind, events)
-	}
-	c.answer = answer{kind: c.caller.kind, events: events}
-	c.asked = time.Now()
-	c.last = c.asked
-	c.write(asked)
-}
-
-func (c *client) readable(data []byte) {
-	caller := c.caller
-	if len(data) == 0 {
-		if c.answer.begun {
-			caller.wrong("the connection ended within an answer")
-		}
-		caller.result.Redials++
-		c.poller.close(c.fd)
-		if caller.result.Errors < mostErrors {
-			c.begin(caller.events)
-		}
-		return
-	}
-	now := time.Now()
-	seen := c.answer.seen
-	wrong := c.answer.feed(data)
-	if wrong != "" {
-		caller.wrong("%s", wrong)
-		c.poller.close(c.fd)
-		if caller.result.Errors < mostErrors {
-			c.begin(caller.events)
-		}
-		return
-	}
-	if events := c.answer.seen - seen; events > 0 {
-		c.heard(now, events, seen == 0)
-	}
-	if c.answer.complete {
-		if caller.kind == "whole" && caller.counting {
-			caller.result.Answers++
-			caller.latencies = append(caller.latencies, now.Sub(c.asked))
-		} else if caller.counting {
-			caller.result.Answers++
-		}
-		if c.answer.close {
-			c.poller.close(c.fd)
-			caller.result.Redials++
-			c.begin(caller.events)
-			return
-		}
-		c.ask(caller.events)
-		return
-	}
-	c.last = now
-}
-
-func (c *client) heard(now time.Time, events int, first bool) {
-	caller := c.caller
-	if caller.counting {
-		caller.result.Chunks += events
-		if first {
-			caller.latencies = append(caller.latencies, now.Sub(c.asked))
-		} else {
-			caller.gaps = append(caller.gaps, now.Sub(c.last))
-		}
 	}
 }

@@ -41,6 +41,7 @@ type backend struct {
 	writer
 	server *server
 	data   []byte
+	need   int // bytes of the request in work, once its head is there
 	sent   int // events of the stream in work
 	events int
 	due    time.Time
@@ -120,14 +121,19 @@ func (b *backend) readable(data []byte) {
 	}
 	if len(b.data) > 0 {
 		data = append(b.data, data...)
+		if len(data) < b.need {
+			b.data = data
+			return
+		}
 		b.data = nil
 	}
 	for len(data) > 0 {
 		size := b.request(data)
 		if size == 0 {
-			b.data = append([]byte(nil), data...)
+			b.data = append(make([]byte, 0, max(b.need, len(data))), data...)
 			return
 		}
+		b.need = 0
 		data = data[size:]
 	}
 }
@@ -150,14 +156,16 @@ func (b *backend) request(data []byte) int {
 		return len(data)
 	}
 	if len(data) < end+length {
+		b.need = end + length
 		return 0
 	}
 	body := data[end : end+length]
 	if bytes.Contains(body, streamTrue) || bytes.Contains(body, streamSpace) {
 		b.sent, b.events = 0, min(max(number(body, maxTokens), 1), len(streamBody)/eventBytes)
 		b.due = time.Now()
+		silent := b.events == silentEvents
 		b.event()
-		if b.events > 0 {
+		if b.events > 0 && !silent {
 			b.due = b.due.Add(b.server.gap)
 			b.server.waiting = append(b.server.waiting, b)
 		}

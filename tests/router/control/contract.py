@@ -9,6 +9,7 @@ import pytest
 from pointsman.api.table import Ack, Endpoint, digest
 from pointsman.router.control.kube_config import ApiServer
 from tests.router.control.objects import (
+    PROVIDER_URL,
     Json,
     blob_object,
     caller_entry,
@@ -160,7 +161,7 @@ class ApiContract:
                 assert router.live.ready
                 assert router.running() == {"support": "r1"}
                 assert router.live.endpoints == ready
-                assert dict(router.live.credentials) == {(secret, "api-key"): b"sk-1"}
+                assert dict(router.live.credentials) == {(secret, "api-key", PROVIDER_URL): b"sk-1"}
                 assert [ack.error for ack in router.feed.acks] == [""]
                 await world.start()
                 await world.apply(manifest_object(manifest(2), release))
@@ -208,7 +209,7 @@ class ApiContract:
     async def test_keys_follow_their_secret(self, world: World, release: str) -> None:
         """Missing, there, rotated, without its label, gone: the acks say what is wrong."""
         secret = f"secret-{release}"
-        ref = (secret, "api-key")
+        ref = (secret, "api-key", PROVIDER_URL)
         blob = policy(backends=[external_backend(secret=secret)])
         async with running_router(world.server, release=release) as router:
 

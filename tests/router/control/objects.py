@@ -9,6 +9,7 @@ from pointsman.api import table
 from pointsman.api.callers import hash_of
 
 NAMESPACE = "demo"
+PROVIDER_URL = "https://api.example.com/v1"
 Json = dict[str, Any]
 
 
@@ -45,7 +46,7 @@ def service_backend(name: str = "small", service: str = "small-model") -> table.
 
 
 def external_backend(
-    url: str = "https://api.example.com/v1", secret: str = "provider", name: str = "hosted"
+    url: str = PROVIDER_URL, secret: str = "provider", name: str = "hosted"
 ) -> table.Backend:
     """A backend elsewhere, with a key in a Secret."""
     address = table.ExternalAddress(url=url, credential=table.CredentialRef(name=secret))

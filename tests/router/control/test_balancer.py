@@ -5,6 +5,7 @@ import pytest
 from pointsman.api.table import Endpoint
 from pointsman.router.control.kube_config import ApiServer
 from tests.router.control.objects import (
+    PROVIDER_URL,
     blob_object,
     caller_entry,
     callers_object,
@@ -69,7 +70,7 @@ async def test_an_answer_that_is_not_the_api_servers_changes_nothing(
             await until(lambda: {*router.cluster.unread} == {"provider", "callers"}, "a reading")
             await until(lambda: "synced" not in router.cluster.state.values(), "all watches")
 
-            assert dict(router.live.credentials) == {("provider", "api-key"): b"sk-1"}
+            assert dict(router.live.credentials) == {("provider", "api-key", PROVIDER_URL): b"sk-1"}
             assert router.caller(b"one") == "app"
             assert [*router.live.endpoints.values()] == [(known,)]
             assert router.running() == {"support": "r1"}

@@ -5,10 +5,10 @@ import pytest
 from pointsman.api.table import decode_blob, digest
 from pointsman.router.control.credentials import SecretFacts, facts_of, judge, only_used, uses
 from pointsman.routing import CompiledTable, compile_policy, compile_table
-from tests.router.control.objects import external_backend, policy
+from tests.router.control.objects import PROVIDER_URL, external_backend, policy
 
 KEY = b"sk-canary"
-REF = ("provider", "api-key")
+USE = ("provider", "api-key", PROVIDER_URL)
 
 
 def _table(*blobs: bytes) -> CompiledTable:
@@ -30,7 +30,7 @@ def test_a_labeled_secret_that_allows_the_host_gives_its_key() -> None:
     """White space around it, as `echo` leaves it, is no part of a key."""
     keys = judge(uses(TABLE), {"provider": _facts(b" sk-canary\r\n")})
 
-    assert (dict(keys.found), dict(keys.problems)) == ({REF: KEY}, {})
+    assert (dict(keys.found), dict(keys.problems)) == ({USE: KEY}, {})
 
 
 @pytest.mark.parametrize(
@@ -65,8 +65,8 @@ def test_any_other_secret_gives_none_and_says_why(facts: SecretFacts | None, pro
     assert (dict(keys.found), dict(keys.problems)) == ({}, {"support": (problem,)})
 
 
-def test_every_url_that_uses_a_secret_must_be_allowed() -> None:
-    """One backend more must not carry the key to another host; both policies hear of it."""
+def test_each_url_must_be_allowed_for_itself() -> None:
+    """One backend more must not carry the key to another host, nor take it from those that may."""
     two = _table(
         policy("good", backends=[external_backend()]),
         policy("evil", backends=[external_backend("https://evil.org/v1")]),
@@ -74,9 +74,17 @@ def test_every_url_that_uses_a_secret_must_be_allowed() -> None:
 
     keys = judge(uses(two), {"provider": _facts()})
 
-    assert not keys.found
-    problem = ('Secret "provider" does not allow host evil.org',)
-    assert dict(keys.problems) == {"good": problem, "evil": problem}
+    assert dict(keys.found) == {USE: KEY}
+    assert dict(keys.problems) == {"evil": ('Secret "provider" does not allow host evil.org',)}
+
+
+def test_a_missing_secret_is_said_once_however_many_urls_want_it() -> None:
+    """By the policy that has them."""
+    two = [external_backend(), external_backend("https://other.example.com/v1", name="other")]
+
+    keys = judge(uses(_table(policy(backends=two))), {"provider": None})
+
+    assert dict(keys.problems) == {"support": ('Secret "provider" not found',)}
 
 
 def test_a_url_without_a_plain_host_gets_no_key() -> None:
@@ -93,7 +101,7 @@ def test_a_secret_that_could_not_be_read_keeps_what_was_known() -> None:
     known = judge(uses(TABLE), {"provider": _facts()}, {"provider": "API server: silence"})
     unknown = judge(uses(TABLE), {}, {"provider": "API server: silence"})
 
-    assert dict(known.found) == {REF: KEY}
+    assert dict(known.found) == {USE: KEY}
     assert unknown.problems["support"] == (
         'Secret "provider" could not be read: API server: silence',
     )

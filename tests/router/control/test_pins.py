@@ -17,6 +17,7 @@ from pointsman.router.serve.limits import Limits
 from pointsman.router.serve.pinned import Desk
 from tests.router.control.objects import (
     NAMESPACE,
+    PROVIDER_URL,
     blob_object,
     by_digest,
     entry,
@@ -111,7 +112,9 @@ async def test_their_keys_are_read_and_survive_a_restart(tmp_path: Path) -> None
             assert router.live.table.by_model == {}
         async with running_router(ApiServer("http://127.0.0.1:1"), folder=tmp_path) as router:
             assert set(router.live.table.pinned) == {"hosted"}
-            assert router.live.credentials == {("provider", "api-key"): b"sk-provider"}
+            assert router.live.credentials == {
+                ("provider", "api-key", PROVIDER_URL): b"sk-provider"
+            }
 
 
 @pytest.mark.parametrize(

@@ -13,6 +13,7 @@ from pointsman.router.control.stream import Broadcast
 from pointsman.router.live import Live
 from tests.router.control.objects import (
     NAMESPACE,
+    PROVIDER_URL,
     by_digest,
     entry,
     external_backend,
@@ -63,10 +64,10 @@ def test_endpoints_and_keys_are_used_at_once() -> None:
     feed.offer(manifest(1, entry(blob)), by_digest(blob))
 
     feed.endpoints(endpoints)
-    feed.credentials({("provider", "api-key"): b"sk-1"})
+    feed.secrets({"provider": FACTS}, {})
 
     assert feed.live.endpoints == endpoints
-    assert feed.live.credentials == {("provider", "api-key"): b"sk-1"}
+    assert feed.live.credentials == {("provider", "api-key", PROVIDER_URL): b"sk-1"}
 
 
 def test_a_key_is_judged_again_with_every_table() -> None:
@@ -119,7 +120,7 @@ def test_everything_comes_back_before_anybody_is_asked(tmp_path: Path) -> None:
     assert after.restore()
     assert (after.position, after.acks, after.from_disk) == ((1, 5), before.acks, True)
     assert after.live.endpoints == endpoints
-    assert dict(after.live.credentials) == {("provider", "api-key"): b"sk-1"}
+    assert dict(after.live.credentials) == {("provider", "api-key", PROVIDER_URL): b"sk-1"}
     after.offer(manifest(4), {})
     assert after.position == (1, 5)
 

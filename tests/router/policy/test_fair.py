@@ -41,6 +41,7 @@ def test_a_caller_alone_finds_a_queue() -> None:
         line.first()
 
 
+@pytest.mark.slow
 @given(st.lists(CALLERS), st.data())
 def test_turns_are_taken_and_nobody_is_lost(callers: list[str], data: st.DataObject) -> None:
     """Its iteration is that order; of one caller the oldest goes; shares differ by one at most."""
@@ -65,6 +66,7 @@ def test_turns_are_taken_and_nobody_is_lost(callers: list[str], data: st.DataObj
     assert all(each == sorted(each) for each in seen.values())
 
 
+@pytest.mark.slow
 @given(st.lists(CALLERS, min_size=1), CALLERS)
 def test_a_full_line_gives_places_to_who_has_few(callers: list[str], newcomer: str) -> None:
     """The newest of who has most goes, and never so that it has less than who takes the place."""
@@ -80,3 +82,51 @@ def test_a_full_line_gives_places_to_who_has_few(callers: list[str], newcomer: s
         loser = callers[displaced]
         assert counts[loser] == most >= counts[newcomer] + 2
         assert displaced == max(n for n, caller in enumerate(callers) if caller == loser)
+
+
+@given(st.lists(st.tuples(CALLERS, st.integers(-1, 1))), st.data())
+def test_a_higher_priority_goes_first(adds: list[tuple[str, int]], data: st.DataObject) -> None:
+    """Whoever came before; who is below of it waits for all of them, and `before` counts them."""
+    line: Line[int] = Line()
+    for number, (caller, rank) in enumerate(adds):
+        line.add(caller, number, rank)
+    left = data.draw(st.sets(st.sampled_from(range(len(adds))))) if adds else set()
+    for number in left:
+        line.discard(number)
+        line.discard(number)
+    for rank in (-1, 0, 1):
+        above = [n for n, (_, each) in enumerate(adds) if each >= rank and n not in left]
+        assert line.before(rank) == len(above)
+    told = [*line]
+    gone = _go(line)
+    assert told == gone
+    ranks = [adds[number][1] for number in gone]
+    assert ranks == sorted(ranks, reverse=True)
+    assert len(gone) == len(adds) - len(left)
+
+
+@given(st.lists(st.tuples(CALLERS, st.integers(-1, 1)), min_size=1), CALLERS, st.integers(-1, 1))
+def test_a_full_line_gives_up_its_lowest(
+    adds: list[tuple[str, int]], newcomer: str, rank: int
+) -> None:
+    """Never one above the newcomer; the newest of who has most below."""
+    line: Line[int] = Line()
+    for number, (caller, each) in enumerate(adds):
+        line.add(caller, number, each)
+    lowest = min(each for _, each in adds)
+    counts = Counter(caller for caller, each in adds if each == lowest)
+    displaced = line.displaced_by(newcomer, rank)
+    if lowest > rank:
+        assert displaced is None
+    elif lowest < rank:
+        assert displaced is not None
+        loser, of = adds[displaced]
+        assert (of, counts[loser]) == (lowest, max(counts.values()))
+        assert displaced == max(n for n, one in enumerate(adds) if one == (loser, lowest))
+    elif displaced is not None:
+        assert adds[displaced][1] == lowest
+
+
+def test_an_empty_line_gives_up_nothing() -> None:
+    """There is none to take it from."""
+    assert Line[int]().displaced_by("a", 1) is None

@@ -1,5 +1,6 @@
 """Endpoints that fail are left out for a while, and never too many of them."""
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
@@ -146,4 +147,4 @@ class Endpoints(RuleBasedStateMachine):
         assert sum(outlier.admits(h, self.now_s) for h in self.healths) >= 3
 
 
-TestEndpoints = Endpoints.TestCase
+TestEndpoints = pytest.mark.slow(Endpoints.TestCase)

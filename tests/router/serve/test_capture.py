@@ -84,7 +84,7 @@ async def test_without_a_policy_nothing_is_kept(there: World, texts: Texts, stre
     await there.ask(chat(stream=stream))
     (event,) = await texts.events(1)
     assert event.text is None
-    assert texts.captor._thread is None
+    assert texts.captor._hand is None
 
 
 async def test_a_hash_tells_the_same_text_again(there: World, texts: Texts) -> None:
@@ -245,7 +245,7 @@ async def test_an_end_in_the_middle_of_a_search_loses_no_event(there: World, tex
     body["messages"] = [{"role": "user", "content": "a" * 70_000}]
     for wanted in (body, chat(), chat()):
         assert (await there.ask(wanted)).status == 200
-    thread = texts.captor._thread
+    thread = texts.captor._hand
     assert thread is not None
     assert not await asyncio.to_thread(texts.captor.finish, 0.01)
     assert [event.text for event in await texts.events(3)] == [None] * 3

@@ -23,12 +23,15 @@ class Ledger:
         self.says: bool | None = None
         self.fails = False
         self.hangs = False
-        self.asked = 0
+        self.asked = self.schema = 0
         there.plane.record = self.recorder
         there.plane.ledger = self
 
     def put(self, event: bytes) -> None:
         self.lines.append(event)
+
+    def needs(self, schema: int) -> None:
+        self.schema = schema
 
     async def answered(self, feedback: Feedback) -> bool | None:
         self.asked += 1

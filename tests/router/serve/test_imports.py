@@ -10,7 +10,8 @@ LATER = (
     "pointsman.router.wire.translation", "pointsman.router.wire.anthropic",
     "pointsman.router.wire.responses", "pointsman.router.serve.translated",
     "pointsman.router.serve.counting", "pointsman.router.serve.governing",
-    "pointsman.routing.governing", "pointsman.routing.governance",
+    "pointsman.routing.governing", "pointsman.routing.governance", "pointsman.routing.review",
+    "pointsman.router.serve.review", "pointsman.router.wire.restreamed",
 )  # fmt: skip
 """With the first request that needs them: an idle router has no memory to give away."""
 UNSEEN = (
@@ -46,10 +47,9 @@ def test_what_a_shadow_needs_is_loaded_with_the_first() -> None:
 def test_the_order_of_a_request() -> None:
     """One list; every layer says why it stands there."""
     assert [layer.name for layer in STACK] == [
-        "authenticate", "read", "resolve", "analyze", "decide", "limit", "spend",
+        "authenticate", "read", "resolve", "analyze", "decide", "review", "limit", "spend",
         "attempt", "relay", "settle", "account", "charge",
     ]  # fmt: skip
-    assert [layer.phase for layer in STACK] == sorted(
-        (layer.phase for layer in STACK), key=list(Phase).index
-    )
+    phases = [layer.phase for layer in STACK if layer.phase is not Phase.DECIDED]
+    assert phases == sorted(phases, key=list(Phase).index)
     assert all(len(layer.reason) > 20 for layer in STACK)

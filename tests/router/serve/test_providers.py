@@ -217,7 +217,8 @@ async def test_a_new_key_costs_no_request(there: World) -> None:
 
     Those that were sent with the old key are refused, and asked once more with the one of now.
     """
-    valid, seen = [OLD], []
+    valid = [OLD]
+    seen: list[bool] = []
 
     async def handle(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         while True:
@@ -225,13 +226,13 @@ async def test_a_new_key_costs_no_request(there: World) -> None:
             length = int(head.lower().partition(b"content-length: ")[2].partition(b"\r")[0])
             await reader.readexactly(length)
             if valid[0] == NEW and OLD in head:
-                there.live.credentials = {("cloud-key", "api-key"): NEW}
+                there.live.credentials = {("cloud-key", "api-key", url): NEW}
             seen.append(NEW in head)
             good = b"Bearer " + valid[0] + b"\r\n" in head
             writer.write(answer() if good else answer(status=b"401 Unauthorized", body=b"{}"))
 
-    port = await there.scripted_port(handle)
-    there.external("cloud", f"http://127.0.0.1:{port}/v1", key=OLD)
+    url = f"http://127.0.0.1:{await there.scripted_port(handle)}/v1"
+    there.external("cloud", url, key=OLD)
     there.route("cloud")
     replies = []
     for number in range(40):

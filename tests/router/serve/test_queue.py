@@ -7,7 +7,7 @@ from dataclasses import replace
 import pytest
 
 from pointsman.api.callers import digest_of
-from pointsman.api.table import Activation, Fallback, Order
+from pointsman.api.table import Activation, Fallback, HeaderMatch, Match, Order, Route, Target
 from pointsman.router.callers import Caller, callers_of
 from tests.router.serve.test_hold import held
 from tests.router.serve.world import LIMITS, Reply, World, chat, until, world
@@ -133,6 +133,61 @@ async def test_callers_take_turns(there: World) -> None:
         server.gate.release()
         await until(lambda wanted=number + 1: len(order) == wanted)  # type: ignore[misc]
     assert order == [0, 1, 6, 2, 3, 4, 5]
+
+
+def _by_priority(there: World) -> None:
+    """Requests with header `x-class: high` and `low` have those priorities."""
+    target = (Target(backend="cold"),)
+    there.put(
+        *(
+            Route(
+                name=name,
+                targets=target,
+                matches=(Match(headers=(HeaderMatch(name="x-class", value=name),)),),
+                priority=rank,
+            )
+            for name, rank in (("high", 1), ("low", -1))
+        ),
+        Route(name="default", targets=target),
+    )
+
+
+async def _asked(there: World, name: str) -> asyncio.Task[Reply]:
+    before = there.live.held.get("cold", 0)
+    task = asyncio.create_task(there.ask(None, **{"x-class": name}))
+    await until(lambda: there.live.held.get("cold") == before + 1)
+    return task
+
+
+async def test_the_policy_says_who_goes_first(there: World) -> None:
+    """By the priority of its rule, whoever came before."""
+    (server,) = await slow(there, at_once=1)
+    _by_priority(there)
+    order: list[str] = []
+    tasks = await sent(there, 1)
+    for name in ("low", "", "high", "low", "", "high"):
+        task = await _asked(there, name)
+        task.add_done_callback(lambda _, name=name: order.append(name))  # type: ignore[misc]
+        tasks.append(task)
+    for number in range(len(tasks)):
+        server.gate.release()
+        await until(lambda wanted=number: len(order) == wanted)  # type: ignore[misc]
+    assert order == ["high", "high", "", "", "low", "low"]
+
+
+async def test_the_lowest_gives_up_its_place(there: World) -> None:
+    """In a full line; 503 with Retry-After, and a caller of its own is no worse than another's."""
+    (server,) = await slow(there, at_once=1, max_held=2)
+    _by_priority(there)
+    tasks = await sent(there, 1)
+    low, normal = await _asked(there, "low"), await _asked(there, "")
+    high = asyncio.create_task(there.ask(None, **{"x-class": "high"}))
+    refused = await low
+    assert (refused.status, "retry-after" in refused.headers) == (503, True)
+    assert (await there.ask(None, **{"x-class": "low"})).status == 503
+    for _ in range(3):
+        server.gate.release()
+    assert {(await task).status for task in (*tasks, normal, high)} == {200}
 
 
 async def test_a_client_that_leaves_gives_its_place(there: World) -> None:

@@ -135,7 +135,7 @@ async def test_the_callers_secrets_never_reach_a_backend(one: World) -> None:
     (headers,) = one.seen("small")
     assert set(headers) == {
         "host", "user-agent", "accept", "accept-encoding", "content-type", "content-length",
-        "traceparent", "tracestate", "x-request-id",
+        "traceparent", "tracestate", "x-request-id", "x-pointsman-hops",
     }  # fmt: skip
     assert headers["accept-encoding"] == "identity"
     assert headers["user-agent"] == "pointsman"

@@ -14,6 +14,7 @@ import h11
 
 from pointsman.api.governed import Governed
 from pointsman.api.predicting import Chooser
+from pointsman.api.reviewing import HumanReview
 from pointsman.api.table import (
     PINS,
     Backend,
@@ -202,7 +203,7 @@ class World:
         """A backend behind a URL, with a key if one is given."""
         ref = CredentialRef(name=f"{name}-key")
         if key is not None:
-            self.live.credentials = {**self.live.credentials, (ref.name, ref.key): key}
+            self.live.credentials = {**self.live.credentials, (ref.name, ref.key, url): key}
         address = ExternalAddress(url=url, credential=ref, ca_bundle=ca_bundle)
         self.backends[name] = Backend(name=name, model=f"model-{name}", address=address)
 
@@ -299,6 +300,7 @@ class World:
         signals: Signals | None = None,
         predictor: Chooser | None = None,
         governance: Governed | None = None,
+        review: HumanReview | None = None,
     ) -> None:
         """Put a table of one policy in force."""
         blob = PolicyBlob(
@@ -314,6 +316,7 @@ class World:
             signals=signals,
             predictor=predictor,
             governance=governance,
+            review=review,
         )
         self.live.table = compile_table([compile_policy(blob, f"digest-{revision}")])
         self.live.ready = True

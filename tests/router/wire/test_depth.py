@@ -24,6 +24,7 @@ def nested(levels: int, value: object = "}") -> object:
     return value
 
 
+@pytest.mark.slow
 @given(value=values, around=st.integers(0, MOST_LEVELS + 3))
 def test_the_bound_is_kept_whatever_stands_in_texts(value: object, around: int) -> None:
     """Refused if and only if it is deeper."""

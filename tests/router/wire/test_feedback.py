@@ -85,6 +85,7 @@ def test_ten_megabytes_are_not_parsed() -> None:
     assert found.value.status == 413
 
 
+@pytest.mark.slow
 @given(_JSON | st.dictionaries(st.sampled_from(_FIELDS), _JSON))
 def test_any_json_is_read_or_refused(said: object) -> None:
     """BadRequest is the only way to say no; what is taken survives its line."""

@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 
 from pointsman.router.callers import ANYONE, NOT_READ, Refusal, Verdict
 from pointsman.router.wire.headers import as_texts
+from pointsman.router.wire.known import Heads
 from pointsman.router.wire.received import Head, Request, Unreadable
 from pointsman.router.wire.request import RequestReader
 
@@ -316,6 +317,7 @@ def sdk(body: bytes) -> bytes:
 @given(
     st.lists(st.binary(max_size=300), min_size=2, max_size=5), st.lists(st.integers(0), max_size=9)
 )
+@example([bytes(3), bytes(3), bytes(12), bytes(12), bytes(1)], [132_121_000])
 def test_a_known_head_is_read_as_a_new_one(bodies: list[bytes], cuts: list[int]) -> None:
     """However its bytes come, also in one read with others."""
     data = b"".join(map(sdk, bodies))
@@ -388,3 +390,36 @@ def test_a_known_head_is_judged_each_time() -> None:
     (refused,) = reader.feed(SDK % (BODY_BYTES + 1, b""))
     assert isinstance(refused, Unreadable)
     assert refused.status == 413
+
+
+def test_connections_share_a_known_head_and_it_goes_with_the_last_of_them() -> None:
+    """Byte for byte the same, but for the length; a key is in memory no longer than its caller."""
+    heads = Heads()
+    readers = [RequestReader(HEAD_BYTES, BODY_BYTES, heads=heads) for _ in range(3)]
+    bodies = (b"one", b"four", b"twelve")
+    found = [reader.feed(sdk(body)) for reader, body in zip(readers, bodies, strict=True)]
+    requests = [one for (one,) in found if isinstance(one, Request)]
+    assert [one.body for one in requests] == list(bodies)
+    assert len({id(one.head) for one in requests}) == 1
+
+    (other,) = RequestReader(HEAD_BYTES, BODY_BYTES, heads=heads).feed(
+        sdk(b"one").replace(b"\r\nHost: ", b"\r\nhost: ")
+    )
+    assert isinstance(other, Request)
+    assert other.head is not requests[0].head
+    del other, found, requests
+    assert len(heads) == 1
+    del readers
+    assert len(heads) == 0
+
+
+def test_a_head_that_may_not_be_known_is_not_shared() -> None:
+    """Its connection ends, or there is no length in it."""
+    heads = Heads()
+    for data in (
+        sdk(b"a").replace(b"\r\n\r\n", b"\r\nConnection: close\r\n\r\n", 1),
+        b"GET /v1/models HTTP/1.1\r\nHost: a\r\n\r\n",
+    ):
+        reader = RequestReader(HEAD_BYTES, BODY_BYTES, heads=heads)
+        assert len(reader.feed(data)) == 1
+        assert len(heads) == 0

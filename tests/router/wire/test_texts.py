@@ -64,6 +64,7 @@ def test_a_text_of_another_kind_is_refused_by_name(operation: Operation, text: o
         assert (refused.value.status, refused.value.param) == (400, operation.text)
 
 
+@pytest.mark.slow
 @given(st.sampled_from(list(OPERATIONS.values())), VALUES)
 def test_any_json_is_read_or_refused(operation: Operation, value: object) -> None:
     """BadRequest is the only way to say no, for every operation."""

@@ -153,13 +153,20 @@ MEANINGS: Final[Mapping[str, Meaning]] = {
             Reason.ROLLOUT_PAUSED: "Somebody said so; the candidate keeps its part.",
             Reason.AWAITING_APPROVAL: "A step waits for a person: `pointsman rollout approve`.",
             Reason.INCONCLUSIVE: "The step's deadline has passed and its guardrails are not sure: "
-            "too few requests, most often. Promote, abort, or wait for more.",
+            "too few requests, most often, and golden prompts that cannot tell either. Promote, "
+            "abort, or wait for more.",
+            Reason.WAITING_FOR_PROBES: "Too few requests came in the step's time; the golden "
+            "prompts of its backends are being asked, and decide.",
             Reason.ROLLED_BACK: "The spec is not what runs: its rollout was stopped. Edit the "
             "spec, take it back, or `pointsman rollout retry`.",
             Reason.ANALYSIS_PASSED: "All guardrails have passed.",
             Reason.ANALYSIS_SKIPPED: "Somebody promoted it.",
             Reason.GUARDRAIL_FAILED: "The candidate was worse than is allowed; the message says by "
             "what.",
+            Reason.PROBES_PASSED: "Too few requests came, and the golden prompts of its backends "
+            "have passed.",
+            Reason.PROBES_FAILED: "Too few requests came, and the golden prompts of its backends "
+            "were worse than is allowed; the message says by what.",
             Reason.REPLAY_FAILED: "The candidate's routing did not do on recent requests; the "
             "message says why. It got no traffic.",
             Reason.REPLAY_INCONCLUSIVE: "The replay could not tell, and the spec says Abort; the "

@@ -5,6 +5,7 @@ Pure look-ups over pydantic annotations; nothing is validated here.
 
 import types
 from collections.abc import Mapping, Sequence
+from functools import cache
 from typing import Annotated, Any, TypeGuard, Union, get_args, get_origin
 
 from pydantic import BaseModel
@@ -15,8 +16,9 @@ def is_model(annotation: object) -> TypeGuard[type[BaseModel]]:
     return isinstance(annotation, type) and issubclass(annotation, BaseModel)
 
 
-def fields_of(model: type[BaseModel]) -> dict[str, Any]:
-    """The annotation of each field, by the name that it has in YAML."""
+@cache
+def fields_of(model: type[BaseModel]) -> Mapping[str, Any]:
+    """The annotation of each field, by the name that it has in YAML; made once for each model."""
     return {
         field.alias or name: bare(field.annotation) for name, field in model.model_fields.items()
     }

@@ -27,6 +27,7 @@ from pointsman.api.matches import HeaderMatch as HeaderMatch  # noqa: PLC0414 - 
 from pointsman.api.matches import Match as Match  # noqa: PLC0414
 from pointsman.api.predicting import Chooser
 from pointsman.api.profile import Profile
+from pointsman.api.reviewing import HumanReview, Review
 from pointsman.api.shadow import Shadow as Shadow  # noqa: PLC0414 - part of the table
 
 TABLE_VERSION: Final = 1
@@ -77,6 +78,9 @@ class Route(Struct, frozen=True):
     """Of its requests, at least; a value of DataClass."""
     left_out: dict[str, str] = {}
     """Its backends that the policy's requirements leave out, and the reason of each."""
+    review: Review | None = None
+    priority: int = 0
+    """Of its requests where they wait for a server: the larger goes first."""
 
     @property
     def ways(self) -> tuple[Match, ...]:
@@ -176,6 +180,7 @@ class PolicyBlob(Struct, frozen=True, omit_defaults=False):
     signals: Signals | None = None
     predictor: Chooser | None = None
     governance: Governed | None = None
+    review: HumanReview | None = None
     version: int = TABLE_VERSION
 
 

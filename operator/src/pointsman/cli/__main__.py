@@ -1,34 +1,51 @@
 """The `pointsman` command. Exit status: 0 done, 1 what was asked for is not so, 2 wrong usage."""
 
 import importlib
+import keyword
 import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
 
 from pointsman.cli.adopt.arguments import add_parser as add_adopt
+from pointsman.cli.approve.arguments import add_parser as add_approve
 from pointsman.cli.arguments import Parser, Version, count, factor, port, some_path, watchable
 from pointsman.cli.audit.arguments import add_parser as add_audit
+from pointsman.cli.auditlog.arguments import NAME as AUDIT_LOG
+from pointsman.cli.auditlog.arguments import add_parser as add_audit_log
+from pointsman.cli.completion.arguments import add_parser as add_completion
 from pointsman.cli.evaluate.arguments import add_parser as add_evaluate
 from pointsman.cli.explaining import add_parser as add_explain
 from pointsman.cli.key.arguments import add_parser as add_key
+from pointsman.cli.migration.arguments import add_parser as add_import
 from pointsman.cli.report.arguments import add_parser as add_report
+from pointsman.cli.reviews.arguments import add_parser as add_reviews
 from pointsman.cli.rollout.arguments import add_parser as add_rollout
 from pointsman.cli.simulate.arguments import add_parser as add_simulate
+from pointsman.cli.status.arguments import add_parser as add_status
+from pointsman.cli.top.arguments import add_parser as add_top
 from pointsman.cli.vet.arguments import add_parser as add_vet
 
 _WITH_OPTIONS = {
     "adopt": "pointsman.cli.adopt.commands",
+    "approve": "pointsman.cli.approve.commands",
     "audit": "pointsman.cli.audit.commands",
+    AUDIT_LOG: "pointsman.cli.auditlog.commands",
+    "completion": "pointsman.cli.completion.commands",
     "evaluate": "pointsman.cli.evaluate.commands",
     "explain": "pointsman.cli.explain",
+    "import": "pointsman.cli.migration.commands",
     "key": "pointsman.cli.key.commands",
     "report": "pointsman.cli.report.commands",
+    "reviews": "pointsman.cli.reviews.commands",
     "rollout": "pointsman.cli.rollout.commands",
     "simulate": "pointsman.cli.simulate.commands",
+    "status": "pointsman.cli.status.commands",
+    "top": "pointsman.cli.top.commands",
     "vet": "pointsman.cli.vet.commands",
 }
-"""Where a command's function of the same name is, which takes what was parsed."""
+"""Where a command's function of the same name is, which takes what was parsed; `import`, a word of
+Python's own, is `import_` there."""
 
 
 def _parser() -> Parser:
@@ -66,13 +83,20 @@ def _parser() -> Parser:
     )
 
     add_adopt(commands)
+    add_approve(commands)
     add_explain(commands)
     add_audit(commands)
+    add_audit_log(commands)
+    add_completion(commands)
     add_evaluate(commands)
+    add_import(commands)
     add_key(commands)
     add_report(commands)
+    add_reviews(commands)
     add_rollout(commands)
     add_simulate(commands)
+    add_status(commands)
+    add_top(commands)
     add_vet(commands)
 
     demo = commands.add_parser("demo", help="a support desk's day on this machine, and a table")
@@ -109,12 +133,36 @@ def main(argv: Sequence[str] | None = None) -> int:
     return status
 
 
+def complete() -> int:
+    """The program `kubectl_complete-pointsman`: what may follow the words that it is given."""
+    return main(["__complete", *sys.argv[1:]])
+
+
+def _complete(words: Sequence[str]) -> int:
+    from pointsman.cli.completion.candidates import candidates  # noqa: PLC0415
+
+    found, directive = candidates(_parser(), _read(words))
+    print("\n".join([*found, f":{directive}"]))
+    return 0
+
+
+def _read(words: Sequence[str]) -> list[str]:
+    """`audit log` is a command of its own; a file of that name is `./log`."""
+    is_log = [*words[:2]] == ["audit", "log"]
+    return [AUDIT_LOG, *words[2:]] if is_log else [*words]
+
+
 def _run(argv: Sequence[str] | None) -> int:
     """Each command is imported when it is asked for, so that all start fast."""
-    options = _parser().parse_args(argv)
+    words = sys.argv[1:] if argv is None else argv
+    if [*words[:1]] == ["__complete"]:
+        return _complete(words[1:])
+    options = _parser().parse_args(_read(words))
     if options.command in _WITH_OPTIONS:
         module = importlib.import_module(_WITH_OPTIONS[options.command])
-        status: int = getattr(module, options.command)(options)
+        name = options.command.replace("-", "_")
+        name += "_" if keyword.iskeyword(name) else ""
+        status: int = getattr(module, name)(options)
         return status
     match options.command:
         case "check":

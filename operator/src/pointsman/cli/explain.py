@@ -15,20 +15,21 @@ from pointsman.analysis.analysis import judge, observe
 from pointsman.api.dataclass import CLASSES, RANKS
 from pointsman.api.predicting import Choice
 from pointsman.api.spelling import did_you_mean
-from pointsman.cli import recorded
 from pointsman.cli.learned import learned_by_now
 from pointsman.cli.ledger import NoLedger, opened
 from pointsman.cli.policies import Unusable, compiled
-from pointsman.cli.report.tables import money
 from pointsman.cli.traffic.given import Given, given
 from pointsman.cli.traffic.money import Assumed, price_of
 from pointsman.cli.traffic.seen import Seen, seen_of_event
 from pointsman.events.schema import Request
+from pointsman.ledger import recorded
+from pointsman.ledger.summary import money
 from pointsman.router.wire.profile import changed_members
 from pointsman.routing import CompiledTable, Decision, decide
 from pointsman.routing.choosing import Asked, choose
 from pointsman.routing.cost import Tariff
 from pointsman.routing.governing import for_facts, rank_of_facts
+from pointsman.routing.review import look
 
 _MOST: Final = "maxConcurrentRequests"
 _NONE: Final = "none: every backend of the rule was skipped or left out"
@@ -65,6 +66,7 @@ def _decide(options: argparse.Namespace) -> _Told:
     if policy.chooser is not None:
         about = Asked(read.text, facts, time.time())
         decision, choice = choose(policy.chooser, decision, about)
+    decision, _ = look(decision, facts, rank=rank, now_s=facts.now_s)
     if rank:
         told = (f"data class: {CLASSES[rank]}", *decision.evidence)
         decision = msgspec.structs.replace(decision, evidence=told)
@@ -231,4 +233,5 @@ def _now(options: argparse.Namespace, event: Request) -> tuple[Analysis, Decisio
         raise Unusable(f"no policy of these files has the {missing}")
     facts, rank = seen_of_event(event).facts, RANKS.get(event.data_class, 0)
     policy = for_facts(policy, facts, texts=[], now_s=time.time(), key=rank)
-    return facts.analysis, decide(policy, facts, dice=0.0, explain=True)
+    decision = decide(policy, facts, dice=0.0, explain=True)
+    return facts.analysis, look(decision, facts, rank=rank, now_s=time.time())[0]

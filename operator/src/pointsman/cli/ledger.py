@@ -15,6 +15,7 @@ from typing import Final, Protocol, TypeVar
 
 import msgspec
 
+from pointsman.cli.straight import asked as asked_straight
 from pointsman.events.schema import Request
 from pointsman.ledger.asking import BadQuestion, ask, ask_labels, when
 from pointsman.ledger.contract import PAGE, Page, StoreError
@@ -144,7 +145,7 @@ class LedgerProcess:
         url = f"{self._url}{path}?{urllib.parse.urlencode(query)}"
         request = urllib.request.Request(url, headers=self._headers)  # noqa: S310 - http(s) only
         try:
-            with urllib.request.urlopen(request, timeout=TIMEOUT_S) as answer:  # noqa: S310
+            with asked_straight(request, TIMEOUT_S) as answer:
                 return msgspec.json.decode(answer.read(MAX_BYTES), type=kind)
         except urllib.error.HTTPError as error:
             if error.code == 404:

@@ -33,7 +33,11 @@ def compiled(paths: Sequence[str], learn: Learn | None = None) -> CompiledTable:
 
     `learn` says what their predictors have learned; without it they know what is published.
     """
-    found = loaded(paths)
+    return compiled_of(loaded(paths), learn)
+
+
+def compiled_of(found: Loaded, learn: Learn | None = None) -> CompiledTable:
+    """The same of what is read already. Raises Unusable."""
     if not found.policies:
         raise Unusable("no RoutingPolicy in these files")
     try:

@@ -13,8 +13,10 @@ import time
 from prometheus_client import CollectorRegistry, GCCollector, PlatformCollector, ProcessCollector
 
 from pointsman.ledger.access import NoToken
+from pointsman.ledger.console.opening import NoConsole
 from pointsman.ledger.contract import Store, StoreAway, StoreError, StoreUnfit
 from pointsman.ledger.opening import make
+from pointsman.ledger.people.errors import BadPeople
 from pointsman.ledger.service import Service
 from pointsman.ledger.settings import Settings, parse
 from pointsman.process.logs import log_to_stderr
@@ -77,7 +79,7 @@ def main() -> int:
     log_to_stderr(settings.log_level)
     try:
         _run(settings)
-    except (StoreUnfit, NoToken) as error:
+    except (StoreUnfit, NoToken, BadPeople, NoConsole) as error:
         print(f"pointsman-ledger: {error}", file=sys.stderr)
         return 2
     except (StoreError, OSError) as error:

@@ -18,11 +18,12 @@ from pointsman.events.schema import (
     EventError,
     Replicas,
     Request,
+    Review,
     decode,
 )
 from pointsman.ledger.evaluations import refuse_evaluation
 from pointsman.ledger.hosted import refuse_window
-from pointsman.ledger.rows import Refusal, refuse_request
+from pointsman.ledger.rows import Refusal, refuse_request, refuse_review
 
 MAX_NEXT: Final = 2**62
 _NUL: Final = re.compile(rb"(?<!\\)((?:\\\\)*)\\u0000")
@@ -129,6 +130,8 @@ def _event(line: bytes) -> Event | Refusal:
         return refuse_window(event) or event
     if isinstance(event, Evaluation):
         return refuse_evaluation(event) or event
+    if isinstance(event, Review):
+        return refuse_review(event) or event
     return event
 
 

@@ -72,3 +72,10 @@ def bind(transaction: Transaction, said: Sequence[Said], tally: Tally) -> Bound:
             request = requests[decision]
             tally.quality(request.series, request.at_ms, moved)
     return result
+
+
+def write_tally(transaction: Transaction, tally: Tally) -> None:
+    """Move the rollups; the last step, since everybody else waits for them."""
+    moved = tally.keyed()
+    if moved:
+        transaction.count(tally.series(), moved)

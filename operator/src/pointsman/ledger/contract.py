@@ -9,8 +9,8 @@ Guarantees that `ingest` is one transaction, which has happened whole or not at 
 or raises; only StoreAway at the very end of one may mean either, and the numbers tell which.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
-from typing import Final, Literal, Protocol
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Final, Literal, Protocol, TypeVar
 
 import msgspec
 
@@ -22,12 +22,15 @@ from pointsman.ledger.rows import Refusal, Row, Said
 from pointsman.ledger.tally import Key, Series
 
 Dialect = Literal["sqlite", "postgres"]
+_T = TypeVar("_T")
 MAX_PENDING: Final = 100_000
 """Feedback that waits for its request; more is refused as Unknown."""
 PAGE: Final = 2_000
 """Requests that are handed out at once: about 2 MB."""
 QUESTIONS: Final = 4
 """Asked at once; more get 503."""
+REVIEWERS: Final = 4
+"""Steps of reviews at once; more wait."""
 
 
 class StoreError(Exception):
@@ -64,6 +67,8 @@ class Taken(msgspec.Struct, frozen=True, kw_only=True):
     """Of replicas; told with the first batch of an ingest, as is what was known of them."""
     evaluations: int = 0
     """The same of answers to golden prompts."""
+    reviews: int = 0
+    """The same of answers that a person shall look at."""
     refused: Mapping[Refusal, int] = {}
 
 
@@ -108,7 +113,15 @@ class Page(msgspec.Struct, frozen=True):
 
 
 class Transaction(Protocol):
-    """The steps of an ingest, in one transaction of a store."""
+    """The steps of an ingest, and of whatever else is read, decided and written in one."""
+
+    dialect: Dialect
+
+    def execute(self, sql: str, values: Sequence[object] = ()) -> list[Row]:
+        """SQL with ? for each value; its rows, none where it has none."""
+
+    def alone(self, about: str) -> None:
+        """Until the end nobody else passes here with the same name."""
 
     def lock_spools(self, spools: Sequence[str]) -> dict[str, int]:
         """The number wanted next of each, held until the end; they are given in their order."""
@@ -195,6 +208,13 @@ class Store(Protocol):
 
     def lend(self, asked: Asked) -> list[Granted]:
         """Slices of budgets, in the order of the question; in one transaction."""
+
+    def transact(self, work: Callable[[Transaction], _T]) -> _T:
+        """
+        What `work` gives, committed. It may run again if another transaction was in the way.
+
+        What it raises goes on to the caller, and nothing was written. Raises StoreError, BadData.
+        """
 
     def query(self, sql: str, values: Sequence[object]) -> list[Row]:
         """Rows of a question, with ? for each value."""

@@ -30,7 +30,7 @@ _ROLE: Final = re.compile(
 )
 _SAID: Final = (
     "f.decision, f.id, f.at_ms, f.score_micro, f.good, f.verdict,"
-    " CASE WHEN f.demonstration = '' THEN 0 ELSE 1 END AS shown"
+    " CASE WHEN f.demonstration = '' THEN 0 ELSE 1 END AS shown, f.source"
 )
 Sql = tuple[str, tuple[object, ...]]
 
@@ -54,7 +54,7 @@ class Rated(NamedTuple):
 def said(place: Place, policy: str, now_ms: int) -> Sql:
     """Feedback about requests of a policy whose texts are there, with what they were."""
     sql = (
-        "SELECT s.decision, s.id, s.at_ms, s.score_micro, s.good, s.verdict, s.shown,"  # noqa: S608
+        "SELECT s.decision, s.id, s.at_ms, s.score_micro, s.good, s.verdict, s.shown, s.source,"  # noqa: S608
         f" r.task, r.outcome, r.finish FROM (SELECT {_SAID}, f.request_at_ms FROM feedback f"
         " WHERE f.request_at_ms >= ? AND f.request_at_ms < ? AND (f.score_micro IS NOT NULL"
         " OR f.good IS NOT NULL OR f.verdict <> '' OR f.demonstration <> '')"
@@ -115,9 +115,13 @@ def rated(rows: Iterable[Row], asked: Asked) -> list[Rated]:
 
 
 def _pin(decision: str, rows: Sequence[Row]) -> Pin | None:
-    """A demonstration counts before a rating, a rating before a verdict, the last before others."""
+    """
+    A demonstration counts before a rating, a rating before a verdict, the last before others.
+
+    What a reviewer said is the last.
+    """
     shown, rating, verdict = "", None, None
-    for row in sorted(rows, key=lambda one: (int(str(one[2])), str(one[1]))):
+    for row in sorted(rows, key=lambda one: (str(one[7]), int(str(one[2])), str(one[1]))):
         _, name, _, score, good, word, is_shown = row[:7]
         if is_shown:
             shown = str(name)
@@ -126,7 +130,7 @@ def _pin(decision: str, rows: Sequence[Row]) -> Pin | None:
         elif good is not None:
             rating = 1_000_000 if good else 0
         verdict = _VERDICTS.get(str(word), verdict)
-    task, outcome, finish = map(str, rows[0][7:10])
+    task, outcome, finish = map(str, rows[0][8:11])
     if shown:
         return Pin(decision, "Demonstration", task, shown)
     label = verdict if rating is None else _of_rating(rating)

@@ -184,6 +184,7 @@ def _sum(parts: Sequence[Taken]) -> Taken:
                 "waiting",
                 "windows",
                 "evaluations",
+                "reviews",
             )
         },
     )

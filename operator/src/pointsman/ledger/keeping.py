@@ -5,10 +5,11 @@ Days of requests are dropped whole, by the store itself; this is about rows.
 
 from typing import Final
 
-from pointsman.ledger.binding import bind
+from pointsman.ledger import auditing
+from pointsman.ledger.binding import bind, write_tally
 from pointsman.ledger.contract import Keeping, Kept, Transaction
 from pointsman.ledger.rows import Refusal, Said
-from pointsman.ledger.taking import write_refused, write_tally
+from pointsman.ledger.taking import write_refused
 from pointsman.ledger.tally import SPANS_MS, Tally
 
 _MISSED_MS: Final = 600_000
@@ -36,6 +37,7 @@ def keep_rows(transaction: Transaction, keeping: Keeping) -> Kept:
     write_refused(transaction, refused, keeping.now_ms)
     removed = _remove(transaction, keeping)
     write_tally(transaction, tally)
+    removed["audit"] = auditing.forget(transaction, keeping.rollups_ms, limit, keeping.now_ms)
     why = list(refused.values())
     return Kept(
         removed=removed,
@@ -62,6 +64,9 @@ def _remove(transaction: Transaction, keeping: Keeping) -> dict[str, int]:
         ("rollups", "span_ms = ? AND bucket_ms <= ?", (SPANS_MS[1], keeping.rollups_ms)),
         ("rollups", "span_ms = ? AND bucket_ms <= ?", (SPANS_MS[2], keeping.rollups_ms)),
         ("windows", "at_ms <= ?", (keeping.events_ms,)),
+        ("reviews", "until_ms <= ?", (keeping.now_ms,)),
+        ("review_texts", "until_ms <= ?", (keeping.now_ms,)),
+        ("review_webhooks", "until_ms <= ?", (keeping.now_ms,)),
         ("evaluations", "at_ms <= ?", (keeping.rollups_ms,)),
         ("hosted", "span_ms = ? AND bucket_ms <= ?", (SPANS_MS[0], keeping.events_ms)),
         ("hosted", "span_ms = ? AND bucket_ms <= ?", (SPANS_MS[1], keeping.rollups_ms)),

@@ -1,7 +1,8 @@
 """PURE: what the ledger knows of how good answers were, as labels that a predictor is fitted on.
 
-A label is one request: its rating, the last one that was given, or that its backend took it and
-gave no whole answer. Servers that were away, full or cold say nothing of how good a model is.
+A label is one request: its rating, a reviewer's or else the last one that was given, or that its
+backend took it and gave no whole answer. Servers that were away, full or cold say nothing of how
+good a model is.
 """
 
 import re
@@ -39,6 +40,9 @@ _SAID: Final = ("score_micro", "good", "verdict")
 _RATED: Final = "(f.score_micro IS NOT NULL OR f.good IS NOT NULL OR f.verdict <> '')"
 
 
+Source = Literal["Rating", "Review", "Failure"]
+
+
 class Label(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, gc=False):
     """One request whose answer was judged."""
 
@@ -47,7 +51,7 @@ class Label(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, gc=Fa
     backend: str
     quality: float
     """0 to 1."""
-    source: Literal["Rating", "Failure"]
+    source: Source
     task: str = ""
     """Empty where the analysis was not sure."""
     complexity: str = ""
@@ -84,7 +88,7 @@ Sql = tuple[str, tuple[object, ...]]
 
 def rated(place: Place, now_ms: int, each: int) -> Sql:
     """Requests with what was said of each, a row for each rating; so many of a backend and task."""
-    said = ", ".join("f." + name for name in (*_SAID, "at_ms AS said_ms", "id"))
+    said = ", ".join("f." + name for name in (*_SAID, "at_ms AS said_ms", "id", "source"))
     sql = (
         f"SELECT {_columns('r')}, {said}, {_PLACE} FROM (SELECT * FROM feedback f"  # noqa: S608
         f" WHERE f.request_at_ms >= ? AND f.request_at_ms < ? AND {_RATED}"
@@ -93,7 +97,7 @@ def rated(place: Place, now_ms: int, each: int) -> Sql:
         " WHERE r.policy = ?"
     )
     values = (place.from_ms, place.to_ms, MOST_READ, place.policy)
-    return _with_texts(sql, (*_COLUMNS, *_SAID, "said_ms", "id")), (*values, now_ms, each)
+    return _with_texts(sql, (*_COLUMNS, *_SAID, "said_ms", "id", "source")), (*values, now_ms, each)
 
 
 def failed(place: Place, now_ms: int, each: int) -> Sql:
@@ -132,7 +136,7 @@ class Gathered:
 
     def add(self, ratings: Sequence[Row], failures: Iterable[Row]) -> None:
         """Of one day, as `rated` and `failed` find them; who was rated is no failure."""
-        found = {str(row[0]): _label(row, quality, "Rating") for row, quality in _judged(ratings)}
+        found = {str(row[0]): _label(row, *judged) for row, judged in _judged(ratings)}
         for row in failures:
             if str(row[0]) not in found:
                 found[str(row[0])] = _label(row, 0.0, "Failure")
@@ -154,27 +158,36 @@ class Gathered:
         return Labels(self._labels, self._more)
 
 
-def _judged(ratings: Sequence[Row]) -> Iterable[tuple[Row, float]]:
-    """Each request once, with its last rating, or its last verdict where it has no rating."""
+def _judged(ratings: Sequence[Row]) -> Iterable[tuple[Row, tuple[float, Source]]]:
+    """
+    Each request once, with its last rating, or its last verdict where it has no rating.
+
+    A reviewer's rating is the last, whenever it was given.
+    """
     first = len(_COLUMNS)
     said: dict[str, list[Row]] = {}
     for row in ratings:
         said.setdefault(str(row[0]), []).append(row)
     for rows in said.values():
-        rating, verdict = None, None
-        for row in sorted(rows, key=lambda one: (int(str(one[first + 3])), str(one[first + 4]))):
+        rating, verdict, source = None, None, ""
+        for row in sorted(rows, key=lambda one: _order(one[first + 3 :])):
             score, good, word = row[first : first + 3]
             if score is not None:
-                rating = int(str(score)) / 1_000_000
+                rating, source = int(str(score)) / 1_000_000, str(row[first + 5])
             elif good is not None:
-                rating = float(bool(good))
+                rating, source = float(bool(good)), str(row[first + 5])
             verdict = _GOOD.get(str(word), verdict)
         quality = verdict if rating is None else rating
         if quality is not None:
-            yield rows[0], quality
+            yield rows[0], (quality, "Review" if source == "Review" else "Rating")
 
 
-def _label(row: Row, quality: float, source: Literal["Rating", "Failure"]) -> Label:
+def _order(said: Sequence[object]) -> tuple[str, int, str]:
+    """Of (said_ms, id, source): callers' before a reviewer's, then by time."""
+    return str(said[2]), int(str(said[0])), str(said[1])
+
+
+def _label(row: Row, quality: float, source: Source) -> Label:
     of = dict(zip(_COLUMNS, row, strict=False))
     flags = {name: bool(of[name]) for name in ("tools", "images")}
     text = asked(str(row[-1] or ""))

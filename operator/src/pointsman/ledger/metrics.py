@@ -5,9 +5,10 @@ from typing import Final, get_args
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 
 from pointsman.ledger.contract import Kept, Taken
+from pointsman.ledger.people.identity import Turned
 from pointsman.ledger.rows import Refusal
 
-KINDS: Final = ("request", "feedback", "waiting", "replicas", "evaluation")
+KINDS: Final = ("request", "feedback", "waiting", "replicas", "evaluation", "review")
 
 
 class Metrics:
@@ -53,6 +54,12 @@ class Metrics:
             "pointsman_ledger_upkeep_timestamp_seconds", "When retention last had nothing to do.",
             registry=registry,
         )  # fmt: skip
+        self.turned = Counter(
+            "pointsman_ledger_refused_people", "Requests of people that were refused, and why.",
+            ["reason"], registry=registry,
+        )  # fmt: skip
+        for turned in get_args(Turned):
+            self.turned.labels(turned)
         for kind in KINDS:
             self.events.labels(kind)
         for reason in get_args(Refusal):
@@ -67,6 +74,7 @@ class Metrics:
         self.events.labels("waiting").inc(taken.waiting)
         self.events.labels("replicas").inc(taken.windows)
         self.events.labels("evaluation").inc(taken.evaluations)
+        self.events.labels("review").inc(taken.reviews)
         for reason, count in taken.refused.items():
             self.refused.labels(reason).inc(count)
 

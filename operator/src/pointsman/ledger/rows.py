@@ -9,16 +9,18 @@ from typing import Any, Final, Literal
 
 import msgspec
 
-from pointsman.events.schema import Feedback, Request
+from pointsman.events.schema import Feedback, Request, Review
 
-Refusal = Literal["NotAnEvent", "OutOfRange", "Empty", "NotTheCaller", "Duplicate", "Unknown"]
+Refusal = Literal[
+    "NotAnEvent", "OutOfRange", "Empty", "NotTheCaller", "Duplicate", "Unknown", "Full"
+]
 """
 Why an event is not in the store.
 
 NotAnEvent: the line is none of a known version. OutOfRange: a name is too long, or a number
 negative or absurd. Empty: feedback that says nothing. NotTheCaller: feedback of somebody who did
 not get the answer. Duplicate: feedback whose id is there. Unknown: its
-request never came, or too much feedback waits.
+request never came, or too much feedback waits. Full: too many answers wait for a reviewer's look.
 """
 
 DAY_MS: Final = 86_400_000
@@ -58,6 +60,7 @@ REQUEST: Final = (
 TEXT: Final = ("decision", "at_ms", "expires_ms", "how", "prompt", "answer", "cut")
 SAID: Final = (
     "id", "at_ms", "caller", "score_micro", "good", "verdict", "comment", "demonstration", "signal",
+    "source",
 )  # fmt: skip
 """What feedback says, in both of its tables."""
 PENDING: Final = ("spool", "number", "came_ms", "decision", "response_id", *SAID)
@@ -95,6 +98,20 @@ def refuse_request(event: Request) -> Refusal | None:
         and max(money) <= MAX_NANO
         and 0 <= event.status <= 999
         and 0 <= event.confidence <= 1
+    )
+    return None if sane else "OutOfRange"
+
+
+def refuse_review(event: Review) -> Refusal | None:
+    """None for an event that can be kept."""
+    names = (
+        event.id, event.request_hash, event.reason, event.policy, event.revision, event.rule,
+        event.caller, event.team, event.backend, event.model, event.operation,
+    )  # fmt: skip
+    sane = (
+        all((event.id, event.request_hash, event.policy))
+        and len(max(names, key=len)) <= MAX_NAME
+        and 0 <= event.keep_s <= 400 * 86_400
     )
     return None if sane else "OutOfRange"
 
@@ -167,6 +184,8 @@ class Said(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     comment: str
     demonstration: str
     signal: str
+    source: str = ""
+    """Review: a reviewer's word."""
 
     def pending_row(self) -> Row:
         """Values of the columns PENDING."""

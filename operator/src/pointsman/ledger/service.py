@@ -12,6 +12,8 @@
     GET  /v1/evaluations?suite=&content=&backend=&task=&since=168h&limit=   -> golden prompts
     POST /v1/draws       golden prompts  -> {"prompts": [...]}: requests with texts and feedback
     GET  /v1/traffic?since=&until=                      -> what each backend's requests look like
+    /v1/reviews /v1/people/            requests that people look at: `reviewing/`
+    /console/...         pages for people, with identities of their own (`console/serving.py`)
     GET  /healthz /readyz /metrics             without a token
 
 Guarantees an answer within the deadlines of the settings. 503 has Retry-After and means: keep it.
@@ -31,29 +33,17 @@ from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, generate_l
 
 from pointsman.events import draws
 from pointsman.events.leases import MAX_LEASE_BYTES, Answer
-from pointsman.ledger import evaluations, labels, recent
 from pointsman.ledger.access import Access
 from pointsman.ledger.answering import body_of, refused, told
-from pointsman.ledger.asking import (
-    BadQuestion,
-    ask,
-    ask_evaluations,
-    ask_labels,
-    ask_recent,
-    ask_traffic,
-    by_what,
-    count_of,
-    policy_of,
-    when,
-    window_of,
-)
+from pointsman.ledger.asking import ask
 from pointsman.ledger.asking_draws import ask_draw
 from pointsman.ledger.batches import BadBody, NewerSchema
+from pointsman.ledger.console.desk import Desk
+from pointsman.ledger.console.fleet.opening import fleet_of
+from pointsman.ledger.console.opening import console_of
 from pointsman.ledger.contract import (
-    PAGE,
     QUESTIONS,
     Dialect,
-    Page,
     Store,
     StoreAway,
     StoreError,
@@ -62,7 +52,11 @@ from pointsman.ledger.hour import REFRESH_S, WINDOW_MS, Hour
 from pointsman.ledger.intake import Intake, TooLarge, decoded, now_ms
 from pointsman.ledger.leases import BadLease, read
 from pointsman.ledger.metrics import Metrics
-from pointsman.ledger.rows import MAX_NAME, event_of
+from pointsman.ledger.people.opening import people_of
+from pointsman.ledger.questions import Questions
+from pointsman.ledger.reviewing.for_people import PREFIX as PEOPLE
+from pointsman.ledger.reviewing.opening import Reviewing
+from pointsman.ledger.reviewing.reading import translated
 from pointsman.ledger.settings import Settings
 from pointsman.ledger.upkeep import Upkeep
 from pointsman.process.connections import BOUNDS, BoundedServer, Bounds
@@ -70,7 +64,6 @@ from pointsman.process.connections import BOUNDS, BoundedServer, Bounds
 _log = logging.getLogger(__name__)
 _T = TypeVar("_T")
 _Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
-MAX_SPOOL: Final = 63
 WRITERS: Final[dict[Dialect, int]] = {"sqlite": 1, "postgres": 2}
 """Transactions at once. While one waits for the server another is made; with more of them each
 would hold less, and the same sums would be moved more often."""
@@ -105,6 +98,15 @@ class Service:
             timeout_s=settings.store_timeout_s,
         )
         self._upkeep = Upkeep(store, settings, self.metrics)
+        self.people = people_of(settings.people, lambda why: self.metrics.turned.labels(why).inc())
+        self.reviewing = Reviewing(store, settings, registry, self.people)
+        self._fleet = fleet_of(settings)
+        self._console = console_of(
+            Desk(
+                store, self.reviewing.desk, self.people, self._asked, now_ms,
+                settings.store_timeout_s, self._fleet,
+            )
+        )  # fmt: skip
         self._bounds = bounds
         self._runner: web.AppRunner | None = None
         self._connections: BoundedServer | None = None
@@ -116,15 +118,10 @@ class Service:
         app.router.add_post("/v1/events", self._events)
         app.router.add_post("/v1/leases", self._leases)
         app.router.add_post("/v1/draws", self._draws)
-        app.router.add_get("/v1/spools/{spool}", self._spool)
-        app.router.add_get("/v1/requests", self._page)
-        app.router.add_get("/v1/requests/{decision}", self._recorded)
-        app.router.add_get("/v1/decision", self._decision)
-        app.router.add_get("/v1/summary", self._summary)
-        app.router.add_get("/v1/labels", self._labels)
-        app.router.add_get("/v1/recent", self._recent)
-        app.router.add_get("/v1/evaluations", self._evaluations)
-        app.router.add_get("/v1/traffic", self._traffic)
+        Questions(self._store, self._asked).add_to(app.router)
+        self.reviewing.add_to(app.router)
+        if self._console is not None:
+            self._console.add_to(app)
         app.router.add_get("/healthz", self._healthz)
         app.router.add_get("/readyz", self._readyz)
         app.router.add_get("/metrics", self._print_metrics)
@@ -152,9 +149,12 @@ class Service:
             parts = [
                 group.create_task(self.intake.run()),
                 group.create_task(self._upkeep.run()),
+                group.create_task(self.reviewing.run()),
+                group.create_task(self._fleet.run()),
             ]
             await stop.wait()
             self.draining = True
+            self.reviewing.desk.drain()
             _log.info("draining", extra={"held": self._held})
             try:
                 async with asyncio.timeout(self._settings.drain_s):
@@ -171,7 +171,10 @@ class Service:
             self._listener.close()
         if self._runner is not None:
             await self._runner.cleanup()
+        if self._console is not None:
+            await self._console.close()
         self._threads.shutdown(wait=False, cancel_futures=True)
+        self.reviewing.desk.close()
 
     @web.middleware
     async def _time(self, request: web.Request, handler: _Handler) -> web.StreamResponse:
@@ -188,15 +191,11 @@ class Service:
     async def _guard(self, request: web.Request, handler: _Handler) -> web.StreamResponse:
         if not request.path.startswith("/v1/"):
             return await handler(request)
+        if request.path.startswith(PEOPLE):
+            return await translated(request, handler)
         if not self._access.allows(request.headers.get("Authorization", "")):
             return refused(HTTPStatus.UNAUTHORIZED, "the bearer token is missing or wrong")
-        try:
-            return await handler(request)
-        except BadQuestion as error:
-            return refused(HTTPStatus.BAD_REQUEST, str(error))
-        except StoreError as error:
-            _log.warning("store-away", extra={"reason": str(error)})
-            return refused(HTTPStatus.SERVICE_UNAVAILABLE, "the store cannot be used now")
+        return await translated(request, handler)
 
     async def _events(self, request: web.Request) -> web.StreamResponse:
         if self.draining or self._held >= self._settings.waiting:
@@ -273,69 +272,6 @@ class Service:
             return refused(HTTPStatus.BAD_REQUEST, f"no question: {error}")
         return told(await self._asked(ask_draw, self._store, asked, now_ms()))
 
-    async def _spool(self, request: web.Request) -> web.StreamResponse:
-        spool = request.match_info["spool"]
-        if len(spool) > MAX_SPOOL:
-            return refused(HTTPStatus.NOT_FOUND, "no spool has such a name")
-        wanted, lost = await self._asked(self._store.spool, spool)
-        return told({"next": wanted, "lost": lost})
-
-    async def _page(self, request: web.Request) -> web.StreamResponse:
-        from_ms, to_ms = window_of(request.query, now_ms())
-        after = request.query.get("after", "")
-        try:
-            found, last = await self._asked(self._store.page, from_ms, to_ms, after, PAGE)
-        except ValueError:
-            return refused(HTTPStatus.BAD_REQUEST, "after is what the page before gave")
-        return told(Page([event_of(row) for row in found], last))
-
-    async def _recorded(self, request: web.Request) -> web.StreamResponse:
-        found = await self._asked(self._store.recorded, request.match_info["decision"][:MAX_NAME])
-        if not found:
-            return refused(HTTPStatus.NOT_FOUND, "no such decision")
-        return told(event_of(found[0]))
-
-    async def _decision(self, request: web.Request) -> web.StreamResponse:
-        asked = [request.query.get(name, "") for name in ("decision", "response_id", "caller")]
-        decision, response_id, caller = asked
-        if bool(decision) == bool(response_id) or max(map(len, asked)) > MAX_NAME:
-            return refused(HTTPStatus.BAD_REQUEST, "one of decision and response_id is asked for")
-        found = await self._asked(self._store.find, decision, response_id)
-        if any(one.caller == caller for one in found):
-            return told({"known": True})
-        return refused(HTTPStatus.NOT_FOUND, "no such decision of this caller")
-
-    async def _summary(self, request: web.Request) -> web.StreamResponse:
-        from_ms, to_ms = window_of(request.query, now_ms())
-        by = by_what(request.query.get("by", "backend,task"))
-        found = await self._asked(ask, self._store, from_ms, to_ms, by)
-        return told(found)
-
-    async def _labels(self, request: web.Request) -> web.StreamResponse:
-        policy, now = policy_of(request.query), now_ms()
-        from_ms = when(request.query.get("since", "168h"), now)
-        each = count_of(request.query, "each", labels.USUAL_EACH, labels.MOST_EACH)
-        return told(await self._asked(ask_labels, self._store, policy, from_ms, now, each))
-
-    async def _recent(self, request: web.Request) -> web.StreamResponse:
-        policy, now = policy_of(request.query), now_ms()
-        from_ms = when(request.query.get("since", "24h"), now)
-        limit = count_of(request.query, "limit", recent.USUAL, recent.MOST)
-        return told(await self._asked(ask_recent, self._store, policy, from_ms, now, limit))
-
-    async def _evaluations(self, request: web.Request) -> web.StreamResponse:
-        by = {name: request.query.get(name, "") for name in ("suite", "content", "backend", "task")}
-        from_ms = when(request.query.get("since", "168h"), now_ms())
-        limit = count_of(request.query, "limit", evaluations.USUAL, evaluations.MOST)
-        if max(map(len, by.values())) > MAX_NAME:
-            raise BadQuestion(f"names have at most {MAX_NAME} characters")
-        return told(await self._asked(ask_evaluations, self._store, by, from_ms, limit))
-
-    async def _traffic(self, request: web.Request) -> web.StreamResponse:
-        return told(
-            await self._asked(ask_traffic, self._store, *window_of(request.query, now_ms()))
-        )
-
     async def _asked(self, question: Callable[..., _T], *values: object) -> _T:
         """In a thread of its own: who ingests does not wait for who asks. Raises StoreError."""
         if self._asking >= self._settings.waiting:
@@ -379,6 +315,7 @@ class Service:
 
     async def _print_metrics(self, _: web.Request) -> web.StreamResponse:
         await self._look_at_the_hour()
+        await self.reviewing.desk.figure()
         return web.Response(
             body=generate_latest(self.metrics.registry),
             headers={"Content-Type": CONTENT_TYPE_LATEST},

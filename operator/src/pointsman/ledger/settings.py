@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final, Literal
 
+from pointsman.ledger.people.settings import PeopleSettings, add_flags, read_people_settings
 from pointsman.process.address import Address, read_address
 
 _FOREVER: Final = 100_000.0
@@ -52,9 +53,23 @@ class Settings:
     """What was begun at SIGTERM is finished; with it the default grace period of 30 s is kept."""
     upkeep_s: float = 60.0
     """Between two looks at what is too old."""
+    webhook_keys: Path | None = None
+    """Folder of keys that sign what webhooks are told: a file's name is a Secret's, a dot, its
+    key. Read at each delivery. None: no webhook is told."""
     migrate_to: int | None = None
     """Bring the store to this schema and end; for going back to an older program."""
     log_level: Literal["debug", "info", "warning", "error"] = "info"
+    people: PeopleSettings = field(default_factory=PeopleSettings)
+    """Who may look and decide; without a source for a browser there is no console."""
+
+    fleet: str = ""
+    """What the console shows of backends and policies: `cluster`, or a folder that local mode
+    writes; empty: nothing."""
+    fleet_namespace: str = ""
+    fleet_kubeconfig: Path | None = None
+    """None: the pod's own credentials."""
+    fleet_write: bool = False
+    """Whether orders to rollouts may be given: the ledger needs a right for them."""
 
     @property
     def max_body_bytes(self) -> int:
@@ -67,6 +82,8 @@ class Settings:
             raise ValueError("one of --db (a file) and --postgres (a connection string) is needed")
         if self.token_file is None and not self.listen.is_loopback:
             raise ValueError("--listen off loopback needs --token-file")
+        if self.people.local_person and not self.listen.is_loopback:
+            raise ValueError("--local-person lets in who is on this machine: --listen on loopback")
         for flag, value in (
             ("--keep-events-days", self.keep_events_days),
             ("--keep-rollups-days", self.keep_rollups_days),
@@ -81,6 +98,8 @@ class Settings:
                 raise ValueError(f"{flag} must be over 0, and at most {_FOREVER:,.0f}")
         if not 0 <= self.db_max_gib <= _FOREVER:
             raise ValueError("--db-max-gib must not be negative")
+        if (self.fleet == "cluster") != bool(self.fleet_namespace):
+            raise ValueError("--console-fleet=cluster and --console-namespace need each other")
         if self.concurrent < 1 or self.waiting < 1:
             raise ValueError("--concurrent and --waiting must be at least 1")
         if self.keep_rollups_days < self.keep_events_days:
@@ -110,8 +129,14 @@ def parse(
             body_timeout_s=given.body_timeout_seconds,
             drain_s=given.drain_seconds,
             upkeep_s=given.upkeep_seconds,
+            webhook_keys=Path(given.webhook_keys_dir) if given.webhook_keys_dir else None,
             migrate_to=given.migrate_to,
             log_level=given.log_level,
+            people=read_people_settings(given, environment),
+            fleet=given.console_fleet,
+            fleet_namespace=given.console_namespace,
+            fleet_kubeconfig=Path(given.console_kubeconfig) if given.console_kubeconfig else None,
+            fleet_write=given.console_write == "yes",
         )
     except ValueError as error:
         parser.error(str(error))
@@ -150,9 +175,21 @@ def _parser(environment: Mapping[str, str]) -> argparse.ArgumentParser:
     flag("body-timeout-seconds", 30.0, "Deadline of one request's body.", float)
     flag("drain-seconds", 20.0, "What was begun may take so long to end after SIGTERM.", float)
     flag("upkeep-seconds", 60.0, "Time between two looks at what is too old.", float)
+    flag("webhook-keys-dir", "", "Folder of keys that sign what webhooks are told.")
     flag("migrate-to", None, "Bring the store to this schema, back too, and end.", int)
+    add_flags(parser, flag)
+    flag("console-fleet", "", "What the console shows: cluster, or a folder of local mode.", str)
+    flag("console-namespace", "", "Namespace of the cluster's resources.", str)
+    flag("console-kubeconfig", "", "File; default: the pod's own credentials.", str)
+    flag("console-write", "no", "Whether operators may order rollouts there: yes or no.", _yes)
     flag("log-level", "info", "Least level that is logged: debug, info, warning, error.", _level)
     return parser
+
+
+def _yes(text: str) -> str:
+    if text not in ("yes", "no"):
+        raise argparse.ArgumentTypeError(f"{text!r} is neither yes nor no")
+    return text
 
 
 def _level(text: str) -> str:

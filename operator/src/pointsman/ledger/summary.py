@@ -10,6 +10,7 @@ from typing import Final, Literal, get_args
 
 import msgspec
 
+from pointsman.events.schema import NANO
 from pointsman.ledger.histogram import quantile_us
 from pointsman.ledger.hosted import Bill, Hosted
 from pointsman.ledger.rows import Row
@@ -205,3 +206,10 @@ def lines(by: Sequence[By], rows: Iterable[Row]) -> list[Line]:
     merged = merge(rows, len(by) + 1)
     found = [line(by, key, values) for key, values in merged.items()]
     return sorted(found, key=lambda one: (-one.cost_nano, -one.requests, *one.by.values()))
+
+
+def money(nano: int, currency: str) -> str:
+    """Four digits that say something, as people write it: 0.001234 USD, 12.35 USD."""
+    value = abs(nano) / NANO
+    digits = 2 if value >= 10 or not nano else 4 if value >= 0.1 else 6
+    return f"{nano / NANO:,.{digits}f}" + (f" {currency}" if currency else "")

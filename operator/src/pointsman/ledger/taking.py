@@ -1,7 +1,7 @@
 """PURE but for the transaction it is given: one ingest, the same on every store.
 
 The order of the steps is the order of the locks, which is the same in all replicas: spools, then
-requests, windows of replicas, evaluations, rollups, and sums of windows.
+requests, windows of replicas, evaluations, reviews, rollups, and sums of windows.
 """
 
 from collections import Counter
@@ -10,13 +10,14 @@ from typing import Final
 
 from msgspec.structs import replace
 
-from pointsman.events.schema import Evaluation, Event, Replicas, Request
+from pointsman.events.schema import Evaluation, Event, Replicas, Request, Review
 from pointsman.ledger import rows
 from pointsman.ledger.batches import Batch, Fresh, fresh, refused_ranges
-from pointsman.ledger.binding import bind
+from pointsman.ledger.binding import bind, write_tally
 from pointsman.ledger.contract import Taken, Transaction
 from pointsman.ledger.evaluations import evaluation_row
 from pointsman.ledger.hosted import moved, window_row
+from pointsman.ledger.reviews.opening import open_flagged
 from pointsman.ledger.rows import Refusal, Row, Said
 from pointsman.ledger.tally import Tally
 
@@ -38,6 +39,7 @@ class _Work:
         self.said: list[Said] = []
         self.windows: list[Row] = []
         self.evaluations: list[Row] = []
+        self.reviews: list[tuple[_Place, Review]] = []
         self.refused: dict[_Place, Refusal] = {}
         self.feedback: set[_Place] = set()
         self.waiting: set[_Place] = set()
@@ -52,6 +54,8 @@ class _Work:
             self.windows.append(window_row(event, self.now_ms))
         elif isinstance(event, Evaluation):
             self.evaluations.append(evaluation_row(event, self.now_ms))
+        elif isinstance(event, Review):
+            self.reviews.append((place, event))
         else:
             found = rows.said(event, *place, self.now_ms)
             if isinstance(found, str):
@@ -98,6 +102,7 @@ def take(
         transaction.add("texts", rows.TEXT, work.texts)
     new_windows = transaction.add_windows(work.windows) if work.windows else []
     evaluated = transaction.add_evaluations(work.evaluations) if work.evaluations else 0
+    opened = _open(transaction, work)
     _bind(transaction, work, max_pending)
     write_refused(transaction, work.refused, now_ms)
     transaction.save_spools(_spools(batches, news), now_ms)
@@ -106,10 +111,27 @@ def take(
         transaction.count_windows(moved(new_windows))
     told = _told(batches, news, work)
     again = len(work.windows) - len(new_windows) + len(work.evaluations) - evaluated
+    again += len(work.reviews) - opened - sum(why == "Full" for why in work.refused.values())
     told[0] = replace(
-        told[0], windows=len(new_windows), evaluations=evaluated, known=told[0].known + again
+        told[0],
+        windows=len(new_windows),
+        evaluations=evaluated,
+        reviews=opened,
+        known=told[0].known + again,
     )
     return told
+
+
+def _open(transaction: Transaction, work: _Work) -> int:
+    """How many reviews are new."""
+    opened = 0
+    for place, event in work.reviews:
+        found = open_flagged(transaction, event, work.now_ms)
+        if isinstance(found, str):
+            work.refused[place] = found
+        else:
+            opened += found
+    return opened
 
 
 def _bind(transaction: Transaction, work: _Work, max_pending: int) -> None:
@@ -143,13 +165,6 @@ def write_refused(transaction: Transaction, refused: dict[_Place, Refusal], now_
         found += [(spool, *one, now_ms) for one in refused_ranges(mine)]
     if found:
         transaction.add("refused", REFUSED, found)
-
-
-def write_tally(transaction: Transaction, tally: Tally) -> None:
-    """Move the rollups; the last step, since everybody else waits for them."""
-    moved = tally.keyed()
-    if moved:
-        transaction.count(tally.series(), moved)
 
 
 def _spools(batches: Sequence[Batch], news: Sequence[Fresh]) -> list[tuple[str, int, int]]:

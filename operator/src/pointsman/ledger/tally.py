@@ -163,10 +163,10 @@ def quality(feedback: Iterable[Said]) -> list[int]:
     What all the feedback about one request counts as: values of QUALITY.
 
     A score counts before `good`. Of ratings and verdicts the last one counts, since people change
-    their mind; what was seen counts once.
+    their mind, and a reviewer's is the last; what was seen counts once.
     """
     counts, rating, verdict, signals = 0, None, "", set()
-    for one in sorted(feedback, key=lambda one: (one.at_ms, one.id)):
+    for one in sorted(feedback, key=lambda one: (one.source, one.at_ms, one.id)):
         counts += not one.signal
         if one.score_micro is not None:
             rating = one.score_micro

@@ -16,6 +16,7 @@ from pointsman.api.v1alpha1 import ModelBackend
 from pointsman.evaluation.suite.content import Suite
 from pointsman.local.commands import commands
 from pointsman.local.processes import Wanted
+from pointsman.local.signing_keys import named_keys
 from pointsman.local.suites import suites_of
 from pointsman.operator.plan.blobs import compile_backend
 from pointsman.operator.plan.engines import container_of
@@ -53,6 +54,8 @@ class Desired:
     fixed_endpoints: Mapping[str, tuple[Endpoint, ...]]
     """ServiceAddress.key -> address that a backend's annotation gives."""
     secrets: Mapping[str, dict[str, Any]]
+    webhook_keys: Mapping[str, bytes]
+    """What signs webhooks of held requests, as far as the files have it."""
     suites: Mapping[str, Suite | Hindrance]
     """Golden prompts, or why they cannot be asked."""
 
@@ -167,6 +170,11 @@ def desire(
         endpoint = fixed_endpoint(backend) if backend.spec.service else None
         if endpoint is not None and isinstance(address, ServiceAddress):
             fixed[address.key] = (endpoint,)
+    secrets = {
+        str(metadata_of(item.value)["name"]): item.value
+        for item in loaded.others
+        if item.value.get("kind") == "Secret" and "name" in metadata_of(item.value)
+    }
     return Desired(
         backends=backends,
         table=plan,
@@ -176,11 +184,11 @@ def desire(
         wishes=wishes(policies, accepted, backends),
         processes=processes,
         fixed_endpoints=fixed,
-        secrets={
-            str(metadata_of(item.value)["name"]): item.value
-            for item in loaded.others
-            if item.value.get("kind") == "Secret" and "name" in metadata_of(item.value)
-        },
+        secrets=secrets,
+        webhook_keys=named_keys(
+            (policy.spec for policy in policies),
+            {name: secret_data(secret) for name, secret in secrets.items()},
+        ),
         suites=suites_of(loaded),
     )
 

@@ -7,6 +7,7 @@ policy, as in a cluster.
 import asyncio
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
+from typing import Any
 
 import msgspec
 
@@ -20,6 +21,7 @@ from pointsman.local.unseen import Unseen
 from pointsman.operator.cluster.observe import TableView
 from pointsman.operator.cluster.replaying import read_recent, replay
 from pointsman.operator.cluster.tables import StoredTable
+from pointsman.operator.controllers.probing import Prober
 from pointsman.operator.controllers.replaying import Ask, Replayer
 from pointsman.operator.controllers.rollouts import Roller
 from pointsman.operator.controllers.shadowing import Shadower
@@ -73,6 +75,8 @@ class LocalRollouts:
         on_due: Callable[[], None],
         ledger: LocalLedger | None = None,
         backends: Callable[[], Sequence[Json]] = tuple,
+        *,
+        prober: Prober | None = None,
     ) -> None:
         self._on_due = on_due
         self._relearning = LocalRelearning(backends)
@@ -85,6 +89,7 @@ class LocalRollouts:
             lambda: _NOTHING_SCALED,
             shadower=self._shadower,
             replayer=self._replayer,
+            prober=prober,
         )
         self._revisions: dict[str, tuple[Revision, ...]] = {}
         self._records: Mapping[str, Record] = {}
@@ -170,6 +175,16 @@ class LocalRollouts:
             ),
             routers=(),
         )
+
+    @property
+    def revisions(self) -> Mapping[str, tuple[Revision, ...]]:
+        """Those that are kept, by policy."""
+        return self._revisions
+
+    def statuses(self) -> Mapping[str, Mapping[str, Any]]:
+        """`status.rollout` by policy, as it stands."""
+        found = {name: self._roller.standing(name) for name in self._revisions}
+        return {name: one.fields() for name, one in found.items() if one is not None}
 
     def told(self) -> Mapping[str, str]:
         """How each rollout stands, by policy, for people."""

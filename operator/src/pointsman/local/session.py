@@ -19,6 +19,14 @@ from pointsman.api.table import Endpoint, Manifest, ServiceAddress
 from pointsman.events.schema import SCHEMA
 from pointsman.local.callers import LocalCallers, NotOpen
 from pointsman.local.desired import NAMESPACE, Desired, desire, secrets_of
+from pointsman.local.fleet import (
+    Births,
+    LocalFleet,
+    Objects,
+    backends_of,
+    policies_of,
+    revisions_of,
+)
 from pointsman.local.learning import learner_of, told
 from pointsman.local.ledger import LocalLedger
 from pointsman.local.metering import LocalMeter
@@ -34,6 +42,7 @@ from pointsman.router.leases import Leaser
 from pointsman.router.live import Live
 from pointsman.router.metrics import Metrics
 from pointsman.router.outbox import Outbox
+from pointsman.router.reviews import LedgerReviews
 from pointsman.router.serve.app import DataPlane
 from pointsman.router.serve.limits import Limits
 from pointsman.router.settings_otlp import Otlp
@@ -108,7 +117,16 @@ class Session:
         self._learner = learner_of(self.ledger, self._reread)
         self._watched = LocalWatch(self._plane, self._reread, self._tell, self.ledger)
         self._rollouts = LocalRollouts(
-            self._feed, self._plane, self._reread, self.ledger, lambda: self._watched.items
+            self._feed,
+            self._plane,
+            self._reread,
+            self.ledger,
+            lambda: self._watched.items,
+            prober=self._watched.prober,
+        )
+        self._births = Births()
+        self._fleet = (
+            LocalFleet(self.ledger.fleet, self._reread, self._look) if self.ledger else None
         )
         self._outbox: Outbox | None = None
         self._leaser: Leaser | None = None
@@ -143,6 +161,8 @@ class Session:
                     group.create_task(self._rollouts.run(), name="rollouts"),
                     group.create_task(self._watched.run(), name="watching"),
                 ]
+                if self._fleet is not None:
+                    tasks.append(group.create_task(self._fleet.run(), name="fleet"))
                 if self._leaser is not None and self._meter is not None:
                     tasks.append(group.create_task(self._leaser.run(), name="leases"))
                     tasks.append(group.create_task(self._meter.run(), name="metering"))
@@ -169,6 +189,7 @@ class Session:
         self._meter = LocalMeter(self._outbox.put, self._live)
         self._plane.record, self._plane.ledger = self._outbox.record, self._outbox
         self._leaser = Leaser(self._plane.budgets, self.ledger.target)
+        self._plane.reviews = LedgerReviews(self.ledger.target)
 
     async def _close_ledger(self) -> None:
         if self.ledger is None or self._outbox is None:
@@ -229,6 +250,8 @@ class Session:
             )
         except ValueError as error:
             return [str(error)]
+        if self._fleet is not None:
+            desired = replace(desired, annotations=self._fleet.ordered(desired.annotations))
         plan, self._manifest, news = self._rollouts.decide(desired, self._learner.learned)
         self.desired = replace(desired, table=plan)
         self._learner.follow(desired.wishes)
@@ -284,6 +307,8 @@ class Session:
             desired = self.desired
             if desired is not None and self._manifest is not None:
                 await self._processes.apply(desired.processes)
+                if self.ledger is not None:
+                    self.ledger.keys.keep(desired.webhook_keys)
                 self._apply(desired, self._manifest)
             await self._wake.wait()
 
@@ -311,11 +336,23 @@ class Session:
             self._tell(f"policy {name} predictor", state)
         for name, state in self._rollouts.told().items():
             self._tell(f"policy {name} rollout", state)
-        if self.ledger is not None:
-            self._tell("ledger", self.ledger.state())
+        for subject, state in self.ledger.told().items() if self.ledger is not None else ():
+            self._tell(subject, state)
         if self._meter is not None:
             self._meter.follow(desired.backends, self._processes.running)
         self._tell_removed(desired)
+
+    def _look(self) -> Objects:
+        """As an API server would tell it."""
+        desired = self.desired
+        if desired is None:
+            return {}
+        running = self._processes.running
+        return {
+            "backends": backends_of(desired, self._watched.items, running, self._live),
+            "policies": policies_of(desired, self._rollouts.statuses()),
+            "revisions": revisions_of(self._rollouts.revisions, self._births),
+        }
 
     def _endpoints(self, desired: Desired) -> Mapping[str, tuple[Endpoint, ...]]:
         found: dict[str, tuple[Endpoint, ...]] = dict(desired.fixed_endpoints)

@@ -36,6 +36,7 @@ from pointsman.operator.cluster import kinds
 from pointsman.operator.cluster.traffic import read_traffic
 from pointsman.operator.controllers.drifting import Drifter
 from pointsman.operator.controllers.evaluating import Evaluator
+from pointsman.operator.controllers.probing import Prober
 from pointsman.operator.plan.evaluating.record import loaded, stored_fields
 from pointsman.operator.plan.evaluating.scheduling import spent_only
 from pointsman.operator.plan.objects import Json, name_of
@@ -137,15 +138,19 @@ class LocalWatch:
             self._ask_for,
             ask=functools.partial(read_traffic, ledger.target) if ledger else None,
         )
+        self.prober = Prober()
+        """Whose golden prompts stand in for traffic of a rollout."""
         self._evaluator = Evaluator(
             PinnedHere(plane),
             lambda name: self._desired.suites.get(name) if self._desired else None,
             lambda: self._desired.backends if self._desired else None,
             self._ask_for,
             put=lambda event: self.put(encode(event)),
-            listeners=[self._drifter.hear],
+            listeners=[self._drifter.hear, self.prober.hear],
             suspected=self._drifter.suspected,
+            wanted=self.prober.wanted_ms,
         )
+        self.prober.evaluated = self._evaluator.condition
 
     @property
     def items(self) -> Sequence[Json]:

@@ -28,6 +28,13 @@ class Vitals:
     ready: bool = False
     refused: str = ""
     """Why this process may not even wait its turn: readiness fails, liveness does not."""
+    outdated: str = ""
+    """The cluster's kinds are older than this operator, and were from its start: the same."""
+
+    @property
+    def unready(self) -> str:
+        """Why a rollout has to wait, or an empty string."""
+        return self.refused or self.outdated or ("" if self.ready else "NotReady")
 
     def trouble(self, now_s: float) -> str:
         """Why the process should be restarted, or an empty string."""
@@ -46,7 +53,7 @@ class HealthServer:
     ) -> None:
         answers: dict[str, Callable[[], tuple[int, str, bytes]]] = {
             "/healthz": lambda: _plain(vitals.trouble(time.monotonic())),
-            "/readyz": lambda: _plain(vitals.refused or ("" if vitals.ready else "NotReady")),
+            "/readyz": lambda: _plain(vitals.unready),
             "/metrics": lambda: (
                 200,
                 "text/plain; version=0.0.4",

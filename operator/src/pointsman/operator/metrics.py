@@ -53,6 +53,11 @@ ROUTER_FAULTS = Counter(
     registry=REGISTRY,
 )  # fmt: skip
 LEADING = Gauge("pointsman_operator_leading", "1 while this process leads.", registry=REGISTRY)
+CRDS_TOO_OLD = Gauge(
+    "pointsman_operator_crds_too_old",
+    "1 for each kind whose CRD is not there or lacks fields that this operator knows.", ("kind",),
+    registry=REGISTRY,
+)  # fmt: skip
 SERIAL = Gauge("pointsman_operator_table_serial", "Serial of the manifest.", registry=REGISTRY)
 POLICIES = Gauge(
     "pointsman_operator_policies", "Policies by whether their spec is accepted.", ("accepted",),

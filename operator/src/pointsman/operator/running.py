@@ -22,7 +22,9 @@ from pointsman.operator.cluster.engines import EngineMetrics
 from pointsman.operator.cluster.fitting import fit
 from pointsman.operator.cluster.labels import read_labels
 from pointsman.operator.cluster.lease import Elector
+from pointsman.operator.cluster.mirror import Mirror
 from pointsman.operator.cluster.outbox import Outbox
+from pointsman.operator.cluster.owner import own
 from pointsman.operator.cluster.pinned import PinnedAsker
 from pointsman.operator.cluster.replaying import read_recent, replay
 from pointsman.operator.cluster.routers import RouterFleet
@@ -30,6 +32,7 @@ from pointsman.operator.cluster.tables import read_table
 from pointsman.operator.cluster.traffic import read_traffic
 from pointsman.operator.controllers import shadowing
 from pointsman.operator.controllers.backends import BackendController
+from pointsman.operator.controllers.crds import Crds
 from pointsman.operator.controllers.drawing import Drawer
 from pointsman.operator.controllers.drifting import Drifter
 from pointsman.operator.controllers.evaluating import MOST, Evaluator
@@ -37,7 +40,8 @@ from pointsman.operator.controllers.learning import Ask, Learner
 from pointsman.operator.controllers.metering import Meter
 from pointsman.operator.controllers.pinning import JUDGES, Pins
 from pointsman.operator.controllers.policies import PolicyController
-from pointsman.operator.controllers.queue import KeyedQueue
+from pointsman.operator.controllers.probing import Prober
+from pointsman.operator.controllers.queue import Gathered, KeyedQueue
 from pointsman.operator.controllers.replaying import Replayer
 from pointsman.operator.controllers.requirements import Requirements
 from pointsman.operator.controllers.resync import Resync
@@ -73,9 +77,10 @@ class Operator:
 
     def __init__(self, api: Api, settings: Settings, epoch: int) -> None:
         self.services = Services()
+        self.mirror = api.witness = Mirror(api, settings)
         self.fleet = RouterFleet(
             settings,
-            on_change=lambda: self.queue.add("table"),
+            on_change=Gathered(lambda: self.queue.add("table")),
             fence=api.fence,
             on_reach=lambda backend: self.queue.add(f"backend/{backend}"),
             on_load=self._on_load,
@@ -104,15 +109,18 @@ class Operator:
         drawer = Drawer(api, asking(settings.ledger))
         self.suites = SuiteController(api, self.pins.judged_by, drawer)
         self.asker = Asker(limit=MOST * CONCURRENCY, deadline_s=CALL_S)
+        self.prober = Prober()
         self.evaluator = Evaluator(
             PinnedAsker(self.asker, self.fleet.ports, self.fleet.headers),
             self.suites.found,
             lambda: self.policies.backends,
             on_due=lambda backend: self.queue.add(f"backend/{backend}"),
             put=self._put_event,
-            listeners=[self.drifter.hear],
+            listeners=[self.drifter.hear, self.prober.hear],
             suspected=self.drifter.suspected,
+            wanted=self.prober.wanted_ms,
         )
+        self.prober.evaluated = self.evaluator.condition
         requirements = Requirements(lambda name: self.queue.add(f"backend/{name}"))
         self.backends = BackendController(
             api,
@@ -125,6 +133,7 @@ class Operator:
             meter=self.meter,
             drifter=self.drifter,
             evaluator=self.evaluator,
+            reads=self.mirror,
         )
         self.doors = Doors(self.fleet)
         self.shadower = shadowing.Shadower(self.doors, self.pins)
@@ -140,6 +149,7 @@ class Operator:
             most_each=settings.rollouts_per_backend,
             shadower=self.shadower,
             replayer=self.replayer,
+            prober=self.prober,
         )
         self.learner = Learner(self._ask(settings), fit, lambda: self.queue.add("table"))
         self.policies = PolicyController(
@@ -151,9 +161,11 @@ class Operator:
             roller=self.roller,
             requirements=requirements,
             pins=self.pins,
+            mirror=self.mirror,
         )
         self.queue = KeyedQueue(self.reconcile, concurrency=settings.concurrency)
-        self.resync = Resync(api, settings, self.queue.add, self.queue.room)
+        self.resync = Resync(api, settings, self.queue.add, self.queue.room, self.mirror.spoil)
+        self._api = api
         self._settings = settings
         self._epoch = epoch
         self.keda: ExternalScaler | None = None
@@ -194,7 +206,7 @@ class Operator:
         else:
             await self.policies.reconcile()
 
-    async def run(self, vitals: Vitals) -> None:
+    async def run(self, vitals: Vitals, crds: Crds) -> None:
         """Until cancelled, or until a part breaks."""
         async with self.asker, asyncio.TaskGroup() as group:
             ended: asyncio.Future[str] = asyncio.get_running_loop().create_future()
@@ -211,7 +223,10 @@ class Operator:
                 add=self.queue.add,
                 services=self.services.by_service,
                 on_end=end,
+                mirror=self.mirror,
+                absent=lambda: self._api.absent,
             )
+            crds.on_kinds = triggers.renew
             triggers.start()
             if self._settings.keda_port is not None:
                 self.keda = await self._serve_keda(self._settings.keda_port)
@@ -266,20 +281,6 @@ async def _heartbeat(vitals: Vitals) -> None:
         await asyncio.sleep(1)
 
 
-async def _crds_installed(api: Api) -> None:
-    """Wait for all CRDs: kopf looks for kinds once, when it starts."""
-    while True:
-        try:
-            await api.list_all(kinds.MODEL_BACKEND)
-            await api.list_all(kinds.ROUTING_POLICY)
-            await api.list_all(kinds.EVALUATION_SUITE)
-        except ReconcileError as error:
-            log.warning("kinds not served", extra={"reason": error.reason, "error": str(error)})
-            await asyncio.sleep(0.5)
-        else:
-            return
-
-
 async def _namespace_is_ours(process: "_Process", api: Api) -> None:
     """Wait while an older release serves this namespace, aloud; it is not disturbed."""
     told = None
@@ -327,6 +328,7 @@ class _Process:
 
     settings: Settings
     vitals: Vitals
+    crds: Crds
     operator: Operator | None = None
 
     async def programmed(self) -> dict[str, object]:
@@ -337,6 +339,7 @@ class _Process:
 async def _lead(process: _Process, api: Api, elector: Elector) -> None:
     settings = process.settings
     await _namespace_is_ours(process, api)
+    await process.crds.looked.wait()
     process.vitals.ready = True  # not before: `helm install --wait` would take it for an answer
     if settings.leader_elect:
         await elector.acquire()
@@ -344,12 +347,13 @@ async def _lead(process: _Process, api: Api, elector: Elector) -> None:
         if settings.leader_elect:
             api.fence = elector.fence
             group.create_task(elector.keep(), name="lease")
-        await _crds_installed(api)
+        await process.crds.usable()
+        await own(api, settings.release)
         epoch = await leading_epoch(api, settings, elector.epoch)
         operator = Operator(api, settings, epoch)
         process.operator = operator
         log.info("leading", extra={"namespace": api.namespace, "epoch": epoch})
-        await operator.run(process.vitals)
+        await operator.run(process.vitals, process.crds)
 
 
 async def run(settings: Settings, *, api_class: type[Api] = Api) -> None:
@@ -358,7 +362,9 @@ async def run(settings: Settings, *, api_class: type[Api] = Api) -> None:
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop.set)
     vitals = Vitals(max_age_s=settings.liveness_age_s, max_resync_age_s=4 * settings.resync_s)
-    process = _Process(settings, vitals)
+    api, lease_api = await api_class.open(settings), await api_class.open(settings)
+    api.owners = lease_api.owners  # one list: the elector sees first that the owner was replaced
+    process = _Process(settings, vitals, Crds(api, vitals))
 
     def programmed() -> dict[str, object]:
         return asyncio.run_coroutine_threadsafe(process.programmed(), loop).result(2)
@@ -366,12 +372,12 @@ async def run(settings: Settings, *, api_class: type[Api] = Api) -> None:
     health = HealthServer(settings.health_port, vitals, programmed)
     health.start()
     log.info("started", extra={"health_port": health.port, "identity": settings.identity})
-    api, lease_api = await api_class.open(settings), await api_class.open(settings)
     elector = Elector(lease_api, settings)
     try:
         async with asyncio.TaskGroup() as group:
             tasks = [
                 group.create_task(_heartbeat(vitals), name="heartbeat"),
+                group.create_task(process.crds.run(), name="crds"),
                 group.create_task(_lead(process, api, elector), name="leading"),
             ]
             await stop.wait()

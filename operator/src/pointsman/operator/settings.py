@@ -35,6 +35,8 @@ class Settings:
     image: str = ""
     """Image of simulators."""
     vllm_image: str = VLLM_IMAGE
+    pod_templates: str = "Baseline"
+    """The Pod Security Standard that overrides of pods are held to; `Any`: to none."""
     """Image of VLLM backends that name none."""
     router_selector: str = ""
     """Labels of router pods."""
@@ -103,6 +105,7 @@ def _parser() -> argparse.ArgumentParser:
     _flag(parser, "identity", None, "holder of the Lease; default: POD_NAME")
     _flag(parser, "image", None, "image of simulators; default: this release's")
     _flag(parser, "vllm-image", VLLM_IMAGE, "default image of VLLM backends")
+    _flag(parser, "pod-templates", "Baseline", "what podTemplate may ask for: Baseline or Any")
     _flag(parser, "router-selector", None, "labels of router pods; default: the release's")
     _flag(parser, "router-admin-port", "9901", "admin port of router pods")
     _flag(parser, "router-token-file", str(TOKEN_FILE), "token shown to routers")
@@ -151,6 +154,8 @@ def parse_settings(arguments: Sequence[str] | None = None) -> Settings:
         parser.error("--rollouts-per-backend must be a number of 1 or more")
     if keda_port is not None and find_spec("grpc") is None:
         parser.error("--keda-port needs the extra keda: pip install 'pointsman[keda]'")
+    if given.pod_templates not in {"Baseline", "Any"}:
+        parser.error("--pod-templates must be Baseline or Any")
     if given.log_level not in {"DEBUG", "INFO", "WARNING", "ERROR"}:
         parser.error("--log-level must be DEBUG, INFO, WARNING or ERROR")
     try:
@@ -167,6 +172,7 @@ def parse_settings(arguments: Sequence[str] | None = None) -> Settings:
         identity=given.identity or _identity(),
         image=given.image or default_image(),
         vllm_image=given.vllm_image,
+        pod_templates=given.pod_templates,
         router_selector=given.router_selector or selector,
         router_admin_port=admin_port,
         router_token_file=Path(given.router_token_file),

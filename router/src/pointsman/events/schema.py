@@ -2,7 +2,8 @@
 
 Guarantees that an event can be read by every later ledger: fields are added, with a default, and
 never change their meaning; an event of a new kind has a later version. Text of callers is in
-none of them but Feedback, which they wrote for that, and `Text`, which a policy has to ask for.
+none of them but Feedback, which they wrote for that, and `Text` and `Review`, which a policy has to
+ask for.
 """
 
 from typing import Final, Literal
@@ -11,12 +12,14 @@ import msgspec
 
 from pointsman.api.predicting import Choice
 
-SCHEMA: Final = 3
-"""The latest version, which brought `Evaluation`."""
+SCHEMA: Final = 4
+"""The latest version, which brought `Review`."""
 OPERATORS: Final = 3
 """The version of what operators write: `Replicas` and `Evaluation`."""
 ROUTERS: Final = 1
 """The version of what routers write: a ledger that knows no later one takes it."""
+REVIEWING: Final = 4
+"""The version of what a router writes once it has a `Review`: `Spool.needs` says so."""
 NANO: Final = 1_000_000_000
 """Money is whole numbers of billionths: sums are exact, and 9 billion of a currency fit 64 bits."""
 MAX_EVENT_BYTES: Final = 1024 * 1024
@@ -225,7 +228,46 @@ class Evaluation(Struct, frozen=True, kw_only=True, tag_field="type", tag="evalu
     fingerprint: str = ""
 
 
-Event = Request | Feedback | Replicas | Evaluation
+MAX_REVIEW_BYTES: Final = 400 * 1024
+"""Of a text in a `Review`, as it stands in the event: both of them fit it."""
+
+
+class Review(Struct, frozen=True, kw_only=True, tag_field="type", tag="review"):
+    """
+    An answered request that a person shall look at: Flag and Escalate.
+
+    Held ones do not come this way: their caller waits for them. The same id again is the same one.
+    """
+
+    id: str
+    """The request's decision."""
+    at_ms: int
+    request_hash: str
+    """SHA-256 in hex of what the caller sent; what a person decides is bound to it."""
+    mode: Literal["Flag", "Escalate"]
+    priority: Literal["Low", "Normal", "High"] = "Normal"
+    reason: str = ""
+    """Rule, LowConfidence or DataClass, a colon, and its name."""
+    policy: str
+    revision: str = ""
+    rule: str = ""
+    caller: str
+    team: str = ""
+    backend: str = ""
+    model: str = ""
+    operation: str = "chat/completions"
+    stream: bool = False
+    request: str = ""
+    """JSON; empty where `cut`."""
+    answer: str = ""
+    """JSON of a whole answer, also of a streamed one; empty where there is none."""
+    cut: bool = False
+    """True if a text was over MAX_REVIEW_BYTES, and is left out."""
+    keep_s: int
+    """How long it may be kept, in seconds."""
+
+
+Event = Request | Feedback | Replicas | Evaluation | Review
 
 _encoder = msgspec.json.Encoder()
 _decoder: Final[msgspec.json.Decoder[Event]] = msgspec.json.Decoder(Event)

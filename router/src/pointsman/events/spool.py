@@ -93,6 +93,10 @@ class Spool:
         if self._pending_bytes >= _FLUSH_BYTES:
             self.flush()
 
+    def needs(self, schema: int) -> None:
+        """A ledger has to know this version for what is put from now on. On the event loop."""
+        self._schema = max(self._schema, schema)
+
     def flush(self) -> None:
         """Hand what was put to the thread. On the event loop."""
         if self._pending:

@@ -52,12 +52,17 @@ async def _start_data_plane(
 ) -> tuple["DataPlane", int]:
     """The one place that knows the data plane."""
     from pointsman.router.metrics import Metrics  # noqa: PLC0415
-    from pointsman.router.serve.app import DataPlane  # noqa: PLC0415
+    from pointsman.router.serve.app import DataPlane, code  # noqa: PLC0415
     from pointsman.router.serve.limits import Limits  # noqa: PLC0415
 
+    _log.info("data-plane", extra={"code": code()})
     plane = DataPlane(live, Limits(), Metrics(registry), proxy=settings.proxy)
     if outbox is not None:
         plane.record, plane.ledger = outbox.record, outbox
+    if settings.ledger is not None:
+        from pointsman.router.reviews import LedgerReviews  # noqa: PLC0415
+
+        plane.reviews = LedgerReviews(settings.ledger)
     if sender is not None:
         plane.traces = sender.traces
     return plane, await plane.start(settings.listen.host, settings.listen.port)

@@ -6,6 +6,7 @@ Problem
 ├── UpstreamBroken   502, 503 or 504: every backend that may answer was tried
 ├── RateLimited      429: every one of them said 429, or the caller's own limit did
 ├── BudgetExceeded   429: a budget has not enough left for it
+├── Rejected         403: a person, or a deadline for people, decided against it
 └── Bug              500: an error of this program
 
 An SDK chooses its exception, and whether it tries again, by the status alone; `type` and `code` are
@@ -107,6 +108,15 @@ class BudgetExceeded(Problem):
         super().__init__(429, message, code="budget_exceeded", retry_after_s=retry_after_s)
 
 
+class Rejected(Problem):
+    """No SDK tries it again by itself."""
+
+    type = "permission_error"
+
+    def __init__(self, message: str, *, code: str) -> None:
+        super().__init__(403, message, code=code)
+
+
 class Bug(Problem):
     """Counted and logged where it happened; the caller gets no details."""
 
@@ -114,3 +124,7 @@ class Bug(Problem):
 
     def __init__(self) -> None:
         super().__init__(500, "The router met an error of its own.", code="internal_error")
+
+
+class Suspended(Exception):
+    """No answer yet: a layer waits, and whoever ends its wait goes on with the request."""

@@ -27,9 +27,9 @@ class Live:
     endpoints: Mapping[str, tuple[Endpoint, ...]] = field(default_factory=dict)
     """ServiceAddress.key -> ready endpoints; replaced by `replace_endpoints`."""
     endpoint_listeners: list[Callable[[], None]] = field(default_factory=list)
-    credentials: Mapping[tuple[str, str], bytes] = field(default_factory=dict, repr=False)
-    """(Secret name, key) -> API key, only for Secrets whose label and allowed hosts were checked
-    against every URL that uses them."""
+    credentials: Mapping[tuple[str, str, str], bytes] = field(default_factory=dict, repr=False)
+    """(Secret name, key, URL) -> API key, only where the Secret's label and allowed hosts were
+    checked against this very URL."""
     callers: Callers = NOT_READ
     """Who may call. Nobody, until Secrets were read or somebody chose `callers.OPEN`."""
     draining: bool = False
@@ -65,9 +65,9 @@ class Live:
         """Ready endpoints of a Service port; empty if none is known."""
         return self.endpoints.get(address.key, ())
 
-    def credential(self, ref: CredentialRef) -> bytes | None:
-        """The API key, or None when it is not (or not yet) known."""
-        return self.credentials.get((ref.name, ref.key))
+    def credential(self, ref: CredentialRef, url: str) -> bytes | None:
+        """The API key for this URL, or None when it is not (or not yet) known."""
+        return self.credentials.get((ref.name, ref.key, url))
 
     def obey(self, backend: str, order: Order | None) -> None:
         """This order is in force now, or none."""

@@ -26,10 +26,10 @@ from pointsman.events.schema import NANO
 
 # The buckets of OpenTelemetry's gen_ai.client.operation.duration and time_to_first_token.
 _DURATION_S: Final = tuple(0.01 * 2**n for n in range(14))
-_FIRST_TOKEN_S: Final = (
+_FIRST_TOKEN_S: tuple[float, ...] = (
     0.001, 0.005, 0.01, 0.02, 0.04, 0.06, 0.08, 0.1, 0.25, 0.5, 0.75, 1.0, 2.5, 5.0, 7.5, 10.0, 30.0
 )  # fmt: skip
-_OVERHEAD_S: Final = (5e-5, 1e-4, 2.5e-4, 5e-4, 1e-3, 2.5e-3, 5e-3, 0.01, 0.025, 0.1)
+_OVERHEAD_S: tuple[float, ...] = (5e-5, 1e-4, 2.5e-4, 5e-4, 1e-3, 2.5e-3, 5e-3, 0.01, 0.025, 0.1)
 _PREFIX: Final = "pointsman_router_"
 _MOST_TEAMS: Final = 256
 """Teams come from Secrets and so are few; a Secret that makes one up a day must not fill memory."""

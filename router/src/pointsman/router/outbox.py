@@ -57,6 +57,10 @@ class Outbox(Collector):
         """Keep an encoded event."""
         self.spool.put(event)
 
+    def needs(self, schema: int) -> None:
+        """Events that are put from now on are of this version."""
+        self.spool.needs(schema)
+
     async def answered(self, feedback: Feedback) -> bool | None:
         """True if its caller got the answer that is meant; None if nobody can tell now."""
         known = self.record.caller_of(feedback.decision) if feedback.decision else None

@@ -1,7 +1,8 @@
 """The order of a request: one list, each layer with the reason for its place.
 
-A layer of ARRIVAL runs at once, in this order, and ends the request by raising a Problem. ANSWER is
-driven by what the backend sends, END runs exactly once however the request ended.
+A layer of ARRIVAL runs at once, in this order, and ends the request by raising a Problem. DECIDED
+is part of `decide` where the policy asks for it, ANSWER is driven by what the backend sends, END
+runs exactly once however the request ended.
 """
 
 from collections.abc import Callable
@@ -24,6 +25,7 @@ class Phase(StrEnum):
     """When a layer runs."""
 
     ARRIVAL = "Arrival"
+    DECIDED = "Decided"
     ANSWER = "Answer"
     END = "End"
 
@@ -39,6 +41,13 @@ class Layer:
     """Why it stands here."""
 
 
+def _review(exchange: Exchange) -> None:
+    """Loaded with the first policy that has one."""
+    from pointsman.router.serve.review import layer  # noqa: PLC0415
+
+    layer.review(exchange)
+
+
 STACK: tuple[Layer, ...] = (
     Layer("authenticate", Phase.ARRIVAL, authenticate.authenticate,
           "first: who has no key must not make us read a body; it was judged at its head, by which "
@@ -52,6 +61,9 @@ STACK: tuple[Layer, ...] = (
           "before the decision, whose rules match on it; once a request, not once an attempt"),
     Layer("decide", Phase.ARRIVAL, arrival.decide,
           "after the analysis: from here on the order of backends does not change"),
+    Layer("review", Phase.DECIDED, _review,
+          "within the decision, whose rule may ask for a person, and before anything is taken from "
+          "limits and budgets: a request may wait here for long, and goes on by the table of then"),
     Layer("limit", Phase.ARRIVAL, quotas.limit,
           "after the decision: what no backend could take costs its caller nothing, and the "
           "prompt's tokens are known"),

@@ -7,7 +7,8 @@ from pointsman.routing.compiled import (
     compile_policy,
     compile_table,
 )
-from pointsman.routing.decision import Decision, Skipped, decide, first_choices
+from pointsman.routing.deciding import decide, first_choices
+from pointsman.routing.decision import Decision, Skipped
 from pointsman.routing.facts import RequestFacts
 
 __all__ = [

@@ -16,7 +16,8 @@ from pointsman.api.predicting import Abstained, Choice, Chooser, Prefer, Rated, 
 from pointsman.api.table import Backend, Price
 from pointsman.routing.cap import too_dear
 from pointsman.routing.chooser import CompiledChooser, Pool
-from pointsman.routing.decision import Decision, Skipped, lacks, overflows
+from pointsman.routing.deciding import lacks, overflows
+from pointsman.routing.decision import Decision, Skipped
 from pointsman.routing.facts import RequestFacts
 
 USUAL_OUTPUT_TOKENS: Final = 300

@@ -8,7 +8,6 @@ force stays.
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from itertools import accumulate
-from math import inf
 from typing import TYPE_CHECKING, Final
 
 from pointsman.api.expressions import NEEDS_TEXT, BadExpression, Expression, compile_expression
@@ -29,6 +28,10 @@ from pointsman.routing.chooser import CompiledChooser, compile_chooser
 
 if TYPE_CHECKING:
     from pointsman.routing.governance import CompiledGovernance
+    from pointsman.routing.review import CompiledReview
+
+_NO_WINDOW: Final = 1 << 60
+"""Tokens; no float, since what a caller asks for may be a number that fits none."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,7 +73,7 @@ class CompiledRoute:
     """Of each target with a weight, the upper bound of its share in [0, the last of them)."""
     orders: tuple[tuple[Backend, ...], ...]
     """For each of them, it and its chain; without any, the chain alone."""
-    window: float
+    window: int
     """What fits every backend of the route, in tokens."""
     on_error: bool
     on_timeout: bool
@@ -104,7 +107,7 @@ class CompiledPolicy:
     """True if a rule looks at what only a text tells."""
     reads_headers: bool
     """True if a rule looks at headers."""
-    window: float
+    window: int
     """The smallest context window of its backends, in tokens."""
     baseline: Backend | None
     """What savings are told against."""
@@ -120,6 +123,8 @@ class CompiledPolicy:
     """None: every request may go to every backend of it, but for the class that its caller gave."""
     capped: bool
     """True if a route has a cost cap."""
+    review: "CompiledReview | None"
+    """None: no person looks at its requests."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -219,7 +224,7 @@ def _compile_route(route: Route, backends: Mapping[str, Backend]) -> CompiledRou
         ways=tuple(map(_compile_match, route.ways)),
         bounds=tuple(accumulate(target.weight for target in targets)),
         orders=tuple(tuple(backends[name] for name in order) for order in orders or [chain]),
-        window=min(map(_window, used), default=inf),
+        window=min(map(_window, used), default=_NO_WINDOW),
         on_error="Error" in on,
         on_timeout="Timeout" in on,
         on_context_window="ContextWindow" in on,
@@ -232,10 +237,10 @@ def _compile_route(route: Route, backends: Mapping[str, Backend]) -> CompiledRou
     )
 
 
-def _window(backend: Backend) -> float:
+def _window(backend: Backend) -> int:
     """For what the caller sends: what its profile may add has to fit as well."""
     if backend.context_window is None:
-        return inf
+        return _NO_WINDOW
     return backend.context_window - (backend.profile.margin_tokens if backend.profile else 0)
 
 
@@ -264,9 +269,11 @@ def _compile(blob: PolicyBlob, digest: str) -> CompiledPolicy:
         tries=tuple((route, match) for route in routes for match in route.ways),
         expressions_read=tuple(sorted(set().union(*map(_read_by_expression, matches)))),
         backends=blob.backends,
-        reads_text=blob.predictor is not None or any(map(_reads_text, matches)),
+        reads_text=blob.predictor is not None
+        or (blob.review is not None and blob.review.low_confidence is not None)
+        or any(map(_reads_text, matches)),
         reads_headers=any(map(_reads_headers, matches)),
-        window=min(map(_window, blob.backends.values()), default=inf),
+        window=min(map(_window, blob.backends.values()), default=_NO_WINDOW),
         baseline=blob.backends.get(blob.baseline),
         budgets=blob.budgets,
         place=f"{blob.namespace}/{blob.name}",
@@ -275,7 +282,17 @@ def _compile(blob: PolicyBlob, digest: str) -> CompiledPolicy:
         chooser=compile_chooser(blob),
         governance=_compile_governance(blob),
         capped=any(route.cap is not None for route in routes),
+        review=_compile_review(blob),
     )
+
+
+def _compile_review(blob: PolicyBlob) -> "CompiledReview | None":
+    """As `_compile_governance`."""
+    if blob.review is None and not any(route.review for route in blob.routes):
+        return None
+    from pointsman.routing.review import compile_review  # noqa: PLC0415 - see below
+
+    return compile_review(blob)
 
 
 def _compile_governance(blob: PolicyBlob) -> "CompiledGovernance | None":
@@ -284,6 +301,7 @@ def _compile_governance(blob: PolicyBlob) -> "CompiledGovernance | None":
     if (
         blob.governance is None
         and not any(route.data_class for route in blob.routes)
+        and not (blob.review and blob.review.data_class)
         and not any(one.approval or one.max_data_class for one in backends)
     ):
         return None

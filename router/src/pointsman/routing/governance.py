@@ -31,7 +31,10 @@ def compile_governance(blob: PolicyBlob) -> CompiledGovernance | None:
     if unknown := sorted({one for one in classes if one and one not in RANKS}):
         raise TableError(f"policy {blob.name}: {unknown[0]!r} is no class of data")
     timed = any(backend.approval is not None for backend in backends)
-    if asks is None and not timed and not any(route.data_class for route in blob.routes):
+    looked_at = any(route.data_class for route in blob.routes) or (
+        blob.review is not None and blob.review.data_class is not None
+    )
+    if asks is None and not timed and not looked_at:
         return None
     rank = RANKS[asks.data_class] if asks and asks.data_class else 0
     detected = RANKS[asks.detected] if asks and asks.detected else 0

@@ -137,8 +137,8 @@ def narrowed(policy: CompiledPolicy, rank: int, now_s: float | None) -> Narrowed
     )
 
 
-def _why_not(backend: Backend, rank: int, now_s: float | None) -> str:
-    """Empty if it may be used."""
+def why_not(backend: Backend, rank: int, now_s: float | None) -> str:
+    """Why a request of this class may not go there at this moment; empty if it may."""
     approval = backend.approval
     if approval is not None and now_s is not None and not approval.holds(now_s):
         return NOT_BEGUN if now_s < approval.from_s else EXPIRED
@@ -149,7 +149,7 @@ def _route(compiled: CompiledRoute, rank: int, now_s: float | None) -> CompiledR
     route = compiled.route
     rank = max(rank, RANKS.get(route.data_class, 0))
     known = {backend.name: backend for order in compiled.orders for backend in order}
-    out = {name: why for name, one in known.items() if (why := _why_not(one, rank, now_s))}
+    out = {name: why for name, one in known.items() if (why := why_not(one, rank, now_s))}
     if not out:
         return compiled
     targets = [one for one in route.targets if one.weight > 0 and one.backend not in out]
@@ -181,7 +181,7 @@ def _chooser(
 
 def _pool(pool: Pool, rank: int, now_s: float | None) -> Pool:
     pairs = zip(pool.backends, pool.traits, strict=True)
-    kept = [(backend, trait) for backend, trait in pairs if not _why_not(backend, rank, now_s)]
+    kept = [(backend, trait) for backend, trait in pairs if not why_not(backend, rank, now_s)]
     return replace(
         pool,
         backends=tuple(backend for backend, _ in kept),

@@ -20,7 +20,7 @@ import msgspec
 from pointsman.api.table import Backend
 from pointsman.routing.chooser import may_be_chosen
 from pointsman.routing.compiled import CompiledMatch, CompiledPolicy, CompiledRoute
-from pointsman.routing.decision import decide
+from pointsman.routing.deciding import decide
 from pointsman.routing.facts import RequestFacts
 
 UNKNOWN: Final = frozenset(

@@ -106,6 +106,11 @@ def _asked_names(policy: RoutingPolicy) -> Iterator[tuple[str, str]]:
     predictor = policy.spec.predictor
     for i, ref in enumerate(predictor.candidates if predictor else ()):
         yield f"spec.predictor.candidates[{i}].name", ref.name
+    asked = policy.spec.human_review
+    if asked is not None and asked.fallback_ref is not None:
+        yield "spec.humanReview.fallbackRef.name", asked.fallback_ref.name
+    for i, ref in enumerate(asked.escalate_to if asked else ()):
+        yield f"spec.humanReview.escalateTo[{i}].name", ref.name
 
 
 def _evaluations(loaded: Loaded) -> Iterator[Finding]:
@@ -176,11 +181,12 @@ def _credentials(loaded: Loaded) -> Iterator[Finding]:
         secret = secrets.get((meta.namespace, ref.name))
         if secret is None:
             continue
-        message = _secret_problem(secret, ref.key, external.url)
-        if message:
-            path = "spec.external.credentialsSecretRef"
-            reason = Reason.SECRET_NOT_ALLOWED
+        path, reason = "spec.external.credentialsSecretRef", Reason.SECRET_NOT_ALLOWED
+        if message := _secret_problem(secret, ref.key, external.url):
             yield backend.finding(path, f"Secret {ref.name} {message}", reason)
+        elif not (secret.get("data") or secret.get("stringData")):
+            message = f"Secret {ref.name} has no value in these files: it has to be put in apart"
+            yield backend.finding(path, message, reason, Severity.WARNING)
 
 
 def _secret_problem(secret: dict[str, Any], key: str, url: str) -> str:
@@ -191,7 +197,8 @@ def _secret_problem(secret: dict[str, Any], key: str, url: str) -> str:
     allowed = str(_mapping(metadata.get("annotations")).get(ANNOTATION_ALLOWED_HOSTS, ""))
     if host is None or not hosts.covers(hosts.split_allowed(allowed), host):
         return f"does not allow {host or url} in its annotation {ANNOTATION_ALLOWED_HOSTS}"
-    if key not in _mapping(secret.get("data")) | _mapping(secret.get("stringData")):
+    values = _mapping(secret.get("data")) | _mapping(secret.get("stringData"))
+    if values and key not in values:
         return f"has no key {key}"
     return ""
 

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Final
 
 from pointsman.api.schema.crd import KINDS, file_name, render
+from pointsman.api.schema.examples import documents
 from pointsman.api.schema.page import EXAMPLES, page, page_name
 
 FOLDERS: Final = ("crds/manifests", "charts/pointsman-crds/templates")
@@ -17,9 +18,10 @@ _REPOSITORY: Final = Path(__file__).resolve().parents[5]
 def wanted(root: Path) -> dict[Path, str]:
     """Every generated file below `root`, with its content."""
     crds = {root / folder / file_name(kind): render(kind) for folder in FOLDERS for kind in KINDS}
+    among = documents(_REPOSITORY)
     pages = {
         root / PAGES / page_name(kind): page(
-            kind, (_REPOSITORY / EXAMPLES[kind.name]).read_text(encoding="utf-8")
+            kind, (_REPOSITORY / EXAMPLES[kind.name]).read_text(encoding="utf-8"), among
         )
         for kind in KINDS
     }

@@ -1,16 +1,17 @@
-"""A page in Markdown for each kind: every field, rule, condition and reason, and one example.
+"""A page in Markdown for each kind: every field, rule, condition and reason, and examples.
 
 Pure: made of the same schema as the CRD, so the page cannot say anything else than the API server.
 """
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
 from pointsman.api.meanings import MEANINGS
 from pointsman.api.names import API_VERSION, PLURALS
 from pointsman.api.schema.crd import Kind, definition
+from pointsman.api.schema.examples import Value, example
 from pointsman.api.schema.structural import Schema
 
 HEADER: Final = (
@@ -36,8 +37,8 @@ def page_name(kind: Kind) -> str:
     return f"{kind.name.lower()}.md"
 
 
-def page(kind: Kind, example: str) -> str:
-    """The whole page; `example` is the text of EXAMPLES[kind]."""
+def page(kind: Kind, first: str, among: Sequence[tuple[str, Value]] = ()) -> str:
+    """The whole page; `first` is the text of EXAMPLES[kind], `among` has more examples."""
     version = definition(kind)["spec"]["versions"][0]
     schema = version["schema"]["openAPIV3Schema"]
     source = EXAMPLES[kind.name]
@@ -52,16 +53,18 @@ def page(kind: Kind, example: str) -> str:
         ),
         "## Example\n",
         f"[{source}](../../{source}), applied by a test like every example:\n",
-        f"```yaml\n{example.rstrip()}\n```\n",
+        f"```yaml\n{first.rstrip()}\n```\n",
         *_whole(schema),
-        *_fields("Fields", "spec", schema["properties"]["spec"]),
+        *_fields("Fields", "spec", schema["properties"]["spec"], kind.name, among),
         *_fields("Status", "status", schema["properties"]["status"]),
         *_meanings(kind),
     ]
     return "\n".join(lines).rstrip() + "\n"
 
 
-def _fields(title: str, root: str, schema: Schema) -> Iterator[str]:
+def _fields(
+    title: str, root: str, schema: Schema, kind: str = "", among: Sequence[tuple[str, Value]] = ()
+) -> Iterator[str]:
     yield f"## {title}\n"
     for part in _parts(root, schema):
         yield f"### {part.path}\n"
@@ -76,6 +79,19 @@ def _fields(title: str, root: str, schema: Schema) -> Iterator[str]:
             yield "\nRules:\n"
             yield from map(_rule, rules)
         yield ""
+        if part.path != root:
+            yield from _shown(example(kind, part.path, among))
+
+
+def _shown(found: tuple[str, str] | None) -> Iterator[str]:
+    """An example of one object; nothing where there is none, as of a status."""
+    if found is None:
+        return
+    file, text = found
+    if file:
+        yield f"From [{file.removeprefix('crds/examples/')}](../../{file}){':' if text else '.'}\n"
+    if text:
+        yield f"```yaml not-run: a part; the whole is tested\n{text}```\n"
 
 
 def _whole(schema: Schema) -> Iterator[str]:

@@ -34,6 +34,17 @@ from pointsman.api.v1alpha1.governance import (
     Provenance,
     Requirements,
 )
+from pointsman.api.v1alpha1.humanreview import (
+    DataClassReview,
+    HumanReview,
+    LowConfidence,
+    OnTimeout,
+    Review,
+    ReviewMode,
+    ReviewStage,
+    Webhook,
+    WebhookKeyRef,
+)
 from pointsman.api.v1alpha1.match import ContextTokens, HeaderMatch, Match, Turns
 from pointsman.api.v1alpha1.meta import ObjectMeta
 from pointsman.api.v1alpha1.modelbackend import (
@@ -83,6 +94,7 @@ __all__ = [
     "ContextTokens",
     "Cost",
     "CredentialsSecretRef",
+    "DataClassReview",
     "DataHandling",
     "DefaultRoute",
     "Deployment",
@@ -103,10 +115,12 @@ __all__ = [
     "Governance",
     "Guardrails",
     "HeaderMatch",
+    "HumanReview",
     "ImplicitFeedback",
     "Judge",
     "JudgeCheck",
     "LedgerDraw",
+    "LowConfidence",
     "Match",
     "Message",
     "ModelBackend",
@@ -114,6 +128,7 @@ __all__ = [
     "NumberCheck",
     "ObjectMeta",
     "Objective",
+    "OnTimeout",
     "PolicyGovernance",
     "PolicyTest",
     "Predictor",
@@ -126,6 +141,9 @@ __all__ = [
     "Replay",
     "Requirements",
     "ResourceRequirements",
+    "Review",
+    "ReviewMode",
+    "ReviewStage",
     "Rollout",
     "RolloutStep",
     "RoutingPolicy",
@@ -144,4 +162,6 @@ __all__ = [
     "Target",
     "Timeouts",
     "Turns",
+    "Webhook",
+    "WebhookKeyRef",
 ]

@@ -149,7 +149,8 @@ class Deployment(ApiModel):
         description="Overrides of the pod template (metadata and spec), merged as `kubectl patch "
         "--type=strategic` does: for imagePullSecrets, tolerations, runtimeClassName, sidecars, "
         "env from Secrets. The model server's container is named model; `$patch: delete` and "
-        "`$patch: replace` work, null does not.",
+        "`$patch: replace` work, null does not. What breaks the baseline Pod Security Standard is "
+        "refused unless the chart's operator.podTemplates is Any.",
     )
 
     schema_extra: ClassVar[dict[str, dict[str, object]]] = {

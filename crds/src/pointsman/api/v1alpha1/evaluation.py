@@ -111,7 +111,18 @@ class EvaluationStatus(ApiModel):
         description="The most that the run under way may cost; counts as spent if it is "
         "interrupted.",
     )
+    interrupted: Count | None = Field(
+        default=None,
+        description="How many of the last runs in a row were interrupted; after three the next one "
+        "waits for the interval, or for another order.",
+    )
+    order: Name | None = Field(
+        default=None,
+        description="Value of the annotation pointsman.dev/evaluate that the run under way obeys; "
+        "if it is interrupted, the next one does.",
+    )
     ordered: Name | None = Field(
         default=None,
-        description="Value of the annotation pointsman.dev/evaluate that was obeyed last.",
+        description="The value that was obeyed last: its run ended by itself, or three were "
+        "interrupted.",
     )

@@ -42,11 +42,18 @@ class Expectation(ApiModel):
         "prices, those to come included.",
     )
 
+    review: Literal["None", "Flag", "Escalate", "Hold"] | None = Field(
+        default=None,
+        description="How a person looks at it: None, Flag, Escalate or Hold. With Escalate, "
+        "backend is one of humanReview.escalateTo.",
+    )
+
     rules: ClassVar[tuple[Rule, ...]] = (
         Rule(
-            "has(self.rule) || has(self.backend) || has(self.task) || has(self.maxCost)",
-            "at least one of rule, backend, task and maxCost must be set",
-            lambda e: any(x is not None for x in (e.rule, e.backend, e.task, e.max_cost)),
+            "has(self.rule) || has(self.backend) || has(self.task) || has(self.maxCost) || "
+            "has(self.review)",
+            "at least one of rule, backend, task, maxCost and review must be set",
+            lambda e: any(x is not None for x in (e.rule, e.backend, e.task, e.max_cost, e.review)),
         ),
     )
 

@@ -28,7 +28,8 @@ class RolloutStep(ApiModel):
         default=100,
         ge=0,
         le=1_000_000,
-        description="That the new revision has to have answered in this step before it is over.",
+        description="That the new revision has to have answered in this step before it is over. "
+        "With fewer at the stepDeadline, golden prompts decide.",
     )
     min_duration: Duration = Field(
         default="1m",
@@ -78,8 +79,9 @@ class Guardrails(ApiModel):
         ge=1,
         le=100,
         description="Percentage points of how often the old answer is the better one beyond how "
-        "often the new one is, of the pairs of a shadow; for each task and for all. Not looked at "
-        "without a shadow. 100: not looked at.",
+        "often the new one is, of the pairs of a shadow; for each task and for all. Also how "
+        "much lower scores of golden prompts may be, where a step got too few requests. 100: not "
+        "looked at.",
     )
 
 
@@ -265,8 +267,9 @@ class Rollout(ApiModel):
     )
     step_deadline: Duration = Field(
         default="1h",
-        description="A step that is not decided after so long, or whose replicas are not ready, "
-        "pauses for a person. At most 240h.",
+        description="A step that is not decided after so long for want of requests is decided by "
+        "golden prompts, which may take as long again; where they cannot tell, or replicas are "
+        "not ready, it pauses for a person. At most 240h.",
     )
     revision_history_limit: int = Field(
         default=10,

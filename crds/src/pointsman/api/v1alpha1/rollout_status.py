@@ -21,7 +21,9 @@ class RolloutFinding(ApiModel):
     """What a guardrail says of the candidate beside the stable revision."""
 
     guardrail: Name | None = Field(
-        default=None, description="Errors, Latency, Cost, Quality, or Quality/ and a task."
+        default=None,
+        description="Errors, Latency, Cost, Quality, or Quality/ and a task; Golden/ and a task, "
+        "and GoldenCost, by golden prompts.",
     )
     verdict: Name | None = Field(default=None, description="Pass, Fail, Inconclusive or Error.")
     value: Number | None = Field(

@@ -3,6 +3,8 @@
 import argparse
 from pathlib import Path
 
+from pointsman.cli.listing.arguments import add_cluster
+
 
 def add_parser(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
     """The arguments of `pointsman adopt`."""
@@ -17,5 +19,4 @@ def add_parser(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") 
         help="the file that it comes from: printed with its comments and its order; default: "
         "what the API server has",
     )  # fmt: skip
-    parser.add_argument("-n", "--namespace", help="default: kubectl's")
-    parser.add_argument("--context", help="of the kubeconfig; default: kubectl's")
+    add_cluster(parser, all_namespaces=False)

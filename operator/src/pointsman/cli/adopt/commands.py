@@ -18,6 +18,7 @@ from pointsman.api import names
 from pointsman.api.v1alpha1 import RoutingPolicy
 from pointsman.api.validation import Invalid, parse
 from pointsman.cli.adopt.merging import CannotMerge, merged
+from pointsman.cli.listing.arguments import cluster_flags
 from pointsman.cli.rollout.kubectl import Failed, Kubectl
 
 _KIND = f"{names.PLURALS[names.ROUTING_POLICY]}.{names.GROUP}"
@@ -31,14 +32,8 @@ class NothingToAdopt(Exception):
 
 def adopt(options: argparse.Namespace) -> int:
     """See the table above."""
-    flags = [
-        word
-        for flag, value in (("--namespace", options.namespace), ("--context", options.context))
-        if value
-        for word in (flag, value)
-    ]
     try:
-        print(_adopted(Kubectl(flags), options), end="")
+        print(_adopted(Kubectl(cluster_flags(options)), options), end="")
     except NothingToAdopt as error:
         print(f"pointsman adopt: {error}", file=sys.stderr)
         return 3

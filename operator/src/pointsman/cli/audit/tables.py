@@ -6,8 +6,9 @@ from collections.abc import Iterator
 from typing import Any, Final
 
 from pointsman.cli.audit.figures import BUCKETS, DIMENSIONS, LARGEST, Dimension, Figures, Sums
-from pointsman.cli.report.tables import columns, money
+from pointsman.cli.report.tables import columns
 from pointsman.cli.traffic.money import Assumed
+from pointsman.ledger.summary import money
 
 _TITLES: Final[dict[Dimension, str]] = {
     "task": "task", "complexity": "complexity", "language": "language of the last user message",

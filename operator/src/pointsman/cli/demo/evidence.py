@@ -49,11 +49,11 @@ def _analysis(request: DeskRequest) -> Analysis:
 
 def lines(found: Apart) -> Iterator[str]:
     """For the terminal: evidence is words of our own, never of a prompt."""
-    yield "Told apart by the analysis; the evidence of one request of each task:"
+    yield "How the router told the tasks apart, and why, by one request of each:"
     for told in found.tasks:
         yield f"  {told.task:<12} {told.requests:>5,}  {told.evidence}"
     yield (
-        f"  undecided: {found.undecided:,}; called another kind than at the desk:"
+        f"  not told: {found.undecided:,}; told otherwise than a person at the desk would:"
         f" {len(found.otherwise):,}"
     )
 

@@ -17,7 +17,7 @@ import tempfile
 import time
 from collections.abc import AsyncIterator, Coroutine, Iterable, Mapping
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, Final, TypeVar
 
 import yaml
 from rich.console import Console
@@ -32,6 +32,7 @@ from pointsman.cli.demo.prompts import DeskRequest, day
 from pointsman.cli.demo.report import balance, print_table, savings
 from pointsman.cli.demo.traffic import send_day
 from pointsman.cli.up import run, stop_event
+from pointsman.local.ledger import has_console
 
 TIME_SCALE = 10.0
 """Simulated models run ten times faster than real ones; reported latencies are scaled back."""
@@ -292,15 +293,26 @@ async def _demo(*, once: bool, host: str, port: int, count: int, chosen_open: bo
             found = apart(requests)
             for line in lines(found):
                 console.print(line, style="dim", highlight=False)
-            _invite(console, url, ledger, *to_trace(found, requests, answers["routed"]))
-            if not once:
+            if once:
+                console.print(_WHEN_ONCE, highlight=False)
+            else:
+                _invite(console, url, ledger, *to_trace(found, requests, answers["routed"]))
                 console.print("Serving until Ctrl-C.")
                 await stop.wait()
     return status
 
 
+# Nobody listens any more: no address to try is shown.
+_WHEN_ONCE: Final = (
+    "\nThat was all. Without ONCE=1 (`make demo`, `pointsman demo`) the fleet goes on serving: with"
+    " a console in the browser, reports, and why a request went where it did."
+)
+
+
 def _invite(console: Console, url: str, ledger: str, decision: str, why: str) -> None:
     console.print("\nTry it:\n")
+    if has_console():
+        console.print(f"  {ledger}/console/  # in a browser", highlight=False, soft_wrap=True)
     console.print(f"  pointsman report --ledger {ledger}", highlight=False, soft_wrap=True)
     if decision:
         trace = f"  pointsman explain --ledger {ledger} --decision {decision}  # {why}"

@@ -14,7 +14,6 @@ import msgspec
 from pointsman.cli.evaluate.reading import Unusable, read
 from pointsman.cli.evaluate.recording import NotRecorded, record
 from pointsman.cli.evaluate.tables import progress, table
-from pointsman.cli.report.tables import money
 from pointsman.evaluation.running.asking import Asker
 from pointsman.evaluation.running.events import events_of
 from pointsman.evaluation.running.results import FORMAT, Asked, BadResults, Head, ResultFile
@@ -23,6 +22,7 @@ from pointsman.evaluation.suite.bars import BadBar, Bar, read_bar
 from pointsman.evaluation.suite.calls import ANSWER, units
 from pointsman.evaluation.suite.spending import NANO, Purse
 from pointsman.evaluation.suite.summary import Report, by_unit, report
+from pointsman.ledger.summary import money
 
 _EVERY_S: Final = 0.2
 INTERRUPTED: Final = 130

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Final
 from uuid import uuid4
 
+from pointsman.cli.straight import asked as asked_straight
 from pointsman.events import frames
 from pointsman.events.schema import SCHEMA, Evaluation, encode
 
@@ -40,7 +41,7 @@ def _send(url: str, frame: bytes, headers: dict[str, str]) -> None:
         f"{url}/v1/events", data=frame, headers=headers, method="POST"
     )
     try:
-        with urllib.request.urlopen(request, timeout=TIMEOUT_S) as answer:  # noqa: S310
+        with asked_straight(request, TIMEOUT_S) as answer:
             answer.read(65536)
     except urllib.error.HTTPError as error:
         with error:

@@ -3,8 +3,9 @@
 from collections.abc import Sequence
 from typing import Final
 
-from pointsman.cli.report.tables import columns, money
+from pointsman.cli.report.tables import columns
 from pointsman.evaluation.suite.summary import Line, Quality, Report
+from pointsman.ledger.summary import money
 
 _HEAD: Final = (
     "who", "task", "quality", "prompts", "scored", "not scored", "p50", "p95", "calls", "cost",

@@ -10,7 +10,7 @@ import matplotlib.pyplot as plt
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from pointsman.cli.report.tables import NANO
+from pointsman.events.schema import NANO
 from pointsman.ledger.summary import Line, Summary
 
 MOST = 30

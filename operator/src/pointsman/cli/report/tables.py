@@ -7,9 +7,8 @@ from datetime import UTC, datetime
 from typing import Final
 
 from pointsman.ledger.hosted import Bill, Hosted
-from pointsman.ledger.summary import Estimate, Line, Summary, Times
+from pointsman.ledger.summary import Estimate, Line, Summary, Times, money
 
-NANO: Final = 1_000_000_000
 _HEAD: Final = (
     "backend", "task", "requests", "errors", "fallbacks", "tokens in", "out", "cost", "saved",
     "p50", "p95", "first p95", "quality", "n",
@@ -120,13 +119,6 @@ def _notes(summary: Summary) -> list[str]:
     if summary.lost:
         notes.append(f"{summary.lost:,} events were lost by routers that could not keep them.")
     return notes
-
-
-def money(nano: int, currency: str) -> str:
-    """Four digits that say something, as people write it: 0.001234 USD, 12.35 USD."""
-    value = abs(nano) / NANO
-    digits = 2 if value >= 10 or not nano else 4 if value >= 0.1 else 6
-    return f"{nano / NANO:,.{digits}f}" + (f" {currency}" if currency else "")
 
 
 def _seconds(time: Estimate) -> str:

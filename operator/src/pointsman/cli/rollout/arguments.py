@@ -3,6 +3,7 @@
 import argparse
 
 from pointsman.api.quantity import parse_duration
+from pointsman.cli.listing.arguments import add_cluster
 
 _ACTIONS = {
     "status": "how it goes; waits for its end: exit 0 promoted, 1 rolled back, 3 neither in time",
@@ -31,8 +32,7 @@ def add_parser(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") 
     for name, what in _ACTIONS.items():
         action = actions.add_parser(name, help=what, description=f"{what}.")
         action.add_argument("name", metavar="NAME", help="the RoutingPolicy")
-        action.add_argument("-n", "--namespace", help="default: kubectl's")
-        action.add_argument("--context", help="of the kubeconfig; default: kubectl's")
+        add_cluster(action, all_namespaces=False)
         action.add_argument(
             "--timeout", type=seconds, default=600.0, metavar="TIME",
             help="wait for so long: for the end, or until the order is obeyed; default: 10m, "

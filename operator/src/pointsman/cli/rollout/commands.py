@@ -18,16 +18,22 @@ from datetime import UTC, datetime
 from typing import Any, Final
 
 from pointsman.api import names
+from pointsman.api.orders import (
+    ENDED,
+    Action,
+    Refused,
+    candidate_of,
+    in_force,
+    is_behind,
+    order,
+    rollout_of,
+)
+from pointsman.cli.listing.arguments import cluster_flags
 from pointsman.cli.rollout.kubectl import Failed, Kubectl
-from pointsman.operator.plan.rollout import ordering
 
 EVERY_S: Final = 0.5
 _KIND: Final = f"{names.PLURALS[names.ROUTING_POLICY]}.{names.GROUP}"
 Json = Mapping[str, Any]
-
-
-class Refused(Exception):
-    """Why an order is not given."""
 
 
 class NoRollout(Exception):
@@ -36,13 +42,7 @@ class NoRollout(Exception):
 
 def rollout(options: argparse.Namespace) -> int:
     """See the table above."""
-    flags = [
-        word
-        for flag, value in (("--namespace", options.namespace), ("--context", options.context))
-        if value
-        for word in (flag, value)
-    ]
-    command = _Command(Kubectl(flags), options)
+    command = _Command(Kubectl(cluster_flags(options)), options)
     try:
         return command.status() if options.action == "status" else command.order()
     except NoRollout as error:
@@ -64,12 +64,12 @@ class _Command:
         ends_s = time.monotonic() + self._options.timeout
         while True:
             item = self._read()
-            found = _rollout_of(item)
-            behind = _is_behind(item)
+            found = rollout_of(item)
+            behind = is_behind(item)
             if not behind and found is None:
-                raise NoRollout(f"{self._options.name} has no rollout: {_in_force(item)}")
+                raise NoRollout(f"{self._options.name} has no rollout: {in_force(item)}")
             phase = "" if behind or found is None else found.get("phase", "")
-            if phase in {"Promoted", "Aborted"} or time.monotonic() >= ends_s:
+            if phase in ENDED or time.monotonic() >= ends_s:
                 self._tell(item, last=True)
                 return {"Promoted": 0, "Aborted": 1}.get(phase, 3)
             self._tell(item)
@@ -82,7 +82,7 @@ class _Command:
         ends_s = time.monotonic() + self._options.timeout
         while True:
             item = self._read()
-            if not _is_behind(item) and obeyed(item):
+            if not is_behind(item) and obeyed(item):
                 self._tell(item, last=True)
                 return 0
             if time.monotonic() >= ends_s:
@@ -96,49 +96,19 @@ class _Command:
         action = self._options.action
         if action == "undo":
             return self._undo(item)
-        found = _rollout_of(item)
-        if found is None or _is_behind(item):
-            raise Refused(f"{self._options.name} has no rollout: {_in_force(item)}")
-        phase, ended = found.get("phase"), found.get("phase") in {"Promoted", "Aborted"}
-        if action == "retry":
-            if phase != "Aborted":
-                raise Refused(f"only what was rolled back can be tried again; it is {phase}")
-            self._annotate(ordering.RETRY, f"{_candidate(item)} {_now()}")
-            return lambda now: (_rollout_of(now) or {}).get("phase") != "Aborted"
-        if ended:
-            raise Refused(f"it has ended: {found.get('message', phase)}")
-        return self._give_running(action, item, found)
-
-    def _give_running(self, action: str, item: Json, found: Json) -> Callable[[Json], bool]:
-        if action == "approve":
-            return self._approve(item, found)
-        if action in {"pause", "resume"}:
-            self._annotate(ordering.PAUSED, "true" if action == "pause" else None)
-            wanted = action == "pause"
-            return lambda now: ((_rollout_of(now) or {}).get("phase") == "Paused") is wanted
-        name = ordering.PROMOTE if action == "promote" else ordering.ABORT
-        self._annotate(name, f"{_candidate(item)} {_now()}")
-        end = "Promoted" if action == "promote" else "Aborted"
-        return lambda now: (_rollout_of(now) or {}).get("phase") == end
-
-    def _approve(self, item: Json, found: Json) -> Callable[[Json], bool]:
-        options, candidate, step = self._options, _candidate(item), found.get("step", 0)
-        if options.revision not in {None, candidate}:
-            raise Refused(f"stale: the candidate is {candidate}, not {options.revision}")
-        if options.step not in {None, step}:
-            raise Refused(f"stale: the rollout is in step {step}, not {options.step}")
-        approver = options.approver or self._kubectl.me() or getpass.getuser()
-        said = {"revision": candidate, "step": step, "approver": approver, "at": _now()}
-        self._annotate(ordering.APPROVE, json.dumps(said))
-        before = len(found.get("approvedBy", ()))
-
-        def obeyed(now: Json) -> bool:
-            seen = _rollout_of(now) or {}
-            return len(seen.get("approvedBy", ())) > before or seen.get("phase") in {
-                "Progressing", "Promoted", "Aborted",
-            }  # fmt: skip
-
-        return obeyed
+        options, approver = self._options, ""
+        if action == Action.APPROVE:
+            approver = options.approver or self._kubectl.me() or getpass.getuser()
+        said = order(
+            Action(action),
+            item,
+            now=_now(),
+            approver=approver,
+            revision=getattr(options, "revision", None),
+            step=getattr(options, "step", None),
+        )
+        self._annotate(*said)
+        return _obeyed(Action(action), rollout_of(item) or {})
 
     def _undo(self, item: Json) -> Callable[[Json], bool]:
         about = item["metadata"]
@@ -160,7 +130,7 @@ class _Command:
             "patch", _KIND, about["name"], "--type=json", f"--patch={json.dumps(patch)}"
         )
         wanted = chosen["metadata"]["name"]
-        return lambda now: wanted in {_candidate(now), now["status"].get("activeRevision")}
+        return lambda now: wanted in {candidate_of(now), now["status"].get("activeRevision")}
 
     def _read(self) -> Json:
         return self._kubectl.get(_KIND, self._options.name)
@@ -191,11 +161,11 @@ class _Command:
 
 
 def _text(item: Json) -> str:
-    if _is_behind(item):
+    if is_behind(item):
         return "the operator has not seen the edit yet"
-    found = _rollout_of(item)
+    found = rollout_of(item)
     if found is None:
-        return _in_force(item)
+        return in_force(item)
     lines = [f"{found.get('phase')}: {found.get('message', '')}"]
     if replay := found.get("replay"):
         lines.append(f"  Replay: {replay.get('verdict')}, {replay.get('message')}")
@@ -218,24 +188,23 @@ def _told(shadow: Json) -> str:
     return f"{said}, {shadow['spent']} spent" if "spent" in shadow else said
 
 
-def _rollout_of(item: Json) -> Json | None:
-    found: Json | None = (item.get("status") or {}).get("rollout")
-    return found
+def _obeyed(action: Action, before: Json) -> Callable[[Json], bool]:
+    """What says that an order is obeyed."""
+    approvals = len(before.get("approvedBy", ()))
 
+    def is_obeyed(now: Json) -> bool:
+        seen = rollout_of(now) or {}
+        phase = seen.get("phase")
+        if action is Action.APPROVE:
+            more = len(seen.get("approvedBy", ())) > approvals
+            return more or phase in ENDED or phase == "Progressing"
+        if action is Action.RETRY:
+            return bool(phase != "Aborted")
+        if action in {Action.PAUSE, Action.RESUME}:
+            return (phase == "Paused") is (action is Action.PAUSE)
+        return bool(phase == ("Promoted" if action is Action.PROMOTE else "Aborted"))
 
-def _candidate(item: Json) -> str:
-    """The revision that its rollout is about, also when that was rolled back."""
-    return str((_rollout_of(item) or {}).get("revision", ""))
-
-
-def _is_behind(item: Json) -> bool:
-    seen = (item.get("status") or {}).get("observedGeneration")
-    return bool(seen != item["metadata"].get("generation"))
-
-
-def _in_force(item: Json) -> str:
-    status = item.get("status") or {}
-    return f"revision {status.get('activeRevision', 'none')} is in force"
+    return is_obeyed
 
 
 def _previous(revisions: list[Json], item: Json, wanted: str | None) -> Json:
@@ -248,7 +217,7 @@ def _previous(revisions: list[Json], item: Json, wanted: str | None) -> Json:
             raise Refused(f"no revision {wanted}; there are: {', '.join(by_name)}")
         return by_name[wanted]
     newest, active = revisions[-1], (item.get("status") or {}).get("activeRevision")
-    before = (_rollout_of(item) or {}).get("stable")
+    before = (rollout_of(item) or {}).get("stable")
     for found in (active, before):
         if found in by_name and found != newest["metadata"]["name"]:
             return by_name[found]

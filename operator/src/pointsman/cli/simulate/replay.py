@@ -20,6 +20,7 @@ from pointsman.routing import CompiledPolicy, CompiledTable, Decision, decide
 from pointsman.routing.choosing import Asked, choose
 from pointsman.routing.cost import Tariff
 from pointsman.routing.governing import NoClass, narrowed, rank_of_facts
+from pointsman.routing.review import look
 
 NO_POLICY: Final = "(no policy has the model name)"
 
@@ -31,6 +32,8 @@ class Routed(NamedTuple):
     backend: str
     cost_nano: int | None
     currency: str
+    review: str = ""
+    """How a person looks at it: the mode, empty for none; of a ledger not known."""
 
 
 class Side:
@@ -59,17 +62,19 @@ class Side:
             policy = self.table.by_model.get(seen.model) or self._default
         if policy is None:
             return Routed(NO_POLICY, "", 0, "")
-        policy = self._governed(policy, seen)
+        policy, rank = self._governed(policy, seen)
         decision = self._chosen(policy, decide(policy, seen.facts, dice=die), seen)
+        decision, need = look(decision, seen.facts, rank=rank, now_s=self._now_s)
+        review = need.mode if need else ""
         rule = decision.route.route.name
         rule = f"{policy.name}/{rule}" if self._several else rule
         if not decision.candidates:
-            return Routed(rule, "", 0, "")
+            return Routed(rule, "", 0, "", review)
         backend = decision.candidates[0]
         cost = self._cost(policy, backend, seen, assumed)
-        return Routed(rule, backend.name, cost, backend.currency)
+        return Routed(rule, backend.name, cost, backend.currency, review)
 
-    def _governed(self, policy: CompiledPolicy, seen: Seen) -> CompiledPolicy:
+    def _governed(self, policy: CompiledPolicy, seen: Seen) -> tuple[CompiledPolicy, int]:
         """For the class that is recorded or said; what a text would tell is not known here."""
         rank = RANKS.get(seen.recorded.data_class, 0) if seen.recorded else 0
         try:
@@ -77,11 +82,11 @@ class Side:
         except NoClass:  # a router would refuse it; here it is counted as of the strictest
             rank = max(RANKS.values())
         if policy.governance is None and not rank:
-            return policy
+            return policy, rank
         key = (policy.name, rank)
         if key not in self._narrowed:
             self._narrowed[key] = narrowed(policy, rank, self._now_s).policy
-        return self._narrowed[key]
+        return self._narrowed[key], rank
 
     def _chosen(self, policy: CompiledPolicy, decision: Decision, seen: Seen) -> Decision:
         compiled = policy.chooser
@@ -135,6 +140,8 @@ class Replay:
         self.unpriced_before = 0
         self.currencies: set[str] = set()
         self.stated = 0
+        self.reviews: Counter[tuple[str, str]] = Counter()
+        """Requests that a person would see, by mode: (before, after); empty: none."""
 
     def add(self, seen: Seen, before: Routed | None, after: Routed) -> None:
         """One request."""
@@ -143,6 +150,8 @@ class Replay:
         was = before or Routed("", "", 0, "")
         self.cells[was.backend, after.backend, seen.task] += 1
         self.rules[was.rule, after.rule] += 1
+        if was.review or after.review:
+            self.reviews[was.review, after.review] += 1
         for side in (was, after):
             if side.currency and side.cost_nano is not None:
                 self.currencies.add(side.currency)

@@ -7,12 +7,13 @@ from typing import Any, Final
 
 import msgspec
 
-from pointsman.cli.report.tables import columns, money
+from pointsman.api.reviewing import MODES
+from pointsman.cli.report.tables import columns
 from pointsman.cli.simulate.conditions import Verdict, words
 from pointsman.cli.simulate.measured import Compared
 from pointsman.cli.simulate.outcome import Outcome
 from pointsman.cli.simulate.replay import Replay
-from pointsman.ledger.summary import Estimate
+from pointsman.ledger.summary import Estimate, money
 
 NOBODY: Final = "(nobody)"
 _ROWS: Final = 20
@@ -76,6 +77,8 @@ def _figures(replay: Replay, found: Outcome, *, two: bool) -> Iterator[str]:
         yield f"changed     {words(found.changed, signed=False, percent=True)} of the requests"
     lost = words(found.unroutable, signed=False, percent=True)
     yield f"unroutable  {found.unroutable_requests:,}: {lost} of the requests"
+    if replay.reviews:
+        yield f"reviewed    {_reviews(replay, two=two)}"
     currency = _currency(replay)
     now = money(int(replay.moments.b), currency)
     if not two:
@@ -87,6 +90,19 @@ def _figures(replay: Replay, found: Outcome, *, two: bool) -> Iterator[str]:
     yield f"cost        {_or(found.cost, 'cost', found)}{sums}"
     yield f"latency     {_or(found.latency, 'latency', found)}{_from(found.latency_s, ' s')}"
     yield f"quality     {_or(found.quality, 'quality', found)}{_from(found.quality_of, '')}"
+
+
+def _reviews(replay: Replay, *, two: bool) -> str:
+    """Requests by mode, the strictest first."""
+    told = []
+    for mode in reversed(MODES):
+        was, now = (
+            sum(count for key, count in replay.reviews.items() if key[side] == mode)
+            for side in (0, 1)
+        )
+        if was or now:
+            told.append(f"{mode} {was:,} -> {now:,}" if two else f"{mode} {now:,}")
+    return ", ".join(told)
 
 
 def _or(estimate: Estimate | None, name: str, found: Outcome) -> str:
@@ -129,6 +145,10 @@ def as_json(
         "rules": [
             {"from": was, "to": now, "requests": count}
             for (was, now), count in sorted(replay.rules.items())
+        ],
+        "reviews": [
+            {"from": was, "to": now, "requests": count}
+            for (was, now), count in sorted(replay.reviews.items())
         ],
         "currency": _currency(replay),
         "conditions": [msgspec.to_builtins(verdict) for verdict in verdicts],

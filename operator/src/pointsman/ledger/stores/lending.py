@@ -4,20 +4,18 @@ Guarantees that questions about one budget are answered one after another: its r
 the order of names, so that no two wait for each other.
 """
 
-from collections.abc import Callable, Sequence
-
 from pointsman.events.leases import Asked, Granted, Wanted
-from pointsman.ledger.contract import Dialect
+from pointsman.ledger.contract import Transaction
 from pointsman.ledger.leases import Slice, Sum, grant
 from pointsman.ledger.rows import Row
 
-Execute = Callable[[str, Sequence[object]], list[Row]]
-"""SQL with ? for each value; its rows, none where it has none."""
 
-
-def lend(execute: Execute, dialect: Dialect, asked: Asked) -> list[Granted]:
+def lend(transaction: Transaction, asked: Asked) -> list[Granted]:
     """In a transaction that others cannot see into."""
-    locked = "" if dialect == "sqlite" else " FOR UPDATE"  # SQLite's whole file is locked
+    execute = transaction.execute
+    locked = (
+        "" if transaction.dialect == "sqlite" else " FOR UPDATE"
+    )  # SQLite's whole file is locked
     found: dict[tuple[str, int], Granted] = {}
     for wanted in sorted(asked.budgets, key=lambda one: (one.budget, one.from_ms)):
         place = (wanted.budget, wanted.from_ms)
@@ -31,31 +29,31 @@ def lend(execute: Execute, dialect: Dialect, asked: Asked) -> list[Granted]:
             place,
         )
         total = Sum(*_numbers(row))
-        mine = _slice(execute, asked.holder, place)
+        mine = _slice(transaction, asked.holder, place)
         slice_, after = grant(wanted, asked.turn, mine, total)
         if slice_ is not mine:
-            _write(execute, asked.holder, wanted, slice_, after)
+            _write(transaction, asked.holder, wanted, slice_, after)
         found[place] = Granted(*place, slice_.granted, after.granted, after.used)
     return [found[one.budget, one.from_ms] for one in asked.budgets]
 
 
-def _slice(execute: Execute, holder: str, place: tuple[str, int]) -> Slice:
-    rows = execute(
+def _slice(transaction: Transaction, holder: str, place: tuple[str, int]) -> Slice:
+    rows = transaction.execute(
         "SELECT granted, used, turn FROM leases WHERE holder = ? AND budget = ? AND from_ms = ?",
         (holder, *place),
     )
     return Slice(*_numbers(rows[0])) if rows else Slice()
 
 
-def _write(execute: Execute, holder: str, wanted: Wanted, mine: Slice, total: Sum) -> None:
+def _write(transaction: Transaction, holder: str, wanted: Wanted, mine: Slice, total: Sum) -> None:
     place = (wanted.budget, wanted.from_ms)
-    execute(
+    transaction.execute(
         "INSERT INTO leases (holder, budget, from_ms, until_ms, granted, used, turn)"
         " VALUES (?, ?, ?, ?, ?, ?, ?) ON CONFLICT (holder, budget, from_ms) DO UPDATE"
         " SET granted = excluded.granted, used = excluded.used, turn = excluded.turn",
         (holder, *place, wanted.until_ms, mine.granted, mine.used, mine.turn),
     )
-    execute(
+    transaction.execute(
         "UPDATE budgets SET granted = ?, used = ? WHERE budget = ? AND from_ms = ?",
         (total.granted, total.used, *place),
     )

@@ -8,8 +8,8 @@ between.
 
 import contextlib
 import logging
-from collections.abc import Iterator, Sequence
-from typing import Final
+from collections.abc import Callable, Iterator, Sequence
+from typing import Final, TypeVar
 
 import psycopg
 from psycopg import errors
@@ -27,6 +27,7 @@ from pointsman.ledger.contract import (
     StoreError,
     StoreUnfit,
     Taken,
+    Transaction,
 )
 from pointsman.ledger.keeping import keep_rows
 from pointsman.ledger.rows import DAY_MS, REQUEST, Row
@@ -48,6 +49,7 @@ _BLOCK_ROWS: Final = 16
 """Requests in a block of 8 KiB, about: a row takes some 500 bytes."""
 _DROP_LOCK_S: Final = 1.0
 """Dropping a day stops all who ingest for as long as it waits for its lock."""
+_T = TypeVar("_T")
 
 
 class PostgresStore:
@@ -165,16 +167,14 @@ class PostgresStore:
 
     def lend(self, asked: Asked) -> list[Granted]:
         """One transaction for all of them."""
-        try:
-            with self._transaction() as transaction:
+        return self.transact(lambda transaction: lend(transaction, asked))
 
-                def execute(sql: str, values: Sequence[object]) -> list[Row]:
-                    cursor = transaction.connection.execute(sql.replace("?", "%s").encode(), values)
-                    return cursor.fetchall() if cursor.description else []
-
-                return lend(execute, "postgres", asked)
-        except _Again:
-            raise StoreAway("another transaction was in the way") from None
+    def transact(self, work: Callable[[Transaction], _T]) -> _T:
+        """Again if it met another one."""
+        for _ in range(_TRIES):
+            with contextlib.suppress(_Again), self._transaction() as transaction:
+                return work(transaction)
+        raise StoreAway("other transactions were in the way")
 
     def query(self, sql: str, values: Sequence[object]) -> list[Row]:
         """In a transaction that can only read."""

@@ -1,11 +1,12 @@
 """The steps of an ingest on PostgreSQL."""
 
+import hashlib
 from collections.abc import Iterable, Sequence
 from functools import lru_cache
 from typing import Final
 
 from pointsman.ledger import rows
-from pointsman.ledger.contract import Found
+from pointsman.ledger.contract import Dialect, Found
 from pointsman.ledger.evaluations import EVALUATION
 from pointsman.ledger.hosted import ADDED, WINDOW, HostedKey, Sum, move
 from pointsman.ledger.rows import Row, Said
@@ -13,6 +14,8 @@ from pointsman.ledger.stores import days
 from pointsman.ledger.stores.postgres_pool import Connection
 from pointsman.ledger.tally import Key, Series, columns_of
 
+_ALONE: Final = 0x504D4C03
+"""Space of advisory locks by name."""
 _FOUND: Final = "decision, response_id, at_ms, caller, policy, rule, task, backend, team, currency"
 
 
@@ -27,9 +30,21 @@ class MissingDays(Exception):
 class PostgresTransaction:
     """Begun and ended by the store; `known`: the days that have a table."""
 
+    dialect: Dialect = "postgres"
+
     def __init__(self, connection: Connection, known: set[str]) -> None:
         self.connection = connection
         self._known = known
+
+    def execute(self, sql: str, values: Sequence[object] = ()) -> list[Row]:
+        """In PostgreSQL's words."""
+        cursor = self.connection.execute(sql.replace("?", "%s").encode(), values or None)
+        return cursor.fetchall() if cursor.description else []
+
+    def alone(self, about: str) -> None:
+        """An advisory lock by a hash: two names may share one, which costs them a wait."""
+        number = int.from_bytes(hashlib.sha256(about.encode()).digest()[:4], signed=True)
+        self.connection.execute("SELECT pg_advisory_xact_lock(%s, %s)", (_ALONE, number))
 
     def lock_spools(self, spools: Sequence[str]) -> dict[str, int]:
         """A new one is made first, for others to wait for."""

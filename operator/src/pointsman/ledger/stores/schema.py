@@ -4,7 +4,7 @@ Guarantees that every step back leaves the rows of what the older schema knows. 
 {requests} is about the table of requests: in SQLite it runs for every day's table.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Final
 
 import msgspec
@@ -12,6 +12,7 @@ import msgspec
 from pointsman.ledger.contract import Dialect
 from pointsman.ledger.hosted import ADDED
 from pointsman.ledger.rows import FAILED
+from pointsman.ledger.stores.schema_reviews import GUARD, GUARD_BACK, REVIEWS, REVIEWS_BACK
 from pointsman.ledger.tally import COUNTS, DURATION, FIRST_TOKEN, QUALITY
 
 
@@ -22,6 +23,9 @@ class Step(msgspec.Struct, frozen=True, kw_only=True):
     name: str
     forward: tuple[str, ...]
     back: tuple[str, ...]
+    after: Mapping[Dialect, tuple[str, ...]] = {}
+    """What is said otherwise in each dialect: behind `forward`, and its undoing before `back`."""
+    before: Mapping[Dialect, tuple[str, ...]] = {}
 
 
 _WORDS: Final[dict[Dialect, dict[str, str]]] = {
@@ -246,6 +250,20 @@ STEPS: Final = (
         forward=("ALTER TABLE {requests} ADD COLUMN data_class TEXT NOT NULL DEFAULT ''",),
         back=("ALTER TABLE {requests} DROP COLUMN data_class",),
     ),
+    Step(
+        number=10,
+        name="reviews and the audit trail",
+        forward=REVIEWS,
+        back=REVIEWS_BACK,
+        after=GUARD,
+        before=GUARD_BACK,
+    ),
+    Step(
+        number=11,
+        name="decisions by their time",
+        forward=("CREATE INDEX {requests}_at ON {requests} (at_ms)",),
+        back=("DROP INDEX {requests}_at",),
+    ),
 )  # fmt: skip
 VERSION: Final = len(STEPS)
 VERSIONS_TABLE: Final = (
@@ -263,9 +281,15 @@ def render(statement: str, dialect: Dialect) -> str:
 def steps(dialect: Dialect, at: int, to: int) -> list[tuple[int, str, list[str]]]:
     """(version after the step, its name, statements) from one version to another."""
     if to >= at:
-        chosen = [(one.number, one.name, one.forward) for one in STEPS[at:to]]
+        chosen = [
+            (one.number, one.name, (*one.forward, *one.after.get(dialect, ())))
+            for one in STEPS[at:to]
+        ]
     else:
-        chosen = [(one.number - 1, one.name, one.back) for one in reversed(STEPS[to:at])]
+        chosen = [
+            (one.number - 1, one.name, (*one.before.get(dialect, ()), *one.back))
+            for one in reversed(STEPS[to:at])
+        ]
     return [
         (number, name, [render(statement, dialect) for statement in statements])
         for number, name, statements in chosen

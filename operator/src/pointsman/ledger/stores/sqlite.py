@@ -9,9 +9,9 @@ import queue
 import sqlite3
 import threading
 import time
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
-from typing import Final
+from typing import Final, TypeVar
 
 from pointsman.events.leases import Asked, Granted
 from pointsman.ledger.batches import Batch
@@ -26,6 +26,7 @@ from pointsman.ledger.contract import (
     StoreError,
     StoreUnfit,
     Taken,
+    Transaction,
 )
 from pointsman.ledger.keeping import keep_rows
 from pointsman.ledger.rows import REQUEST, Row
@@ -44,6 +45,7 @@ _STEPS: Final = 10_000
 """Of SQLite's machine, between two looks at the clock: below a millisecond."""
 _BAD: Final = (sqlite3.IntegrityError, sqlite3.DataError, sqlite3.InterfaceError, OverflowError)
 _UNFIT: Final = {sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_CORRUPT}
+_T = TypeVar("_T")
 
 
 class SqliteStore:
@@ -152,8 +154,12 @@ class SqliteStore:
             if self._writer is not None:
                 self._writer.close()
                 self._writer = None
-        while not self._readers.empty():
-            self._readers.get().close()
+        self._close_readers()
+
+    def _close_readers(self) -> None:
+        with contextlib.suppress(queue.Empty):
+            while True:
+                self._readers.get_nowait().close()
 
     def ping(self) -> None:
         """One row of the schema."""
@@ -225,12 +231,12 @@ class SqliteStore:
 
     def lend(self, asked: Asked) -> list[Granted]:
         """One transaction for all of them."""
+        return self.transact(lambda transaction: lend(transaction, asked))
+
+    def transact(self, work: Callable[[Transaction], _T]) -> _T:
+        """Nobody else writes meanwhile."""
         with self._transaction() as transaction:
-
-            def execute(sql: str, values: Sequence[object]) -> list[Row]:
-                return transaction.connection.execute(sql, values).fetchall()
-
-            return lend(execute, "sqlite", asked)
+            return work(transaction)
 
     def query(self, sql: str, values: Sequence[object]) -> list[Row]:
         """By one of the readers, who see what is committed."""
@@ -252,6 +258,8 @@ class SqliteStore:
                     yield reader
             finally:
                 self._readers.put(reader)
+                if not self._usable:  # closed meanwhile, without this one
+                    self._close_readers()
 
     def keep(self, keeping: Keeping) -> Kept:
         """Rows, and then a part of a day of requests."""

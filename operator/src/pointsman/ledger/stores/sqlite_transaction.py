@@ -8,7 +8,7 @@ from itertools import groupby
 from typing import Final
 
 from pointsman.ledger import rows
-from pointsman.ledger.contract import Found
+from pointsman.ledger.contract import Dialect, Found
 from pointsman.ledger.evaluations import EVALUATION
 from pointsman.ledger.hosted import ADDED, WINDOW, HostedKey, Sum, move
 from pointsman.ledger.rows import Row, Said
@@ -27,8 +27,18 @@ _KEYS: Final = {
 class SqliteTransaction:
     """Begun and ended by the store."""
 
+    dialect: Dialect = "sqlite"
+
     def __init__(self, connection: sqlite3.Connection) -> None:
         self.connection = connection
+
+    def execute(self, sql: str, values: Sequence[object] = ()) -> list[Row]:
+        """As it is."""
+        found: list[Row] = self.connection.execute(sql, values).fetchall()
+        return found
+
+    def alone(self, about: str) -> None:
+        """The whole file is locked."""
 
     def days(self) -> list[str]:
         """Tables of days, the newest first."""
@@ -189,7 +199,7 @@ class SqliteTransaction:
 
     def remove(self, table: str, where: str, values: Sequence[object], limit: int) -> int:
         """What is text of callers is overwritten in the file, too."""
-        overwritten = table in ("texts", "feedback")
+        overwritten = table in ("texts", "feedback", "review_texts")
         if overwritten:
             self.connection.execute("PRAGMA secure_delete = ON")
         key = _KEYS.get(table, "rowid")

@@ -10,7 +10,8 @@ import ssl
 import time
 from collections.abc import Callable, Mapping
 from http import HTTPStatus
-from typing import Any, Final, Self
+from pathlib import Path
+from typing import Any, Final, Protocol, Self
 from urllib.parse import urlencode
 
 import aiohttp
@@ -20,9 +21,10 @@ from kubernetes.aio import config as aio_config
 
 from pointsman.api.kube_status import Status
 from pointsman.operator import metrics
-from pointsman.operator.cluster.kinds import Kind
+from pointsman.operator.cluster.kinds import CONFIG_MAP, DOCUMENT, LEASE, Kind
 from pointsman.operator.errors import Conflict, Gone, ReconcileError, Stalled, Waiting
 from pointsman.operator.settings import Settings
+from pointsman.process.trust import Trust
 
 FIELD_MANAGER: Final = "pointsman-operator"
 APPLY: Final = "application/apply-patch+yaml"
@@ -30,11 +32,24 @@ METADATA: Final = "application/json;as=PartialObjectMetadataList;g=meta.k8s.io;v
 KEEPALIVE_S: Final = 75.0
 """Longer than a resync's usual gap: an edit must not wait for TLS handshakes."""
 
+OF_THE_RELEASE: Final = (CONFIG_MAP, LEASE)
+"""Kinds of which an object that names no owner gets the release's."""
+
 Object = dict[str, Any]
 
 
 def _never() -> None:
     """The fence of a process that may always write."""
+
+
+class Witness(Protocol):
+    """Who has to know what this process writes."""
+
+    def note(self, kind: Kind, name: str, item: Object | None, /) -> None:
+        """It is stored so now; None: it is gone."""
+
+    def doubt(self, kind: Kind, name: str, /) -> None:
+        """It may be stored or not, or is not what it was taken for."""
 
 
 def error_of(status: int, body: bytes, kind: Kind, name: str) -> ReconcileError:
@@ -73,9 +88,17 @@ def _about(found: Object) -> Mapping[str, Any]:
 class Api:
     """The API server, for one namespace."""
 
+    absent: frozenset[str] = frozenset()
+    """Kinds that it does not serve: there are no objects of them."""
+    older: Mapping[str, Mapping[str, Any]] = {}
+    """Kinds of ours that it knows less of than this operator, and what it knows."""
+
     def __init__(self, configuration: Any, settings: Settings) -> None:
         self.namespace = settings.namespace
         self.fence: Callable[[], None] = _never
+        self.owners: list[Object] = []
+        """Owner references of what belongs to the release and to no other object (owner.py)."""
+        self.witness: Witness | None = None
         self._configuration = configuration
         self._timeout = aiohttp.ClientTimeout(
             total=settings.request_timeout_s, connect=settings.connect_timeout_s
@@ -83,6 +106,8 @@ class Api:
         self._limit = 4 * settings.concurrency
         self._client: Any = aio_client.ApiClient(configuration)
         self._closing: set[asyncio.Task[None]] = set()
+        file = configuration.ssl_ca_cert
+        self._trust = Trust(self._client.rest_client.ssl_context, Path(file)) if file else None
 
     @classmethod
     async def open(cls, settings: Settings) -> Self:
@@ -169,6 +194,8 @@ class Api:
             metrics.API_ERRORS.labels(verb, kind.name, "Unreachable").inc()
             if isinstance(error, TimeoutError):
                 self._leave_connections(pool)
+            if isinstance(error, aiohttp.ClientConnectorCertificateError) and self._trust:
+                self._trust.renew()  # the next try, which comes soon, may be trusted
             raise Waiting(f"{verb} {kind.name}: {type(error).__name__}: {error}") from error
         finally:
             metrics.API_SECONDS.labels(verb, kind.name).observe(time.perf_counter() - begun)
@@ -184,8 +211,14 @@ class Api:
             raise Waiting(f"{verb} {kind.name}: the answer is not {name}")
         return found
 
+    async def document(self, path: str) -> Object:
+        """What it says of itself under a path, such as /openapi/v3."""
+        return await self._send("GET", DOCUMENT, path)
+
     async def list_all(self, kind: Kind, selector: str = "") -> list[Object]:
         """All objects of a kind, optionally by label; a consistent read."""
+        if kind.name in self.absent:
+            return []
         query = {"labelSelector": selector} if selector else None
         found = await self._send("GET", kind, kind.path(self.namespace), query=query)
         return _items(found, kind)
@@ -201,8 +234,16 @@ class Api:
         )
         return _items(found, kind)
 
+    async def find(self, kind: Kind, name: str) -> Object | None:
+        """One object of a kind that may be listed and not got, or None."""
+        query = {"fieldSelector": f"metadata.name={name}"}
+        found = await self._send("GET", kind, kind.path(self.namespace), query=query)
+        return next((one for one in _items(found, kind) if _about(one).get("name") == name), None)
+
     async def get(self, kind: Kind, name: str) -> Object | None:
         """One object, or None."""
+        if kind.name in self.absent:
+            return None
         try:
             return await self._send("GET", kind, kind.path(self.namespace, name), name=name)
         except Gone:
@@ -222,12 +263,28 @@ class Api:
         """To the object `name`; a create is sent to the collection."""
         self.fence()
         path = kind.path(self.namespace, "" if verb == "POST" else name) + below
-        return await self._send(
-            verb, kind, path, name=name, body=body, query=query, headers={"Content-Type": content}
-        )
+        sent = {"Content-Type": content}
+        try:
+            done = await self._send(
+                verb, kind, path, name=name, body=body, query=query, headers=sent
+            )
+        except BaseException:
+            if self.witness is not None:
+                self.witness.doubt(kind, name)
+            raise
+        if self.witness is not None:
+            self.witness.note(kind, name, None if verb == "DELETE" else done)
+        return done
+
+    def _owned(self, kind: Kind, body: Object) -> Object:
+        about = body["metadata"]
+        if not self.owners or kind not in OF_THE_RELEASE or about.get("ownerReferences"):
+            return body
+        return {**body, "metadata": {**about, "ownerReferences": self.owners}}
 
     async def create(self, kind: Kind, body: Object) -> Object:
         """A new object; Conflict if it exists."""
+        body = self._owned(kind, body)
         name, query = body["metadata"]["name"], {"fieldManager": FIELD_MANAGER}
         done = await self._write("POST", kind, name, body=body, query=query)
         metrics.WRITES.labels(kind.name, "create").inc()
@@ -236,6 +293,7 @@ class Api:
     async def replace(self, kind: Kind, body: Object) -> Object:
         """Under the resourceVersion that `body` carries; Conflict if it is no longer that."""
         assert body["metadata"]["resourceVersion"], "a replace without a lock"
+        body = self._owned(kind, body)
         name, query = body["metadata"]["name"], {"fieldManager": FIELD_MANAGER}
         done = await self._write("PUT", kind, name, body=body, query=query)
         metrics.WRITES.labels(kind.name, "replace").inc()
@@ -253,12 +311,20 @@ class Api:
         return done
 
     async def apply_status(self, kind: Kind, item: Mapping[str, Any], status: Object) -> None:
-        """Make `status` the status of exactly this object; Conflict if it was made anew."""
+        """
+        Make `status` the status of exactly this version; Conflict if it is another one by now.
+
+        A status is about a spec: one that comes after an edit would speak of what is no more.
+        """
         about = item["metadata"]
         body = {
             "apiVersion": kind.api_version,
             "kind": kind.name,
-            "metadata": {"name": about["name"], "uid": about["uid"]},
+            "metadata": {
+                "name": about["name"],
+                "uid": about["uid"],
+                "resourceVersion": about["resourceVersion"],
+            },
             "status": status,
         }
         query = {"fieldManager": FIELD_MANAGER, "force": "true"}

@@ -39,4 +39,6 @@ POD: Final = Kind("Pod", "v1", "pods")
 CONFIG_MAP: Final = Kind("ConfigMap", "v1", "configmaps")
 ENDPOINT_SLICE: Final = Kind("EndpointSlice", "discovery.k8s.io/v1", "endpointslices")
 LEASE: Final = Kind("Lease", "coordination.k8s.io/v1", "leases")
+DOCUMENT: Final = Kind("OpenAPI", "v3", "openapi")
+"""No kind: what an API server says of its kinds."""
 EVENT: Final = Kind("Event", "events.k8s.io/v1", "events")

@@ -14,6 +14,7 @@ from typing import Any, NoReturn
 from pointsman.operator import metrics
 from pointsman.operator.cluster.client import Api
 from pointsman.operator.cluster.kinds import LEASE
+from pointsman.operator.cluster.owner import look_up
 from pointsman.operator.errors import Broken, ReconcileError
 from pointsman.operator.plan.lease import (
     DURATION_S,
@@ -56,6 +57,7 @@ class Elector:
         self.attempt_s = attempt_s
         """For one reading and writing; client-go's share: a silent one leaves time for another."""
         self._me = settings.identity
+        self._release = settings.release
         self._name = f"{settings.release}-operator"
         self._memory: LeaseMemory | None = None
         self._renewed_s = 0.0
@@ -78,6 +80,8 @@ class Elector:
     async def step(self) -> bool:
         """Read, decide and write once; True while leading. Exits when the Lease is lost."""
         self._item = await self._api.get(LEASE, self._name)
+        if self._item is None:  # perhaps since its owner went, and there is another by now
+            await look_up(self._api, self._release)
         now_s = time.monotonic()
         record = _record(self._item)
         decision, self._memory = decide_lease(record, self._memory, me=self._me, now_s=now_s)

@@ -1,17 +1,22 @@
 """Everything that one reconcile looks at: one LIST or GET each, all at once, read consistently."""
 
 import asyncio
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol
 
 from pointsman.api import names, table
+from pointsman.api.v1alpha1 import RoutingPolicy
 from pointsman.operator.cluster import kinds
 from pointsman.operator.cluster.client import Api, Object
+from pointsman.operator.cluster.mirror import LABEL_SERVICE, Mirror
 from pointsman.operator.cluster.tables import StoredTable, read_table
 from pointsman.operator.plan.backend_status import Surroundings
+from pointsman.operator.plan.blobs import named
 from pointsman.operator.plan.objects import (
+    ObservedBackend,
     ObservedPolicy,
+    labels_of,
     meta,
     name_of,
     observed_backend,
@@ -78,21 +83,52 @@ def _live(items: Sequence[Object]) -> list[Object]:
     return [item for item in items if not meta(item).get("deletionTimestamp")]
 
 
-async def observe_table(api: Api, settings: Settings) -> TableView:
-    """Backends, policies, revisions, the stored table and the router pods."""
+class Reads(Protocol):
+    """Where objects are read: the API server, or a mirror of it."""
+
+    async def list_all(self, kind: kinds.Kind, selector: str = "") -> list[Object]:
+        """All objects of a kind, optionally by label."""
+
+    async def list_metadata(self, kind: kinds.Kind, selector: str) -> list[Object]:
+        """The same without spec and data."""
+
+    async def get(self, kind: kinds.Kind, name: str) -> Object | None:
+        """One object, or None."""
+
+
+async def observe_table(
+    api: Api,
+    settings: Settings,
+    observe: Callable[[Object], ObservedPolicy] = observed_policy,
+    mirror: Mirror | None = None,
+) -> TableView:
+    """
+    Backends, policies, revisions, the stored table and the router pods.
+
+    `observe` may remember what it made of the same policy before. The manifest is always read
+    anew: it is written under its version.
+    """
+    reads: Reads = mirror or api
     # Policies first: one that was applied after its backend must not be seen without it.
-    policies = await api.list_all(kinds.ROUTING_POLICY)
+    policies = await reads.list_all(kinds.ROUTING_POLICY)
+    pairs = [(item, observe(item)) for item in _live(policies)]
+    if mirror is not None:
+        await mirror.look(kinds.MODEL_BACKEND, _named_by(policy for _, policy in pairs))
     async with asyncio.TaskGroup() as group:
-        backends = group.create_task(api.list_all(kinds.MODEL_BACKEND))
-        revisions = group.create_task(api.list_all(kinds.CONTROLLER_REVISION, names.LABEL_POLICY))
-        pods = group.create_task(api.list_all(kinds.POD, settings.router_selector))
-        stored = group.create_task(read_table(api, settings.release))
-    pairs = [(item, observed_policy(item)) for item in _live(policies)]
+        backends = group.create_task(reads.list_all(kinds.MODEL_BACKEND))
+        revisions = group.create_task(reads.list_all(kinds.CONTROLLER_REVISION, names.LABEL_POLICY))
+        pods = group.create_task(reads.list_all(kinds.POD, settings.router_selector))
+        stored = group.create_task(read_table(api, settings.release, reads.list_metadata))
+    by_policy: dict[str, list[Object]] = {}
+    for item in revisions.result():
+        by_policy.setdefault(labels_of(item).get(names.LABEL_POLICY, ""), []).append(item)
     return TableView(
         backends=_live(backends.result()),
         policies=pairs,
         revisions={
-            policy.name: read_revisions(revisions.result(), policy=policy.name, uid=policy.uid)
+            policy.name: read_revisions(
+                by_policy.get(policy.name, ()), policy=policy.name, uid=policy.uid
+            )
             for _, policy in pairs
         },
         revision_items={name_of(item): item for item in revisions.result()},
@@ -101,46 +137,55 @@ async def observe_table(api: Api, settings: Settings) -> TableView:
     )
 
 
+def _named_by(policies: Iterable[ObservedPolicy]) -> set[str]:
+    specs = (policy.parsed.spec for policy in policies if isinstance(policy.parsed, RoutingPolicy))
+    return {name for spec in specs for name in named(spec)}
+
+
 async def observe_backend(
-    api: Api, name: str, on_service: Callable[[str, str | None], None]
+    api: Reads,
+    name: str,
+    on_service: Callable[[str, str | None], None],
+    observe: Callable[[Object], ObservedBackend] = observed_backend,
 ) -> BackendView | None:
     """
     One backend with its children, pods and endpoints; None if it is gone.
 
     `on_service` is told which Service it refers to before that is read: from then on events of it
-    find the backend, so that no change falls between the reading and the watching.
+    find the backend, so that no change falls between the reading and the watching. `observe` may
+    remember what it made of the same backend before.
     """
     own = names.service_name(name)
     async with asyncio.TaskGroup() as group:
         item_task = group.create_task(api.get(kinds.MODEL_BACKEND, name))
-        deployment = group.create_task(api.get(kinds.DEPLOYMENT, own))
+        deployment_task = group.create_task(api.get(kinds.DEPLOYMENT, own))
         service_task = group.create_task(api.get(kinds.SERVICE, own))
-        budget = group.create_task(api.get(kinds.POD_DISRUPTION_BUDGET, own))
         pods = group.create_task(api.list_all(kinds.POD, f"{names.LABEL_BACKEND}={name}"))
     item, service = item_task.result(), service_task.result()
+    deployment = deployment_task.result()
     if item is None or meta(item).get("deletionTimestamp"):
         on_service(name, None)
         return None
     slices: list[Object] = []
     own_service = service
-    wanted = service_of(item)
+    wanted = service_of(observe(item))
     on_service(name, wanted)
     if wanted:
-        selector = f"kubernetes.io/service-name={wanted}"
+        selector = f"{LABEL_SERVICE}={wanted}"
         async with asyncio.TaskGroup() as group:
             named = group.create_task(api.get(kinds.SERVICE, wanted))
             found = group.create_task(api.list_all(kinds.ENDPOINT_SLICE, selector))
         service, slices = named.result(), found.result()
-    around = Surroundings(
-        deployment=deployment.result(), service=service, pods=pods.result(), slices=slices
-    )
-    return BackendView(item=item, around=around, own_service=own_service, budget=budget.result())
+    # Removed before the Deployment: who neither has one nor wants one, has no budget either.
+    deploys = deployment is not None or (item.get("spec") or {}).get("deployment") is not None
+    budget = await api.get(kinds.POD_DISRUPTION_BUDGET, own) if deploys else None
+    around = Surroundings(deployment=deployment, service=service, pods=pods.result(), slices=slices)
+    return BackendView(item=item, around=around, own_service=own_service, budget=budget)
 
 
-def service_of(item: Mapping[str, Any]) -> str | None:
+def service_of(observed: ObservedBackend) -> str | None:
     """Name of the Service that a backend refers to, if it parses so far."""
-    parsed = observed_backend(item).parsed
-    spec = getattr(parsed, "spec", None)
+    spec = getattr(observed.parsed, "spec", None)
     service = getattr(spec, "service", None)
     return service.name if service else None
 

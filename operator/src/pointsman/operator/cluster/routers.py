@@ -19,7 +19,6 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from http import HTTPStatus
-from math import inf
 from typing import Final
 from urllib.parse import quote
 
@@ -35,7 +34,7 @@ from pointsman.operator.cluster.orders import Orders
 from pointsman.operator.cluster.token import dial_headers
 from pointsman.operator.plan.budget_status import differ
 from pointsman.operator.plan.policy_status import RouterView
-from pointsman.operator.plan.scaling import RouterReport
+from pointsman.operator.plan.scaling import RouterReport, at_rest
 from pointsman.operator.settings import Settings
 
 log = logging.getLogger("pointsman.routers")
@@ -390,11 +389,12 @@ class RouterFleet:
 
 
 def _report(router: _Router, backend: str) -> RouterReport | None:
-    load = router.load
-    if load is None:
+    if (load := router.load) is None:
         return None
     finished = None if load.finished is None else load.finished.get(backend, 0)
     held, in_flight = load.held.get(backend, 0), load.in_flight.get(backend, 0)
-    if not held and time.monotonic() - router.missed_s.get(backend, -inf) < MISSED_S:
+    if not held and (at_s := router.missed_s.get(backend)) and time.monotonic() - at_s < MISSED_S:
         held = 1  # it did not wait, but a server was wanted
+    if not held and not in_flight:
+        return at_rest(router.pod.name, finished)
     return RouterReport(router.pod.name, held, in_flight, finished)

@@ -7,7 +7,7 @@ Blobs go away only when nothing can need them: unreferenced, old, not of the las
 import asyncio
 import base64
 import binascii
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Coroutine, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Final
@@ -16,7 +16,7 @@ import msgspec
 
 from pointsman.api import names, table
 from pointsman.operator.cluster.client import Api, Object
-from pointsman.operator.cluster.kinds import CONFIG_MAP
+from pointsman.operator.cluster.kinds import CONFIG_MAP, Kind
 from pointsman.operator.errors import Conflict
 from pointsman.operator.plan.objects import annotations_of, labels_of, meta, name_of
 from pointsman.operator.plan.reevaluating.record import Memory, dump_memories, load_memories
@@ -101,11 +101,15 @@ def _history_of(item: Object | None) -> tuple[tuple[str, ...], ...]:
         return ()
 
 
-async def read_table(api: Api, release: str) -> StoredTable:
-    """The manifest and the metadata of all blobs."""
+Listing = Callable[[Kind, str], Coroutine[Any, Any, list[Object]]]
+
+
+async def read_table(api: Api, release: str, listing: Listing | None = None) -> StoredTable:
+    """The manifest and the metadata of all blobs; `listing`: where these are read."""
     selector = f"{names.LABEL_TABLE}={release}"
+    listing = listing or api.list_metadata
     async with asyncio.TaskGroup() as group:
-        listed = group.create_task(api.list_metadata(CONFIG_MAP, selector))
+        listed = group.create_task(listing(CONFIG_MAP, selector))
         manifest = group.create_task(api.get(CONFIG_MAP, manifest_name(release)))
     found, item = {name_of(one): one for one in listed.result()}, manifest.result()
     prefix = f"{release}-table-"

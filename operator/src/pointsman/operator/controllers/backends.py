@@ -15,7 +15,7 @@ from pointsman.api.validation import Invalid, Problem
 from pointsman.operator import metrics
 from pointsman.operator.cluster import kinds
 from pointsman.operator.cluster.client import Api, Object
-from pointsman.operator.cluster.observe import BackendView, observe_backend
+from pointsman.operator.cluster.observe import BackendView, Reads, observe_backend
 from pointsman.operator.cluster.orders import Orders
 from pointsman.operator.controllers.drifting import Drifter
 from pointsman.operator.controllers.evaluating import Evaluator
@@ -32,8 +32,15 @@ from pointsman.operator.plan.children import Images, differs, ownership, render_
 from pointsman.operator.plan.evaluating.telling import Evaluating, kept
 from pointsman.operator.plan.events import CONTROLLER, event_of
 from pointsman.operator.plan.failures import why_none_starts
+from pointsman.operator.plan.kept import Kept
 from pointsman.operator.plan.metering import replicas_of
-from pointsman.operator.plan.objects import ObservedBackend, observed_backend
+from pointsman.operator.plan.objects import (
+    ObservedBackend,
+    identity,
+    name_of,
+    observed_backend,
+)
+from pointsman.operator.plan.pod_rules import PodRules
 from pointsman.operator.plan.scaling import Clamp
 from pointsman.operator.plan.scaling_status import record_on, scaled_record, with_scale
 from pointsman.operator.plan.vetting import backend_condition
@@ -66,13 +73,17 @@ class BackendController:
         meter: Meter | None = None,
         drifter: Drifter | None = None,
         evaluator: Evaluator | None = None,
+        reads: Reads | None = None,
     ) -> None:
+        self._reads = reads or api
+        self._observed = Kept[ObservedBackend]()
         self._drifter = drifter
         self._evaluator = evaluator
         self._meter = meter
         """None: nobody asks what replicas cost."""
         self._api = api
         self._images = Images(simulator=settings.image, vllm=settings.vllm_image)
+        self._rules = PodRules(settings.release, anything=settings.pod_templates == "Any")
         self._identity = settings.identity or CONTROLLER
         self._on_service = on_service
         """Told which Service a backend refers to, so that its slices' events find it."""
@@ -85,8 +96,9 @@ class BackendController:
 
     async def reconcile(self, name: str) -> None:
         """Observe once, apply the children that differ, write the status."""
-        view = await observe_backend(self._api, name, self._on_service)
+        view = await observe_backend(self._reads, name, self._on_service, self._observe)
         if view is None:
+            self._observed.forget(name)
             self._scaler.forget(name)
             tell_end(name, None)
             self._orders.end(name)
@@ -97,7 +109,7 @@ class BackendController:
             if self._evaluator is not None:
                 self._evaluator.forget(name)
             return  # children have an owner: the garbage collector has them
-        observed = observed_backend(view.item)
+        observed = self._observe(view.item)
         around = view.around
         refused: ReconcileError | None = None
         if not isinstance(observed.parsed, Invalid):
@@ -115,9 +127,14 @@ class BackendController:
         if refused:
             raise refused  # tried again slowly: a quota may be raised
 
+    def _observe(self, item: Object) -> ObservedBackend:
+        return self._observed.of(name_of(item), item, identity, observed_backend)
+
     async def _bring_about(self, backend: ModelBackend, view: BackendView) -> Surroundings:
         """Children as wanted; what is around the backend afterwards. Raises Invalid."""
-        rendered = render_children(backend, namespace=self._api.namespace, images=self._images)
+        rendered = render_children(
+            backend, namespace=self._api.namespace, images=self._images, rules=self._rules
+        )
         children = {child["kind"]: child for child in rendered}
         plan = self._scale(backend, view)
         self._order(backend, view, plan)
@@ -264,9 +281,9 @@ class BackendController:
         )
 
     async def _remove(self, children: list[Any]) -> None:
-        """Children that the backend no longer has."""
+        """Children that the backend no longer has; the Deployment last: it tells of the others."""
         by_name = {kind.name: kind for kind in _CHILDREN}
-        for child in children:
+        for child in reversed(children):
             await self._api.delete(by_name[child["kind"]], child)
 
 

@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Final
 
+from pointsman.api.conditions import Condition
 from pointsman.api.v1alpha1 import ModelBackend
 from pointsman.api.validation import Invalid
 from pointsman.evaluation.running.runner import Asks
@@ -96,7 +97,8 @@ class Evaluator:
     `suites` finds a suite by its name, `backends` are all of the namespace as read last.
 
     `on_due` asks for a reconcile of a backend, `put` takes events for the ledger, `listeners` hear
-    of each run that ended. `suspected`: backends that are to be asked sooner.
+    of each run that ended. `suspected`: backends that are to be asked sooner. `wanted`: since when
+    (Unix ms) somebody waits for a run of a backend; 0: nobody does.
     """
 
     def __init__(
@@ -109,6 +111,7 @@ class Evaluator:
         put: Callable[[Evaluation], None] = lambda _: None,
         listeners: Sequence[Callable[[SuiteRun], None]] = (),
         suspected: Callable[[str], bool] = lambda _: False,
+        wanted: Callable[[str], int] = lambda _: 0,
         clock: Callable[[], float] = time.time,
         monotonic: Callable[[], float] = time.monotonic,
         deadline_s: float = DEADLINE_S,
@@ -120,6 +123,7 @@ class Evaluator:
         self._put = put
         self.listeners = list(listeners)
         self._suspected = suspected
+        self._wanted = wanted
         self._clock = clock
         self._monotonic = monotonic
         self._deadline_s = deadline_s
@@ -152,6 +156,11 @@ class Evaluator:
         if known is not None and known.phase is _Phase.BEGINNING:
             known.asked_s = self._monotonic()
             self._on_due(name)
+
+    def condition(self, name: str) -> Condition | None:
+        """Evaluated, as its status says it; None where nobody knows yet."""
+        known = self._known.get(name)
+        return known.told.condition if known and known.told else None
 
     def unreadable(self, name: str) -> None:
         """Its spec is broken: a run that was to begin does not, one under way goes on."""
@@ -283,6 +292,7 @@ class Evaluator:
             share=share_of(known.uid),
             now_ms=self._now_ms(),
             suspected=self._suspected(name),
+            wanted_ms=self._wanted(name),
         )
 
     def _tell(self, name: str, known: _Known) -> Evaluating:

@@ -6,18 +6,18 @@ manifest (everything it names is there), then status (never ahead of the truth),
 
 import asyncio
 import logging
-import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
-
-import msgspec
+from functools import partial
 
 from pointsman.api import names, table
 from pointsman.api.v1alpha1 import ModelBackend, RoutingPolicy
+from pointsman.api.validation import Invalid
 from pointsman.operator import metrics
 from pointsman.operator.cluster import kinds
-from pointsman.operator.cluster.client import Api
+from pointsman.operator.cluster.client import Api, Object
+from pointsman.operator.cluster.mirror import Mirror
 from pointsman.operator.cluster.observe import TableView, observe_table, previous_entries
 from pointsman.operator.cluster.routers import RouterFleet
 from pointsman.operator.cluster.tables import (
@@ -35,16 +35,23 @@ from pointsman.operator.controllers.learning import Learner
 from pointsman.operator.controllers.pinning import Pins
 from pointsman.operator.controllers.reevaluating import Reevaluator
 from pointsman.operator.controllers.replay_notes import note_replays
+from pointsman.operator.controllers.reporting import Reporter, Since, without_candidate
 from pointsman.operator.controllers.requirements import Requirements
 from pointsman.operator.controllers.rollouts import Roller
 from pointsman.operator.controllers.shifting import Shifter
-from pointsman.operator.controllers.status import write_status
-from pointsman.operator.errors import ReconcileError, one_of
+from pointsman.operator.errors import Conflict, ReconcileError, one_of
 from pointsman.operator.plan.blobs import Backends
 from pointsman.operator.plan.events import event_of
+from pointsman.operator.plan.kept import Kept
 from pointsman.operator.plan.learning import wishes
-from pointsman.operator.plan.objects import annotations_of, name_of, parsed
-from pointsman.operator.plan.policy_status import RouterView, policy_status, premature
+from pointsman.operator.plan.objects import (
+    ObservedPolicy,
+    annotations_of,
+    identity,
+    name_of,
+    observed_policy,
+    parsed,
+)
 from pointsman.operator.plan.predicting import learned_of
 from pointsman.operator.plan.revisions import (
     KEEP,
@@ -72,18 +79,6 @@ class Wanted:
     blob: str
 
 
-@dataclass(frozen=True, slots=True)
-class Since:
-    """An entry of the manifest, and the (epoch, serial) since which it is there unchanged."""
-
-    entry: table.PolicyEntry
-    position: tuple[int, int]
-
-
-NEVER = (sys.maxsize, 0)
-"""Position of an entry that is not in the manifest: no router can have acknowledged it."""
-
-
 class PolicyController:
     """Reconciles `table`."""
 
@@ -99,7 +94,9 @@ class PolicyController:
         requirements: Requirements | None = None,
         reevaluator: Reevaluator | None = None,
         pins: Pins | None = None,
+        mirror: Mirror | None = None,
     ) -> None:
+        self._mirror = mirror
         self._pins = pins or Pins()
         self._api = api
         self._settings = settings
@@ -110,6 +107,13 @@ class PolicyController:
         self._learner = learner
         self._reevaluator = reevaluator or Reevaluator()
         self._slots = asyncio.Semaphore(settings.concurrency)
+        self._reporter = Reporter(
+            api, fleet, shifter, roller,
+            learner=learner, reevaluator=self._reevaluator, slots=self._slots,
+        )  # fmt: skip
+        self._observed = Kept[ObservedPolicy]()
+        self._parsed = Kept[ModelBackend | Invalid]()
+        self._judged = Kept[Verdict]()
         self.backends: Backends | None = None
         """As read last."""
         self.wanted: Mapping[str, Wanted] = {}
@@ -120,23 +124,30 @@ class PolicyController:
 
     async def reconcile(self) -> None:
         """Observe once, plan once, apply once."""
-        view = await observe_table(self._api, self._settings)
+        view = await observe_table(self._api, self._settings, self._observe, self._mirror)
+        self._observed.only({policy.name for _, policy in view.policies})
         self._fleet.set_pods(view.routers)
         last = {name: last_accepted(found) for name, found in view.revisions.items()}
         accepted = {name: revision for name, revision in last.items() if revision}
         self.backends = backends = {
-            name_of(item): parsed(ModelBackend, item) for item in view.backends
+            name: self._parsed.of(name, item, identity, partial(parsed, ModelBackend))
+            for item in view.backends
+            for name in [name_of(item)]
         }
+        self._parsed.only(backends)
         view = self._reevaluator.steer(view, backends, namespace=self._api.namespace)
         await self._follow(view, accepted, backends)
         rolled, steered = self._plan(view, accepted, backends)
         plan = steered.plan
         failures = await self._store(view, plan)
         await self._publish(view, rolled, steered, failures)
-        failures |= await self._report(view, plan, failures)
+        failures |= await self._reporter.report(view, plan, self._since, failures)
         await self._collect(view, plan)
         if failures:
             raise ExceptionGroup("some policies failed", list(failures.values()))
+
+    def _observe(self, item: Object) -> ObservedPolicy:
+        return self._observed.of(name_of(item), item, identity, observed_policy)
 
     async def _follow(
         self, view: TableView, accepted: Mapping[str, Revision], backends: Backends
@@ -162,6 +173,7 @@ class PolicyController:
             previous=before.entries,
             learned=self._learner.learned,
             now_s=datetime.now(UTC).timestamp(),
+            kept=self._judged,
         )
         self._requirements.note(plan)
         count = sum(bool(v.accepted.status) for v in plan.verdicts.values())
@@ -194,8 +206,16 @@ class PolicyController:
 
         async with asyncio.TaskGroup() as group:
             for verdict in plan.verdicts.values():
-                group.create_task(store(verdict))
+                if self._lacks(view, verdict):
+                    group.create_task(store(verdict))
         return failures
+
+    @staticmethod
+    def _lacks(view: TableView, verdict: Verdict) -> bool:
+        """Whether its revision or a blob is not stored, or not as the last accepted one."""
+        numbered = next_number(view.revisions[verdict.policy.name], verdict.revision) is None
+        stored = all(short(digest) in view.stored.blobs for digest, _ in verdict.blobs())
+        return not stored or (verdict.accepted.status is True and not numbered)
 
     async def _store_revision(self, view: TableView, verdict: Verdict) -> None:
         policy = verdict.policy
@@ -266,7 +286,7 @@ class PolicyController:
         self._written = position = (manifest.epoch, manifest.serial)
         self._since = {
             e.name: known if known and known.entry == e else Since(e, position)
-            for e in map(_without_candidate, manifest.policies)
+            for e in map(without_candidate, manifest.policies)
             for known in [self._since.get(e.name)]
         }
         generations = {policy.name: policy.generation for _, policy in view.policies}
@@ -293,58 +313,14 @@ class PolicyController:
                     now=timestamp(),
                     about_kind=names.ROUTING_POLICY,
                     action=action,
+                    of_version=True,  # a life before this one may have told it and died
                 )
                 try:
                     await self._api.create(kinds.EVENT, event)
+                except Conflict:
+                    continue
                 except ReconcileError as error:
                     log.warning("event not written", extra={"reason": error.reason})
-
-    async def _report(
-        self, view: TableView, plan: TablePlan, unstored: Mapping[str, ReconcileError]
-    ) -> dict[str, ReconcileError]:
-        """Status of every policy, as routers say now; `unstored` ones keep what was in force."""
-        routers: list[RouterView] = self._fleet.views()
-        failures: dict[str, ReconcileError] = {}
-        now = timestamp()
-
-        async def report(name: str) -> None:
-            verdict, known = plan.verdicts[name], self._since.get(name)
-            entry = _without_candidate(verdict.entry) if verdict.entry else None
-            since = known.position if known and known.entry == entry else NEVER
-            stored = items[name].get("status") or {}
-            hindrance, moving = str(unstored.get(name, "")), self._shifter.moving(name)
-            rolling, drift = self._roller.rolling(name), self._reevaluator.told(name)
-            if hindrance:
-                verdict = replace(verdict, entry=known.entry if known else None)
-            elif premature(
-                verdict, routers, stored=stored, since=since, moving=moving, rolling=rolling,
-                drift=drift,
-            ):  # fmt: skip
-                return  # the fleet calls again when the router has answered, or has not
-            status = policy_status(
-                verdict,
-                routers,
-                stored=stored,
-                now=now,
-                since=since,
-                hindrance=hindrance,
-                moving=moving,
-                rolling=rolling,
-                budgets=self._fleet.budgets(name),
-                learning=self._learner.learning(name),
-                drift=drift,
-            )
-            try:
-                async with self._slots:
-                    await write_status(self._api, kinds.ROUTING_POLICY, items[name], status)
-            except ReconcileError as error:
-                failures[name] = error
-
-        items = {policy.name: item for item, policy in view.policies}
-        async with asyncio.TaskGroup() as group:
-            for name in items:
-                group.create_task(report(name))
-        return failures
 
     async def _collect(self, view: TableView, plan: TablePlan) -> None:
         """Revisions beyond the history, and blobs that nobody can need."""
@@ -378,11 +354,6 @@ class PolicyController:
             }
             for name, wanted in self.wanted.items()
         }
-
-
-def _without_candidate(entry: table.PolicyEntry) -> table.PolicyEntry:
-    """Whether a router runs the revision in force does not depend on its candidate."""
-    return msgspec.structs.replace(entry, candidate=None)
 
 
 def _without_doubles(entries: list[table.PolicyEntry]) -> list[table.PolicyEntry]:

@@ -19,6 +19,8 @@ log = logging.getLogger("pointsman.queue")
 
 FIRST_BACKOFF_S: Final = 0.2
 MAX_BACKOFF_S: Final = 60.0
+GATHER_S: Final = 0.1
+"""Less than anybody waits for a status, and more than lies between the acks of a fleet."""
 
 
 @dataclass(slots=True)
@@ -34,6 +36,29 @@ def backoff_s(failures: int, *, stalled: bool) -> float:
     first = 5.0 if stalled else FIRST_BACKOFF_S
     jitter = random.uniform(0.8, 1.2)  # noqa: S311 - jitter
     return float(min(MAX_BACKOFF_S, first * 2 ** min(failures - 1, 12)) * jitter)
+
+
+class Gathered:
+    """
+    Calls once for all that ask within a moment.
+
+    Twenty routers acknowledge a table one by one: who reconciles after the first has no time to
+    hear the others.
+    """
+
+    def __init__(self, call: Callable[[], None], wait_s: float = GATHER_S) -> None:
+        self._call = call
+        self._wait_s = wait_s
+        self._timer: asyncio.TimerHandle | None = None
+
+    def __call__(self) -> None:
+        """Soon; from the loop's own thread."""
+        if self._timer is None:
+            self._timer = asyncio.get_running_loop().call_later(self._wait_s, self._end)
+
+    def _end(self) -> None:
+        self._timer = None
+        self._call()
 
 
 class KeyedQueue:
@@ -61,7 +86,11 @@ class KeyedQueue:
         state.dirty = True
         if not state.running:
             state.running = True
-            self._group.create_task(self._work(key, state), name=f"reconcile {key}")
+            work = self._work(key, state)
+            try:
+                self._group.create_task(work, name=f"reconcile {key}")
+            except RuntimeError:  # the group ends, and what was to be done is another leader's
+                work.close()
 
     async def room(self) -> None:
         """Wait until half of the slots are free: whoever has many keys leaves room for others'."""

@@ -15,10 +15,10 @@ from typing import Final, NamedTuple
 import msgspec
 
 from pointsman.operator.errors import Waiting
-from pointsman.operator.plan.rollout.deciding import Rollout
 from pointsman.operator.plan.rollout.guarding import Verdict
 from pointsman.operator.plan.rollout.replaying import Replayed, ReplayPlan, no_result
 from pointsman.operator.plan.rollout.rerouting import Job
+from pointsman.operator.plan.rollout.state import Rollout
 
 log = logging.getLogger("pointsman.replaying")
 

@@ -30,7 +30,10 @@ class Resync:
         settings: Settings,
         add: Callable[[str], None],
         room: Callable[[], Awaitable[None]],
+        spoil: Callable[[], None] = lambda: None,
     ) -> None:
+        self._spoil = spoil
+        """What was read before counts for nothing."""
         self._api = api
         self._settings = settings
         self._add = add
@@ -40,6 +43,7 @@ class Resync:
     async def run(self) -> None:
         """For ever, first at once."""
         while True:
+            self._spoil()
             self._add("table")
             begun_s = time.monotonic()
             try:

@@ -18,6 +18,7 @@ from pointsman.api.counted import DURATION_BOUNDS_S, Arms
 from pointsman.operator import metrics
 from pointsman.operator.cluster.observe import TableView, previous_entries
 from pointsman.operator.cluster.replaying import replay
+from pointsman.operator.controllers.probing import Prober
 from pointsman.operator.controllers.replaying import Replayer, Wanted
 from pointsman.operator.controllers.replaying import key_of as replay_key
 from pointsman.operator.controllers.shadowing import Shadower
@@ -27,17 +28,15 @@ from pointsman.operator.plan.policy_status import RouterView
 from pointsman.operator.plan.predicting import Learned
 from pointsman.operator.plan.rollout.counting import Tally, key_of
 from pointsman.operator.plan.rollout.deciding import (
-    WANTS_REPLICAS,
-    Phase,
-    Rollout,
-    Scene,
     advance,
+    is_overdue,
     is_replayed_first,
 )
 from pointsman.operator.plan.rollout.guarding import Stretch
 from pointsman.operator.plan.rollout.ordering import hear
 from pointsman.operator.plan.rollout.prescaling import Needs, needs
 from pointsman.operator.plan.rollout.record import Record, essence
+from pointsman.operator.plan.rollout.state import WANTS_REPLICAS, Phase, Rollout, Scene
 from pointsman.operator.plan.rollout.steering import Aim, Going, Known, Rolled, aim_of, roll
 from pointsman.operator.plan.rollout.telling import News, Rolling, news_of
 from pointsman.operator.plan.shifting import Scene as Loads
@@ -85,6 +84,7 @@ class Roller:
         most_each: int = 1,
         shadower: Shadower | None = None,
         replayer: Replayer | None = None,
+        prober: Prober | None = None,
         clock: Callable[[], float] = time.time,
         monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
@@ -97,6 +97,7 @@ class Roller:
         """Of the look that goes on: once for all rollouts."""
         self._most_each = most_each
         self._replayer = replayer or Replayer(None, replay, on_due, clock=clock)
+        self._prober = prober or Prober()
         self._clock = clock
         self._monotonic = monotonic
         self._stored = _Stored()
@@ -124,6 +125,7 @@ class Roller:
         self._scene = self._loads()
         self._annotations = {policy.name: annotations_of(item) for item, policy in view.policies}
         self._backends = backends
+        self._prober.know(backends)
         known = Known(
             namespace=namespace,
             backends=backends,
@@ -156,12 +158,13 @@ class Roller:
             name: self._as_planned(name, one) for name, one in self._stored.going.items()
         }
         self._follow_shadows()
+        self._follow_probes()
         self._replayer.follow(dict(self._to_replay()))
         for phase in Phase:
             count = sum(one.rollout.phase is phase for one in records.values())
             metrics.ROLLOUTS.labels(str(phase)).set(count)
-        news = self._news(before, records)
-        if any(name not in records or records[name].rollout.ended for name in news):
+        news = self._news(before, self._now)
+        if any(name not in self._now or self._now[name].ended for name in news):
             self._on_due()  # others may wait for its place, or for a model name
         return news
 
@@ -175,6 +178,15 @@ class Roller:
             if not one.record.rollout.ended
         }
         self._shadower.follow(wanted, self._backends)
+
+    def _follow_probes(self) -> None:
+        """Also those that go on: what is measured before a step lacks traffic counts for it."""
+        going = [
+            (rollout, one.question)
+            for name, one in self._planned.items()
+            if (rollout := self._now.get(name)) and not rollout.ended
+        ]
+        self._prober.follow(going)
 
     def _as_planned(self, name: str, one: Going) -> Going:
         """With the plan of before where this rollout lost it for a moment: by a failed write."""
@@ -231,19 +243,22 @@ class Roller:
                 wanted=rollout.candidate, verified=False, orders=heard.orders, bounds_s=(),
                 turn=one.turn,
             )  # fmt: skip
-            scene = self._look(rollout, entry, scene, aim_of(rollout, plan, one.changes))
+            scene = self._look(
+                rollout, entry, scene, aim_of(rollout, plan, one.changes, one.question)
+            )
             found = advance(rollout, plan, scene, now_s=self._clock())
             if essence(found) == record.rollout:
                 self._now[name] = found
             else:
                 due = True
             due = due or self._is_news(name)
+        self._follow_probes()
         if due:
             self._on_due()
 
     def rolling(self, name: str) -> Rolling | None:
-        """What status says of a policy's rollout; counts are up to 15 s old."""
-        found, told = self._rolling(name), self._told.get(name)
+        """What is told of a policy's rollout from now on; counts are up to 15 s old."""
+        found, told = self.standing(name), self._told.get(name)
         if found is None:
             self._told.pop(name, None)
             return None
@@ -254,13 +269,14 @@ class Roller:
         return found
 
     def _is_news(self, name: str) -> bool:
-        found, told = self._rolling(name), self._told.get(name)
+        found, told = self.standing(name), self._told.get(name)
         if found is None or told is None:
             return found is not None
         old = self._monotonic() - told[0] >= TOLD_S
         return not _alike(told[1], found) or (old and found != told[1])
 
-    def _rolling(self, name: str) -> Rolling | None:
+    def standing(self, name: str) -> Rolling | None:
+        """How it stands now, for whoever only looks: what was told stays what was told."""
         one, entry = self._stored.going.get(name), self._stored.entries.get(name)
         if one is None or entry is None:
             return None
@@ -319,7 +335,10 @@ class Roller:
             counted = Stretch(pairs=seen.pairs)
             return msgspec.structs.replace(scene, counted=counted, shadowed=seen.shadowed)
         counted = self._counted(entry.name, rollout).look(self._routers.arms(entry.name))
-        return msgspec.structs.replace(scene, counted=counted)
+        probed = None
+        if is_overdue(rollout, aim.plan, now_s=self._clock()):
+            probed = self._prober.probed(rollout, aim.question, aim.plan.probes)
+        return msgspec.structs.replace(scene, counted=counted, probed=probed)
 
     def _counted(self, name: str, rollout: Rollout) -> Tally:
         found, key = self._tallies.get(name), key_of(rollout)
@@ -340,11 +359,11 @@ class Roller:
         return msgspec.structs.replace(record, rollout=known)
 
     @staticmethod
-    def _news(before: Mapping[str, Record], records: Mapping[str, Record]) -> dict[str, News]:
+    def _news(before: Mapping[str, Record], now: Mapping[str, Rollout]) -> dict[str, News]:
         found: dict[str, News] = {}
-        for name in before.keys() | records.keys():
-            old, new = before.get(name), records.get(name)
-            news = news_of(old.rollout if old else None, new.rollout if new else None)
+        for name in before.keys() | now.keys():
+            old = before.get(name)
+            news = news_of(old.rollout if old else None, now.get(name))
             if news is not None:
                 found[name] = news
                 metrics.ROLLOUT_STEPS.labels(news.reason).inc()

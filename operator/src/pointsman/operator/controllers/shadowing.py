@@ -20,8 +20,8 @@ from pointsman.operator.cluster.doors import Verdict
 from pointsman.operator.plan.blobs import Backends
 from pointsman.operator.plan.rollout import pairing
 from pointsman.operator.plan.rollout.comparing import Moments
-from pointsman.operator.plan.rollout.deciding import Rollout
 from pointsman.operator.plan.rollout.shadowing import Judge, Shadow, Shadowed
+from pointsman.operator.plan.rollout.state import Rollout
 
 EVERY_S: Final = 2.0
 AT_ONCE: Final = 4

@@ -10,6 +10,7 @@ import time
 from collections import defaultdict, deque
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from math import inf
 from typing import Final, Protocol
 
 from pointsman.api import table
@@ -89,6 +90,9 @@ class Shifter:
         self._samples: dict[str, deque[tuple[float, int]]] = defaultdict(deque)
         self._served: dict[str, deque[tuple[float, table.Served]]] = defaultdict(deque)
         """By router: what it told, newest last."""
+        self._busy: dict[str, float] = {}
+        """When a backend had requests, last."""
+        self._sampled_s = -inf
         self._silent = True
         self._seen = _Seen()
         self._advances: Mapping[str, Advance] = {}
@@ -113,7 +117,9 @@ class Shifter:
             gone=frozenset(gone),
             failures={name_of(item): why for item in items if (why := _failure_of(item))},
         )
-        self._sample()
+        known = self._seen.backends <= self._samples.keys() and not self._silent
+        if not known or self._monotonic() - self._sampled_s >= EVERY_S / 2:
+            self._sample()  # a thousand backends of twenty routers are looked at for each second
 
     def steer(
         self, plan: TablePlan, before: Before, *, namespace: str, backends: Backends
@@ -202,11 +208,12 @@ class Shifter:
         )
 
     def _sample(self) -> None:
-        now_s = self._monotonic()
+        now_s = self._sampled_s = self._monotonic()
         self._silent = False
         self._sample_served(now_s)
         for gone in self._samples.keys() - self._seen.backends:
             del self._samples[gone]
+            self._busy.pop(gone, None)
         for name in self._seen.backends:
             reports = self._routers.loads(name)
             if None in reports:
@@ -214,7 +221,10 @@ class Shifter:
                 continue
             kept = self._samples[name]
             if not kept or now_s - kept[-1][0] >= EVERY_S / 2:  # whoever asks more often adds none
-                kept.append((now_s, sum(one.held + one.in_flight for one in reports if one)))
+                load = sum(one.held + one.in_flight for one in reports if one)
+                kept.append((now_s, load))
+                if load:
+                    self._busy[name] = now_s
             while kept[0][0] <= now_s - STABLE_S:
                 kept.popleft()
 
@@ -231,9 +241,14 @@ class Shifter:
 
     def _load(self, name: str) -> Load:
         now_s, kept = self._monotonic(), self._samples[name]
+        if self._busy.get(name, -inf) <= now_s - STABLE_S:
+            return _IDLE
         recent = [load for at_s, load in kept if at_s > now_s - PANIC_S]
         stable = [load for at_s, load in kept]
         return Load(_mean(stable), _mean(recent))
+
+
+_IDLE: Final = Load(0.0, 0.0)
 
 
 def _mean(values: Sequence[int]) -> float:

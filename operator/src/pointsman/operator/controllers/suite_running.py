@@ -16,14 +16,14 @@ from msgspec.structs import replace
 from pointsman.evaluation.running.events import events_of
 from pointsman.evaluation.running.results import FORMAT, Head
 from pointsman.evaluation.running.runner import Asks, Plan, Runner, Target
-from pointsman.evaluation.suite.calls import ANSWER
+from pointsman.evaluation.suite.calls import ANSWER, Unit
 from pointsman.evaluation.suite.content import Suite
 from pointsman.evaluation.suite.outcome import Missing
 from pointsman.evaluation.suite.spending import Purse, TokenPrices
 from pointsman.evaluation.suite.summary import Line, report
 from pointsman.events.schema import Evaluation
 from pointsman.operator.cluster.pinned import pinned
-from pointsman.operator.plan.evaluating.suite_run import SuiteRun
+from pointsman.operator.plan.evaluating.suite_run import Answer, SuiteRun
 
 CONCURRENCY: Final = 4
 """Calls of one run at once: an evaluation is no load test."""
@@ -137,6 +137,8 @@ class SuiteRunning:
             ended=ended,
             message=message,
             evaluations=evaluations,
+            model=job.model,
+            answers={one.prompt: self._answer(one) for one in evaluations},
         )
         return Ended(run, found.lines, self._purse.spent_nano)
 
@@ -154,3 +156,12 @@ class SuiteRunning:
             for one in events_of(head, job.suite, self._runner.done, final=True)
         }
         return tuple(found[name] for name in job.suite.prompts if name in found)
+
+    def _answer(self, one: Evaluation) -> Answer:
+        unit = Unit(self.job.backend, 0, one.prompt)
+        return Answer(
+            task=one.task,
+            score=one.score,
+            weight=self.job.suite.prompts[one.prompt].weight,
+            cost_nano=self._runner.done[unit][ANSWER].cost_nano,
+        )

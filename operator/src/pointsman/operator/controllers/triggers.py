@@ -21,15 +21,14 @@ import kopf
 
 from pointsman.api import names
 from pointsman.operator import metrics
-from pointsman.operator.cluster.tables import manifest_name
+from pointsman.operator.cluster.mirror import Mirror
+from pointsman.operator.cluster.rotation import renewing
+from pointsman.operator.controllers.keys import WATCHED, Event, Keys
 from pointsman.operator.plan.children import LABEL_PART_OF, PART_OF
-from pointsman.operator.plan.reevaluating.evidence import drift_said
-from pointsman.operator.plan.rollout.ordering import said_of_rollout
 from pointsman.operator.settings import SERVICE_ACCOUNT, Settings
 
 log = logging.getLogger("pointsman.triggers")
 
-OWN_SERVICE: Final = names.service_name("")
 PREFIX: Final = f"operator.{names.GROUP}"
 WATCHER: Final = "watcher for "
 """How kopf names the tasks that watch."""
@@ -40,7 +39,6 @@ BURIAL_S: Final = 2.0
 """So long may a life's last tasks take; kopf's own limits add up to half a minute, or to never."""
 STEADY_S: Final = 60.0
 """A life of kopf that was so long starts the next one's back-off anew."""
-Event = Mapping[str, Any]
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,103 +77,6 @@ def pinned_settings(settings: Settings) -> kopf.OperatorSettings:
     return pins
 
 
-class Keys:
-    """Which keys an event concerns; called in kopf's thread only."""
-
-    def __init__(self, release: str, services: Mapping[str, frozenset[str]]) -> None:
-        self._manifest = manifest_name(release)
-        self._services = services
-        self._generations: dict[str, Any] = {}
-
-    def _unchanged(self, event: Event) -> bool:
-        """
-        A MODIFIED without a new generation is a status's echo, unless somebody gave an order, or
-        a model was found to have drifted.
-
-        The resync covers the rest.
-        """
-        about = event["object"]["metadata"]
-        notes = about.get("annotations") or {}
-        orders = (*sorted(said_of_rollout(notes).items()), notes.get(names.ANNOTATION_EVALUATE))
-        drifted = drift_said(event["object"])
-        seen = (about.get("generation"), about.get("deletionTimestamp"), orders, drifted)
-        before = self._generations.get(about["uid"])
-        if event["type"] == "DELETED":
-            self._generations.pop(about["uid"], None)
-        else:
-            self._generations[about["uid"]] = seen
-        return event["type"] == "MODIFIED" and before == seen
-
-    def backend(self, event: Event) -> list[str]:
-        """Its own key, and the table that refers to it."""
-        if self._unchanged(event):
-            return []
-        return [f"backend/{event['object']['metadata']['name']}", "table"]
-
-    def policy(self, event: Event) -> list[str]:
-        """The table."""
-        return [] if self._unchanged(event) else ["table"]
-
-    def suite(self, event: Event) -> list[str]:
-        """Its own key."""
-        return [] if self._unchanged(event) else [f"suite/{event['object']['metadata']['name']}"]
-
-    def pod(self, event: Event) -> list[str]:
-        """A backend, or else the table, for it is a router."""
-        labels = event["object"]["metadata"].get("labels") or {}
-        owner = labels.get(names.LABEL_BACKEND)
-        return [f"backend/{owner}"] if owner else ["table"]
-
-    def slice(self, event: Event) -> list[str]:
-        """The backends that refer to this Service."""
-        labels = event["object"]["metadata"].get("labels") or {}
-        service = labels.get("kubernetes.io/service-name", "")
-        return [f"backend/{name}" for name in self._services.get(service, ())]
-
-    def service(self, event: Event) -> list[str]:
-        """Those backends, and the one whose own it is."""
-        name = event["object"]["metadata"]["name"]
-        return _keys(_children_of(event) | self._services.get(name, frozenset()))
-
-    def deployment(self, event: Event) -> list[str]:
-        """The backend whose own it is."""
-        return _keys(_children_of(event))
-
-    def config_map(self, event: Event) -> list[str]:
-        """The table, when it was touched; a new blob is our own doing."""
-        name = event["object"]["metadata"]["name"]
-        if event["type"] == "DELETED" or (event["type"] and name == self._manifest):
-            return ["table"]
-        return []
-
-
-def _children_of(event: Event) -> set[str]:
-    """The backend whose child it is, or whose child it stands in the way of."""
-    about = event["object"]["metadata"]
-    owner = (about.get("labels") or {}).get(names.LABEL_BACKEND)
-    found = {owner} if owner else set()
-    if about["name"].endswith(OWN_SERVICE):
-        found.add(about["name"].removesuffix(OWN_SERVICE))
-    return found
-
-
-def _keys(backends: set[str]) -> list[str]:
-    return sorted(f"backend/{name}" for name in backends)
-
-
-WATCHED: Final[tuple[tuple[str, str, Callable[[Keys, Event], list[str]]], ...]] = (
-    (names.API_VERSION, "modelbackends", Keys.backend),
-    (names.API_VERSION, "routingpolicies", Keys.policy),
-    (names.API_VERSION, "evaluationsuites", Keys.suite),
-    ("apps/v1", "deployments", Keys.deployment),
-    ("v1", "pods", Keys.pod),
-    ("v1", "services", Keys.service),
-    ("discovery.k8s.io/v1", "endpointslices", Keys.slice),
-    ("v1", "configmaps", Keys.config_map),
-)
-"""What is watched, and which keys an event of it concerns."""
-
-
 def _service_account() -> kopf.ConnectionInfo | None:
     """The pod's own, by address: kopf's login wants a cluster DNS. None outside a cluster."""
     host, port = (
@@ -192,7 +93,10 @@ def _service_account() -> kopf.ConnectionInfo | None:
 
 
 def _registry(
-    keys: Keys, add: Callable[[str], None], sessions: list[aiohttp.ClientSession]
+    keys: Keys,
+    tell: Callable[[str, Event, list[str]], None],
+    sessions: list[aiohttp.ClientSession],
+    absent: frozenset[str],
 ) -> kopf.OperatorRegistry:
     registry = kopf.OperatorRegistry()
 
@@ -201,11 +105,11 @@ def _registry(
 
         @kopf.on.event(group, version, plural, registry=registry, id=f"key-of-{plural}")
         async def on_event(event: Event, **_: object) -> None:
-            for key in of(event):
-                add(key)
+            tell(plural, event, of(event))
 
     for api_version, plural, concerned in WATCHED:
-        watch(api_version, plural, functools.partial(concerned, keys))
+        if plural not in absent:
+            watch(api_version, plural, functools.partial(concerned, keys))
 
     @kopf.on.login(registry=registry)
     async def login(**kwargs: Any) -> kopf.AiohttpSession | None:
@@ -213,8 +117,14 @@ def _registry(
         if not isinstance(found, kopf.ConnectionInfo):
             return None
         # Ours to close: a life of kopf that hangs at its end would keep its connections.
-        connector = aiohttp.TCPConnector(limit=0, ssl=found.as_ssl_context())
-        sessions.append(aiohttp.ClientSession(connector=connector, headers=found.as_http_headers()))
+        context = found.as_ssl_context()
+        sessions.append(
+            aiohttp.ClientSession(
+                connector=aiohttp.TCPConnector(limit=0, ssl=context),
+                headers=found.as_http_headers(),
+                trace_configs=renewing(context, found.ca_path),
+            )
+        )
         return kopf.AiohttpSession(aiohttp_session=sessions[-1], server=found.server)
 
     return registry
@@ -224,15 +134,15 @@ class WatcherEnded(Exception):
     """A watch of kopf's is missing; kopf itself may not notice, and may never end."""
 
 
-async def _watchers(whole: asyncio.Task[None]) -> set[asyncio.Task[None]]:
+async def _watchers(whole: asyncio.Task[None], count: int) -> set[asyncio.Task[None]]:
     """kopf's tasks that watch, as soon as there is one for each kind or one has ended already."""
     end_s, seen = time.monotonic() + START_S, set[asyncio.Task[None]]()
     while not whole.done():
         seen |= {task for task in asyncio.all_tasks() if task.get_name().startswith(WATCHER)}
-        if len(seen) == len(WATCHED) or any(task.done() for task in seen):
+        if len(seen) == count or any(task.done() for task in seen):
             break
         if time.monotonic() > end_s:  # discovery told of too few kinds, once and for all
-            raise WatcherEnded(f"{len(seen)} of {len(WATCHED)} began in {START_S:g} s")
+            raise WatcherEnded(f"{len(seen)} of {count} began in {START_S:g} s")
         await asyncio.wait({whole}, timeout=0.05)
     return seen
 
@@ -291,11 +201,17 @@ class Triggers:
         add: Callable[[str], None],
         services: Mapping[str, frozenset[str]],
         on_end: Callable[[str], None],
+        mirror: Mirror | None = None,
+        absent: Callable[[], frozenset[str]] = frozenset,
     ) -> None:
+        self._mirror = mirror
         self._settings = settings
         self._loop = asyncio.get_running_loop()
         self._add = add
         self._on_end = on_end
+        self._absent = absent
+        """Kinds that are not served, and cannot be watched."""
+        self._anew = False
         self._stop = threading.Event()
         self._end: Callable[[], object] = lambda: None
         self._keys = Keys(settings.release, services)
@@ -306,6 +222,12 @@ class Triggers:
         if self._settings.kubeconfig:  # kopf knows no other way to be told
             os.environ["KUBECONFIG"] = str(self._settings.kubeconfig)
         self._thread.start()
+
+    def renew(self) -> None:
+        """Begin anew with the kinds that are served now."""
+        self._anew = True
+        with contextlib.suppress(RuntimeError):  # between two lives, which reads them itself
+            self._end()
 
     def stop(self, wait_s: float = 0.0) -> None:
         """Ask kopf to end, and wait for it at most so long: a process that ends need not."""
@@ -352,33 +274,45 @@ class Triggers:
             return type(error).__name__
         finally:
             bury(loop, sessions)
-        return "WatchersEnded"
+        return None if self._anew else "WatchersEnded"
 
     async def _life(self, sessions: list[aiohttp.ClientSession]) -> None:
         """Until asked to stop; raises what ended kopf, or the first of its watchers."""
         # A flag of this loop: for a threading.Event kopf parks a thread, which outlives kopf.
         loop, stop = asyncio.get_running_loop(), asyncio.Event()
+        self._anew = False
+        absent = frozenset(names.PLURALS[kind] for kind in self._absent())
         self._end = lambda: loop.call_soon_threadsafe(stop.set)
-        if self._stop.is_set():
+        if self._stop.is_set() or self._anew:
             return
         running = kopf.operator(
-            registry=_registry(self._keys, self._enqueue, sessions),
+            registry=_registry(self._keys, self._tell, sessions, absent),
             settings=pinned_settings(self._settings),
             namespaces=[self._settings.namespace],
             stop_flag=stop,
         )
         whole = loop.create_task(running, name="kopf")
-        parts = {whole} | await _watchers(whole)
+        parts = {whole} | await _watchers(whole, len(WATCHED) - len(absent))
         for part in parts:
             part.add_done_callback(_hear)
         ended, _ = await asyncio.wait(parts, return_when=asyncio.FIRST_COMPLETED)
-        if self._stop.is_set():
+        if self._stop.is_set() or self._anew:
             await asyncio.wait({whole}, timeout=BURIAL_S)
             return
-        for task in ended:
-            task.result()
+        for task in sorted(ended, key=asyncio.Task.cancelled):
+            if task is whole or not task.cancelled():  # a watch that failed has others cancelled
+                task.result()
         raise WatcherEnded(", ".join(task.get_name() for task in ended))
 
-    def _enqueue(self, key: str) -> None:
+    def _tell(self, plural: str, event: Event, keys: list[str]) -> None:
         if not self._stop.is_set():
-            self._loop.call_soon_threadsafe(self._add, key)
+            self._loop.call_soon_threadsafe(self._hear, plural, event, keys)
+
+    def _hear(self, plural: str, event: Event, keys: list[str]) -> None:
+        """What to read anew first, and then who reads it."""
+        if self._mirror is not None:
+            news = self._mirror.hear(plural, event["type"], event["object"]["metadata"])
+            if plural == "configmaps" and not news:
+                return  # the table comes back from the API server as it was written
+        for key in keys:
+            self._add(key)

@@ -14,6 +14,7 @@ import msgspec
 from pointsman.api import names, table
 from pointsman.api.conditions import Reason
 from pointsman.api.presets import effective, profile_of
+from pointsman.api.priority import RANKS
 from pointsman.api.quantity import parse_duration, parse_price
 from pointsman.api.v1alpha1 import Match, ModelBackend, ModelBackendSpec, RoutingPolicySpec
 from pointsman.api.v1alpha1.budget import Budget, BudgetMode
@@ -21,7 +22,7 @@ from pointsman.api.v1alpha1.capture import Capture, ImplicitFeedback
 from pointsman.api.v1alpha1.cost import Cost, Prices
 from pointsman.api.v1alpha1.routingpolicy import Route, Rule
 from pointsman.api.validation import Invalid, Problem
-from pointsman.operator.plan import vetting
+from pointsman.operator.plan import reviewing, vetting
 from pointsman.operator.plan.predicting import Learned, compile_chooser
 
 Backends = Mapping[str, ModelBackend | Invalid]
@@ -40,6 +41,7 @@ def references(spec: RoutingPolicySpec) -> Iterator[tuple[str, str]]:
         yield "spec.baseline.name", spec.baseline.name
     for i, ref in enumerate(spec.predictor.candidates if spec.predictor else ()):
         yield f"spec.predictor.candidates[{i}].name", ref.name
+    yield from reviewing.references(spec)
 
 
 def requiring(specs: Mapping[str, RoutingPolicySpec]) -> dict[str, tuple[str, ...]]:
@@ -57,6 +59,11 @@ def _judges(spec: RoutingPolicySpec) -> Iterator[tuple[str, str]]:
     shadow = spec.rollout.shadow if spec.rollout else None
     if shadow is not None and shadow.judge is not None:
         yield "spec.rollout.shadow.judge.backendRef.name", shadow.judge.backend_ref.name
+
+
+def named(spec: RoutingPolicySpec) -> set[str]:
+    """Every backend that it names, judges among them."""
+    return {name for _, name in (*references(spec), *_judges(spec))}
 
 
 def unresolved(spec: RoutingPolicySpec, backends: Backends) -> tuple[Problem, ...]:
@@ -132,6 +139,8 @@ def _route(
         request_timeout_s=parse_duration(route.timeouts.request),
         data_class=str(route.data_class or "") if isinstance(route, Rule) else "",
         left_out={name: str(out[name][0]) for name in _named(route) if name in out},
+        review=reviewing.compile_review(route.review) if route.review else None,
+        priority=RANKS[route.priority],
     )
 
 
@@ -335,6 +344,7 @@ def compile_blob(
             signals=_signals(spec.implicit_feedback) if spec.implicit_feedback else None,
             predictor=compile_chooser(spec, usable, learned),
             governance=vetting.compile_governance(spec.governance),
+            review=reviewing.compile_human_review(spec, usable),
         )
     )
     return checked(blob)

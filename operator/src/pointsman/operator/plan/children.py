@@ -1,7 +1,8 @@
 """The objects of a backend with `deployment`, and whether live ones differ.
 
-Guarantees pods that pass the restricted Pod Security Standard and rollouts that never take the
-last good pod away. Refuses to decide about objects that another owner controls.
+Guarantees pods that pass the restricted Pod Security Standard, with overrides the baseline one, and
+rollouts that never take the last good pod away. Refuses to decide about objects that another owner
+controls.
 """
 
 import hashlib
@@ -17,6 +18,7 @@ from pointsman.api.validation import Invalid, Problem
 from pointsman.operator.plan.draining import grace_s
 from pointsman.operator.plan.engines import container_of, init_containers_of, volumes_of
 from pointsman.operator.plan.objects import Json, annotations_of, controller_of, labels_of
+from pointsman.operator.plan.pod_rules import PodRules
 from pointsman.operator.plan.strategic_merge import MergeRefused, merge_template
 
 ANNOTATION_HASH: Final = f"{names.GROUP}/spec-hash"
@@ -92,7 +94,7 @@ def _pod_security(engine: Engine) -> dict[str, Any]:
 
 
 def _deployment(
-    namespace: str, backend: ModelBackend, deployment: Deployment, images: Images
+    namespace: str, backend: ModelBackend, deployment: Deployment, images: Images, rules: PodRules
 ) -> dict[str, Any]:
     name = backend.metadata.name
     container = container_of(backend.spec, deployment, simulator=images.simulator, vllm=images.vllm)
@@ -115,6 +117,15 @@ def _deployment(
         pod["initContainers"] = first
     if volumes := volumes_of(deployment):
         pod["volumes"] = volumes
+    if deployment.cache and rules.owns_claim(deployment.cache.claim_name):
+        message = "is the volume of Pointsman's own ledger"
+        raise Invalid((Problem("spec.deployment.cache.claimName", message),))
+    template = overridden(
+        {"metadata": {"labels": labels_of_backend(name)}, "spec": pod},
+        deployment.pod_template or {},
+    )
+    if problems := rules.problems(template):
+        raise Invalid(problems)
     return {
         "apiVersion": "apps/v1",
         "kind": "Deployment",
@@ -127,10 +138,7 @@ def _deployment(
                 "rollingUpdate": {"maxUnavailable": 0, "maxSurge": 1},
             },
             "progressDeadlineSeconds": 600,
-            "template": overridden(
-                {"metadata": {"labels": labels_of_backend(name)}, "spec": pod},
-                deployment.pod_template or {},
-            ),
+            "template": template,
         },
     }
 
@@ -205,7 +213,7 @@ def _stamped(child: dict[str, Any]) -> dict[str, Any]:
 
 
 def render_children(
-    backend: ModelBackend, *, namespace: str, images: Images
+    backend: ModelBackend, *, namespace: str, images: Images, rules: PodRules
 ) -> tuple[dict[str, Any], ...]:
     """
     Deployment, Service and, where there may be several replicas, PodDisruptionBudget.
@@ -217,7 +225,7 @@ def render_children(
     if deployment is None:
         return ()
     children = [
-        _deployment(namespace, backend, deployment, images),
+        _deployment(namespace, backend, deployment, images, rules),
         _service(namespace, backend, deployment),
     ]
     if backend.spec.scaling or backend.spec.replicas_at_first > 1:

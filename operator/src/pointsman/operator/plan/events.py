@@ -1,6 +1,7 @@
 """Events of our kinds, as `kubectl describe` and `kubectl events` show them.
 
-The name follows from what happened and when: one that is posted twice is there once.
+The name follows from what happened and when, or to which version of the object: one that is posted
+twice is there once.
 """
 
 import hashlib
@@ -23,10 +24,16 @@ def event_of(
     now: str,
     about_kind: str = names.MODEL_BACKEND,
     action: str = "Scale",
+    of_version: bool = False,
 ) -> dict[str, Any]:
-    """An events.k8s.io/v1 Event about `item`; `now` is RFC 3339 in UTC, in whole seconds."""
+    """
+    An events.k8s.io/v1 Event about `item`; `now` is RFC 3339 in UTC, in whole seconds.
+
+    `of_version`: whoever reads the same version of it, and tells the same, tells it once.
+    """
     about = meta(item)
-    digest = hashlib.sha256(f"{about.get('uid')} {now} {reason} {note}".encode()).hexdigest()
+    when = about.get("resourceVersion") if of_version else now
+    digest = hashlib.sha256(f"{about.get('uid')} {when} {reason} {note}".encode()).hexdigest()
     return {
         "apiVersion": "events.k8s.io/v1",
         "kind": "Event",

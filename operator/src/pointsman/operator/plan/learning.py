@@ -156,7 +156,7 @@ def traits_of(job: Job) -> dict[str, Trait]:
     """Of candidates with enough answers, to two digits: a table is not written for a token."""
     found = {}
     for name in job.wish.models:
-        whole = [one for one in job.labels if one.backend == name and one.source == "Rating"]
+        whole = [one for one in job.labels if one.backend == name and one.source != "Failure"]
         if len(whole) >= TRAIT_SAMPLES:
             found[name] = Trait(
                 output_tokens=_rounded(median(one.output_tokens for one in whole)),

@@ -82,6 +82,13 @@ def parsed(model: type[M], item: Json) -> M | Invalid:
         return Invalid((problem,))
 
 
+def identity(item: Json) -> tuple[object, ...]:
+    """What an object is parsed from: equal ones are parsed alike, whatever their status says."""
+    about = meta(item)
+    named = (about.get("name"), about.get("uid"), about.get("generation"), about.get("labels"))
+    return (*named, about.get("deletionTimestamp"), item.get("spec"))
+
+
 def observed_policy(item: Json) -> ObservedPolicy:
     """A RoutingPolicy from the API server or from a file."""
     about = meta(item)

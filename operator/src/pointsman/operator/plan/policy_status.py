@@ -29,6 +29,7 @@ WAITING: Final = frozenset(
         Reason.AWAITING_ROUTERS,
         Reason.NO_ROUTERS,
         Reason.WAITING_FOR_CAPACITY,
+        Reason.WAITING_FOR_PROBES,
         Reason.ROLLOUT_IN_PROGRESS,
         Reason.ROLLOUT_PAUSED,
         Reason.AWAITING_APPROVAL,

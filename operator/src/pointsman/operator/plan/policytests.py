@@ -18,6 +18,7 @@ from pointsman.api.validation import Problem
 if TYPE_CHECKING:
     from pointsman.analysis import Analysis, Prompt
     from pointsman.routing import CompiledPolicy, Decision, RequestFacts
+    from pointsman.routing.review import Need
 
 _REMEMBERED: Final = 256
 """Compiled policies whose failures are kept, by digest."""
@@ -84,20 +85,25 @@ def failing(digest: str, blob: bytes, tests: Sequence[PolicyTest]) -> tuple[Prob
 
 def _run(policy: "CompiledPolicy", test: PolicyTest) -> Outcome:
     from pointsman.routing import decide  # noqa: PLC0415
-    from pointsman.routing.governing import NoClass, for_facts  # noqa: PLC0415
+    from pointsman.routing.governing import NoClass, for_facts, rank_of_facts  # noqa: PLC0415
+    from pointsman.routing.review import look  # noqa: PLC0415
 
     facts, texts = facts_of(test), [test.prompt or "", *(one.content for one in test.messages)]
     try:
+        rank = rank_of_facts(policy, facts, texts=texts)
         policy = for_facts(policy, facts, texts=texts, now_s=None)
     except NoClass as error:
         decision = decide(policy, facts, dice=0.0, explain=True)
         return Outcome(test, (str(error),), facts.analysis, decision)
     decision = decide(policy, facts, dice=0.0, explain=True)
-    problems = tuple(_problems(test.expect, decision, facts))
+    decision, need = look(decision, facts, rank=rank, now_s=None)
+    problems = tuple(_problems(test.expect, decision, facts, need))
     return Outcome(test, problems, facts.analysis, decision)
 
 
-def _problems(expect: Expectation, decision: "Decision", facts: "RequestFacts") -> list[str]:
+def _problems(
+    expect: Expectation, decision: "Decision", facts: "RequestFacts", need: "Need | None"
+) -> list[str]:
     from pointsman.routing import first_choices  # noqa: PLC0415
 
     problems = []
@@ -108,7 +114,10 @@ def _problems(expect: Expectation, decision: "Decision", facts: "RequestFacts") 
         problems.append(f"task is {task}, not {expect.task} ({why})")
     if expect.rule and rule != expect.rule:
         problems.append(f"rule is {rule}, not {expect.rule}{_why_not(expect.rule, decision)}")
-    choices = first_choices(decision, facts)
+    if expect.review and expect.review != (need.mode if need else "None"):
+        problems.append(f"review is {need.words() if need else 'None'}, not {expect.review}")
+    escalated = need is not None and need.mode == "Escalate"
+    choices = decision.candidates[:1] if escalated else first_choices(decision, facts)
     names = [backend.name for backend in choices]
     if expect.backend and expect.backend not in names:
         problems.append(

@@ -14,7 +14,14 @@ from pointsman.api.v1alpha1 import RoutingPolicy, RoutingPolicySpec
 from pointsman.api.v1alpha1.shadowing import never_matching
 from pointsman.api.validation import Invalid, Problem, parse
 from pointsman.operator.plan import vetting
-from pointsman.operator.plan.blobs import Backends, compile_blob, references, unresolved
+from pointsman.operator.plan.blobs import (
+    Backends,
+    compile_blob,
+    named,
+    references,
+    unresolved,
+)
+from pointsman.operator.plan.kept import Kept
 from pointsman.operator.plan.objects import Json, ObservedPolicy
 from pointsman.operator.plan.policytests import failing
 from pointsman.operator.plan.predicting import Learned
@@ -279,6 +286,38 @@ def _held(verdict: Verdict, previous: table.PolicyEntry | None) -> tuple[str, ..
     return previous.model_names
 
 
+def _made_of(
+    policy: ObservedPolicy, world: _World, last: Revision | None
+) -> tuple[object, ...] | None:
+    """All that an accepted verdict follows from; None if it follows from the time as well."""
+    if isinstance(policy.parsed, Invalid) or policy.parsed.spec.governance is not None:
+        return None
+    spec = policy.parsed.spec
+    used = {name: world.backends.get(name) for name in sorted(named(spec))}
+    taken = [world.taken.get(name) for name in spec.model_names]
+    learned, before = world.learned.get(policy.name), last.name if last else ""
+    return (policy, before, tuple(used), *used.values(), *taken, learned, world.run_tests)
+
+
+def _judge_kept(
+    policy: ObservedPolicy,
+    world: _World,
+    last: Revision | None,
+    previous: table.PolicyEntry | None,
+    kept: Kept[Verdict],
+) -> Verdict:
+    """The verdict of before if it was an acceptance that follows from the same."""
+    made_of = _made_of(policy, world, last)
+
+    def judge() -> Verdict:
+        return _judge(policy, world, last, previous)
+
+    verdict = judge() if made_of is None else kept.get(policy.name, made_of, judge)
+    if not verdict.accepted.status:  # it follows from what is in force as well
+        kept.forget(policy.name)
+    return verdict
+
+
 def compile_table(
     *,
     namespace: str,
@@ -289,6 +328,7 @@ def compile_table(
     learned: Mapping[str, Learned] | None = None,
     run_tests: bool = True,
     now_s: float | None = None,
+    kept: Kept[Verdict] | None = None,
 ) -> TablePlan:
     """
     Judge every policy, oldest first, and compile the table.
@@ -298,8 +338,9 @@ def compile_table(
 
     `accepted` holds the last accepted revision by policy name, `previous` the entries of the
     manifest in force, `learned` what predictors have learned. Equal arguments give equal bytes,
-    whatever the order of the policies.
+    whatever the order of the policies. `kept` is a memory: what did not change is not made anew.
     """
+    kept = Kept() if kept is None else kept
     taken: dict[str, str] = {}
     world = _World(
         namespace=namespace,
@@ -311,14 +352,14 @@ def compile_table(
     )
     verdicts: dict[str, Verdict] = {}
     for policy in sorted(policies, key=lambda p: (p.created, p.name)):
-        verdict = _judge(
-            policy, world, accepted.get(policy.name), (previous or {}).get(policy.name)
-        )
+        before = (previous or {}).get(policy.name)
+        verdict = _judge_kept(policy, world, accepted.get(policy.name), before, kept)
         verdicts[policy.name] = verdict
         if verdict.entry:
             taken.update(dict.fromkeys(verdict.entry.model_names, policy.name))
-            for name in _held(verdict, (previous or {}).get(policy.name)):
+            for name in _held(verdict, before):
                 taken.setdefault(name, policy.name)
+    kept.only(verdicts)
     return replanned(verdicts)
 
 

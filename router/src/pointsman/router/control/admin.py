@@ -171,7 +171,7 @@ class Admin:
                 "manifest": feed.manifest,
                 "acks": feed.acks,
                 "endpoints": feed.live.endpoints,
-                "credentials": sorted(f"{name}/{key}" for name, key in feed.live.credentials),
+                "credentials": sorted({f"{name}/{key}" for name, key, _ in feed.live.credentials}),
                 "callers": [_shown(caller) for caller in feed.live.callers.everyone],
                 "routers": feed.live.routers,
                 "inFlight": feed.live.in_flight,

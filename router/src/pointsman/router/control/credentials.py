@@ -1,8 +1,9 @@
 """Which API keys the table in force may use: pure judgment over Secrets that were read.
 
-Guarantees that a key is handed out only if its Secret is labeled and allows the host of every URL
-that uses it. Refuses empty keys and those that could not stand in a header. A missing key is a
-problem of the policies that use it, said in their acks; no text, repr or error here holds a key.
+Guarantees that a key is handed out for a URL only if its Secret is labeled and allows that URL's
+host; what one backend may not do takes nothing from another. Refuses empty keys and those that
+could not stand in a header. A missing key is a problem of the policies that use it, said in their
+acks; no text, repr or error here holds a key.
 """
 
 from collections.abc import Iterable, Mapping
@@ -32,32 +33,30 @@ class Use:
     """One reference as the table uses it."""
 
     ref: CredentialRef
-    hosts: frozenset[str | None]
-    """None stands for a URL whose host is not beyond doubt."""
+    url: str
     policies: frozenset[str]
 
 
 @dataclass(frozen=True, slots=True)
 class Keys:
-    """`found` maps (Secret, key) to the API key; `problems` maps policy to texts."""
+    """`found` maps (Secret, key, URL) to the API key; `problems` maps policy to texts."""
 
-    found: Mapping[tuple[str, str], bytes] = field(repr=False)
+    found: Mapping[tuple[str, str, str], bytes] = field(repr=False)
     problems: Mapping[str, tuple[str, ...]]
 
 
 def uses(table: CompiledTable) -> tuple[Use, ...]:
     """Every credential that the table refers to, in a stable order."""
-    hosts: dict[CredentialRef, set[str | None]] = {}
-    policies: dict[CredentialRef, set[str]] = {}
+    policies: dict[tuple[CredentialRef, str], set[str]] = {}
     for policy in table.policies:
         for backend in policy.backends.values():
             address = backend.address
             if isinstance(address, ExternalAddress) and address.credential:
-                hosts.setdefault(address.credential, set()).add(host_of(address.url))
-                policies.setdefault(address.credential, set()).add(policy.name)
+                use = address.credential, address.url
+                policies.setdefault(use, set()).add(policy.name)
     return tuple(
-        Use(ref, frozenset(hosts[ref]), frozenset(policies[ref]))
-        for ref in sorted(hosts, key=lambda ref: (ref.name, ref.key))
+        Use(ref, url, frozenset(policies[ref, url]))
+        for ref, url in sorted(policies, key=lambda use: (use[0].name, use[0].key, use[1]))
     )
 
 
@@ -101,8 +100,8 @@ def judge(
     `secrets` maps name to facts, None where the Secret does not exist; one that was never read is
     absent. `unread` says why the latest reading failed; facts of an earlier one stay valid.
     """
-    found: dict[tuple[str, str], bytes] = {}
-    problems: dict[str, list[str]] = {}
+    found: dict[tuple[str, str, str], bytes] = {}
+    problems: dict[str, dict[str, None]] = {}
     unread = unread or {}
     for use in wanted:
         name = use.ref.name
@@ -112,9 +111,9 @@ def judge(
             facts = secrets[name]
             texts = _problems_of_secret(use, facts)
             if facts and not texts:
-                found[(name, use.ref.key)] = facts.values[use.ref.key].strip()
+                found[name, use.ref.key, use.url] = facts.values[use.ref.key].strip()
         for policy in sorted(use.policies):
-            problems.setdefault(policy, []).extend(texts)
+            problems.setdefault(policy, {}).update(dict.fromkeys(texts))
     return Keys(found, {name: tuple(texts) for name, texts in problems.items() if texts})
 
 
@@ -124,12 +123,11 @@ def _problems_of_secret(use: Use, facts: SecretFacts | None) -> list[str]:
         return [f"{name} not found"]
     if not facts.labeled:
         return [f"{name} lacks the label {LABEL_CREDENTIAL}=true"]
-    if None in use.hosts:
+    host = host_of(use.url)
+    if host is None:
         return [f"{name} is used by a URL without a plain host"]
-    hosts = sorted(host for host in use.hosts if host)
-    refused = [host for host in hosts if not covers(facts.allowed_hosts, host)]
-    if refused:
-        return [f"{name} does not allow host {host}" for host in refused]
+    if not covers(facts.allowed_hosts, host):
+        return [f"{name} does not allow host {host}"]
     return _problems_of_value(name, use.ref.key, facts.values.get(use.ref.key))
 
 

@@ -12,6 +12,7 @@ from contextlib import asynccontextmanager
 from typing import Final
 from urllib.parse import urlencode, urlsplit
 
+from pointsman.process.trust import Trust
 from pointsman.router.wire.response import Malformed, ResponseReader
 
 MAX_HEAD_BYTES: Final = 64 * 1024
@@ -103,8 +104,15 @@ class HttpClient:
     """At most `most` requests to one server at a time; the others wait."""
 
     def __init__(
-        self, url: str, tls: ssl.SSLContext | None, *, connect_s: float, most: int = 32
+        self,
+        url: str,
+        tls: ssl.SSLContext | None,
+        *,
+        connect_s: float,
+        most: int = 32,
+        trust: Trust | None = None,
     ) -> None:
+        """`trust`: of `tls`, asked anew when the server's certificate is not trusted."""
         parts = urlsplit(url)
         self._tls = tls if parts.scheme == "https" else None
         if parts.scheme == "https" and tls is None:
@@ -116,6 +124,7 @@ class HttpClient:
         self._prefix = parts.path.rstrip("/")
         self._host = parts.netloc.rpartition("@")[2]
         self._connect_s = connect_s
+        self._trust = trust
         self._places = asyncio.Semaphore(most)
         self._idle: list[_Connection] = []
 
@@ -179,10 +188,15 @@ class HttpClient:
         loop = asyncio.get_running_loop()
         reader = _Reader(limit=_PIECE_BYTES, loop=loop)
         protocol = asyncio.StreamReaderProtocol(reader, loop=loop)
-        async with asyncio.timeout(self._connect_s):
-            transport, _ = await loop.create_connection(
-                lambda: protocol, self._name, self._port, ssl=self._tls
-            )
+        try:
+            async with asyncio.timeout(self._connect_s):
+                transport, _ = await loop.create_connection(
+                    lambda: protocol, self._name, self._port, ssl=self._tls
+                )
+        except ssl.SSLCertVerificationError:
+            if self._trust is not None and self._trust.renew():
+                return await self._connect()
+            raise
         return _Connection(reader, asyncio.StreamWriter(transport, protocol, reader, loop))
 
     def _give_back(self, connection: _Connection) -> None:

@@ -62,7 +62,7 @@ class KubeClient:
     def __init__(self, server: ApiServer, *, request_s: float = REQUEST_S) -> None:
         self._server = server
         self._request_s = request_s
-        self._http = HttpClient(server.url, server.tls, connect_s=CONNECT_S)
+        self._http = HttpClient(server.url, server.tls, connect_s=CONNECT_S, trust=server.trust)
 
     async def __aenter__(self) -> "KubeClient":
         return self

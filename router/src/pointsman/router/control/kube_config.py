@@ -13,6 +13,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from pointsman.process.trust import Trust, trust_of
+
 SERVICE_ACCOUNT = Path("/var/run/secrets/kubernetes.io/serviceaccount")
 
 
@@ -26,6 +28,8 @@ class ApiServer:
 
     url: str
     tls: ssl.SSLContext | None = None
+    trust: Trust | None = None
+    """Of `tls`, where its authorities are in a file that the kubelet rotates."""
     token_file: Path | None = None
     token: str | None = field(default=None, repr=False)
 
@@ -50,10 +54,12 @@ def in_cluster(
     if ":" in host:
         host = f"[{host}]"
     try:
-        tls = ssl.create_default_context(cafile=str(folder / "ca.crt"))
+        trust = trust_of(folder / "ca.crt")
     except OSError as error:
         raise ConfigError(f"{folder / 'ca.crt'}: {error}") from error
-    return ApiServer(f"https://{host}:{port}", tls, token_file=folder / "token")
+    return ApiServer(
+        f"https://{host}:{port}", trust.context, trust=trust, token_file=folder / "token"
+    )
 
 
 def from_kubeconfig(path: Path) -> ApiServer:

@@ -11,13 +11,7 @@ from collections.abc import Callable, Mapping
 from msgspec.structs import replace
 
 from pointsman.api.table import Ack, Endpoint, Manifest, ServiceAddress
-from pointsman.router.control.credentials import (
-    Keys,
-    SecretFacts,
-    judge,
-    only_used,
-    uses,
-)
+from pointsman.router.control.credentials import SecretFacts, judge, only_used, uses
 from pointsman.router.control.metrics import ControlMetrics
 from pointsman.router.control.store import Store
 from pointsman.router.control.switch import Outcome, Switch
@@ -29,7 +23,7 @@ _NO_PROBLEMS: Mapping[str, tuple[str, ...]] = {}
 
 class TableFeed:
     """
-    Local mode calls `offer`, `endpoints` and `secrets` (or `credentials`) directly.
+    Local mode calls `offer`, `endpoints` and `secrets` directly.
 
     An offer must not be older than `position`: who starts anew with a state folder that was used
     before begins at `position[0] + 1`.
@@ -50,8 +44,7 @@ class TableFeed:
         """True while what is in force came from last-known-good and was not confirmed yet."""
         self._metrics = metrics
         self._switch = Switch(namespace)
-        self._secrets: dict[str, SecretFacts | None] | None = {}
-        """None: keys come judged, by `credentials`."""
+        self._secrets: dict[str, SecretFacts | None] = {}
         self._unread: dict[str, str] = {}
         self._problems = _NO_PROBLEMS
         self._acks: tuple[Ack, ...] = ()
@@ -153,30 +146,11 @@ class TableFeed:
     @property
     def known_secrets(self) -> Mapping[str, SecretFacts | None]:
         """What `secrets` was told last, or what was stored."""
-        return self._secrets or {}
-
-    def credentials(
-        self,
-        keys: Mapping[tuple[str, str], bytes],
-        problems: Mapping[str, tuple[str, ...]] = _NO_PROBLEMS,
-    ) -> tuple[Ack, ...]:
-        """
-        Replace all API keys, (Secret, key) -> bytes, for callers who judged them themselves.
-
-        `problems` (policy -> texts) are told in the acks. A table that uses a key for another
-        host needs new keys in the same turn of the loop: prefer `secrets`, which sees to that.
-        """
-        self._secrets = None
-        self._use(Keys(dict(keys), dict(problems)))
-        self._tell()
-        return self._acks
+        return self._secrets
 
     def _judge(self) -> None:
         """With each table: a key known for one host must not leave for another."""
-        if self._secrets is not None:
-            self._use(judge(uses(self.live.table), self._secrets, self._unread))
-
-    def _use(self, keys: Keys) -> None:
+        keys = judge(uses(self.live.table), self._secrets, self._unread)
         if keys.found != self.live.credentials:
             self.live.credentials = keys.found
         if keys.problems != self._problems:

@@ -130,6 +130,10 @@ def _server(finished: Finished, path: str, *, failed: bool) -> Attributes:
         found["pointsman.fallbacks"] = _pairs(finished.passed)
     if finished.spilled:
         found["pointsman.spills"] = _pairs(finished.spilled)
+    if finished.review:
+        found["pointsman.review.outcome"] = finished.review
+    if finished.waited_s:
+        found["pointsman.review.duration"] = finished.waited_s
     if finished.event is not None:
         found |= _decided(finished.event)
     return found

@@ -10,7 +10,7 @@ import secrets
 import time
 from collections.abc import Callable
 from itertools import count
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, cast
 
 from pointsman.router.live import Live
 from pointsman.router.metrics import Metrics
@@ -21,38 +21,42 @@ from pointsman.router.serve.arms import Arms
 from pointsman.router.serve.choosing import Conversations
 from pointsman.router.serve.endpoints import Balancers
 from pointsman.router.serve.exchange import Exchange
-from pointsman.router.serve.feedback import Ledger
 from pointsman.router.serve.holds import Holds
 from pointsman.router.serve.limits import Limits
 from pointsman.router.serve.listener import ClientConnection
+from pointsman.router.serve.plane import Plane
 from pointsman.router.serve.providers import Providers
 from pointsman.router.serve.quotas import Quotas, settle
-from pointsman.router.serve.record import Recorder
 from pointsman.router.serve.spill import Spill
-from pointsman.router.serve.tracing import Tracing
 from pointsman.router.serve.tracks import Tracks
 from pointsman.router.serve.upstream import Pools
 from pointsman.router.serve.wheel import Wheel
 from pointsman.router.stack import arrival_layers
+from pointsman.router.wire.known import Heads
 
 if TYPE_CHECKING:
     from pointsman.router.proxy import Proxy
-    from pointsman.router.serve.governing import Governors
     from pointsman.router.serve.pinned import Asking
+    from pointsman.router.serve.review.desk import Desk
+    from pointsman.router.serve.review.ledger import Reviews
 
 _CLOSE_S = 1.0
 """How long closed connections may take to say so."""
 
 
-class DataPlane:
+def code() -> str:
+    """Which form of the request path runs here: `plain` sources, or `compiled` ones."""
+    return "plain" if __file__.endswith(".py") else "compiled"
+
+
+class DataPlane(Plane):
     """
     One router's data plane.
 
     `clock` is monotonic seconds, `wall` Unix time, `dice` in [0, 1).
     """
 
-    wheel: Wheel
-    pools: Pools
+    holds: Holds
 
     def __init__(
         self,
@@ -72,28 +76,26 @@ class DataPlane:
         self.clock = clock
         self.wall = wall
         self.dice = dice
-        self.record: Recorder | None = None
-        """Keeps what a routed request was, for the ledger; None where there is none."""
-        self.ledger: Ledger | None = None
-        """The same for feedback."""
-        self.traces: Tracing | None = None
-        """Makes spans and measures calls; None where nobody collects them."""
+        self.record = None
+        self.ledger = None
+        self.reviews: Reviews | None = None
+        """The ledger, for what people look at."""
+        self._desk: Desk | None = None
+        self.traces = None
         self.arrival = arrival_layers()
         self.tracks = Tracks(live, metrics)
-        self.holds = Holds(live, clock)
-        self.spill = Spill(live, self.holds)
+        self.holds = holds = Holds(live, clock)
+        self.spill = Spill(live, holds)
         self.balancers = Balancers(live)
-        self.holds.ejected_of = self.balancers.ejected_of
+        holds.ejected_of = self.balancers.ejected_of
         metrics.ejected = self.balancers.ejected
         self.providers = Providers()
         self.conversations = Conversations()
         self.arms = Arms(self)
-        self.governors: Governors | None = None
-        """Since a request was governed."""
+        self.governors = None
         self.quotas = Quotas(live, clock)
         self.budgets = budgets.Budgets(live, metrics, wall)
         self.budget = retry.BUDGET_START
-        """Retries that may be made; see policy/retry.py."""
         metrics.in_flight = live.in_flight
         metrics.held = live.held
         live.served = metrics.served
@@ -103,14 +105,23 @@ class DataPlane:
         """Pinned requests in work."""
         self._running = 0
         self.refusing = False
-        """True when a drain takes no more from connections that it did not have before."""
         self._hurried = False
+        self.heads = Heads()
         self.held_bodies_bytes = 0
         """Large request bodies that are held now; each connection counts its own."""
         self._server: asyncio.Server | None = None
         self._changed = asyncio.Event()
-        self._id_prefix = secrets.token_hex(5).encode()
-        self._ids = count(1)
+        self.id_prefix = secrets.token_hex(5).encode()
+        self.ids = count(1)
+
+    @property
+    def desk(self) -> "Desk":
+        """Where requests wait for people; loaded with the first."""
+        if self._desk is None:
+            from pointsman.router.serve.review.desk import Desk  # noqa: PLC0415
+
+            self._desk = Desk(self, self.reviews)
+        return self._desk
 
     async def start(self, host: str, port: int) -> int:
         """Listen; the bound port."""
@@ -120,7 +131,8 @@ class DataPlane:
         self._server = await loop.create_server(
             lambda: ClientConnection(self), host, port, backlog=1024
         )
-        bound: int = self._server.sockets[0].getsockname()[1]
+        # uvloop's is a list, the type says a tuple, and compiled code believes types.
+        bound: int = cast(Any, self._server).sockets[0].getsockname()[1]
         return bound
 
     async def drain(self, deadline_s: float, *, delay_s: float = 0.0) -> int:
@@ -140,6 +152,8 @@ class DataPlane:
             client.tell_to_close()
         await self._until(lambda: self._hurried, delay_s)
         self.refusing = True
+        if self._desk is not None:
+            self._desk.release()
         await self._until(lambda: self._hurried or not self._holds_work(), deadline_s)
         cut = self._running
         if self._server is not None:
@@ -152,6 +166,10 @@ class DataPlane:
         for client in list(self._clients):
             client.abort()
         await self.pools.close()
+        if self._desk is not None:
+            await self._desk.close(_CLOSE_S)
+        if self.reviews is not None:
+            await self.reviews.close()
         await self._until(lambda: not self._clients, _CLOSE_S)
         self.wheel.stop()
         return cut
@@ -175,10 +193,6 @@ class DataPlane:
             pass
 
     # What connections and exchanges say.
-
-    def next_id(self) -> bytes:
-        """Unique over all routers and restarts."""
-        return b"%b-%x" % (self._id_prefix, next(self._ids))
 
     def opened(self, client: ClientConnection) -> bool:
         """False if there are too many."""

@@ -16,6 +16,7 @@ from pointsman.router.serve.authenticate import models_of, no_such_model
 from pointsman.router.wire.choices import choices
 from pointsman.router.wire.headers import as_texts
 from pointsman.router.wire.members import check_members
+from pointsman.router.wire.received import MOST_HOPS
 from pointsman.routing import Decision, RequestFacts, Skipped
 from pointsman.routing import decide as decide_route
 
@@ -36,6 +37,10 @@ def read(exchange: "Exchange") -> None:
     request = exchange.request
     if request.head.compressed:
         raise BadRequest("Compressed bodies are not read.", status=415)
+    if request.head.hops == MOST_HOPS:
+        message = f"The request has passed {MOST_HOPS} routers: a model leads back to one of them."
+        # 400 and not 508: each router on the way back hands it on, and none tries again.
+        raise BadRequest(message, code="loop_detected")
     if exchange.translated:
         cast("TranslatedExchange", exchange).read()
         return
@@ -128,16 +133,20 @@ def decide(exchange: "Exchange") -> None:
     if policy.chooser is not None:
         decision = choosing.choose(exchange, decision, facts)
     exchange.route_taken(decision)
-    if not decision.candidates:
-        if decision.route.route.left_out and not decision.skipped:
-            from pointsman.router.serve import governing  # noqa: PLC0415
-
-            raise governing.none_left(exchange, decision.route)
-        raise _none_can(decision, exchange.operation.text)
     if decision.skipped:
         exchange.passed = tuple(
             (skip.backend, _why_passed(skip)) for skip in decision.skipped if skip.ahead
         )
+    if policy.review is not None:
+        from pointsman.router.serve.review import layer  # noqa: PLC0415 - few policies ask for it
+
+        layer.review(exchange)
+    if not exchange.candidates:
+        if decision.route.route.left_out and not decision.skipped:
+            from pointsman.router.serve import governing  # noqa: PLC0415
+
+            raise governing.none_left(exchange, decision.route)
+        raise none_can(decision, exchange.operation.text)
 
 
 def with_cost(exchange: "Exchange", facts: RequestFacts) -> RequestFacts:
@@ -152,7 +161,7 @@ def _why_passed(skip: Skipped) -> str:
     return "ContextWindow" if skip.context_window else "Capability"
 
 
-def _none_can(decision: Decision, param: str) -> BadRequest | Refused:
+def none_can(decision: Decision, param: str) -> BadRequest | Refused:
     """Why no backend of the route can take the request."""
     if not decision.skipped:
         rule = decision.route.route.name

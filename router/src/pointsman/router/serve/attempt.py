@@ -31,7 +31,6 @@ from pointsman.router.wire.whole import WholeAnswer
 
 if TYPE_CHECKING:
     from pointsman.router.serve.exchange import Exchange
-    from pointsman.router.serve.holds import WaitingRoom
     from pointsman.router.serve.translated import TranslatedExchange
 
 _log = logging.getLogger(__name__)
@@ -180,7 +179,7 @@ class Attempt:
             self._begun = False
             self.pool.outstanding -= 1
             plane = self.exchange.plane
-            holds: WaitingRoom = plane.holds
+            holds = plane.holds
             plane.live.end(self.backend.name)
             if self.call is not None:
                 self.call.outcome, self.call.ended_s = outcome, plane.clock()
@@ -243,7 +242,7 @@ def _not_approved(exchange: "Exchange", backend: Backend) -> None:
 
 def _waits(exchange: "Exchange", backend: Backend, track: Track) -> bool:
     """True if the request waits for a server, or does not have to: it went on already."""
-    holds: WaitingRoom = exchange.plane.holds
+    holds = exchange.plane.holds
     how = backend.activation
     fault: Fault | None = None
     if backend.queue is not None and holds.serves(backend, track.service):
@@ -306,7 +305,7 @@ def _external(exchange: "Exchange", backend: Backend) -> _Found | Fault:
     pools = exchange.plane.pools
     if address.credential is None:
         return pools.external(place), place, b"", None
-    key = exchange.plane.live.credential(address.credential)
+    key = exchange.plane.live.credential(address.credential, address.url)
     if key is None:
         detail = f"its credential, Secret {address.credential.name}, is not available"
         return Fault(Kind.ERROR, "NoCredential", detail, retryable=False)
@@ -324,7 +323,7 @@ def after(exchange: "Exchange", fault: Fault) -> None:
         if exchange.taken.cap is not None:
             capped.pay(exchange, attempt, fault)
         exchange.attempt = None
-        exchange.tried.add((attempt.pool.place.host, attempt.pool.place.port))
+        exchange.tried += ((attempt.pool.place.host, attempt.pool.place.port),)
         attempt.cut(fault.reason)
         if replaced_key(exchange, attempt, fault):  # at most once for each key there was
             start(exchange)

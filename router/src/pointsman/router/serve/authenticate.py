@@ -13,8 +13,8 @@ from pointsman.router.wire.received import Head, Request
 if TYPE_CHECKING:
     from collections.abc import Collection
 
-    from pointsman.router.serve.app import DataPlane
     from pointsman.router.serve.exchange import Exchange
+    from pointsman.router.serve.plane import Plane
 
 _MESSAGES: Final = {
     Refusal.NO_KEY: "This router asks for an API key. Send it as `Authorization: Bearer KEY` "
@@ -37,7 +37,7 @@ def authenticate(exchange: "Exchange") -> None:
     exchange.caller = caller_of(exchange.plane, exchange.request)
 
 
-def judge_head(plane: "DataPlane", head: Head) -> Verdict:
+def judge_head(plane: "Plane", head: Head) -> Verdict:
     """At the end of a head, so that a stranger's body is not kept; a key let in stays known."""
     callers, now_s = plane.live.callers, plane.wall()
     verdict = head.verdict
@@ -49,7 +49,7 @@ def judge_head(plane: "DataPlane", head: Head) -> Verdict:
     return verdict
 
 
-def caller_of(plane: "DataPlane", request: Request) -> Caller:
+def caller_of(plane: "Plane", request: Request) -> Caller:
     """Raises Problem for whoever is not let in."""
     callers = plane.live.callers
     verdict = request.verdict
@@ -61,7 +61,7 @@ def caller_of(plane: "DataPlane", request: Request) -> Caller:
     return verdict.caller
 
 
-def refuse(plane: "DataPlane", refusal: Refusal, *, close: bool = False) -> Problem:
+def refuse(plane: "Plane", refusal: Refusal, *, close: bool = False) -> Problem:
     """Count it, and say why in OpenAI's shape."""
     plane.metrics.refused(refusal)
     if refusal is Refusal.NOT_READY:
@@ -89,7 +89,7 @@ def no_such_model(caller: Caller, model: str, names: "Collection[str]") -> BadRe
     )
 
 
-def models_of(plane: "DataPlane", caller: Caller) -> list[str]:
+def models_of(plane: "Plane", caller: Caller) -> list[str]:
     """Names that this caller may put in `model`, sorted."""
     by_model = plane.live.table.by_model
     return sorted(name for name, policy in by_model.items() if caller.may_use(policy.name))

@@ -14,6 +14,7 @@ import queue
 import threading
 import time
 from collections.abc import Callable
+from functools import partial
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from msgspec.structs import replace
@@ -22,7 +23,7 @@ from pointsman.events.schema import MAX_EVENT_BYTES, Request, Text, encode
 from pointsman.router.wire.excerpt import Excerpt
 from pointsman.router.wire.openai import NO_ANSWER, Asked
 from pointsman.router.wire.spoken import Spoken, answer_text
-from pointsman.router.wire.sse import StreamTail
+from pointsman.router.wire.sse import HeardTail, StreamTail
 from pointsman.routing.capture import CompiledCapture
 
 if TYPE_CHECKING:
@@ -72,7 +73,7 @@ class Captor:
         self._current: _Work | None = None
         """In the thread's hands, until somebody has told its event."""
         self._given: queue.SimpleQueue[_Work | None] = queue.SimpleQueue()
-        self._thread: threading.Thread | None = None
+        self._hand: threading.Thread | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
         self._ended = False
         self.held_bytes = 0
@@ -127,11 +128,11 @@ class Captor:
         False if that took longer: the rest goes without text.
         """
         self._ended = True
-        if self._thread is None:
+        if self._hand is None:
             return True
         self._given.put(None)
-        self._thread.join(deadline_s)
-        if not self._thread.is_alive():
+        self._hand.join(deadline_s)
+        if not self._hand.is_alive():
             return True
         with self._lock:
             left, self._current = [self._current], None
@@ -145,11 +146,11 @@ class Captor:
         return False
 
     def _start(self) -> None:
-        if self._thread is None:
+        if self._hand is None:
             self._loop = asyncio.get_running_loop()
             # No daemon: one that is in RE2 while the interpreter ends takes the process down.
-            self._thread = threading.Thread(target=self._run, name="capture")
-            self._thread.start()
+            self._hand = threading.Thread(target=self._run, name="capture")
+            self._hand.start()
 
     def _run(self) -> None:
         while (work := self._next()) is not None:
@@ -189,28 +190,13 @@ def _log_bug(error: Exception) -> None:
     _log.error("text-lost", extra={"reason": type(error).__name__})
 
 
-class _HeardTail(StreamTail):
-    """A tail that is also listened to."""
-
-    __slots__ = ("_captor", "_heard")
-
-    def __init__(self, captor: Captor, heard: Spoken) -> None:
-        super().__init__()
-        self._captor = captor
-        self._heard = heard
-
-    def feed(self, piece: bytes) -> bool:
-        self._captor.hear(self._heard, piece)
-        return super().feed(piece)
-
-
 def tail_of(exchange: "Exchange") -> StreamTail:
     """For a stream of a policy that may keep texts."""
     capture, record = exchange.policy.capture, exchange.plane.record
     if capture is None or record is None or not capture.takes(exchange.decision_id):
         return StreamTail()
     exchange.heard = heard = Spoken()
-    return _HeardTail(record.captor, heard)
+    return HeardTail(StreamTail(), partial(record.captor.hear, heard))
 
 
 def _is_too_large(exchange: "Exchange", whole: bool) -> bool:

@@ -71,7 +71,7 @@ def choose(exchange: "Exchange", decision: Decision, facts: RequestFacts) -> Dec
         chosen, choice = choose_candidate(compiled, decision, asked)
     except Exception:  # noqa: BLE001 - rules can decide without it; logged and counted
         _log.exception("request %s was not chosen for", exchange.decision_id.decode())
-        plane.metrics.internal_errors += 1
+        plane.bug()
         return decision
     exchange.choice = choice
     first = decision.candidates[0].name if decision.candidates else ""

@@ -40,6 +40,8 @@ def decision_lines(exchange: "Exchange", upstream: dict[bytes, bytes]) -> bytes:
     )
     if exchange.held_s:
         lines += b"x-pointsman-held-ms: %.0f\r\n" % (exchange.held_s * 1000)
+    if exchange.review is not None:
+        lines += exchange.review.lines()
     if exchange.passed:
         lines += passed_over(exchange.passed)
     if exchange.ticket is not None:

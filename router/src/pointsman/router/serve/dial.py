@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Final, cast
 from urllib.parse import urlsplit
 
 from pointsman.api.table import ExternalAddress
-from pointsman.router.policy.guard import why_refused
+from pointsman.process.guard import why_refused
 from pointsman.router.policy.retry import Fault, Kind
 from pointsman.router.serve.limits import Limits
 

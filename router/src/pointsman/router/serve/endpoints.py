@@ -102,7 +102,7 @@ class Balancer:
         known = {(e.host, e.port) for e in endpoints}
         self.sick = {key: health for key, health in self.sick.items() if key in known}
 
-    def _open_to(self, tried: set[_Key], now_s: float) -> Sequence[int]:
+    def _open_to(self, tried: tuple[_Key, ...], now_s: float) -> Sequence[int]:
         """Who may be chosen: of those that were not tried the admitted, else what there is."""
         fresh, admitted = [], []
         for index, each in enumerate(self._endpoints):

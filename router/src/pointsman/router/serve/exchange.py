@@ -18,15 +18,15 @@ from pointsman.api.predicting import Choice
 from pointsman.api.statuses import CLIENT_GONE
 from pointsman.api.table import Backend
 from pointsman.router.callers import NOBODY, Caller
-from pointsman.router.errors import Bug, Problem, going_away
+from pointsman.router.errors import Bug, Problem, Suspended, going_away
 from pointsman.router.policy import retry
 from pointsman.router.policy.retry import CUT, Fault, Kind
 from pointsman.router.serve import attempt as attempts
+from pointsman.router.serve import deadlines
 from pointsman.router.serve import relay as relays
 from pointsman.router.serve.arms import Arm
 from pointsman.router.serve.budgets import Purse
 from pointsman.router.serve.decision import decision_lines, send_head
-from pointsman.router.serve.holds import Wait
 from pointsman.router.serve.quotas import Ticket
 from pointsman.router.serve.tracing import Trace
 from pointsman.router.serve.tracks import Track
@@ -38,8 +38,10 @@ from pointsman.routing import CompiledPolicy, Decision, Skipped
 from pointsman.routing.compiled import CompiledRoute
 
 if TYPE_CHECKING:
-    from pointsman.router.serve.app import DataPlane
-    from pointsman.router.serve.listener import ClientConnection
+    from pointsman.router.serve.client import Client
+    from pointsman.router.serve.deadlines import Waits
+    from pointsman.router.serve.plane import Plane
+    from pointsman.router.serve.review.review import Review
     from pointsman.router.wire.spoken import Spoken
 
 _log = logging.getLogger(__name__)
@@ -50,14 +52,14 @@ class Exchange:
     """The layers of stack.py fill it in; see the module. `opening` and `end` are the answer's."""
 
     __slots__ = (
-        "_done_by_s", "_first_by_s", "_over", "_retry_at_s", "_total_by_s", "analysis", "arm",
-        "asked", "attempt", "attempts", "baseline_nano", "caller", "candidates", "chain_s",
-        "charges", "choice", "chunked", "client", "code", "committed", "committed_s",
-        "conversation", "cost_nano", "data_rank", "debug", "decision_id", "end", "failures",
-        "head_sent", "heard", "heard_s", "held_s", "images", "index", "let_by", "opening",
-        "operation", "outcome", "overhead_s", "paid_nano", "passed", "plane", "policy", "reading",
-        "received_s", "request", "request_id", "retries", "said", "skipped", "streamed", "taken",
-        "ticket", "trace", "track", "tried", "unread", "usage", "waiting",
+        "analysis", "arm", "asked", "attempt", "attempts", "baseline_nano", "caller", "candidates",
+        "chain_s", "charges", "choice", "chunked", "client", "code", "committed", "committed_s",
+        "conversation", "cost_nano", "data_rank", "debug", "decision_id", "done_by_s", "end",
+        "failures", "first_by_s", "head_sent", "heard", "heard_s", "held_s", "images", "index",
+        "let_by", "opening", "operation", "outcome", "over", "overhead_s", "paid_nano", "passed",
+        "plane", "policy", "reading", "received_s", "request", "request_id", "retries",
+        "retry_at_s", "review", "said", "skipped", "streamed", "taken", "ticket", "total_by_s",
+        "trace", "track", "tried", "unread", "usage", "waiting",
     )  # fmt: skip
     asked: Asked
     policy: CompiledPolicy
@@ -71,8 +73,8 @@ class Exchange:
 
     def __init__(
         self,
-        plane: "DataPlane",
-        client: "ClientConnection",
+        plane: "Plane",
+        client: "Client",
         request: Request,
         operation: Operation,
         now_s: float,
@@ -90,12 +92,13 @@ class Exchange:
         self.trace: Trace | None = None
         self.debug = request.head.debug
         self.unread = False  # the analysis of its text is left for the record
-        self.images = self.committed = self.streamed = self.chunked = self._over = False
+        self.images = self.committed = self.streamed = self.chunked = self.over = False
         self.head_sent = False
         """A status line was sent: before the commitment, of a stream that waits for long."""
         self.let_by = False
         """True for the attempt that a wait has ended with: it is its turn."""
-        self.waiting: Wait | None = None
+        self.waiting: Waits | None = None
+        self.review: Review | None = None  # what a person has to do with it
         self.held_s = self.overhead_s = 0.0
         self.track: Track | None = None
         self.arm: Arm | None = None  # of its policy's rollout
@@ -105,7 +108,7 @@ class Exchange:
         self.cost_nano = self.baseline_nano = self.paid_nano = 0
         self.failures: list[tuple[str, Fault]] = []
         self.passed: tuple[tuple[str, str], ...] = ()  # (backend, reason) of who was left
-        self.tried: set[tuple[str, int]] = set()
+        self.tried: tuple[tuple[str, int], ...] = ()
         self.usage: Usage | None = None
         self.said: Answer = NO_ANSWER
         self.opening = self.end = b""
@@ -113,13 +116,15 @@ class Exchange:
         self.reading: Text | None = None  # of the prompt, until it was chosen for
         self.choice: Choice | None = None  # of the policy's predictor
         self.chain_s = plane.limits.retry_deadline_s
-        self._first_by_s = self._retry_at_s = self._total_by_s = self._done_by_s = inf
+        self.first_by_s = self.retry_at_s = self.total_by_s = self.done_by_s = inf
 
     def run(self) -> None:
         """Through the layers of arrival, up to the first attempt."""
         try:
             for layer in self.plane.arrival:
                 layer(self)
+        except Suspended:
+            pass
         except Problem as problem:
             self.refuse(problem)
         except Exception as error:  # noqa: BLE001 - the border to asyncio; logged and counted
@@ -132,7 +137,7 @@ class Exchange:
         self.taken = decision.route
         self.candidates, self.skipped = decision.candidates, decision.skipped
         route = decision.route.route
-        self._total_by_s = self.received_s + route.request_timeout_s
+        self.total_by_s = self.received_s + route.request_timeout_s
         if route.fallback is not None:
             self.chain_s = route.fallback.deadline_s
         if not decision.candidates:
@@ -152,7 +157,7 @@ class Exchange:
         """Go on to the one after this."""
         self.index += 1
         self.retries = 0
-        self.tried.clear()
+        self.tried = ()
 
     def sending(self) -> None:
         """An attempt begins."""
@@ -168,14 +173,14 @@ class Exchange:
             first_by_s = now_s + self.taken.route.first_token_timeout_s
         else:
             first_by_s = inf
-        self._first_by_s = first_by_s
-        total_by_s = self._total_by_s
+        self.first_by_s = first_by_s
+        total_by_s = self.total_by_s
         self.client.set_alarm(min(total_by_s, first_by_s))
 
-    def wait(self, waiting: Wait) -> None:
-        """For a server of the candidate."""
+    def wait(self, waiting: "Waits") -> None:
+        """For a server of the candidate, or for a person."""
         self.waiting = waiting
-        self._arm(self.plane.clock())
+        deadlines.arm(self, self.plane.clock())
 
     def let_go(self) -> None:
         """Its turn has come."""
@@ -187,13 +192,24 @@ class Exchange:
         finally:
             self.let_by = False
 
-    def beat(self) -> None:
+    def beat(self, what: bytes = b"a model server") -> None:
         """Bytes for what gives up on silent connections; the status line is out from here on."""
         if not self.head_sent:
             self.head_sent = self.chunked = True
             head = {b"content-type": relays.EVENT_STREAM}
             send_head(self, 200, head, _STREAM_FRAMING, b"")
-        self.client.write(chunk(b": waiting for a model server\n\n"))
+        self.client.write(chunk(b": waiting for %b\n\n" % what))
+
+    def succeeded_by(self, body: bytes) -> "Exchange":
+        """Another one, that answers the same caller in its place; this one is silent from here."""
+        head = self.request.head
+        assert head.operation is not None, "it is routed"
+        request = Request(head, body, self.request.verdict)
+        further = type(self)(self.plane, self.client, request, head.operation, self.plane.clock())
+        further.head_sent, further.chunked, further.trace = self.head_sent, self.chunked, self.trace
+        self.over = True
+        self.client.exchange = further
+        return further
 
     def retry_in(self, delay_s: float) -> None:
         """Try the same candidate again."""
@@ -201,8 +217,8 @@ class Exchange:
             attempts.start(self)
             return
         now_s = self.plane.clock()
-        self._retry_at_s = now_s + delay_s
-        self._arm(now_s)
+        self.retry_at_s = now_s + delay_s
+        deadlines.arm(self, now_s)
 
     # What the relay says.
 
@@ -233,14 +249,14 @@ class Exchange:
             framing += b"cache-control: no-cache\r\n"
         send_head(self, status, headers, framing, chunk(data) if chunked else data)
         if length != len(data):
-            self._arm(now_s)
+            deadlines.arm(self, now_s)
 
     def _commit_begun(self, status: int, data: bytes) -> None:
         """Go on behind a head that was sent while the request waited."""
         if status == 200:
             self.streamed = True
             self.client.write(chunk(data))
-            self._arm(self.committed_s)
+            deadlines.arm(self, self.committed_s)
         else:
             why = f"The backend refused the request with status {status}."
             self.client.write(chunk(self.error_event(why, "backend_refused")))
@@ -256,14 +272,14 @@ class Exchange:
     def may_end_soon(self) -> None:
         """`[DONE]` has been relayed; do not wait long for the end of the body."""
         now_s = self.plane.clock()
-        self._done_by_s = now_s + self.plane.limits.done_grace_s
-        self._arm(now_s)
+        self.done_by_s = now_s + self.plane.limits.done_grace_s
+        deadlines.arm(self, now_s)
 
     def complete(self) -> None:
         """The answer has been relayed to its end."""
         if self.chunked:
             self.client.write(LAST_CHUNK)
-        self._end(attempts.OK)
+        self.finish(attempts.OK)
 
     def break_off(self, fault: Fault, event: bytes = b"") -> None:
         """
@@ -277,7 +293,7 @@ class Exchange:
         self.client.keep_alive = False
         if not event:
             self.client.abort()
-        self._end(fault.reason)
+        self.finish(fault.reason)
 
     def fail(self, fault: Fault) -> None:
         """This attempt gave no answer."""
@@ -293,7 +309,7 @@ class Exchange:
             self.client.write(chunk(event) + LAST_CHUNK)
         else:
             self.client.write(self.problem_answer(problem))
-        self._end("Refused")
+        self.finish("Refused")
 
     def error_event(self, message: str, code: str) -> bytes:
         """What ends a stream that has begun, in the caller's words."""
@@ -307,8 +323,8 @@ class Exchange:
     def bug(self, error: Exception) -> None:
         """An error of this program: counted, logged, and told without details."""
         _log.error("request %s met a bug", self.decision_id.decode(), exc_info=error)
-        self.plane.metrics.internal_errors += 1
-        if self._over:
+        self.plane.bug()
+        if self.over:
             return
         if self.committed:
             self.break_off(Fault(Kind.ERROR, "InternalError"))
@@ -328,7 +344,7 @@ class Exchange:
     def client_gone(self) -> None:
         """Nobody waits for the answer."""
         self.code = CLIENT_GONE
-        self._end("ClientGone")
+        self.finish("ClientGone")
 
     def pause(self) -> None:
         """The client does not read: neither do we."""
@@ -343,50 +359,13 @@ class Exchange:
 
     def ring(self, now_s: float) -> None:
         """A deadline has passed."""
-        attempt = self.attempt
-        if now_s >= self._total_by_s:
-            self._too_late()
-        elif attempt is None:
-            if now_s >= self._retry_at_s:
-                self._retry_at_s = inf
-                attempts.start(self)
-            elif self.waiting is not None:
-                self.waiting.ring(now_s)
-        elif not self.committed:
-            if now_s >= self._first_by_s:
-                self.fail(Fault(Kind.TIMEOUT, "FirstTokenTimeout", "no first token in time"))
-        elif now_s >= min(self._idle_by_s(now_s), self._done_by_s):
-            attempt.failed(Fault(Kind.TIMEOUT, "IdleTimeout", "it fell silent"))
-        if not self._over:
-            self._arm(now_s)
+        deadlines.ring(self, now_s)
 
-    def _too_late(self) -> None:
-        fault = Fault(Kind.TIMEOUT, "TotalTimeout", "the request took too long", retryable=False)
-        if self.committed and self.attempt is not None:
-            self.attempt.failed(fault)
+    def finish(self, outcome: str) -> None:
+        """It is over, if it was not."""
+        if self.over:
             return
-        self.chain_s = 0.0
-        self.fail(fault)
-
-    def _idle_by_s(self, now_s: float) -> float:
-        since_s = now_s if self.client.paused else self.heard_s
-        return since_s + self.taken.route.stream_idle_timeout_s
-
-    def _arm(self, now_s: float) -> None:
-        if self.committed:
-            at_s = min(self._idle_by_s(now_s), self._done_by_s, self._total_by_s)
-        elif self.attempt is None:
-            at_s = min(self._retry_at_s, self._total_by_s)
-            if self.waiting is not None:
-                at_s = min(at_s, self.waiting.at_s)
-        else:
-            at_s = min(self._first_by_s, self._total_by_s)
-        self.client.set_alarm(at_s)
-
-    def _end(self, outcome: str) -> None:
-        if self._over:
-            return
-        self._over, self.outcome = True, outcome
+        self.over, self.outcome = True, outcome
         if self.waiting is not None:
             self.waiting.end(outcome)
         attempt = self.attempt

@@ -37,6 +37,9 @@ class Ledger(Protocol):
     def put(self, event: bytes) -> None:
         """Keep an encoded event."""
 
+    def needs(self, schema: int) -> None:
+        """Events that are put from now on are of this version."""
+
     async def answered(self, feedback: Feedback) -> bool | None:
         """True if its caller got the answer that is meant; None if nobody can tell now."""
 
@@ -85,7 +88,7 @@ class FeedbackExchange:
         error = None if asking.cancelled() else asking.exception()
         if error is not None:
             _log.error("feedback met a bug", exc_info=error)
-            self._plane.metrics.internal_errors += 1
+            self._plane.bug()
         known = None if asking.cancelled() or error is not None else asking.result()
         if known is False:
             self._refuse(

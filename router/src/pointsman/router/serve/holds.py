@@ -1,8 +1,8 @@
 """Requests that wait for a server of their backend.
 
-Guarantees that callers take turns, each in the order it came (policy/fair.py), that a server which
-has just begun gets only a few at once, that none waits longer than its time or in a queue without a
-bound.
+Guarantees that higher priorities go first and callers of one take turns, each in the order it came
+(policy/fair.py), that a server which has just begun gets only a few at once, that none waits longer
+than its time or in a queue without a bound.
 
 | no ready server, and the backend's activation | what becomes of the request               |
 | none                                          | as if the backend had answered 503        |
@@ -41,12 +41,15 @@ class Wait:
     """One request's; `at_s` is when it has to be rung."""
 
     __slots__ = (
-        "_beat_at_s", "_by_s", "_exchange", "_how", "_of", "_passes", "_since_s", "_until_s",
-        "backend",
+        "_beat_at_s", "_by_s", "_exchange", "_holds", "_how", "_of", "_passes", "_since_s",
+        "_until_s", "backend",
     )  # fmt: skip
 
-    def __init__(self, exchange: "Exchange", backend: Backend, how: Activation) -> None:
+    def __init__(
+        self, holds: "Holds", exchange: "Exchange", backend: Backend, how: Activation
+    ) -> None:
         now_s = exchange.plane.clock()
+        self._holds = holds
         self._exchange = exchange
         self._how = how
         self._of = backend
@@ -76,16 +79,14 @@ class Wait:
             exchange.let_go()
         elif now_s >= self._by_s:
             what = "no server became ready in time"
-            holds = exchange.plane.holds
-            self.give_up(holds.fault(self.backend, Kind.SATURATED, "HoldTimeout", what))
+            self.give_up(self._holds.fault(self.backend, Kind.SATURATED, "HoldTimeout", what))
         elif now_s >= self._beat_at_s:
             self._beat_at_s = now_s + exchange.plane.limits.hold_heartbeat_s
             exchange.beat()
 
     def pass_on(self, ahead: int) -> None:
         """Leave, if behind so many others it would be too late and another backend may answer."""
-        exchange = self._exchange
-        holds = exchange.plane.holds
+        exchange, holds = self._exchange, self._holds
         if not self._passes:
             return
         wait_s = holds.expected_s(self._of, self._how, ahead)
@@ -107,7 +108,7 @@ class Wait:
         """It is over; counted with its outcome."""
         exchange = self._exchange
         exchange.waiting = None
-        exchange.plane.holds.leave(self)
+        self._holds.leave(self)
         for_s = exchange.plane.clock() - self._since_s
         exchange.held_s += for_s
         if exchange.track is not None and exchange.track.backend is not None:
@@ -202,19 +203,19 @@ class Holds:
             return self.cannot_start(backend.name, order)
         if how.mode == "Reject":
             return self.fault(backend.name, Kind.COLD, "Cold", "no server is ready")
-        caller = exchange.caller.name
+        caller, rank = exchange.caller.name, exchange.taken.route.priority
         if len(queue.waiting) >= how.max_held:
             what = "too many requests wait for a server"
             full = self.fault(backend.name, Kind.SATURATED, "HoldFull", what)
-            other = queue.waiting.displaced_by(caller) if queue.waiting else None
+            other = queue.waiting.displaced_by(caller, rank)
             if other is None:
                 return full
             other.give_up(full)
         queue.address = backend.address
         if not queue.waiting:  # a line behind a start keeps its pace to the end
             queue.at_once, queue.shared = how.at_once, how is backend.queue
-        waiting = Wait(exchange, backend, how)
-        queue.waiting.add(caller, waiting)
+        waiting = Wait(self, exchange, backend, how)
+        queue.waiting.add(caller, waiting, rank)
         self._live.hold(backend.name, len(queue.waiting))
         exchange.wait(waiting)
         return None
@@ -233,6 +234,11 @@ class Holds:
         assert backend.activation is not None
         self._live.miss(backend.name)
         self._queue(backend.name, backend.address, backend.activation)
+
+    def before(self, backend: str, rank: int) -> int:
+        """How many that wait for it go before one more of this priority."""
+        queue = self.queues.get(backend)
+        return queue.waiting.before(rank) if queue is not None else 0
 
     def served(self, backend: str, took_s: float) -> None:
         """It has answered a request."""

@@ -24,8 +24,8 @@ from pointsman.router.errors import (
     going_away,
 )
 from pointsman.router.serve import arrival
+from pointsman.router.serve.client import Client
 from pointsman.router.serve.exchange import Exchange
-from pointsman.router.serve.wheel import Alarm
 from pointsman.router.stack import STACK, Phase
 from pointsman.router.wire.operation import OPERATIONS, Operation
 from pointsman.router.wire.received import Head, Request
@@ -63,7 +63,7 @@ class PinnedExchange(Exchange):
     def __init__(
         self, plane: "DataPlane", client: "Asking", request: Request, operation: Operation, pin: str
     ) -> None:
-        super().__init__(plane, client, request, operation, plane.clock())  # type: ignore[arg-type]  # it has what an exchange asks for
+        super().__init__(plane, client, request, operation, plane.clock())
         self.pin = pin
         self.caller = EVALUATOR
 
@@ -104,18 +104,29 @@ _LAYERS: Final = tuple(
 )
 
 
-class Asking:
+class Asking(Client):
     """What an exchange and the data plane see of a client: it takes everything, and then a bit."""
 
     def __init__(self, plane: "DataPlane") -> None:
+        super().__init__(plane)
         self._plane = plane
-        self._alarm = Alarm(self._ring)
+        self.admitted = not plane.refusing
         self._parts: list[bytes] = []
         self._size = 0
         self.over: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        self.exchange: PinnedExchange | None = None
-        self.paused = self.broken = self.too_large = False
-        self.keep_alive = False
+        self.broken = self.too_large = False
+
+    async def wait_for(self, exchange: Exchange) -> None:
+        """Run it to its end. Who cancels this has left, and cuts the attempt."""
+        try:
+            self._plane.asking.add(self)
+            self._plane.began()
+            self.exchange = exchange
+            exchange.run()
+            await self.over
+        finally:
+            self.leave()
+            self._plane.asking.discard(self)
 
     def write(self, data: bytes) -> None:
         """More of the answer."""
@@ -128,16 +139,9 @@ class Asking:
             return
         self._parts.append(data)
 
-    def set_alarm(self, at_s: float) -> None:
-        """Ring the exchange at `at_s`."""
-        self._alarm.at_s = at_s
-        if at_s < self._alarm.filed_s:
-            self._plane.wheel.set(self._alarm, at_s)
-
     def answered(self) -> None:
         """The exchange is over."""
-        self.exchange = None
-        self._alarm.off()
+        super().answered()
         if not self.over.done():
             self.over.set_result(None)
 
@@ -154,10 +158,6 @@ class Asking:
         """Nobody waits for the rest."""
         if self.exchange is not None:
             self.exchange.client_gone()
-
-    def _ring(self, now_s: float) -> None:
-        if self.exchange is not None:
-            self.exchange.ring(now_s)
 
     def answer(self) -> Answered:
         """What was written. Raises Problem where it is no whole answer."""
@@ -215,13 +215,7 @@ class Desk:
         exchange = PinnedExchange(plane, client, Request(head, body), operation, pin)
         plane.held_bodies_bytes += len(body)
         try:
-            plane.asking.add(client)
-            plane.began()
-            client.exchange = exchange
-            exchange.run()
-            await client.over
+            await client.wait_for(exchange)
         finally:
-            client.leave()
             plane.held_bodies_bytes -= len(body)
-            plane.asking.discard(client)
         return client.answer()

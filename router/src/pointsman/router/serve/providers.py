@@ -63,7 +63,7 @@ def replaced_key(exchange: "Exchange", attempt: "Attempt", fault: Fault) -> bool
         return False
     if address.credential is None or not attempt.key:
         return False
-    key = exchange.plane.live.credential(address.credential)
+    key = exchange.plane.live.credential(address.credential, address.url)
     return key is not None and key_line(key) != attempt.key
 
 

@@ -10,6 +10,7 @@
 from typing import TYPE_CHECKING, Final, Protocol, cast
 
 from pointsman.api.statuses import label_of
+from pointsman.events.reviews import MAX_TEXT_BYTES
 from pointsman.router.errors import GOING_AWAY
 from pointsman.router.policy.provider_limits import retry_after_s
 from pointsman.router.policy.retry import (
@@ -102,6 +103,10 @@ class Whole:
             if self._size > limits.translated_body_bytes:
                 detail = f"the answer is larger than {limits.translated_body_bytes:,} bytes"
                 exchange.fail(Fault(Kind.ERROR, "Malformed", detail))
+        elif exchange.review is not None and exchange.review.holds_answer:
+            if self._size > MAX_TEXT_BYTES:
+                detail = f"the answer is larger than the {MAX_TEXT_BYTES:,} bytes of a review"
+                exchange.fail(Fault(Kind.ERROR, "TooLarge", detail, retryable=False))
         elif max(self._size, self._reader.length or 0) > limits.buffered_body_bytes:
             body = b"".join(self._pieces)
             self._end = body[-USAGE_BYTES:]
@@ -136,6 +141,9 @@ def answer_whole(
         return
     exchange.usage = used = usage or _estimate_whole(exchange, len(body))
     exchange.said, exchange.end = answer, body
+    if exchange.review is not None and exchange.review.holds_answer:
+        exchange.review.answered(exchange, body)
+        return
     if exchange.translated:
         cast("TranslatedExchange", exchange).answer_whole(headers, body, used)
         return

@@ -22,6 +22,7 @@ import asyncio
 import logging
 from collections import deque
 from collections.abc import Iterable, Mapping
+from functools import partial
 from typing import TYPE_CHECKING, Final, cast
 
 from prometheus_client.core import CounterMetricFamily, Metric
@@ -38,12 +39,12 @@ from pointsman.router.serve.mirror import Job, Kept, Mirror, pair_of, spent_nano
 from pointsman.router.wire.mirrored import second
 from pointsman.router.wire.openai import NO_ANSWER
 from pointsman.router.wire.spoken import Spoken
+from pointsman.router.wire.sse import HeardTail, StreamTail
 from pointsman.routing.compiled import Canary
 
 if TYPE_CHECKING:
     from pointsman.router.serve.app import DataPlane
     from pointsman.router.serve.exchange import Exchange
-    from pointsman.router.wire.sse import StreamTail
 
 _log = logging.getLogger(__name__)
 AT_ONCE: Final = 4
@@ -67,28 +68,6 @@ def _rank(exchange: "Exchange") -> int:
     return exchange.data_rank if taken is None else data_rank_of(exchange, taken)
 
 
-class _Listening:
-    """A tail of a stream, and its text; the stream goes on whatever becomes of that."""
-
-    __slots__ = ("_heard", "_tail", "bytes", "done")
-
-    def __init__(self, tail: "StreamTail", heard: Spoken) -> None:
-        self._tail, self._heard = tail, heard
-        self.bytes, self.done = tail.bytes, tail.done
-
-    @property
-    def events(self) -> int:
-        return self._tail.events
-
-    def feed(self, piece: bytes) -> bool:
-        try:
-            self._heard.feed(piece)
-        except Exception as error:  # noqa: BLE001 - the text stays out of the log
-            self._heard.give_up()
-            _log.error("shadow-not-heard", extra={"reason": type(error).__name__})
-        return self._tail.feed(piece)
-
-
 class Mirrored(Arm):
     """The stable arm, for one request that the candidate shall answer as well."""
 
@@ -105,14 +84,23 @@ class Mirrored(Arm):
         self._mirror.of_stable.count(exchange, now_s)
         self._shadows.offer(self._mirror, exchange, self.heard, now_s)
 
-    def listen(self, tail: "StreamTail") -> "StreamTail":
+    def listen(self, tail: StreamTail) -> StreamTail:
         """For a stream: its text as well, where there is room; of the last attempt alone."""
         if self.heard is None:
             if self._shadows.listening >= MOST_HEARD:
                 return tail
             self._shadows.listening += 1
-        self.heard = Spoken()
-        return cast("StreamTail", _Listening(tail, self.heard))
+        self.heard = heard = Spoken()
+        return HeardTail(tail, partial(_hear, heard))
+
+
+def _hear(heard: Spoken, piece: bytes) -> None:
+    """The stream goes on whatever becomes of it."""
+    try:
+        heard.feed(piece)
+    except Exception as error:  # noqa: BLE001 - the text stays out of the log
+        heard.give_up()
+        _log.error("shadow-not-heard", extra={"reason": type(error).__name__})
 
 
 class Shadows(Collector):
@@ -120,7 +108,8 @@ class Shadows(Collector):
 
     def __init__(self, plane: "DataPlane") -> None:
         self._plane = plane
-        self._aside = asides.Aside(plane, self._ended)
+        self._aside: asides.Aside | None = None
+        """Since one was sent: the router listens by then."""
         self._mirrors: dict[str, Mirror] = {}
         self._waiting: deque[Job] = deque()
         self._waiting_bytes = self._kept_bytes = 0
@@ -284,6 +273,8 @@ class Shadows(Collector):
         body = second(told.request.body)
         if body is None:
             return "SideEffects"
+        if self._aside is None:
+            self._aside = asides.Aside(self._plane, self._ended)
         exchange = self._aside.exchange(told, body, job)
         exchange.policy = mirror.policy
         try:
@@ -383,6 +374,6 @@ class Shadows(Collector):
 
     def _bug(self, error: Exception) -> Outcome:
         """Its class alone: a message may quote a text."""
-        self._plane.metrics.internal_errors += 1
+        self._plane.bug()
         _log.error("shadow-lost", extra={"reason": type(error).__name__})
         return "Bug"

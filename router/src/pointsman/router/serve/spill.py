@@ -78,7 +78,8 @@ class Spill:
         if spill.is_full(load, most, before=backend.name in self._full):
             self._full.add(backend.name)
             service_s = self._holds.service_s.get(backend.name, _USUAL_SERVICE_S)
-            return Offer(Standing.FULL, spill.wait_s(load, most, service_s))
+            wait_s = spill.wait_s(self._ahead(exchange, backend.name), most, service_s)
+            return Offer(Standing.FULL, wait_s)
         self._full.discard(backend.name)
         if how is not None and backend.name in live.held:  # a line behind a start that is over
             return self._held(exchange, backend, how) if its_turn else Offer(Standing.COLD)
@@ -98,10 +99,15 @@ class Spill:
             return _ROOM  # whoever has its turn is held, rejected or passed on by holds.py
         return self._held(exchange, backend, how)
 
+    def _ahead(self, exchange: "Exchange", backend: str) -> int:
+        """Who is asked or waits, but for those that it would overtake."""
+        waiting = self._holds.before(backend, exchange.taken.route.priority)
+        return waiting + self._live.in_flight.get(backend, 0)
+
     def _held(self, exchange: "Exchange", backend: Backend, how: Activation) -> Offer:
         """The offer of a line: if it would be too late, another one is better."""
-        live, name = self._live, backend.name
-        ahead = live.held.get(name, 0) + live.in_flight.get(name, 0)
+        name = backend.name
+        ahead = self._ahead(exchange, name)
         wait_s = self._holds.expected_s(backend, how, ahead)
         if wait_s is None or has_time(exchange, wait_s, how.timeout_s):
             return _ROOM

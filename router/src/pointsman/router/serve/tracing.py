@@ -103,6 +103,10 @@ class Finished(msgspec.Struct, frozen=True):
     """Of `passed`, who was left because there was no room."""
     event: Request | None
     """What is recorded of a routed request; None: it reached no rule."""
+    review: str = ""
+    """What its caller was told of its review; empty: there was none."""
+    waited_s: float = 0.0
+    """For a person."""
 
     @property
     def spans(self) -> int:
@@ -241,9 +245,11 @@ def _finished(
     # Set layer by layer: a request may be refused before any of them.
     policy: CompiledPolicy | None = getattr(exchange, "policy", None)
     taken: CompiledRoute | None = getattr(exchange, "taken", None)
+    review = exchange.review
+    waited_s = review.waited_s if review is not None else 0.0
     return Finished(
         trace,
-        received_s=exchange.received_s,
+        received_s=exchange.received_s - waited_s,
         ended_s=now_s,
         committed_s=exchange.committed_s if exchange.streamed else None,
         wall_s=wall_s,
@@ -259,4 +265,6 @@ def _finished(
         passed=exchange.passed,
         spilled=tuple([(b, f.reason) for b, f in exchange.failures if f.kind in _NO_ROOM]),
         event=event_of(exchange, stated, now_s, wall_s) if exchange.track else None,
+        review=review.told.decode() if review is not None else "",
+        waited_s=waited_s,
     )

@@ -5,15 +5,15 @@ said is read where it leaves, so that accounting, capture and the commit rule se
 Loaded with the first such request.
 """
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 from msgspec import structs
 
-from pointsman.router.errors import Problem
+from pointsman.router.errors import Problem, UpstreamBroken
 from pointsman.router.policy.retry import Fault, Kind
 from pointsman.router.serve.decision import decision_lines
 from pointsman.router.serve.exchange import Exchange
-from pointsman.router.wire.openai import NO_ANSWER, Usage, read_chat
+from pointsman.router.wire.openai import NO_ANSWER, Usage, read_answer, read_chat
 from pointsman.router.wire.operation import CHAT, Operation
 from pointsman.router.wire.problem import problem_answer
 from pointsman.router.wire.received import Request
@@ -21,8 +21,8 @@ from pointsman.router.wire.translation.dialect import Asking, Dialect, Speaker, 
 from pointsman.router.wire.translation.dialects import DIALECTS
 
 if TYPE_CHECKING:
-    from pointsman.router.serve.app import DataPlane
-    from pointsman.router.serve.listener import ClientConnection
+    from pointsman.router.serve.client import Client
+    from pointsman.router.serve.plane import Plane
 
 
 class TranslatedExchange(Exchange):
@@ -33,8 +33,8 @@ class TranslatedExchange(Exchange):
 
     def __init__(
         self,
-        plane: "DataPlane",
-        client: "ClientConnection",
+        plane: "Plane",
+        client: "Client",
         request: Request,
         operation: Operation,
         now_s: float,
@@ -48,10 +48,16 @@ class TranslatedExchange(Exchange):
     def read(self) -> None:
         """The body as a chat's, and what it asks for; raises BadRequest."""
         request = self.request
+        if self._asking is not None:  # of who came before: it is in a chat's words already
+            self._take(self._asking)
+            return
         self._asking = asking = self._dialect.read(request.body, request.head.headers)
-        self.thinks = asking.thinks
         self.request = Request(request.head, asking.body, request.verdict)
-        asked = read_chat(asking.body)
+        self._take(asking)
+
+    def _take(self, asking: Asking) -> None:
+        self.thinks = asking.thinks
+        asked = read_chat(self.request.body)
         if asking.metadata is not None:
             asked = structs.replace(asked, metadata=asking.metadata)
         self.asked = asked
@@ -73,17 +79,41 @@ class TranslatedExchange(Exchange):
 
     def answer_whole(self, headers: dict[bytes, bytes], body: bytes, usage: Usage) -> None:
         """A chat answer of which nothing was sent yet, in the caller's words."""
+        told = self.told(body, usage)
+        if told is None:
+            return
+        super().commit(200, self._with_own(headers), len(told), told)
+        self.complete()
+
+    def told(self, body: bytes, usage: Usage) -> bytes | None:
+        """A whole chat answer in the caller's words; None: it cannot be, and has failed."""
+        speaker, self._speaker = self._speaking(), None
         try:
-            told = self._speaking().whole(body, usage)
+            return speaker.whole(body, usage)
         except Untranslatable as error:
-            self._speaker = None
             self.usage, self.said, self.end = None, NO_ANSWER, b""  # nobody gets it, nobody pays
             # What the model said, not how its server works: it tells against no endpoint, and the
             # same question is no better asked again.
             self.fail(Fault(Kind.ERROR, "Untranslatable", str(error), retryable=False))
+            return None
+
+    def tell(self, answer: bytes) -> None:
+        """A whole chat answer that a person let through; nobody else answers in its place."""
+        usage = read_answer(answer)[1] or self.usage or Usage(0, 0)
+        try:
+            told = self._speaking().whole(answer, usage)
+        except Untranslatable as error:
+            message = f"What the reviewer wrote cannot be told: {error}."
+            self.refuse(UpstreamBroken(502, message, code="review_untellable"))
             return
-        super().commit(200, self._with_own(headers), len(told), told)
+        super().commit(200, self._with_own({}), len(told), told)
         self.complete()
+
+    def succeeded_by(self, body: bytes) -> "TranslatedExchange":
+        """See Exchange; `body` is a chat's."""
+        further = cast("TranslatedExchange", super().succeeded_by(body))
+        further._asking = self._asking
+        return further
 
     def commit(
         self, status: int, headers: dict[bytes, bytes], length: int | None, data: bytes
@@ -112,7 +142,7 @@ class TranslatedExchange(Exchange):
 
     def may_end_soon(self) -> None:
         """See Exchange; a stream that cannot be told has ended already."""
-        if not self._over:
+        if not self.over:
             super().may_end_soon()
 
     def complete(self) -> None:

@@ -62,14 +62,24 @@ class Wheel:
             self._handle = None
 
     def _file(self, alarm: Alarm, tick: int) -> None:
-        if self._handle is None:
-            self._handle = self._loop.call_later(self._tick_s, self._turn)
-            if not self._turning:
-                self._next = int(self._clock() / self._tick_s)
+        if self._wind() and not self._turning:
+            self._next = int(self._clock() / self._tick_s)
         tick = max(tick, self._next)
         alarm.filed = tick
         alarm.filed_s = (tick - 1) * self._tick_s
         self._buckets.setdefault(tick, []).append(alarm)
+
+    def _wind(self) -> bool:
+        """
+        Turn with the next tick; False if it does already.
+
+        A method of its own: whoever has just set the handle to None is believed to have it so
+        still, by compiled code (see DESIGN.md).
+        """
+        if self._handle is not None:
+            return False
+        self._handle = self._loop.call_later(self._tick_s, self._turn)
+        return True
 
     def _turn(self) -> None:
         self._handle = None
@@ -78,8 +88,8 @@ class Wheel:
             self._look_up_to(self._clock())
         finally:
             self._turning = False
-        if self._buckets and self._handle is None:
-            self._handle = self._loop.call_later(self._tick_s, self._turn)
+        if self._buckets:
+            self._wind()
 
     def _look_up_to(self, now_s: float) -> None:
         """Every tick that has begun, each once, also those that a slow loop is late for."""

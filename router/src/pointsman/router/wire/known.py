@@ -1,11 +1,12 @@
-"""PURE: a head that was parsed, to know the next one by.
+"""PURE: heads that were parsed, to know the next ones by.
 
 Guarantees that what is found is that head again, byte for byte, but for the digits of its length;
 so it means what it meant, and ends where its length says.
 """
 
 import re
-from typing import Final, NamedTuple
+from typing import Final
+from weakref import WeakValueDictionary
 
 from pointsman.router.wire.received import Head
 
@@ -15,31 +16,48 @@ KEPT_BYTES: Final = 2048
 """Of a connection; a longer head is parsed each time."""
 
 
-class Known(NamedTuple):
-    """The bytes before and after the digits."""
+class Heads:
+    """
+    Those that connections are known by: many connections of one client share one.
 
-    before: bytes
-    after: bytes
-    head: Head
+    Each is there for as long as a connection or a request has it: a key is not kept longer.
+    """
 
-    def find(self, data: bytes, at: int) -> tuple[int, int] | None:
-        """(where the body of this head at `at` begins, its length); None for another head."""
-        if not data.startswith(self.before, at):
-            return None
-        digits_at = at + len(self.before)
-        end = data.find(b"\r", digits_at, digits_at + _DIGITS + 1)
-        digits = data[digits_at:end]
-        if end < 0 or not digits.isdigit() or not data.startswith(self.after, end):
-            return None
-        return end + len(self.after), int(digits)
+    __slots__ = ("_heads",)
+
+    def __init__(self) -> None:
+        self._heads: WeakValueDictionary[tuple[bytes, bytes], Head] = WeakValueDictionary()
+
+    def shared(self, head: Head) -> Head:
+        """The one with the bytes of this known head: itself, if it is the first."""
+        return self._heads.setdefault(head.around, head)
+
+    def __len__(self) -> int:
+        return len(self._heads)
 
 
-def known(head: Head, data: bytes, length: int) -> Known | None:
-    """`head`, which was read from the beginning of `data`, if the next one may be known by it."""
+def find(head: Head, data: bytes, at: int) -> tuple[int, int] | None:
+    """(where the body of this head at `at` begins, its length); None for another head."""
+    before, after = head.around
+    if not data.startswith(before, at):
+        return None
+    digits_at = at + len(before)
+    end = data.find(b"\r", digits_at, digits_at + _DIGITS + 1)
+    if end < 0:
+        return None
+    digits = data[digits_at:end]
+    if not digits.isdigit() or not data.startswith(after, end):
+        return None
+    return end + len(after), int(digits)
+
+
+def note(head: Head, data: bytes, length: int) -> bool:
+    """Whether the next head may be known by `head`, which was read from the beginning of `data`."""
     size = head.size
     if size > KEPT_BYTES or length < 0 or not (head.keep_alive and head.http11):
-        return None
+        return False
     found = _LENGTH.search(data, 0, size)
     if found is None or int(found[1]) != length:
-        return None
-    return Known(data[: found.start(1)], data[found.end(1) : size], head)
+        return False
+    head.around = (data[: found.start(1)], data[found.end(1) : size])
+    return True

@@ -14,20 +14,28 @@ from pointsman.router.wire.trace_context import TraceContext
 
 _FORWARDED: Final = frozenset({b"accept", b"traceparent", b"tracestate"})
 """Besides content type, length and request id, what a model server gets of a caller's headers."""
-_READ: Final = frozenset({b"x-request-id", b"x-pointsman-debug", b"content-encoding", HEADER})
+MOST_HOPS: Final = 8
+"""Routers, one behind the other, that a request may pass: a model that leads back to a router would
+else be asked by it for ever. Cascades of clusters have two or three."""
+_HOPS: Final = b"x-pointsman-hops"
+_READ: Final = frozenset(
+    {b"x-request-id", b"x-pointsman-debug", b"content-encoding", HEADER, _HOPS}
+)
+_NEXT_HOP: Final = tuple(b"%b: %d\r\n" % (_HOPS, hops) for hops in range(1, MOST_HOPS + 1))
 
 
 class Head:
     """
     All of a request that stands before its body, and what routing finds in it.
 
-    A client's requests often differ in nothing but their bodies: they share one of these. What
-    `headers` says of the length is true of the first of them.
+    A client's requests often differ in nothing but their bodies: they share one of these, on all of
+    its connections. What `headers` says of the length is true of the first of them.
     """
 
     __slots__ = (
-        "compressed", "context", "data_class", "debug", "forwarded", "headers", "http11",
-        "keep_alive", "method", "operation", "request_id", "size", "target", "texts", "verdict",
+        "__weakref__", "around", "compressed", "context", "data_class", "debug", "forwarded",
+        "headers", "hops", "http11", "keep_alive", "method", "operation", "request_id", "size",
+        "target", "texts", "verdict",
     )  # fmt: skip
 
     def __init__(
@@ -41,6 +49,8 @@ class Head:
         self.http11 = http11
         self.size = 0
         """Its bytes, about."""
+        self.around = (b"", b"")
+        """Its bytes before and after the digits of its length, if others are known by it."""
         self.operation: Operation | None = None
         """What is to be routed; None for all that is answered here."""
         if method == b"POST":
@@ -52,6 +62,8 @@ class Head:
         """As the caller wrote it; several are one text with commas, as RFC 9110 has it."""
         self.forwarded = b""
         """Header lines that go on to the model server."""
+        self.hops = 0
+        """Routers that it has passed, MOST_HOPS at most."""
         self.texts: dict[str, str] | None = None
         """The headers as rules look at them; read by `headers.as_texts` when first needed."""
         self.context: TraceContext | None = None
@@ -63,6 +75,12 @@ class Head:
                 self.forwarded += b"%b: %b\r\n" % (name, value)
             elif name in _READ:
                 self._note(name, value)
+        if self.hops < MOST_HOPS:
+            self.forwarded += _NEXT_HOP[self.hops]
+
+    def without_trace(self) -> bytes:
+        """`forwarded` of a request that nobody's trace waits for."""
+        return _NEXT_HOP[min(self.hops, MOST_HOPS - 1)]
 
     def _note(self, name: bytes, value: bytes) -> None:
         if name == b"x-request-id":
@@ -70,6 +88,9 @@ class Head:
                 self.request_id = value
         elif name == b"x-pointsman-debug":
             self.debug = value.strip().lower() == b"true"
+        elif name == _HOPS:
+            known = int(value) if value.isdigit() and len(value) < 3 else MOST_HOPS
+            self.hops = min(max(self.hops, known), MOST_HOPS)
         elif name == HEADER:
             written = value.decode("latin-1")
             self.data_class = (

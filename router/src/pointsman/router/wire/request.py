@@ -6,6 +6,7 @@ strict mode, and beyond it other versions than 1.0 and 1.1, transfer codings oth
 Host that is missing, doubled or no host, oversized heads and bodies, CONNECT.
 
 A head with the very bytes of the one before it, but for its length's digits, is not parsed again.
+Parsers are large, so one is there only while a request is read by it.
 """
 
 import sys
@@ -17,8 +18,8 @@ import httptools
 from pointsman.router.callers import Refusal, Verdict
 from pointsman.router.wire.chunks import TRAILED_FRAMING, BadChunks, ChunkWalk, part
 from pointsman.router.wire.framing import FRAMING, ONLY_CHUNKED, Refusing, check, too_large
-from pointsman.router.wire.headers import Headers, without_upgrade
-from pointsman.router.wire.known import Known, known
+from pointsman.router.wire.headers import without_upgrade
+from pointsman.router.wire.known import Heads, find, note
 from pointsman.router.wire.received import Head, Request, Unreadable
 from pointsman.router.wire.target import path_of
 
@@ -32,11 +33,12 @@ class RequestReader:
 
     `judge` is asked once a head is complete: the body of who is refused is read, but not kept.
     `at_once` requests are read by one `feed`; while there are `waiting_bytes`, `feed(b"")` goes on.
+    With `heads`, readers have equal ones in common.
     """
 
     __slots__ = (
         "_at_once", "_begun", "_body", "_body_size", "_chunked", "_chunks", "_events",
-        "_expects", "_head", "_headers", "_hosts", "_http11", "_judge", "_known", "_left",
+        "_expects", "_head", "_headers", "_heads", "_hosts", "_http11", "_judge", "_known", "_left",
         "_length", "_max_body", "_max_head", "_max_headers", "_method", "_parser", "_plain",
         "_raw", "_rest", "_seen", "_upgrade", "_upgrading", "_verdict", "in_body",
         "in_head", "over", "target",
@@ -50,35 +52,33 @@ class RequestReader:
         *,
         max_headers: int = 100,
         at_once: int = sys.maxsize,
+        heads: Heads | None = None,
     ) -> None:
         self._max_head = max_head_bytes
         self._max_body = max_body_bytes
         self._judge = judge
         self._max_headers = max_headers
         self._at_once = at_once
-        self._parser: Any = httptools.HttpRequestParser(self)
+        self._heads = heads
+        self._parser: Any = None
         self._events: list[Request | Unreadable] = []
         self._rest = b""
         self._seen = b""
-        self._known: Known | None = None
-        self._plain = False
-        """True in the body of a known head: its length alone says where it ends."""
+        self._known: Head | None = None
+        self._plain = False  # True in the body of a known head: its length alone says where it ends
         self._body: bytes | bytearray = b""
         self._body_size = 0
         self._verdict: Verdict | None = None
-        self.in_head = False
-        """True between a head's first byte and its last."""
-        self.in_body = self.over = False
+        self.in_head = False  # True between a head's first byte and its last
+        self.in_body = self.over = self._expects = self._begun = False
         self.target = b""
-        self._expects = self._begun = False
 
     def feed(self, data: bytes) -> list[Request | Unreadable]:
         """What `data` completes."""
         if self.over:
             return []
         if self._rest:
-            data = self._rest + data
-            self._rest = b""
+            data, self._rest = self._rest + data, b""
         events = self._events
         last, at = self._known, 0
         if last is not None and not (self.in_body or self.in_head):
@@ -125,8 +125,7 @@ class RequestReader:
     def takes_continue(self) -> bool:
         """True once for a request whose head asks for `100 Continue` and whose body is missing."""
         asked = self._expects and self.in_body
-        if asked:
-            self._expects = False
+        self._expects = self._expects and not asked
         return asked
 
     def _is_refused(self) -> bool:
@@ -163,8 +162,7 @@ class RequestReader:
             found = data.find(_HEAD_END, at)
             size = (found + 4 if found >= 0 else len(data)) - at
         if size > self._max_head:
-            message = f"The request's head is larger than {self._max_head:,} bytes."
-            raise Refusing(431, message)
+            raise Refusing(431, f"The request's head is larger than {self._max_head:,} bytes.")
         stop = at + size - before
         if found < 0:
             piece = data[at:stop]
@@ -183,20 +181,27 @@ class RequestReader:
         self._head.size = size
         if alone and parsed:
             odd = self._chunked or self._upgrade or self._expects or self._is_refused()
-            self._known = None if odd else known(self._head, data, self._length)
+            self._keep(None if odd or not note(self._head, data, self._length) else self._head)
             if len(data) > size:
                 return self._take_rest(data, size)
         self._agree(over=not (self._chunked or self._left))
         return stop
 
-    def _take_known(self, known: Known, data: bytes, at: int) -> int:
+    def _keep(self, head: Head | None) -> None:
+        """To know the next one by; the first of a connection is likely that of another, too."""
+        if head is not None and self._known is None and self._heads is not None:
+            self._head = head = self._heads.shared(head)
+            self._headers = head.headers
+        self._known = head
+
+    def _take_known(self, known: Head, data: bytes, at: int) -> int:
         """Read a head that is known but for its length, and its body; 0 if it is another."""
-        found = known.find(data, at)
+        found = find(known, data, at)
         if found is None or found[1] > self._max_body:  # the usual way knows how to say it
             return 0
         start, length = found
         stop = min(start + length, len(data))
-        self._head = head = known.head
+        self._head = head = known
         self._verdict = verdict = None if self._judge is None else self._judge(head)
         self._left = length - (stop - start)
         self._body_size = stop - start
@@ -220,12 +225,11 @@ class RequestReader:
             self._left -= stop - at
             over = not self._left
         self._agree(over=over)
-        if stop < len(data):  # llhttp went on into the next request
-            self._parser = httptools.HttpRequestParser(self)
         return stop
 
     def _parse_head(self, data: bytes) -> bool:
         """Parse a head or a part of it, with all that came with it; False if only the head was."""
+        self._parser = self._parser or httptools.HttpRequestParser(self)
         try:
             self._parser.feed_data(data)
         except httptools.HttpParserUpgrade:
@@ -275,7 +279,7 @@ class RequestReader:
 
     def _complete(self) -> None:
         self._events.append(Request(self._head, bytes(self._body), self._verdict))
-        self._body = b""
+        self._body, self._parser = b"", None  # it may have gone on into the next request
 
     def _end(self, last: Unreadable) -> None:
         if not self.over:
@@ -287,7 +291,7 @@ class RequestReader:
     def _begin(self) -> None:
         """A request's first byte."""
         self._method = self.target = b""
-        self._headers: Headers = []
+        self._headers = []
         self._body = b""
         self._body_size = self._hosts = self._raw = 0
         self._length = -1
@@ -354,12 +358,9 @@ class RequestReader:
             self._normalize()
         if not self._http11:
             self._expects = False
+        alive = parser.should_keep_alive()
         self._head = head = Head(
-            self._method,
-            self.target,
-            self._headers,
-            keep_alive=parser.should_keep_alive(),
-            http11=self._http11,
+            self._method, self.target, self._headers, keep_alive=alive, http11=self._http11
         )
         if self._judge is not None:
             self._verdict = self._judge(head)

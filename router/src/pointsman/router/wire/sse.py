@@ -6,11 +6,11 @@ stream, events and start-ups over a bound. After commitment nothing is parsed bu
 """
 
 import re
+from collections.abc import Callable
 from enum import StrEnum
 from typing import Final
 
-import msgspec
-
+from pointsman.router.wire.delta import EMPTY, decode_chunk, has_content
 from pointsman.router.wire.unreadable import UNREADABLE
 
 _LINE_END: Final = re.compile(rb"\r\n|\n|\r")
@@ -76,43 +76,6 @@ class EventReader:
             self._data.append(b"")
 
 
-class _Delta(msgspec.Struct):
-    content: msgspec.Raw = msgspec.Raw()
-    tool_calls: msgspec.Raw = msgspec.Raw()
-    function_call: msgspec.Raw = msgspec.Raw()
-    reasoning_content: msgspec.Raw = msgspec.Raw()
-    reasoning: msgspec.Raw = msgspec.Raw()
-    refusal: msgspec.Raw = msgspec.Raw()
-    audio: msgspec.Raw = msgspec.Raw()
-
-
-class _Choice(msgspec.Struct):
-    delta: _Delta | None = None
-    text: msgspec.Raw = msgspec.Raw()
-
-
-class _Chunk(msgspec.Struct):
-    choices: list[_Choice] | None = None
-    error: msgspec.Raw = msgspec.Raw()
-
-
-_decode_chunk = msgspec.json.Decoder(_Chunk).decode
-_EMPTY: Final = frozenset({b"", b'""', b"null", b"[]", b"{}"})
-_DELTA_FIELDS: Final = _Delta.__struct_fields__
-
-
-def _has_content(chunk: _Chunk) -> bool:
-    for choice in chunk.choices or ():
-        if bytes(choice.text) not in _EMPTY:
-            return True
-        delta = choice.delta
-        if delta is not None and any(
-            bytes(getattr(delta, name)) not in _EMPTY for name in _DELTA_FIELDS
-        ):
-            return True
-    return False
-
-
 class Opening(StrEnum):
     """How the beginning of a stream looks."""
 
@@ -143,12 +106,12 @@ class StreamOpening:
             if data.strip() == b"[DONE]":
                 return Opening.CONTENT
             try:
-                chunk = _decode_chunk(data)
+                chunk = decode_chunk(data)
             except UNREADABLE:
                 return self._broken("an event is not a chat completion chunk")
-            if bytes(chunk.error) not in _EMPTY:
+            if bytes(chunk.error) not in EMPTY:
                 return self._broken("the stream begins with an error")
-            if _has_content(chunk):
+            if has_content(chunk):
                 return Opening.CONTENT
         return self._bounded()
 
@@ -194,3 +157,29 @@ class StreamTail:
     def done(self) -> bool:
         """True if the last event is `[DONE]`."""
         return _DONE_AT_END.search(self.bytes()[-_DONE_BYTES:]) is not None
+
+
+class HeardTail(StreamTail):
+    """Another one's, each piece of which is told to `hear` as well."""
+
+    __slots__ = ("_hear", "_of")
+
+    def __init__(self, of: StreamTail, hear: Callable[[bytes], None]) -> None:
+        super().__init__()
+        self._of = of
+        self._hear = hear
+
+    def feed(self, piece: bytes) -> bool:
+        """See StreamTail."""
+        self._hear(piece)
+        may_be_done = self._of.feed(piece)
+        self.events = self._of.events
+        return may_be_done
+
+    def bytes(self) -> bytes:
+        """See StreamTail."""
+        return self._of.bytes()
+
+    def done(self) -> bool:
+        """See StreamTail."""
+        return self._of.done()

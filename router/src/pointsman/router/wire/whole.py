@@ -54,7 +54,7 @@ def read_whole(data: bytes, max_head_bytes: int) -> WholeAnswer | None:
         return None
     told = NOTHING_TOLD
     if not headers.keys() <= KEPT:
-        told = {name: headers.pop(name) for name in TOLD & headers.keys()}
+        told = {name: headers.pop(name) for name in [*headers] if name in TOLD}
     return WholeAnswer(headers, data[end + 4 :], told)
 
 

@@ -60,7 +60,12 @@ class Record(msgspec.Struct, frozen=True, kw_only=True):
     """On `day`, of runs that are over."""
     reserved_nano: int = 0
     """The most that the run under way may cost."""
+    interrupted: int = 0
+    """The last runs in a row that were."""
+    order: str = ""
+    """That the run under way obeys, or an interrupted one did not: it is to be repeated."""
     ordered: str = ""
+    """Obeyed last: a run of it ended by itself, or too many were interrupted."""
     quality: tuple[TaskQuality, ...] = ()
     quality_content: str = ""
     """That `quality` is of; `content` may be of a run under way, or of one that is not whole."""
@@ -114,6 +119,8 @@ def loaded(stored: Mapping[str, Any]) -> Record:
         day=_text(found, "spentOn"),
         spent_nano=_nano(found, "spent"),
         reserved_nano=_nano(found, "reserved"),
+        interrupted=_count(found, "interrupted"),
+        order=_text(found, "order"),
         ordered=_text(found, "ordered"),
         quality=quality,
         quality_content=_text(found, "qualityContent"),
@@ -172,6 +179,8 @@ def stored_fields(record: Record, *, next_ms: int) -> dict[str, Any]:
         "spent": amount(record.spent_nano) if record.day else "",
         "spentOn": record.day,
         "reserved": amount(record.reserved_nano) if record.reserved_nano else "",
+        "interrupted": record.interrupted,
+        "order": record.order,
         "ordered": record.ordered,
     }
     return {key: value for key, value in values.items() if value not in ("", 0)}

@@ -1,8 +1,9 @@
 """When a backend is evaluated, under which number, and what it may still cost today.
 
-Guarantees that a number is run once, whatever restarts; that what runs of a UTC day cost never
-passes the cap, an interrupted one counted with all it might have cost; that the runs of many
-backends do not begin together. Times are Unix time in ms; `share` in [0, 1) is a backend's own.
+Guarantees that a number is run once, whatever restarts; that an order is repeated until a run of it
+ends by itself, or MOST_INTERRUPTED did not; that what runs of a UTC day cost never passes the cap,
+an interrupted one counted with all it might have cost; that the runs of many backends do not begin
+together. Times are Unix time in ms; `share` in [0, 1) is a backend's own.
 """
 
 import hashlib
@@ -36,6 +37,8 @@ AGAIN_MS: Final = 600_000
 """An unreachable backend is tried again after this, or an interval that is shorter."""
 SOONER: Final = 4
 """By how much the next run is sooner where something looks as if it had drifted."""
+MOST_INTERRUPTED: Final = 3
+"""Runs in a row after which no other follows at once: something of them may end the operator."""
 MOST_ORDER: Final = 253
 
 
@@ -82,6 +85,8 @@ def resumed(record: Record, *, now_ms: int) -> Record:
     """As a new process finds it: a run under way was interrupted, and cost all it might."""
     if not record.start_ms:
         return record
+    interrupted = record.interrupted + 1
+    gives_up = interrupted >= MOST_INTERRUPTED
     return replace(
         _spent(record, record.reserved_nano, now_ms),
         start_ms=0,
@@ -89,8 +94,12 @@ def resumed(record: Record, *, now_ms: int) -> Record:
         last_ms=record.start_ms,
         ended=INTERRUPTED,
         cost_nano=record.reserved_nano,
+        interrupted=interrupted,
+        order="" if gives_up else record.order,
+        ordered=(record.order if gives_up else "") or record.ordered,
         message=f"the operator ended during run {record.run}"
-        + (f"; {amount(record.reserved_nano)} count as spent" if record.reserved_nano else ""),
+        + (f"; {amount(record.reserved_nano)} count as spent" if record.reserved_nano else "")
+        + (f"; {interrupted} in a row: none follows at once" if gives_up else ""),
     )
 
 
@@ -116,15 +125,25 @@ def is_ordered(wish: Wish, record: Record) -> bool:
 
 
 def due_ms(
-    wish: Wish, record: Record, *, seen_ms: int, share: float, now_ms: int, suspected: bool = False
+    wish: Wish,
+    record: Record,
+    *,
+    seen_ms: int,
+    share: float,
+    now_ms: int,
+    suspected: bool = False,
+    wanted_ms: int = 0,
 ) -> int:
     """
     When the next run begins; never before there is money for it.
 
-    `seen_ms`: since when this process knows the backend and its wish.
+    `seen_ms`: since when this process knows the backend and its wish. `wanted_ms`: somebody waits
+    for a run that began then or later; 0: nobody.
     """
     if is_ordered(wish, record):
         scheduled = 0
+    elif record.last_ms < wanted_ms:
+        scheduled = wanted_ms
     elif not record.run:
         scheduled = seen_ms + int(share * min(wish.interval_ms, FIRST_MS))
     else:
@@ -137,7 +156,7 @@ def due_ms(
 
 
 def _pause_ms(wish: Wish, record: Record, *, suspected: bool) -> int:
-    if record.ended == INTERRUPTED:
+    if record.ended == INTERRUPTED and record.interrupted < MOST_INTERRUPTED:
         return 0
     if record.ended == UNREACHABLE:
         return min(wish.interval_ms, AGAIN_MS)
@@ -157,7 +176,7 @@ def _midnight_ms(now_ms: int) -> int:
 
 def begun(record: Record, wish: Wish, *, content: str, most_nano: int, now_ms: int) -> Record:
     """The next run, to be stored before its first call; it may cost `reserved_nano`, no more."""
-    left = left_nano(wish, record, now_ms)
+    left, ordered = left_nano(wish, record, now_ms), is_ordered(wish, record)
     return replace(
         record,
         suite=wish.suite,
@@ -166,7 +185,8 @@ def begun(record: Record, wish: Wish, *, content: str, most_nano: int, now_ms: i
         start_ms=now_ms,
         currency=wish.currency,
         reserved_nano=0 if left is None else min(left, most_nano),
-        ordered=wish.order,
+        order=wish.order if ordered else "",
+        interrupted=0 if ordered and wish.order != record.order else record.interrupted,
     )
 
 
@@ -188,6 +208,9 @@ def over(
         ended=ended,
         message=message,
         cost_nano=cost_nano,
+        interrupted=0,
+        order="",
+        ordered=record.order or record.ordered,
         quality=quality or record.quality,
         quality_content=record.content if quality else record.quality_content,
     )

@@ -116,13 +116,21 @@ def facts_of(
 
 
 def drift_said(item: Json) -> tuple[str, ...]:
-    """What of a backend's status is news for its policies; empty for other kinds."""
+    """
+    What of a backend's status is news for its policies; empty for other kinds.
+
+    Of one that drifted each whole run is: an operator that was killed between the two told of drift
+    before it had the qualities that the weights are learned from.
+    """
     said = next((one for one in conditions_of(item) if one.get("type") == "Drifted"), None)
     if said is None:
         return ()
-    lines = filter(None, map(_drift, _objects((item.get("status") or {}).get("drift"))))
+    status = item["status"]
+    lines = filter(None, map(_drift, _objects(status.get("drift"))))
     tasks = sorted(f"{one.task} {one.direction} {one.suspected}" for one in lines)
-    return (str(said.get("status")), str(said.get("reason")), *tasks)
+    is_drifted = said.get("status") == "True"
+    runs = {str(one.get("time")) for one in _objects(status.get("quality")) if is_drifted}
+    return (str(said.get("status")), str(said.get("reason")), *tasks, *sorted(runs))
 
 
 def _facts(item: Json, backend: ModelBackend, namespace: str, now_s: float) -> Facts:

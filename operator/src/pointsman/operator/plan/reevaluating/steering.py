@@ -23,8 +23,8 @@ from pointsman.operator.plan.reevaluating.moving import Moves, effective
 from pointsman.operator.plan.reevaluating.record import Memory, Refused, fitting
 from pointsman.operator.plan.reevaluating.telling import reasons_of
 from pointsman.operator.plan.revisions import revision_name
-from pointsman.operator.plan.rollout.deciding import Phase
 from pointsman.operator.plan.rollout.record import Record
+from pointsman.operator.plan.rollout.state import Phase
 
 Judge = Callable[[ObservedPolicy], str]
 """Why a policy like this would be refused; empty if it would be accepted."""

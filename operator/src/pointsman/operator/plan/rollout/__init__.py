@@ -5,19 +5,7 @@ kept; weights follow from it. Refuses to guess: without traffic it waits, and th
 """
 
 from pointsman.operator.plan.rollout.comparing import Moments
-from pointsman.operator.plan.rollout.deciding import (
-    Approval,
-    Orders,
-    Phase,
-    Plan,
-    Rollout,
-    Scene,
-    Step,
-    advance,
-    begin,
-    queued,
-    weight_percent,
-)
+from pointsman.operator.plan.rollout.deciding import advance, weight_percent
 from pointsman.operator.plan.rollout.guarding import (
     Arm,
     Finding,
@@ -26,6 +14,17 @@ from pointsman.operator.plan.rollout.guarding import (
     Verdict,
     judged,
     together,
+)
+from pointsman.operator.plan.rollout.state import (
+    Approval,
+    Orders,
+    Phase,
+    Plan,
+    Rollout,
+    Scene,
+    Step,
+    begin,
+    queued,
 )
 
 __all__ = [

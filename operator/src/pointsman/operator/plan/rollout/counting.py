@@ -9,8 +9,8 @@ from dataclasses import dataclass, field
 
 from pointsman.api.counted import ArmCounts, Arms
 from pointsman.operator.plan.rollout.comparing import Moments
-from pointsman.operator.plan.rollout.deciding import Rollout
 from pointsman.operator.plan.rollout.guarding import Arm, Stretch
+from pointsman.operator.plan.rollout.state import Rollout
 
 Key = tuple[str, str, int, float]
 """Stable revision, candidate, step, and when the rollout began."""

@@ -16,172 +16,47 @@
 | routers do not all have the weights of the step         | stays; its clock has not begun        |
 | it is still answering unseen (shadowing.py)             | stays, pauses, or begins its steps    |
 | the step is not over: too short, too few requests       | stays                                 |
+| after its deadline golden prompts fail (probing.py)     | Aborted (ProbesFailed)                |
+| they are not answered yet                               | stays; after the deadline it pauses   |
+| they cannot tell, or requests point the other way       | pauses                                |
 | the step waits for an approval that nobody gave for it  | AwaitingApproval                      |
 | replicas for the next step are not ready                | stays; after the deadline it pauses   |
 | it is not the last step                                 | the next one                          |
 | all guardrails pass                                     | Promoted (AnalysisPassed)             |
-| otherwise                                               | stays; after the deadline it pauses   |
+| otherwise, before the deadline                          | stays                                 |
+| golden prompts pass                                     | Promoted (ProbesPassed)               |
 
 An approval is for one revision in one step: a new edit makes it stale. Nothing that was decided
 here is undone by looking again: the same arguments give the same answer.
 """
 
 from collections.abc import Sequence
-from enum import StrEnum
-from typing import Final, Literal
 
 import msgspec
 
 from pointsman.operator.plan.rollout import shadowing
 from pointsman.operator.plan.rollout.guarding import (
     Finding,
-    Limits,
-    Stretch,
     Verdict,
     is_about_quality,
     judged,
+    points_against,
     together,
 )
-from pointsman.operator.plan.rollout.replaying import Replayed, ReplayPlan, gate
-from pointsman.operator.plan.rollout.shadowing import Shadow, Shadowed
-
-
-class Phase(StrEnum):
-    """Where a rollout stands."""
-
-    WAITING = "Waiting"
-    PROGRESSING = "Progressing"
-    PAUSED = "Paused"
-    AWAITING_APPROVAL = "AwaitingApproval"
-    PROMOTED = "Promoted"
-    ABORTED = "Aborted"
-    SUPERSEDED = "Superseded"
-
-
-ENDED: Final = frozenset({Phase.PROMOTED, Phase.ABORTED, Phase.SUPERSEDED})
-WANTS_REPLICAS: Final = frozenset({"WaitingForCapacity", "DeadlineExceeded"})
-Reason = Literal[
-    "Begun", "StepTaken", "AnalysisPassed", "AnalysisSkipped", "Approved", "Withdrawn",
-    "AbortRequested", "GuardrailFailed", "PauseRequested", "Resumed", "Inconclusive", "NewRevision",
-    "ApprovalNeeded", "WaitingForTurn", "WaitingForCapacity", "DeadlineExceeded", "ReplayPassed",
-    "ReplayFailed", "ReplayInconclusive", "ShadowPassed",
-]  # fmt: skip
-
-
-class Step(msgspec.Struct, frozen=True, kw_only=True):
-    """One stage of a rollout."""
-
-    weight_percent: int
-    """Of the conversations go to the candidate."""
-    min_requests: int = 100
-    """That the candidate has to have answered in it."""
-    min_s: float = 60.0
-    """It lasts so long at least, once all routers have its weights."""
-    approval: bool = False
-    """It ends only when somebody approves."""
-
-
-class Plan(msgspec.Struct, frozen=True, kw_only=True):
-    """What the owner of a policy allows."""
-
-    steps: tuple[Step, ...]
-    replay: ReplayPlan | None = None
-    """Of recent requests, before the first step."""
-    limits: Limits = Limits()
-    deadline_s: float = 3600.0
-    """Of one step; then it pauses for a person."""
-    shadow: Shadow | None = None
-    """What happens before the first step; None: nothing."""
-    quality_passes: bool = True
-    """Whether quality has to pass for a promotion, or only must not fail."""
-
-
-class Approval(msgspec.Struct, frozen=True, kw_only=True):
-    """Somebody's yes to one step of one revision."""
-
-    revision: str
-    step: int
-    approver: str
-    at_s: float
-
-
-class Orders(msgspec.Struct, frozen=True, kw_only=True):
-    """What people said, as it stands now; saying it twice changes nothing."""
-
-    paused: bool = False
-    abort: str = ""
-    """The revision that shall not be rolled out any further."""
-    promote: str = ""
-    """The revision that needs no more analysis."""
-    approvals: tuple[Approval, ...] = ()
-
-
-class Rollout(msgspec.Struct, frozen=True, kw_only=True):
-    """All that has to be kept of one rollout."""
-
-    stable: str
-    candidate: str
-    began_s: float
-    phase: Phase = Phase.PROGRESSING
-    reason: Reason = "Begun"
-    message: str = ""
-    replayed: Replayed | None = None
-    """What the replay said."""
-    step: int = 0
-    step_began_s: float | None = None
-    """When all routers had the weights of the step; None: not yet."""
-    earlier: tuple[Stretch, ...] = ()
-    """What was counted in the steps before."""
-    approved_by: tuple[str, ...] = ()
-    findings: tuple[Finding, ...] = ()
-    shadowed: Shadowed | None = None
-    """What its shadow has found; None: it began without one."""
-    held: bool = False
-    """Nothing goes to the candidate yet."""
-    short_since_s: float | None = None
-    """Since when replicas for the next weight are waited for."""
-
-    @property
-    def in_shadow(self) -> bool:
-        """It answers unseen, or will: its steps have not begun."""
-        return self.shadowed is not None and self.shadowed.verdict == "Comparing"
-
-    @property
-    def ended(self) -> bool:
-        """Nothing will change any more."""
-        return self.phase in ENDED
-
-
-class Scene(msgspec.Struct, frozen=True, kw_only=True):
-    """What is so now."""
-
-    wanted: str
-    """The revision that the spec is."""
-    verified: bool
-    """Whether every router that is there has the weights of the step."""
-    counted: Stretch = Stretch()
-    """In this step."""
-    shadowed: Shadowed = Shadowed()
-    orders: Orders = Orders()
-    replayed: Replayed | None = None
-    """What its replay said, if it is done."""
-    bounds_s: tuple[float, ...]
-    turn: str = ""
-    """Why others come first; empty: it is its turn."""
-    short: str = ""
-    """What replicas are missing for the next weight; empty: none."""
-
-
-def begin(stable: str, candidate: str, *, now_s: float, shadow: bool = False) -> Rollout:
-    """The first step of a new revision, or what its plan has before that."""
-    shadowed = Shadowed() if shadow else None
-    return Rollout(stable=stable, candidate=candidate, began_s=now_s, shadowed=shadowed)
-
-
-def queued(stable: str, candidate: str, *, now_s: float, shadow: bool = False) -> Rollout:
-    """A new revision that gets nothing until it is its turn, and its replicas are ready."""
-    rollout = begin(stable, candidate, now_s=now_s, shadow=shadow)
-    return _to(msgspec.structs.replace(rollout, held=True), Phase.WAITING, "WaitingForTurn", "")
+from pointsman.operator.plan.rollout.probing import Probed
+from pointsman.operator.plan.rollout.replaying import gate
+from pointsman.operator.plan.rollout.shadowing import Shadow
+from pointsman.operator.plan.rollout.state import (
+    WANTS_REPLICAS,
+    Approval,
+    Orders,
+    Phase,
+    Plan,
+    Reason,
+    Rollout,
+    Scene,
+    Step,
+)
 
 
 def weight_percent(rollout: Rollout, plan: Plan) -> int:
@@ -329,22 +204,28 @@ def _unseen(rollout: Rollout, plan: Plan, scene: Scene, now_s: float) -> Rollout
     )
 
 
+def is_overdue(rollout: Rollout, plan: Plan, *, now_s: float) -> bool:
+    """
+    Whether golden prompts may have to say what too few requests did not.
+
+    What waits for them has been overdue; an operator that began since does not know since when.
+    """
+    since_s = 0.0 if rollout.step_began_s is None else now_s - rollout.step_began_s
+    return rollout.reason == "WaitingForProbes" or since_s >= plan.deadline_s
+
+
 def _at_step(rollout: Rollout, plan: Plan, scene: Scene, now_s: float) -> Rollout:
-    step = plan.steps[min(rollout.step, len(plan.steps) - 1)]
-    since_s = now_s - (now_s if rollout.step_began_s is None else rollout.step_began_s)
-    seen = scene.counted.candidate.requests
-    last = rollout.step >= len(plan.steps) - 1
-    late = since_s >= plan.deadline_s
-    # What waits for an approval was over; an operator that began since has not counted that.
-    over = rollout.phase is Phase.AWAITING_APPROVAL and not last
-    if not over and (since_s < step.min_s or seen < step.min_requests):
-        message = f"{seen} of {step.min_requests} requests, {since_s:.0f} of {step.min_s:.0f} s"
-        return _waits(rollout, message, late=late)
-    needed = [one for one in rollout.findings if plan.quality_passes or not is_about_quality(one)]
-    if last and together(needed) is not Verdict.PASS:
-        open_ = [one.guardrail for one in needed if one.verdict is not Verdict.PASS]
-        message = f"not sure of {', '.join(open_) or 'anything'} after {seen} requests"
-        return _waits(rollout, message, late=late)
+    step, last = _step(rollout, plan)
+    reason: Reason = "AnalysisPassed" if last else "StepTaken"
+    why = f"after {scene.counted.candidate.requests} requests in it"
+    if doubt := _doubt(rollout, plan, scene, now_s):
+        late, probed = is_overdue(rollout, plan, now_s=now_s), scene.probed
+        if not late or probed is None or _is_too_short(rollout, step, now_s):
+            return _waits(rollout, doubt, late=late)
+        rollout = _with_probes(rollout, probed, now_s)
+        if open_ := _unproven(rollout, plan, probed, doubt, now_s):
+            return open_
+        reason, why = "ProbesPassed", f"{doubt}; {probed.message}"
     who = None
     if step.approval:
         who = _approver(rollout, scene.orders.approvals)
@@ -356,17 +237,78 @@ def _at_step(rollout: Rollout, plan: Plan, scene: Scene, now_s: float) -> Rollou
     if who is not None:
         rollout = msgspec.structs.replace(rollout, approved_by=(*rollout.approved_by, who))
     if last:
-        return _to(rollout, Phase.PROMOTED, "AnalysisPassed", f"after {seen} requests in it")
+        return _to(rollout, Phase.PROMOTED, reason, why)
+    weight = f"{plan.steps[rollout.step + 1].weight_percent} % of the conversations"
     return msgspec.structs.replace(
         rollout,
         phase=Phase.PROGRESSING,
-        reason="StepTaken",
-        message=f"{plan.steps[rollout.step + 1].weight_percent} % of the conversations",
+        reason=reason,
+        message=f"{weight}; {why}" if reason == "ProbesPassed" else weight,
         step=rollout.step + 1,
         step_began_s=None,
         short_since_s=None,
+        probing_since_s=None,
         earlier=(*rollout.earlier, scene.counted),
     )
+
+
+def _step(rollout: Rollout, plan: Plan) -> tuple[Step, bool]:
+    """The present one, and whether it is the last."""
+    last = len(plan.steps) - 1
+    return plan.steps[min(rollout.step, last)], rollout.step >= last
+
+
+def _doubt(rollout: Rollout, plan: Plan, scene: Scene, now_s: float) -> str:
+    """What the step still has to see, or what its guardrails are not sure of; empty: nothing."""
+    step, last = _step(rollout, plan)
+    since_s = now_s - (now_s if rollout.step_began_s is None else rollout.step_began_s)
+    seen = scene.counted.candidate.requests
+    # What waits for an approval was over; an operator that began since has not counted that.
+    over = rollout.phase is Phase.AWAITING_APPROVAL and not last
+    if not over and (since_s < step.min_s or seen < step.min_requests):
+        return f"{seen} of {step.min_requests} requests, {since_s:.0f} of {step.min_s:.0f} s"
+    needed = _needed(rollout, plan)
+    if last and together(needed) is not Verdict.PASS:
+        open_ = [one.guardrail for one in needed if one.verdict is not Verdict.PASS]
+        return f"not sure of {', '.join(open_) or 'anything'} after {seen} requests"
+    return ""
+
+
+def _needed(rollout: Rollout, plan: Plan) -> list[Finding]:
+    """What has to pass for a promotion."""
+    return [one for one in rollout.findings if plan.quality_passes or not is_about_quality(one)]
+
+
+def _is_too_short(rollout: Rollout, step: Step, now_s: float) -> bool:
+    """A deadline before the end of its time is no want of requests."""
+    since_s = 0.0 if rollout.step_began_s is None else now_s - rollout.step_began_s
+    return rollout.reason != "WaitingForProbes" and since_s < step.min_s
+
+
+def _with_probes(rollout: Rollout, found: Probed, now_s: float) -> Rollout:
+    since_s = now_s if rollout.probing_since_s is None else rollout.probing_since_s
+    findings = (*rollout.findings, *found.findings)
+    return msgspec.structs.replace(rollout, probing_since_s=since_s, findings=findings)
+
+
+def _unproven(
+    rollout: Rollout, plan: Plan, found: Probed, doubt: str, now_s: float
+) -> Rollout | None:
+    """None where golden prompts have said that it may go on."""
+    if found.verdict == "Fail":
+        return _to(rollout, Phase.ABORTED, "ProbesFailed", found.message)
+    since_s = now_s if rollout.probing_since_s is None else rollout.probing_since_s
+    message = f"{doubt}; {found.message}"
+    if found.verdict == "Waits" and now_s - since_s < plan.deadline_s:
+        return _to(rollout, Phase.PROGRESSING, "WaitingForProbes", message)
+    if found.verdict == "Waits":
+        message += "; the time is up"
+    elif found.verdict == "Pass":
+        against = [one.guardrail for one in _needed(rollout, plan) if points_against(one)]
+        if not against:
+            return None
+        message = f"{doubt}; golden prompts pass, but requests look worse: {', '.join(against)}"
+    return _to(rollout, Phase.PAUSED, "Inconclusive", message)
 
 
 def _approver(rollout: Rollout, approvals: Sequence[Approval]) -> str | None:

@@ -127,6 +127,12 @@ def is_about_quality(finding: Finding) -> bool:
     return finding.guardrail.startswith(_QUALITY)
 
 
+def points_against(finding: Finding) -> bool:
+    """It is not sure, and what there is looks worse than is allowed, or is no number."""
+    unsure = finding.verdict is Verdict.INCONCLUSIVE and finding.value > finding.limit
+    return unsure or finding.verdict is Verdict.ERROR
+
+
 def together(findings: Sequence[Finding]) -> Verdict:
     """One Fail is a Fail; a Pass needs all of them, and at least one."""
     verdicts = {finding.verdict for finding in findings}

@@ -1,11 +1,4 @@
-"""What people say of a rollout: annotations on its policy.
-
-| annotation (pointsman.dev/…) | value                                                       |
-|------------------------------|-------------------------------------------------------------|
-| rollout-paused               | "true"; it holds while it stands there                      |
-| rollout-abort, -promote,     | the candidate's revision; anything behind a space says it   |
-| -retry                       | once more                                                   |
-| rollout-approve              | {"revision": …, "step": 0, "approver": …, "at": RFC 3339}   |
+"""What people say of a rollout: annotations on its policy (api/orders.py writes them).
 
 An order that was there when a rollout began was meant for an earlier one and has no effect, and a
 malformed one has none either: it is told.
@@ -17,14 +10,9 @@ from typing import Final, NamedTuple
 
 import msgspec
 
-from pointsman.api import names
-from pointsman.operator.plan.rollout.deciding import Approval, Orders, Rollout
+from pointsman.api.orders import ABORT, APPROVE, PAUSED, PROMOTE, RETRY
+from pointsman.operator.plan.rollout.state import Approval, Orders, Rollout
 
-PAUSED: Final = f"{names.GROUP}/rollout-paused"
-ABORT: Final = f"{names.GROUP}/rollout-abort"
-PROMOTE: Final = f"{names.GROUP}/rollout-promote"
-RETRY: Final = f"{names.GROUP}/rollout-retry"
-APPROVE: Final = f"{names.GROUP}/rollout-approve"
 ONCE: Final = (ABORT, PROMOTE, RETRY, APPROVE)
 MOST_CHARS: Final = 1024
 

@@ -7,10 +7,11 @@ from pointsman.api import v1alpha1 as api
 from pointsman.api.quantity import parse_duration
 from pointsman.api.v1alpha1 import Replay
 from pointsman.api.v1alpha1 import Rollout as Spec
-from pointsman.operator.plan.rollout.deciding import Plan, Step
 from pointsman.operator.plan.rollout.guarding import Limits
+from pointsman.operator.plan.rollout.probing import ProbeLimits
 from pointsman.operator.plan.rollout.replaying import ReplayPlan
 from pointsman.operator.plan.rollout.shadowing import NANO, RUBRIC, Judge, Shadow
+from pointsman.operator.plan.rollout.state import Plan, Step
 
 NOT_LOOKED_AT = 100
 """Points of errors or of quality: everything may fail."""
@@ -39,6 +40,7 @@ def plan_of(spec: Spec, stable: table.PolicyBlob, candidate: table.PolicyBlob) -
             quality_points=_quality(spec),
         ),
         shadow=_shadow(spec.shadow) if spec.shadow else None,
+        probes=ProbeLimits(quality_points=_points(spec), cost_percent=cost_percent),
         quality_passes=False,
         deadline_s=parse_duration(spec.step_deadline),
         replay=_replay(spec.replay, cost_percent) if spec.replay else None,
@@ -61,8 +63,12 @@ def _replay(spec: Replay, usual: float | None) -> ReplayPlan:
 
 
 def _quality(spec: Spec) -> float | None:
+    return _points(spec) if spec.shadow is not None else None
+
+
+def _points(spec: Spec) -> float | None:
     points = spec.guardrails.max_quality_points
-    return float(points) if spec.shadow is not None and points < NOT_LOOKED_AT else None
+    return float(points) if points < NOT_LOOKED_AT else None
 
 
 def _shadow(spec: api.Shadow) -> Shadow:

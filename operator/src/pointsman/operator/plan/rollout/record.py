@@ -9,8 +9,8 @@ from typing import Final
 
 import msgspec
 
-from pointsman.operator.plan.rollout.deciding import Phase, Rollout
 from pointsman.operator.plan.rollout.shadowing import Shadowed
+from pointsman.operator.plan.rollout.state import Phase, Rollout
 
 MOST: Final = 32
 """Rollouts of one release that go on at once; others wait for their turn."""
@@ -44,6 +44,7 @@ def essence(rollout: Rollout) -> Rollout:
         earlier=earlier,
         step_began_s=None,
         short_since_s=None,
+        probing_since_s=None,
         shadowed=Shadowed() if counts else rollout.shadowed,
     )
 

@@ -21,23 +21,20 @@ from pointsman.operator.plan.blobs import Backends
 from pointsman.operator.plan.predicting import Learned
 from pointsman.operator.plan.revisions import Revision
 from pointsman.operator.plan.rollout.deciding import (
-    Phase,
-    Plan,
-    Rollout,
-    Scene,
     advance,
     is_replayed_first,
     load_percent,
     next_percent,
-    queued,
     shadow_of,
     weight_percent,
 )
 from pointsman.operator.plan.rollout.ordering import hear, said_once
 from pointsman.operator.plan.rollout.planning import plan_of
 from pointsman.operator.plan.rollout.prescaling import NOTHING, Changes, changes_of
+from pointsman.operator.plan.rollout.probing import NO_QUESTION, Question, question_of
 from pointsman.operator.plan.rollout.record import MOST, MOST_KEPT, Record
 from pointsman.operator.plan.rollout.shadowing import table_shadow
+from pointsman.operator.plan.rollout.state import Phase, Plan, Rollout, Scene, queued
 from pointsman.operator.plan.rollout.turning import Claim, turns
 from pointsman.operator.plan.table import (
     TablePlan,
@@ -72,6 +69,8 @@ class Going:
     plan: Plan | None = None
     """None where it has ended."""
     changes: Changes = NOTHING
+    question: Question = NO_QUESTION
+    """What golden prompts can tell of it."""
     turn: str = ""
     """Why others come first."""
     problems: tuple[str, ...] = ()
@@ -97,19 +96,22 @@ class Rolled:
 class Aim:
     """What a rollout changes, with its weight of now and its next one."""
 
+    plan: Plan
     changes: Changes
+    question: Question
     percent: int
     ahead: int | None
 
 
-def aim_of(rollout: Rollout, plan: Plan, changes: Changes) -> Aim:
+def aim_of(rollout: Rollout, plan: Plan, changes: Changes, question: Question) -> Aim:
     """Of a rollout, as it stands now."""
-    return Aim(changes, load_percent(rollout, plan), next_percent(rollout, plan))
+    percent, ahead = load_percent(rollout, plan), next_percent(rollout, plan)
+    return Aim(plan, changes, question, percent, ahead)
 
 
 Look = Callable[[Rollout, table.PolicyEntry, Scene, Aim], Scene]
 """Fills in what was counted, whether every router has the weights of this entry, and whether
-replicas for the next one are ready."""
+replicas for the next one are ready, and asks golden prompts about a step without traffic."""
 
 
 def roll(plan: TablePlan, known: Known, look: Look, *, now_s: float) -> Rolled:
@@ -149,6 +151,7 @@ class _Open:
     held: Verdict
     plan: Plan
     changes: Changes
+    question: Question
     new: bool = False
 
     def claim(self, name: str) -> Claim:
@@ -211,7 +214,7 @@ class _Policy:
         held, plan = self._held(rollout.stable), self._plan(rollout.stable)
         if held is None or plan is None:
             return self.verdict, None  # there is nothing to go back to
-        return _Open(record, held, plan, self._changes(held))
+        return _Open(record, held, plan, self._changes(held), self._question(held))
 
     def advanced(self, one: _Open, turn: str) -> tuple[Verdict, Going]:
         """One look at what goes on; `turn`: why others come first."""
@@ -221,13 +224,14 @@ class _Policy:
         scene = Scene(
             wanted=entry.revision, verified=False, orders=heard.orders, bounds_s=(), turn=turn
         )
-        aim = aim_of(rollout, one.plan, one.changes)
+        aim = aim_of(rollout, one.plan, one.changes, one.question)
         scene = self.look(rollout, self.known.entries[self.name], scene, aim)
         rollout = advance(rollout, one.plan, scene, now_s=self.now_s)
         going = Going(
             record=msgspec.structs.replace(record, rollout=rollout),
             plan=one.plan,
             changes=one.changes,
+            question=one.question,
             turn=turn,
             problems=heard.problems,
         )
@@ -272,11 +276,17 @@ class _Policy:
             ),
             heard=said_once(self.annotations),
         )
-        return _Open(record, held, plan, self._changes(held), new=True)
+        return _Open(record, held, plan, self._changes(held), self._question(held), new=True)
 
     def _changes(self, held: Verdict) -> Changes:
         assert self.verdict.blob is not None, "seen to before"
         return changes_of(self.name, held.blob, self.verdict.blob) if held.blob else NOTHING
+
+    def _question(self, held: Verdict) -> Question:
+        assert self.verdict.blob is not None, "seen to before"
+        if held.blob is None:
+            return NO_QUESTION
+        return question_of(table.decode_blob(held.blob), table.decode_blob(self.verdict.blob))
 
     def _spec(self) -> RoutingPolicySpec | None:
         """Of the revision that is wanted: the present spec, or the last one that was accepted."""

@@ -6,11 +6,12 @@ from datetime import UTC, datetime
 from typing import Any, Final, NamedTuple
 
 from pointsman.api.conditions import Condition, ConditionType, Reason
-from pointsman.operator.plan.rollout.deciding import Phase, Plan, Rollout, is_replayed_first
+from pointsman.operator.plan.rollout.deciding import is_replayed_first
 from pointsman.operator.plan.rollout.guarding import Finding, Verdict
 from pointsman.operator.plan.rollout.record import MOST_KEPT
 from pointsman.operator.plan.rollout.replaying import Replayed
 from pointsman.operator.plan.rollout.shadowing import Shadowed
+from pointsman.operator.plan.rollout.state import Phase, Plan, Rollout
 
 _REASONS: Final[Mapping[Phase, Reason]] = {
     Phase.WAITING: Reason.ROLLOUT_IN_PROGRESS,
@@ -23,6 +24,7 @@ _OF_REASONS: Final[Mapping[str, Reason]] = {
     "Inconclusive": Reason.INCONCLUSIVE,
     "WaitingForCapacity": Reason.WAITING_FOR_CAPACITY,
     "DeadlineExceeded": Reason.DEADLINE_EXCEEDED,
+    "WaitingForProbes": Reason.WAITING_FOR_PROBES,
 }
 """They say more than the phase."""
 _NEEDS_SOMEBODY: Final = frozenset({Reason.INCONCLUSIVE, Reason.DEADLINE_EXCEEDED})
@@ -30,6 +32,8 @@ _ENDED: Final[Mapping[str, Reason]] = {
     "AnalysisPassed": Reason.ANALYSIS_PASSED,
     "AnalysisSkipped": Reason.ANALYSIS_SKIPPED,
     "GuardrailFailed": Reason.GUARDRAIL_FAILED,
+    "ProbesPassed": Reason.PROBES_PASSED,
+    "ProbesFailed": Reason.PROBES_FAILED,
     "ReplayFailed": Reason.REPLAY_FAILED,
     "ReplayInconclusive": Reason.REPLAY_INCONCLUSIVE,
     "AbortRequested": Reason.ABORT_REQUESTED,
@@ -215,15 +219,24 @@ def _of_replay(now: Rollout, replayed: Replayed) -> News:
 def _of_step(before: Rollout, now: Rollout) -> News | None:
     passed = before.in_shadow and not now.in_shadow and not now.ended
     if not passed and (before.phase, before.step) == (now.phase, now.step):
-        return None
+        return _of_probes(before, now)
     if passed:
         said = f"{now.candidate} begins its steps after {_compared(now)}"
         return News(False, "RolloutShadowPassed", said)
     if now.phase is Phase.PROGRESSING and before.step != now.step:
-        return News(False, "RolloutStep", f"{now.candidate} is in step {now.step + 1}")
+        why = f": {now.reason} {now.message}" if now.reason == "ProbesPassed" else ""
+        return News(False, "RolloutStep", f"{now.candidate} is in step {now.step + 1}{why}")
+    if asked := _of_probes(before, now):
+        return asked
     if now.phase is not Phase.PROGRESSING or before.phase is not Phase.WAITING:
         return _turned(now)
     return None if now.replayed else _begun(now)  # it was told before the replay
+
+
+def _of_probes(before: Rollout, now: Rollout) -> News | None:
+    if now.reason != "WaitingForProbes" or before.reason == now.reason:
+        return None
+    return News(False, "RolloutProbing", f"{now.candidate}: {now.message}")
 
 
 def _turned(now: Rollout) -> News:

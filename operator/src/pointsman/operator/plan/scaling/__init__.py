@@ -15,7 +15,14 @@ from pointsman.operator.plan.scaling.bounds import (
 from pointsman.operator.plan.scaling.deciding import decide
 from pointsman.operator.plan.scaling.decision import Clamp, Decision, Reason
 from pointsman.operator.plan.scaling.memory import Memory, dump_memory, load_memory, resumed
-from pointsman.operator.plan.scaling.signal import EngineReport, Fleet, RouterReport, Signal, join
+from pointsman.operator.plan.scaling.signal import (
+    EngineReport,
+    Fleet,
+    RouterReport,
+    Signal,
+    at_rest,
+    join,
+)
 
 __all__ = [
     "Behavior",
@@ -32,6 +39,7 @@ __all__ = [
     "Schedule",
     "SelectPolicy",
     "Signal",
+    "at_rest",
     "decide",
     "dump_memory",
     "join",

@@ -123,10 +123,10 @@ def _shift(
 def unsure_routes(old: table.PolicyBlob, new: table.PolicyBlob) -> set[str]:
     """Routes whose requests may be others: they, one before them, or the model names changed."""
     same = set(old.model_names) == set(new.model_names)
-    before = [(route.name, route.match) for route in old.routes]
+    before = [(route.name, route.ways) for route in old.routes]
     found = set()
     for number, route in enumerate(new.routes):
-        same = same and before[number : number + 1] == [(route.name, route.match)]
+        same = same and before[number : number + 1] == [(route.name, route.ways)]
         if not same:
             found.add(route.name)
     return found

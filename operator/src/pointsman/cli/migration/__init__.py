@@ -1,0 +1,1 @@
+"""`pointsman import`: another gateway's configuration as our resources."""

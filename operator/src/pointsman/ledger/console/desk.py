@@ -1,0 +1,38 @@
+"""What all pages have in common: the store, the people, the clock, and what may be away."""
+
+import asyncio
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Protocol, TypeVar
+
+from pointsman.ledger.console.fleet.seen import Fleet, NoFleet
+from pointsman.ledger.contract import Store
+from pointsman.ledger.people.identity import People
+from pointsman.ledger.reviewing.desk import Desk as Reviews
+
+_T = TypeVar("_T")
+
+
+class Ask(Protocol):
+    """Runs a question in a thread, bounded as all questions are. Raises StoreError."""
+
+    async def __call__(self, question: Callable[..., _T], *values: object) -> _T:
+        """What the question returns."""
+
+
+@dataclass(frozen=True, slots=True)
+class Desk:
+    """One for a process."""
+
+    store: Store
+    reviews: Reviews
+    people: People
+    ask: Ask
+    now_ms: Callable[[], int]
+    deadline_s: float
+    fleet: Fleet = field(default_factory=NoFleet)
+
+    async def asked(self, question: Callable[..., _T], *values: object) -> _T:
+        """Raises StoreError, TimeoutError."""
+        async with asyncio.timeout(self.deadline_s):
+            return await self.ask(question, *values)

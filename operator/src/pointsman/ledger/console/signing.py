@@ -1,0 +1,101 @@
+"""Signing in: what is said to who is not, and OpenID Connect where there is a provider."""
+
+from collections.abc import Mapping
+from http import HTTPStatus
+from typing import Final
+from urllib.parse import urlsplit
+
+from aiohttp import web
+
+from pointsman.ledger.console.guarding import set_session
+from pointsman.ledger.console.page import PREFIX, Missing
+from pointsman.ledger.console.rendering import Templates
+from pointsman.ledger.people.errors import Forbidden
+from pointsman.ledger.people.identity import People
+from pointsman.ledger.people.oidc import LOGIN_S, Login, Oidc
+
+CALLBACK: Final = f"{PREFIX}/callback"
+_LOGIN: Final = "pointsman_login"
+
+
+class Signing:
+    """Begins sessions."""
+
+    def __init__(self, people: People, templates: Templates) -> None:
+        self._people = people
+        self._templates = templates
+        settings = people.settings
+        self._oidc = Oidc(settings.oidc, settings.console_url + CALLBACK) if settings.oidc else None
+
+    async def close(self) -> None:
+        """Give back connections."""
+        if self._oidc is not None:
+            await self._oidc.close()
+
+    def ask(
+        self,
+        request: web.Request,
+        frame: Mapping[str, object],
+        status: HTTPStatus = HTTPStatus.UNAUTHORIZED,
+    ) -> web.Response:
+        """The page that says how to sign in."""
+        settings = self._people.settings
+        values = {
+            **frame,
+            "to": own_path(request.path_qs if request.method == "GET" else ""),
+            "provider": urlsplit(settings.oidc.issuer).hostname if settings.oidc else "",
+            "by_proxy": bool(settings.identity_header),
+            "console_url": settings.console_url,
+        }
+        html = self._templates.render("sign-in.html", values)
+        return web.Response(text=html, status=status, content_type="text/html")
+
+    async def begin(
+        self, request: web.Request, frame: Mapping[str, object], to: str
+    ) -> web.Response:
+        """
+        To the provider, with what this browser keeps until it comes back.
+
+        By a page that goes on by itself: browsers hold a form's redirect to `form-action 'self'`.
+        """
+        if self._oidc is None:
+            raise Missing("no OpenID provider is set")
+        address, login = await self._oidc.begin(own_path(to), int(self._people.clock_s()))
+        response = self._going(frame, "Signing in", address)
+        response.set_cookie(
+            _LOGIN, self._people.sealing.seal(login, "login"), max_age=LOGIN_S, path=CALLBACK,
+            httponly=True, secure=self._people.is_https(request),
+            samesite="Lax",  # Strict would not come back: the provider's site sends the browser
+        )  # fmt: skip
+        return response
+
+    async def end(self, request: web.Request, frame: Mapping[str, object]) -> web.Response:
+        """
+        Signed in, or a reason why not.
+
+        A page of ours that goes on by itself, not a redirect: the new cookie is Strict, and a
+        redirect would still be part of what the provider's site began.
+        """
+        if self._oidc is None:
+            raise Missing("no OpenID provider is set")
+        people, now_s = self._people, int(self._people.clock_s())
+        login = people.sealing.unseal(request.cookies.get(_LOGIN, ""), Login, "login")
+        if login is None:
+            raise Forbidden("this sign-in was not begun here: begin again")
+        person = people.admit(*await self._oidc.end(request.query, login, now_s))
+        response = self._going(frame, "Signed in", login.to)
+        set_session(people, request, response, people.sealing.begin(now_s, person))
+        response.del_cookie(_LOGIN, path=CALLBACK)
+        return response
+
+    def _going(self, frame: Mapping[str, object], title: str, to: str) -> web.Response:
+        html = self._templates.render("going.html", {**frame, "title": title, "to": to})
+        return web.Response(text=html, content_type="text/html")
+
+
+def own_path(path: str) -> str:
+    """Where to go on after signing in: a page of ours, whatever was asked for."""
+    first = f"{PREFIX}/"
+    plain = path.startswith(first) and "\\" not in path and path.isprintable()
+    begins = (f"{PREFIX}/sign", CALLBACK)
+    return path if plain and not path.startswith(begins) else first

@@ -1,0 +1,2 @@
+"""PURE: what each page shows, as frozen values: from rows of the ledger and what is seen of the
+fleet."""

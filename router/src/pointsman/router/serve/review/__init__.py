@@ -1,0 +1,1 @@
+"""People in the loop: what a policy's human review does to requests. Loaded with the first."""

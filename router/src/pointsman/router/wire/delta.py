@@ -1,0 +1,42 @@
+"""PURE: of a streamed chunk in OpenAI's shape, what tells whether it has content."""
+
+from typing import Final
+
+import msgspec
+
+
+class Delta(msgspec.Struct):
+    content: msgspec.Raw = msgspec.Raw()
+    tool_calls: msgspec.Raw = msgspec.Raw()
+    function_call: msgspec.Raw = msgspec.Raw()
+    reasoning_content: msgspec.Raw = msgspec.Raw()
+    reasoning: msgspec.Raw = msgspec.Raw()
+    refusal: msgspec.Raw = msgspec.Raw()
+    audio: msgspec.Raw = msgspec.Raw()
+
+
+class Choice(msgspec.Struct):
+    delta: Delta | None = None
+    text: msgspec.Raw = msgspec.Raw()
+
+
+class Chunk(msgspec.Struct):
+    choices: list[Choice] | None = None
+    error: msgspec.Raw = msgspec.Raw()
+
+
+decode_chunk = msgspec.json.Decoder(Chunk).decode
+EMPTY: Final = frozenset({b"", b'""', b"null", b"[]", b"{}"})
+_DELTA_FIELDS: Final = Delta.__struct_fields__
+
+
+def has_content(chunk: Chunk) -> bool:
+    for choice in chunk.choices or ():
+        if bytes(choice.text) not in EMPTY:
+            return True
+        delta = choice.delta
+        if delta is not None and any(
+            bytes(getattr(delta, name)) not in EMPTY for name in _DELTA_FIELDS
+        ):
+            return True
+    return False

@@ -1,0 +1,257 @@
+"""Values that cannot be meant are refused by their path, by the real helm; the rest renders."""
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from tests.charts.helm import CHARTS, HelmFailed, NoHelm, command, template
+
+CHART = CHARTS / "pointsman"
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _has_helm() -> None:
+    try:
+        command()
+    except NoHelm as error:
+        pytest.skip(f"not run: {error}")
+
+
+def render(tmp_path: Path, values: object) -> list[dict[str, Any]]:
+    file = tmp_path / "values.yaml"
+    file.write_text(yaml.safe_dump(values))
+    text = template(["-f", str(file)], release="desk", namespace="ai")
+    return [item for item in yaml.safe_load_all(text) if item]
+
+
+def closed(node: dict[str, Any], defs: dict[str, Any], path: str = "") -> Iterator[str]:
+    """Paths of objects with keys of their own in a schema."""
+    node = defs[node["$ref"].rpartition("/")[2]] if "$ref" in node else node
+    if "properties" not in node:
+        return
+    yield path
+    for key, below in node["properties"].items():
+        yield from closed(below, defs, f"{path}.{key}".lstrip("."))
+
+
+SCHEMA = json.loads((CHART / "values.schema.json").read_text())
+
+
+def test_every_object_of_the_schema_is_closed() -> None:
+    """Also those in lists and in $defs; only maps of strings, and Helm's `global`, are open."""
+    open_: list[str] = []
+
+    def walk(node: object, path: str) -> None:
+        if isinstance(node, dict):
+            if "properties" in node and node.get("additionalProperties") is not False:
+                open_.append(path)
+            for key, below in node.items():
+                walk(below, f"{path}/{key}")
+        elif isinstance(node, list):
+            for at, below in enumerate(node):
+                walk(below, f"{path}/{at}")
+
+    walk(SCHEMA, "")
+    assert open_ == []
+
+
+def test_an_unknown_key_is_refused_wherever_it_is(tmp_path: Path) -> None:
+    """Each object that the values have, in one rendering: the message holds every path."""
+    paths = [path for path in closed(SCHEMA, SCHEMA["$defs"]) if path]
+    assert len(paths) > 30
+    values: dict[str, Any] = {}
+    for path in paths:
+        here = values
+        for key in path.split("."):
+            here = here.setdefault(key, {})
+        here["unheardOf"] = 1
+    with pytest.raises(HelmFailed) as refused:
+        render(tmp_path, values)
+    said = str(refused.value)
+    missing = [path for path in paths if f"/{path.replace('.', '/')}'" not in said]
+    assert missing == []
+    assert "unheardOf" in said
+
+
+def test_the_schema_knows_every_value_and_no_other() -> None:
+    """values.yaml has each key of the schema, so that a reader finds all of them in one place."""
+    values = yaml.safe_load((CHART / "values.yaml").read_text())
+
+    def keys(node: object, path: str = "") -> Iterator[str]:
+        if isinstance(node, dict):
+            for key, below in node.items():
+                yield f"{path}.{key}".lstrip(".")
+                yield from keys(below, f"{path}.{key}".lstrip("."))
+
+    def known(node: dict[str, Any], path: str = "") -> Iterator[str]:
+        for key, below in node.get("properties", {}).items():
+            yield f"{path}.{key}".lstrip(".")
+            yield from known(below, f"{path}.{key}".lstrip("."))
+
+    assert set(known(SCHEMA)) - set(keys(values)) == {"global"}
+
+
+WRONG: list[tuple[str, object]] = [
+    ("router.replicas", -1),
+    ("router.resources.requests.cpu", "a lot"),
+    ("router.autoscaling.minReplicas", 0),
+    ("router.autoscaling.targetCPUUtilizationPercentage", 0),
+    ("router.podDisruptionBudget.maxUnavailable", "0%"),
+    ("router.httpRoute.timeouts.request", "five minutes"),
+    ("router.ingress.hosts", ["https://models.example.com"]),
+    ("router.tolerations", [{"efect": "NoSchedule"}]),
+    ("router.topologySpreadConstraints", [{"maxSkew": 1}]),
+    ("operator.replicas", 9),
+    ("operator.podDisruptionBudget.maxUnavailable", 0),
+    ("operator.keda.port", 80),
+    ("namespaces", ["Team_A", "a", "a"]),
+    ("networkPolicy.adminFrom", [{"podSelectors": {}}]),
+    ("networkPolicy.ledgerFrom", [{"ipBlock": {"cidr": "10.0.0.1"}}]),
+    ("networkPolicy.routerTo", [{}]),
+    ("networkPolicy.apiServer.ports", []),
+    ("ledger.sqlite.size", "20GB"),
+    ("ledger.replicas", "three"),
+    ("image.pullSecrets", ["name"]),
+    ("callers.mode", "open"),
+]
+
+
+def test_every_wrong_value_is_named_by_its_path(tmp_path: Path) -> None:
+    """By the schema, before anything is rendered, and all of them at once."""
+    values: dict[str, Any] = {}
+    for path, value in WRONG:
+        *folders, key = path.split(".")
+        here = values
+        for folder in folders:
+            here = here.setdefault(folder, {})
+        here[key] = value
+    with pytest.raises(HelmFailed) as refused:
+        render(tmp_path, values)
+    said = str(refused.value)
+    assert [path for path, _ in WRONG if f"'/{path.replace('.', '/')}" not in said] == []
+
+
+LEDGER = {"enabled": True, "tokenSecret": "t"}
+SCALED = {"enabled": True, "minReplicas": 5, "maxReplicas": 2}
+TOGETHER: list[tuple[dict[str, Any], list[str]]] = [
+    (
+        {
+            "router": {
+                "autoscaling": SCALED,
+                "resources": {"requests": {"cpu": None}},
+                "httpRoute": {"enabled": True},
+                "ingress": {"enabled": True, "tls": [{"hosts": ["c.d"]}]},
+                "drainSeconds": 46,
+                "proxy": {"secret": "p"},
+                "otlp": {"caSecret": "c"},
+            },
+            "operator": {"keda": {"enabled": True}},
+            "callers": {"mode": "Open", "secrets": ["a"]},
+            "ledger": {"enabled": True, "replicas": 2, "console": {"enabled": True}},
+        },
+        [
+            "router.autoscaling.minReplicas is 5, more than router.autoscaling.maxReplicas",
+            "router.autoscaling.targetCPUUtilizationPercentage is a share of",
+            "router.httpRoute.parentRefs must name",
+            "router.ingress.hosts names no host",
+            "router.ingress.tls: c.d is not in router.ingress.hosts",
+            "router.shutdownDelaySeconds + router.drainSeconds + 10 s to end is 61 s",
+            "router.proxy.secret needs networkPolicy.routerTo",
+            "router.otlp.headersSecret and router.otlp.caSecret need router.otlp.endpoint",
+            "operator.keda needs operator.replicas 1",
+            "callers.secrets has no meaning with callers.mode Open",
+            "ledger.tokenSecret must name",
+            "ledger.replicas above 1 needs ledger.postgres.secret",
+            "ledger.console needs a way to know",
+            "ledger.console.roles gives nobody",
+            "ledger.console of several replicas needs ledger.console.sessionSecret",
+        ],
+    ),
+    (
+        {
+            "router": {"autoscaling": {"enabled": True, "targetCPUUtilizationPercentage": None}},
+            "ledger": {
+                "url": "http://other:9903",
+                "console": {
+                    "enabled": True,
+                    "roles": ["viewer=*"],
+                    "oidc": {"issuer": "https://login.example.com"},
+                },
+            },
+        },
+        [
+            "router.autoscaling needs a target",
+            "ledger.tokenSecret must name",
+            "ledger.console.enabled needs ledger.enabled",
+            "ledger.console.oidc needs ledger.console.url",
+        ],
+    ),
+    ({"ledger": {"console": {"write": True}}}, ["ledger.console.write needs"]),
+]
+
+
+@pytest.mark.parametrize(("values", "said"), TOGETHER)
+def test_values_that_do_not_go_together_are_refused(
+    tmp_path: Path, values: dict[str, Any], said: list[str]
+) -> None:
+    """Each by a line that begins with the path of what has to change, and no other line."""
+    with pytest.raises(HelmFailed) as refused:
+        render(tmp_path, values)
+    lines = [one.strip() for one in str(refused.value).splitlines() if one.startswith("  ")]
+    assert [one for one in said if not any(line.startswith(one) for line in lines)] == []
+    assert len(lines) == len(said), lines
+
+
+def test_the_tests_know_every_refusal() -> None:
+    """One that no test provokes might say nothing."""
+    text = (CHART / "templates" / "refusals.yaml").read_text()
+    assert text.count("$wrong = append") == len({one for _, said in TOGETHER for one in said})
+
+
+def test_an_autoscaler_has_the_replicas_alone(tmp_path: Path) -> None:
+    """Else each sync or upgrade would put back what the chart says."""
+    for enabled in (False, True):
+        items = render(tmp_path, {"router": {"autoscaling": {"enabled": enabled}}})
+        spec = next(
+            i for i in items if i["kind"] == "Deployment" and i["metadata"]["name"] == "desk-router"
+        )["spec"]
+        assert ("replicas" in spec) is not enabled
+        kinds = [i["kind"] for i in items]
+        assert ("HorizontalPodAutoscaler" in kinds) is enabled
+
+
+def test_each_namespace_gets_all_of_it_and_no_right_beyond(tmp_path: Path) -> None:
+    """One release for two teams is two releases' objects, without a name that they share."""
+    single = render(tmp_path, {})
+    items = render(tmp_path, {"namespaces": ["team-a", "team-b"]})
+    assert len(items) == 2 * len(single)
+    assert {i["metadata"].get("namespace") for i in items} == {"team-a", "team-b", None}
+    names = [(i["kind"], i["metadata"].get("namespace"), i["metadata"]["name"]) for i in items]
+    assert len(set(names)) == len(names)
+    for item in items:
+        for subject in item.get("subjects", ()):
+            own = item["metadata"].get("namespace") or item["metadata"]["name"].split(":")[0]
+            assert subject["namespace"] == own
+    rules = [rule for i in items if i["kind"] == "ClusterRole" for rule in i["rules"]]
+    assert {resource for rule in rules for resource in rule["resources"]} == {"tokenreviews"}
+
+
+def test_every_pod_template_is_spread_and_restricted(tmp_path: Path) -> None:
+    """Operator, routers, ledger: over nodes, or as somebody says, by the component's labels."""
+    own = {"maxSkew": 2, "topologyKey": "zone", "whenUnsatisfiable": "DoNotSchedule"}
+    for given, key in ((None, "kubernetes.io/hostname"), ([own], "zone")):
+        parts = {"topologySpreadConstraints": given} if given else {}
+        ledger = {**LEDGER, "replicas": 2, "postgres": {"secret": "db"}, **parts}
+        values = {"operator": parts, "router": parts, "ledger": ledger}
+        for item in render(tmp_path, values):
+            if item["kind"] not in ("Deployment", "StatefulSet"):
+                continue
+            pod = item["spec"]["template"]
+            (one,) = pod["spec"]["topologySpreadConstraints"]
+            assert one["topologyKey"] == key
+            selected = one["labelSelector"]["matchLabels"].items()
+            assert selected <= pod["metadata"]["labels"].items()

@@ -1,0 +1,1 @@
+"""Every fault in one table, each row with the promise that it proves."""

@@ -1,0 +1,1 @@
+"""The images without Docker, and what is promised of them."""

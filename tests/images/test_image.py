@@ -1,0 +1,210 @@
+"""The images as they are run: by user 65532, with a root that cannot be written, and small."""
+
+import gzip
+import hashlib
+import json
+import os
+import subprocess
+import tarfile
+from pathlib import Path
+from typing import Any
+
+import pytest
+from images import assemble, debian, sbom
+
+from tests.bench.fixtures import required
+from tests.images import build
+from tests.images.install import NoImages
+
+pytestmark = [pytest.mark.local, pytest.mark.timeout(1200)]
+LIMIT_MB = 150
+COMMANDS = {
+    "operator": ("pointsman-operator", "pointsman"),
+    "router": ("pointsman-router", "pointsman-simulator"),
+    "ledger": ("pointsman-ledger",),
+}
+
+INSIDE = """
+set -e
+mount -t overlay overlay -o ro,lowerdir="$UPPER:$LOWER" "$ROOT"
+mount -t tmpfs tmpfs "$ROOT/tmp"
+mount -t proc proc "$ROOT/proc"
+exec env -i PATH=/usr/local/bin:/usr/bin:/usr/sbin PYTHONDONTWRITEBYTECODE=1 "$@"
+"""
+
+
+def not_here(reason: str) -> None:
+    """A proof that cannot be had is a failure where all are asked for."""
+    if required():
+        pytest.fail(f"not run: {reason}", pytrace=False)
+    pytest.skip(f"not run: {reason}")
+
+
+@pytest.fixture(scope="module", params=assemble.IMAGES)
+def image(request: pytest.FixtureRequest) -> str:
+    """Each, built."""
+    name: str = request.param
+    if os.geteuid():
+        not_here("only root can enter an image's files")
+    try:
+        build.archive(name)
+    except (NoImages, subprocess.SubprocessError) as error:
+        not_here(str(error))
+    return name
+
+
+def ran(image: str, folder: Path, *command: str) -> subprocess.CompletedProcess[str]:
+    """`command` in the image, as a pod of the chart's would run it."""
+    here = assemble.processor_here()
+    chroot = ["chroot", "--userspec=65532:65532", str(folder), *command]
+    places = {
+        "LOWER": str(build.base(here)),
+        "UPPER": str(build.added(image, here)),
+        "ROOT": str(folder),
+    }
+    return subprocess.run(
+        ["unshare", "--mount", "--pid", "--fork", "bash", "-c", INSIDE, "bash", *chroot],
+        env=os.environ | places,
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
+
+
+def test_the_commands_start_as_nobody_on_a_root_that_cannot_be_written(
+    image: str, tmp_path: Path
+) -> None:
+    """Each tells its options; none writes a file for that."""
+    for command in COMMANDS[image]:
+        done = ran(image, tmp_path, command, "--help")
+
+        assert done.returncode == 0, done.stderr
+        assert "usage: " in done.stdout
+
+
+def test_nobody_can_write_anything_and_there_is_no_shell(image: str, tmp_path: Path) -> None:
+    """Also without the mount: all files are root's."""
+    program = (
+        "import os, shutil, ssl, zoneinfo\n"
+        "print(os.getuid(), shutil.which('sh'), shutil.which('apt'),"
+        " len(ssl.create_default_context().get_ca_certs()) > 100,"
+        " zoneinfo.ZoneInfo('Asia/Tokyo'))\n"
+        "try:\n    open('/usr/local/new', 'w')\n"
+        "except OSError as error:\n    print(error.strerror)\n"
+    )
+    done = ran(image, tmp_path, "python3", "-c", program)
+    upper = build.added(image, assemble.processor_here())
+    loose = [
+        str(path)
+        for path in upper.rglob("*")
+        if not path.is_symlink() and path.stat().st_mode & 0o022
+    ]
+
+    assert done.stdout.splitlines() == [
+        "65532 None None True Asia/Tokyo",
+        "Read-only file system",
+    ], done.stderr
+    assert loose == []
+
+
+def test_an_image_can_do_what_its_dependencies_are_for(image: str, tmp_path: Path) -> None:
+    """What was left out of them is missed by none: each is imported and used once."""
+    used = {
+        "operator": "import kopf, numpy, kubernetes.aio.client as c, jsonschema_rs; "
+        "numpy.linalg.solve(numpy.eye(3), numpy.ones(3)); c.Configuration(); c.ApiClient; ",
+        "router": "import uvloop, httptools, re2, opentelemetry.sdk.trace; "
+        "import opentelemetry.exporter.otlp.proto.http.trace_exporter; uvloop.new_event_loop(); ",
+        "ledger": "import sqlite3, psycopg, jinja2, joserfc.jwt, uvloop; psycopg.pq.version(); ",
+    }[image]
+    program = (
+        f"{used}from cel_expr_python import cel; "
+        "import msgspec, pydantic, yaml, re2, jsonschema_rs; "
+        "env = cel.NewEnv(variables={'x': cel.Type.INT}); "
+        "print(env.compile('x + 1 == 2').eval(data={'x': 1}).value())"
+    )
+    done = ran(image, tmp_path, "python3", "-c", program)
+
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.splitlines()[-1] == "True"
+
+
+def test_nothing_is_compiled_when_a_command_starts(image: str, tmp_path: Path) -> None:
+    """Its own modules lie there as bytecode: a pod could not keep what it compiles."""
+    program = (
+        f"import sys, pointsman.{image}.__main__; files = "
+        "[getattr(module, '__file__', None) for module in sys.modules.values()]; "
+        "print(*filter(None, files), sep='\\n')"
+    )
+    done = ran(image, tmp_path, "python3", "-v", "-c", program)
+    made = [
+        line
+        for line in done.stderr.splitlines()
+        if line.startswith("# code object from /") or "code object from '/" in line
+    ]
+    # A module whose import failed is in no list of those that are imported; sitecustomize is a
+    # link that leads nowhere outside the image.
+    loaded = {*done.stdout.splitlines()} - {"/usr/lib/python3.13/sitecustomize.py"}
+    fresh = [line for line in made if line.rpartition(" ")[2].strip("'") in loaded]
+
+    assert done.returncode == 0, done.stderr[-2000:]
+    assert len(made) > 100
+    assert len(loaded) > 100
+    assert fresh == []
+
+
+def test_an_image_is_at_most_150_mb(image: str) -> None:
+    """Unpacked, as it lies on a node; `python -m tests.images build` prints it."""
+    here = assemble.processor_here()
+    size = build.size(build.base(here), build.added(image, here))
+
+    assert size / 1e6 <= LIMIT_MB
+
+
+def test_the_archive_is_an_oci_layout_that_says_who_runs_what(image: str, tmp_path: Path) -> None:
+    """Every blob has the digest that it is named after; nothing of the builder's is in it."""
+    with tarfile.open(build.archive(image)) as archive:
+        archive.extractall(tmp_path, filter="data")
+    blobs = tmp_path / "blobs/sha256"
+    for path in blobs.iterdir():
+        assert hashlib.sha256(path.read_bytes()).hexdigest() == path.name
+
+    def read(told: dict[str, str]) -> Any:
+        return json.loads((blobs / told["digest"][7:]).read_text())
+
+    (listed,) = json.loads((tmp_path / "index.json").read_text())["manifests"]
+    manifest = read(listed)
+    config = read(manifest["config"])
+    layers = [
+        gzip.decompress((blobs / part["digest"][7:]).read_bytes()) for part in manifest["layers"]
+    ]
+
+    assert listed["annotations"]["io.containerd.image.name"].startswith(
+        f"docker.io/pointsman/{image}:"
+    )
+    assert config["config"]["User"] == "65532:65532"
+    assert config["config"]["Cmd"] == [f"pointsman-{image}"]
+    assert config["rootfs"]["diff_ids"] == [
+        f"sha256:{hashlib.sha256(layer).hexdigest()}" for layer in layers
+    ]
+    base = build.base(assemble.processor_here())
+    assert [
+        name for name in ("etc/resolv.conf", "etc/apt", "etc/hostname") if (base / name).exists()
+    ] == []
+
+
+def test_the_bill_names_every_locked_package_and_debians(image: str) -> None:
+    """And each of Debian's has its license text in the image."""
+    here = assemble.processor_here()
+    layers = build.base(here), build.added(image, here)
+    told = sbom.document(layers, name=image, made=0)
+    named = {package["name"].lower().replace("_", "-") for package in told["packages"]}
+    lock = (build.ROOT / f"images/{image}.lock").read_text()
+    pinned = {line.split("==")[0] for line in lock.splitlines() if "==" in line and line[0] != " "}
+    installed = {fields["Package"] for fields in sbom.debian_packages(*layers)}
+
+    assert pinned <= named
+    assert set(debian.packages()) <= installed <= named
+    assert "pointsman" in named
+    texts = build.base(here) / "usr/share/doc"
+    assert [name for name in sorted(installed) if not (texts / name).exists()] == []

@@ -1,0 +1,164 @@
+"""Signing in at a real OpenID provider: authorization code with PKCE."""
+
+import re
+from collections.abc import AsyncIterator
+from html import unescape
+from pathlib import Path
+from urllib.parse import parse_qs, urlsplit
+
+import aiohttp
+import pytest
+
+from pointsman.ledger.people.settings import OidcSettings, PeopleSettings
+from pointsman.local.processes import free_port
+from tests.ledger.console.world import GRANTS, Answer, Visitor, console
+from tests.ledger.people.provider import CLIENT, SECRET, Provider, made_key
+
+
+class There:
+    """A provider, a ledger, and somebody's browser."""
+
+    def __init__(self, provider: Provider, visitor: Visitor) -> None:
+        self.provider = provider
+        self.visitor = visitor
+
+    async def to_provider(self, to: str = "/console/reviews") -> str:
+        """Where the console sends the browser."""
+        page = await self.visitor.post("/console/sign-in", {"to": to})
+        assert page.status == 200
+        found = re.search(r'http-equiv="refresh" content="0;url=([^"]+)"', page.text)
+        assert found, page.text
+        return unescape(found[1])
+
+    async def back(self, address: str) -> str:
+        """Where the provider sends it, as a path of ours."""
+        async with (
+            aiohttp.ClientSession() as other,
+            other.get(address, allow_redirects=False) as answer,
+        ):
+            assert answer.status == 302, await answer.text()
+            parts = urlsplit(answer.headers["Location"])
+            return f"{parts.path}?{parts.query}"
+
+    async def sign_in(self) -> Answer:
+        """All of it."""
+        return await self.visitor.get(await self.back(await self.to_provider()))
+
+
+@pytest.fixture
+async def there(tmp_path: Path) -> AsyncIterator[There]:
+    """Behind something whose address the console knows; the visitor comes straight."""
+    (tmp_path / "secret").write_text(SECRET + "\n")
+    origin = f"http://127.0.0.1:{free_port()}"
+    async with Provider(f"{origin}/console/callback") as provider:
+        oidc = OidcSettings(
+            issuer=provider.url, client_id=CLIENT, client_secret_file=tmp_path / "secret"
+        )
+        settings = PeopleSettings(oidc=oidc, console_url=origin, roles=GRANTS)
+        async with console(tmp_path, settings) as found:
+            visitor = found.visitor()
+            ask = visitor.post
+
+            async def post(path: str, form: dict[str, str], **headers: str) -> Answer:
+                return await ask(path, form, **({"Origin": origin} | headers))
+
+            visitor.post = post  # type: ignore[method-assign]
+            yield There(provider, visitor)
+
+
+async def test_a_person_signs_in_and_out(there: There) -> None:
+    """By the code, with the role of the groups in the token; then nobody is there again."""
+    assert (await there.visitor.get("/console/reviews")).status == 401
+    done = await there.sign_in()
+    assert done.status == 200
+    assert 'content="0;url=/console/reviews"' in done.text
+
+    page = await there.visitor.get("/console/reviews")
+    assert page.status == 200
+    assert "rae@example.com" in page.text
+    assert ">reviewer<" in page.text
+
+    out = await there.visitor.post("/console/sign-out", {"form_token": page.form_token})
+    assert out.status == 303
+    assert (await there.visitor.get("/console/reviews")).status == 401
+
+
+async def test_what_is_asked_of_the_provider_is_bound_to_this_browser(there: There) -> None:
+    """State, nonce and a challenge by SHA-256, each new."""
+    first, second = [parse_qs(urlsplit(await there.to_provider()).query) for _ in range(2)]
+    assert first["code_challenge_method"] == ["S256"]
+    for name in ("state", "nonce", "code_challenge"):
+        assert first[name] != second[name]
+
+
+@pytest.mark.parametrize(
+    "wrong", ["audience", "nonce", "expired", "from", "key", "shared", "unsigned"]
+)
+async def test_a_token_that_is_not_for_us_signs_nobody_in(there: There, wrong: str) -> None:
+    """Another's, an old one, one by another key, by the public key as a secret, or by none."""
+    there.provider.wrong = wrong
+
+    assert (await there.sign_in()).status == 403
+    assert (await there.visitor.get("/console/reviews")).status == 401
+
+
+async def test_a_code_of_somebody_elses_login_is_refused(there: There) -> None:
+    """Whoever lures a browser to the callback with their own code gets it nothing."""
+    mine = await there.back(await there.to_provider())
+    await there.to_provider()  # which this browser is at now
+
+    assert (await there.visitor.get(mine)).status == 403
+
+
+async def test_a_code_counts_once(there: There) -> None:
+    """The browser forgets its login with the first."""
+    back = await there.back(await there.to_provider())
+    assert (await there.visitor.get(back)).status == 200
+    assert (await there.visitor.get(back)).status == 403
+
+
+async def test_a_provider_that_refuses_is_told(there: There) -> None:
+    """With its word, as text."""
+    state = parse_qs(urlsplit(await there.to_provider()).query)["state"][0]
+    page = await there.visitor.get(f"/console/callback?state={state}&error=%3Cb%3Eaccess_denied")
+
+    assert page.status == 403
+    assert "&lt;b&gt;access_denied" in page.text
+
+
+async def test_new_keys_of_the_provider_are_found(there: There) -> None:
+    """Without a restart."""
+    assert (await there.sign_in()).status == 200
+    there.provider.key = there.provider.published = made_key("2")
+
+    assert (await there.sign_in()).status == 200
+
+
+async def test_a_person_without_a_group_or_a_verified_address_is_refused(there: There) -> None:
+    """Known to the provider is not enough."""
+    there.provider.person = {"email": "una@example.com"}
+    assert (await there.sign_in()).status == 403
+    for verified in (False, "false"):  # some providers write it as a text
+        there.provider.person = {
+            "email": "rae@example.com", "email_verified": verified, "groups": ["reviewers"],
+        }  # fmt: skip
+        assert (await there.sign_in()).status == 403
+
+
+async def test_a_provider_that_is_another_or_away_is_said(there: There) -> None:
+    """503, and the page says so."""
+    there.provider.wrong = "issuer"
+    page = await there.visitor.post("/console/sign-in", {"to": "/console/"})
+
+    assert page.status == 503
+    assert "Sign-in does not work now" in page.text
+
+
+async def test_another_sites_page_begins_no_login(there: There) -> None:
+    """Nor leads anywhere but to our pages after it."""
+    evil = {"Origin": "https://evil.example.com"}
+    assert (await there.visitor.post("/console/sign-in", {"to": "/"}, **evil)).status == 403
+
+    await there.visitor.get(await there.back(await there.to_provider("https://evil.example.com")))
+    done = await there.sign_in()
+    assert "evil" not in done.text

@@ -1,0 +1,1 @@
+"""How the control plane grows with its fleet: `python -m tests.perf.scale`."""

@@ -1,0 +1,1 @@
+"""What an installed Pointsman may do, does, and gives away."""

@@ -1,0 +1,71 @@
+"""Which files need not even be read for a selection of tests, and which tests are repeated.
+
+Reading a file imports all it needs.
+
+Guarantees that no test is lost: a file is left out only where `-m` names marks that no test may
+have (`not bench and not local`), and every test of the file has one of them.
+"""
+
+import re
+from collections.abc import Collection
+from pathlib import Path
+from typing import Final
+
+TESTS: Final = Path(__file__).parent
+LONG: Final = ("browser", "faults", "fuzz", "sdk")
+"""Folders whose tests talk to real SDKs and watchers or search for long: `local`, all of them."""
+_WINDOWS: Final = """
+    console drift drift_story evaluating fleet keda many probes reevaluate replay rollout scaling
+    shadow shifting spill suites zero
+"""
+EXTENDED: Final = (
+    *(f"operator/test_{name}_on_bench.py" for name in _WINDOWS.split()),
+    *("charts/test_gitops.py", "charts/test_kustomize.py", "charts/test_lifecycle.py"),
+    *("images/test_image.py", "security/test_installed.py"),
+    *("upgrade/test_formats.py", "upgrade/test_on_bench.py"),
+)
+"""Files and folders that take minutes: not in `make test`, but in `make test-extended`."""
+PROMISES: Final = ("e2e", "faults", "fuzz", "upgrade", "pods", "security")
+"""Folders where a promise that is broken once is broken."""
+LATE: Final = ("BenchBroken", "CommandFailed")
+"""What a bench on a busy machine raises, and no promise."""
+_MARKS: Final = re.compile(r"^pytestmark = (.*)$", re.MULTILINE)
+_MARK: Final = re.compile(r"pytest\.mark\.(\w+)")
+
+
+def unwanted(expression: str) -> frozenset[str]:
+    """The marks of which `-m` wants none; empty if it says anything else."""
+    found = [re.fullmatch(r"not (\w+)", part.strip()) for part in expression.split(" and ")]
+    if not all(found):
+        return frozenset()
+    return frozenset(one[1] for one in found if one)
+
+
+def marks_of(path: Path) -> frozenset[str]:
+    """Those that every test of a file has."""
+    by_folder = {"local"} if is_long(path) else set()
+    by_folder |= {"extended"} if is_extended(path) else set()
+    own = _MARKS.findall(path.read_text(encoding="utf-8"))
+    return frozenset(by_folder.union(*map(_MARK.findall, own)))
+
+
+def is_long(path: Path) -> bool:
+    """Whether the file is in one of these folders."""
+    return path.relative_to(TESTS).parts[0] in LONG
+
+
+def is_extended(path: Path) -> bool:
+    """Whether the file, or a folder that it is in, is one of these."""
+    name = path.relative_to(TESTS).as_posix()
+    return any(name == one or name.startswith(f"{one}/") for one in EXTENDED)
+
+
+def reruns(path: Path, marks: Collection[str]) -> tuple[str, ...] | None:
+    """
+    After which errors a test that failed is played once more, said aloud; None: after none.
+
+    Empty: after any. Those that share two cores with control planes and browsers; quick ones never.
+    """
+    if path.relative_to(TESTS).parts[0] in PROMISES:
+        return LATE if "bench" in marks else None
+    return () if not {"bench", "local"}.isdisjoint(marks) else None

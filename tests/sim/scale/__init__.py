@@ -1,0 +1,1 @@
+"""Beyond what the bench can hold: `python -m tests.sim.scale`."""
