@@ -44,9 +44,8 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         if is_extended(item.path):
             item.add_marker(pytest.mark.extended)
         after = reruns(item.path, {mark.name for mark in item.iter_markers()})
-        if after is not None:
-            only = {"only_rerun": list(after)} if after else {}
-            item.add_marker(pytest.mark.flaky(reruns=1, **only))
+        only = {"only_rerun": list(after)} if after else {}
+        item.add_marker(pytest.mark.flaky(reruns=1, **only))
 
 
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> Workers | None:

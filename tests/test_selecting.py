@@ -1,5 +1,6 @@
 """Which files are not read."""
 
+import re
 from pathlib import Path
 
 import pytest
@@ -61,19 +62,35 @@ def test_the_long_folders_are_there() -> None:
 @pytest.mark.parametrize(
     ("file", "marks", "expected"),
     [
-        ("routing/test_cost.py", {"slow"}, None),
+        ("routing/test_cost.py", {"slow"}, LATE),
         ("local/test_up.py", {"local"}, ()),
         ("operator/test_on_bench.py", {"bench", "timeout"}, ()),
         ("faults/test_cycle.py", {"bench", "local"}, LATE),
         ("e2e/test_1_answers.py", {"bench"}, LATE),
-        ("fuzz/test_wire.py", {"local"}, None),
+        ("fuzz/test_wire.py", {"local"}, LATE),
     ],
 )
 def test_no_broken_promise_is_tried_again(
-    file: str, marks: set[str], expected: tuple[str, ...] | None
+    file: str, marks: set[str], expected: tuple[str, ...]
 ) -> None:
-    """Nor what is quick; a bench that is late is."""
+    """Nor what is quick, but for what was late."""
     assert reruns(TESTS / file, marks) == expected
+
+
+@pytest.mark.parametrize(
+    ("error", "late"),
+    [
+        ("TimeoutError: ", True),
+        ("AssertionError: waited 60 s for a new list; []", True),
+        ("BenchBroken: no pod", True),
+        ("AssertionError: 3 requests failed after TimeoutError: ", False),
+        ("AssertionError: assert 'waited 3 s' == ''", False),
+        ("ReadTimeoutError: it hung", False),
+    ],
+)
+def test_only_a_wait_that_was_in_vain_is_late(error: str, late: bool) -> None:
+    """And not what speaks of one."""
+    assert any(re.search(one, error) for one in LATE) == late
 
 
 def test_what_is_extended_is_there() -> None:
