@@ -190,7 +190,13 @@ TOGETHER: list[tuple[dict[str, Any], list[str]]] = [
             "ledger.console.oidc needs ledger.console.url",
         ],
     ),
-    ({"ledger": {"console": {"write": True}}}, ["ledger.console.write needs"]),
+    (
+        {
+            "ledger": {"console": {"write": True}},
+            "networkPolicy": {"enabled": False, "callersFrom": [{"podSelector": {}}]},
+        },
+        ["ledger.console.write needs", "networkPolicy.callersFrom keeps nobody away while"],
+    ),
 ]
 
 
