@@ -40,6 +40,7 @@ class World:
     proxy: FaultProxy
     keys: list[str] = field(default_factory=list)
     ended: list[str] = field(default_factory=list)
+    gaps: list[None] = field(default_factory=list)
     serial: int = 0
 
     async def until(self, holds: Callable[[], object], what: str) -> None:
@@ -108,6 +109,7 @@ async def world(
                 add=here.keys.append,
                 services={},
                 on_end=here.ended.append,
+                on_gap=lambda: here.gaps.append(None),
             )
             triggers.start()
             try:
@@ -185,6 +187,25 @@ async def test_inactivity_timeout_ends_a_silent_watch(tmp_path: Path) -> None:
     """The change of the silent time is seen, by a new watch from the version that was seen last."""
     async with world(tmp_path, watch_inactivity_s=0.5) as here:
         here.proxy.inject(Fault("half-open", streams="freeze", connections="freeze"))
+        await here.notices()
+
+
+GAPS = {
+    "in one life": Fault("", "error", on="watches", status=410, streams="error"),
+    "in the next": Fault("", streams="half"),
+}
+
+
+@pytest.mark.parametrize("fault", GAPS.values(), ids=GAPS.keys())
+async def test_a_list_that_follows_a_gap_is_told(tmp_path: Path, fault: Fault) -> None:
+    """No event names what was deleted in it, here the only backend; the first lists are no gap."""
+    async with world(tmp_path) as here:
+        await here.notices()
+        assert here.gaps == []
+        here.proxy.inject(fault)
+        here.api.delete("ModelBackend", "b1", NAMESPACE)
+        here.proxy.heal()
+        await here.until(lambda: here.gaps, "a gap")
         await here.notices()
 
 

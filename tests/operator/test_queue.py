@@ -176,6 +176,36 @@ async def test_a_full_resync_leaves_room_for_what_is_urgent() -> None:
     assert len(set(begun)) == 202
 
 
+async def test_a_resync_that_is_hurried_comes_soon_and_not_at_once_again() -> None:
+    """Ten watches that broke make one of it; without them the next one is 40 s away or more."""
+    loop, begun = asyncio.get_running_loop(), list[float]()
+    async with running(lambda _: asyncio.sleep(0), concurrency=1) as queue:
+        resync = Resync(
+            FakeApi(),
+            Settings(namespace=NAMESPACE, resync_s=8.0),
+            queue.add,
+            queue.room,
+            lambda: begun.append(loop.time()),
+        )
+        task = asyncio.create_task(resync.run())
+        while not begun:  # noqa: ASYNC110 - the deadline is that of `running`
+            await asyncio.sleep(0)
+        for _ in range(10):
+            resync.hurry()
+        while len(begun) < 2:  # noqa: ASYNC110 - likewise
+            await asyncio.sleep(0.001)
+        for _ in range(10):
+            resync.hurry()
+        while len(begun) < 3:  # noqa: ASYNC110 - likewise
+            await asyncio.sleep(0.001)
+        await asyncio.sleep(0.6)
+        task.cancel()
+
+    assert len(begun) == 3
+    assert 0.49 < begun[1] - begun[0] < 3.9
+    assert 0.49 < begun[2] - begun[1] < 3.9
+
+
 async def gathered_calls() -> list[float]:
     """Twenty that ask at once, and one later."""
     loop, calls = asyncio.get_running_loop(), list[float]()

@@ -223,6 +223,7 @@ class Operator:
                 add=self.queue.add,
                 services=self.services.by_service,
                 on_end=end,
+                on_gap=self.resync.hurry,
                 mirror=self.mirror,
                 absent=lambda: self._api.absent,
             )

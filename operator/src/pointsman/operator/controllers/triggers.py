@@ -22,6 +22,7 @@ import kopf
 from pointsman.api import names
 from pointsman.operator import metrics
 from pointsman.operator.cluster.mirror import Mirror
+from pointsman.operator.cluster.relisting import hearing_lists
 from pointsman.operator.cluster.rotation import renewing
 from pointsman.operator.controllers.keys import WATCHED, Event, Keys
 from pointsman.operator.plan.children import LABEL_PART_OF, PART_OF
@@ -32,6 +33,7 @@ log = logging.getLogger("pointsman.triggers")
 PREFIX: Final = f"operator.{names.GROUP}"
 WATCHER: Final = "watcher for "
 """How kopf names the tasks that watch."""
+PLURALS: Final = frozenset(plural for _, plural, _ in WATCHED)
 START_S: Final = 60.0
 """So long may kopf look for kinds before it is begun anew: it looks once, and a kind that an API
 server on its way up did not name would never be watched."""
@@ -95,6 +97,7 @@ def _service_account() -> kopf.ConnectionInfo | None:
 def _registry(
     keys: Keys,
     tell: Callable[[str, Event, list[str]], None],
+    listed: Callable[[str], None],
     sessions: list[aiohttp.ClientSession],
     absent: frozenset[str],
 ) -> kopf.OperatorRegistry:
@@ -122,7 +125,7 @@ def _registry(
             aiohttp.ClientSession(
                 connector=aiohttp.TCPConnector(limit=0, ssl=context),
                 headers=found.as_http_headers(),
-                trace_configs=renewing(context, found.ca_path),
+                trace_configs=[*renewing(context, found.ca_path), hearing_lists(listed)],
             )
         )
         return kopf.AiohttpSession(aiohttp_session=sessions[-1], server=found.server)
@@ -192,7 +195,12 @@ def bury(
 
 
 class Triggers:
-    """kopf in its thread; `on_end` is called in the caller's loop when it has ended."""
+    """
+    kopf in its thread; `on_end` is called in the caller's loop when it has ended.
+
+    `on_gap`, there too: a kind was listed once more, since its watch had broken. Of what was
+    deleted in between kopf says nothing.
+    """
 
     def __init__(
         self,
@@ -201,6 +209,7 @@ class Triggers:
         add: Callable[[str], None],
         services: Mapping[str, frozenset[str]],
         on_end: Callable[[str], None],
+        on_gap: Callable[[], None] = lambda: None,
         mirror: Mirror | None = None,
         absent: Callable[[], frozenset[str]] = frozenset,
     ) -> None:
@@ -209,6 +218,8 @@ class Triggers:
         self._loop = asyncio.get_running_loop()
         self._add = add
         self._on_end = on_end
+        self._on_gap = on_gap
+        self._listed: set[str] = set()
         self._absent = absent
         """Kinds that are not served, and cannot be watched."""
         self._anew = False
@@ -286,7 +297,7 @@ class Triggers:
         if self._stop.is_set() or self._anew:
             return
         running = kopf.operator(
-            registry=_registry(self._keys, self._tell, sessions, absent),
+            registry=_registry(self._keys, self._tell, self._list, sessions, absent),
             settings=pinned_settings(self._settings),
             namespaces=[self._settings.namespace],
             stop_flag=stop,
@@ -307,6 +318,13 @@ class Triggers:
     def _tell(self, plural: str, event: Event, keys: list[str]) -> None:
         if not self._stop.is_set():
             self._loop.call_soon_threadsafe(self._hear, plural, event, keys)
+
+    def _list(self, plural: str) -> None:
+        if plural not in PLURALS:  # discovery
+            return
+        if plural in self._listed and not self._stop.is_set():
+            self._loop.call_soon_threadsafe(self._on_gap)
+        self._listed.add(plural)
 
     def _hear(self, plural: str, event: Event, keys: list[str]) -> None:
         """What to read anew first, and then who reads it."""
