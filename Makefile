@@ -28,21 +28,22 @@ $(STAMP): requirements.lock pyproject.toml
 demo: $(STAMP) ## the support desk on this machine: a day's traffic, a table, one curl (ONCE=1 ends by itself, PORT=9000)
 	@$(BIN)/pointsman demo $(if $(ONCE),--once) $(if $(PORT),--port $(PORT))
 
-test: $(STAMP) ## all but what takes minutes (test-extended), with a real Kubernetes control plane (built once, cached outside the tree)
+# What tests need besides Python: built or fetched once, cached outside the tree.
+.PHONY: outfit
+outfit: $(STAMP)
 	@$(BIN)/python -m tests.bench build
 	@$(BIN)/python -m tests.sdk
 	@$(BIN)/python -m tests.postgres
 	@$(BIN)/python -m tests.monitoring
-	@$(BIN)/python -m tests.browser
+
+test: outfit ## all but what takes minutes (test-extended), with a real Kubernetes control plane (built once, cached outside the tree)
 	@$(BIN)/python -m tests.kind --build
 	@rm -rf $(AUDIT) $(AUDIT).partial
 	@POINTSMAN_AUDIT=$(AUDIT) $(BIN)/python -m pytest -q $(WORKERS) -m "not extended"
 
-# What takes minutes each: long tables, windows of minutes.
-test-extended: $(STAMP)
-	@$(BIN)/python -m tests.bench build
-	@$(BIN)/python -m tests.postgres
-	@$(BIN)/python -m tests.monitoring
+# What takes minutes each: long tables, windows of minutes, a browser, compiled code.
+test-extended: outfit
+	@$(BIN)/python -m tests.browser
 	@$(BIN)/python -m tests.images build build/images
 	@POINTSMAN_AUDIT=$(AUDIT) $(BIN)/python -m pytest -q $(WORKERS) -m extended
 
@@ -54,7 +55,7 @@ rights: $(STAMP)
 docs: $(STAMP)
 	@$(BIN)/python -m tests.docs.site
 
-check: $(STAMP) ## lint, types, import rules, generated files, all quick tests; under a minute
+check: $(STAMP) ## lint, types, import rules, generated files, all quick tests; about a minute
 	@$(BIN)/ruff check --quiet .
 	@$(BIN)/ruff format --check --quiet .
 	@{ $(BIN)/lint-imports --no-logo && $(BIN)/python -m pointsman.api.schema --check && \

@@ -76,6 +76,9 @@ def install(root: Path, lock: str, wheel: Path, *, processor: str, wheels: Path 
     for place in _NEVER_RUN:
         for found in [path for path in site.glob(place) if path.name not in _KEPT]:
             shutil.rmtree(found) if found.is_dir() else found.unlink()
+    if lock != "router":  # what is compiled is the request path, and its sources are there
+        for library in [*site.glob("pointsman/**/*.so"), *site.glob("pointsman__mypyc.*.so")]:
+            library.unlink()
     _strip(site, PROCESSORS[processor])
     _commands(root)
 

@@ -3,6 +3,7 @@
 import gc
 import logging
 import signal
+import socket
 import sys
 import time
 import warnings
@@ -15,7 +16,7 @@ from xdist.remote import Producer
 
 from tests.bench.fixtures import bench
 from tests.postgres.fixtures import postgres
-from tests.selecting import is_extended, is_long, marks_of, reruns, unwanted
+from tests.selecting import is_extended, is_long, is_slow, marks_of, reruns, unwanted
 from tests.until import leave_out
 from tests.workers import Workers
 
@@ -43,6 +44,8 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
             item.add_marker(pytest.mark.local)
         if is_extended(item.path):
             item.add_marker(pytest.mark.extended)
+        if is_slow(item.path):
+            item.add_marker(pytest.mark.slow)
         after = reruns(item.path, {mark.name for mark in item.iter_markers()})
         only = {"only_rerun": list(after)} if after else {}
         item.add_marker(pytest.mark.flaky(reruns=1, **only))
@@ -83,8 +86,11 @@ def pytest_runtest_teardown(item: pytest.Item) -> Generator[None, None, None]:
             sys.unraisablehook, log.disabled = told, False
 
 
-def pytest_configure() -> None:
+@pytest.hookimpl(trylast=True)
+def pytest_configure(config: pytest.Config) -> None:
     """
+    Ask which tests are repeated without Nagle's algorithm, which took 40 ms of each.
+
     Take SIGINT as whoever sits at a terminal does, and let what tests start inherit that.
 
     A shell without job control begins what it does in the background with SIGINT ignored, and a
@@ -92,3 +98,6 @@ def pytest_configure() -> None:
     """
     if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
         signal.signal(signal.SIGINT, signal.default_int_handler)
+    asks = getattr(getattr(config, "failures_db", None), "sock", None)
+    if asks is not None:
+        asks.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)

@@ -15,16 +15,36 @@ TESTS: Final = Path(__file__).parent
 LONG: Final = ("browser", "faults", "fuzz", "sdk")
 """Folders whose tests talk to real SDKs and watchers or search for long: `local`, all of them."""
 _WINDOWS: Final = """
-    console drift drift_story evaluating fleet keda many probes reevaluate replay rollout scaling
-    shadow shifting spill suites zero
+    console drift drift_story evaluating fleet governance keda many plugin probes reevaluate replay
+    rollout scaling shadow shifting spill suites zero
 """
 EXTENDED: Final = (
     *(f"operator/test_{name}_on_bench.py" for name in _WINDOWS.split()),
     *("charts/test_gitops.py", "charts/test_kustomize.py", "charts/test_lifecycle.py"),
-    *("images/test_image.py", "security/test_installed.py"),
-    *("upgrade/test_formats.py", "upgrade/test_on_bench.py"),
+    *("cli/migration/test_litellm_itself.py", "docs/test_site.py", "docs/test_walks.py"),
+    *("images/test_image.py", "ledger/test_faults.py", "ledger/test_on_bench.py"),
+    *("local/test_endings.py", "local/test_rollouts.py", "local/test_shadow.py"),
+    *("local/test_story.py", "perf/predictor", "perf/test_router.py"),
+    *("router/test_spill_under_load.py", "security/test_installed.py", "test_compiled.py"),
+    *("upgrade/test_formats.py", "upgrade/test_on_bench.py", "browser"),
 )
 """Files and folders that take minutes: not in `make test`, but in `make test-extended`."""
+SLOW: Final = (
+    *("charts/test_flows.py", "charts/test_golden.py", "charts/test_install_page.py"),
+    *("charts/test_values.py", "cli/people/test_asking.py", "cli/test_report.py"),
+    *("cli/test_rollout.py", "evaluation/drift/test_baseline.py", "events/test_ship.py"),
+    *("ledger/reviewing/test_webhooks.py", "ledger/reviews/test_review.py"),
+    *("ledger/test_deadlines.py", "ledger/test_service.py", "operator/scaling/test_laws.py"),
+    *("operator/test_kept.py", "router/control/test_admin_wire.py"),
+    *("router/control/test_balancer.py", "router/control/test_port.py"),
+    *("router/control/test_watch.py", "router/otlp/test_sender.py"),
+    *("router/serve/review/test_faults.py", "router/serve/review/test_held.py"),
+    *("router/serve/review/test_polling.py", "router/serve/review/test_seen.py"),
+    *("router/serve/test_arms.py", "router/serve/test_endpoints.py"),
+    *("router/serve/test_leaving.py", "router/serve/test_proxy.py", "simulator/test_speed.py"),
+    "upgrade/test_kinds_too_old.py",
+)
+"""Files whose tests took more than 0.12 s each: not in `make check`."""
 PROMISES: Final = ("e2e", "faults", "fuzz", "upgrade", "pods", "security")
 """Folders where a promise that is broken once is broken."""
 LATE: Final = ("BenchBroken", "CommandFailed", r"^TimeoutError\b", r"^AssertionError: waited \d")
@@ -45,6 +65,7 @@ def marks_of(path: Path) -> frozenset[str]:
     """Those that every test of a file has."""
     by_folder = {"local"} if is_long(path) else set()
     by_folder |= {"extended"} if is_extended(path) else set()
+    by_folder |= {"slow"} if is_slow(path) else set()
     own = _MARKS.findall(path.read_text(encoding="utf-8"))
     return frozenset(by_folder.union(*map(_MARK.findall, own)))
 
@@ -58,6 +79,11 @@ def is_extended(path: Path) -> bool:
     """Whether the file, or a folder that it is in, is one of these."""
     name = path.relative_to(TESTS).as_posix()
     return any(name == one or name.startswith(f"{one}/") for one in EXTENDED)
+
+
+def is_slow(path: Path) -> bool:
+    """Whether the file is one of these."""
+    return path.relative_to(TESTS).as_posix() in SLOW
 
 
 def reruns(path: Path, marks: Collection[str]) -> tuple[str, ...]:

@@ -8,9 +8,11 @@ import pytest
 from tests.selecting import (
     EXTENDED,
     LATE,
+    SLOW,
     TESTS,
     is_extended,
     is_long,
+    is_slow,
     marks_of,
     reruns,
     unwanted,
@@ -93,7 +95,8 @@ def test_only_a_wait_that_was_in_vain_is_late(error: str, late: bool) -> None:
     assert any(re.search(one, error) for one in LATE) == late
 
 
-def test_what_is_extended_is_there() -> None:
+def test_what_is_extended_or_slow_is_there() -> None:
     """A file that is renamed would come back into `make test`, or be run by nobody."""
-    assert [one for one in EXTENDED if not (TESTS / one).exists()] == []
+    assert [one for one in (*EXTENDED, *SLOW) if not (TESTS / one).exists()] == []
     assert not is_extended(TESTS / "test_selecting.py")
+    assert not is_slow(TESTS / "test_selecting.py")

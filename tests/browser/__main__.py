@@ -1,4 +1,4 @@
-"""Install Chromium and axe-core where it can be: `make test` does so."""
+"""Install Chromium and axe-core where it can be: `make test-extended` does so."""
 
 import sys
 

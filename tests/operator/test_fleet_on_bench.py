@@ -97,6 +97,7 @@ def test_a_fleet_settles_and_an_edit_writes_only_its_own(fleet: Fleet, proxy: Ki
     operator = OperatorProcess(fleet, server=f"https://{HOST_IP}:{proxy.port}")
     try:
         operator.start(POINTSMAN_RESYNC_SECONDS=RESYNC_S)
+        fleet.bench.wait_for(_speaks, 120, "a leader")
         asyncio.run(ready(fleet))
         rests(fleet, proxy)
 
