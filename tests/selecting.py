@@ -30,7 +30,7 @@ EXTENDED: Final = (
 )
 """Files and folders that take minutes: not in `make test`, but in `make test-extended`."""
 SLOW: Final = (
-    *("charts/test_flows.py", "charts/test_golden.py", "charts/test_install_page.py"),
+    *("charts/test_flows.py", "charts/test_install_page.py"),
     *("charts/test_values.py", "cli/people/test_asking.py", "cli/test_report.py"),
     *("cli/test_rollout.py", "evaluation/drift/test_baseline.py", "events/test_ship.py"),
     *("ledger/reviewing/test_webhooks.py", "ledger/reviews/test_review.py"),

@@ -21,6 +21,11 @@ SETTINGS = {
     "ledger.enabled": LEDGER,
     "ledger.postgres.secret": f"{LEDGER},ledger.postgres.secret=db",
     "ledger.console.enabled": f"{LEDGER},{CONSOLE}",
+    "ledger.webhookKeys": f"{LEDGER},ledger.webhookKeys[0].secret=h,ledger.webhookKeys[0].key=k",
+    "networkPolicy.operatorFrom": (
+        r"networkPolicy.operatorFrom[0].namespaceSelector.matchLabels.kubernetes\.io/metadata\.name"
+        "=other"
+    ),
     "operator.keda.enabled": "operator.keda.enabled=true,operator.replicas=1",
     "router.otlp.endpoint": "router.otlp.endpoint=http://collector.observability:4318",
 }
@@ -28,6 +33,7 @@ SETTINGS = {
 IMPLIED = {
     "ledger.postgres.secret": ["ledger.enabled"],
     "ledger.console.enabled": ["ledger.enabled"],
+    "ledger.webhookKeys": ["ledger.enabled"],
 }
 PORTS = (22, 53, 80, 443, 4318, 5432, 6443, 8000, 8080, 9901, 9902, 9903)
 
@@ -64,6 +70,7 @@ WORDS = {
     "model servers": ["model"],
     "the namespace's other pods": ["beside"],
     "KEDA": ["keda"],
+    "who is named": ["elsewhere"],
 }
 OPEN = ["beside", "elsewhere", "keda", "outside"]
 """`anybody` as a target: whom no policy of the chart closes."""
