@@ -3,10 +3,13 @@
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from pointsman.api import names
 from pointsman.operator.cluster.client import Api, Object
 from pointsman.operator.cluster.kinds import Kind
 from pointsman.operator.errors import Conflict, Gone
 from tests.operator.objects import NAMESPACE, NOW
+
+_OF_A_LIST = ("kind", "apiVersion")
 
 
 class FakeApi(Api):
@@ -30,11 +33,15 @@ class FakeApi(Api):
 
     async def list_all(self, kind: Kind, selector: str = "") -> list[Object]:
         self.hook("list", kind)
-        return [
+        found = [
             item
             for (name, _), item in self.stored.items()
             if name == kind.name and _selected(item["metadata"].get("labels") or {}, selector)
         ]
+        if kind.api_version == names.API_VERSION:
+            return found
+        # An API server names the kind of what is built in once for a list, and not in its items.
+        return [{k: v for k, v in one.items() if k not in _OF_A_LIST} for one in found]
 
     async def list_metadata(self, kind: Kind, selector: str) -> list[Object]:
         return await self.list_all(kind, selector)
@@ -51,7 +58,7 @@ class FakeApi(Api):
         self.hook("create", kind)
         if (kind.name, body["metadata"]["name"]) in self.stored:
             raise Conflict("AlreadyExists")
-        self.put(self._owned(kind, body))
+        self.put({"kind": kind.name, "apiVersion": kind.api_version} | self._owned(kind, body))
         return self.stored[kind.name, body["metadata"]["name"]]
 
     async def replace(self, kind: Kind, body: Object) -> Object:
@@ -62,7 +69,7 @@ class FakeApi(Api):
             raise Gone(name)
         if found["metadata"]["resourceVersion"] != body["metadata"]["resourceVersion"]:
             raise Conflict("changed meanwhile")
-        self.put(self._owned(kind, body))
+        self.put({"kind": kind.name, "apiVersion": kind.api_version} | self._owned(kind, body))
         return self.stored[kind.name, body["metadata"]["name"]]
 
     async def apply(self, kind: Kind, body: Object, *, force: bool) -> Object:  # noqa: ARG002 - a lone writer

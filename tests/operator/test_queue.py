@@ -185,7 +185,7 @@ async def test_a_resync_that_is_hurried_comes_soon_and_not_at_once_again() -> No
             Settings(namespace=NAMESPACE, resync_s=8.0),
             queue.add,
             queue.room,
-            lambda: begun.append(loop.time()),
+            spoil=lambda: begun.append(loop.time()),
         )
         task = asyncio.create_task(resync.run())
         while not begun:  # noqa: ASYNC110 - the deadline is that of `running`

@@ -164,7 +164,14 @@ class Operator:
             mirror=self.mirror,
         )
         self.queue = KeyedQueue(self.reconcile, concurrency=settings.concurrency)
-        self.resync = Resync(api, settings, self.queue.add, self.queue.room, self.mirror.spoil)
+        self.resync = Resync(
+            api,
+            settings,
+            self.queue.add,
+            self.queue.room,
+            spoil=self.mirror.spoil,
+            known=self._known,
+        )
         self._api = api
         self._settings = settings
         self._epoch = epoch
@@ -195,6 +202,9 @@ class Operator:
 
     def _floor(self, backend: str) -> int:
         return max(self.shifter.floor(backend), self.roller.floor(backend))
+
+    def _known(self) -> list[str]:
+        return self.backends.known() + self.suites.known()
 
     async def reconcile(self, key: str) -> None:
         """`table`, `backend/<name>` or `suite/<name>`."""

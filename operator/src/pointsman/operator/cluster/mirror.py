@@ -142,7 +142,7 @@ class Mirror:
     def deleted(self, plural: str, name: str) -> None:
         """An event said that this object is gone; there may be another one of its name."""
         for shelf in self._by_plural.get(plural, ()):
-            if name in shelf.items:
+            if name in shelf.items or shelf.lock.locked():  # a reading on its way may have it
                 shelf.touched.add(name)
 
     def spoil(self) -> None:

@@ -15,6 +15,8 @@ from pointsman.api.table import ORDER_S, Order
 
 REPEAT_S: Final = ORDER_S / 3
 NONE: Final = Order()
+AT_ONCE: Final = 16
+"""Backends whose order is told at the same time."""
 
 
 class Orders:
@@ -38,6 +40,7 @@ class Orders:
         """Backends of which some order may be in force, also one that lapses."""
         self._confirmed: set[str] = set()
         self._woken = asyncio.Event()
+        self._limit = asyncio.Semaphore(AT_ONCE)
 
     def hold(self, backend: str) -> None:
         """Requests for it shall wait, as if it had no server."""
@@ -95,5 +98,12 @@ class Orders:
             if time.monotonic() >= repeat_s:
                 repeat_s = time.monotonic() + self._repeat_s
                 due = self._meant | due
-            for backend, order in due.items():
+            async with asyncio.TaskGroup() as group:
+                for backend, order in due.items():
+                    group.create_task(self._send(backend, order))
+
+    async def _send(self, backend: str, order: Order) -> None:
+        """Unless it is no longer meant when its turn comes; a dead router takes seconds of each."""
+        async with self._limit:
+            if self._meant.get(backend, NONE) == order:
                 await self._put(backend, order)

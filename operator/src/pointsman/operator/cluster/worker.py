@@ -13,10 +13,13 @@ _PIPE: Final = asyncio.subprocess.PIPE
 
 
 async def answer(command: Sequence[str], body: bytes, *, deadline_s: float, what: str) -> bytes:
-    """Raises Waiting if the process fails or takes too long; it is ended then."""
-    process = await asyncio.create_subprocess_exec(
-        *command, stdin=_PIPE, stdout=_PIPE, stderr=_PIPE
-    )
+    """Raises Waiting if the process cannot start, fails or takes too long; it is ended then."""
+    try:
+        process = await asyncio.create_subprocess_exec(
+            *command, stdin=_PIPE, stdout=_PIPE, stderr=_PIPE
+        )
+    except OSError as error:  # no memory, or no further process, for now
+        raise Waiting(f"{what} cannot be started: {error}") from error
     try:
         async with asyncio.timeout(deadline_s):
             out, err = await process.communicate(body)

@@ -48,7 +48,6 @@ from pointsman.operator.settings import Settings
 
 log = logging.getLogger("pointsman.backends")
 
-_CHILDREN: Final = (kinds.DEPLOYMENT, kinds.SERVICE, kinds.POD_DISRUPTION_BUDGET)
 _NOT_OURS: Final = frozenset({"Foreign", "Predecessor"})
 
 
@@ -93,6 +92,10 @@ class BackendController:
         self._orders = orders
         self._requiring = requiring
         """Policies that name this backend and require its approval."""
+
+    def known(self) -> list[str]:
+        """The keys of backends that were seen and not yet missed."""
+        return [f"backend/{name}" for name in self._observed.names()]
 
     async def reconcile(self, name: str) -> None:
         """Observe once, apply the children that differ, write the status."""
@@ -259,7 +262,9 @@ class BackendController:
         }
         uid = str(view.item["metadata"]["uid"])
         owners = {kind: ownership(one, uid=uid) for kind, one in live.items()}
-        await self._remove([live[k] for k in live if owners[k] == "Ours" and k.name not in wanted])
+        for kind, child in reversed(live.items()):  # the Deployment last: it tells of the others
+            if child is not None and owners[kind] == "Ours" and kind.name not in wanted:
+                await self._api.delete(kind, child)
         needed = (kinds.DEPLOYMENT, kinds.SERVICE)
         if not wanted or any(owners[kind] in _NOT_OURS for kind in needed):
             return view.around
@@ -279,12 +284,6 @@ class BackendController:
         return Surroundings(
             deployment=done["Deployment"], service=done["Service"], pods=view.around.pods
         )
-
-    async def _remove(self, children: list[Any]) -> None:
-        """Children that the backend no longer has; the Deployment last: it tells of the others."""
-        by_name = {kind.name: kind for kind in _CHILDREN}
-        for child in reversed(children):
-            await self._api.delete(by_name[child["kind"]], child)
 
 
 def tell_end(name: str, backend: ModelBackend | None) -> None:

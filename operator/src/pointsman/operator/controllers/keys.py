@@ -11,6 +11,12 @@ from pointsman.operator.plan.reevaluating.evidence import drift_said
 from pointsman.operator.plan.rollout.ordering import said_of_rollout
 
 OWN_SERVICE: Final = names.service_name("")
+ORDERS: Final = (
+    names.ANNOTATION_EVALUATE,
+    names.ANNOTATION_DRIFT_REBASELINE,
+    names.ANNOTATION_REDRAW,
+)
+"""Annotations by which a person asks for something now."""
 Event = Mapping[str, Any]
 
 
@@ -31,7 +37,7 @@ class Keys:
         """
         about = event["object"]["metadata"]
         notes = about.get("annotations") or {}
-        orders = (*sorted(said_of_rollout(notes).items()), notes.get(names.ANNOTATION_EVALUATE))
+        orders = (*sorted(said_of_rollout(notes).items()), *map(notes.get, ORDERS))
         drifted = drift_said(event["object"])
         seen = (about.get("generation"), about.get("deletionTimestamp"), orders, drifted)
         before = self._generations.get(about["uid"])

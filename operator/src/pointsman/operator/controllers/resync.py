@@ -8,7 +8,7 @@ import contextlib
 import logging
 import random
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterable
 from typing import Final
 
 from pointsman.operator.cluster import kinds
@@ -29,6 +29,8 @@ class Resync:
     """
     Adds every key; `last_s` is when (monotonic) the API server last answered it.
 
+    `known` are keys of what was seen: what is gone, and nobody was told, is looked at as well.
+
     Before each key it waits for `room`: hundreds at once would stand before a first request that
     wakes a backend.
     """
@@ -39,8 +41,11 @@ class Resync:
         settings: Settings,
         add: Callable[[str], None],
         room: Callable[[], Awaitable[None]],
+        *,
         spoil: Callable[[], None] = lambda: None,
+        known: Callable[[], Iterable[str]] = tuple,
     ) -> None:
+        self._known = known
         self._spoil = spoil
         """What was read before counts for nothing."""
         self._api = api
@@ -65,7 +70,7 @@ class Resync:
                 keys = backend_keys(await self._api.list_all(kinds.MODEL_BACKEND))
                 keys += suite_keys(await self._api.list_all(kinds.EVALUATION_SUITE))
                 self.last_s = time.monotonic()
-                for key in keys:
+                for key in dict.fromkeys([*keys, *self._known()]):
                     await self._room()
                     self._add(key)
                 wait_s = self._settings.resync_s * random.uniform(0.5, 1.0)  # noqa: S311 - jitter

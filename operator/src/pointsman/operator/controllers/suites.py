@@ -67,6 +67,10 @@ class SuiteController:
             return None
         return self._found.get(name) or no_suite(name)
 
+    def known(self) -> list[str]:
+        """The keys of suites that were seen and not yet missed."""
+        return [f"suite/{name}" for name in self._found]
+
     async def run(self, add: Callable[[str], None]) -> None:
         """Look again, for ever; first at all of them."""
         while self._judges is None:

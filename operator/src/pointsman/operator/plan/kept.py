@@ -37,6 +37,10 @@ class Kept(Generic[V]):
         self._items[name] = (item, value)
         return value
 
+    def names(self) -> list[str]:
+        """Of all that is remembered."""
+        return list(self._known)
+
     def forget(self, name: str) -> None:
         """It is made anew the next time."""
         self._known.pop(name, None)
