@@ -151,7 +151,6 @@ async def test_over_a_budget(tmp_path: Path) -> None:
         await there.lent()
         (router,) = there.routers
         await ask(router)
-        await until(lambda: all(p.exhausted for p in router.plane.budgets._purses.values()))
         reply = await ask(router)
 
         assert reply.status == 429
@@ -319,3 +318,57 @@ async def test_a_profile_counts_in_what_is_reserved(tmp_path: Path, currency: st
             there.put(budget(2_000 * unit, currency=currency))
             await there.lent()
             assert (await router.ask(chat(max_tokens=5_000))).status == status, profile
+
+
+@pytest.mark.parametrize("enforce", [True, False])
+async def test_a_request_that_can_never_fit_takes_nothing_from_others(
+    tmp_path: Path, enforce: bool
+) -> None:
+    """Its router asks for no more than before, and what it holds of a Shadow budget is bounded."""
+    async with desk(tmp_path, 2) as there:
+        there.put(budget(20_000, enforce=enforce))
+        await there.lent()
+        first, second = there.routers
+        for _ in range(5):
+            reply = await first.ask(chat(max_tokens=1000, n=128))
+            assert reply.status == (429 if enforce else 200)
+            if enforce:
+                assert reply.headers["x-should-retry"] == "false"
+        (purse,) = first.plane.budgets._purses.values()
+        assert purse.missing == 0
+        assert all(wanted.want <= 20_001 for wanted in first.plane.budgets.questions())
+        assert (await ask(second)).status == 200
+
+
+async def test_what_nobody_counted_poisons_no_question(tmp_path: Path) -> None:
+    """A Shadow budget lets all pass: whoever leaves costs all that it reserved, but not more."""
+    async with desk(tmp_path) as there:
+        (router,) = there.routers
+        there.put(budget(1000, enforce=False))
+        await there.lent()
+        (purse,) = router.plane.budgets._purses.values()
+        router.simulators["small"].faults.order(Fault(FaultMode.HANG))
+        for _ in range(3):
+            with suppress(TimeoutError):
+                async with asyncio.timeout(0.3):
+                    await router.ask(chat(max_tokens=1000, n=128))
+        await until(lambda: purse.part.held == 0)
+        assert 1001 <= purse.part.used <= 3 * 1001
+        await there.told()
+        assert there.stored() == purse.part.used
+
+
+@pytest.mark.parametrize(
+    "odd", [{"n": 128, "best_of": "x"}, {"n": "128"}, {"n": 128.5}, {"n": 0}, {"best_of": 2000},
+            {"n": True}, {"N": 128}, {"max_tokens": 10**400}, {"n_predict": "9"}],
+)  # fmt: skip
+async def test_a_length_that_is_none_is_refused(odd: dict[str, object]) -> None:
+    """Some server would read more out of it than was reserved; with no budget as well."""
+    async with world() as there:
+        await there.simulator("small")
+        there.put(Route(name="default", targets=(Target(backend="small"),)))
+        reply = await there.ask(chat(**odd))
+
+        assert reply.status == 400
+        assert reply.error["param"] in {name.lower() for name in odd}
+        assert there.seen("small") == []

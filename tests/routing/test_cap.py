@@ -136,3 +136,11 @@ def test_what_is_tried_one_after_the_other_never_passes_the_cap(
     assert paid <= cap
     for before, after in pairwise([replace(asked, max_output_tokens=output + n) for n in (1, 2)]):
         assert most_cost_nano(backend(), before) <= most_cost_nano(backend(), after)
+
+
+def test_a_cost_beyond_any_float_is_told_in_whole_numbers() -> None:
+    """A caller may write a number of any length."""
+    asked = facts(output=10**400)
+    why = too_dear(backend(), Cap(5 * 10**9, "USD"), asked)
+    assert why.endswith("over maxCost 5")
+    assert too_dear(backend(), Cap(1_500, "USD"), facts()).endswith("over maxCost 0.000002")

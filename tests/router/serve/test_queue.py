@@ -236,6 +236,21 @@ async def test_an_ejected_server_has_no_room(there: World) -> None:
     assert server.most == 1
 
 
+async def test_an_ejected_server_that_is_left_alone_is_asked(there: World) -> None:
+    """The others went after it was ejected: else nobody would ever find it well again."""
+    server, fine = Slow(), Slow()
+    server.gate, fine.gate = asyncio.Semaphore(1000), asyncio.Semaphore(1000)
+    broken = await there.scripted_port(_refuses)
+    port = await there.scripted_port(fine)
+    there.place("cold", broken, port, queue=queue(at_once=1), max_concurrent=1)
+    there.route("cold")
+    while not there.count("ejected_endpoints", backend="cold"):
+        await there.ask()
+    there.place("cold", broken, queue=queue(at_once=1), max_concurrent=1)
+
+    assert (await there.ask()).status == 502, "it was asked"
+
+
 async def _refuses(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
     writer.transport.abort()
 

@@ -160,14 +160,21 @@ async def test_no_answer_says_why(there: World, records: Records) -> None:
 
 
 async def test_a_client_that_left_is_recorded(there: World, records: Records) -> None:
-    """Once, as 499."""
-    await there.simulator("slow", tokens_per_second=5.0, output_tokens=1000)
+    """Once, as 499, with what the answer took as far as it had come: the provider bills that."""
+    await there.simulator("slow", tokens_per_second=50.0, output_tokens=1000)
+    price = Price(input_pico=1_000_000, output_pico=1_000_000)
+    there.backends["slow"] = replace(there.backends["slow"], prices=(price,))
     there.route("slow")
     async with there.client() as client:
         await client.send(post(chat(stream=True)))
-        await client.read_until(b"data: ")
+        for _ in range(8):
+            await client.read_until(b"data: ")
     event = await records.last()
     assert (event.status, event.outcome, event.backend) == (499, "ClientGone", "slow")
+    assert 0 < event.output_tokens < 100
+    assert event.input_tokens > 0
+    assert event.estimated
+    assert event.cost_nano == 1000 * (event.input_tokens + event.output_tokens)
 
 
 async def test_a_request_without_a_rule_is_no_decision(there: World, records: Records) -> None:

@@ -55,7 +55,8 @@ def grant(wanted: Wanted, turn: int, mine: Slice, total: Sum) -> tuple[Slice, Su
     used = max(mine.used, wanted.used)
     if wanted.want > mine.granted:
         left = max(0, wanted.amount - total.granted)
-        more = max((left + 1) // 2, wanted.least - mine.granted)
+        least = wanted.least - mine.granted
+        more = max((left + 1) // 2, least if least <= left else 0)  # all would be of no use
         granted = mine.granted + min(wanted.want - mine.granted, more, left)
     else:
         granted = wanted.want

@@ -67,4 +67,5 @@ def too_dear(backend: Backend, cap: Cap, facts: RequestFacts, paid_nano: int = 0
 
 
 def _money(nano: int) -> str:
-    return f"{nano / 1e9:.6f}".rstrip("0").rstrip(".")
+    whole, rest = divmod((nano + 500) // 1000, 10**6)  # no float: a caller may ask for any length
+    return f"{whole}.{rest:06d}".rstrip("0").rstrip(".")

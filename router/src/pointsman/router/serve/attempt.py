@@ -158,6 +158,11 @@ class Attempt:
         except Exception as error:  # noqa: BLE001 - see `arrived`
             self.exchange.bug(error)
 
+    def left(self) -> None:
+        """The caller has gone while it came."""
+        if self._relay is not None:
+            self._relay.left()
+
     def failed(self, fault: Fault) -> None:
         """The answer will not be complete."""
         try:
@@ -333,6 +338,7 @@ def after(exchange: "Exchange", fault: Fault) -> None:
     step = retry.after_fault(fault, _situation(exchange, backend, fault), plane.dice())
     if step.action is Action.NEXT:
         passed_over(exchange, track, backend, fault)
+        exchange.let_by = False  # its turn, if it had one, was at the backend that it leaves
         exchange.next_candidate()
         start(exchange)
     elif step.action is Action.RETRY:

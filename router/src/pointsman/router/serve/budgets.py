@@ -10,13 +10,13 @@ from math import inf
 from typing import TYPE_CHECKING, Final
 
 from pointsman.api.table import MOST_BUDGETS, Budget, BudgetUse
-from pointsman.events.leases import MAX_BUDGETS, Granted, Wanted
+from pointsman.events.leases import MAX_BUDGETS, MOST, Granted, Wanted
 from pointsman.router.errors import BudgetExceeded, Refused
 from pointsman.router.live import Live
 from pointsman.router.metrics import Metrics
 from pointsman.router.policy import budget as policy
 from pointsman.router.policy.budget import Slice, Window
-from pointsman.router.serve.quotas import nobody_can_tell
+from pointsman.router.serve.quotas import is_guessed, nobody_can_tell
 from pointsman.router.wire.choices import choices
 from pointsman.routing import CompiledPolicy
 from pointsman.routing.cap import UNSAID_TOKENS
@@ -85,15 +85,18 @@ class Budgets:
         taken: list[tuple[Purse, int]] = []
         for budget in found.budgets:
             purse = self._purse(found, budget, _subject(exchange, budget), now_s)
-            amount = _most(exchange, budget, prompt, answers, now_s)
+            # What can never fit counts as a little more than all: it must not be asked for, nor
+            # stay for the whole window in a budget that only counts.
+            amount = min(_most(exchange, budget, prompt, answers, now_s), budget.limit + 1)
             if amount > purse.part.free:
-                purse.missing = max(purse.missing, amount)
-                if not purse.exhausted:
-                    purse.urgent = True
-                    self.hurry()
+                if amount <= purse.left:
+                    purse.missing = max(purse.missing, amount)
+                    if not purse.exhausted:
+                        purse.urgent = True
+                        self.hurry()
                 self._metrics.over_budget(found.name, budget.name, enforce=budget.enforce)
                 if budget.enforce:
-                    raise _refusal(purse, lender=self.lender)
+                    raise _refusal(purse, amount, lender=self.lender)
             taken.append((purse, amount))
         for purse, amount in taken:
             purse.part = purse.part._replace(held=purse.part.held + amount)
@@ -210,7 +213,8 @@ class Budgets:
             purse.part = part._replace(granted=want)
         return Wanted(
             budget=purse.place, from_ms=purse.window.from_ms, until_ms=purse.window.until_ms,
-            amount=purse.budget.limit, used=part.used, want=want, least=least,
+            amount=purse.budget.limit, used=min(part.used, MOST), want=min(want, MOST),
+            least=min(least, MOST),
         )  # fmt: skip
 
 
@@ -223,11 +227,11 @@ def spend(exchange: "Exchange") -> None:
 def settle(exchange: "Exchange") -> None:
     """The layer: what the request reserved, by what it turned out to take."""
     charges, exchange.charges = exchange.charges, ()
-    usage, track = exchange.usage, exchange.track
+    usage, track, guessed = exchange.usage, exchange.track, is_guessed(exchange)
     for purse, reserved in charges:
         currency = purse.budget.currency
         used = 0
-        if usage is None:
+        if usage is None or guessed:
             used = reserved if nobody_can_tell(exchange) else 0
         elif not currency:
             used = usage.prompt_tokens + usage.completion_tokens
@@ -278,7 +282,7 @@ def most_nano(exchange: "Exchange", currency: str, now_s: float) -> int:
     return _most(exchange, budget, _tokens(exchange), _answers(exchange), now_s)
 
 
-def _refusal(purse: Purse, *, lender: bool) -> BudgetExceeded | Refused:
+def _refusal(purse: Purse, amount: int, *, lender: bool) -> BudgetExceeded | Refused:
     name = purse.budget.name
     if not purse.known:
         why = "the ledger has not answered yet" if lender else "this router has no ledger"
@@ -290,4 +294,5 @@ def _refusal(purse: Purse, *, lender: bool) -> BudgetExceeded | Refused:
     each = "" if purse.budget.scope == "Policy" else f" of this {purse.budget.scope.lower()}"
     message = f"Budget {name}{each} has too little left for this request in this "
     message += f"{purse.budget.window.lower()}."
-    return BudgetExceeded(message, retry_after_s=None if purse.exhausted else 1)
+    in_vain = purse.exhausted or amount > purse.left
+    return BudgetExceeded(message, retry_after_s=None if in_vain else 1)

@@ -149,7 +149,12 @@ class Balancers:
     def ejected_of(self, service: str) -> int:
         """Endpoints of this Service that get nothing now."""
         found = self.made.get(service)
-        return found.ejected(self._live.endpoints.get(service, ())) if found is not None else 0
+        if found is None:
+            return 0
+        endpoints = self._live.endpoints.get(service, ())
+        # Others may have gone since: of those that are left never more than may be ejected, or a
+        # backend that holds its requests while it is full would send nobody to find it well.
+        return min(found.ejected(endpoints), len(endpoints) // 2)
 
     def ejected(self) -> dict[str, int]:
         """The same by backend, of those of which one has failed."""

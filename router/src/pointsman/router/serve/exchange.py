@@ -344,6 +344,8 @@ class Exchange:
     def client_gone(self) -> None:
         """Nobody waits for the answer."""
         self.code = CLIENT_GONE
+        if self.committed and self.attempt is not None:
+            self.attempt.left()
         self.finish("ClientGone")
 
     def pause(self) -> None:

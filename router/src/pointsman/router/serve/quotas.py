@@ -174,11 +174,17 @@ def settle(exchange: "Exchange") -> None:
     if ticket is None:
         return
     usage = exchange.usage
-    if usage is not None:
+    if usage is not None and not is_guessed(exchange):
         used = min(usage.prompt_tokens + usage.completion_tokens, _MOST_TOKENS)
     else:
         used = ticket.reserved if nobody_can_tell(exchange) else 0
     ticket.settle(used)
+
+
+def is_guessed(exchange: "Exchange") -> bool:
+    """True where only the router's guess is known of an answer that its caller left."""
+    usage = exchange.usage
+    return exchange.code == CLIENT_GONE and usage is not None and usage.estimated
 
 
 def nobody_can_tell(exchange: "Exchange") -> bool:

@@ -43,7 +43,7 @@ _BETWEEN_EVENTS: Final = (b"\n\n", b"\r\n\r\n", b"\r\r")
 
 
 class Relay(Protocol):
-    """Takes the body's bytes; `finished` or `lost` is called once, last."""
+    """Takes the body's bytes; `finished`, `lost` or `left` is called once, last."""
 
     def feed(self, data: bytes) -> None:
         """More of the body."""
@@ -53,6 +53,9 @@ class Relay(Protocol):
 
     def lost(self, fault: Fault) -> None:
         """The body will not be complete."""
+
+    def left(self) -> None:
+        """Nobody waits for the rest; what came of it counts."""
 
 
 def choose(exchange: "Exchange", reader: ResponseReader) -> Relay | Fault:
@@ -130,6 +133,10 @@ class Whole:
         else:
             self._exchange.fail(fault)
 
+    def left(self) -> None:
+        if self._exchange.committed:
+            self._exchange.use(_estimate_whole(self._exchange, self._size))
+
 
 def answer_whole(
     exchange: "Exchange", status: int, headers: dict[bytes, bytes], body: bytes
@@ -191,6 +198,9 @@ class Refusal:
     def lost(self, fault: Fault) -> None:
         self._exchange.fail(fault)
 
+    def left(self) -> None:
+        """It took nothing."""
+
 
 class Stream:
     """Server-sent events, held back until their first content."""
@@ -250,16 +260,22 @@ class Stream:
         else:
             self._break_off(fault)
 
-    def _complete(self) -> None:
+    def left(self) -> None:
+        if self._opening is None:
+            self._count()
+
+    def _count(self) -> None:
         exchange = self._exchange
         exchange.end = self._tail.bytes()
         exchange.use(read_stream_usage(exchange.end) or self._estimate())
-        exchange.complete()
+
+    def _complete(self) -> None:
+        self._count()
+        self._exchange.complete()
 
     def _break_off(self, fault: Fault) -> None:
+        self._count()
         exchange = self._exchange
-        exchange.end = self._tail.bytes()
-        exchange.use(read_stream_usage(exchange.end) or self._estimate())
         timeout = fault.kind is Kind.TIMEOUT
         code = "upstream_timeout" if timeout else "upstream_disconnected"
         if fault.reason == CUT:

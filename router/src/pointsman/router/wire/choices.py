@@ -1,19 +1,18 @@
 """PURE: how many answers one request asks for."""
 
-from typing import Annotated
-
 import msgspec
 
+from pointsman.router.wire.openai import Choices
 from pointsman.router.wire.unreadable import UNREADABLE
 
 
-class _Choices(msgspec.Struct):
-    n: Annotated[int, msgspec.Meta(ge=1)] | None = None
-    best_of: Annotated[int, msgspec.Meta(ge=1)] | None = None
+class _Asked(msgspec.Struct):
+    n: Choices | None = None
+    best_of: Choices | None = None
     prompt: msgspec.Raw = msgspec.Raw()
 
 
-_decode = msgspec.json.Decoder(_Choices).decode
+_decode = msgspec.json.Decoder(_Asked).decode
 _texts = msgspec.json.Decoder(list[str | list[int]]).decode
 
 
@@ -21,7 +20,7 @@ def choices(body: bytes) -> int:
     """Answers that are generated, at least 1: `n` or `best_of`, for each of several prompts."""
     try:
         found = _decode(body)
-    except UNREADABLE:  # the backend refuses it
+    except UNREADABLE:  # refused when it was read, where the operation knows `n`
         return 1
     return max(found.n or 1, found.best_of or 1) * _prompts(found.prompt)
 

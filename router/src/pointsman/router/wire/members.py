@@ -14,11 +14,11 @@ from pointsman.router.wire.unreadable import UNREADABLE
 
 READ: Final = frozenset({
     "model", "messages", "prompt", "input", "stream", "max_tokens", "max_completion_tokens",
-    "metadata", "tools", "functions", "query", "documents",
+    "metadata", "tools", "functions", "query", "documents", "n", "best_of", "n_predict",
 })  # fmt: skip
 """What the router reads of any operation."""
 _USUAL: Final = READ | {
-    "temperature", "top_p", "n", "stop", "stream_options", "tool_choice", "response_format", "seed",
+    "temperature", "top_p", "stop", "stream_options", "tool_choice", "response_format", "seed",
     "user", "frequency_penalty", "presence_penalty", "logprobs", "top_logprobs", "logit_bias",
     "parallel_tool_calls", "reasoning_effort", "service_tier", "store", "suffix", "echo",
     "encoding_format", "dimensions", "top_k", "min_p", "chat_template_kwargs",

@@ -26,7 +26,13 @@ NO_WORD: Final = "not a string"
 """Stands for a class of data that is none, so that it is refused where the class counts."""
 _NOTHING: Final = frozenset({b"", b"null", b"[]", b'""', b"{}"})
 
-Count = Annotated[int, msgspec.Meta(ge=0)]
+Count = Annotated[int, msgspec.Meta(ge=0, le=10**9)]
+"""A thousand times the largest context windows."""
+Choices = Annotated[int, msgspec.Meta(ge=1, le=1024)]
+"""Answers to one request; OpenAI takes 128 at most. What is no such number is refused here: servers
+that read "128" or 128.0 as one would give more answers than were reserved."""
+Predicted = Annotated[int, msgspec.Meta(ge=-2, le=10**9)]
+"""llama.cpp's own word for the longest answer, which it takes first; below 0 there is no bound."""
 
 
 _IMAGES: Final = ("image_url", "input_image", "image")
@@ -53,6 +59,9 @@ class _Chat(msgspec.Struct):
     stream: bool | None = None
     max_tokens: Count | None = None
     max_completion_tokens: Count | None = None
+    n_predict: Predicted | None = None
+    n: Choices | None = None
+    best_of: Choices | None = None
     metadata: msgspec.Raw = ABSENT
     tools: msgspec.Raw = ABSENT
     functions: msgspec.Raw = ABSENT
@@ -197,16 +206,23 @@ def read_chat(body: bytes) -> ChatRequest:
         check_depth(bytes(chat.functions), "functions")
     if chat.response_format is not ABSENT:
         check_depth(bytes(chat.response_format), "response_format")
+    # A server may know only one of the two.
+    longest = max(chat.max_completion_tokens or 0, chat.max_tokens or 0)
     return ChatRequest(
         chat.model,
         chat.stream is True,
-        chat.max_completion_tokens or chat.max_tokens or 0,
+        longest if chat.n_predict is None else with_predicted(longest, chat.n_predict),
         {} if chat.metadata is ABSENT else read_metadata(chat.metadata),
         tools > 0,
         chat.messages,
         tools,
         chat.response_format,
     )
+
+
+def with_predicted(longest: int, predicted: int) -> int:
+    """The longest answer where llama.cpp's word for it is there as well; 0: nobody bounds it."""
+    return 0 if predicted < 0 else max(longest, predicted)
 
 
 def size_of(raw: msgspec.Raw) -> int:

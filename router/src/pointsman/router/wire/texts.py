@@ -12,7 +12,17 @@ import msgspec
 
 from pointsman.analysis import Prompt
 from pointsman.router.errors import BadRequest
-from pointsman.router.wire.openai import ABSENT, Asked, Count, decoded, read_metadata, size_of
+from pointsman.router.wire.openai import (
+    ABSENT,
+    Asked,
+    Choices,
+    Count,
+    Predicted,
+    decoded,
+    read_metadata,
+    size_of,
+    with_predicted,
+)
 from pointsman.router.wire.unreadable import UNREADABLE
 
 _CHARS_A_TOKEN: Final = 4
@@ -26,6 +36,9 @@ class _Completion(msgspec.Struct):
     prompt: msgspec.Raw
     stream: bool | None = None
     max_tokens: Count | None = None
+    n_predict: Predicted | None = None
+    n: Choices | None = None
+    best_of: Choices | None = None
     metadata: msgspec.Raw = ABSENT
     suffix: msgspec.Raw = ABSENT
 
@@ -135,10 +148,11 @@ def read_completion(body: bytes) -> TextRequest:
     """Raises BadRequest; `param` names the field where there is one."""
     asked = decoded(_completion, body)
     _check(asked.prompt, "prompt")
+    longest = asked.max_tokens or 0
     return TextRequest(
         asked.model,
         bool(asked.stream),
-        asked.max_tokens or 0,
+        longest if asked.n_predict is None else with_predicted(longest, asked.n_predict),
         read_metadata(asked.metadata),
         False,
         asked.prompt,
