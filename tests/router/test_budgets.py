@@ -362,7 +362,7 @@ async def test_what_nobody_counted_poisons_no_question(tmp_path: Path) -> None:
     "odd", [{"n": 128, "best_of": "x"}, {"n": "128"}, {"n": 128.5}, {"n": 0}, {"best_of": 2000},
             {"n": True}, {"N": 128}, {"max_tokens": 10**400}, {"n_predict": "9"}],
 )  # fmt: skip
-async def test_a_length_that_is_none_is_refused(odd: dict[str, object]) -> None:
+async def test_a_length_that_is_none_is_refused(odd: dict[str, Any]) -> None:
     """Some server would read more out of it than was reserved; with no budget as well."""
     async with world() as there:
         await there.simulator("small")

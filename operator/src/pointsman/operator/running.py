@@ -170,7 +170,7 @@ class Operator:
             self.queue.add,
             self.queue.room,
             spoil=self.mirror.spoil,
-            known=self._known,
+            known=lambda: self.backends.known() + self.suites.known(),
         )
         self._api = api
         self._settings = settings
@@ -202,9 +202,6 @@ class Operator:
 
     def _floor(self, backend: str) -> int:
         return max(self.shifter.floor(backend), self.roller.floor(backend))
-
-    def _known(self) -> list[str]:
-        return self.backends.known() + self.suites.known()
 
     async def reconcile(self, key: str) -> None:
         """`table`, `backend/<name>` or `suite/<name>`."""

@@ -2,7 +2,7 @@
 
 import msgspec
 
-from pointsman.router.wire.openai import Choices
+from pointsman.router.wire.lengths import Choices
 from pointsman.router.wire.unreadable import UNREADABLE
 
 

@@ -7,7 +7,7 @@ JSON object with `model` and `messages`. Other operations than chat: texts.py.
 
 import re
 from collections.abc import Callable, Iterator
-from typing import Annotated, Final, TypeVar
+from typing import Final, TypeVar
 
 import msgspec
 
@@ -15,6 +15,7 @@ from pointsman.analysis import Prompt
 from pointsman.api.dataclass import METADATA as DATA_CLASS
 from pointsman.router.errors import BadRequest
 from pointsman.router.wire.depth import check_depth
+from pointsman.router.wire.lengths import Choices, Count, Predicted, with_predicted
 from pointsman.router.wire.unreadable import UNREADABLE
 
 T = TypeVar("T")
@@ -25,16 +26,6 @@ ABSENT: Final = msgspec.Raw()
 NO_WORD: Final = "not a string"
 """Stands for a class of data that is none, so that it is refused where the class counts."""
 _NOTHING: Final = frozenset({b"", b"null", b"[]", b'""', b"{}"})
-
-Count = Annotated[int, msgspec.Meta(ge=0, le=10**9)]
-"""A thousand times the largest context windows."""
-Choices = Annotated[int, msgspec.Meta(ge=1, le=1024)]
-"""Answers to one request; OpenAI takes 128 at most. What is no such number is refused here: servers
-that read "128" or 128.0 as one would give more answers than were reserved."""
-Predicted = Annotated[int, msgspec.Meta(ge=-2, le=10**9)]
-"""llama.cpp's own word for the longest answer, which it takes first; below 0 there is no bound."""
-
-
 _IMAGES: Final = ("image_url", "input_image", "image")
 _TEXTS: Final = ("text", "input_text", "output_text", "refusal")
 USAGE_BYTES: Final = 2048
@@ -218,11 +209,6 @@ def read_chat(body: bytes) -> ChatRequest:
         tools,
         chat.response_format,
     )
-
-
-def with_predicted(longest: int, predicted: int) -> int:
-    """The longest answer where llama.cpp's word for it is there as well; 0: nobody bounds it."""
-    return 0 if predicted < 0 else max(longest, predicted)
 
 
 def size_of(raw: msgspec.Raw) -> int:

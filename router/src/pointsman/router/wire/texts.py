@@ -12,17 +12,8 @@ import msgspec
 
 from pointsman.analysis import Prompt
 from pointsman.router.errors import BadRequest
-from pointsman.router.wire.openai import (
-    ABSENT,
-    Asked,
-    Choices,
-    Count,
-    Predicted,
-    decoded,
-    read_metadata,
-    size_of,
-    with_predicted,
-)
+from pointsman.router.wire.lengths import Choices, Count, Predicted, with_predicted
+from pointsman.router.wire.openai import ABSENT, Asked, decoded, read_metadata, size_of
 from pointsman.router.wire.unreadable import UNREADABLE
 
 _CHARS_A_TOKEN: Final = 4
