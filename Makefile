@@ -12,7 +12,7 @@ AUDIT := $(abspath $(VENV))/audit
 # Hundreds of processes start in the tests; each would compile everything anew.
 export PYTHONDONTWRITEBYTECODE :=
 
-.PHONY: help demo test test-extended rights docs test-compiled test-pods e2e-kind faults faults-every-write bench-upgrade bench-scale images check bench bench-router bench-predictor bench-drift demo-drift fmt generate sim-scaling figures clean
+.PHONY: help demo outfit test test-extended rights docs test-compiled test-pods e2e-kind faults faults-every-write bench-upgrade bench-scale images check bench bench-router bench-predictor bench-drift demo-drift fmt generate sim-scaling figures clean
 
 help:
 	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  make %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -29,7 +29,6 @@ demo: $(STAMP) ## the support desk on this machine: a day's traffic, a table, on
 	@$(BIN)/pointsman demo $(if $(ONCE),--once) $(if $(PORT),--port $(PORT))
 
 # What tests need besides Python: built or fetched once, cached outside the tree.
-.PHONY: outfit
 outfit: $(STAMP)
 	@$(BIN)/python -m tests.bench build
 	@$(BIN)/python -m tests.sdk

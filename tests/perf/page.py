@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from tests.perf import marks
 from tests.perf.figures import REST, Row, number
 from tests.perf.targets import Verdict
 
@@ -120,11 +121,7 @@ def markdown(run: Run, table: Sequence[Row], found: Sequence[Verdict]) -> str:
 
 def placed(page: str, text: str) -> str:
     """The page with this text between its marks; ValueError if it has not both."""
-    before, begin, rest = page.partition(BEGIN)
-    _, end, after = rest.partition(END)
-    if not begin or not end:
-        raise ValueError(f"the page lacks {BEGIN.strip()} or {END.strip()} after it")
-    return f"{before}{BEGIN}\n{text}\n{END}{after}"
+    return marks.placed(page, text, begin=BEGIN, end=END)
 
 
 def write(text: str) -> None:

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from pathlib import Path
 
+from tests.perf import marks
 from tests.perf.scale.measure import Figures, told
 from tests.perf.scale.targets import TARGETS, verdict
 
@@ -79,8 +80,4 @@ def markdown(found: Sequence[Figures], *, date: str, command: str, load: float) 
 
 def placed(page: str, text: str) -> str:
     """The page with this text between its marks; ValueError if it has not both."""
-    before, begin, rest = page.partition(BEGIN)
-    _, end, after = rest.partition(END)
-    if not begin or not end:
-        raise ValueError(f"the page lacks {BEGIN.strip()} or {END.strip()} after it")
-    return f"{before}{BEGIN}\n{text}\n{END}{after}"
+    return marks.placed(page, text, begin=BEGIN, end=END)

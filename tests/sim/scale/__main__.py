@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from math import isnan
 from pathlib import Path
 
+from tests.perf.marks import placed
 from tests.sim.scale.beyond import FLEETS, Bill, bill, most_policies
 from tests.sim.scale.costs import MEASURED, Costs, Line, costs_of, load
 
@@ -79,8 +80,7 @@ def main() -> int:
     text = markdown(costs, bills, [row["backends"] for row in rows])
     print(text)
     if os.environ.get("DOCS"):
-        before, _, rest = PAGE.read_text().partition(BEGIN)
-        PAGE.write_text(f"{before}{BEGIN}\n{text}\n{END}{rest.partition(END)[2]}")
+        PAGE.write_text(placed(PAGE.read_text(), text, begin=BEGIN, end=END))
     return 0
 
 

@@ -23,7 +23,7 @@ from pydantic.json_schema import JsonSchemaValue
 from pydantic_core import CoreSchema, ErrorDetails, PydanticCustomError
 
 from pointsman.api.conditions import Reason
-from pointsman.api.quantity import DURATION_PATTERN, PRICE_PATTERN
+from pointsman.api.quantity import DURATION_PATTERN, PRICE_PATTERN, parse_duration
 from pointsman.api.shape import without_nulls
 from pointsman.api.wording import sentence
 
@@ -54,6 +54,23 @@ class Rule(NamedTuple):
             "reason": "FieldValueInvalid",
             **place,
         }
+
+
+def lasting(name: str, shortest: str, longest: str, words: str = "") -> Rule:
+    """
+    A Duration that has a default is no shorter and no longer than these.
+
+    `name` is the model's; `words` say it in place of "must be `shortest` to `longest`".
+    """
+    field, least, most = to_camel(name), parse_duration(shortest), parse_duration(longest)
+    return Rule(
+        f"!has(self.{field}) || (duration(self.{field}) >= duration('{shortest}') && "
+        f"duration(self.{field}) <= duration('{longest}'))",
+        f"{field} {words or f'must be {shortest} to {longest}'}",
+        lambda item: least <= parse_duration(getattr(item, name)) <= most,
+        field=f".{field}",
+        reason=Reason.INVALID_RANGE,
+    )
 
 
 def _default_words(value: object) -> str:

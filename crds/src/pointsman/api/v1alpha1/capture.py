@@ -4,14 +4,8 @@ from typing import Annotated, ClassVar, Literal
 
 from pydantic import Field
 
-from pointsman.api.conditions import Reason
-from pointsman.api.quantity import parse_duration
 from pointsman.api.redaction import MAX_PATTERN_CHARS, MAX_PATTERNS, Known, is_pattern
-from pointsman.api.validation import ApiModel, Duration, Rule
-
-_LONGEST_S = 9600 * 3600
-_LONGEST_WINDOW_S = 3600
-
+from pointsman.api.validation import ApiModel, Duration, Rule, lasting
 
 CaptureMode = Literal["None", "Hash", "Sampled", "Full"]
 """How much of a text is kept. Not `Off`, which is false in the YAML that kubectl reads."""
@@ -77,14 +71,7 @@ class Capture(ApiModel):
             lambda c: (c.mode == "Sampled") == (c.sample_percent is not None),
             field=".samplePercent",
         ),
-        Rule(
-            "!has(self.retention) || (duration(self.retention) >= duration('1s') && "
-            "duration(self.retention) <= duration('9600h'))",
-            "retention must be 1s to 9600h",
-            lambda c: 1 <= parse_duration(c.retention) <= _LONGEST_S,
-            field=".retention",
-            reason=Reason.INVALID_RANGE,
-        ),
+        lasting("retention", "1s", "9600h"),
     )
 
 
@@ -105,13 +92,4 @@ class ImplicitFeedback(ApiModel):
     schema_extra: ClassVar[dict[str, dict[str, object]]] = {
         "signals": {"x-kubernetes-list-type": "atomic"},
     }
-    rules: ClassVar[tuple[Rule, ...]] = (
-        Rule(
-            "!has(self.retryWindow) || (duration(self.retryWindow) >= duration('1s') && "
-            "duration(self.retryWindow) <= duration('1h'))",
-            "retryWindow must be 1s to 1h",
-            lambda f: 1 <= parse_duration(f.retry_window) <= _LONGEST_WINDOW_S,
-            field=".retryWindow",
-            reason=Reason.INVALID_RANGE,
-        ),
-    )
+    rules: ClassVar[tuple[Rule, ...]] = (lasting("retry_window", "1s", "1h"),)

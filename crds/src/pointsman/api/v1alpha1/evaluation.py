@@ -5,13 +5,10 @@ from typing import Annotated, ClassVar
 from pydantic import Field
 from pydantic.config import JsonDict
 
-from pointsman.api.conditions import Reason
-from pointsman.api.quantity import parse_duration
 from pointsman.api.v1alpha1.budget import Money
 from pointsman.api.v1alpha1.sizes import Count, Message, Name
-from pointsman.api.validation import ApiModel, Duration, ObjectName, Rule
+from pointsman.api.validation import ApiModel, Duration, ObjectName, Rule, lasting
 
-_SHORTEST_S, _LONGEST_S = 10, 720 * 3600
 _Figure = Annotated[str, Field(max_length=64)]
 _TIME: JsonDict = {"format": "date-time"}
 
@@ -39,14 +36,7 @@ class Evaluation(ApiModel):
     )
 
     rules: ClassVar[tuple[Rule, ...]] = (
-        Rule(
-            "!has(self.interval) || (duration(self.interval) >= duration('10s') && "
-            "duration(self.interval) <= duration('720h'))",
-            "interval must be at least 10s and at most 720h",
-            lambda e: _SHORTEST_S <= parse_duration(e.interval) <= _LONGEST_S,
-            field=".interval",
-            reason=Reason.INVALID_RANGE,
-        ),
+        lasting("interval", "10s", "720h", "must be at least 10s and at most 720h"),
     )
 
     def within_cost(self, priced: bool) -> bool:

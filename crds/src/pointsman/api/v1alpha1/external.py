@@ -9,6 +9,16 @@ from pointsman.api.validation import ApiModel, Rule
 
 LOOPBACK_URL = r"^http://(localhost|127\.0\.0\.1|\[::1\])(:[0-9]+)?(/.*)?$"
 HTTPS_URL = r"^https://[A-Za-z0-9.\[\]:-]+(/.*)?$"
+OVER_TLS = Rule(
+    rf"self.url.matches(r'{HTTPS_URL}') || self.url.matches(r'{LOOPBACK_URL}')",
+    "url must begin with https:// (http:// only for loopback)",
+    lambda item: (
+        re.fullmatch(HTTPS_URL, item.url) is not None
+        or re.fullmatch(LOOPBACK_URL, item.url) is not None
+    ),
+    field=".url",
+)
+"""Of an object with a field `url`."""
 
 
 class CredentialsSecretRef(ApiModel):
@@ -50,15 +60,7 @@ class External(ApiModel):
     )
 
     rules: ClassVar[tuple[Rule, ...]] = (
-        Rule(
-            rf"self.url.matches(r'{HTTPS_URL}') || self.url.matches(r'{LOOPBACK_URL}')",
-            "url must begin with https:// (http:// only for loopback)",
-            lambda e: (
-                re.fullmatch(HTTPS_URL, e.url) is not None
-                or re.fullmatch(LOOPBACK_URL, e.url) is not None
-            ),
-            field=".url",
-        ),
+        OVER_TLS,
         Rule(
             "!self.url.contains('@') && !self.url.contains('?') && !self.url.contains('#')",
             "url must not hold a user, a query or a fragment",

@@ -4,7 +4,6 @@ A policy that holds requests says how long, and what becomes of them if nobody d
 silent way on. Of several reasons for a review the strictest wins.
 """
 
-import re
 from decimal import Decimal
 from enum import StrEnum
 from typing import Annotated, ClassVar
@@ -14,13 +13,10 @@ from pydantic import Field
 from pointsman.api.conditions import Reason
 from pointsman.api.dataclass import DataClass
 from pointsman.api.priority import Priority
-from pointsman.api.quantity import parse_duration
-from pointsman.api.v1alpha1.external import HTTPS_URL, LOOPBACK_URL
+from pointsman.api.v1alpha1.external import OVER_TLS
 from pointsman.api.v1alpha1.references import BackendRef
-from pointsman.api.validation import ApiModel, Duration, Rule
+from pointsman.api.validation import ApiModel, Duration, Rule, lasting
 
-_LONGEST_S = 24 * 3600
-_LONGEST_KEPT_S = 9600 * 3600
 Confidence = Annotated[str, Field(pattern=r"^(0(\.[0-9]{1,3})?|1(\.0{1,3})?)$", max_length=5)]
 """As '0.5': how sure the analysis is of a request's task, 0 to 1."""
 
@@ -126,15 +122,7 @@ class Webhook(ApiModel):
     secret_ref: WebhookKeyRef = Field(description="The key that signs it.")
 
     rules: ClassVar[tuple[Rule, ...]] = (
-        Rule(
-            rf"self.url.matches(r'{HTTPS_URL}') || self.url.matches(r'{LOOPBACK_URL}')",
-            "url must begin with https:// (http:// only for loopback)",
-            lambda w: (
-                re.fullmatch(HTTPS_URL, w.url) is not None
-                or re.fullmatch(LOOPBACK_URL, w.url) is not None
-            ),
-            field=".url",
-        ),
+        OVER_TLS,
         Rule(
             "!self.url.contains('@') && !self.url.contains('#')",
             "url must not hold a user or a fragment",
@@ -191,22 +179,8 @@ class HumanReview(ApiModel):
         "webhooks": {"x-kubernetes-list-type": "atomic"},
     }
     rules: ClassVar[tuple[Rule, ...]] = (
-        Rule(
-            "!has(self.deadline) || (duration(self.deadline) >= duration('1s') && "
-            "duration(self.deadline) <= duration('24h'))",
-            "deadline must be 1s to 24h",
-            lambda h: 1 <= parse_duration(h.deadline) <= _LONGEST_S,
-            field=".deadline",
-            reason=Reason.INVALID_RANGE,
-        ),
-        Rule(
-            "!has(self.retention) || (duration(self.retention) >= duration('1s') && "
-            "duration(self.retention) <= duration('9600h'))",
-            "retention must be 1s to 9600h",
-            lambda h: 1 <= parse_duration(h.retention) <= _LONGEST_KEPT_S,
-            field=".retention",
-            reason=Reason.INVALID_RANGE,
-        ),
+        lasting("deadline", "1s", "24h"),
+        lasting("retention", "1s", "9600h"),
         Rule(
             "(has(self.onTimeout) && self.onTimeout == 'Fallback') == has(self.fallbackRef)",
             "onTimeout Fallback needs fallbackRef, and Deny takes none",

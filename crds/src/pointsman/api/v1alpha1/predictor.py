@@ -6,13 +6,9 @@ from typing import ClassVar, Literal
 from pydantic import Field
 
 from pointsman.api.conditions import Reason
-from pointsman.api.quantity import parse_duration
 from pointsman.api.v1alpha1.budget import Money
 from pointsman.api.v1alpha1.references import BackendRef
-from pointsman.api.validation import ApiModel, Duration, Rule
-
-_SHORTEST_S = 3600
-_LONGEST_S = 9600 * 3600
+from pointsman.api.validation import ApiModel, Duration, Rule, lasting
 
 PredictorMode = Literal["None", "Observe", "Apply"]
 """What becomes of a prediction. Not `Off`, which is false in the YAML that kubectl reads."""
@@ -133,12 +129,5 @@ class Predictor(ApiModel):
             lambda p: len(p.candidates) != 1,
             field=".candidates",
         ),
-        Rule(
-            "!has(self.halfLife) || (duration(self.halfLife) >= duration('1h') && "
-            "duration(self.halfLife) <= duration('9600h'))",
-            "halfLife must be 1h to 9600h",
-            lambda p: _SHORTEST_S <= parse_duration(p.half_life) <= _LONGEST_S,
-            field=".halfLife",
-            reason=Reason.INVALID_RANGE,
-        ),
+        lasting("half_life", "1h", "9600h"),
     )

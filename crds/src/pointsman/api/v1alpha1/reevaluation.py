@@ -4,12 +4,7 @@ from typing import ClassVar, Literal
 
 from pydantic import Field
 
-from pointsman.api.conditions import Reason
-from pointsman.api.quantity import parse_duration
-from pointsman.api.validation import ApiModel, Duration, Rule
-
-_SHORTEST_S = 60
-_LONGEST_S = 240 * 3600
+from pointsman.api.validation import ApiModel, Duration, Rule, lasting
 
 OnDetected = Literal["Alert", "Reevaluate", "Quarantine"]
 QuarantineOn = Literal["Worse", "IdentityChanged"]
@@ -71,14 +66,7 @@ class DriftResponse(ApiModel):
         "quarantine_on": {"x-kubernetes-list-type": "set"},
     }
     rules: ClassVar[tuple[Rule, ...]] = (
-        Rule(
-            "!has(self.interval) || (duration(self.interval) >= duration('1m') && "
-            "duration(self.interval) <= duration('240h'))",
-            "interval must be 1m to 240h",
-            lambda d: _SHORTEST_S <= parse_duration(d.interval) <= _LONGEST_S,
-            field=".interval",
-            reason=Reason.INVALID_RANGE,
-        ),
+        lasting("interval", "1m", "240h"),
         Rule(
             "!has(self.quarantineOn) || self.quarantineOn.all(a, self.quarantineOn.exists_one(b, "
             "a == b))",

@@ -8,11 +8,9 @@ from pointsman.api.conditions import Reason
 from pointsman.api.quantity import parse_duration
 from pointsman.api.v1alpha1.budget import Money
 from pointsman.api.v1alpha1.references import BackendRef
-from pointsman.api.validation import ApiModel, Duration, Rule
+from pointsman.api.validation import ApiModel, Duration, Rule, lasting
 
 _LONGEST_S = 240 * 3600
-_LONGEST_WINDOW_S = 720 * 3600
-_MINUTE_S = 60
 
 
 class RolloutStep(ApiModel):
@@ -214,14 +212,7 @@ class Replay(ApiModel):
     )
 
     rules: ClassVar[tuple[Rule, ...]] = (
-        Rule(
-            "!has(self.window) || (duration(self.window) >= duration('1m') && "
-            "duration(self.window) <= duration('720h'))",
-            "window must be at least 1m and at most 720h",
-            lambda r: _MINUTE_S <= parse_duration(r.window) <= _LONGEST_WINDOW_S,
-            field=".window",
-            reason=Reason.INVALID_RANGE,
-        ),
+        lasting("window", "1m", "720h", "must be at least 1m and at most 720h"),
         Rule(
             "(has(self.minRequests) ? self.minRequests : 100) <= "
             "(has(self.requests) ? self.requests : 2000)",

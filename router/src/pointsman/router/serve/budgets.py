@@ -16,7 +16,7 @@ from pointsman.router.live import Live
 from pointsman.router.metrics import Metrics
 from pointsman.router.policy import budget as policy
 from pointsman.router.policy.budget import Slice, Window
-from pointsman.router.serve.quotas import is_guessed, nobody_can_tell
+from pointsman.router.serve.quotas import counted, nobody_can_tell
 from pointsman.router.wire.choices import choices
 from pointsman.routing import CompiledPolicy
 from pointsman.routing.cap import UNSAID_TOKENS
@@ -227,11 +227,11 @@ def spend(exchange: "Exchange") -> None:
 def settle(exchange: "Exchange") -> None:
     """The layer: what the request reserved, by what it turned out to take."""
     charges, exchange.charges = exchange.charges, ()
-    usage, track, guessed = exchange.usage, exchange.track, is_guessed(exchange)
+    usage, track = counted(exchange), exchange.track
     for purse, reserved in charges:
         currency = purse.budget.currency
         used = 0
-        if usage is None or guessed:
+        if usage is None:
             used = reserved if nobody_can_tell(exchange) else 0
         elif not currency:
             used = usage.prompt_tokens + usage.completion_tokens

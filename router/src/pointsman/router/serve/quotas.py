@@ -15,6 +15,7 @@ from pointsman.router.errors import RateLimited
 from pointsman.router.live import Live
 from pointsman.router.policy import limits as policy
 from pointsman.router.policy.limits import Refusal, Standing, State, What
+from pointsman.router.wire.openai import Usage
 
 if TYPE_CHECKING:
     from pointsman.router.serve.exchange import Exchange
@@ -173,18 +174,20 @@ def settle(exchange: "Exchange") -> None:
     ticket = exchange.ticket
     if ticket is None:
         return
-    usage = exchange.usage
-    if usage is not None and not is_guessed(exchange):
+    usage = counted(exchange)
+    if usage is not None:
         used = min(usage.prompt_tokens + usage.completion_tokens, _MOST_TOKENS)
     else:
         used = ticket.reserved if nobody_can_tell(exchange) else 0
     ticket.settle(used)
 
 
-def is_guessed(exchange: "Exchange") -> bool:
-    """True where only the router's guess is known of an answer that its caller left."""
+def counted(exchange: "Exchange") -> Usage | None:
+    """What it took; None where nobody knows, or the router guesses, since its caller left."""
     usage = exchange.usage
-    return exchange.code == CLIENT_GONE and usage is not None and usage.estimated
+    if usage is not None and usage.estimated and exchange.code == CLIENT_GONE:
+        return None
+    return usage
 
 
 def nobody_can_tell(exchange: "Exchange") -> bool:
