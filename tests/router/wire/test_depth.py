@@ -1,13 +1,19 @@
 """How deep a member may be nested, whatever its texts hold."""
 
 import json
+import time
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from pointsman.router.errors import BadRequest
-from pointsman.router.wire.depth import MOST_LEVELS, check_depth
+from pointsman.router.wire.depth import (
+    MOST_LEVELS,
+    MOST_LEVELS_OF_BODY,
+    check_depth,
+    check_depth_of_body,
+)
 from pointsman.router.wire.openai import read_chat
 
 values = st.recursive(
@@ -24,16 +30,17 @@ def nested(levels: int, value: object = "}") -> object:
     return value
 
 
+def depth(of: object) -> int:
+    """By the definition."""
+    if isinstance(of, dict):
+        return 1 + max(map(depth, of.values()), default=0)
+    return 1 + max(map(depth, of), default=0) if isinstance(of, list) else 0
+
+
 @pytest.mark.slow
 @given(value=values, around=st.integers(0, MOST_LEVELS + 3))
 def test_the_bound_is_kept_whatever_stands_in_texts(value: object, around: int) -> None:
     """Refused if and only if it is deeper."""
-
-    def depth(of: object) -> int:
-        if isinstance(of, dict):
-            return 1 + max(map(depth, of.values()), default=0)
-        return 1 + max(map(depth, of), default=0) if isinstance(of, list) else 0
-
     whole = nested(around, value)
     raw = json.dumps(whole).encode()
     if depth(whole) > MOST_LEVELS:
@@ -58,3 +65,47 @@ def test_a_schema_at_the_bound_is_taken() -> None:
     """128 levels."""
     body = {"model": "auto", "messages": [], "tools": nested(MOST_LEVELS)}
     assert read_chat(json.dumps(body).encode()).tools
+
+
+@pytest.mark.slow
+@given(values=st.lists(values, max_size=9), where=st.integers(MOST_LEVELS_OF_BODY - 6, 520))
+def test_a_body_is_bounded_whatever_stands_beside_its_depth(
+    values: list[object], where: int
+) -> None:
+    """Counted in blocks: what is before it shifts them, what is after it comes too late."""
+    deep = b"[" * (where - 1) + b"]" * (where - 1)
+    before = json.dumps(values).encode()
+    body = b'{"model":"auto","before":%b,"x":%b,"after":%b}' % (before, deep, before)
+    if where > MOST_LEVELS_OF_BODY:
+        with pytest.raises(BadRequest, match="deeper than 512 levels"):
+            check_depth_of_body(body)
+    else:
+        check_depth_of_body(body)
+
+
+LARGE = 2_000_000
+HOSTILE = {
+    "open ones in a text": b'["' + b"{" * LARGE + b'"]',
+    "groups at the bound": (b"[" * 128 + b"]" * 128) * (LARGE // 256),
+    "one level below it": b"[" * 127 + b"[]" * (LARGE // 2) + b"]" * 127,
+    "short texts": b'["' + b'","' * (LARGE // 3) + b'"' + b",[]" * 200 + b"]",
+    "backslashes": b'["' + rb"\\" * (LARGE // 4) + b'"' + b",[]" * 200 + b"]",
+}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("raw", HOSTILE.values(), ids=HOSTILE)
+def test_the_work_is_linear_whatever_it_holds(raw: bytes) -> None:
+    """A megabyte that cost a thousandfold would stop all other requests."""
+
+    def least_s(of: bytes) -> float:
+        taken = []
+        for _ in range(5):
+            begun = time.process_time()
+            check_depth(of, "tools")
+            taken.append(time.process_time() - begun)
+        return min(taken)
+
+    usual = b'[{"type":"object","properties":{"a":{"type":"string"}}}%b]'
+    entry = b',{"type":"object","properties":{"a":{"type":"string"}}}'
+    assert least_s(raw) < 60 * least_s(usual % (entry * (LARGE // len(entry))))
