@@ -413,7 +413,11 @@ async def world(
     async with AsyncExitStack() as stack:
         found = World(stack, plane, live, metrics)
         found.port = await plane.start("127.0.0.1", 0)
-        yield found
+        try:
+            yield found
+        except BaseException:
+            await plane.drain(0.0)  # uvloop's end waits for ever for what is open
+            raise
         with suppress(TimeoutError):
             await until(lambda: not leaks(plane))
         assert leaks(plane) == []
