@@ -292,6 +292,22 @@ async def test_every_refusal_is_in_the_callers_shape(api: Api) -> None:
 
 
 @EVERY_API
+async def test_a_request_that_is_too_large_as_a_chat_is_refused(api: Api) -> None:
+    """Many small parts have more words there than their caller sent."""
+    results = {"role": "user", "content": [{"type": "tool_result"}] * 250}
+    small: dict[str, Any] = {"messages": [results]}
+    if api is RESPONSES:
+        small = {"input": [{"type": "function_call"}] * 250}
+    async with world(replace(LIMITS, body_bytes=8000)) as there:
+        await there.simulator("first")
+        there.route("first")
+        reply = await ask(there, api, **small)
+        assert reply.status == 413, reply.body
+        assert "too large as a chat" in api.error(reply.json())[0]
+        assert there.simulators["first"].log.as_json() == []
+
+
+@EVERY_API
 @pytest.mark.parametrize(
     ("request_bytes", "status"),
     [

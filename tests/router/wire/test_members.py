@@ -7,7 +7,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from pointsman.router.errors import BadRequest
-from pointsman.router.wire.members import check_members
+from pointsman.router.wire.members import MOST, check_members
 from pointsman.router.wire.splice import replace_model
 
 NAMES = st.sampled_from(
@@ -86,3 +86,29 @@ def test_after_the_check_every_reader_finds_the_new_model(
     )
     assert [value for name, value in seen if name == "model"] == [new]
     assert [name for name, _ in seen] == [name for name, _ in pairs]
+
+
+@pytest.mark.parametrize("space", ["", " "])
+def test_names_and_their_number_are_bounded(space: str) -> None:
+    """Also where they have to be read name by name; and an error repeats no long name."""
+    usual = {"model": "auto", "messages": []}
+
+    def check(names: list[str]) -> None:
+        members = json.dumps(usual | dict.fromkeys(names, 1))
+        check_members(f"{{{space}{members[1:]}".encode())
+
+    check([f"{at}" for at in range(MOST - 2)])
+    with pytest.raises(BadRequest, match="more than 1024 fields"):
+        check([f"{at}" for at in range(MOST - 1)])
+    check(["n" * MOST])
+    with pytest.raises(BadRequest, match="name is longer than 1024 characters") as raised:
+        check(["n" * (MOST + 1)])
+    assert len(raised.value.message) < 100
+
+
+def test_a_name_of_escapes_is_read_without_memory_for_each() -> None:
+    """The pattern goes back nowhere."""
+    name = r"\n" * 1000
+    check_members(f'{{ "model":"auto","{name}":1}}'.encode())
+    with pytest.raises(BadRequest, match="stands twice"):
+        check_members(f'{{ "model":"auto","{name}":1,"{name}":2}}'.encode())

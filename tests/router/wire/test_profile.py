@@ -200,6 +200,14 @@ def test_null_in_the_place_says_nothing(form: str) -> None:
     assert applied(chat(**FORMS[other], **odd), form=form) == chat(**FORMS[other], **odd)
 
 
+@pytest.mark.parametrize("holder", ["chat_template_kwargs", "thinking"])
+@pytest.mark.parametrize("form", FORMS)
+def test_an_object_that_is_too_large_to_look_into_stays(form: str, holder: str) -> None:
+    """It would be decoded once for each form; a flag of another form in it is not moved."""
+    body = chat(**{holder: {"thinking": True, "enable_thinking": True, "other": "x" * 65_536}})
+    assert applied(body, form=form, thinking=False) == body
+
+
 def test_what_stands_beside_thinking_stays() -> None:
     """Other arguments of a template, and Kimi's `keep`; what is not understood is not replaced."""
     kwargs = {"add_vision_id": True, "enable_thinking": True}

@@ -1,4 +1,4 @@
-"""How deep a member may be nested, whatever its texts hold."""
+"""How deep and of how many parts a body may be, whatever its texts hold."""
 
 import json
 import time
@@ -8,13 +8,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pointsman.router.errors import BadRequest
-from pointsman.router.wire.depth import (
+from pointsman.router.wire.openai import read_chat
+from pointsman.router.wire.shape import (
+    MOST_CONTAINERS,
     MOST_LEVELS,
     MOST_LEVELS_OF_BODY,
+    MOST_TEXTS,
     check_depth,
-    check_depth_of_body,
+    check_shape,
 )
-from pointsman.router.wire.openai import read_chat
 
 values = st.recursive(
     st.none() | st.text(alphabet='{}[]"\\ab'),
@@ -78,9 +80,32 @@ def test_a_body_is_bounded_whatever_stands_beside_its_depth(
     body = b'{"model":"auto","before":%b,"x":%b,"after":%b}' % (before, deep, before)
     if where > MOST_LEVELS_OF_BODY:
         with pytest.raises(BadRequest, match="deeper than 512 levels"):
-            check_depth_of_body(body)
+            check_shape(body)
     else:
-        check_depth_of_body(body)
+        check_shape(body)
+
+
+PARTS = {
+    "arrays": (MOST_CONTAINERS, b"[]", "arrays and objects"),
+    "objects": (MOST_CONTAINERS, b"{}", "arrays and objects"),
+    "texts": (MOST_TEXTS, b'"a"', "texts"),
+    "empty texts": (MOST_TEXTS, b'""', "texts"),
+}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("most", "part", "what"), PARTS.values(), ids=PARTS)
+def test_parts_are_bounded_and_those_in_texts_are_none(most: int, part: bytes, what: str) -> None:
+    """At both ends; the body itself is one object, of two texts, with one array."""
+    around = 3 if part[:1] == b'"' else 2
+    inside = json.dumps(2 * most * part.decode()).encode()
+
+    def body(count: int) -> bytes:
+        return b'{"model":%b,"x":[%b]}' % (inside, b",".join([part] * count))
+
+    check_shape(body(most - around))
+    with pytest.raises(BadRequest, match=f"more than {most} {what}"):
+        check_shape(body(most - around + 1))
 
 
 LARGE = 2_000_000
@@ -89,7 +114,7 @@ HOSTILE = {
     "groups at the bound": (b"[" * 128 + b"]" * 128) * (LARGE // 256),
     "one level below it": b"[" * 127 + b"[]" * (LARGE // 2) + b"]" * 127,
     "short texts": b'["' + b'","' * (LARGE // 3) + b'"' + b",[]" * 200 + b"]",
-    "backslashes": b'["' + rb"\\" * (LARGE // 4) + b'"' + b",[]" * 200 + b"]",
+    "backslashes": b'["' + rb"\\\\" * (LARGE // 4) + b'"' + b",[]" * 200 + b"]",
 }
 
 

@@ -14,10 +14,10 @@ from pointsman.router.errors import BadRequest, Refused, going_away
 from pointsman.router.serve import arms, choosing
 from pointsman.router.serve.authenticate import models_of, no_such_model
 from pointsman.router.wire.choices import choices
-from pointsman.router.wire.depth import check_depth_of_body
 from pointsman.router.wire.headers import as_texts
 from pointsman.router.wire.members import check_members
 from pointsman.router.wire.received import MOST_HOPS
+from pointsman.router.wire.shape import check_shape
 from pointsman.routing import Decision, RequestFacts, Skipped
 from pointsman.routing import decide as decide_route
 
@@ -42,7 +42,7 @@ def read(exchange: "Exchange") -> None:
         message = f"The request has passed {MOST_HOPS} routers: a model leads back to one of them."
         # 400 and not 508: each router on the way back hands it on, and none tries again.
         raise BadRequest(message, code="loop_detected")
-    check_depth_of_body(request.body)
+    check_shape(request.body)
     if exchange.translated:
         cast("TranslatedExchange", exchange).read()
         return

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, cast
 
 from msgspec import structs
 
-from pointsman.router.errors import Problem, UpstreamBroken
+from pointsman.router.errors import BadRequest, Problem, UpstreamBroken
 from pointsman.router.policy.retry import Fault, Kind
 from pointsman.router.serve.decision import decision_lines
 from pointsman.router.serve.exchange import Exchange
@@ -52,6 +52,8 @@ class TranslatedExchange(Exchange):
             self._take(self._asking)
             return
         self._asking = asking = self._dialect.read(request.body, request.head.headers)
+        if len(asking.body) > self.plane.limits.body_bytes:  # each part has more words there
+            raise BadRequest("The request is too large as a chat.", status=413)
         self.request = Request(request.head, asking.body, request.verdict)
         self._take(asking)
 

@@ -24,8 +24,10 @@ _USUAL: Final = READ | {
     "encoding_format", "dimensions", "top_k", "min_p", "chat_template_kwargs",
 }  # fmt: skip
 """Spellings that need no closer look."""
+MOST: Final = 1024
+"""Members of a body, and characters of a name; OpenAI's longest list of parameters has about 40."""
 _SPACE: Final = re.compile(rb"[ \t\r\n]*")
-_NAME: Final = re.compile(rb'"((?:[^"\\]|\\.)*)"[ \t\r\n]*:[ \t\r\n]*', re.DOTALL)
+_NAME: Final = re.compile(rb'"([^"\\]*+(?:\\.[^"\\]*+)*+)"[ \t\r\n]*+:[ \t\r\n]*+', re.DOTALL)
 _members = msgspec.json.Decoder(dict[str, msgspec.Raw]).decode
 _text = msgspec.json.Decoder(str).decode
 
@@ -36,10 +38,16 @@ def check_members(body: bytes) -> None:
         members = _members(body)
     except UNREADABLE:
         raise BadRequest("The body is nested too deeply, or is not UTF-8.") from None
+    if len(members) > MOST:
+        raise BadRequest(f"The body has more than {MOST} fields.")
     size = 0
     for name, raw in members.items():
         size += len(name) + len(raw)
-        if name not in _USUAL and name.casefold() in READ:
+        if name in _USUAL:
+            continue
+        if len(name) > MOST:
+            raise BadRequest(f"A field's name is longer than {MOST} characters.")
+        if name.casefold() in READ:
             right = name.casefold()
             raise BadRequest(f"The field {name} has another case than {right}.", param=right)
     # What JSON writers make, compact or spaced: the least that these members take, or just them.

@@ -14,8 +14,8 @@ import msgspec
 from pointsman.analysis import Prompt
 from pointsman.api.dataclass import METADATA as DATA_CLASS
 from pointsman.router.errors import BadRequest
-from pointsman.router.wire.depth import check_depth
 from pointsman.router.wire.lengths import Choices, Count, Predicted, with_predicted
+from pointsman.router.wire.shape import check_depth
 from pointsman.router.wire.unreadable import UNREADABLE
 
 T = TypeVar("T")

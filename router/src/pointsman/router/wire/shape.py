@@ -1,7 +1,8 @@
-"""PURE: how deep a JSON value is nested, so that what no model server reads is refused by name.
+"""PURE: how deep and of how many parts a JSON body is, before anything decodes it.
 
-Guarantees one bound on every interpreter, no recursion, and work linear in the value, whatever its
-texts hold: nearly all of it in the interpreter's own loops over bytes.
+Guarantees one bound on every interpreter, so that whatever is done for each part of a body later
+is bounded as well; no recursion; and work linear in the bytes, whatever its texts hold, nearly all
+of it in the interpreter's own loops.
 """
 
 from itertools import accumulate
@@ -13,6 +14,11 @@ MOST_LEVELS: Final = 128
 """Of one member's value: serde_json's default limit, so what servers in Rust read at most."""
 MOST_LEVELS_OF_BODY: Final = 512
 """Of what the router hands on unread: Python's json gives up at about 1,000, Go's at 10,000."""
+MOST_CONTAINERS: Final = 100_000
+"""Arrays and objects of a body. Conversations have one for each message, or for each of its parts;
+OpenAI takes at most 2,048 embeddings in one request. A million cost a second and more."""
+MOST_TEXTS: Final = 250_000
+"""Texts of a body, the names in objects among them."""
 _OTHERS: Final = bytes({*range(256)} - {*b'{}[]"'})
 _ONE_KIND: Final = bytes.maketrans(b"[]", b"{}")
 _BLOCK: Final = 256
@@ -20,22 +26,34 @@ _BLOCK: Final = 256
 
 def check_depth(raw: bytes, field: str) -> None:
     """`raw` is JSON; BadRequest if it is nested deeper than MOST_LEVELS."""
-    if _is_deeper(raw, MOST_LEVELS):
+    if raw.count(b"{") + raw.count(b"[") <= MOST_LEVELS:
+        return
+    if _is_deeper(_brackets(_marks(raw)), MOST_LEVELS):
         raise BadRequest(
             f"The field {field} is nested deeper than {MOST_LEVELS} levels.", param=field
         )
 
 
-def check_depth_of_body(body: bytes) -> None:
-    """BadRequest if `body` is nested deeper than MOST_LEVELS_OF_BODY; before it is decoded."""
-    if len(body) > 2 * MOST_LEVELS_OF_BODY and _is_deeper(body, MOST_LEVELS_OF_BODY):
+def check_shape(body: bytes) -> None:
+    """BadRequest if `body`, JSON or not, has more of anything than it may have."""
+    size = len(body)
+    if size <= 2 * MOST_LEVELS_OF_BODY:
+        return
+    if body.count(b"{") + body.count(b"[") <= MOST_LEVELS_OF_BODY and (
+        size <= 2 * MOST_TEXTS or body.count(b'"') <= 2 * MOST_TEXTS
+    ):
+        return
+    marks = _marks(body)
+    if marks.count(b'"') > 2 * MOST_TEXTS:
+        raise BadRequest(f"The body has more than {MOST_TEXTS} texts.")
+    brackets = _brackets(marks)
+    if brackets.count(b"{") > MOST_CONTAINERS:
+        raise BadRequest(f"The body has more than {MOST_CONTAINERS} arrays and objects.")
+    if _is_deeper(brackets, MOST_LEVELS_OF_BODY):
         raise BadRequest(f"The body is nested deeper than {MOST_LEVELS_OF_BODY} levels.")
 
 
-def _is_deeper(raw: bytes, most: int) -> bool:
-    if raw.count(b"{") + raw.count(b"[") <= most:
-        return False
-    brackets = _outside_texts(raw)
+def _is_deeper(brackets: bytes, most: int) -> bool:
     depth = 0
     for start in range(0, len(brackets), _BLOCK):
         block = brackets[start : start + _BLOCK]
@@ -48,11 +66,15 @@ def _is_deeper(raw: bytes, most: int) -> bool:
     return False
 
 
-def _outside_texts(raw: bytes) -> bytes:
-    """Its brackets, all of one kind, without those in texts."""
+def _marks(raw: bytes) -> bytes:
+    """Its quotes and brackets, those in texts among them, but no quote that is part of a text."""
     # Backslashes stand in texts only, where they are read in pairs from the left.
     if b"\\" in raw:
         raw = raw.replace(b"\\\\", b"").replace(b'\\"', b"")
+    return raw.translate(_ONE_KIND, _OTHERS)
+
+
+def _brackets(marks: bytes) -> bytes:
+    """Those outside of texts, all of one kind."""
     # Two quotes with nothing between them end and begin a text, or the other way round.
-    left = raw.translate(_ONE_KIND, _OTHERS).replace(b'""', b"")
-    return b"".join(left.split(b'"')[::2])
+    return b"".join(marks.replace(b'""', b"").split(b'"')[::2])

@@ -28,6 +28,8 @@ _FORMS: Final[tuple[Form, ...]] = (
 _FLAGS: Final = {b"true": True, b"false": False}
 _TYPES: Final = {b'"enabled"': True, b'"disabled"': False}
 _NULL: Final = msgspec.Raw(b"null")
+_MOST_BYTES: Final = 65_536
+"""Of an object in which a flag is looked for, which is decoded once for each form."""
 _members = msgspec.json.Decoder(_Members).decode
 _encode = msgspec.json.Encoder().encode
 
@@ -38,6 +40,8 @@ def put_thinking(members: _Members, form: Form, default: bool | None) -> tuple[b
 
     Nor is it where the place of the form holds what is not understood: what was said would be lost.
     """
+    if any(len(members.get(name, b"")) > _MOST_BYTES for name in (_KWARGS, "thinking")):
+        return False, default
     own = wish = read_thinking(members, form)
     others = {other: read_thinking(members, other) for other in _FORMS if other != form}
     said = [form for form, one in others.items() if one is not None]
