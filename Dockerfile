@@ -3,8 +3,7 @@
 # by images/assemble.py, which also builds them without Docker (docs/images.md). No shell, no package manager; the
 # user is 65532 and nothing is written outside of mounted folders.
 # With `--build-arg EXTRA=keda` the operator can also be a scaler of KEDA's.
-# With `--build-arg COMPILE=require` the router's request path is compiled: half the time in Python. Off until all tests
-# have passed on it (docs/performance.md).
+# The router's request path is compiled (docs/performance.md); with `--build-arg COMPILE=0` it is plain Python.
 # A release pins the base by its digest: `--build-arg DEBIAN=debian:trixie-slim@sha256:...`.
 ARG DEBIAN=debian:trixie-slim
 FROM ${DEBIAN} AS build
@@ -19,7 +18,7 @@ COPY pyproject.toml hatch_build.py README.md LICENSE ./
 COPY crds crds
 COPY operator operator
 COPY router router
-ARG COMPILE=0
+ARG COMPILE=require
 ARG SOURCE_DATE_EPOCH=1735689600
 RUN POINTSMAN_COMPILE=${COMPILE} /opt/build/bin/python -m hatchling build -t wheel -d /wheels
 

@@ -7,6 +7,7 @@ machine that unpacks them is taken out. Needs mmdebstrap; raises CalledProcessEr
 import re
 import shutil
 import subprocess
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Final
 
@@ -58,12 +59,16 @@ def packages() -> list[str]:
     return [line for line in lines if line and not line.startswith("#")]
 
 
-def unpack(root: Path, *, processor: str) -> None:
-    """Unpack Debian and its Python into the empty folder `root`; no script of a package runs."""
+def unpack(root: Path, *, processor: str, beside: Sequence[str] = ()) -> None:
+    """
+    Unpack Debian and its Python into the empty folder `root`; no script of a package runs.
+
+    With the packages `beside`, which no image has.
+    """
     command = ["mmdebstrap", "--quiet", "--variant=extract", f"--architectures={processor}"]
     command += [f"--dpkgopt=path-exclude={pattern}" for pattern in _LEFT_OUT]
     command += ["--dpkgopt=path-include=/usr/share/doc/*/copyright"]
-    command += [f"--extract-hook={_STATUS}", f"--include={','.join(packages())}"]
+    command += [f"--extract-hook={_STATUS}", f"--include={','.join([*packages(), *beside])}"]
     subprocess.run([*command, RELEASE, str(root)], check=True)
     status = root / "var/lib/dpkg/status"
     installed = re.sub(

@@ -11,6 +11,7 @@ import shutil
 import subprocess
 import sys
 import tempfile
+import tomllib
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -18,13 +19,16 @@ from typing import Final
 
 from images import assemble, debian
 
-from tests.images import oci
+from tests.images import compiling, oci
 from tests.images.install import installed
 from tests.perf.generator import cache
 
 ROOT: Final = Path(__file__).parents[2]
 NAME: Final = "pointsman/{image}:{version}"
 COMMANDS: Final = {image: [f"pointsman-{image}"] for image in assemble.IMAGES}
+_SOURCES: Final = (
+    "pyproject.toml", "README.md", "LICENSE", "hatch_build.py", "crds", "operator", "router",
+)  # fmt: skip
 ENVIRONMENT: Final = {
     "PATH": "/usr/local/bin:/usr/bin",
     "PYTHONDONTWRITEBYTECODE": "1",
@@ -121,32 +125,41 @@ def listed() -> str:
     return "\n".join(sorted(found, key=lambda line: line.split()[1].lower())) + "\n"
 
 
-def wheel() -> Path:
-    """Our own, plain."""
+def wheel(processor: str) -> Path:
+    """Our own: its request path is compiled, where this machine can do that for `processor`."""
+    compiles = compiling.is_possible(processor)
+    root = _builder(processor) if compiles else None
 
     def make(folder: Path) -> None:
+        if root is not None:
+            compiling.compile_into(folder, root=root, sources=_SOURCES, epoch=oci.EPOCH)
+            return
+        print("!! the request path of this image is not compiled", file=sys.stderr, flush=True)
         command = [sys.executable, "-m", "hatchling", "build", "-t", "wheel", "-d", str(folder)]
         environment = os.environ | {"SOURCE_DATE_EPOCH": str(oci.EPOCH), "POINTSMAN_COMPILE": "0"}
         subprocess.run(
             command, cwd=ROOT, check=True, env=environment, stdout=sys.stderr, timeout=300
         )
 
-    sources = (
-        "pyproject.toml",
-        "README.md",
-        "LICENSE",
-        "hatch_build.py",
-        "crds",
-        "operator",
-        "router",
-    )
-    (built,) = _made("wheel", _digest(_content(*sources)), make).glob("*.whl")
+    by = root.name if root is not None else "plain"
+    key = _digest(by, _content(*_SOURCES, "tests/images/compiling.py"))
+    (built,) = _made("wheel", key, make).glob("*.whl")
     return built
+
+
+def _builder(processor: str) -> Path:
+    made_of = _content("images/debian.py", "images/packages.txt", *compiling.LOCKS)
+
+    def make(folder: Path) -> None:
+        installed()
+        compiling.lay_out(folder, processor)
+
+    return _made("builder", _digest(processor, compiling.PACKAGES, made_of), make)
 
 
 def added(image: str, processor: str) -> Path:
     """What `image` has beyond the base: its dependencies, the wheel, its commands."""
-    own, locked = wheel(), wheels(processor)
+    own, locked = wheel(processor), wheels(processor)
 
     def make(folder: Path) -> None:
         assemble.install(folder, image, own, processor=processor, wheels=locked)
@@ -169,7 +182,7 @@ def added(image: str, processor: str) -> Path:
 
 def version() -> str:
     """Of the tree, as the charts name it."""
-    return wheel().name.split("-")[1]
+    return str(tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["version"])
 
 
 def config(image: str) -> dict[str, object]:

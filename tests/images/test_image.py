@@ -129,6 +129,16 @@ def test_an_image_can_do_what_its_dependencies_are_for(image: str, tmp_path: Pat
     assert done.stdout.splitlines()[-1] == "True"
 
 
+def test_the_router_runs_its_request_path_compiled(image: str, tmp_path: Path) -> None:
+    """As the Dockerfile makes it; nobody else has what would not be used."""
+    program = "import pointsman.router.serve.app as app; print(app.__file__)"
+    done = ran(image, tmp_path, "python3", "-c", program)
+    upper = build.added(image, assemble.processor_here())
+
+    assert done.stdout.strip().endswith(".so") == (image == "router"), done.stderr
+    assert any(upper.rglob("pointsman__mypyc.*.so")) == (image == "router")
+
+
 def test_nothing_is_compiled_when_a_command_starts(image: str, tmp_path: Path) -> None:
     """Its own modules lie there as bytecode: a pod could not keep what it compiles."""
     program = (
