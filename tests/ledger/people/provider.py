@@ -1,6 +1,7 @@
 """An OpenID provider: Authlib's server with PKCE over aiohttp, so that another hand judges ours.
 
-`person` is who signs in next; `wrong` says what is wrong with the next token.
+`person` is who signs in next; `wrong` says what is wrong with the next token; `slash` is what the
+issuer ends with.
 """
 
 import base64
@@ -97,10 +98,12 @@ class _Code:
 class Provider:
     """On a free port of loopback, while the block lasts."""
 
-    def __init__(self, redirect_uri: str) -> None:
+    def __init__(self, redirect_uri: str, slash: str = "") -> None:
+        self._slash = slash
         self.person: dict[str, Any] = {"email": "rae@example.com", "groups": ["reviewers"]}
         self.wrong = ""
         self.url = ""
+        self.issuer = ""
         self.codes: dict[str, _Code] = {}
         self.key = made_key("1")
         self.published = self.key
@@ -117,6 +120,7 @@ class Provider:
         site = web.TCPSite(self._runner, "127.0.0.1", 0)
         await site.start()
         self.url = f"http://127.0.0.1:{self._runner.addresses[0][1]}"
+        self.issuer = self.url + self._slash
         return self
 
     async def __aexit__(
@@ -127,7 +131,7 @@ class Provider:
     async def _described(self, _: web.Request) -> web.Response:
         return web.json_response(
             {
-                "issuer": self.url if self.wrong != "issuer" else "https://evil.example.com",
+                "issuer": self.issuer if self.wrong != "issuer" else "https://evil.example.com",
                 "authorization_endpoint": f"{self.url}/authorize",
                 "token_endpoint": f"{self.url}/token",
                 "jwks_uri": f"{self.url}/keys",
@@ -159,6 +163,7 @@ class Provider:
             "nonce": {"nonce": "another"},
             "expired": {"exp": int(time.time()) - 120},
             "from": {"iss": "https://evil.example.com"},
+            "slash": {"iss": f"{self.issuer}/"},
         }
         claims = claims | bad.get(self.wrong, {})
         if self.wrong == "key":
@@ -233,7 +238,7 @@ def _server(provider: Provider, client: _Client) -> AuthorizationServer:  # noqa
             return any(code.nonce == nonce for code in provider.codes.values())
 
         def get_client_claims(self, _: _Client) -> dict[str, Any]:
-            return {"iss": provider.url}
+            return {"iss": provider.issuer}
 
         def get_encode_header(self, _: _Client) -> dict[str, Any]:
             return {"alg": "RS256", "kid": provider.key.kid}

@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from html import unescape
 from pathlib import Path
 from urllib.parse import parse_qs, urlsplit
@@ -9,9 +10,9 @@ from urllib.parse import parse_qs, urlsplit
 import aiohttp
 import pytest
 
-from pointsman.ledger.people.settings import OidcSettings, PeopleSettings
+from pointsman.ledger.settings import parse
 from pointsman.local.processes import free_port
-from tests.ledger.console.world import GRANTS, Answer, Visitor, console
+from tests.ledger.console.world import Answer, Visitor, console
 from tests.ledger.people.provider import CLIENT, SECRET, Provider, made_key
 
 
@@ -45,17 +46,25 @@ class There:
         return await self.visitor.get(await self.back(await self.to_provider()))
 
 
-@pytest.fixture
-async def there(tmp_path: Path) -> AsyncIterator[There]:
-    """Behind something whose address the console knows; the visitor comes straight."""
-    (tmp_path / "secret").write_text(SECRET + "\n")
+@asynccontextmanager
+async def signing_in(folder: Path, slash: str = "", configured: str = "") -> AsyncIterator[There]:
+    """
+    Behind something whose address the console knows; the visitor comes straight.
+
+    `slash` is what the provider's issuer ends with, `configured` what the flag's does.
+    """
+    (folder / "secret").write_text(SECRET + "\n")
     origin = f"http://127.0.0.1:{free_port()}"
-    async with Provider(f"{origin}/console/callback") as provider:
-        oidc = OidcSettings(
-            issuer=provider.url, client_id=CLIENT, client_secret_file=tmp_path / "secret"
-        )
-        settings = PeopleSettings(oidc=oidc, console_url=origin, roles=GRANTS)
-        async with console(tmp_path, settings) as found:
+    async with Provider(f"{origin}/console/callback", slash) as provider:
+        flags = [
+            f"--db={folder / 'ledger.db'}",
+            f"--oidc-issuer={provider.url}{configured}",
+            f"--oidc-client-id={CLIENT}",
+            f"--oidc-client-secret-file={folder / 'secret'}",
+            f"--console-url={origin}",
+            "--role=reviewer=reviewers",
+        ]
+        async with console(folder, parse(flags, {}).people) as found:
             visitor = found.visitor()
             ask = visitor.post
 
@@ -64,6 +73,13 @@ async def there(tmp_path: Path) -> AsyncIterator[There]:
 
             visitor.post = post  # type: ignore[method-assign]
             yield There(provider, visitor)
+
+
+@pytest.fixture
+async def there(tmp_path: Path) -> AsyncIterator[There]:
+    """By the usual one."""
+    async with signing_in(tmp_path) as found:
+        yield found
 
 
 async def test_a_person_signs_in_and_out(there: There) -> None:
@@ -92,7 +108,7 @@ async def test_what_is_asked_of_the_provider_is_bound_to_this_browser(there: The
 
 
 @pytest.mark.parametrize(
-    "wrong", ["audience", "nonce", "expired", "from", "key", "shared", "unsigned"]
+    "wrong", ["audience", "nonce", "expired", "from", "slash", "key", "shared", "unsigned"]
 )
 async def test_a_token_that_is_not_for_us_signs_nobody_in(there: There, wrong: str) -> None:
     """Another's, an old one, one by another key, by the public key as a secret, or by none."""
@@ -124,6 +140,20 @@ async def test_a_provider_that_refuses_is_told(there: There) -> None:
 
     assert page.status == 403
     assert "&lt;b&gt;access_denied" in page.text
+
+
+@pytest.mark.parametrize("slash", ["", "/"])
+@pytest.mark.parametrize("configured", ["", "/"])
+async def test_an_issuer_may_end_with_a_slash(tmp_path: Path, slash: str, configured: str) -> None:
+    """Its tokens say it as the provider does, whichever way the flag is written."""
+    async with signing_in(tmp_path, slash, configured) as there:
+        assert (await there.sign_in()).status == 200
+
+
+async def test_an_issuer_that_differs_by_more_is_another(tmp_path: Path) -> None:
+    """One slash is forgiven, not two."""
+    async with signing_in(tmp_path, "//") as there:
+        assert (await there.visitor.post("/console/sign-in", {"to": "/"})).status == 503
 
 
 async def test_new_keys_of_the_provider_are_found(there: There) -> None:

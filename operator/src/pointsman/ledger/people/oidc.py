@@ -136,13 +136,13 @@ class Oidc:
         return _decode(body, _Tokens).id_token
 
     async def _claims(self, token: str, login: Login, now_s: int) -> Mapping[str, object]:
-        claims = await self._verified(token)
+        found, claims = await self._verified(token)
         audience = claims.get("aud")
         audiences = audience if isinstance(audience, list) else [audience]
         client = self._settings.client_id
         until = claims.get("exp")
         good = (
-            claims.get("iss") == self._settings.issuer
+            claims.get("iss") == found.issuer
             and client in audiences
             and (len(audiences) == 1 or claims.get("azp") == client)
             and claims.get("nonce") == login.nonce
@@ -153,10 +153,10 @@ class Oidc:
             raise Forbidden("the provider's token is for somebody or something else: begin again")
         return claims
 
-    async def _verified(self, token: str) -> Mapping[str, object]:
+    async def _verified(self, token: str) -> tuple[Found, Mapping[str, object]]:
         """By a key of the provider's; keys may have been replaced since they were read."""
         for is_last in (False, True):
-            await self._provider(anew=is_last)
+            found = await self._provider(anew=is_last)
             assert self._keys is not None
             try:
                 claims: Mapping[str, object] = jwt.decode(
@@ -164,7 +164,7 @@ class Oidc:
                 ).claims
             except (JoseError, ValueError):
                 continue
-            return claims
+            return found, claims
         raise Forbidden("the provider's token is not signed by the provider")
 
     def _person(self, claims: Mapping[str, object]) -> tuple[str, list[str]]:
@@ -183,10 +183,10 @@ class Oidc:
     async def _provider(self, *, anew: bool = False) -> Found:
         if self._found is not None and time.monotonic() < self._until_s and not anew:
             return self._found
-        issuer = self._settings.issuer
+        issuer = self._settings.issuer.removesuffix("/")
         status, body = await self._fetch("GET", f"{issuer}/.well-known/openid-configuration")
         found = _decode(body, Found) if status == 200 else None
-        if found is None or found.issuer.rstrip("/") != issuer.rstrip("/"):
+        if found is None or found.issuer not in (issuer, f"{issuer}/"):
             raise ProviderAway("the provider does not describe itself as it should")
         urls = (found.authorization_endpoint, found.token_endpoint, found.jwks_uri)
         if not all(map(is_safe, urls)):

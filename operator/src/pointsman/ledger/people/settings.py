@@ -24,7 +24,7 @@ class OidcSettings:
     """One provider."""
 
     issuer: str
-    """Its URL, as its tokens say it."""
+    """Its URL, as it says itself; a slash at the end may be missing here, or be one too many."""
     client_id: str
     client_secret_file: Path | None = None
     """None: a public client, which PKCE alone protects."""
@@ -134,7 +134,7 @@ def read_people_settings(given: Namespace, environment: Mapping[str, str]) -> Pe
     proxies = _many(given.trusted_proxy, environment.get("POINTSMAN_LEDGER_TRUSTED_PROXY", ""))
     roles = _many(given.role, environment.get("POINTSMAN_LEDGER_ROLE", ""))
     oidc = OidcSettings(
-        issuer=given.oidc_issuer.rstrip("/"),
+        issuer=given.oidc_issuer,
         client_id=given.oidc_client_id,
         client_secret_file=_path(given.oidc_client_secret_file),
         name_claim=given.oidc_name_claim,
