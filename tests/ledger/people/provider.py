@@ -37,11 +37,12 @@ def made_key(kid: str) -> RSAKey:
 class _Client:
     """The ledger, as the provider knows it."""
 
-    def __init__(self, redirect_uri: str) -> None:
+    def __init__(self, redirect_uri: str, client_id: str, secret: str) -> None:
         self._redirect_uri = redirect_uri
+        self._client_id, self._secret = client_id, secret
 
     def get_client_id(self) -> str:
-        return CLIENT
+        return self._client_id
 
     def get_default_redirect_uri(self) -> str:
         return self._redirect_uri
@@ -53,7 +54,7 @@ class _Client:
         return redirect_uri == self._redirect_uri
 
     def check_client_secret(self, client_secret: str) -> bool:
-        return client_secret == SECRET
+        return client_secret == self._secret
 
     def check_endpoint_auth_method(self, method: str, endpoint: str) -> bool:
         return endpoint == "token" and method == "client_secret_basic"
@@ -98,7 +99,9 @@ class _Code:
 class Provider:
     """On a free port of loopback, while the block lasts."""
 
-    def __init__(self, redirect_uri: str, slash: str = "") -> None:
+    def __init__(
+        self, redirect_uri: str, slash: str = "", client_id: str = CLIENT, secret: str = SECRET
+    ) -> None:
         self._slash = slash
         self.person: dict[str, Any] = {"email": "rae@example.com", "groups": ["reviewers"]}
         self.wrong = ""
@@ -107,7 +110,7 @@ class Provider:
         self.codes: dict[str, _Code] = {}
         self.key = made_key("1")
         self.published = self.key
-        self._server = _server(self, _Client(redirect_uri))
+        self._server = _server(self, _Client(redirect_uri, client_id, secret))
         app = web.Application()
         app.router.add_get("/.well-known/openid-configuration", self._described)
         app.router.add_get("/keys", self._keys)
@@ -205,7 +208,7 @@ class _Asked(OAuth2Request):  # type: ignore[misc]
 def _server(provider: Provider, client: _Client) -> AuthorizationServer:  # noqa: C901 - four classes
     class Server(AuthorizationServer):  # type: ignore[misc]
         def query_client(self, client_id: str) -> _Client | None:
-            return client if client_id == CLIENT else None
+            return client if client_id == client.get_client_id() else None
 
         def save_token(self, token: object, request: object) -> None: ...
 

@@ -47,19 +47,25 @@ class There:
 
 
 @asynccontextmanager
-async def signing_in(folder: Path, slash: str = "", configured: str = "") -> AsyncIterator[There]:
+async def signing_in(
+    folder: Path,
+    slash: str = "",
+    configured: str = "",
+    client_id: str = CLIENT,
+    secret: str = SECRET,
+) -> AsyncIterator[There]:
     """
     Behind something whose address the console knows; the visitor comes straight.
 
     `slash` is what the provider's issuer ends with, `configured` what the flag's does.
     """
-    (folder / "secret").write_text(SECRET + "\n")
+    (folder / "secret").write_text(secret + "\n")
     origin = f"http://127.0.0.1:{free_port()}"
-    async with Provider(f"{origin}/console/callback", slash) as provider:
+    async with Provider(f"{origin}/console/callback", slash, client_id, secret) as provider:
         flags = [
             f"--db={folder / 'ledger.db'}",
             f"--oidc-issuer={provider.url}{configured}",
-            f"--oidc-client-id={CLIENT}",
+            f"--oidc-client-id={client_id}",
             f"--oidc-client-secret-file={folder / 'secret'}",
             f"--console-url={origin}",
             "--role=reviewer=reviewers",
@@ -154,6 +160,17 @@ async def test_an_issuer_that_differs_by_more_is_another(tmp_path: Path) -> None
     """One slash is forgiven, not two."""
     async with signing_in(tmp_path, "//") as there:
         assert (await there.visitor.post("/console/sign-in", {"to": "/"})).status == 503
+
+
+@pytest.mark.parametrize(
+    ("client_id", "secret"), [("https://pointsman.example.com/", "clé"), ("né w", "100%25:+ /=&?")]
+)
+async def test_credentials_may_hold_any_character(
+    tmp_path: Path, client_id: str, secret: str
+) -> None:
+    """The provider reads what was registered, colons, percents and spaces too."""
+    async with signing_in(tmp_path, client_id=client_id, secret=secret) as there:
+        assert (await there.sign_in()).status == 200
 
 
 async def test_new_keys_of_the_provider_are_found(there: There) -> None:

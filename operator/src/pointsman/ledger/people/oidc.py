@@ -12,7 +12,7 @@ import secrets
 import time
 from collections.abc import Mapping
 from typing import Final, TypeVar
-from urllib.parse import urlencode
+from urllib.parse import quote, urlencode
 
 import aiohttp
 import msgspec
@@ -125,9 +125,7 @@ class Oidc:
         }
         headers = {}
         if self._secret:
-            headers["Authorization"] = aiohttp.encode_basic_auth(
-                self._settings.client_id, self._secret
-            )
+            headers["Authorization"] = _basic(self._settings.client_id, self._secret)
         status, body = await self._fetch("POST", found.token_endpoint, asked, headers)
         if status >= 500:
             raise ProviderAway(f"the provider answered {status}")
@@ -222,6 +220,15 @@ class Oidc:
                 return answer.status, body
         except (aiohttp.ClientError, OSError, TimeoutError) as error:
             raise ProviderAway("the provider does not answer") from error
+
+
+def _basic(client_id: str, secret: str) -> str:
+    """
+    RFC 6749, section 2.3.1: each is written as in a form, so that both may have a colon.
+
+    A space is %20, which who reads forms and who reads addresses take for the same.
+    """
+    return aiohttp.encode_basic_auth(quote(client_id, safe=""), quote(secret, safe=""))
 
 
 def _decode(body: bytes, kind: type[_T]) -> _T:
