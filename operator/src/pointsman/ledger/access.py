@@ -2,7 +2,10 @@
 
 import hashlib
 import hmac
+from collections.abc import Mapping
 from pathlib import Path
+
+from pointsman.process.sites import why_foreign
 
 MAX_TOKEN_BYTES = 4096
 
@@ -12,7 +15,11 @@ class NoToken(Exception):
 
 
 class Access:
-    """No file: everybody may; settings see to it that this is on loopback only."""
+    """
+    No file: every program on this machine may; settings see to it that this is on loopback only.
+
+    A page in a browser on this machine may not: it is somebody else's program.
+    """
 
     def __init__(self, file: Path | None) -> None:
         self._file = file
@@ -20,6 +27,10 @@ class Access:
         self._digest = b""
         if file is not None and not self._current():
             raise NoToken(f"--token-file {file} cannot be read, or is empty")
+
+    def why_foreign(self, headers: Mapping[str, str]) -> str:
+        """Why a page may not; empty where there is none, or a token, which no page has."""
+        return why_foreign(headers) if self._file is None else ""
 
     def allows(self, authorization: str) -> bool:
         """Judge an Authorization header, in a time that says nothing about the token."""

@@ -193,6 +193,9 @@ class Service:
             return await handler(request)
         if request.path.startswith(PEOPLE):
             return await translated(request, handler)
+        if why := self._access.why_foreign(request.headers):
+            self.metrics.turned.labels("CrossSite").inc()
+            return refused(HTTPStatus.FORBIDDEN, why)
         if not self._access.allows(request.headers.get("Authorization", "")):
             return refused(HTTPStatus.UNAUTHORIZED, "the bearer token is missing or wrong")
         return await translated(request, handler)

@@ -19,11 +19,11 @@ from pointsman.ledger.people.roles import is_name, role_of
 from pointsman.ledger.people.sessions import Sealing, Session
 from pointsman.ledger.people.settings import PeopleSettings, local_role
 from pointsman.ledger.people.tokens import Tokens
+from pointsman.process.sites import is_local
 
 Turned = Literal["ForgedHeader", "CrossSite", "BadToken", "NoRole", "BadForm"]
 """Why somebody was refused, as the metric has it."""
 SAFE: Final = ("GET", "HEAD", "OPTIONS")
-_HERE: Final = ("127.0.0.1", "localhost", "[::1]")
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,8 +135,7 @@ class People:
         """A name that leads here from elsewhere is refused: its page would act for this person."""
         if not self.settings.local_person:
             return None
-        host = request.headers.get("Host", "")
-        if (host if host.endswith("]") else host.rpartition(":")[0] or host) not in _HERE:
+        if not is_local(request.headers.get("Host", "")):
             self.turned("CrossSite")
             raise Forbidden("on this machine the console answers to 127.0.0.1 and localhost only")
         return Person(self.settings.local_person, local_role())
