@@ -235,7 +235,13 @@ def test_a_stale_order_is_refused_and_shown(
 
 def test_an_order_that_means_nothing_is_refused(otto: Person) -> None:
     """Before anything is noted."""
-    for fields in ({"action": "explode"}, {"step": "two"}, {"revision": ""}):
+    for fields in (
+        {"action": "explode"},
+        {"step": "two"},
+        {"step": "-1"},
+        {"step": "0000000000000000001"},
+        {"revision": ""},
+    ):
         status, text = otto.press("rollouts/support", "abort", **fields)
         assert status == 400, text
 

@@ -270,6 +270,7 @@ def test_questions_that_mean_nothing(ada: Caller, router: Caller) -> None:
     for path in (
         "reviews?state=Open", "reviews?limit=0", "reviews?limit=9999", "reviews?after=x",
         "reviews?after=a:b:c", "audit?after=x", "audit?since=yesterday", "audit?limit=5000",
+        "audit?limit=000000001999999999", f"reviews?limit={'1' * 5000}",
     ):  # fmt: skip
         assert ada.get(f"/v1/people/{path}")[0] == 400, path
     for path, body in (

@@ -17,6 +17,7 @@ from pointsman.ledger.summary import BYS, By, Line, Summary, cut, lines, sums
 from pointsman.ledger.tally import SPANS_MS
 
 TEAMS: Final = 20
+MAX_DIGITS: Final = 18
 MOST_DAYS: Final = 60
 """That labels are looked for in, two questions each."""
 _AGO: Final = re.compile(r"([0-9]{1,9})([smhdw])")
@@ -62,12 +63,18 @@ def policy_of(query: Mapping[str, str]) -> str:
     return policy
 
 
+def number_of(text: str) -> int | None:
+    """Digits alone, at most 18 of them: what every store can hold. None for anything else."""
+    fits = 0 < len(text) <= MAX_DIGITS and text.isascii() and text.isdigit()
+    return int(text) if fits else None
+
+
 def count_of(query: Mapping[str, str], name: str, usual: int, most: int) -> int:
     """Raises BadQuestion."""
-    text = query.get(name, str(usual))
-    if not text.isascii() or not text.isdigit() or not 0 < int(text[:9]) <= most:
+    found = number_of(query.get(name, str(usual)))
+    if found is None or not 0 < found <= most:
         raise BadQuestion(f"{name} is 1 to {most:,}")
-    return int(text)
+    return found
 
 
 def finest_ms(store: Store) -> int:

@@ -17,7 +17,7 @@ from aiohttp import web
 
 from pointsman.events.reviews import MAX_OPENING_BYTES
 from pointsman.ledger.answering import refused, told
-from pointsman.ledger.asking import BadQuestion, count_of, when
+from pointsman.ledger.asking import BadQuestion, count_of, number_of, when
 from pointsman.ledger.auditing import MOST as MOST_ENTRIES
 from pointsman.ledger.intake import now_ms
 from pointsman.ledger.people.errors import BadToken, Forbidden
@@ -106,8 +106,8 @@ class ForPeople:
 
     async def _audited(self, request: web.Request, person: Person) -> web.StreamResponse:
         query, now = request.query, now_ms()
-        after = query.get("after", "0")
-        if not after.isascii() or not after.isdigit() or len(after) > 18:
+        after = number_of(query.get("after", "0"))
+        if after is None:
             raise BadQuestion("after is the seq of the last one")
         found = await self._desk.audited(
             person,
@@ -116,7 +116,7 @@ class ForPeople:
                 when(query["until"], now) if "until" in query else now + 1,
             ),
             subject=query.get("subject", "")[:MAX_NAME],
-            after=int(after),
+            after=after,
             limit=count_of(query, "limit", storing.USUAL, MOST_ENTRIES),
         )
         return told({"entries": found})

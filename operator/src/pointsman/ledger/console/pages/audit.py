@@ -5,7 +5,7 @@ from urllib.parse import urlencode
 
 from aiohttp import web
 
-from pointsman.ledger.asking import BadQuestion, window_of
+from pointsman.ledger.asking import BadQuestion, number_of, window_of
 from pointsman.ledger.console.page import Page, Route
 from pointsman.ledger.console.questions import AUDIT_PAGE, ask_audit
 from pointsman.ledger.console.visit import Visit
@@ -18,12 +18,12 @@ async def audit(visit: Visit) -> web.Response:
     """The newest first."""
     asked = {name: visit.query.get(name, "").strip() or usual for name, usual in _USUAL.items()}
     asked["subject"] = visit.query.get("subject", "").strip()
-    after = visit.query.get("after", "0")
-    if not after.isdecimal() or len(after) > 15 or len(asked["subject"]) > MAX_NAME:
+    after = number_of(visit.query.get("after", "0"))
+    if after is None or len(asked["subject"]) > MAX_NAME:
         raise BadQuestion("after is what the page before gave, and subject a name")
     store = visit.desk.store
     between = window_of(asked, visit.now_ms)
-    entries = await visit.ask(ask_audit, store, between, asked["subject"], int(after))
+    entries = await visit.ask(ask_audit, store, between, asked["subject"], after)
     shown = entries[:AUDIT_PAGE]
     further = ""
     if len(entries) > AUDIT_PAGE:

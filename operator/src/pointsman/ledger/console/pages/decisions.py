@@ -6,7 +6,7 @@ from urllib.parse import quote, urlencode
 
 from aiohttp import web
 
-from pointsman.ledger.asking import BadQuestion, window_of
+from pointsman.ledger.asking import BadQuestion, number_of, window_of
 from pointsman.ledger.console.page import Missing, Page, Route
 from pointsman.ledger.console.questions import ask_decision, ask_decisions, ask_names
 from pointsman.ledger.console.views.decisions import BY, Wanted, facts, plain
@@ -43,9 +43,10 @@ def _wanted(asked: Mapping[str, str], after: str, now_ms: int, *, failed: bool) 
     last: tuple[int, str] | None = None
     if after:
         at, _, decision = after.partition(":")
-        if not at.isdecimal() or len(at) > 15 or len(decision) > MAX_NAME:
+        at_ms = number_of(at)
+        if at_ms is None or len(decision) > MAX_NAME:
             raise BadQuestion("after is what the page before gave")
-        last = int(at), decision
+        last = at_ms, decision
         to_ms = min(to_ms, last[0] + (1 if decision else 0))
     return Wanted(
         from_ms=from_ms,

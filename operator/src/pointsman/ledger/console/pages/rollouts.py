@@ -14,7 +14,7 @@ from markupsafe import Markup
 
 from pointsman.api import orders
 from pointsman.api.orders import Action, Order
-from pointsman.ledger.asking import BadQuestion
+from pointsman.ledger.asking import BadQuestion, number_of
 from pointsman.ledger.console.drawn.interval import interval_picture
 from pointsman.ledger.console.drawn.stages import stages_picture
 from pointsman.ledger.console.fleet.seen import Away, Json
@@ -106,14 +106,13 @@ async def give(visit: Visit) -> web.Response:
 
 def _asked(form: Mapping[str, str]) -> tuple[Action, str, int]:
     """Raises BadQuestion."""
-    try:
-        action, step = Action(form.get("action", "")), int(form.get("step", "")[:9])
-    except ValueError:
-        raise BadQuestion("action is an order, and step a number") from None
+    action, step = form.get("action", ""), number_of(form.get("step", ""))
+    if action not in list(Action) or step is None:
+        raise BadQuestion("action is an order, and step a number")
     revision = form.get("revision", "")
     if not revision:
         raise BadQuestion("revision has to be the one that the page showed")
-    return action, revision, step
+    return Action(action), revision, step
 
 
 def _now(now_ms: int) -> str:
