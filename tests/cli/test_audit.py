@@ -5,6 +5,7 @@ import gzip
 import io
 import json
 import sys
+import time
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +22,8 @@ from pointsman.cli.traffic import lines as lines_module
 from pointsman.cli.traffic.money import Assumed, Prices, read_assumed, read_prices
 from pointsman.cli.traffic.seen import BadLine, Seen, seen_of_line, shown
 from pointsman.routing import RequestFacts
-from tests.cli.traffic import DESK, TEXTS, body, desk, ledger, write
+from tests.cli.traffic import DESK, TEXTS, body, desk, ledger, stored, write
+from tests.ledger.events import request
 
 Capture = pytest.CaptureFixture[str]
 BACKENDS = [arg for path in sorted(DESK.glob("[!p]*.yaml")) for arg in ("-f", str(path))]
@@ -248,6 +250,23 @@ def test_a_ledger_is_audited_by_what_it_recorded(tmp_path: Path, capsys: Capture
     said = capsys.readouterr().out
     assert "A ledger holds no texts" in said
     assert "asked before" not in said
+
+
+def test_a_fleet_of_one_currency_is_audited_in_it(tmp_path: Path, capsys: Capture) -> None:
+    """A request that reached nobody has no price, and a backend that costs nothing no currency."""
+    now_ms = time.time_ns() // 1_000_000
+    file = stored(tmp_path / "ledger.db", [
+        request(1, at_ms=now_ms - 9, currency="EUR"),
+        request(2, at_ms=now_ms - 8, currency="USD", cost_nano=0),
+        request(3, at_ms=now_ms - 7, backend="", currency="", cost_nano=0, status=503),
+    ])  # fmt: skip
+    everything = audited(capsys, "--ledger", file)["all/"]
+    assert (everything["currency"], everything["cost_nano"]) == ("EUR", "1000")
+    assert (everything["requests"], everything["priced"]) == ("3", "2")
+    assert main(["audit", "--ledger", str(file)]) == 0
+    said = capsys.readouterr().out
+    assert "1 requests have no price" in said
+    assert "several currencies" not in said
 
 
 def valid(policy: Path, capsys: Capture, *files: str) -> None:

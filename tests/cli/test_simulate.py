@@ -6,6 +6,7 @@ import json
 import math
 import random
 import shutil
+import time
 from pathlib import Path
 from typing import Any
 
@@ -142,6 +143,23 @@ def test_currencies_are_not_converted(tmp_path: Path, traffic: Path, capsys: Cap
     found = simulated(capsys, "-f", made, "--against", DESK, "--traffic", traffic)
     assert found["outcome"]["cost"] is None
     assert found["outcome"]["unknown"]["cost"] == "costs are in EUR and USD"
+
+
+def test_what_costs_nothing_is_in_no_other_currency(tmp_path: Path, capsys: Capture) -> None:
+    """A backend without prices, and a request that nobody took, beside a fleet in euros."""
+    made = Path(shutil.copytree(DESK, tmp_path / "euros"))
+    for file in made.glob("[!p]*.yaml"):
+        file.write_text(file.read_text().replace("  cost:\n", "  cost:\n    currency: EUR\n"))
+    now_ms = time.time_ns() // 1_000_000
+    about = {"policy": "support-desk", "task": "Chat", "language": "en", "context_tokens": 20}
+    file = stored(tmp_path / "ledger.db", [
+        request(1, at_ms=now_ms - 9, currency="EUR", **about),
+        request(2, at_ms=now_ms - 8, currency="USD", cost_nano=0, **about),
+        request(3, at_ms=now_ms - 7, backend="", currency="", cost_nano=0, **about),
+    ])  # fmt: skip
+    found = simulated(capsys, "-f", made, "--traffic", file)
+    assert found["currency"] == "EUR"
+    assert "cost" not in found["outcome"]["unknown"]
 
 
 def test_a_ledger_is_the_past_and_the_measure(

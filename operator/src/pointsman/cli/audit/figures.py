@@ -91,7 +91,6 @@ class Figures:
             of = self.by[dimension]
             sums = of.get(value)
             if sums is None:
-                # Models are named by callers: of any length, with what moves a cursor in them.
                 # Callers name models: at any length, with what moves a cursor in them.
                 name = shown(value) if len(of) < MOST_NAMES else OTHERS
                 sums = of.setdefault(name, Sums())
@@ -124,9 +123,13 @@ class Figures:
             self._keys.add(seen.key)
 
     def _cost(self, seen: Seen) -> int | None:
-        if seen.recorded is not None:
-            self.currencies.add(seen.recorded.currency or self._prices.currency)
-            return seen.recorded.cost_nano
+        """None: not known. A request that reached no backend has no currency, and no price."""
+        if (of := seen.recorded) is not None:
+            if not of.currency:
+                return None
+            if of.cost_nano:  # a backend without prices has the usual one
+                self.currencies.add(of.currency)
+            return of.cost_nano
         price = self._prices.of(seen.model)
         if price is None:
             return None

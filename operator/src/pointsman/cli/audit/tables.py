@@ -95,7 +95,8 @@ def _notes(figures: Figures, assumed: Assumed) -> Iterator[str]:
     if not total.priced:
         yield "No cost: give --price IN/OUT a million tokens, or -f with backends that have prices."
     elif total.priced < total.requests:
-        yield f"{total.requests - total.priced:,} requests are of models without a price."
+        left = total.requests - total.priced
+        yield f"{left:,} requests have no price: their model has none, or none answered."
     if len(figures.currencies) > 1:
         yield "Costs are in several currencies, and are not converted."
     if not figures.texts:

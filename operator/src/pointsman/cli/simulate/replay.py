@@ -153,7 +153,7 @@ class Replay:
         if was.review or after.review:
             self.reviews[was.review, after.review] += 1
         for side in (was, after):
-            if side.currency and side.cost_nano is not None:
+            if side.currency and side.cost_nano:  # what costs nothing has no price to convert
                 self.currencies.add(side.currency)
         if after.cost_nano is None:
             self.unpriced[after.backend] += 1
