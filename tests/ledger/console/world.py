@@ -1,17 +1,17 @@
 """A ledger with a console in this process, and browsers of a sort: they keep cookies and forms."""
 
 import re
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from html import unescape
 from ipaddress import ip_network
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import aiohttp
 from prometheus_client import CollectorRegistry
 
-from pointsman.ledger.contract import StoreAway
+from pointsman.ledger.contract import StoreAway, Transaction
 from pointsman.ledger.people.roles import read_grant
 from pointsman.ledger.people.settings import PeopleSettings
 from pointsman.ledger.rows import Row
@@ -21,6 +21,7 @@ from pointsman.ledger.stores.sqlite import SqliteStore
 from pointsman.process.address import Address
 from tests.ledger.events import DAY_MS
 
+_T = TypeVar("_T")
 PROXY, STRANGER = "127.0.0.1", "127.0.0.2"
 """Loopback has many addresses: one is the trusted proxy's, one is anybody's."""
 GRANTS = tuple(map(read_grant, ("operator=platform", "reviewer=reviewers", "viewer=readers")))
@@ -90,6 +91,12 @@ class Absent(SqliteStore):
         if self.away:
             raise StoreAway(self.away)
         return super().query(sql, values)
+
+    def transact(self, work: Callable[[Transaction], _T]) -> _T:
+        """Raises StoreAway."""
+        if self.away:
+            raise StoreAway(self.away)
+        return super().transact(work)
 
 
 class Console:

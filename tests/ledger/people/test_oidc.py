@@ -1,5 +1,6 @@
 """Signing in at a real OpenID provider: authorization code with PKCE."""
 
+import json
 import re
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -10,18 +11,20 @@ from urllib.parse import parse_qs, urlsplit
 import aiohttp
 import pytest
 
+from pointsman.cli.auditlog import commands as audit_log
 from pointsman.ledger.settings import parse
 from pointsman.local.processes import free_port
-from tests.ledger.console.world import Answer, Visitor, console
+from tests.ledger.console.world import Absent, Answer, Visitor, console
 from tests.ledger.people.provider import CLIENT, SECRET, Provider, made_key
 
 
 class There:
     """A provider, a ledger, and somebody's browser."""
 
-    def __init__(self, provider: Provider, visitor: Visitor) -> None:
+    def __init__(self, provider: Provider, visitor: Visitor, store: Absent) -> None:
         self.provider = provider
         self.visitor = visitor
+        self.store = store
 
     async def to_provider(self, to: str = "/console/reviews") -> str:
         """Where the console sends the browser."""
@@ -40,6 +43,12 @@ class There:
             assert answer.status == 302, await answer.text()
             parts = urlsplit(answer.headers["Location"])
             return f"{parts.path}?{parts.query}"
+
+    async def trail(self) -> list[tuple[str, ...]]:
+        """(actor, role, action, subject) as `pointsman audit log` lists them, the oldest first."""
+        told = await self.visitor.get("/v1/people/audit")
+        rows = audit_log.page(json.loads(told.text)["entries"]).tables[0].rows
+        return [row[2:6] for row in rows[::-1]]
 
     async def sign_in(self) -> Answer:
         """All of it."""
@@ -78,7 +87,7 @@ async def signing_in(
                 return await ask(path, form, **({"Origin": origin} | headers))
 
             visitor.post = post  # type: ignore[method-assign]
-            yield There(provider, visitor)
+            yield There(provider, visitor, found.store)
 
 
 @pytest.fixture
@@ -102,6 +111,53 @@ async def test_a_person_signs_in_and_out(there: There) -> None:
 
     out = await there.visitor.post("/console/sign-out", {"form_token": page.form_token})
     assert out.status == 303
+    assert (await there.visitor.get("/console/reviews")).status == 401
+
+
+async def test_sign_ins_and_outs_are_in_the_audit_log(there: There) -> None:
+    """Under the person's name and role; a session's end once, whatever its cookie sends again."""
+    signed = await there.sign_in()
+    kept = signed.headers["Set-Cookie"].partition(";")[0]
+    form = {"form_token": (await there.visitor.get("/console/reviews")).form_token}
+    for _ in range(3):
+        assert (await there.visitor.post("/console/sign-out", form, Cookie=kept)).status == 303
+    assert (await there.sign_in()).status == 200
+
+    rae = ("rae@example.com", "reviewer")
+    about = "person/rae@example.com"
+    assert await there.trail() == [
+        (*rae, "session.begin", about), (*rae, "session.end", about), (*rae, "session.begin", about)
+    ]  # fmt: skip
+    assert there.provider.url in (await there.visitor.get("/console/audit")).text
+
+
+async def test_who_is_not_let_in_leaves_no_row(there: There) -> None:
+    """Or strangers would fill the log."""
+    person, there.provider.person = there.provider.person, {"email": "una@example.com"}
+    assert (await there.sign_in()).status == 403
+    there.provider.person, there.provider.wrong = person, "nonce"
+    assert (await there.sign_in()).status == 403
+    assert (await there.visitor.get("/console/callback?state=x&code=y")).status == 403
+    there.provider.wrong = ""
+    assert (await there.sign_in()).status == 200
+
+    assert [row[2] for row in await there.trail()] == ["session.begin"]
+
+
+async def test_who_cannot_be_noted_is_not_signed_in(there: There) -> None:
+    """But signed out."""
+    back = await there.back(await there.to_provider())
+    there.store.away = "the disk is full"
+    assert (await there.visitor.get(back)).status == 503
+    there.store.away = ""
+    assert (await there.visitor.get("/console/reviews")).status == 401
+
+    assert (await there.sign_in()).status == 200
+    inbox = await there.visitor.get("/console/reviews")
+    there.store.away = "the disk is full"
+    form = {"form_token": inbox.form_token}
+    assert (await there.visitor.post("/console/sign-out", form)).status == 303
+    there.store.away = ""
     assert (await there.visitor.get("/console/reviews")).status == 401
 
 

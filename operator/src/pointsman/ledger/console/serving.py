@@ -69,7 +69,7 @@ class Console:
         self._pages = pages
         self._templates = Templates()
         self._static = {path.name: path.read_bytes() for path in STATIC.iterdir()}
-        self._signing = Signing(desk.people, self._templates)
+        self._signing = Signing(desk.people, self._templates, desk.note)
 
     async def close(self) -> None:
         """Give back connections."""
@@ -201,6 +201,8 @@ class Console:
         await self._checked(request)
         response = _to(f"{PREFIX}/sign-in")
         people = self._desk.people
+        if (session := people.session(request)) is not None:
+            await self._signing.ended(session)
         response.del_cookie(
             people.cookie(request), path="/", secure=people.is_https(request), samesite="Strict"
         )

@@ -1,8 +1,14 @@
-"""Signing in: what is said to who is not, and OpenID Connect where there is a provider."""
+"""
+Signing in: what is said to who is not, and OpenID Connect where there is a provider.
 
+Guarantees that nobody signs in without a row in the audit log, and that nobody fills it: a row is
+written for whom the provider knows and a role lets in, and for the end of a session once.
+"""
+
+import logging
 from collections.abc import Mapping
 from http import HTTPStatus
-from typing import Final
+from typing import Final, Protocol
 from urllib.parse import urlsplit
 
 from aiohttp import web
@@ -10,20 +16,37 @@ from aiohttp import web
 from pointsman.ledger.console.guarding import set_session
 from pointsman.ledger.console.page import PREFIX, Missing
 from pointsman.ledger.console.rendering import Templates
+from pointsman.ledger.contract import StoreError
 from pointsman.ledger.people.errors import Forbidden
 from pointsman.ledger.people.identity import People
 from pointsman.ledger.people.oidc import LOGIN_S, Login, Oidc
+from pointsman.ledger.people.person import Person
+from pointsman.ledger.people.sessions import Session
 
+_log = logging.getLogger(__name__)
 CALLBACK: Final = f"{PREFIX}/callback"
 _LOGIN: Final = "pointsman_login"
+_MOST_ENDED: Final = 1_000
+"""Sessions whose end is remembered: their cookies still sign out, again and again."""
+
+
+class Note(Protocol):
+    """Writes a row of the audit log. Raises StoreError, TimeoutError."""
+
+    async def __call__(
+        self, person: Person, action: str, subject: str, detail: Mapping[str, object]
+    ) -> None:
+        """Returns once it is there."""
 
 
 class Signing:
-    """Begins sessions."""
+    """Begins sessions, and notes their end."""
 
-    def __init__(self, people: People, templates: Templates) -> None:
+    def __init__(self, people: People, templates: Templates, note: Note) -> None:
         self._people = people
         self._templates = templates
+        self._note = note
+        self._ended: dict[str, None] = {}
         settings = people.settings
         self._oidc = Oidc(settings.oidc, settings.console_url + CALLBACK) if settings.oidc else None
 
@@ -71,7 +94,7 @@ class Signing:
 
     async def end(self, request: web.Request, frame: Mapping[str, object]) -> web.Response:
         """
-        Signed in, or a reason why not.
+        Signed in, or a reason why not; StoreError, TimeoutError if that cannot be noted.
 
         A page of ours that goes on by itself, not a redirect: the new cookie is Strict, and a
         redirect would still be part of what the provider's site began.
@@ -83,14 +106,32 @@ class Signing:
         if login is None:
             raise Forbidden("this sign-in was not begun here: begin again")
         person = people.admit(*await self._oidc.end(request.query, login, now_s))
+        await self._note(person, "session.begin", _about(person), {"provider": self._oidc.issuer})
         response = self._going(frame, "Signed in", login.to)
         set_session(people, request, response, people.sealing.begin(now_s, person))
         response.del_cookie(_LOGIN, path=CALLBACK)
         return response
 
+    async def ended(self, session: Session) -> None:
+        """Noted, if it names a person; a store that is away keeps nobody signed in."""
+        person = session.person
+        if person is None or session.id in self._ended:
+            return
+        self._ended[session.id] = None
+        if len(self._ended) > _MOST_ENDED:
+            del self._ended[next(iter(self._ended))]
+        try:
+            await self._note(person, "session.end", _about(person), {})
+        except (StoreError, TimeoutError) as error:
+            _log.warning("sign-out-not-noted", extra={"reason": str(error)})
+
     def _going(self, frame: Mapping[str, object], title: str, to: str) -> web.Response:
         html = self._templates.render("going.html", {**frame, "title": title, "to": to})
         return web.Response(text=html, content_type="text/html")
+
+
+def _about(person: Person) -> str:
+    return f"person/{person.name}"
 
 
 def own_path(path: str) -> str:

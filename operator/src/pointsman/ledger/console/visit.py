@@ -1,6 +1,5 @@
 """One request of a signed-in person to one page."""
 
-import asyncio
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from http import HTTPStatus
@@ -68,6 +67,5 @@ class Visit:
         )
 
     async def note(self, action: str, subject: str, detail: Mapping[str, object]) -> None:
-        """In the audit log. Raises StoreError: what cannot be noted is not done."""
-        async with asyncio.timeout(self.desk.deadline_s):
-            await self.desk.reviews.note(self.person, action, subject, detail)
+        """In the audit log. Raises StoreError, TimeoutError: what cannot be noted is not done."""
+        await self.desk.note(self.person, action, subject, detail)

@@ -71,6 +71,11 @@ class Oidc:
         self._until_s = 0.0
         self._session: aiohttp.ClientSession | None = None
 
+    @property
+    def issuer(self) -> str:
+        """As it was configured."""
+        return self._settings.issuer
+
     async def close(self) -> None:
         """Give back connections."""
         if self._session is not None:
