@@ -201,6 +201,11 @@ def test_what_means_nothing_is_told(otto: Person, path: str, status: int, messag
     assert message in text
 
 
+def rows(page: str) -> list[str]:
+    """The numbers of the rows of the audit log that a page shows."""
+    return re.findall(r'data-label="Row">(\d+)<', page)
+
+
 def test_an_approval_is_ordered_and_in_the_audit_log(otto: Person, folder: Path) -> None:
     """Under the name of who pressed; of the revision and step that the page showed."""
     status, where = otto.press("rollouts/support", "approve")
@@ -235,15 +240,28 @@ def test_a_stale_order_is_refused_and_shown(
 
 def test_an_order_that_means_nothing_is_refused(otto: Person) -> None:
     """Before anything is noted."""
+    before = otto.get("audit")
     for fields in (
-        {"action": "explode"},
-        {"step": "two"},
-        {"step": "-1"},
-        {"step": "0000000000000000001"},
-        {"revision": ""},
-    ):
+        {"action": "explode"}, {"step": "two"}, {"step": "-1"}, {"step": "0000000000000000001"},
+        {"revision": ""}, {"revision": "x" * 254}, {"revision": "x" * 20_000},
+    ):  # fmt: skip
         status, text = otto.press("rollouts/support", "abort", **fields)
         assert status == 400, text
+    assert rows(otto.get("audit")) == rows(before)
+
+
+def test_an_order_to_a_policy_that_is_not_there_is_refused(otto: Person) -> None:
+    """Before anything is noted: the log only grows."""
+    before = otto.get("audit")
+    form = {"action": "abort", "revision": "support-6d0f3c5b1e", "step": "1"}
+    token = re.search(r'name="form_token" value="([^"]+)"', otto.get("rollouts/support"))
+    assert token
+    for name in ("nobodys", quote("x\r\ny"), quote("a/b", safe=""), "x" * 2_000):
+        sent = form | {"form_token": unescape(token[1])}
+        status, text = otto.ask("POST", f"rollouts/{name}", sent)
+        assert status == 404, text
+        assert "no policy" in text
+    assert rows(otto.get("audit")) == rows(before)
 
 
 def test_a_viewer_has_no_buttons_and_is_refused(otto: Person, vera: Person, folder: Path) -> None:

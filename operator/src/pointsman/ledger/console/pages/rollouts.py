@@ -17,11 +17,12 @@ from pointsman.api.orders import Action, Order
 from pointsman.ledger.asking import BadQuestion, number_of
 from pointsman.ledger.console.drawn.interval import interval_picture
 from pointsman.ledger.console.drawn.stages import stages_picture
-from pointsman.ledger.console.fleet.seen import Away, Json
+from pointsman.ledger.console.fleet.seen import Away, Json, Policy, Seen
 from pointsman.ledger.console.page import Missing, Page, Refused, Route
 from pointsman.ledger.console.views.rollouts import course, courses
 from pointsman.ledger.console.visit import Visit
 from pointsman.ledger.people.person import Role
+from pointsman.ledger.rows import MAX_NAME
 
 _SAID: Final = {
     "pause": "Paused: it stays in this step.",
@@ -53,10 +54,7 @@ async def one(visit: Visit) -> web.Response:
     """One policy, with its buttons."""
     fleet = visit.desk.fleet
     seen = fleet.seen()
-    policy = seen.policy(visit.path["policy"])
-    if policy is None:
-        why = f": {seen.problem}" if seen.problem else ""
-        raise Missing(f"no policy {visit.path['policy']} is seen{why}")
+    policy = _policy(visit, seen)
     found = course(policy, seen.revisions)
     why_not = ""
     if not visit.may(Role.OPERATOR):
@@ -82,10 +80,11 @@ async def one(visit: Visit) -> web.Response:
 
 async def give(visit: Visit) -> web.Response:
     """An order, as a form of that page has it."""
-    policy, fleet = visit.path["policy"], visit.desk.fleet
+    fleet = visit.desk.fleet
     action, revision, step = _asked(visit.form)
     if not fleet.writable:
         raise Refused("this console only shows: it runs without --console-write")
+    policy = _policy(visit, fleet.seen()).name
     detail = {"revision": revision, "step": step}
     subject = f"routingpolicy/{policy}"
     await visit.note(f"rollout-{action}", subject, detail)
@@ -104,13 +103,23 @@ async def give(visit: Visit) -> web.Response:
     return visit.go(f"/rollouts/{policy}", str(action))
 
 
+def _policy(visit: Visit, seen: Seen) -> Policy:
+    """The one that the path names. Raises Missing."""
+    name = visit.path["policy"]
+    found = seen.policy(name)
+    if found is None:
+        why = f": {seen.problem}" if seen.problem else ""
+        raise Missing(f"no policy {name[:MAX_NAME]} is seen{why}")
+    return found
+
+
 def _asked(form: Mapping[str, str]) -> tuple[Action, str, int]:
     """Raises BadQuestion."""
     action, step = form.get("action", ""), number_of(form.get("step", ""))
     if action not in list(Action) or step is None:
         raise BadQuestion("action is an order, and step a number")
     revision = form.get("revision", "")
-    if not revision:
+    if not 0 < len(revision) <= MAX_NAME:
         raise BadQuestion("revision has to be the one that the page showed")
     return Action(action), revision, step
 
