@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 import yaml
 
+from pointsman.ledger.__main__ import _OPENING_S
 from tests.charts.helm import CHARTS, HelmFailed, NoHelm, command, template
 
 CHART = CHARTS / "pointsman"
@@ -261,3 +262,12 @@ def test_every_pod_template_is_spread_and_restricted(tmp_path: Path) -> None:
             assert one["topologyKey"] == key
             selected = one["labelSelector"]["matchLabels"].items()
             assert selected <= pod["metadata"]["labels"].items()
+
+
+def test_a_ledger_has_an_hour_to_bring_its_store_up_to_date(tmp_path: Path) -> None:
+    """It listens after that; a probe that gave up before would kill it in the middle, for ever."""
+    items = render(tmp_path, {"ledger": LEDGER})
+    (ledger,) = (item for item in items if item["kind"] == "StatefulSet")
+    (container,) = ledger["spec"]["template"]["spec"]["containers"]
+    probe = container["startupProbe"]
+    assert probe["periodSeconds"] * probe["failureThreshold"] > 3600 + _OPENING_S
