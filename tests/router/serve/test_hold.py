@@ -101,6 +101,7 @@ async def test_the_queue_has_a_bound(there: World) -> None:
     reply = await there.ask()
     assert (reply.status, reply.error["code"]) == (503, "backends_unavailable")
     assert int(reply.headers["retry-after"]) >= 1
+    assert there.count("attempts_total", backend="cold", outcome="HoldFull") == 1, "it did not wait"
     await start(there)
     assert [(await task).status for task in tasks] == [200, 200]
 
@@ -309,6 +310,7 @@ async def test_who_waits_for_a_server_that_cannot_start_hears_why(there: World) 
         assert reply.status == 503
         assert "no server of it can start: ImagePullBackOff" in str(reply.error["message"])
     assert there.count("waits_total", backend="cold", outcome="CannotStart") == 3
+    assert there.count("attempts_total", backend="cold", outcome="CannotStart") == 1, "no wait"
     await there.simulator("warm")
     there.route("cold", "warm", fallback=Fallback(chain=("warm",), on=("Cold",)))
     assert (await there.ask()).headers["x-pointsman-backend"] == "warm"
