@@ -11,6 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pointsman.events import frames
+from pointsman.events.metrics import kept
 from pointsman.events.schema import MAX_EVENT_BYTES, REVIEWING, ROUTERS
 from pointsman.events.segments import Bounds, Segments
 from pointsman.events.spool import Spool
@@ -242,6 +243,20 @@ def test_an_event_over_the_bound_is_counted() -> None:
     spool = Spool(None, later=_no_timer)
     spool.put(b"x" * (MAX_EVENT_BYTES + 1))
     assert spool.dropped == {"TooLarge": 1}
+
+
+def test_every_kind_of_loss_is_told_before_the_first() -> None:
+    """Prometheus sees no growth in a series that is born with a value."""
+    spool = Spool(None, later=_no_timer)
+
+    def told() -> dict[str, float]:
+        dropped = next(iter(kept("", spool)))
+        return {sample.labels["reason"]: sample.value for sample in dropped.samples}
+
+    zeros = dict.fromkeys(("SpoolFull", "MemoryFull", "Damaged", "TooLarge", "Bug"), 0.0)
+    assert told() == zeros
+    spool.put(b"x" * (MAX_EVENT_BYTES + 1))
+    assert told() == zeros | {"TooLarge": 1}
 
 
 def test_a_batch_that_is_sent_again_is_cut_the_same(opened: Callable[..., Segments]) -> None:

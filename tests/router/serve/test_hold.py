@@ -106,6 +106,27 @@ async def test_the_queue_has_a_bound(there: World) -> None:
     assert [(await task).status for task in tasks] == [200, 200]
 
 
+async def test_waits_in_vain_are_told_before_the_first(there: World) -> None:
+    """As soon as a table names a backend that may be waited for, and only of such a one."""
+    await there.simulator("warm")
+    cold(there)
+    there.route("cold", "warm", fallback=Fallback(chain=("warm",), on=("Error",)))
+
+    def told(metric: str) -> dict[tuple[str, str], float]:
+        name = f"pointsman_router_{metric}_total"
+        return {
+            (sample.labels["backend"], sample.labels["outcome"]): sample.value
+            for family in there.metrics.collect()
+            for sample in family.samples
+            if sample.name == name
+        }
+
+    assert told("waits") == {("cold", why): 0 for why in ("HoldTimeout", "HoldFull", "CannotStart")}
+    assert told("attempts") == {("cold", why): 0 for why in ("HoldFull", "CannotStart")}
+    there.route("warm")
+    assert told("waits") == told("attempts") == {}
+
+
 @pytest.mark.parametrize("stream", [False, True])
 async def test_a_wait_has_an_end(there: World, stream: bool) -> None:
     """503 with Retry-After, and nothing is left of it."""

@@ -1,9 +1,11 @@
 """What a spool and its shipper tell Prometheus; the same of routers and of the operator."""
 
 from collections.abc import Iterable
+from typing import get_args
 
 from prometheus_client.metrics_core import CounterMetricFamily, GaugeMetricFamily, Metric
 
+from pointsman.events.segments import Loss
 from pointsman.events.ship import Shipper
 from pointsman.events.spool import Spool
 
@@ -13,7 +15,8 @@ def kept(prefix: str, spool: Spool) -> Iterable[Metric]:
     dropped = CounterMetricFamily(
         prefix + "dropped", "Events that the ledger will never get.", labels=["reason"]
     )
-    for reason, count in spool.dropped.items():
+    # From 0 on: of a series that is born with the first loss nobody can tell that it has grown.
+    for reason, count in (dict.fromkeys(get_args(Loss), 0) | spool.dropped).items():
         dropped.add_metric([reason], count)
     yield dropped
     yield GaugeMetricFamily(

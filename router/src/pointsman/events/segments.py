@@ -13,7 +13,7 @@ import threading
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Final
+from typing import Final, Literal
 
 from pointsman.events import frames
 from pointsman.events.frames import FrameError
@@ -21,6 +21,8 @@ from pointsman.events.frames import FrameError
 _log = logging.getLogger(__name__)
 SUFFIX: Final = ".events"
 _MAGIC: Final = b"pointsman-events "
+Loss = Literal["SpoolFull", "MemoryFull", "Damaged", "TooLarge", "Bug"]
+"""Why events never reach the ledger."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -102,7 +104,7 @@ class Segments:
         with self.changed:
             return sum(segment.left for segment in self._all)
 
-    def drop(self, why: str, events: int) -> None:
+    def drop(self, why: Loss, events: int) -> None:
         """Count events that are lost."""
         if events > 0:
             with self.changed:

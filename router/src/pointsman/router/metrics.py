@@ -35,6 +35,11 @@ _MOST_TEAMS: Final = 256
 """Teams come from Secrets and so are few; a Secret that makes one up a day must not fill memory."""
 _FURTHER_TEAMS: Final = "_further"
 """No team's name begins with an underscore."""
+_IN_VAIN: Final = ("HoldTimeout", "HoldFull", "CannotStart")
+"""How waits end that an alert counts. They begin at 0: of a series that is born with a value nobody
+can tell that it has grown."""
+_TURNED_AWAY: Final = ("HoldFull", "CannotStart")
+"""Likewise, of attempts: who could not even wait."""
 
 
 class Histogram:
@@ -135,6 +140,13 @@ class BackendSeries:
         """Count one attempt."""
         self.attempts[outcome] = self.attempts.get(outcome, 0) + 1
 
+    def may_wait(self) -> None:
+        """Requests may wait for it: what an alert counts of them is told from now on."""
+        for outcome in _IN_VAIN:
+            self.waits.setdefault(outcome, 0)
+        for outcome in _TURNED_AWAY:
+            self.attempts.setdefault(outcome, 0)
+
     def held(self, outcome: str, for_s: float) -> None:
         """Count one wait for a server that is over."""
         _count(self.waits, outcome)
@@ -170,6 +182,7 @@ class Metrics(Collector):
         self.held: Mapping[str, int] = {}
         """Live.held, likewise."""
         self.ejected: Callable[[], Mapping[str, int]] = dict  # endpoints, by backend
+        self.may_wait: Callable[[], Iterable[str]] = tuple  # backends
         self.connections = 0
         self.internal_errors = 0
         """Bugs of this router that a request met; each is logged."""
@@ -275,6 +288,8 @@ class Metrics(Collector):
 
     def collect(self) -> Iterable[Metric]:
         """For prometheus_client."""
+        for name in self.may_wait():
+            self.backend(name).may_wait()
         yield from self._collect_routes()
         yield from self._collect_backends()
         yield from self._collect_callers()
@@ -354,7 +369,7 @@ class Metrics(Collector):
             retries.add_metric([name], series.retries)
             for outcome, count in series.waits.items():
                 waits.add_metric([name, outcome], count)
-            if series.waits:
+            if any(series.waited.counts):
                 waited.add_metric([name], series.waited.buckets(), series.waited.total)
             series.tokens.add_to(tokens, name)
             for currency, nano in series.cost_nano.items():

@@ -45,7 +45,7 @@ def _line(name: str, value: str) -> bytes:
 class Tracks:
     """All of the table in force."""
 
-    __slots__ = ("_live", "_made", "_metrics", "_table")
+    __slots__ = ("_live", "_made", "_metrics", "_table", "_with_waits")
 
     def __init__(self, live: Live, metrics: Metrics) -> None:
         self._live = live
@@ -53,18 +53,29 @@ class Tracks:
         self._table: CompiledTable | None = None
         self._made: dict[tuple[int, int], Track] = {}
         """By the identities of what a Track is of, which it keeps alive."""
+        self._with_waits: tuple[str, ...] = ()
 
     def of(self, policy: CompiledPolicy, route: CompiledRoute, backend: Backend | None) -> Track:
         """The track of these three, whichever table they come from."""
         if self._table is not self._live.table:
-            self._table = self._live.table
-            self._made.clear()
-            self._metrics.keep(*_names(self._table))
+            self._renew()
         key = (id(route), id(backend))
         found = self._made.get(key)
         if found is None:
             found = self._made[key] = self._make(policy, route, backend)
         return found
+
+    def with_waits(self) -> tuple[str, ...]:
+        """Backends of the table in force whose requests may wait for a server."""
+        if self._table is not self._live.table:
+            self._renew()
+        return self._with_waits
+
+    def _renew(self) -> None:
+        self._table = table = self._live.table
+        self._made.clear()
+        self._metrics.keep(*_names(table))
+        self._with_waits = _with_waits(table)
 
     def _make(self, policy: CompiledPolicy, route: CompiledRoute, backend: Backend | None) -> Track:
         name, rule = backend.name if backend else "", route.route.name
@@ -81,6 +92,17 @@ class Tracks:
             (route, backend),
             provider_of(backend.address) if backend else "",
         )
+
+
+def _with_waits(table: CompiledTable) -> tuple[str, ...]:
+    backends = {
+        backend.name: backend.activation is not None or backend.queue is not None
+        for policy in table.policies
+        for route in policy.routes
+        for order in route.orders
+        for backend in order
+    }
+    return tuple(name for name, may_wait in backends.items() if may_wait)
 
 
 def _names(table: CompiledTable) -> tuple[set[tuple[str, str, str]], set[tuple[str, str]]]:
