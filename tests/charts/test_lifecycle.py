@@ -239,9 +239,13 @@ def test_helm_takes_nothing_that_is_somebody_elses(bench: Bench, taken: str) -> 
         bench.helm("upgrade", *options, "--set", "router.autoscaling.enabled=true")
 
 
-def test_a_release_that_gets_an_autoscaler_keeps_its_routers(bench: Bench, taken: str) -> None:
-    """To let go of `replicas` would mean one router; afterwards the field is the autoscaler's."""
-    options = ("desk", CHART, "--namespace", taken, "--set", NO_NODE)
+@pytest.mark.parametrize("side", ["true", "false"])
+def test_a_release_that_gets_an_autoscaler_keeps_its_routers(
+    bench: Bench, taken: str, side: str
+) -> None:
+    """By either kind of apply: to let go of `replicas` means one router."""
+    how = f"--server-side={side}"
+    options = ("desk", CHART, "--namespace", taken, how, "--set", NO_NODE)
     bench.helm("install", *options, "--set", "router.replicas=4")
     scaled = ("--set", "router.autoscaling.enabled=true,router.autoscaling.minReplicas=5")
 
@@ -253,11 +257,22 @@ def test_a_release_that_gets_an_autoscaler_keeps_its_routers(bench: Bench, taken
     bench.helm("upgrade", *options, *scaled)
     assert replicas() in (4, 5), "as it was, or as the autoscaler said since"
     settles(replicas, 5)
-    bench.helm("upgrade", *options, *scaled, "--set", "router.logLevel=debug")
-    assert replicas() == 5
-    text = bench.helm("get", "manifest", "desk", "--namespace", taken)
-    routers = [i for i in yaml.safe_load_all(text) if i and i["kind"] == "Deployment"]
-    assert ["replicas" in one["spec"] for one in routers] == [True, False]
+    for level in ("debug", "info"):
+        bench.helm("upgrade", *options, *scaled, "--set", f"router.logLevel={level}")
+        assert replicas() == 5
+    more = ("--set", "router.autoscaling.enabled=true,router.autoscaling.minReplicas=6")
+    bench.helm("upgrade", *options, *more)
+    settles(replicas, 6)
+    bench.helm("upgrade", *options, *more, "--set", "router.logLevel=debug")
+    assert replicas() == 6
+    back = ("upgrade", *options, "--set", "router.replicas=2")
+    if side == "true":
+        with pytest.raises(
+            CommandFailed, match=r"conflict with \"kube-controller-manager\".*replicas"
+        ):
+            bench.helm(*back)
+    bench.helm(*back, *(["--force-conflicts"] if side == "true" else []))
+    assert replicas() == 2
 
 
 def test_a_sync_that_gets_an_autoscaler_keeps_them_after_a_scale(bench: Bench, taken: str) -> None:

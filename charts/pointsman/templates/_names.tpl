@@ -78,18 +78,17 @@ capabilities:
 {{- end }}
 
 {{/*
-Of the routers' Deployment: none where an autoscaler sets them. But a release that is upgraded to it still holds the
-field, and to let go of it would mean one replica until the autoscaler looks: then what is there is said once more.
+Of the routers' Deployment. Where an autoscaler sets them, what is there is said once more, whoever set it: a client-side
+apply takes away what the release before said and this one does not, and a server-side one what only the release owns,
+which both mean one replica until the autoscaler looks. The same value as the autoscaler's is no conflict with it.
 */}}
 {{- define "pointsman.routerReplicas" -}}
 {{- if not .Values.router.autoscaling.enabled }}
 {{- .Values.router.replicas }}
 {{- else }}
 {{- $live := lookup "apps/v1" "Deployment" .Release.Namespace (printf "%s-router" .Release.Name) }}
-{{- range dig "metadata" "managedFields" list $live }}
-{{- if and (eq .manager "helm") (hasKey (dig "fieldsV1" "f:spec" dict .) "f:replicas") }}
-{{- $live.spec.replicas }}
-{{- end }}
+{{- if $live }}
+{{- int64 $live.spec.replicas }}
 {{- end }}
 {{- end }}
 {{- end }}
