@@ -9,9 +9,11 @@ import pytest
 import yaml
 
 from pointsman.ledger.__main__ import _OPENING_S
+from tests.charts.flows import Place, may_dial
 from tests.charts.helm import CHARTS, HelmFailed, NoHelm, command, template
 
 CHART = CHARTS / "pointsman"
+OUTSIDE = Place(name="outside")
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -198,6 +200,18 @@ TOGETHER: list[tuple[dict[str, Any], list[str]]] = [
         },
         ["ledger.console.write needs", "networkPolicy.callersFrom keeps nobody away while"],
     ),
+    (
+        {"networkPolicy": {"providers": {"enabled": False}}},
+        ["networkPolicy.apiServer.to must name the API server"],
+    ),
+    (
+        {
+            "networkPolicy": {
+                "providers": {"ports": [8443, 6443], "to": [{"ipBlock": {"cidr": "10.0.0.5/32"}}]}
+            }
+        },
+        ["networkPolicy.apiServer.to must name the API server"],
+    ),
 ]
 
 
@@ -271,3 +285,30 @@ def test_a_ledger_has_an_hour_to_bring_its_store_up_to_date(tmp_path: Path) -> N
     (container,) = ledger["spec"]["template"]["spec"]["containers"]
     probe = container["startupProbe"]
     assert probe["periodSeconds"] * probe["failureThreshold"] > 3600 + _OPENING_S
+
+
+def _reached(items: list[dict[str, Any]]) -> set[int]:
+    """Ports on which the routers may dial somebody outside."""
+    policies = [item for item in items if item["kind"] == "NetworkPolicy"]
+    router = next(
+        i for i in items if i["kind"] == "Deployment" and "router" in i["metadata"]["name"]
+    )
+    labels = router["spec"]["template"]["metadata"]["labels"]
+    source = Place(name="router", namespace="ai", labels=labels)
+    return {port for port in (443, 6443, 8443) if may_dial(policies, source, OUTSIDE, port)}
+
+
+def test_providers_are_closed_where_that_is_asked_for(tmp_path: Path) -> None:
+    """With the API server named, which it need not be where no port is of both."""
+    named = {"to": [{"ipBlock": {"cidr": "10.0.0.1/32"}}]}
+    far = {"to": [{"ipBlock": {"cidr": "10.0.0.5/32"}}]}
+    closed: list[dict[str, Any]] = [
+        {"apiServer": named, "providers": {"enabled": False}},
+        {"apiServer": named, "providers": far},
+    ]
+    for policy in closed:
+        assert _reached(render(tmp_path, {"networkPolicy": policy})) == set()
+    apart = {"apiServer": {"ports": [6443]}, "providers": {"enabled": False}}
+    assert _reached(render(tmp_path, {"networkPolicy": apart})) == {6443}
+    free = {"egress": False, "providers": {"enabled": False}}
+    assert _reached(render(tmp_path, {"networkPolicy": free})) == {443, 6443, 8443}
