@@ -526,7 +526,7 @@ def test_monitoring_is_there_only_where_it_is_asked_for(bench: Bench) -> None:
     asked = ",".join(
         f"monitoring.{part}.enabled=true" for part in ("podMonitors", "rules", "dashboards")
     )
-    items = render(bench, *LEDGER, "--set", asked)
+    items = render(bench, *LEDGER, "--set", f"{asked},networkPolicy.enabled=false")
     rules = one(items, "PrometheusRule", "desk-pointsman")["spec"]
     assert rules == yaml.safe_load((CHARTS / "pointsman/files/alerts.yaml").read_text())
     shown = one(items, "ConfigMap", "desk-dashboards")

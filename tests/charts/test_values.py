@@ -201,6 +201,21 @@ TOGETHER: list[tuple[dict[str, Any], list[str]]] = [
         ["ledger.console.write needs", "networkPolicy.callersFrom keeps nobody away while"],
     ),
     (
+        {"monitoring": {"podMonitors": {"enabled": True}}, "ledger": LEDGER},
+        [
+            "networkPolicy.adminFrom must name the Prometheus",
+            "networkPolicy.operatorFrom must name the Prometheus",
+            "networkPolicy.ledgerFrom must name the Prometheus",
+        ],
+    ),
+    (
+        {"monitoring": {"podMonitors": {"enabled": True}}},
+        [
+            "networkPolicy.adminFrom must name the Prometheus",
+            "networkPolicy.operatorFrom must name the Prometheus",
+        ],
+    ),
+    (
         {"networkPolicy": {"providers": {"enabled": False}}},
         ["networkPolicy.apiServer.to must name the API server"],
     ),

@@ -17,7 +17,8 @@ CHART = Path(__file__).parent.parent.parent / "charts" / "pointsman"
 NAMESPACE = "monitoring-bench"
 _VALUES = (
     "monitoring.podMonitors.enabled=true,monitoring.rules.enabled=true,"
-    "monitoring.rules.labels.release=prometheus,ledger.enabled=true,ledger.tokenSecret=ledger"
+    "monitoring.rules.labels.release=prometheus,ledger.enabled=true,ledger.tokenSecret=ledger,"
+    "networkPolicy.enabled=false"
 )
 
 

@@ -17,7 +17,9 @@ VALUES: dict[str, str] = {
     "PostgreSQL": f"{EVERYTHING},ledger.postgres.secret=db,ledger.console.sessionSecret=s",
     "KEDA": "operator.keda.enabled=true,operator.replicas=1",
     "admission": "governance.approvers.group=approvers,governance.workloads.enabled=true",
-    "monitoring": "monitoring.podMonitors.enabled=true,monitoring.rules.enabled=true",
+    "monitoring": (
+        "monitoring.podMonitors.enabled=true,monitoring.rules.enabled=true,networkPolicy.enabled=false"
+    ),
     "several namespaces": f"{EVERYTHING},namespaces={{ai,ai-two}}",
     "a ledger elsewhere": "ledger.url=http://other:9903,ledger.tokenSecret=t",
 }
