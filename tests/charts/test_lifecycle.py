@@ -275,6 +275,45 @@ def test_a_release_that_gets_an_autoscaler_keeps_its_routers(
     assert replicas() == 2
 
 
+def test_another_volume_of_the_ledger_is_refused_with_the_way_to_it(
+    bench: Bench, taken: str
+) -> None:
+    """Before anything changes; by the command of the message pod and volume go on as they are."""
+    where = ("-n", taken)
+    bench.kubectl(*where, "create", "secret", "generic", "l", f"--from-literal=token={'t' * 32}")
+    ledger = "ledger.enabled=true,ledger.tokenSecret=l,ledger.sqlite.retain=false"
+    values = f"{NO_NODE},ledger.nodeSelector.none=here,{ledger}"
+    options = ("desk", CHART, "--namespace", taken, "--set", values, "--set")
+    claim, pod = "store-desk-ledger-0", "desk-ledger-0"
+
+    def kept() -> list[str | None]:
+        found = [bench.get("persistentvolumeclaim", claim, taken), bench.get("pod", pod, taken)]
+        about = [(one or {}).get("metadata", {}) for one in found]
+        return [None if "deletionTimestamp" in one else one.get("uid") for one in about]
+
+    bench.helm("install", *options, "ledger.sqlite.size=1024Mi")
+    bench.wait_for(lambda: None not in kept(), 90, "a pod and its claim")
+    before = kept()
+    bench.helm("upgrade", *options, "ledger.sqlite.size=1024Mi,router.minReadySeconds=1")
+    for change in ("size=2Gi", "storageClassName=fast", "persistent=false"):
+        with pytest.raises(CommandFailed, match="StatefulSet desk-ledger in") as refused:
+            bench.helm("upgrade", *options, f"ledger.sqlite.{change},router.minReadySeconds=7")
+    router = bench.get("deployment", "desk-router", taken)
+    assert router is not None
+    assert router["spec"]["minReadySeconds"] == 1
+
+    said = re.search(r"kubectl (-n \S+ delete \S+ \S+ --cascade=orphan)", str(refused.value))
+    assert said is not None
+    bench.kubectl(*said[1].split())
+    assert kept() == before
+    bench.helm("upgrade", *options, "ledger.sqlite.size=2Gi")
+    made = bench.get("statefulset", "desk-ledger", taken)
+    assert made is not None
+    (volume,) = made["spec"]["volumeClaimTemplates"]
+    assert volume["spec"]["resources"]["requests"]["storage"] == "2Gi"
+    assert kept() == before
+
+
 def test_a_sync_that_gets_an_autoscaler_keeps_them_after_a_scale(bench: Bench, taken: str) -> None:
     """As docs/install.md says: kubectl scale first; without it one router is left."""
 

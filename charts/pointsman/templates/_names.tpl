@@ -93,6 +93,15 @@ which both mean one replica until the autoscaler looks. The same value as the au
 {{- end }}
 {{- end }}
 
+{{/* A volume in words, the same for the same: (dict "size" "20Gi" "class" ""); the API server writes 1024Mi as 1Gi. */}}
+{{- define "pointsman.volume" -}}
+{{- $number := regexFind "^[0-9]+" .size }}
+{{- $units := dict "Mi" 1 "Gi" 1024 "Ti" 1048576 "Pi" 1073741824 }}
+{{- $unit := trimPrefix $number .size }}
+{{- hasKey $units $unit | ternary (printf "%dMi" (mul $number (get $units $unit | default 0))) .size }}
+{{- with .class }} of class {{ . }}{{ end }}
+{{- end }}
+
 {{/*
 One component's NetworkPolicy up to its rules; every direction that it names is closed but for them. Without a rule the
 key is left out: of an empty list the API server makes none, and each further apply would count as a change.
