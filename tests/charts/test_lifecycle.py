@@ -265,6 +265,8 @@ def test_a_release_that_gets_an_autoscaler_keeps_its_routers(
     settles(replicas, 6)
     bench.helm("upgrade", *options, *more, "--set", "router.logLevel=debug")
     assert replicas() == 6
+    bench.helm("rollback", "desk", "4", "--namespace", taken)
+    assert replicas() == (6 if side == "true" else 5), "as the autoscaler says, or said then"
     back = ("upgrade", *options, "--set", "router.replicas=2")
     if side == "true":
         with pytest.raises(

@@ -79,15 +79,25 @@ capabilities:
 
 {{/*
 Of the routers' Deployment. Where an autoscaler sets them, what is there is said once more, whoever set it: a client-side
-apply takes away what the release before said and this one does not, and a server-side one what only the release owns,
-which both mean one replica until the autoscaler looks. The same value as the autoscaler's is no conflict with it.
+apply takes away what the release before said and this one does not, which means one replica until the autoscaler looks.
+A server-side one takes away only what nobody else owns. So there it is said as long as who applies the chart owns it, and
+never again: with it a rollback would meet a conflict.
 */}}
 {{- define "pointsman.routerReplicas" -}}
 {{- if not .Values.router.autoscaling.enabled }}
 {{- .Values.router.replicas }}
 {{- else }}
 {{- $live := lookup "apps/v1" "Deployment" .Release.Namespace (printf "%s-router" .Release.Name) }}
-{{- if $live }}
+{{- $applied := false }}
+{{- $owned := false }}
+{{- range dig "metadata" "managedFields" list $live }}
+{{- $fields := dig "fieldsV1" "f:spec" dict . }}
+{{- if and (eq .operation "Apply") (hasKey $fields "f:selector") }}
+{{- $applied = true }}
+{{- $owned = or $owned (hasKey $fields "f:replicas") }}
+{{- end }}
+{{- end }}
+{{- if and $live (or $owned (not $applied)) }}
 {{- int64 $live.spec.replicas }}
 {{- end }}
 {{- end }}
