@@ -42,7 +42,7 @@ SLOW: Final = (
     *("router/serve/review/test_polling.py", "router/serve/review/test_seen.py"),
     *("router/serve/test_arms.py", "router/serve/test_endpoints.py"),
     *("router/serve/test_leaving.py", "router/serve/test_proxy.py", "simulator/test_speed.py"),
-    "upgrade/test_kinds_too_old.py",
+    *("upgrade/test_back.py", "upgrade/test_kinds_too_old.py"),
 )
 """Files whose tests took more than 0.12 s each: not in `make check`."""
 PROMISES: Final = ("e2e", "faults", "fuzz", "upgrade", "pods", "security")

@@ -280,7 +280,11 @@ def test_a_release_that_gets_an_autoscaler_keeps_its_routers(
 def test_another_volume_of_the_ledger_is_refused_with_the_way_to_it(
     bench: Bench, taken: str
 ) -> None:
-    """Before anything changes; by the command of the message pod and volume go on as they are."""
+    """
+    Before anything changes; by the command of the message pod and volume go on as they are.
+
+    And without a ledger for a while, as docs/upgrade.md goes back, the volume stays.
+    """
     where = ("-n", taken)
     bench.kubectl(*where, "create", "secret", "generic", "l", f"--from-literal=token={'t' * 32}")
     ledger = "ledger.enabled=true,ledger.tokenSecret=l,ledger.sqlite.retain=false"
@@ -314,6 +318,13 @@ def test_another_volume_of_the_ledger_is_refused_with_the_way_to_it(
     (volume,) = made["spec"]["volumeClaimTemplates"]
     assert volume["spec"]["resources"]["requests"]["storage"] == "2Gi"
     assert kept() == before
+
+    again = ("upgrade", "desk", CHART, "--namespace", taken, "--reset-then-reuse-values", "--set")
+    bench.helm(*again, "ledger.replicas=0")
+    settles(lambda: kept() == [before[0], None], True)
+    bench.helm(*again, "ledger.replicas=1")
+    bench.wait_for(lambda: None not in kept(), 90, "a pod again")
+    assert kept()[0] == before[0]
 
 
 def test_a_sync_that_gets_an_autoscaler_keeps_them_after_a_scale(bench: Bench, taken: str) -> None:
