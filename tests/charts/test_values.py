@@ -24,10 +24,10 @@ def _has_helm() -> None:
         pytest.skip(f"not run: {error}")
 
 
-def render(tmp_path: Path, values: object) -> list[dict[str, Any]]:
+def render(tmp_path: Path, values: object, release: str = "desk") -> list[dict[str, Any]]:
     file = tmp_path / "values.yaml"
     file.write_text(yaml.safe_dump(values))
-    text = template(["-f", str(file)], release="desk", namespace="ai")
+    text = template(["-f", str(file)], release=release, namespace="ai")
     return [item for item in yaml.safe_load_all(text) if item]
 
 
@@ -242,10 +242,38 @@ def test_values_that_do_not_go_together_are_refused(
     assert len(lines) == len(said), lines
 
 
+NAMES = [
+    ("team.desk", "the release's name, team.desk, begins names of Services"),
+    ("2desk", "the release's name, 2desk, begins names of Services"),
+    ("d" * 46, "the release's name may have 45 characters with ledger.enabled, not 46"),
+]
+
+
+@pytest.mark.parametrize(("name", "said"), NAMES)
+def test_a_name_that_cannot_work_is_refused(tmp_path: Path, name: str, said: str) -> None:
+    """Helm allows it; no Service could have it, or no pod of the ledger would come."""
+    with pytest.raises(HelmFailed) as refused:
+        render(tmp_path, {"ledger": LEDGER}, release=name)
+    lines = [one.strip() for one in str(refused.value).splitlines() if one.startswith("  ")]
+    assert [line.startswith(said) for line in lines] == [True]
+
+
+def test_the_longest_names_make_names_and_labels_that_are_short_enough(tmp_path: Path) -> None:
+    """The controller of StatefulSets adds a hyphen and up to ten characters to a label."""
+    for values, longest in (({"ledger": LEDGER}, 45), ({}, 53)):
+        for item in render(tmp_path, values, release="d" * longest):
+            name, labels = item["metadata"]["name"], item["metadata"].get("labels", {})
+            assert all(len(value) <= 63 for value in labels.values())
+            if item["kind"] == "Service":
+                assert len(name) <= 63
+            if item["kind"] == "StatefulSet":
+                assert len(name) + 11 <= 63
+
+
 def test_the_tests_know_every_refusal() -> None:
     """One that none provokes might say nothing; test_lifecycle.py has what a cluster is asked."""
     text = (CHART / "templates" / "refusals.yaml").read_text()
-    said = {one for _, said in TOGETHER for one in said}
+    said = {one for _, said in TOGETHER for one in said} | {one for _, one in NAMES[1:]}
     assert text.count("$wrong = append") == len(said) + text.count(":= lookup")
 
 
