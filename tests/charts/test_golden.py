@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 import yaml
 
+from pointsman.ledger.contract import MIGRATION_S
 from tests.charts import golden
 from tests.charts.helm import CHARTS, NoHelm
 
@@ -40,6 +41,19 @@ def test_a_chart_that_was_edited_is_noticed(
     assert not golden.unrecorded()
     (tmp_path / "template.yaml").write_text("a: 2\n")
     assert golden.unrecorded()
+
+
+@pytest.mark.parametrize("values", ["sqlite-ledger", "production"])
+def test_a_ledger_is_not_ended_while_it_migrates(values: str) -> None:
+    """It listens when its store has its schema, and may have asked for the store a minute long."""
+    text = (golden.GOLDEN / f"{values}.yaml").read_text()
+    (ledger,) = (
+        one
+        for one in yaml.safe_load_all(text)
+        if one["kind"] == "StatefulSet" and one["metadata"]["name"].endswith("-ledger")
+    )
+    probe = ledger["spec"]["template"]["spec"]["containers"][0]["startupProbe"]
+    assert probe["periodSeconds"] * probe["failureThreshold"] > MIGRATION_S + 60
 
 
 def kustomized(folder: str) -> list[dict[str, Any]]:

@@ -6,17 +6,38 @@ import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
+from functools import partial
 from pathlib import Path
 
 import psycopg
 import pytest
 
 from pointsman.ledger.contract import StoreAway
+from pointsman.ledger.stores.schema import VERSION
 from tests.ledger.conftest import Place
 from tests.ledger.events import NOW_MS, batch, request
 
 ENDLESS = "WITH RECURSIVE n(x) AS (SELECT 1 UNION ALL SELECT x + 1 FROM n) SELECT count(*) FROM n"
 DEADLINE_S = 0.6
+LONG = {
+    "sqlite": """
+        CREATE VIEW long AS
+        WITH RECURSIVE n(x) AS (SELECT 1 UNION ALL SELECT x + 1 FROM n WHERE x < 8000000)
+        SELECT count(*) AS x FROM n
+        ;
+        CREATE TRIGGER long_step AFTER INSERT ON pointsman_schema BEGIN SELECT x FROM long; END
+    """,
+    "postgres": f"""
+        CREATE VIEW long AS SELECT pg_sleep({2 * DEADLINE_S})::text AS x
+        ;
+        CREATE FUNCTION long_step() RETURNS trigger LANGUAGE plpgsql
+        AS $$ BEGIN PERFORM x FROM long; RETURN NEW; END $$
+        ;
+        CREATE TRIGGER long_step AFTER INSERT ON pointsman_schema
+        FOR EACH ROW EXECUTE FUNCTION long_step()
+    """,
+}
+"""A view that outlasts the deadline, and a migration that looks at it in each step."""
 
 
 def _gives_up(call: Callable[[], object]) -> None:
@@ -32,6 +53,18 @@ def test_an_endless_question(place: Place) -> None:
     store.open()
     _gives_up(lambda: store.query(ENDLESS, ()))
     assert store.query("SELECT 1", ()) == [(1,)]
+
+
+def test_a_migration_may_take_longer_than_a_question(place: Place) -> None:
+    """Back and forward, over a store so large that each step outlasts a question's deadline."""
+    place.store().open()
+    for statement in LONG[place.kind].split("\n        ;\n"):
+        place.execute(statement)
+    for schema in (VERSION - 1, None):
+        store = place.store(timeout_s=DEADLINE_S)
+        store.open(schema)
+        assert store.version() == (schema or VERSION)
+        _gives_up(partial(store.query, "SELECT x FROM long", ()))
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="not run: open files are found in /proc")

@@ -31,6 +31,8 @@ QUESTIONS: Final = 4
 """Asked at once; more get 503."""
 REVIEWERS: Final = 4
 """Steps of reviews at once; more wait."""
+MIGRATION_S: Final = 3600.0
+"""Of one way between two schemas: a step may write every row of a large store anew."""
 
 
 class StoreError(Exception):
@@ -173,7 +175,11 @@ class Transaction(Protocol):
 
 
 class Store(Protocol):
-    """All calls may come from any thread; each ends within the store's own deadline."""
+    """
+    All calls may come from any thread; each ends within the store's own deadline.
+
+    Only `open` may take MIGRATION_S, where it has to bring tables to another schema.
+    """
 
     dialect: Dialect
 

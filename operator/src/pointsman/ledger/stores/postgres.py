@@ -18,6 +18,7 @@ from pointsman.events.leases import Asked, Granted
 from pointsman.ledger.batches import Batch
 from pointsman.ledger.contract import (
     MAX_PENDING,
+    MIGRATION_S,
     BadData,
     Dialect,
     Found,
@@ -44,7 +45,6 @@ KEEPING: Final = 0x504D4C02
 """Advisory locks."""
 _TRIES: Final = 4
 """Of a transaction that met another one (deadlock), or needs a new day."""
-_MIGRATION_S: Final = 3600.0
 _BLOCK_ROWS: Final = 16
 """Requests in a block of 8 KiB, about: a row takes some 500 bytes."""
 _DROP_LOCK_S: Final = 1.0
@@ -204,13 +204,14 @@ class PostgresStore:
             return _version(transaction.connection)
 
     def _migrate(self, to: int) -> None:
-        with self._transaction(_MIGRATION_S) as transaction:
+        with self._transaction(MIGRATION_S) as transaction:
             connection = transaction.connection
             connection.execute("SELECT pg_advisory_xact_lock(%s)", (MIGRATING,))
             connection.execute(render(VERSIONS_TABLE, "postgres").encode())
             at = _version(connection)
             if not 0 <= to <= VERSION or at > VERSION:
                 raise StoreUnfit(f"no way from schema {at} to {to}; known are 0 to {VERSION}")
+            _log.info("migrating", extra={"schema": at, "to": to})
             for number, name, statements in steps("postgres", at, to):
                 for statement in statements:
                     connection.execute(statement.replace("{requests}", "requests").encode())
