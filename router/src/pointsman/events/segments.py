@@ -10,17 +10,24 @@ import fcntl
 import logging
 import os
 import threading
-from collections.abc import Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Final, Literal
+from typing import Literal
 
 from pointsman.events import frames
 from pointsman.events.frames import FrameError
+from pointsman.events.segment import (
+    SUFFIX,
+    Batch,
+    Segment,
+    found_in,
+    in_order,
+    next_head,
+    read_at,
+    unlink,
+)
 
 _log = logging.getLogger(__name__)
-SUFFIX: Final = ".events"
-_MAGIC: Final = b"pointsman-events "
 Loss = Literal["SpoolFull", "MemoryFull", "Damaged", "TooLarge", "Bug"]
 """Why events never reach the ledger."""
 
@@ -37,41 +44,6 @@ class Bounds:
     """A file is closed at this size: what is dropped at once, and what is sent twice at most."""
     fsync_s: float = 1.0
     """What a power failure may take; 0: every write is on disk before it counts."""
-
-
-@dataclass(slots=True, eq=False)
-class Segment:
-    """Frames of one spool, in a file or in memory."""
-
-    spool: str
-    first: int
-    after: int
-    """The number behind its last event."""
-    path: Path | None = None
-    held: bytearray = field(default_factory=bytearray)
-    """Its bytes, if it has no file."""
-    size: int = 0
-    """Bytes of whole frames."""
-    wanted: int = 0
-    """The number of the first event that the ledger does not have."""
-    offset: int = 0
-    """Where the frame with it begins, at most."""
-    closed: bool = False
-
-    @property
-    def left(self) -> int:
-        """Events that the ledger does not have."""
-        return self.after - max(self.wanted, self.first)
-
-
-@dataclass(frozen=True, slots=True)
-class Batch:
-    """Whole frames to be sent; `segment` and `end` say what it was cut from."""
-
-    segment: Segment
-    data: bytes
-    after: int
-    end: int
 
 
 class Segments:
@@ -124,33 +96,15 @@ class Segments:
             os.close(self._lock)
             self._lock = None
             raise
-        for path in _in_order(self.folder.glob("*" + SUFFIX)):
-            segment = self._read(path)
+        for path in in_order(self.folder.glob("*" + SUFFIX)):
+            segment = found_in(path)
             if segment is None:
-                _unlink(path)
+                unlink(path)
                 continue
             with self.changed:
                 self._all.append(segment)
                 self.changed.notify_all()
         self._stay_below()
-
-    def _read(self, path: Path) -> Segment | None:
-        """What a file holds, up to where it is torn; None if that is nothing."""
-        data = path.read_bytes()
-        segment: Segment | None = None
-        at = 0
-        while at < len(data):
-            try:
-                frame, end = frames.read(data, at)
-            except FrameError:
-                at = _next_head(data, at + 1)
-                continue
-            if segment is None:
-                segment = Segment(frame.spool, frame.first, frame.after, path, wanted=frame.first)
-                segment.closed = True
-                segment.offset = at
-            segment.after, segment.size, at = frame.after, end, end
-        return segment
 
     def add(self, spool: str, first: int, events: list[bytes], schema: int, now_ms: int) -> None:
         """Keep these events, numbered from `first`."""
@@ -285,7 +239,7 @@ class Segments:
                 data = bytes(segment.held[at:end])
             if segment.path is not None:
                 try:
-                    data = _read_at(segment.path, at, end)
+                    data = read_at(segment.path, at, end)
                 except OSError as error:
                     _log.warning("events-not-readable", extra={"reason": error.strerror})
                     self._damaged(segment, segment.after, segment.size)
@@ -319,7 +273,7 @@ class Segments:
 
     def _pass_over(self, segment: Segment, data: bytes, at: int, offset: int) -> None:
         """Go on behind what is damaged, and count what it held."""
-        beyond = _next_head(data, at + 1)
+        beyond = next_head(data, at + 1)
         try:
             wanted = frames.read(data, beyond)[0].first
         except FrameError:
@@ -353,35 +307,4 @@ class Segments:
     def _forget(self, segment: Segment) -> None:
         self._all.remove(segment)
         if segment.path is not None:
-            _unlink(segment.path)
-
-
-def _read_at(path: Path, at: int, end: int) -> bytes:
-    with path.open("rb") as file:
-        file.seek(at)
-        return file.read(end - at)
-
-
-def _in_order(paths: Iterable[Path]) -> list[Path]:
-    """By number within a spool, whatever its clock did; of spools the oldest first."""
-    begun: dict[str, str] = {}
-    found: list[tuple[str, str, Path]] = []
-    for path in paths:
-        at, _, rest = path.name.removesuffix(SUFFIX).partition("-")
-        spool, _, first = rest.rpartition("-")
-        begun[spool] = min(at, begun.get(spool, at))
-        found.append((spool, first, path))
-    return [path for _, _, _, path in sorted((begun[one[0]], *one) for one in found)]
-
-
-def _next_head(data: bytes, at: int) -> int:
-    """Where a frame may begin, from `at` on."""
-    found = data.find(_MAGIC, at)
-    return found if found >= 0 else len(data)
-
-
-def _unlink(path: Path) -> None:
-    try:
-        path.unlink(missing_ok=True)
-    except OSError as error:
-        _log.warning("events-not-deleted", extra={"reason": error.strerror})
+            unlink(segment.path)

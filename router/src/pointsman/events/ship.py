@@ -19,7 +19,8 @@ from typing import Final
 from urllib.parse import urlencode, urlsplit
 
 from pointsman.api.statuses import label_of
-from pointsman.events.segments import Batch, Segments
+from pointsman.events.segment import Batch
+from pointsman.events.segments import Segments
 
 _log = logging.getLogger(__name__)
 _BATCH_BYTES: Final = 1024 * 1024
