@@ -4,6 +4,7 @@ import errno
 import os
 import resource
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -228,6 +229,56 @@ def test_a_folder_has_one_writer(opened: Callable[..., Segments], tmp_path: Path
     second.add("fedcba9876543210", 1, _lines(7, 1), 1, 0)
     assert _drain(second) == _lines(7, 1)
     assert len(list(tmp_path.glob("*.events"))) == 1
+
+
+def test_a_file_that_cannot_be_read_stays_where_it_is(
+    opened: Callable[..., Segments], tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """The files around it arrive, what is put goes to the disk, and its name is in the log."""
+    opened(segment_bytes=1).add(_SPOOL, 1, _lines(1, 3), 1, 1)
+    (tmp_path / f"0-{_SPOOL}-0.events").mkdir()
+    segments = opened()
+    segments.add("fedcba9876543210", 1, _lines(4, 3), 1, 2)
+    assert segments.bytes_held()[1] == 0
+    assert _drain(segments) == _lines(1, 6)
+    segments.release()
+    assert [path.is_dir() for path in tmp_path.glob("*.events")] == [True]
+    assert f"0-{_SPOOL}-0.events" in str([vars(record) for record in caplog.records])
+
+
+def test_a_folder_that_could_not_be_read_is_taken_over_later(
+    opened: Callable[..., Segments], tmp_path: Path
+) -> None:
+    """By the same process: what it could not do did not leave the folder locked."""
+    opened().add(_SPOOL, 1, _lines(1, 3), 1, 1)
+    opened().release()
+    segments = Segments(tmp_path, Bounds())
+    before = resource.getrlimit(resource.RLIMIT_NOFILE)
+    with (tmp_path / "last").open("w") as last:
+        try:  # there is a descriptor for the lock, and none to look into the folder with
+            resource.setrlimit(resource.RLIMIT_NOFILE, (last.fileno() + 2, before[1]))
+            with pytest.raises(OSError, match=os.strerror(errno.EMFILE)):
+                segments.recover()
+        finally:
+            resource.setrlimit(resource.RLIMIT_NOFILE, before)
+    segments.recover()
+    assert _drain(segments) == _lines(1, 3)
+    segments.release()
+
+
+def test_a_file_is_cut_to_its_own_length(tmp_path: Path) -> None:
+    """Its events are there after the end, whatever came of the folder between them and the next."""
+    (tmp_path / f"0-{_SPOOL}-0.events").mkdir()
+    segments = Segments(tmp_path, Bounds())
+    with suppress(OSError):
+        segments.recover()
+    segments.add(_SPOOL, 1, _lines(1, 100), 1, 1)
+    with suppress(OSError):  # once more, as by a spool whose folder could not be used
+        segments.recover()
+    segments.add(_SPOOL, 101, _lines(101, 1), 1, 2)
+    segments.release()
+    written = b"".join(path.read_bytes() for path in tmp_path.glob("*.events") if path.is_file())
+    assert [n for frame in frames.read_all(written) for n in frame.lines()] == _lines(1, 101)
 
 
 def test_a_hanging_disk_is_bounded_too() -> None:

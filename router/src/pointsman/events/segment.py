@@ -35,6 +35,8 @@ class Segment:
     offset: int = 0
     """Where the frame with it begins, at most."""
     closed: bool = False
+    file: int | None = None
+    """Open while frames are added to `path`."""
 
     @property
     def left(self) -> int:

@@ -60,7 +60,6 @@ class Segments:
         self._open: Segment | None = None
         self._sending: Segment | None = None
         """What the last batch was cut from."""
-        self._file: int | None = None
         self._lock: int | None = None
         self._trouble = ""
         """Why the disk takes nothing."""
@@ -85,25 +84,21 @@ class Segments:
     # Writing: one thread.
 
     def recover(self) -> None:
-        """Take over what an earlier process left; OSError if the folder cannot be used."""
-        if self.folder is None:
+        """Take over what an earlier process left; OSError, and nothing is, if that cannot be."""
+        if self.folder is None or self._lock is not None:
             return
         self.folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-        self._lock = os.open(self.folder / "lock", os.O_CREAT | os.O_RDWR, 0o600)
-        try:
-            fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError:
-            os.close(self._lock)
-            self._lock = None
-            raise
-        for path in in_order(self.folder.glob("*" + SUFFIX)):
-            segment = found_in(path)
-            if segment is None:
-                unlink(path)
-                continue
-            with self.changed:
-                self._all.append(segment)
-                self.changed.notify_all()
+        with contextlib.ExitStack() as undone:
+            lock = os.open(self.folder / "lock", os.O_CREAT | os.O_RDWR, 0o600)
+            undone.callback(os.close, lock)
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            paths = [path for path in self.folder.iterdir() if path.name.endswith(SUFFIX)]
+            found = [one for path in in_order(paths) if (one := _recovered(path)) is not None]
+            undone.pop_all()
+        self._lock = lock
+        with self.changed:
+            self._all += found
+            self.changed.notify_all()
         self._stay_below()
 
     def add(self, spool: str, first: int, events: list[bytes], schema: int, now_ms: int) -> None:
@@ -125,18 +120,19 @@ class Segments:
         if self._lock is None:
             return False
         try:
-            if self._file is None:
+            segment = self._open
+            if segment is None or segment.file is None:
                 path = self.folder / f"{now_ms:013d}-{spool}-{first:018d}{SUFFIX}"
                 flags = os.O_CREAT | os.O_EXCL | os.O_WRONLY | os.O_APPEND
-                self._file = os.open(path, flags, 0o600)
-                self._begin(Segment(spool, first, first, path, wanted=first))
-            segment = self._open
-            assert segment is not None
+                file = os.open(path, flags, 0o600)
+                segment = Segment(spool, first, first, path, wanted=first, file=file)
+                self._begin(segment)
+            assert segment.file is not None
             done = 0
             while done < len(frame):
-                done += os.write(self._file, memoryview(frame)[done:])
+                done += os.write(segment.file, memoryview(frame)[done:])
             if not self.bounds.fsync_s:
-                os.fdatasync(self._file)
+                os.fdatasync(segment.file)
         except OSError as error:
             self._tell(error.strerror or type(error).__name__)
             self.close()
@@ -165,33 +161,33 @@ class Segments:
             self._open.size += len(frame)
 
     def _begin(self, segment: Segment) -> None:
+        self.close()
         with self.changed:
-            if self._open is not None:
-                self._open.closed = True
             self._all.append(segment)
             self._open = segment
 
     def sync(self) -> None:
         """Put on disk what was written; a failure is logged."""
-        if self._file is not None:
+        if self._open is not None and self._open.file is not None:
             try:
-                os.fdatasync(self._file)
+                os.fdatasync(self._open.file)
             except OSError as error:
                 _log.warning("events-not-stored", extra={"reason": error.strerror})
 
     def close(self) -> None:
         """The next event begins a new segment; of one that was written half, the half goes."""
-        if self._file is not None:
-            assert self._open is not None
+        segment = self._open
+        if segment is None:
+            return
+        if segment.file is not None:
             with contextlib.suppress(OSError):
-                os.ftruncate(self._file, self._open.size)
-                os.fdatasync(self._file)
-            os.close(self._file)
-            self._file = None
+                os.ftruncate(segment.file, segment.size)
+                os.fdatasync(segment.file)
+            os.close(segment.file)
+            segment.file = None
         with self.changed:
-            if self._open is not None:
-                self._open.closed = True
-                self._forget_shipped()
+            segment.closed = True
+            self._forget_shipped()
             self._open = None
 
     def release(self) -> None:
@@ -308,3 +304,16 @@ class Segments:
         self._all.remove(segment)
         if segment.path is not None:
             unlink(segment.path)
+
+
+def _recovered(path: Path) -> Segment | None:
+    """What is in a file; none that holds nothing is left, and one that cannot be read stays."""
+    try:
+        segment = found_in(path)
+    except OSError as error:
+        facts = {"file": path.name, "reason": error.strerror}
+        _log.warning("events-not-readable", extra=facts)
+        return None
+    if segment is None:
+        unlink(path)
+    return segment
