@@ -326,6 +326,21 @@ def test_a_batch_that_is_sent_again_is_cut_the_same(opened: Callable[..., Segmen
     assert [frame.first for frame in frames.read_all(rest.data)] == [51, 61, 71, 81, 91]
 
 
+@pytest.mark.parametrize("has", range(6, 32, 5))
+def test_what_the_ledger_has_may_end_anywhere(opened: Callable[..., Segments], has: int) -> None:
+    """Of a file that was found, and longer than what is read at once: the rest is sent, whole."""
+    wide = [b'{"n":%d,"x":"%s"}' % (number, b"x" * 1000) for number in range(1, 6401)]
+    segments = opened()
+    for first in range(0, 6400, 200):
+        segments.add(_SPOOL, first + 1, wide[first : first + 200], 1, 0)
+    segments = opened()
+    batch = segments.next_batch(1 << 20)
+    assert batch is not None
+    segments.taken(batch, has * 200 + 1)
+    assert _drain(segments) == wide[has * 200 :]
+    assert segments.dropped == {}
+
+
 @pytest.mark.parametrize(("schema", "version"), [(None, 1), (2, 2)])
 def test_frames_say_what_a_ledger_has_to_know(schema: int | None, version: int) -> None:
     """Routers write the first version: a ledger of the release before takes what they send."""

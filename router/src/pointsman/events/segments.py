@@ -251,9 +251,9 @@ class Segments:
         while end < len(data) and end - begin < most_bytes:
             try:
                 frame, beyond = frames.read(data, end)
-            except FrameError:
-                if end > begin:
-                    break
+            except FrameError as error:
+                if end > begin or (error.torn and end > 0 and at + len(data) < segment.size):
+                    break  # the next piece begins with it
                 self._pass_over(segment, data, end, at)
                 return None
             if frame.after <= segment.wanted:
