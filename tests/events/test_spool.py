@@ -341,6 +341,18 @@ def test_what_the_ledger_has_may_end_anywhere(opened: Callable[..., Segments], h
     assert segments.dropped == {}
 
 
+def test_a_file_that_became_shorter_is_passed_over(
+    opened: Callable[..., Segments], tmp_path: Path
+) -> None:
+    """What is not there any more is counted, and what is behind it arrives."""
+    opened(segment_bytes=1).add(_SPOOL, 1, _lines(1, 3), 1, 0)
+    segments = opened()
+    segments.add("fedcba9876543210", 1, _lines(4, 3), 1, 1)
+    min(tmp_path.glob("*.events")).write_bytes(b"")
+    assert _drain(segments) == _lines(4, 3)
+    assert segments.dropped == {"Damaged": 3}
+
+
 @pytest.mark.parametrize(("schema", "version"), [(None, 1), (2, 2)])
 def test_frames_say_what_a_ledger_has_to_know(schema: int | None, version: int) -> None:
     """Routers write the first version: a ledger of the release before takes what they send."""

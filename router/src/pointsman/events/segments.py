@@ -246,6 +246,9 @@ class Segments:
 
     def _cut(self, segment: Segment, data: bytes, at: int, most_bytes: int) -> Batch | None:
         """Whole frames of `data`, which begins at `at`; None if it began with what is none."""
+        if not data:  # of a file that somebody cut
+            self._damaged(segment, segment.after, segment.size)
+            return None
         begin = end = 0
         after = segment.wanted
         while end < len(data) and end - begin < most_bytes:
