@@ -1,5 +1,6 @@
 """Labels that a predictor is fitted on, from either store: what counts, what does not, how many."""
 
+import tracemalloc
 from pathlib import Path
 
 import pytest
@@ -116,6 +117,25 @@ def test_a_busy_backend_does_not_push_out_what_is_known_of_another(store: Store)
     assert [one.decision for one in some.labels] == [
         "d-1", "d-2", "d-3", "d-4", "d-5", "d-6", "d-27", "d-28", "d-29", "d-30",
     ]  # fmt: skip
+
+
+def test_few_texts_are_in_memory_at_once(store: Store) -> None:
+    """However long they are and however many: of each only what a label has of it stays."""
+    size, count = 48 * 1024, 400
+    text = Text(how="Full", prompt="user: " + "x" * size, keep_s=3600)
+    for first in range(1, count, 25):
+        numbers = range(first, first + 25)
+        events: list[Event | bytes] = [request(number, text=text) for number in numbers]
+        events += [feedback(number) for number in numbers]
+        store.ingest([batch(events, spool=f"spool-{first:08}")], NOW_MS)
+    tracemalloc.start()
+    try:
+        told = found(store, each=count)
+        _, peak_bytes = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert [len(one.text) for one in told.labels] == [4_001] * count
+    assert peak_bytes < count * size / 2
 
 
 @pytest.mark.parametrize("outcome", FAILED)

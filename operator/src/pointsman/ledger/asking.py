@@ -1,7 +1,7 @@
 """Questions to a store: builds them, asks, and adds up."""
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Final
 
@@ -139,12 +139,21 @@ def ask_labels(
     for table, begin_ms, end_ms in days_of(store, from_ms, now_ms + DAY_MS):
         place = labels.Place(table, policy, begin_ms, end_ms)
         found.add(
-            store.query(*labels.rated(place, now_ms, each)),
-            store.query(*labels.failed(place, now_ms, each)),
+            store.query(*labels.rated(place, each)),
+            store.query(*labels.failed(place, each)),
         )
         if found.is_full:
             break
-    return found.labels()
+    return found.labels(_asked_in(store, found.decisions, now_ms))
+
+
+def _asked_in(store: Store, decisions: Sequence[str], now_ms: int) -> dict[str, str]:
+    """The question of each whose text is there; of the texts a few at a time are in memory."""
+    found: dict[str, str] = {}
+    for first in range(0, len(decisions), labels.EACH):
+        rows = store.query(*labels.texts(decisions[first : first + labels.EACH], now_ms))
+        found |= {str(decision): labels.asked(str(prompt)) for decision, prompt in rows}
+    return found
 
 
 def ask_recent(store: Store, policy: str, from_ms: int, now_ms: int, limit: int) -> Recent:

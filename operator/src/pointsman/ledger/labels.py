@@ -7,7 +7,7 @@ good a model is.
 
 import re
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Final, Literal, NamedTuple
 
 import msgspec
@@ -22,6 +22,8 @@ MOST: Final = 20_000
 """In one answer."""
 MOST_READ: Final = 20_000
 """Ratings, and failures, that are looked at of one day."""
+EACH: Final = 50
+"""Texts that are read at once: each may have 64 KiB."""
 _HEAD: Final = 3_000
 _TAIL: Final = 1_000
 """Characters of a text: what the analysis reads of one."""
@@ -86,7 +88,7 @@ class Place(NamedTuple):
 Sql = tuple[str, tuple[object, ...]]
 
 
-def rated(place: Place, now_ms: int, each: int) -> Sql:
+def rated(place: Place, each: int) -> Sql:
     """Requests with what was said of each, a row for each rating; so many of a backend and task."""
     said = ", ".join("f." + name for name in (*_SAID, "at_ms AS said_ms", "id", "source"))
     sql = (
@@ -97,10 +99,10 @@ def rated(place: Place, now_ms: int, each: int) -> Sql:
         " WHERE r.policy = ?"
     )
     values = (place.from_ms, place.to_ms, MOST_READ, place.policy)
-    return _with_texts(sql, (*_COLUMNS, *_SAID, "said_ms", "id", "source")), (*values, now_ms, each)
+    return _newest(sql, (*_COLUMNS, *_SAID, "said_ms", "id", "source")), (*values, each)
 
 
-def failed(place: Place, now_ms: int, each: int) -> Sql:
+def failed(place: Place, each: int) -> Sql:
     """Requests that got no whole answer of their backend; so many of a backend and task."""
     outcomes = "'" + "', '".join(FAILED) + "'"
     sql = (
@@ -109,20 +111,26 @@ def failed(place: Place, now_ms: int, each: int) -> Sql:
         " ORDER BY at_ms DESC LIMIT ?) AS r WHERE r.policy = ? AND r.backend <> ''"
     )
     values = (place.from_ms, place.to_ms, MOST_READ, place.policy)
-    return _with_texts(sql, _COLUMNS), (*values, now_ms, each)
+    return _newest(sql, _COLUMNS), (*values, each)
+
+
+def texts(decisions: Sequence[str], now_ms: int) -> Sql:
+    """(decision, prompt) of those whose text is there as it was."""
+    marks = ", ".join("?" * len(decisions))
+    sql = (
+        f"SELECT decision, prompt FROM texts WHERE decision IN ({marks})"  # noqa: S608
+        " AND how = 'Full' AND expires_ms > ?"
+    )
+    return sql, (*decisions, now_ms)
 
 
 def _columns(of: str, names: Sequence[str] = _COLUMNS) -> str:
     return ", ".join(f"{of}.{name}" for name in names)
 
 
-def _with_texts(sql: str, names: Sequence[str]) -> str:
-    """The newest of each backend and task, with the texts of those that have one, as the last."""
-    return (
-        f"SELECT {_columns('found', names)}, t.prompt FROM ({sql}) AS found"  # noqa: S608
-        " LEFT JOIN texts t ON t.decision = found.decision AND t.how = 'Full' AND t.expires_ms > ?"
-        " WHERE found.place <= ?"
-    )
+def _newest(sql: str, names: Sequence[str]) -> str:
+    """Of each backend and task."""
+    return f"SELECT {_columns('found', names)} FROM ({sql}) AS found WHERE found.place <= ?"  # noqa: S608
 
 
 class Gathered:
@@ -153,9 +161,20 @@ class Gathered:
         """Nothing more is taken."""
         return len(self._labels) >= MOST
 
-    def labels(self) -> Labels:
-        """All of them."""
-        return Labels(self._labels, self._more)
+    @property
+    def decisions(self) -> list[str]:
+        """Of all of them."""
+        return [label.decision for label in self._labels]
+
+    def labels(self, asked_: Mapping[str, str]) -> Labels:
+        """All of them; `asked_`: the question of each decision whose text is there."""
+        found = [
+            msgspec.structs.replace(one, text=asked_[one.decision])
+            if one.decision in asked_
+            else one
+            for one in self._labels
+        ]
+        return Labels(found, self._more)
 
 
 def _judged(ratings: Sequence[Row]) -> Iterable[tuple[Row, tuple[float, Source]]]:
@@ -190,10 +209,7 @@ def _order(said: Sequence[object]) -> tuple[str, int, str]:
 def _label(row: Row, quality: float, source: Source) -> Label:
     of = dict(zip(_COLUMNS, row, strict=False))
     flags = {name: bool(of[name]) for name in ("tools", "images")}
-    text = asked(str(row[-1] or ""))
-    return msgspec.convert(
-        {**of, **flags, "text": text, "quality": quality, "source": source}, Label
-    )
+    return msgspec.convert({**of, **flags, "quality": quality, "source": source}, Label)
 
 
 def asked(prompt: str) -> str:
