@@ -13,6 +13,7 @@ import psycopg
 import pytest
 
 from pointsman.ledger.contract import StoreAway
+from pointsman.ledger.deadline import until
 from pointsman.ledger.stores.schema import VERSION
 from tests.ledger.conftest import Place
 from tests.ledger.events import NOW_MS, batch, request
@@ -53,6 +54,22 @@ def test_an_endless_question(place: Place) -> None:
     store.open()
     _gives_up(lambda: store.query(ENDLESS, ()))
     assert store.query("SELECT 1", ()) == [(1,)]
+
+
+def test_all_steps_of_a_question_have_one_deadline(place: Place) -> None:
+    """However many there are, and however long each may take; the next question has its own."""
+    store = place.store()
+    store.open()
+
+    def step_by_step(sql: str) -> None:
+        begun_s = time.monotonic()
+        with until(begun_s + DEADLINE_S):
+            while time.monotonic() < begun_s + 20:
+                store.query(sql, ())
+
+    for sql in ("SELECT 1", ENDLESS):
+        _gives_up(partial(step_by_step, sql))
+        assert store.query("SELECT 1", ()) == [(1,)]
 
 
 def test_a_migration_may_take_longer_than_a_question(place: Place) -> None:

@@ -79,10 +79,12 @@ class Client:
 
 
 @asynccontextmanager
-async def ledger(folder: Path, bounds: Bounds = BOUNDS, **options: Any) -> AsyncIterator[Client]:
+async def ledger(
+    folder: Path, bounds: Bounds = BOUNDS, store: Wayward | None = None, **options: Any
+) -> AsyncIterator[Client]:
     """Listening, and writing."""
     settings = Settings(db=folder / "ledger.db", listen=Address("127.0.0.1", 0), **options)
-    store = Wayward(folder / "ledger.db", keep_events_ms=30 * DAY_MS)
+    store = store or Wayward(folder / "ledger.db", keep_events_ms=30 * DAY_MS)
     store.open()
     service = Service(settings, store, CollectorRegistry(), bounds)
     stop = asyncio.Event()

@@ -98,6 +98,12 @@ class Absent(SqliteStore):
             raise StoreAway(self.away)
         return super().transact(work)
 
+    def look_up(self, sql: str, values: Sequence[object]) -> list[Row]:
+        """Raises StoreAway."""
+        if self.away:
+            raise StoreAway(self.away)
+        return super().look_up(sql, values)
+
 
 class Console:
     """One ledger; `visitor` gives browsers of their own."""

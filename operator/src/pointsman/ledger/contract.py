@@ -28,7 +28,9 @@ MAX_PENDING: Final = 100_000
 PAGE: Final = 2_000
 """Requests that are handed out at once: about 2 MB."""
 QUESTIONS: Final = 4
-"""Asked at once; more get 503."""
+"""Asked at once; more wait."""
+LOOKUPS: Final = 2
+"""Short calls that routers wait for, at once: they wait for no question."""
 REVIEWERS: Final = 4
 """Steps of reviews at once; more wait."""
 MIGRATION_S: Final = 3600.0
@@ -176,7 +178,7 @@ class Transaction(Protocol):
 
 class Store(Protocol):
     """
-    All calls may come from any thread; each ends within the store's own deadline.
+    All calls may come from any thread; each ends within the store's own deadline, and the thread's.
 
     Only `open` may take MIGRATION_S, where it has to bring tables to another schema.
     """
@@ -224,6 +226,9 @@ class Store(Protocol):
 
     def query(self, sql: str, values: Sequence[object]) -> list[Row]:
         """Rows of a question, with ? for each value."""
+
+    def look_up(self, sql: str, values: Sequence[object]) -> list[Row]:
+        """The same of few rows that an index finds: it waits for no `query`."""
 
     def keep(self, keeping: Keeping) -> Kept:
         """One bounded step of retention, and of finding what feedback waits for."""

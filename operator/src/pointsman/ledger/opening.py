@@ -1,6 +1,6 @@
 """The one place that knows both stores. psycopg is imported only where it is used."""
 
-from pointsman.ledger.contract import QUESTIONS, REVIEWERS, Store, StoreUnfit
+from pointsman.ledger.contract import LOOKUPS, QUESTIONS, REVIEWERS, Store, StoreUnfit
 from pointsman.ledger.rows import DAY_MS
 from pointsman.ledger.settings import Settings
 from pointsman.ledger.stores.sqlite import SqliteStore
@@ -20,7 +20,7 @@ def make(settings: Settings) -> Store:
             settings.postgres,
             keep_events_ms=keep_events_ms,
             timeout_s=settings.store_timeout_s,
-            connections=QUESTIONS + REVIEWERS + 4,  # writers, upkeep
+            connections=QUESTIONS + LOOKUPS + REVIEWERS + 4,  # writers, upkeep
         )
     return SqliteStore(
         settings.db,

@@ -37,11 +37,12 @@ class Ask(Protocol):
 
 
 class Questions:
-    """`add_to` the application's router."""
+    """`add_to` the application's router; `look_up` is for what routers wait for."""
 
-    def __init__(self, store: Store, ask: Ask) -> None:
+    def __init__(self, store: Store, ask: Ask, look_up: Ask) -> None:
         self._store = store
         self._ask = ask
+        self._look_up = look_up
 
     def add_to(self, router: web.UrlDispatcher) -> None:
         """All of them."""
@@ -59,7 +60,7 @@ class Questions:
         spool = request.match_info["spool"]
         if len(spool) > MAX_SPOOL:
             return refused(HTTPStatus.NOT_FOUND, "no spool has such a name")
-        wanted, lost = await self._ask(self._store.spool, spool)
+        wanted, lost = await self._look_up(self._store.spool, spool)
         return told({"next": wanted, "lost": lost})
 
     async def _page(self, request: web.Request) -> web.StreamResponse:
@@ -82,7 +83,7 @@ class Questions:
         decision, response_id, caller = asked
         if bool(decision) == bool(response_id) or max(map(len, asked)) > MAX_NAME:
             return refused(HTTPStatus.BAD_REQUEST, "one of decision and response_id is asked for")
-        found = await self._ask(self._store.find, decision, response_id)
+        found = await self._look_up(self._store.find, decision, response_id)
         if any(one.caller == caller for one in found):
             return told({"known": True})
         return refused(HTTPStatus.NOT_FOUND, "no such decision of this caller")

@@ -23,9 +23,8 @@ import asyncio
 import logging
 import time
 from collections.abc import Awaitable, Callable
-from concurrent.futures import ThreadPoolExecutor
 from http import HTTPStatus
-from typing import Final, TypeVar
+from typing import Final
 
 import msgspec
 from aiohttp import web
@@ -41,13 +40,7 @@ from pointsman.ledger.batches import BadBody, NewerSchema
 from pointsman.ledger.console.desk import Desk
 from pointsman.ledger.console.fleet.opening import fleet_of
 from pointsman.ledger.console.opening import console_of
-from pointsman.ledger.contract import (
-    QUESTIONS,
-    Dialect,
-    Store,
-    StoreAway,
-    StoreError,
-)
+from pointsman.ledger.contract import LOOKUPS, QUESTIONS, Dialect, Store, StoreError
 from pointsman.ledger.hour import REFRESH_S, WINDOW_MS, Hour
 from pointsman.ledger.intake import Intake, TooLarge, decoded, now_ms
 from pointsman.ledger.leases import BadLease, read
@@ -58,11 +51,11 @@ from pointsman.ledger.reviewing.for_people import PREFIX as PEOPLE
 from pointsman.ledger.reviewing.opening import Reviewing
 from pointsman.ledger.reviewing.reading import translated
 from pointsman.ledger.settings import Settings
+from pointsman.ledger.threads import Threads
 from pointsman.ledger.upkeep import Upkeep
 from pointsman.process.connections import BOUNDS, BoundedServer, Bounds
 
 _log = logging.getLogger(__name__)
-_T = TypeVar("_T")
 _Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 WRITERS: Final[dict[Dialect, int]] = {"sqlite": 1, "postgres": 2}
 """Transactions at once. While one waits for the server another is made; with more of them each
@@ -85,8 +78,8 @@ class Service:
         self._store = store
         self._access = Access(settings.token_file)
         self._decoding = asyncio.Semaphore(settings.concurrent)
-        self._asking = 0
-        self._threads = ThreadPoolExecutor(QUESTIONS, "ledger-question")
+        self._ask = _threads("ledger-question", QUESTIONS, settings)
+        self._look_up = _threads("ledger-lookup", LOOKUPS, settings)
         self._held = 0
         self._seen_s = 0.0
         self.intake = Intake(
@@ -103,7 +96,7 @@ class Service:
         self._fleet = fleet_of(settings)
         self._console = console_of(
             Desk(
-                store, self.reviewing.desk, self.people, self._asked, now_ms,
+                store, self.reviewing.desk, self.people, self._ask, now_ms,
                 settings.store_timeout_s, self._fleet,
             )
         )  # fmt: skip
@@ -118,7 +111,7 @@ class Service:
         app.router.add_post("/v1/events", self._events)
         app.router.add_post("/v1/leases", self._leases)
         app.router.add_post("/v1/draws", self._draws)
-        Questions(self._store, self._asked).add_to(app.router)
+        Questions(self._store, self._ask, self._look_up).add_to(app.router)
         self.reviewing.add_to(app.router)
         if self._console is not None:
             self._console.add_to(app)
@@ -173,7 +166,8 @@ class Service:
             await self._runner.cleanup()
         if self._console is not None:
             await self._console.close()
-        self._threads.shutdown(wait=False, cancel_futures=True)
+        self._ask.close()
+        self._look_up.close()
         self.reviewing.desk.close()
 
     @web.middleware
@@ -263,7 +257,7 @@ class Service:
             asked = read(body)
         except BadLease as error:
             return refused(HTTPStatus.BAD_REQUEST, str(error))
-        return told(Answer(tuple(await self._asked(self._store.lend, asked))))
+        return told(Answer(tuple(await self._look_up(self._store.lend, asked))))
 
     async def _draws(self, request: web.Request) -> web.StreamResponse:
         body = await self._question(request, draws.MAX_ASKED_BYTES)
@@ -273,18 +267,7 @@ class Service:
             asked = msgspec.json.decode(body, type=draws.Asked)
         except (msgspec.DecodeError, UnicodeDecodeError) as error:
             return refused(HTTPStatus.BAD_REQUEST, f"no question: {error}")
-        return told(await self._asked(ask_draw, self._store, asked, now_ms()))
-
-    async def _asked(self, question: Callable[..., _T], *values: object) -> _T:
-        """In a thread of its own: who ingests does not wait for who asks. Raises StoreError."""
-        if self._asking >= self._settings.waiting:
-            raise StoreAway("too many questions at once")
-        self._asking += 1
-        try:
-            loop = asyncio.get_running_loop()
-            return await loop.run_in_executor(self._threads, question, *values)
-        finally:
-            self._asking -= 1
+        return told(await self._ask(ask_draw, self._store, asked, now_ms()))
 
     async def _healthz(self, _: web.Request) -> web.StreamResponse:
         return web.Response(text="ok\n")
@@ -294,11 +277,10 @@ class Service:
         problem = "draining" if self.draining else ""
         if not problem and time.monotonic() - self._seen_s > _READY_S:
             try:
-                async with asyncio.timeout(self._settings.store_timeout_s):
-                    await self._asked(self._store.ping)
+                await self._look_up(self._store.ping)
                 self._seen_s = time.monotonic()
-            except (StoreError, TimeoutError) as error:
-                problem = str(error) or "the store is too slow"
+            except StoreError as error:
+                problem = str(error)
         status = HTTPStatus.SERVICE_UNAVAILABLE if problem else HTTPStatus.OK
         body = {"ready": not problem, "store": self._store.dialect}
         return told({**body, "problem": problem} if problem else body, status)
@@ -310,7 +292,7 @@ class Service:
         self._hour_until_s = time.monotonic() + REFRESH_S
         now = now_ms()
         try:
-            found = await self._asked(ask, self._store, now - WINDOW_MS, now)
+            found = await self._ask(ask, self._store, now - WINDOW_MS, now)
         except StoreError:
             self._hour.show([], [])
         else:
@@ -323,3 +305,7 @@ class Service:
             body=generate_latest(self.metrics.registry),
             headers={"Content-Type": CONTENT_TYPE_LATEST},
         )
+
+
+def _threads(name: str, count: int, settings: Settings) -> Threads:
+    return Threads(name, count, waiting=settings.waiting, within_s=settings.store_timeout_s)

@@ -46,7 +46,8 @@ class Settings:
     db_max_gib: float = 0.0
     """The file takes no more events beyond that; 0: until the disk is full."""
     store_timeout_s: float = 8.0
-    """One transaction or question. Routers give up after 10 s, and shall have an answer before."""
+    """One transaction; or all of a question, from its wait for a turn to its last step. Routers and
+    the operator give up after 10 s, and shall have an answer before."""
     body_timeout_s: float = 30.0
     """8 MiB on a slow line."""
     drain_s: float = 20.0

@@ -27,7 +27,7 @@ class Calls:
 
     async def query(self, question: tuple[str, list[object]]) -> list[Row]:
         """Raises StoreError."""
-        return await self._in_thread(lambda: self.store.query(*question))
+        return await self._in_thread(lambda: self.store.look_up(*question))
 
     def close(self) -> None:
         """What was begun ends."""

@@ -30,6 +30,7 @@ from pointsman.ledger.contract import (
     Taken,
     Transaction,
 )
+from pointsman.ledger.deadline import left_s
 from pointsman.ledger.keeping import keep_rows
 from pointsman.ledger.rows import DAY_MS, REQUEST, Row
 from pointsman.ledger.stores import days
@@ -97,7 +98,7 @@ class PostgresStore:
 
     def ping(self) -> None:
         """One row of the schema."""
-        self.query("SELECT version FROM pointsman_schema LIMIT 1", ())
+        self.look_up("SELECT version FROM pointsman_schema LIMIT 1", ())
 
     def ingest(self, batches: Sequence[Batch], now_ms: int) -> list[Taken]:
         """One transaction for all of them; again if it met another one."""
@@ -122,7 +123,7 @@ class PostgresStore:
 
     def spool(self, spool: str) -> tuple[int, int]:
         """What is known of it."""
-        found = self.query("SELECT next, lost FROM spools WHERE spool = ?", (spool,))
+        found = self.look_up("SELECT next, lost FROM spools WHERE spool = ?", (spool,))
         return (int(str(found[0][0])), int(str(found[0][1]))) if found else (1, 0)
 
     def find(self, decision: str, response_id: str) -> list[Found]:
@@ -182,6 +183,10 @@ class PostgresStore:
             transaction.connection.execute("SET TRANSACTION READ ONLY")
             cursor = transaction.connection.execute(sql.replace("?", "%s").encode(), values or None)
             return cursor.fetchall()
+
+    def look_up(self, sql: str, values: Sequence[object]) -> list[Row]:
+        """There is a connection for each thread that asks."""
+        return self.query(sql, values)
 
     def keep(self, keeping: Keeping) -> Kept:
         """Rows, and then at most one day of requests; one replica at a time."""
@@ -257,10 +262,10 @@ class PostgresStore:
     @contextlib.contextmanager
     def _transaction(self, timeout_s: float = 0.0) -> Iterator[PostgresTransaction]:
         """Commits at its end. Raises what the contract names, and _Again."""
-        wait_s = timeout_s or self._timeout_s
+        wait_s = left_s(timeout_s or self._timeout_s)
         try:
             with self._pool.connection(wait_s) as connection:
-                ms = f"{int(wait_s * 1000)}ms"
+                ms = f"{max(1, int(wait_s * 1000))}ms"  # 0 is none
                 connection.execute(
                     "SELECT set_config('statement_timeout', %s, true),"
                     " set_config('lock_timeout', %s, true),"

@@ -35,7 +35,7 @@ class Pool:
     @contextlib.contextmanager
     def connection(self, within_s: float) -> Iterator[Connection]:
         """In a transaction that is committed at the end, or rolled back by an exception."""
-        if not self._places.acquire(timeout=self._timeout_s):
+        if not self._places.acquire(timeout=min(within_s, self._timeout_s)):
             raise StoreAway("all connections are in use")
         try:
             connection = self._take()

@@ -30,6 +30,7 @@ from pointsman.ledger.contract import (
     Taken,
     Transaction,
 )
+from pointsman.ledger.deadline import left_s
 from pointsman.ledger.keeping import keep_rows
 from pointsman.ledger.rows import REQUEST, Row
 from pointsman.ledger.stores import days
@@ -42,6 +43,8 @@ _log = logging.getLogger(__name__)
 APPLICATION_ID: Final = 0x504D4C47
 """`PMLG` in the file's header: whose database it is."""
 READERS: Final = 2
+"""Of questions, and as many of what is looked up: a long question keeps neither people who review
+nor routers waiting."""
 _DAY_ROWS: Final = 10
 """Requests that go in a step, for each row of other tables: they have no indexes any more."""
 _STEPS: Final = 10_000
@@ -49,6 +52,7 @@ _STEPS: Final = 10_000
 _BAD: Final = (sqlite3.IntegrityError, sqlite3.DataError, sqlite3.InterfaceError, OverflowError)
 _UNFIT: Final = {sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_CORRUPT}
 _T = TypeVar("_T")
+_Readers = queue.LifoQueue[sqlite3.Connection]
 
 
 class SqliteStore:
@@ -72,7 +76,8 @@ class SqliteStore:
         self._max_bytes = max_bytes
         self._writer: sqlite3.Connection | None = None
         self._writing = threading.Lock()
-        self._readers: queue.LifoQueue[sqlite3.Connection] = queue.LifoQueue()
+        self._readers: _Readers = queue.LifoQueue()
+        self._lookups: _Readers = queue.LifoQueue()
         self._deadlines: dict[int, float] = {}
         self._usable = False
 
@@ -116,10 +121,12 @@ class SqliteStore:
             )
 
     def _open_readers(self, count: int) -> None:
-        for _ in range(count):
-            reader = self._connect()
-            reader.execute("PRAGMA query_only = ON")
-            self._readers.put(reader)
+        for readers, cache_kib in ((self._readers, 65536), (self._lookups, 8192)):
+            for _ in range(count):
+                reader = self._connect()
+                reader.execute("PRAGMA query_only = ON")
+                reader.execute(f"PRAGMA cache_size = {-cache_kib}")
+                readers.put(reader)
         self._usable = True
 
     def _connect(self) -> sqlite3.Connection:
@@ -160,13 +167,14 @@ class SqliteStore:
         self._close_readers()
 
     def _close_readers(self) -> None:
-        with contextlib.suppress(queue.Empty):
-            while True:
-                self._readers.get_nowait().close()
+        for readers in (self._readers, self._lookups):
+            with contextlib.suppress(queue.Empty):
+                while True:
+                    readers.get_nowait().close()
 
     def ping(self) -> None:
         """One row of the schema."""
-        self.query("SELECT version FROM pointsman_schema LIMIT 1", ())
+        self.look_up("SELECT version FROM pointsman_schema LIMIT 1", ())
 
     def ingest(self, batches: Sequence[Batch], now_ms: int) -> list[Taken]:
         """One transaction for all of them."""
@@ -181,12 +189,12 @@ class SqliteStore:
 
     def spool(self, spool: str) -> tuple[int, int]:
         """What is known of it."""
-        found = self.query("SELECT next, lost FROM spools WHERE spool = ?", (spool,))
+        found = self.look_up("SELECT next, lost FROM spools WHERE spool = ?", (spool,))
         return (int(str(found[0][0])), int(str(found[0][1]))) if found else (1, 0)
 
     def find(self, decision: str, response_id: str) -> list[Found]:
         """By either id; an empty one finds nothing."""
-        with self._reader() as reader:
+        with self._reader(self._lookups) as reader:
             reader.execute("BEGIN")  # one state of the file: a day may go meanwhile
             try:
                 return SqliteTransaction(reader).find(
@@ -200,7 +208,7 @@ class SqliteStore:
         day, number = days.cursor(after)
         if day and days.begin_ms(day) is None:
             raise ValueError(after)
-        with self._reader() as reader:
+        with self._reader(self._readers) as reader:
             left = [
                 name
                 for name in days.within(SqliteTransaction(reader).days(), from_ms, to_ms)
@@ -222,7 +230,7 @@ class SqliteStore:
     def recorded(self, decision: str) -> list[Row]:
         """From the newest day to the oldest."""
         found: list[Row] = []
-        with self._reader() as reader:
+        with self._reader(self._readers) as reader:
             reader.execute("BEGIN")  # one state of the file: a day may go meanwhile
             try:
                 for day in SqliteTransaction(reader).days():
@@ -243,24 +251,31 @@ class SqliteStore:
 
     def query(self, sql: str, values: Sequence[object]) -> list[Row]:
         """By one of the readers, who see what is committed."""
-        with self._reader() as reader:
+        return self._rows(self._readers, sql, values)
+
+    def look_up(self, sql: str, values: Sequence[object]) -> list[Row]:
+        """By a reader that no question has."""
+        return self._rows(self._lookups, sql, values)
+
+    def _rows(self, readers: _Readers, sql: str, values: Sequence[object]) -> list[Row]:
+        with self._reader(readers) as reader:
             found: list[Row] = reader.execute(sql, values).fetchall()
             return found
 
     @contextlib.contextmanager
-    def _reader(self) -> Iterator[sqlite3.Connection]:
+    def _reader(self, readers: _Readers) -> Iterator[sqlite3.Connection]:
         with self._translated():
             if not self._usable:
                 raise StoreAway("the store is closed")
             try:
-                reader = self._readers.get(timeout=self._timeout_s)
+                reader = readers.get(timeout=left_s(self._timeout_s))
             except queue.Empty:
                 raise StoreAway("too many questions at once") from None
             try:
                 with self._deadline(reader):
                     yield reader
             finally:
-                self._readers.put(reader)
+                readers.put(reader)
                 if not self._usable:  # closed meanwhile, without this one
                     self._close_readers()
 
@@ -308,7 +323,7 @@ class SqliteStore:
 
     @contextlib.contextmanager
     def _write(self, within_s: float = 0.0) -> Iterator[sqlite3.Connection]:
-        if not self._writing.acquire(timeout=self._timeout_s):
+        if not self._writing.acquire(timeout=left_s(self._timeout_s)):
             raise StoreAway("the writer is busy")
         try:
             if self._writer is None:
@@ -333,7 +348,7 @@ class SqliteStore:
 
     @contextlib.contextmanager
     def _deadline(self, connection: sqlite3.Connection, within_s: float = 0.0) -> Iterator[None]:
-        self._deadlines[id(connection)] = time.monotonic() + (within_s or self._timeout_s)
+        self._deadlines[id(connection)] = time.monotonic() + left_s(within_s or self._timeout_s)
         try:
             yield
         finally:
