@@ -17,10 +17,10 @@ from pointsman.ledger.reviewing.dialing import NotDialed, checked, session
 from pointsman.ledger.reviewing.figures import Figures
 from pointsman.ledger.reviewing.signing import Receiver, Refused
 from pointsman.ledger.reviewing.webhooks import NoKey, Webhooks, key_of
-from pointsman.ledger.reviews import posting
+from pointsman.ledger.reviews import posting, storing
 from pointsman.ledger.reviews.opening import open_held
 from tests.ledger.conftest import Place
-from tests.ledger.events import NOW_MS
+from tests.ledger.events import DAY_MS, NOW_MS
 from tests.ledger.reviews.opened import opening
 
 KEY = b"a signing key of the desk"
@@ -234,11 +234,33 @@ def test_a_slow_receiver_leaves_room_for_others(store: Store) -> None:
     hold(store, 9, "http://other.example/")
     found = store.transact(lambda t: posting.due(t, Counter(), NOW_MS))
     urls = [delivery.url for delivery in found]
-    assert urls == 4 * ["http://slow.example/"] + ["http://other.example/"]
+    assert sorted(urls) == ["http://other.example/"] + 4 * ["http://slow.example/"]
     assert len(store.transact(lambda t: posting.due(t, Counter(urls), NOW_MS))) == 0
     later_ms = NOW_MS + posting.SENDING_MS
     again = store.transact(lambda t: posting.due(t, Counter(), later_ms))
     assert max(delivery.tries for delivery in again) <= 2
+
+
+def test_however_much_waits_for_one_receiver_the_others_are_told(store: Store) -> None:
+    """Of those that do not answer too, each has a few places, and none takes the last one."""
+    away = [f"http://away-{number}.example/" for number in range(4)]
+    rows = [
+        (f"{url}{number}", "d-1", "hooks.desk", url, "{}", 0, NOW_MS - 1, NOW_MS + DAY_MS)
+        for url in away
+        for number in range(300)
+    ]
+    store.transact(lambda t: storing.add_deliveries(t, rows))
+    hold(store, 1, "http://other.example/")
+    one_is_full = Counter({away[0]: posting.EACH_URL})
+    found = store.transact(lambda t: posting.due(t, one_is_full, NOW_MS))
+    to = Counter(delivery.url for delivery in found)
+    assert to["http://other.example/"] == 1
+    assert to[away[0]] == 0
+    assert (max(to.values()), to.total()) == (posting.EACH_URL, posting.MOST - posting.EACH_URL)
+    hold(store, 2, "http://other.example/")
+    one_is_left = Counter(dict(zip(away, (4, 4, 4, 3), strict=True)))
+    found = store.transact(lambda t: posting.due(t, one_is_left, NOW_MS))
+    assert [delivery.url for delivery in found] == ["http://other.example/"]
 
 
 @pytest.mark.parametrize(

@@ -20,6 +20,11 @@ MOST: Final = 16
 EACH_URL: Final = 4
 """At once to one receiver: a slow one leaves room for the others."""
 _LOOKED_AT: Final = 256
+_OLDEST: Final = (
+    "SELECT id, ROW_NUMBER() OVER (PARTITION BY url ORDER BY due_ms, id) AS place"
+    " FROM review_webhooks WHERE due_ms <= ?"
+)
+"""What is due, each with its place in the line of its URL: one long line hides no other."""
 
 
 class Delivery(NamedTuple):
@@ -34,15 +39,21 @@ class Delivery(NamedTuple):
 
 
 def due(transaction: Transaction, under_way: Counter[str], now_ms: int) -> list[Delivery]:
-    """Those to send now, beside so many to each URL; each try is counted before it is made."""
-    lock = "" if transaction.dialect == "sqlite" else " FOR UPDATE SKIP LOCKED"
+    """
+    Those to send now, beside so many to each URL; each try is counted before it is made.
+
+    Whom least is sent to comes first: a free place is not for the receiver that filled the others.
+    """
+    lock = "" if transaction.dialect == "sqlite" else " FOR UPDATE OF w SKIP LOCKED"
     rows = transaction.execute(
-        "SELECT id, review, name, url, body, tries FROM review_webhooks WHERE due_ms <= ?"  # noqa: S608
-        f" ORDER BY due_ms LIMIT ?{lock}",
-        (now_ms, _LOOKED_AT),
+        "SELECT w.id, w.review, w.name, w.url, w.body, w.tries, oldest.place"  # noqa: S608
+        f" FROM review_webhooks w JOIN ({_OLDEST}) AS oldest ON oldest.id = w.id"
+        " WHERE oldest.place <= ? AND w.due_ms <= ?"  # another replica may just have taken it
+        f" ORDER BY oldest.place, w.due_ms LIMIT ?{lock}",
+        (now_ms, EACH_URL, now_ms, _LOOKED_AT),
     )
     busy, found = under_way.copy(), list[Delivery]()
-    for row in rows:
+    for row in sorted(rows, key=lambda row: under_way[str(row[3])] + int(str(row[6]))):
         id_, review, name, url, body = map(str, row[:5])
         if busy[url] >= EACH_URL or busy.total() >= MOST:
             continue
