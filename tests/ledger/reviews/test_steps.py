@@ -1,5 +1,6 @@
 """What becomes of a review in a store, step by step: each test on each store."""
 
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
@@ -7,7 +8,7 @@ import pytest
 
 from pointsman.events.reviews import Answering, Decided, Opening
 from pointsman.events.schema import Event
-from pointsman.ledger.contract import Store
+from pointsman.ledger.contract import Store, Transaction
 from pointsman.ledger.people.person import Person
 from pointsman.ledger.reviews import deciding, opening, running, storing
 from pointsman.ledger.reviews.errors import (
@@ -23,6 +24,8 @@ from pointsman.ledger.reviews.errors import (
     Unknown,
 )
 from pointsman.ledger.reviews.review import ATTACH_MS, CLAIM_MS, Decision, Review
+from pointsman.ledger.rows import Row
+from pointsman.ledger.taking import take
 from tests.ledger.conftest import Place
 from tests.ledger.events import NOW_MS, SPOOL, batch, request
 from tests.ledger.reviews.opened import (
@@ -371,17 +374,50 @@ def test_a_flagged_answer_waits_without_a_deadline(store: Store) -> None:
     assert open_(store, held(1))[0].mode == "Flag"  # an id is one request's
 
 
+def flag(store: Store, *numbers: int, most: int = 2) -> list[object]:
+    """What became of each; of two there is room."""
+    events = [flagged(number) for number in numbers]
+    return [*store.transact(lambda t: opening.open_flagged(t, events, NOW_MS, most=most))]
+
+
 def test_too_many_flags_are_refused(store: Store) -> None:
     """Until somebody has looked; the requests themselves are taken in any case."""
-
-    def flag(number: int) -> object:
-        one = flagged(number)
-        return store.transact(lambda t: opening.open_flagged(t, one, NOW_MS, most=2))
-
-    assert [flag(number) for number in range(3)] == [True, True, "Full"]
+    assert flag(store, 0) == [True]
+    assert flag(store, 0, 1, 2, 3) == [False, True, "Full", "Full"]
     claim(store, "d-0")
     decide(store, "d-0", Decision("approve", flagged(0).request_hash))
-    assert flag(2) is True
+    assert flag(store, 2, 3) == [True, "Full"]
+
+
+class Watched:
+    """A transaction that remembers what it was asked."""
+
+    def __init__(self, transaction: Transaction) -> None:
+        self._transaction = transaction
+        self.asked: list[str] = []
+
+    def execute(self, sql: str, values: Sequence[object] = ()) -> list[Row]:
+        """As it is."""
+        self.asked.append(sql)
+        return self._transaction.execute(sql, values)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._transaction, name)
+
+
+def test_what_waits_is_counted_once_for_many_flags(store: Store) -> None:
+    """A long line of them is not read anew for each: an ingest has its deadline."""
+    events: list[Event | bytes] = [flagged(number) for number in range(50)]
+    asked: list[str] = []
+
+    def taken(transaction: Transaction) -> int:
+        watched = Watched(transaction)
+        (found,) = take(watched, [batch(events)], now_ms=NOW_MS, oldest_ms=0, max_pending=1)
+        asked.extend(watched.asked)
+        return found.reviews
+
+    assert store.transact(taken) == 50
+    assert len([sql for sql in asked if "count(*)" in sql]) == 1
 
 
 def test_a_flag_that_cannot_be_is_refused(store: Store) -> None:

@@ -124,9 +124,11 @@ def take(
 
 def _open(transaction: Transaction, work: _Work) -> int:
     """How many reviews are new."""
+    if not work.reviews:
+        return 0
+    places, events = zip(*work.reviews, strict=True)
     opened = 0
-    for place, event in work.reviews:
-        found = open_flagged(transaction, event, work.now_ms)
+    for place, found in zip(places, open_flagged(transaction, events, work.now_ms), strict=True):
         if isinstance(found, str):
             work.refused[place] = found
         else:

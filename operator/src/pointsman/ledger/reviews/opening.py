@@ -5,6 +5,7 @@ openings of a policy pass one after the other, so its bound is exact, too.
 """
 
 import hashlib
+from collections.abc import Iterable
 
 import msgspec
 
@@ -121,18 +122,29 @@ def _deliveries(opening: Opening, review: Review, now_ms: int) -> list[Row]:
 
 
 def open_flagged(
-    transaction: Transaction, event: Flagged, now_ms: int, most: int = MAX_FLAGGED
-) -> bool | Refusal:
-    """False if it was there."""
-    if storing.flagged(transaction, most) >= most:
-        return "Full"
+    transaction: Transaction, events: Iterable[Flagged], now_ms: int, most: int = MAX_FLAGGED
+) -> list[bool | Refusal]:
+    """What became of each: True, or False if it was there. What waits is counted once."""
+    waiting = storing.flagged(transaction, most)
+    found: list[bool | Refusal] = []
+    for event in events:
+        if waiting >= most:
+            found.append("Full")
+            continue
+        new = storing.add(transaction, _flagged(event, now_ms), Texts(event.request, event.answer))
+        waiting += new
+        found.append(new)
+    return found
+
+
+def _flagged(event: Flagged, now_ms: int) -> Review:
     created_ms, _ = when_ms(event.at_ms, now_ms)
     rank, place_ms = place(event.priority, 0, created_ms)
     names = (
         "id", "request_hash", "mode", "priority", "reason", "policy", "revision", "rule", "caller",
         "team", "backend", "model", "operation", "stream", "cut",
     )  # fmt: skip
-    review = Review(
+    return Review(
         stage="Answer",
         rank=rank,
         place_ms=place_ms,
@@ -144,4 +156,3 @@ def open_flagged(
         until_ms=now_ms + event.keep_s * 1000,
         **{name: getattr(event, name) for name in names},
     )
-    return storing.add(transaction, review, Texts(event.request, event.answer))
