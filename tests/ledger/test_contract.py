@@ -384,6 +384,28 @@ def test_texts_are_gone_from_the_file(sqlite_place: Place) -> None:
     assert b"planted-comment" not in _bytes(sqlite_place)
 
 
+def test_what_waited_for_its_request_is_gone_from_the_file(sqlite_place: Place) -> None:
+    """Whether that came or not; neither where it waited is it to be read, nor where pages grew."""
+    store = sqlite_place.store()
+    store.open()
+    numbers = range(1, 201)
+    said = [feedback(n, comment=f"planted-{n}-" + "c" * 7 * n) for n in numbers]
+    store.ingest([batch(said)], NOW_MS)
+    store.close()
+    assert _bytes(sqlite_place).count(b"planted-") >= len(numbers)
+
+    store = sqlite_place.store()
+    store.open()
+    for n in numbers[::20]:
+        came: list[Event | bytes] = [request(n + more) for more in range(10)]
+        store.ingest([batch(came, spool=f"spool-late-{n:04}")], NOW_MS)
+    while store.keep(keeping(NOW_MS + 31 * DAY_MS)).more:
+        pass
+    assert store.query("SELECT 1 FROM pending UNION ALL SELECT 1 FROM feedback", ()) == []
+    store.close()
+    assert _bytes(sqlite_place).count(b"planted-") == 0
+
+
 def test_every_request_is_in_one_page(store: Store) -> None:
     """Of several days, and only those of the window; a row gives back its event."""
     events = [

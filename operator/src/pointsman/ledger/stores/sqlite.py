@@ -135,7 +135,7 @@ class SqliteStore:
         )
         for pragma in (
             "foreign_keys = OFF", "temp_store = MEMORY", "cache_size = -65536",
-            "journal_size_limit = 67108864", "trusted_schema = OFF", "secure_delete = OFF",
+            "journal_size_limit = 67108864", "trusted_schema = OFF", "secure_delete = ON",
         ):  # fmt: skip
             connection.execute(f"PRAGMA {pragma}")
         number = id(connection)

@@ -1,8 +1,9 @@
 """The steps of an ingest on SQLite. The table `requests` is empty: the pattern of each day's."""
 
+import contextlib
 import json
 import sqlite3
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from functools import lru_cache
 from itertools import groupby
 from typing import Final
@@ -63,14 +64,15 @@ class SqliteTransaction:
         table = gone[0]
         sql = "SELECT name FROM sqlite_schema WHERE type = 'index' AND tbl_name = ? LIMIT 1"
         index = self.connection.execute(sql, (table,)).fetchone()
-        if index is not None:
-            self.connection.execute(f"DROP INDEX {index[0]}")
-            return 0, True
-        border = f"(SELECT min(rowid) + {rows_} FROM {table})"  # noqa: S608
-        sql = f"DELETE FROM {table} WHERE rowid < {border}"  # noqa: S608
-        if not self.connection.execute(sql).rowcount:
-            self.connection.execute(f"DROP TABLE {table}")
-            return 1, True
+        with self._leaving_bytes():
+            if index is not None:
+                self.connection.execute(f"DROP INDEX {index[0]}")
+                return 0, True
+            border = f"(SELECT min(rowid) + {rows_} FROM {table})"  # noqa: S608
+            sql = f"DELETE FROM {table} WHERE rowid < {border}"  # noqa: S608
+            if not self.connection.execute(sql).rowcount:
+                self.connection.execute(f"DROP TABLE {table}")
+                return 1, True
         return 0, True
 
     def lock_spools(self, spools: Sequence[str]) -> dict[str, int]:
@@ -198,17 +200,20 @@ class SqliteTransaction:
         self.connection.executemany(_move(used), list(zip(*keys, *columns, strict=True)))
 
     def remove(self, table: str, where: str, values: Sequence[object], limit: int) -> int:
-        """What is text of callers is overwritten in the file, too."""
-        overwritten = table in ("texts", "feedback", "review_texts")
-        if overwritten:
-            self.connection.execute("PRAGMA secure_delete = ON")
+        """In the order in which they are found."""
         key = _KEYS.get(table, "rowid")
         inner = f"SELECT {key.strip('()')} FROM {table} WHERE {where} LIMIT {limit}"  # noqa: S608
         sql = f"DELETE FROM {table} WHERE {key} IN ({inner})"  # noqa: S608
-        count = self.connection.execute(sql, values).rowcount
-        if overwritten:
-            self.connection.execute("PRAGMA secure_delete = OFF")
-        return count
+        return self.connection.execute(sql, values).rowcount
+
+    @contextlib.contextmanager
+    def _leaving_bytes(self) -> Iterator[None]:
+        """In pages that are free: what is in days is no text of callers, and large."""
+        self.connection.execute("PRAGMA secure_delete = OFF")
+        try:
+            yield
+        finally:
+            self.connection.execute("PRAGMA secure_delete = ON")
 
 
 @lru_cache(256)
