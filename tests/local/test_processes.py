@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from pointsman.local.output import MAX_FILE_BYTES
-from pointsman.local.processes import Processes, Wanted, back_off_s, free_port
+from pointsman.local.processes import POLL_S, Processes, Wanted, back_off_s, free_port
 
 pytestmark = pytest.mark.local
 
@@ -37,7 +37,7 @@ async def eventually(holds: Callable[[], bool], *, deadline_s: float = 60) -> No
 
 async def test_a_wanted_process_becomes_ready_with_an_endpoint(processes: Processes) -> None:
     """Ready means that its health check answered."""
-    await processes.apply({"m/0": Wanted(argv=SIMULATOR)})
+    processes.apply({"m/0": Wanted(argv=SIMULATOR)})
     await eventually(lambda: processes.running["m/0"].state == "Ready")
     endpoint = processes.running["m/0"].endpoint
     assert endpoint is not None
@@ -48,7 +48,7 @@ async def test_a_wanted_process_becomes_ready_with_an_endpoint(processes: Proces
 
 async def test_a_killed_process_comes_back(processes: Processes) -> None:
     """It is started again, after a backoff, on a fresh port."""
-    await processes.apply({"m/0": Wanted(argv=SIMULATOR)})
+    processes.apply({"m/0": Wanted(argv=SIMULATOR)})
     await eventually(lambda: processes.running["m/0"].state == "Ready")
     first = processes.running["m/0"].process
     assert first is not None
@@ -63,7 +63,7 @@ async def test_a_killed_process_comes_back(processes: Processes) -> None:
 async def test_a_process_that_dies_at_start_says_its_last_words(processes: Processes) -> None:
     """The failure holds the exit code and what the process printed last."""
     argv = (sys.executable, "-c", "import sys; sys.exit('no model file')")
-    await processes.apply({"m/0": Wanted(argv=argv)})
+    processes.apply({"m/0": Wanted(argv=argv)})
     await eventually(lambda: bool(processes.running["m/0"].failure))
 
     assert processes.running["m/0"].failure == "ended with exit code 1: no model file"
@@ -74,7 +74,7 @@ async def test_a_failure_shows_the_last_lines_of_this_run(processes: Processes) 
     script = (
         "import sys; print('one\\ntwo'); print('\\x1b[31mred\\x1b[0m\\a\\n\\n'); sys.exit('last')"
     )
-    await processes.apply({"m/0": Wanted(argv=(sys.executable, "-c", script))})
+    processes.apply({"m/0": Wanted(argv=(sys.executable, "-c", script))})
     run = processes.running["m/0"]
     await eventually(lambda: run.failures >= 2)
 
@@ -92,7 +92,7 @@ async def test_what_dies_right_after_it_was_ready_backs_off_too(processes: Proce
         "    threading.Timer(0.1, lambda: os._exit(3)).start()\n"
         "http.server.HTTPServer(('127.0.0.1', {port}), H).serve_forever()\n"
     )
-    await processes.apply({"m/0": Wanted(argv=(sys.executable, "-c", script))})
+    processes.apply({"m/0": Wanted(argv=(sys.executable, "-c", script))})
     run = processes.running["m/0"]
     for failures in (1, 2, 3):
         await eventually(lambda: run.state == "Ready")
@@ -114,7 +114,7 @@ async def test_a_server_that_never_listens_is_told(tmp_path: Path) -> None:
     runner = Processes(tmp_path, lambda: changes.append(None), slow_s=0.2)
     try:
         script = "echo loading; exec sleep 600"
-        await runner.apply({"m/0": Wanted(argv=("sh", "-c", script))})
+        runner.apply({"m/0": Wanted(argv=("sh", "-c", script))})
         run = runner.running["m/0"]
         await eventually(lambda: run.slow and run.output.last_words() == "loading")
 
@@ -125,7 +125,7 @@ async def test_a_server_that_never_listens_is_told(tmp_path: Path) -> None:
 
 async def test_a_flood_of_output_fills_no_disk(processes: Processes) -> None:
     """`yes` prints gigabytes a second; it is slowed down, and the files are turned over."""
-    await processes.apply({"m/0": Wanted(argv=("yes", "flood " * 1000))})
+    processes.apply({"m/0": Wanted(argv=("yes", "flood " * 1000))})
     run = processes.running["m/0"]
     old = run.output.path.with_name(f"{run.output.path.name}.1")
     await eventually(old.exists, deadline_s=60)
@@ -133,18 +133,18 @@ async def test_a_flood_of_output_fills_no_disk(processes: Processes) -> None:
 
     assert max(sizes) <= MAX_FILE_BYTES
     assert "flood" in run.output.last_words()
-    await processes.apply({})
+    await processes.close()
     assert processes.running == {}
 
 
 async def test_words_while_it_is_ended_are_read(processes: Processes) -> None:
     """Else a server that reports its end would die of a closed pipe instead."""
     script = "trap 'echo goodbye; exit 0' TERM; echo here; while :; do sleep 0.05; done"
-    await processes.apply({"m/0": Wanted(argv=("sh", "-c", script))})
+    processes.apply({"m/0": Wanted(argv=("sh", "-c", script))})
     run = processes.running["m/0"]
     await eventually(lambda: run.output.last_words() == "here")
     process = run.process
-    await processes.apply({})
+    await processes.close()
 
     assert process is not None
     assert process.returncode == 0
@@ -153,7 +153,7 @@ async def test_words_while_it_is_ended_are_read(processes: Processes) -> None:
 
 async def test_a_missing_program_is_a_failure_not_a_crash(processes: Processes) -> None:
     """The runner goes on; the failure names the program."""
-    await processes.apply({"m/0": Wanted(argv=("no-such-program-anywhere",))})
+    processes.apply({"m/0": Wanted(argv=("no-such-program-anywhere",))})
     await eventually(lambda: bool(processes.running["m/0"].failure))
 
     assert "no-such-program-anywhere" in processes.running["m/0"].failure
@@ -171,9 +171,9 @@ async def test_what_no_process_can_be_given_is_a_failure(
     processes: Processes, wanted: Wanted
 ) -> None:
     """It is told, and stopping it later goes well."""
-    await processes.apply({"m/0": wanted})
+    processes.apply({"m/0": wanted})
     await eventually(lambda: bool(processes.running["m/0"].failure))
-    await processes.apply({})
+    await processes.close()
 
     assert processes.running == {}
 
@@ -181,14 +181,14 @@ async def test_what_no_process_can_be_given_is_a_failure(
 async def test_an_unchanged_process_is_left_alone(processes: Processes) -> None:
     """Applying the same again restarts nothing; what is no longer wanted ends."""
     wanted = {"m/0": Wanted(argv=SIMULATOR), "m/1": Wanted(argv=SIMULATOR)}
-    await processes.apply(wanted)
+    processes.apply(wanted)
     await eventually(lambda: all(r.state == "Ready" for r in processes.running.values()))
     kept, ended = processes.running["m/0"].process, processes.running["m/1"].process
-    await processes.apply({"m/0": Wanted(argv=SIMULATOR)})
+    processes.apply({"m/0": Wanted(argv=SIMULATOR)})
 
     assert processes.running["m/0"].process is kept
     assert ended is not None
-    assert ended.returncode is not None
+    await eventually(lambda: ended.returncode is not None)
 
 
 async def test_what_a_process_started_itself_ends_with_it(
@@ -197,10 +197,10 @@ async def test_what_a_process_started_itself_ends_with_it(
     """A shell around a server must not leave the server behind, on its port."""
     told = tmp_path / "child"
     script = f"sleep 600 & echo $! > {told}.new; mv {told}.new {told}; wait"
-    await processes.apply({"m/0": Wanted(argv=("sh", "-c", script))})
+    processes.apply({"m/0": Wanted(argv=("sh", "-c", script))})
     await eventually(told.exists)
     stat = Path(f"/proc/{told.read_text().strip()}/stat")
-    await processes.apply({})
+    await processes.close()
 
     await eventually(lambda: not stat.exists() or stat.read_text().split()[2] == "Z")
 
@@ -211,7 +211,7 @@ async def test_a_fixed_port_that_a_stranger_has_is_no_ready_server(processes: Pr
     port = stranger.sockets[0].getsockname()[1]
     sleeper = ("sh", "-c", "exec sleep 600")
     async with stranger:
-        await processes.apply({"m/0": Wanted(argv=sleeper, port=port, health=None)})
+        processes.apply({"m/0": Wanted(argv=sleeper, port=port, health=None)})
         await eventually(lambda: processes.running["m/0"].state != "Starting")
 
         assert processes.running["m/0"].state == "Waiting"
@@ -226,10 +226,120 @@ async def test_two_processes_never_share_a_fixed_port(processes: Processes) -> N
         "--port", str(port),
     )  # fmt: skip
     wanted = {key: Wanted(argv=server, port=port, health=None) for key in ("a/0", "b/0")}
-    await processes.apply(wanted)
+    processes.apply(wanted)
     await eventually(lambda: processes.running["a/0"].state == "Ready")
     await eventually(lambda: bool(processes.running["b/0"].failure))
     assert f"port {port} belongs to a/0" in processes.running["b/0"].failure
-    await processes.apply({"b/0": wanted["b/0"]})
+    processes.apply({"b/0": wanted["b/0"]})
 
     await eventually(lambda: processes.running["b/0"].state == "Ready")
+
+
+async def test_who_is_busy_is_not_asked_to_end(tmp_path: Path) -> None:
+    """It is wanted no more, and answers whom it still holds; then it ends."""
+    held = {"m": 1}
+    runner = Processes(tmp_path, lambda: None, busy=lambda _: held["m"])
+    try:
+        runner.apply({"m/0": Wanted(argv=SIMULATOR)})
+        run = runner.running["m/0"]
+        await eventually(lambda: run.state == "Ready")
+        process = run.process
+        assert process is not None
+        runner.apply({})
+        assert runner.running == {}
+        with pytest.raises(TimeoutError):
+            await asyncio.wait_for(process.wait(), 5 * POLL_S)
+        held["m"] = 0
+        async with asyncio.timeout(60):
+            assert await process.wait() == 0
+    finally:
+        await runner.close()
+
+
+async def test_the_end_waits_for_nobody_who_is_busy(tmp_path: Path) -> None:
+    """By then requests have been finished or cut."""
+    runner = Processes(tmp_path, lambda: None, busy=lambda _: 1)
+    runner.apply({"m/0": Wanted(argv=SIMULATOR)})
+    run = runner.running["m/0"]
+    await eventually(lambda: run.state == "Ready")
+    process = run.process
+    runner.apply({})
+    async with asyncio.timeout(60):
+        await runner.close()
+
+    assert process is not None
+    assert process.returncode == 0
+
+
+async def test_what_changed_answers_until_its_successor_does(processes: Processes) -> None:
+    """Then it is let go, with the next `apply`."""
+    slow = Wanted(argv=(*SIMULATOR, "--load-time=1s"))
+    processes.apply({"m/0": Wanted(argv=SIMULATOR)})
+    old = processes.running["m/0"]
+    await eventually(lambda: old.state == "Ready")
+    first = old.process
+    processes.apply({"m/0": slow})
+    new = processes.running["m/0"]
+    processes.apply({"m/0": slow})
+
+    assert (new.state, new.serving) == ("Starting", old.endpoint)
+    await eventually(lambda: new.state == "Ready")
+    assert new.serving == new.endpoint != old.endpoint
+    assert first is not None
+    assert first.returncode is None
+    processes.apply({"m/0": slow})
+    await eventually(lambda: first.returncode is not None)
+
+
+async def test_what_cannot_start_gets_the_place_for_itself(processes: Processes) -> None:
+    """The one before it may have what there is once, such as a GPU."""
+    broken = {"m/0": Wanted(argv=(*SIMULATOR, "--no-such-flag"))}
+    processes.apply({"m/0": Wanted(argv=SIMULATOR)})
+    old = processes.running["m/0"]
+    await eventually(lambda: old.state == "Ready")
+    first = old.process
+    processes.apply(broken)
+    await eventually(lambda: bool(processes.running["m/0"].failures))
+    processes.apply(broken)
+
+    assert processes.running["m/0"].serving is None
+    assert first is not None
+    await eventually(lambda: first.returncode is not None)
+
+
+async def test_a_second_change_leaves_the_one_that_answers(processes: Processes) -> None:
+    """The one in between has never answered, and goes at once."""
+    never = Wanted(argv=("sh", "-c", "exec sleep 600"))
+    processes.apply({"m/0": Wanted(argv=SIMULATOR)})
+    old = processes.running["m/0"]
+    await eventually(lambda: old.state == "Ready")
+    processes.apply({"m/0": never})
+    between = processes.running["m/0"]
+    await eventually(lambda: between.process is not None)
+    sleeper = between.process
+    processes.apply({"m/0": Wanted(argv=(*SIMULATOR, "--ttft=1ms"))})
+
+    assert processes.running["m/0"].serving == old.endpoint
+    assert sleeper is not None
+    await eventually(lambda: sleeper.returncode is not None)
+    assert processes.running["m/0"].failure == ""
+
+
+async def test_a_fixed_port_goes_from_one_to_the_next(tmp_path: Path) -> None:
+    """The old one ends first, busy or not; its successor waits, and says of no stranger."""
+    port = free_port()
+    server = Wanted(argv=(*SIMULATOR[:-1], str(port)), port=port, health=None)
+    runner = Processes(tmp_path, lambda: None, busy=lambda _: 1)
+    try:
+        runner.apply({"m/0": server})
+        await eventually(lambda: runner.running["m/0"].state == "Ready")
+        first = runner.running["m/0"].process
+        runner.apply({"m/0": Wanted(argv=(*server.argv, "--ttft=1ms"), port=port, health=None)})
+        assert runner.running["m/0"].serving is None
+        await eventually(lambda: runner.running["m/0"].state == "Ready")
+
+        assert first is not None
+        assert first.returncode is not None
+        assert (runner.running["m/0"].failures, runner.running["m/0"].port) == (0, port)
+    finally:
+        await runner.close()

@@ -107,7 +107,7 @@ def backends_of(
         status["conditions"] = [_ready(state), *status.get("conditions", ())]
         if desired.backends[name].spec.deployment:
             status["replicas"] = len(mine)
-            status["readyReplicas"] = sum(run.state == "Ready" for run in mine)
+            status["readyReplicas"] = sum(run.serving is not None for run in mine)
             status["queueDepth"] = live.in_flight.get(name, 0) + live.held.get(name, 0)
         found.append({**item, "status": status})
     return found

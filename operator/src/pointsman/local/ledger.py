@@ -42,9 +42,9 @@ class LocalLedger:
         )  # fmt: skip
         self._wanted = {_KEY: Wanted(argv=argv, port=port, health="/healthz")}
 
-    async def start(self) -> None:
+    def start(self) -> None:
         """Begin; returns at once."""
-        await self._processes.apply(self._wanted)
+        self._processes.apply(self._wanted)
 
     async def close(self) -> None:
         """What it has taken is on disk."""

@@ -1,10 +1,11 @@
 """Runs the wanted model servers as local processes and keeps them running.
 
-| state    | what is so                      | left by                                |
-|----------|---------------------------------|----------------------------------------|
-| Starting | runs, does not answer yet       | a health answer, or its end            |
-| Ready    | answers                         | its end, or being unwanted             |
+| state    | what is so                         | left by                             |
+|----------|------------------------------------|-------------------------------------|
+| Starting | runs, does not answer yet          | a health answer, or its end         |
+| Ready    | answers                            | its end, or being unwanted          |
 | Waiting  | ended by itself; back-off 0.5→10 s | its end, or being unwanted          |
+| leaving  | unwanted: no longer in `running`   | nobody is with it, then SIGTERM     |
 
 The back-off begins anew once a process has been Ready for STABLE_S.
 """
@@ -24,6 +25,7 @@ from typing import Literal
 
 from pointsman.api.table import Endpoint
 from pointsman.local.output import Output
+from pointsman.operator.plan.draining import DRAIN_S
 
 BACKOFF_FIRST_S = 0.5
 BACKOFF_LAST_S = 10.0
@@ -64,6 +66,15 @@ class Running:
     process: asyncio.subprocess.Process | None = None
     task: asyncio.Task[None] | None = field(default=None, repr=False)
     reading: asyncio.Task[None] | None = field(default=None, repr=False)
+    before: "Running | None" = None
+    """Whose place it takes: that one answers until this one does, or has failed."""
+
+    @property
+    def serving(self) -> Endpoint | None:
+        """Where its requests go now."""
+        if self.endpoint is not None or self.before is None:
+            return self.endpoint
+        return self.before.endpoint
 
 
 def back_off_s(failures: int) -> float:
@@ -89,42 +100,89 @@ class Processes:
     The processes of one local fleet, by key such as `qwen-light/0`.
 
     `apply` may be called at any time with all that is wanted; `changed` is called whenever an
-    endpoint appears or goes, or a process ends by itself.
+    endpoint appears or goes, or a process ends by itself, and has to lead to the next `apply`.
+    `busy`: how many requests are at an endpoint.
     """
 
     def __init__(
-        self, directory: Path, changed: Callable[[], None], *, slow_s: float = SLOW_S
+        self,
+        directory: Path,
+        changed: Callable[[], None],
+        *,
+        busy: Callable[[Endpoint], int] = lambda _: 0,
+        slow_s: float = SLOW_S,
     ) -> None:
         self._directory = directory
         self._slow_s = slow_s
         self._changed = changed
+        self._busy = busy
         self._fixed: dict[int, str] = {}
         """Port that a process says itself -> key of the one process that may have it."""
         self.running: dict[str, Running] = {}
+        self._leaving: dict[asyncio.Task[None], int | None] = {}
+        """Those that are unwanted, with the port that they say themselves."""
         self._ending: list[asyncio.subprocess.Process] = []
         """Asked to end, and not gone yet."""
-        self._hurried = False
+        self._closing = self._hurried = False
 
-    async def apply(self, wanted: Mapping[str, Wanted]) -> None:
-        """Stop what is unwanted or different, start what is missing; a change is a restart."""
-        gone = [key for key, run in self.running.items() if wanted.get(key) != run.wanted]
-        await asyncio.gather(*(self._stop(self.running.pop(key)) for key in gone))
-        self._fixed = {port: key for port, key in self._fixed.items() if key not in gone}
+    def apply(self, wanted: Mapping[str, Wanted]) -> None:
+        """
+        Start what is missing or different, and let go of what is unwanted.
+
+        What is different answers until its successor does. Who is let go is asked to end in a later
+        turn of the loop: in this one the caller can send its requests elsewhere.
+        """
+        for key in self.running.keys() - wanted.keys():
+            self._leave(key, self.running.pop(key))
         for key, want in wanted.items():
-            if key not in self.running:
-                run = Running(want, Output(self._directory / f"{key.replace('/', '-')}.log"))
-                run.task = asyncio.create_task(self._keep(key, run), name=f"process {key}")
-                self.running[key] = run
+            run = self.running.get(key)
+            if run is None or run.wanted != want:
+                self._start(key, want, run)
+            elif run.endpoint is not None or run.failures:
+                # After a failure too: both may want what is there once, such as a GPU.
+                self._release(key, run)
 
     async def close(self) -> None:
         """Stop everything; SIGTERM, then SIGKILL after STOP_GRACE_S."""
-        await self.apply({})
+        self._closing = True
+        self.apply({})
+        await asyncio.gather(*self._leaving)
 
     def hurry(self) -> None:
         """Wait for no process's own end any more: SIGKILL at once, now and in `close`."""
         self._hurried = True
         for process in self._ending:
             _signal(process, signal.SIGKILL)
+
+    def _start(self, key: str, want: Wanted, old: Running | None) -> None:
+        """Beside `old`, as far as that answers and they do not want the same port."""
+        run = Running(want, Output(self._directory / f"{key.replace('/', '-')}.log"))
+        if old is not None:
+            if old.endpoint is None:
+                run.before, old.before = old.before, None
+                self._leave(key, old)
+            else:
+                self._release(key, old)
+                run.before = old
+            if run.before is not None and want.port and want.port == run.before.wanted.port:
+                self._release(key, run)
+        run.task = asyncio.create_task(self._keep(key, run), name=f"process {key}")
+        self.running[key] = run
+
+    def _release(self, key: str, run: Running) -> None:
+        """Let go of the one whose place it takes."""
+        if run.before is not None:
+            self._leave(key, run.before)
+            run.before = None
+
+    def _leave(self, key: str, run: Running) -> None:
+        self._release(key, run)
+        port = run.wanted.port
+        if port is not None and self._fixed.get(port) == key:
+            del self._fixed[port]
+        task = asyncio.create_task(self._end(run), name=f"process {key} leaving")
+        self._leaving[task] = port
+        task.add_done_callback(self._leaving.pop)
 
     async def _keep(self, key: str, run: Running) -> None:
         while True:
@@ -146,13 +204,16 @@ class Processes:
         """
         A port that is fixed must be free: else the health check would greet a stranger.
 
-        Raises OSError if another process of this fleet has it, or anybody answers there.
+        Waits for who had it and leaves. Raises OSError if another process of this fleet has it, or
+        anybody answers there.
         """
         if port is None:
             return
         owner = self._fixed.setdefault(port, key)
         if owner != key:
             raise OSError(errno.EADDRINUSE, f"port {port} belongs to {owner}")
+        if leaving := [task for task, theirs in self._leaving.items() if theirs == port]:
+            await asyncio.wait(leaving)
         if await _healthy(Endpoint(host="127.0.0.1", port=port), None):
             raise OSError(errno.EADDRINUSE, f"port {port} is in use")
 
@@ -196,7 +257,8 @@ class Processes:
             await asyncio.wait({ended}, timeout=POLL_S)
         return False
 
-    async def _stop(self, run: Running) -> None:
+    async def _end(self, run: Running) -> None:
+        """SIGTERM once nobody is with it, SIGKILL after STOP_GRACE_S."""
         if run.task is not None:
             run.task.cancel()
             with contextlib.suppress(asyncio.CancelledError):
@@ -204,6 +266,7 @@ class Processes:
         process = run.process
         if process is not None:
             if process.returncode is None:
+                await self._drain(run, process)
                 _signal(process, signal.SIGTERM)
                 self._ending.append(process)
                 with contextlib.suppress(TimeoutError):
@@ -212,6 +275,15 @@ class Processes:
             _end_group(run)
             await process.wait()
         await _end_reading(run)
+
+    async def _drain(self, run: Running, process: asyncio.subprocess.Process) -> None:
+        """Until nobody is with it, the session ends, its port is wanted, or DRAIN_S are over."""
+        endpoint, clock = run.endpoint, asyncio.get_running_loop().time
+        end = clock() + DRAIN_S
+        while endpoint is not None and self._busy(endpoint) and clock() < end:
+            if self._closing or run.wanted.port in self._fixed or process.returncode is not None:
+                return
+            await asyncio.sleep(POLL_S)
 
 
 async def _spawn(run: Running, argv: list[str]) -> asyncio.subprocess.Process:

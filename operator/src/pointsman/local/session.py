@@ -112,7 +112,7 @@ class Session:
         self._plane = DataPlane(self._live, Limits(allow_loopback=True), Metrics(registry))
         self._directory = tempfile.TemporaryDirectory(prefix="pointsman-up-")
         folder = Path(self._directory.name)
-        self._processes = Processes(folder, self._wake.set)
+        self._processes = Processes(folder, self._wake.set, busy=self._busy)
         self.ledger = LocalLedger(ledger, folder, self._wake.set) if ledger else None
         self._learner = learner_of(self.ledger, self._reread)
         self._watched = LocalWatch(self._plane, self._reread, self._tell, self.ledger)
@@ -152,7 +152,7 @@ class Session:
             raise Refused(f"cannot listen on {host}:{port}: this is no name of a host") from error
         sender = begin(self._plane, self._registry, self._otlp)
         try:
-            await self._record()
+            self._record()
             async with asyncio.TaskGroup() as group:
                 tasks = [
                     group.create_task(self._watch(), name="watch files"),
@@ -175,10 +175,10 @@ class Session:
             told = asyncio.to_thread(sender.close, SHIP_S) if sender else asyncio.sleep(0)
             await asyncio.gather(self._processes.close(), self._close_ledger(), told)
 
-    async def _record(self) -> None:
+    def _record(self) -> None:
         if self.ledger is None:
             return
-        await self.ledger.start()
+        self.ledger.start()
         self._outbox = Outbox(
             self._registry,
             later=asyncio.get_running_loop().call_later,
@@ -231,7 +231,7 @@ class Session:
     def endpoint(self, backend: str) -> Endpoint | None:
         """Where a server of this backend answers now."""
         running = self._processes.running.items()
-        mine = (run.endpoint for key, run in running if key.rpartition("/")[0] == backend)
+        mine = (run.serving for key, run in running if key.rpartition("/")[0] == backend)
         return next((one for one in mine if one is not None), None)
 
     def _read(self) -> list[str]:
@@ -302,11 +302,12 @@ class Session:
         self._wake.set()
 
     async def _rounds(self) -> None:
+        """Nothing in a round waits: who is let go hears of it when the router sends elsewhere."""
         while True:
             self._wake.clear()
             desired = self.desired
             if desired is not None and self._manifest is not None:
-                await self._processes.apply(desired.processes)
+                self._processes.apply(desired.processes)
                 if self.ledger is not None:
                     self.ledger.keys.keep(desired.webhook_keys)
                 self._apply(desired, self._manifest)
@@ -342,6 +343,9 @@ class Session:
             self._meter.follow(desired.backends, self._processes.running)
         self._tell_removed(desired)
 
+    def _busy(self, endpoint: Endpoint) -> int:
+        return self._plane.pools.outstanding(endpoint)
+
     def _look(self) -> Objects:
         """As an API server would tell it."""
         desired = self.desired
@@ -358,8 +362,8 @@ class Session:
         found: dict[str, tuple[Endpoint, ...]] = dict(desired.fixed_endpoints)
         for key, run in sorted(self._processes.running.items()):
             address = compile_backend(NAMESPACE, desired.backends[key.rpartition("/")[0]]).address
-            if run.endpoint is not None and isinstance(address, ServiceAddress):
-                found[address.key] = (*found.get(address.key, ()), run.endpoint)
+            if run.serving is not None and isinstance(address, ServiceAddress):
+                found[address.key] = (*found.get(address.key, ()), run.serving)
         return found
 
     def _tell_removed(self, desired: Desired) -> None:
