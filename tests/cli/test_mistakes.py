@@ -256,6 +256,21 @@ def test_a_file_that_may_not_be_read(here: Path) -> None:
     refused(here, "d/a.yaml: Permission denied", before=before)
 
 
+def test_a_file_that_may_not_be_written_is_not_replaced(here: Path) -> None:
+    """Whoever may write into its folder could; the file says that it is kept."""
+    if sys.platform != "linux" and os.geteuid() == 0:
+        pytest.skip("not run: root writes everything here")
+    make = ["key", "create", "app", "--into", "callers.yaml"]
+    assert together(here, make)[0][0] == 0
+    file = here / "callers.yaml"
+    before = file.read_bytes()
+    file.chmod(0o444)
+    limits = no_override if os.geteuid() == 0 else None
+
+    assert together(here, make, before=limits) == [(1, ["callers.yaml: Permission denied"])]
+    assert file.read_bytes() == before
+
+
 def test_what_kubectl_takes_is_taken(here: Path) -> None:
     """A List, several documents, JSON, a folder that is named like a file, status in it."""
     both = "".join("- " + "\n  ".join(text.splitlines()) + "\n" for text in (BACKEND, POLICY))

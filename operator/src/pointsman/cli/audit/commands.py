@@ -15,6 +15,7 @@ from pointsman.cli.policies import Unusable, backends_of
 from pointsman.cli.traffic.money import Assumed, BadFlag, Prices, read_assumed, read_prices
 from pointsman.cli.traffic.reading import Traffic
 from pointsman.cli.traffic.seen import Seen
+from pointsman.cli.writing import write_whole
 from pointsman.ledger.asking import BadQuestion
 
 
@@ -88,7 +89,7 @@ def _propose(options: argparse.Namespace, policy: str) -> int:
             print(f"\n{policy}", end="")
         return 0
     try:
-        options.policy_out.write_text(policy, encoding="utf-8")
+        write_whole(options.policy_out, policy.encode())
     except OSError as error:
         print(f"pointsman audit: --policy-out: {error}", file=sys.stderr)
         return 1

@@ -11,6 +11,7 @@ from pathlib import Path
 import msgspec
 
 from pointsman.api.v1alpha1 import EvaluationSuite, LedgerDraw
+from pointsman.cli.writing import write_whole
 from pointsman.evaluation.suite.content import Drawing
 from pointsman.evaluation.suite.drawn import (
     BadDraw,
@@ -49,7 +50,7 @@ def drawn(options: argparse.Namespace, suite: EvaluationSuite) -> Drawing | None
         raise NotDrawn(_too_few(path, known, spec, len(found), told.candidates))
     if known is None:
         known = remembered(told, spec, "", now_ms)
-        path.write_text(dump(known) + "\n")
+        write_whole(path, f"{dump(known)}\n".encode())
     return drawing(known, found, spec)
 
 

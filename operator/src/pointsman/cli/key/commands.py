@@ -28,6 +28,7 @@ from pointsman.api.callers import (
 )
 from pointsman.api.dataclass import DataClass
 from pointsman.cli.key import manifest
+from pointsman.cli.writing import write_whole
 
 _E = TypeVar("_E", CallerEntry, TeamEntry)
 _RANDOM_BYTES = 32
@@ -79,7 +80,7 @@ def _create(options: argparse.Namespace) -> None:
         print(f"The key of {name}, shown only now: {made}", file=sys.stderr)
         print("The manifest holds this caller alone; --into FILE keeps others.", file=sys.stderr)
         return
-    into.write_text(text)
+    write_whole(into, text.encode())
     print(made)
     print(f"That is the key of {name}, shown only now; {into} has its hash.", file=sys.stderr)
     if known is not None:
@@ -135,7 +136,8 @@ def _retire(options: argparse.Namespace) -> None:
     if known is None:
         raise _Wrong(f"{into}: Secret {options.secret} has no caller {options.name}")
     left = msgspec.structs.replace(known, keys=known.keys[-1:])
-    into.write_text(manifest.put(text, options.secret, options.name, left))
+    text = manifest.put(text, options.secret, options.name, left)
+    write_whole(into, text.encode())
     print(f"{options.name} has its newest key left, {len(known.keys) - 1} are retired")
 
 
@@ -154,7 +156,7 @@ def _limit(options: argparse.Namespace) -> None:
             raise _Wrong(f"{into}: Secret {secret} has no caller {options.name}")
         caller = _checked(msgspec.structs.replace(known, limits=limits))
         text = manifest.put(text, secret, options.name, caller)
-    into.write_text(text)
+    write_whole(into, text.encode())
     print(f"{'team ' if options.team else ''}{options.name}: {_told(limits) or 'no limits'}")
 
 

@@ -23,6 +23,7 @@ from pointsman.cli.migration.rules import Rules, tags_of
 from pointsman.cli.policies import Unusable, compiled, compiled_of
 from pointsman.cli.traffic.reading import Traffic
 from pointsman.cli.traffic.seen import Seen, seen_of_line
+from pointsman.cli.writing import write_whole
 
 _TOLD: Final = (Kind.UNKNOWN, Kind.REFUSED)
 _MOST_SAMPLE_TOKENS: Final = 200_000
@@ -101,9 +102,7 @@ def _into(folder: Path, files: Mapping[str, str], *, force: bool) -> None:
     try:
         folder.mkdir(parents=True, exist_ok=True)
         for name, text in files.items():
-            part = folder / f".{name}.part"
-            part.write_text(text, encoding="utf-8")
-            part.replace(folder / name)
+            write_whole(folder / name, text.encode())
             print(folder / name)
     except OSError as error:
         raise CannotWrite(f"{error.filename}: {error.strerror}") from None

@@ -16,6 +16,7 @@ from pointsman.api.v1alpha1 import ModelBackend
 from pointsman.cli.evaluate.reading import Unusable, planned, read_files
 from pointsman.cli.vet import judging
 from pointsman.cli.vet.prompts import as_manifest, suite
+from pointsman.cli.writing import write_whole
 from pointsman.evaluation.running.asking import Asker
 from pointsman.evaluation.running.runner import Plan, Runner
 from pointsman.evaluation.suite.content import Suite, compile_suite
@@ -118,7 +119,7 @@ def _tell(options: argparse.Namespace, vetting: judging.Vetting) -> int:
     path = options.report or Path(f"vet-{vetting.target.replace('/', '-')}.json")
     data = msgspec.json.format(msgspec.json.encode(vetting), indent=2) + b"\n"
     try:
-        path.write_bytes(data)
+        write_whole(path, data)
     except OSError as error:
         print(f"pointsman vet: {error}", file=sys.stderr)
         return 2
