@@ -10,6 +10,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NoReturn
+from urllib.parse import urlsplit
 
 from pointsman.api.spelling import did_you_mean
 
@@ -103,6 +104,17 @@ def factor(text: str) -> float:
     if not 0 < number < math.inf:
         raise argparse.ArgumentTypeError(f"{text!r} is no number over 0")
     return number
+
+
+def is_url(text: str) -> bool:
+    """Whether it is http or https, has a host and no port that cannot be, and ends with a path."""
+    try:
+        parts = urlsplit(text)
+        whole = bool(parts.hostname) and parts.port != 0 and "@" not in parts.netloc
+    except ValueError:  # a port that is no number, half an IPv6 address
+        return False
+    plain = text.isprintable() and not any(mark in text for mark in " ?#")
+    return parts.scheme in {"http", "https"} and whole and plain
 
 
 def some_path(text: str) -> str:

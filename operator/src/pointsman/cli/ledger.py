@@ -6,16 +6,15 @@ that a file is only looked at. Whatever goes wrong is NoLedger with one line tha
 
 import contextlib
 import time
-import urllib.error
 import urllib.parse
-import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Final, Protocol, TypeVar
 
 import msgspec
 
-from pointsman.cli.straight import asked as asked_straight
+from pointsman.cli.arguments import is_url
+from pointsman.cli.straight import NoToken, Refused, Unanswered, asked, bearer
 from pointsman.events.schema import Request
 from pointsman.ledger.asking import BadQuestion, ask, ask_labels, when
 from pointsman.ledger.contract import PAGE, Page, StoreError
@@ -98,17 +97,15 @@ class LedgerProcess:
     """A URL, and a file with its bearer token if it wants one."""
 
     def __init__(self, url: str, token_file: Path | None = None) -> None:
-        parts = urllib.parse.urlsplit(url)
-        if parts.scheme not in ("http", "https") or not parts.netloc:
-            raise NoLedger(f"--ledger has to be a URL such as {LEDGER}, or a ledger's SQLite file")
+        if not is_url(url):
+            raise NoLedger(
+                f"--ledger has to be a URL such as {LEDGER}, or a ledger's SQLite file, not {url}"
+            )
         self._url = url.rstrip("/")
-        self._headers: dict[str, str] = {}
-        if token_file is not None:
-            try:
-                token = token_file.read_text().strip()
-            except (OSError, UnicodeDecodeError) as error:
-                raise NoLedger(f"--token-file cannot be read: {error}") from None
-            self._headers["Authorization"] = f"Bearer {token}"
+        try:
+            self._headers = bearer(token_file) if token_file is not None else {}
+        except NoToken as error:
+            raise NoLedger(f"--token-file {error}") from None
 
     def close(self) -> None:
         """Nothing is kept open."""
@@ -143,18 +140,16 @@ class LedgerProcess:
 
     def _get(self, path: str, query: dict[str, str], kind: type[_T]) -> _T:
         url = f"{self._url}{path}?{urllib.parse.urlencode(query)}"
-        request = urllib.request.Request(url, headers=self._headers)  # noqa: S310 - http(s) only
         try:
-            with asked_straight(request, TIMEOUT_S) as answer:
-                return msgspec.json.decode(answer.read(MAX_BYTES), type=kind)
-        except urllib.error.HTTPError as error:
-            if error.code == 404:
+            data = asked(url, timeout_s=TIMEOUT_S, most_bytes=MAX_BYTES, headers=self._headers)
+            return msgspec.json.decode(data, type=kind)
+        except Refused as error:
+            if error.status == 404:
                 raise _NotFound(f"{self._url} answered 404: {_reason(error)}") from None
-            hint = ": --token-file is needed" if error.code == 401 else f": {_reason(error)}"
-            raise NoLedger(f"{self._url} answered {error.code}{hint}") from None
-        except (OSError, ValueError) as error:
-            what = getattr(error, "reason", error)
-            raise NoLedger(f"{self._url} cannot be asked: {what}") from None
+            hint = ": --token-file is needed" if error.status == 401 else f": {_reason(error)}"
+            raise NoLedger(f"{self._url} answered {error.status}{hint}") from None
+        except (Unanswered, msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+            raise NoLedger(f"{self._url} cannot be asked: {error}") from None
 
 
 class _NotFound(NoLedger):
@@ -210,8 +205,8 @@ def _moment(at_ms: int) -> str:
     return time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(at_ms // 1000)) + f".{at_ms % 1000:03}Z"
 
 
-def _reason(error: urllib.error.HTTPError) -> str:
+def _reason(error: Refused) -> str:
     try:
-        return str(msgspec.json.decode(error.read(10_000), type=dict[str, str]).get("reason", ""))
-    except (OSError, msgspec.DecodeError):
-        return str(error.reason)
+        return str(msgspec.json.decode(error.body, type=dict[str, str]).get("reason", ""))
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        return error.phrase

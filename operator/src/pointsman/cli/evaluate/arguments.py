@@ -5,7 +5,7 @@ import re
 from decimal import Decimal
 from pathlib import Path
 
-from pointsman.cli.arguments import count, some_path
+from pointsman.cli.arguments import count, is_url, some_path
 
 _AMOUNT = re.compile(r"[0-9]{1,9}(\.[0-9]{1,9})?")
 
@@ -41,7 +41,7 @@ def seconds(text: str) -> float:
 
 def some_url(text: str) -> str:
     """An http or https URL."""
-    if not re.fullmatch(r"https?://[^\s/?#@]+(/[^\s?#]*)?", text):
+    if not is_url(text):
         message = f"{text!r} is no URL; write it as http://127.0.0.1:8080/v1"
         raise argparse.ArgumentTypeError(message)
     return text.rstrip("/")

@@ -1,11 +1,12 @@
 """Figures of routers and ledgers: their metrics, read through the API server or by URL."""
 
 import re
-import urllib.request
 from collections.abc import Iterator
 from typing import Any, Final
 
+from pointsman.cli.arguments import is_url
 from pointsman.cli.rollout.kubectl import Failed, Kubectl
+from pointsman.cli.straight import Refused, Unanswered, asked
 
 TIMEOUT_S: Final = 10.0
 MAX_BYTES: Final = 16 * 1024 * 1024
@@ -56,11 +57,10 @@ def _pods(kubectl: Kubectl, every: list[str], component: str) -> list[tuple[str,
 
 def read(url: str) -> str:
     """The metrics at a URL. Raises Failed."""
-    if not url.startswith(("http://", "https://")):
+    if not is_url(url):
         raise Failed(f"--router has to be a URL such as http://127.0.0.1:9901, not {url}")
     try:
-        with urllib.request.urlopen(f"{url.rstrip('/')}/metrics", timeout=TIMEOUT_S) as answer:  # noqa: S310
-            data: bytes = answer.read(MAX_BYTES)
-    except (OSError, ValueError) as error:
-        raise Failed(f"{url} cannot be asked: {getattr(error, 'reason', error)}") from None
+        data = asked(f"{url.rstrip('/')}/metrics", timeout_s=TIMEOUT_S, most_bytes=MAX_BYTES)
+    except (Refused, Unanswered) as error:
+        raise Failed(f"{url} cannot be asked: {error}") from None
     return data.decode("utf-8", "replace")
