@@ -54,7 +54,8 @@ def up(*arguments: str) -> AbstractContextManager[Up]:
 def started(*arguments: str) -> Iterator[Up]:
     """Ended with SIGTERM, and with SIGKILL if that does not end it."""
     process = subprocess.Popen(
-        [sys.executable, "-m", "pointsman.cli", *arguments],
+        command(*arguments),
+        env=environment(),
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,
@@ -73,10 +74,20 @@ def started(*arguments: str) -> Iterator[Up]:
         process.stdout.close()
 
 
+def command(*arguments: str) -> list[str]:
+    """The words of a process."""
+    return [sys.executable, "-m", "pointsman.cli", *arguments]
+
+
+def environment() -> dict[str, str]:
+    """Output is buffered, as users have it."""
+    return {name: value for name, value in os.environ.items() if name != "PYTHONUNBUFFERED"}
+
+
 def run(*arguments: str, stdin: str = "") -> subprocess.CompletedProcess[str]:
     """A command that ends by itself."""
     return subprocess.run(
-        [sys.executable, "-m", "pointsman.cli", *arguments],
+        command(*arguments),
         input=stdin,
         capture_output=True,
         text=True,

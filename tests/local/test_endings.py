@@ -1,7 +1,13 @@
 """Ctrl-C and SIGTERM at every stage of `pointsman up`: no traceback, nobody left."""
 
+import fcntl
+import json
+import os
+import re
 import signal
+import subprocess
 import sys
+import termios
 import time
 import urllib.request
 import uuid
@@ -10,9 +16,10 @@ from contextlib import contextmanager
 from itertools import product
 from pathlib import Path
 
+import openai
 import pytest
 
-from tests.local.running import DEADLINE_S, Up, started, up
+from tests.local.running import DEADLINE_S, Up, command, environment, run, started, up
 
 pytestmark = [
     pytest.mark.local,
@@ -175,6 +182,60 @@ def test_whoever_reads_the_lines_may_go(tmp_path: Path) -> None:
         running.process.send_signal(signal.SIGTERM)
 
         assert running.process.wait(timeout=DEADLINE_S) == 0
+
+
+def at_terminal() -> None:
+    """In the child: its output is the terminal of its session, which hears of its end."""
+    fcntl.ioctl(1, termios.TIOCSCTTY, 0)
+
+
+def test_a_terminal_that_closes_is_an_end_like_others(tmp_path: Path) -> None:
+    """Nobody takes its words any more: what was asked is in the ledger, exit 0, no traceback."""
+    (tmp_path / "all.yaml").write_text(FLEET)
+    words = command("up", str(tmp_path), "--port", "0", "--ledger", str(tmp_path / "ledger.db"))
+    ours, theirs = os.openpty()
+    process = subprocess.Popen(
+        words, stdin=theirs, stdout=theirs, stderr=subprocess.PIPE, start_new_session=True,
+        preexec_fn=at_terminal, env=environment(),  # noqa: PLW1509 - the tests have no threads
+    )  # fmt: skip
+    os.close(theirs)
+    try:
+        said = b""
+        while not (b"ledger: at" in said and b"backend first: Ready" in said):
+            said += os.read(ours, 65536)
+        found = re.search(r"http://\S+/v1", said.decode())
+        assert found is not None
+        with openai.OpenAI(base_url=found[0], api_key="k", max_retries=0) as sdk:
+            sdk.chat.completions.create(
+                model="chat", messages=[{"role": "user", "content": "x"}], max_tokens=1
+            )
+        os.close(ours)
+        _, errors = process.communicate(timeout=DEADLINE_S)
+        assert (process.returncode, errors) == (0, b"")
+    finally:
+        process.kill()
+        process.wait()
+    report = run("report", "--db", str(tmp_path / "ledger.db"), "-o", "json")
+    assert [line["requests"] for line in json.loads(report.stdout)["totals"]] == [1]
+
+
+def test_with_nohup_it_outlives_its_terminal(tmp_path: Path) -> None:
+    """A shell that ends takes nothing along; SIGTERM still ends it."""
+    (tmp_path / "all.yaml").write_text(FLEET)
+    before = signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    try:
+        with up(str(tmp_path), "--port", "0") as running:
+            url = running.url
+            running.process.send_signal(signal.SIGHUP)
+            running.wait_for("backend first: Ready")
+            running.process.send_signal(signal.SIGHUP)
+            assert '"chat"' in models(url)
+            running.process.send_signal(signal.SIGTERM)
+            running.wait_for("stopping")
+            running.process.send_signal(signal.SIGHUP)
+            assert running.process.wait(timeout=DEADLINE_S) == 0
+    finally:
+        signal.signal(signal.SIGHUP, before)
 
 
 @pytest.mark.parametrize("stage", ["starting the fleet", "ready after "])

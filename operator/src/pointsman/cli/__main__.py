@@ -2,7 +2,6 @@
 
 import importlib
 import keyword
-import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -24,6 +23,7 @@ from pointsman.cli.rollout.arguments import add_parser as add_rollout
 from pointsman.cli.simulate.arguments import add_parser as add_simulate
 from pointsman.cli.status.arguments import add_parser as add_status
 from pointsman.cli.top.arguments import add_parser as add_top
+from pointsman.cli.unheard import unheard
 from pointsman.cli.vet.arguments import add_parser as add_vet
 
 _WITH_OPTIONS = {
@@ -127,8 +127,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         sys.stdout.flush()
     except KeyboardInterrupt:
         return 130
-    except BrokenPipeError:  # `| head`: nobody reads any more; Python would say so at its end
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    except BrokenPipeError:  # `| head`
+        unheard()
         return 1
     return status
 

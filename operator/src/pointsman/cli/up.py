@@ -5,20 +5,20 @@ Exit status: 0 after an end that was asked for once, 128 and the signal's number
 """
 
 import asyncio
-import contextlib
 import logging
 import signal
 import sys
 import tempfile
-from collections.abc import Coroutine, Sequence
+from collections.abc import Callable, Coroutine, Sequence
 from pathlib import Path
 from typing import Final
 
+from pointsman.cli.unheard import unheard
 from pointsman.local.session import Refused, Session
 from pointsman.local.tracing import collector
 from pointsman.router.settings_otlp import Otlp
 
-ENDING: Final = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+_ENDING: Final = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 """SIGHUP: a terminal that closes."""
 
 
@@ -35,9 +35,15 @@ def run(main: Coroutine[None, None, int]) -> int:
 def stop_event() -> asyncio.Event:
     """Set by the first signal that asks for the end."""
     stop = asyncio.Event()
-    for number in ENDING:
-        asyncio.get_running_loop().add_signal_handler(number, stop.set)
+    _at_signals(lambda _: stop.set())
     return stop
+
+
+def _at_signals(do: Callable[[int], None]) -> None:
+    for number in _ENDING:
+        # Started with nohup it outlives its terminal.
+        if number != signal.SIGHUP or signal.getsignal(number) is not signal.SIG_IGN:
+            asyncio.get_running_loop().add_signal_handler(number, do, number)
 
 
 async def _serve(
@@ -76,8 +82,7 @@ def _hurry_when_asked_again(session: Session) -> list[int]:
         hurried.append(number)
         session.hurry()
 
-    for number in ENDING:
-        asyncio.get_running_loop().add_signal_handler(number, hurry, number)
+    _at_signals(hurry)
     return hurried
 
 
@@ -88,8 +93,10 @@ async def _say_ready(session: Session) -> None:
 
 def _say(line: str) -> None:
     """One line; serving goes on when nobody reads them any more."""
-    with contextlib.suppress(BrokenPipeError):
+    try:
         print(line, flush=True)
+    except OSError:
+        unheard()
 
 
 def _entries(session: Session) -> list[tuple[str, ...]]:
