@@ -105,6 +105,19 @@ def test_the_only_file_is_deleted_and_comes_back(files: Path) -> None:
         until_serves(running, "more")
 
 
+def test_files_are_watched_wherever_they_are(files: Path) -> None:
+    """Also below folders that watchers of sources leave out."""
+    below = files / ".git" / "node_modules" / ".venv"
+    below.mkdir(parents=True)
+    for name in ("backend.yaml", "policy.yaml"):
+        (files / name).rename(below / name)
+    with up(str(below), "--port", "0") as running:
+        running.wait_for("ready")
+        for name in ("more", "other"):  # the first may be seen as watching begins
+            (below / "policy.yaml").write_text(POLICY.replace("[chat]", f"[chat, {name}]"))
+            until_serves(running, name)
+
+
 def test_a_broken_file_is_told_once_and_its_mending_too(files: Path) -> None:
     """Also when what stands there again is what ran all the time."""
     with up(str(files), "--port", "0") as running:

@@ -279,7 +279,7 @@ class Session:
     async def _watch_while(self, watched: Mapping[Path, tuple[int, ...]]) -> None:
         """Read at every change, and once when watching has begun, until the paths are others."""
         changes = awatch(
-            *watched, debounce=100, step=20, recursive=False,
+            *watched, watch_filter=None, debounce=100, step=20, recursive=False,
             rust_timeout=int(LOOK_S * 1000), yield_on_timeout=True,
         )  # fmt: skip
         begun = False
