@@ -160,6 +160,22 @@ def test_top_without_the_right_to_read_routers(cluster: Cluster, capsys: Capture
     assert "the right to get pods/proxy" in capsys.readouterr().err
 
 
+def test_without_the_right_to_list_pods(cluster: Cluster, capsys: Capture) -> None:
+    """`top` has nothing to tell, ends with 1 and says why; `status` leaves reviews out."""
+    why = 'Error from server (Forbidden): pods is forbidden: User "ada" cannot list resource "pods"'
+    cluster.has(backend("idle"))
+    cluster.forbids_pods(f"{why}\n")
+    for form in ([], ["-o", "json"]):
+        assert main(["top", *form]) == 1
+        told = capsys.readouterr()
+        assert told.out == ""
+        assert told.err == f"pointsman top: the routers' pods cannot be listed: {why}\n"
+    assert main(["status"]) == 0
+    told = capsys.readouterr()
+    assert "idle" in told.out
+    assert told.err == ""
+
+
 class Metrics(BaseHTTPRequestHandler):
     """An admin port that only has figures."""
 

@@ -45,10 +45,15 @@ def status(options: argparse.Namespace) -> int:
 def _pending(kubectl: Kubectl, every: list[str]) -> dict[str, int]:
     """By the ledgers' own figures; replicas of one store tell the same, so the most counts."""
     found: Counter[str] = Counter()
-    for namespace, path in ledgers(kubectl, every):
+    # Without a right, or a ledger that answers, nothing is told.
+    try:
+        there = ledgers(kubectl, every)
+    except Failed:
+        return found
+    for namespace, path in there:
         try:
             text = kubectl.run("get", "--raw", path)
-        except Failed:  # no right to it, or no ledger that answers: nothing is told
+        except Failed:
             continue
         waits = sum(value for name, _, value in figures_of(text) if name == _PENDING)
         found[namespace] = max(found[namespace], int(waits))

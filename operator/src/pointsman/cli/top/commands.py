@@ -72,7 +72,11 @@ def _of_cluster(kubectl: Kubectl, *, every: bool) -> Page:
     flags = ["--all-namespaces"] if every else []
     items = kubectl.get(_KIND, *flags)["items"]
     load = Load()
-    for namespace, path in routers(kubectl, flags):
+    try:
+        there = routers(kubectl, flags)
+    except Failed as error:
+        raise Failed(f"the routers' pods cannot be listed: {error}") from None
+    for namespace, path in there:
         try:
             load.add(namespace, figures_of(kubectl.run("get", "--raw", path)))
         except Failed:

@@ -31,20 +31,17 @@ def figures_of(text: str) -> Iterator[Figure]:
 
 
 def routers(kubectl: Kubectl, every: list[str]) -> list[tuple[str, str]]:
-    """(namespace, path of the metrics) of each running router pod."""
+    """(namespace, path of the metrics) of each running router pod. Raises Failed."""
     return _pods(kubectl, every, "router")
 
 
 def ledgers(kubectl: Kubectl, every: list[str]) -> list[tuple[str, str]]:
-    """The same of ledgers."""
+    """The same of ledgers. Raises Failed."""
     return _pods(kubectl, every, "ledger")
 
 
 def _pods(kubectl: Kubectl, every: list[str], component: str) -> list[tuple[str, str]]:
-    try:
-        pods: list[dict[str, Any]] = kubectl.get("pods", *every, "-l", _PARTS + component)["items"]
-    except Failed:
-        return []
+    pods: list[dict[str, Any]] = kubectl.get("pods", *every, "-l", _PARTS + component)["items"]
     found = []
     for pod in pods:
         about = pod["metadata"]
