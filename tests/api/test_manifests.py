@@ -1,5 +1,6 @@
 """Reading manifests: kubectl's values, and the line of every problem."""
 
+import io
 from collections.abc import Iterator
 from pathlib import Path
 from textwrap import dedent
@@ -11,7 +12,7 @@ from hypothesis import strategies as st
 
 from pointsman.api.manifests import Loaded, Severity, load, load_text
 from pointsman.api.manifests.document import BadDocument, read, split
-from pointsman.api.manifests.loading import MAX_FILE_BYTES
+from pointsman.api.manifests.text import MAX_BYTES
 
 POLICY = """\
 apiVersion: pointsman.dev/v1alpha1
@@ -245,7 +246,7 @@ def test_what_cannot_be_read_is_a_problem(tmp_path: Path) -> None:
     """load() never raises for what it reads."""
     (tmp_path / "empty").mkdir()
     (tmp_path / "latin").write_bytes(b"a: 1\nb: \xe9\n")
-    (tmp_path / "large").write_bytes(b"#" * (MAX_FILE_BYTES + 1))
+    (tmp_path / "large").write_bytes(b"#" * (MAX_BYTES + 1))
     found = lines(load([tmp_path / n for n in ("none", "empty", "latin", "large")]))
     assert found == [
         f"{tmp_path}/none: No such file or directory",
@@ -253,6 +254,41 @@ def test_what_cannot_be_read_is_a_problem(tmp_path: Path) -> None:
         f"{tmp_path}/latin:2: not UTF-8",
         f"{tmp_path}/large: larger than 8,388,608 bytes",
     ]
+
+
+@pytest.mark.parametrize(
+    ("data", "found"),
+    [
+        (BACKEND.encode(), []),
+        (b"\xef\xbb\xbf" + BACKEND.encode(), []),
+        (b"a: 1\nb: \xe9\n", ["<stdin>:2: not UTF-8"]),
+        (b"#" * (MAX_BYTES + 1), ["<stdin>: larger than 8,388,608 bytes"]),
+    ],
+    ids=["plain", "marked", "Latin", "large"],
+)
+def test_standard_input_is_read_as_files_are(
+    data: bytes, found: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whatever the locale says that it is."""
+    monkeypatch.setattr("sys.stdin", io.TextIOWrapper(io.BytesIO(data), encoding="ascii"))
+    loaded = load(["-"])
+
+    assert lines(loaded) == found
+    assert len(loaded.backends) == (not found)
+
+
+def test_a_standard_input_that_is_closed_is_a_problem(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As in `pointsman check - <&-`."""
+    monkeypatch.setattr("sys.stdin", None)
+
+    assert lines(load(["-"])) == ["<stdin>: Bad file descriptor"]
+
+
+def test_a_path_that_cannot_be_looked_at_is_a_problem(tmp_path: Path) -> None:
+    """Too long here, as one in a folder of another user is forbidden."""
+    name = "x" * 300
+
+    assert lines(load([tmp_path / name])) == [f"{tmp_path}/{name}: File name too long"]
 
 
 def test_a_folder_that_cannot_be_read_is_a_problem(

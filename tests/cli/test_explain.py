@@ -1,5 +1,6 @@
 """`pointsman explain` of what was seen: a line of traffic, and a decision that was recorded."""
 
+import io
 import json
 from pathlib import Path
 
@@ -32,6 +33,20 @@ def test_a_line_of_traffic_is_traced(tmp_path: Path, capsys: Capture) -> None:
     found = json.loads(capsys.readouterr().out)
     assert (found["analysis"]["task"], found["backend"]) == ("Chat", "qwen-light")
     assert "if the answer has 211 out" in found["cost"]
+
+
+def test_a_prompt_on_standard_input_is_utf_8(
+    capsys: Capture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whatever the locale says; what is not is one line."""
+    asked = ["explain", "-f", str(DESK), "--prompt", "-"]
+    for text, status in (("Wie kann ich meine Rechnung ändern?".encode(), 0), (b"caf\xe9", 1)):
+        stdin = io.TextIOWrapper(io.BytesIO(text), encoding="ascii")
+        monkeypatch.setattr("sys.stdin", stdin)
+        assert main(asked) == status
+    told = capsys.readouterr()
+    assert "glm-multilingual" in told.out
+    assert told.err == "--prompt -: not UTF-8\n"
 
 
 def test_what_a_line_carries_is_left_out_for(tmp_path: Path, capsys: Capture) -> None:

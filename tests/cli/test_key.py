@@ -11,6 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pointsman.api.callers import CallerEntry, hash_of
+from pointsman.api.manifests.text import MAX_BYTES
 from pointsman.cli.__main__ import main
 from pointsman.cli.key import manifest
 from pointsman.router.callers import Refusal, judge
@@ -172,6 +173,31 @@ def test_a_file_that_is_not_understood_is_left_alone(
     assert said in err
     assert "pmk-" not in out + err
     assert file.read_text() == text
+
+
+@pytest.mark.parametrize(
+    ("data", "said"),
+    [
+        (b"# ours\n# caf\xe9\n", ":2: not UTF-8"),
+        (b"#" * (MAX_BYTES + 1), ": larger than 8,388,608 bytes"),
+    ],
+)
+def test_a_file_that_is_no_text_is_left_alone(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], data: bytes, said: str
+) -> None:
+    """One line with its name, whatever was asked for."""
+    file = tmp_path / "callers.yaml"
+    file.write_bytes(data)
+    into = ["--into", str(file)]
+    for action in (
+        ["create", "app", *into],
+        ["retire", "app", *into],
+        ["limit", "app", "--rpm", "1", *into],
+        ["list", str(file)],
+    ):
+        assert main(["key", *action]) == 1
+        assert capsys.readouterr() == ("", f"{file}{said}\n")
+    assert file.read_bytes() == data
 
 
 @pytest.mark.parametrize(

@@ -198,7 +198,11 @@ def test_mistakes_are_told(arguments: list[str], said: str, status: int, capsys:
 def test_a_broken_file_is_told(tmp_path: Path, capsys: Capture) -> None:
     """With its name; what is not UTF-8, not YAML, no config."""
     path = tmp_path / "config.yaml"
-    for data, said in ((b"\xff", "no text in UTF-8"), (b"a: [", "no YAML"), (b"{}", "model_list")):
+    for data, said in (
+        (b"\n\xff", "line 2: not UTF-8"),
+        (b"a: [", "no YAML"),
+        (b"{}", "model_list"),
+    ):
         path.write_bytes(data)
         assert main(["import", "litellm", str(path)]) == 1
         assert "config.yaml: " in (told := capsys.readouterr().err)

@@ -4,7 +4,6 @@ A folder gives its .json, .yaml and .yml files in order of name, without its sub
 half-read: what has a problem is reported with its line and left out, everything else is returned.
 """
 
-import sys
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -21,6 +20,7 @@ from pointsman.api.manifests.finding import (
     Severity,
     Source,
 )
+from pointsman.api.manifests.text import STDIN, Unreadable, text_of
 from pointsman.api.names import (
     API_VERSION,
     EVALUATION_SUITE,
@@ -32,7 +32,6 @@ from pointsman.api.spelling import did_you_mean
 from pointsman.api.v1alpha1 import EvaluationSuite, ModelBackend, RoutingPolicy
 from pointsman.api.validation import Invalid, M, Problem, parse
 
-MAX_FILE_BYTES: Final = 8 * 1024 * 1024
 EXTENSIONS: Final = (".json", ".yaml", ".yml")
 _KINDS: Final = (MODEL_BACKEND, ROUTING_POLICY, EVALUATION_SUITE)
 _LISTS: Final = ("List", *(f"{kind}List" for kind in _KINDS))
@@ -42,10 +41,7 @@ def load(paths: Iterable[str | Path]) -> Loaded:
     """Everything in files and folders; `-` is standard input. Never raises for what it reads."""
     reading = _Reading()
     for path in paths:
-        if str(path) == "-":
-            reading.text(sys.stdin.read(), "<stdin>")
-        else:
-            reading.path(Path(path))
+        reading.path(path)
     return reading.loaded()
 
 
@@ -77,12 +73,15 @@ class _Reading:
             unread=self.unread,
         )
 
-    def path(self, path: Path) -> None:
-        if not path.is_dir():
-            self._file(path)
+    def path(self, path: str | Path) -> None:
+        if str(path) == "-":
+            self._file(path, STDIN)
             return
         try:
-            inside = sorted(path.iterdir())
+            if not Path(path).is_dir():
+                self._file(path, str(path))
+                return
+            inside = sorted(Path(path).iterdir())
             files = [f for f in inside if f.suffix in EXTENSIONS and f.is_file()]
             deeper = any(f.is_dir() for f in inside)
         except OSError as error:  # not readable, or gone in the meantime
@@ -93,23 +92,15 @@ class _Reading:
             message = f"no .json, .yaml or .yml file in this folder{below}"
             self._report(Position(str(path), 0), message)
         for file in files:
-            self._file(file)
+            self._file(file, str(file))
 
-    def _file(self, path: Path) -> None:
+    def _file(self, path: str | Path, name: str) -> None:
         try:
-            with path.open("rb") as stream:
-                data = stream.read(MAX_FILE_BYTES + 1)
-            if len(data) > MAX_FILE_BYTES:
-                self._report(Position(str(path), 0), f"larger than {MAX_FILE_BYTES:,} bytes")
-                return
-            text = data.decode("utf-8-sig")
-        except OSError as error:
-            self._report(Position(str(path), 0), error.strerror or str(error))
-        except UnicodeDecodeError as error:
-            line = data.count(b"\n", 0, error.start) + 1
-            self._report(Position(str(path), line), "not UTF-8")
+            text = text_of(path)
+        except Unreadable as error:
+            self._report(Position(name, error.line), str(error))
         else:
-            self.text(text, str(path))
+            self.text(text, name)
 
     def text(self, text: str, file: str) -> None:
         for before, part in split(text):

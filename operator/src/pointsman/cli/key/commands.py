@@ -27,6 +27,7 @@ from pointsman.api.callers import (
     parse_entry,
 )
 from pointsman.api.dataclass import DataClass
+from pointsman.api.manifests.text import Unreadable, text_of
 from pointsman.cli.key import manifest
 from pointsman.cli.writing import write_whole
 
@@ -62,13 +63,21 @@ def key(options: argparse.Namespace) -> int:
     return 0
 
 
+def _text(file: Path) -> str:
+    try:
+        return text_of(file)
+    except Unreadable as error:
+        line = f":{error.line}" if error.line else ""
+        raise _Wrong(f"{file}{line}: {error}") from None
+
+
 def _create(options: argparse.Namespace) -> None:
     name, secret = options.name, options.secret
     if not is_name(name):
         raise _Wrong(f"{name!r} is no name for a caller: letters, digits, '-', '_' and '.'")
     made = KEY_PREFIX + secrets.token_urlsafe(_RANDOM_BYTES)
     into: Path | None = options.into
-    text = into.read_text() if into and into.exists() else ""
+    text = _text(into) if into and into.exists() else ""
     known = manifest.entries(text, secret).get(name)
     entry = _entry(options, known, hash_of(made.encode()))
     if text:
@@ -131,7 +140,7 @@ def _checked(entry: _E) -> _E:
 
 def _retire(options: argparse.Namespace) -> None:
     into: Path = options.into
-    text = into.read_text()
+    text = _text(into)
     known = manifest.entries(text, options.secret).get(options.name)
     if known is None:
         raise _Wrong(f"{into}: Secret {options.secret} has no caller {options.name}")
@@ -144,7 +153,7 @@ def _retire(options: argparse.Namespace) -> None:
 def _limit(options: argparse.Namespace) -> None:
     """Exactly what the options say: without one a caller has no limits any more."""
     into: Path = options.into
-    text, secret, limits = into.read_text(), options.secret, _limits(options, None)
+    text, secret, limits = _text(into), options.secret, _limits(options, None)
     if options.team:
         entry, changed = _team_entry(options, manifest.teams(text, secret), limits)
         if entry in manifest.entries(text, secret):
@@ -176,7 +185,7 @@ def _told(limits: Limits | None) -> str:
 
 
 def _list(options: argparse.Namespace) -> None:
-    text = options.file.read_text()
+    text = _text(options.file)
     for entry in sorted(manifest.teams(text, options.secret).values(), key=lambda one: one.team):
         print(f"team {entry.team}: {_told(entry.limits)}")
     found = manifest.entries(text, options.secret)

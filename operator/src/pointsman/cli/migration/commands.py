@@ -15,6 +15,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Final
 
+from pointsman.api.manifests.text import Unreadable, text_of
 from pointsman.cli.migration.comparing import Comparison, Judge, as_text
 from pointsman.cli.migration.conversion import Imported, imported
 from pointsman.cli.migration.policies import TAGS_HEADER
@@ -66,12 +67,10 @@ def _usable(options: argparse.Namespace) -> None:
 
 def _made(config: str) -> Imported:
     try:
-        data = sys.stdin.buffer.read() if config == "-" else Path(config).read_bytes()
-        text = data.decode("utf-8-sig")
-    except OSError as error:
-        raise BadConfig(error.strerror or str(error)) from None
-    except UnicodeDecodeError:
-        raise BadConfig("it is no text in UTF-8") from None
+        text = text_of(config)
+    except Unreadable as error:
+        where = f"line {error.line}: " if error.line else ""
+        raise BadConfig(f"{where}{error}") from None
     made = imported(text, os.environ)
     if errors := made.errors():
         told = "\n".join(errors)

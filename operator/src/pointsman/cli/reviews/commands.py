@@ -22,6 +22,7 @@ from urllib.parse import quote
 
 import yaml
 
+from pointsman.api.manifests.text import Unreadable, text_of
 from pointsman.cli.listing.page import Page
 from pointsman.cli.listing.people import NotAnswered, PeopleApi, people_api
 from pointsman.cli.listing.showing import show
@@ -100,12 +101,10 @@ def _decide(api: PeopleApi, options: argparse.Namespace) -> None:
 
 def _edited(api: PeopleApi, options: argparse.Namespace) -> str:
     """The text that is to go in place of the one that is held. Raises NotDone."""
-    if options.filename == "-":
-        text = sys.stdin.read()
-    elif options.filename:
+    if options.filename:
         try:
-            text = Path(options.filename).read_text(encoding="utf-8")
-        except (OSError, UnicodeDecodeError) as error:
+            text = text_of(options.filename)
+        except Unreadable as error:
             raise NotDone(f"{options.filename} cannot be read: {error}") from None
     else:
         found = api.get(_path(options.id), {})

@@ -2,11 +2,11 @@
 
 import argparse
 import json
-import sys
 from collections.abc import Sequence
 from typing import NamedTuple
 
 from pointsman.analysis import Analysis, Prompt
+from pointsman.api.manifests.text import Unreadable, text_of
 from pointsman.cli.policies import Unusable
 from pointsman.cli.traffic.lines import line_of
 from pointsman.cli.traffic.seen import BadLine, Read, facts_of, read_line
@@ -59,7 +59,7 @@ def given(options: argparse.Namespace) -> Given:
     headers = _pairs(options.header, ":", "header")
     read = _line(options.request) if options.request else None
     if read is None:
-        user = sys.stdin.read() if options.prompt == "-" else options.prompt
+        user = _stdin() if options.prompt == "-" else options.prompt
         prompt = Prompt(
             user=user, system=options.system, total_chars=len(user) + len(options.system), turns=1
         )
@@ -73,6 +73,13 @@ def given(options: argparse.Namespace) -> Given:
         metadata=_pairs(options.metadata, "=", "metadata"),
         max_tokens=options.max_tokens,
     )
+
+
+def _stdin() -> str:
+    try:
+        return text_of("-")
+    except Unreadable as error:
+        raise Unusable(f"--prompt -: {error}") from None
 
 
 def _pairs(texts: Sequence[str], separator: str, what: str) -> dict[str, str]:
