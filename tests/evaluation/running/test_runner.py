@@ -170,6 +170,26 @@ async def test_a_judge_that_talks_nonsense_makes_nobody_worse() -> None:
     assert line.not_scored == {"Unreadable": 2}
 
 
+async def test_an_answer_whose_first_judge_fails_has_no_score() -> None:
+    """Two judges: half of the prompts are judged, the others counted; nothing is paid twice."""
+
+    async def handler(_: web.Request, body: dict[str, Any]) -> web.StreamResponse:
+        if body["model"] == "j" and "user: 1" in body["messages"][-1]["content"]:
+            return web.json_response({}, status=400)
+        return web.json_response(completion('{"score": 1}' if body["model"] == "j" else "yes"))
+
+    kept: list[Call] = []
+    async with served(handler) as server:
+        checks = [{"judge": {"rubric": rubric}} for rubric in ("Be kind.", "Be short.")]
+        plan = plan_of(suite_of(2, *checks), server)
+        await run(plan, kept)
+        runner = await run(plan, kept)
+        (line,) = report("s", plan.suite, ["t"], 1, runner.done).lines
+
+    assert len(kept) == 3 + 2
+    assert (line.scored, line.missing, line.not_scored) == (1, 0, {"Refused": 1})
+
+
 async def test_who_answered_says_what_it_costs() -> None:
     """A router names the backend; its price counts, the dearest is set aside."""
     cheap = token_prices(Prices(input_per_million="0.1", output_per_million="0.2"), "USD")

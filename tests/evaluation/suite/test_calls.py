@@ -110,6 +110,24 @@ def test_what_was_not_answered_is_not_wrong(missing: Missing) -> None:
     assert judged == Outcome(None, "the judge: because", missing)
 
 
+@pytest.mark.parametrize("again", [False, True])
+def test_a_judge_that_fails_ends_what_follows(again: bool) -> None:
+    """Nobody else is asked, and the answer has no score, unless it was wrong already."""
+    suite = suite_of(JUDGE, PAIR, JUDGE)
+    pair = asked(suite, call(text="yes"))[1]
+    answer, right = call(text="yes"), call("judge/0", text='{"score": 1}')
+    first = call("judge/0", missing=Missing.TIMED_OUT, why="late", again=again)
+    second = call(pair, missing=Missing.REFUSED, why="busy", again=again)
+
+    for calls, found in (
+        ((answer, first), Outcome(None, "the judge: late", Missing.TIMED_OUT)),
+        ((answer, right, second), Outcome(None, "the judge: busy", Missing.REFUSED)),
+        ((answer, call("judge/0", text='{"score": 0}'), second), Outcome(0.0, "the judge gives 0")),
+    ):
+        assert asked(suite, *calls) == []
+        assert worth(suite, *calls) == found
+
+
 def test_who_declines_is_not_wrong_unless_that_is_asked() -> None:
     """And who begins with an excuse and is right, is right."""
     sorry = "I'm sorry, but I can't help with that."

@@ -149,6 +149,15 @@ def test_bars_are_about_all_or_a_task() -> None:
     assert read_bar("quality<0.1").failed(unknown) == ["t: quality<0.1: nothing is known"]
 
 
+def test_what_was_not_asked_to_its_end_has_no_score() -> None:
+    """A run that stops early is no run in which everything was scored."""
+    lines = told(suite_of(*["Chat"] * 4), call("p0"), call("p1"), call("p2")).lines
+
+    assert read_bar("unscored>0.25").failed(lines) == []
+    assert read_bar("unscored>0.1").failed(lines) == ["t: unscored>0.1: it is 0.25"]
+    assert read_bar("unscored<1").failed(told(suite_of("Chat")).lines) == []
+
+
 @pytest.mark.parametrize(
     ("text", "why"),
     [

@@ -337,6 +337,25 @@ async def test_a_judge_that_talks_nonsense_leaves_answers_unscored(world: World)
     assert "0 of 4 prompts have a score" in world.status()["evaluation"]["message"]
 
 
+async def test_a_judge_that_fails_once_keeps_no_run_from_its_end(world: World) -> None:
+    """The answer has a reason in place of a score, also where another check of a judge follows."""
+    late = Reply(missing=Missing.TIMED_OUT, why="late")
+    kind = answered('{"score": 1}')
+    world.asker.says = lambda who, text: (
+        answered("All right.") if who == "a" else late if "Say p4." in text else kind
+    )
+    world.suites["desk"] = suite(*PROMPTS, judge="judge", rubrics=2)
+    world.put("judge")
+    world.put("a", order="now")
+    world.lead()
+    await world.go(2.0)
+    (run,) = world.runs
+    assert (run.ended, run.message) == ("Complete", "")
+    assert [one.score for one in run.evaluations] == [1.0, 1.0, 1.0, None]
+    assert run.evaluations[-1].missing == "TimedOut"
+    assert world.status()["quality"][0]["score"] == "1.000"
+
+
 async def test_a_judge_that_is_no_backend_runs_nothing(world: World) -> None:
     """And says so."""
     world.suites["desk"] = suite(*PROMPTS, judge="somebody")

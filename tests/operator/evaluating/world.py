@@ -26,7 +26,9 @@ COST = {"inputPerMillion": "1", "outputPerMillion": "1"}
 Says = Callable[[str, str], Reply]
 
 
-def suite(*prompts: str, judge: str = "", word: str = "right", max_tokens: int = 16) -> Suite:
+def suite(
+    *prompts: str, judge: str = "", rubrics: int = 1, word: str = "right", max_tokens: int = 16
+) -> Suite:
     """Prompts whose answer has to hold a word, or whom a judge likes."""
     check: dict[str, Any] = {"judge": {"rubric": "It is kind."}} if judge else {"contains": word}
     metadata = {"pointsman-simulator-task": "Coding"}
@@ -38,7 +40,7 @@ def suite(*prompts: str, judge: str = "", word: str = "right", max_tokens: int =
                 "task": "Coding",
                 "metadata": metadata,
                 "maxTokens": max_tokens,
-                "checks": [check],
+                "checks": [check] * rubrics,
             }
             for name in prompts
         ]

@@ -23,8 +23,8 @@ _FORM: Final = re.compile(
 
 
 def _unscored(line: Line) -> float | None:
-    asked = line.scored + sum(line.not_scored.values())
-    return 1 - line.scored / asked if asked else None
+    whole = line.scored + sum(line.not_scored.values()) + line.missing
+    return 1 - line.scored / whole if whole else None
 
 
 FIGURES: Final[dict[str, Callable[[Line], float | None]]] = {

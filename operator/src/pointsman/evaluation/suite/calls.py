@@ -109,7 +109,11 @@ def units(suite: Suite, targets: Sequence[str], runs: int) -> Iterator[Unit]:
 def next_steps(
     golden: Golden, unit: Unit, judge: Judge | None, done: Mapping[str, Call]
 ) -> tuple[Step, ...]:
-    """What is to be asked now, by what was; nothing at the end. A judge is not asked in vain."""
+    """
+    What is to be asked now, by what was; nothing at the end.
+
+    A judge is not asked in vain, nor once more after a call of it failed.
+    """
     first = done.get(ANSWER)
     if first is None:
         return (
@@ -120,7 +124,7 @@ def next_steps(
                 metadata=golden.metadata,
             ),
         )
-    if judge is None or first.missing or not first.text or _decided(golden, first):
+    if judge is None or _failed(done) or not first.text or _decided(golden, first):
         return ()
     return tuple(
         Step(
@@ -181,6 +185,11 @@ def _decided(golden: Golden, call: Call) -> bool:
     return any(not outcome.score for outcome in _free(golden, call))
 
 
+def _failed(done: Mapping[str, Call]) -> bool:
+    """Whether a call has no answer: its unit ends there."""
+    return any(call.missing is not None for call in done.values())
+
+
 def outcome_of(golden: Golden, unit: Unit, done: Mapping[str, Call]) -> Outcome | None:
     """
     What the answer is worth: its worst check's score. None while something is to be asked.
@@ -201,7 +210,7 @@ def outcome_of(golden: Golden, unit: Unit, done: Mapping[str, Call]) -> Outcome 
     for index, check in _judged(golden):
         verdict = _verdict(golden, unit, index, check, done)
         if verdict is None:
-            return None
+            return _worst(found) if _failed(done) else None
         found.append(verdict)
     return _worst(found)
 
