@@ -141,6 +141,17 @@ def test_who_declines_is_not_wrong_unless_that_is_asked() -> None:
     assert getattr(worth(suite_of({"refusal": "Expected"}), call(declined=True)), "score", 0) == 1
 
 
+@pytest.mark.parametrize("more", [[], [{"refusal": "Expected"}]])
+def test_who_declines_without_a_word_is_not_judged(more: list[dict[str, Any]]) -> None:
+    """A filter cut everything off: the prompt is over all the same."""
+    suite = suite_of(*more, JUDGE)
+    found = worth(suite, call(declined=True))
+
+    assert asked(suite, call(declined=True)) == []
+    assert found is not None
+    assert found.missing is Missing.REFUSED
+
+
 def test_targets_stay_side_by_side() -> None:
     """A cap then leaves what can be compared."""
     suite = suite_of({"contains": "x"})

@@ -203,10 +203,10 @@ def outcome_of(golden: Golden, unit: Unit, done: Mapping[str, Call]) -> Outcome 
         return not_scored(first.missing, first.why)
     found = _free(golden, first)
     worst = _worst(found)
-    if worst is not None and worst.score == 0:
+    if worst is not None and not worst.score:
         return _excused(golden, first) or worst
-    if worst is not None and worst.missing is not None:
-        return _excused(golden, first) or worst
+    if not first.text and asks_judge(golden.checks):
+        return not_scored(Missing.REFUSED, "the model declined, and there is nothing to judge")
     for index, check in _judged(golden):
         verdict = _verdict(golden, unit, index, check, done)
         if verdict is None:
