@@ -2,7 +2,7 @@
 
 import math
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass
 from fractions import Fraction
 from typing import Final
@@ -17,10 +17,10 @@ from pointsman.cli.migration.rules import (
     SHUFFLE,
     STRATEGIES,
     Rules,
-    number,
     pairs,
     tags_of,
 )
+from pointsman.cli.migration.timeouts import Times, times
 from pointsman.cli.migration.writing import Document
 
 TAGS_HEADER: Final = "x-litellm-tags"
@@ -29,8 +29,6 @@ _MOST_TARGETS: Final = 16
 _MOST_CHAIN: Final = 8
 _MOST_NAMES: Final = 16
 _MOST_RULES: Final = 32
-_LONGEST_S: Final = 86_400.0
-_NO_TIMEOUT_S: Final = 600.0
 Path = tuple[str | int, ...]
 
 
@@ -264,16 +262,23 @@ class _Policy:
                 for name, weight in whole.items()
             ]
         }
-        chain = self._chain(levels, [*weights], tags, path)
+        chain, errors = self._chain(levels, [*weights], tags, path)
+        waits = self._times(levels, {*weights, *chain}, path, goes_on=errors)
         if chain:
-            route["fallback"] = chain
-        self._timeouts(route, levels, path)
+            when = {} if errors else {"when": ["ContextWindow"]}
+            members = [{"name": name} for name in chain]
+            route["fallback"] = {**when, "chain": members, "deadline": waits.request}
+        route["timeouts"] = waits.spec()
         return route
 
     def _chain(
         self, levels: list[list[Deployment]], targets: list[str], tags: Sequence[str], path: Path
-    ) -> dict[str, object] | None:
-        """Others of the group by order, then the groups that it falls back to."""
+    ) -> tuple[list[str], bool]:
+        """
+        Others of the group by order, then the groups that it falls back to.
+
+        And whether they answer errors, not only what is too long.
+        """
         own = [
             self._backends[d.index] for level in levels for d in level if d.index in self._backends
         ]
@@ -283,7 +288,7 @@ class _Policy:
         if len(targets) == 1:
             found.remove(targets[0])
         if not found:
-            return None
+            return [], False
         if len(found) > _MOST_CHAIN:
             left = ", ".join(found[_MOST_CHAIN:])
             self._say((*path, "fallback"), f"at most 8 in a chain; left out: {left}")
@@ -294,8 +299,7 @@ class _Policy:
                 "fallbacks and context_window_fallbacks are one chain: what is only for long "
                 "prompts is at its end, and answers errors too",
             )
-        members = [{"name": name} for name in found[:_MOST_CHAIN]]
-        return {"chain": members} if errors else {"when": ["ContextWindow"], "chain": members}
+        return found[:_MOST_CHAIN], errors
 
     def _of(self, groups: Sequence[str], tags: Sequence[str]) -> list[str]:
         found: list[str] = []
@@ -304,40 +308,16 @@ class _Policy:
                 found += [self._backends[d.index] for d in level if d.index in self._backends]
         return found
 
-    def _timeouts(
-        self, route: dict[str, object], levels: list[list[Deployment]], path: Path
-    ) -> None:
-        here = [one for level in levels for one in level]
-        whole, mixed = self._seconds(here, "timeout", ("timeout", "request_timeout"))
-        first, _ = self._seconds(here, "stream_timeout", ("stream_timeout",))
-        if mixed:
-            self._say((*path, "timeouts"), "the models have several timeouts: the longest is here")
-        if whole is None:
-            self._say((*path, "timeouts"), "no timeout is set: LiteLLM would wait for up to 6000 s")
-        each = whole or _NO_TIMEOUT_S
-        fallback = route.get("fallback")
-        chain = fallback["chain"] if isinstance(fallback, dict) else []
-        total = min(each * (1 + len(chain)), _LONGEST_S)
-        if chain:
-            self._say(
-                (*path, "timeouts"),
-                "LiteLLM's timeout is of each attempt, and these of the first token and of all",
-            )
-            assert isinstance(fallback, dict)
-            fallback["deadline"] = _duration(total)
-        route["timeouts"] = {
-            "firstToken": _duration(min(first or each, _LONGEST_S)), "request": _duration(total)
-        }  # fmt: skip
-
-    def _seconds(
-        self, here: Sequence[Deployment], own: str, settings: Sequence[str]
-    ) -> tuple[float | None, bool]:
-        """The longest of the models' own, else the first that is set; whether they differ."""
-        given = next((number(self._config.routing(key)) for key in settings
-                      if self._config.routing(key) is not None), None)  # fmt: skip
-        each = {number(one.params.get(own)) or given for one in here}
-        found = [one for one in each if one]
-        return max(found, default=None), len(each) > 1
+    def _times(
+        self, levels: list[list[Deployment]], tried: Set[str], path: Path, *, goes_on: bool
+    ) -> Times:
+        by_name = {self._backends[one.index]: one for one in self._config.deployments
+                   if self._backends.get(one.index) in tried}  # fmt: skip
+        group = [one for level in levels for one in level]
+        found = times(self._config, group, [*by_name.values()], goes_on=goes_on)
+        for said in found.said:
+            self._say((*path, "timeouts"), said)
+        return found
 
 
 def _ref(name: str) -> dict[str, object]:
@@ -359,11 +339,3 @@ def _whole(weights: Mapping[str, float]) -> dict[str, int]:
     if largest <= 1_000_000:
         return found
     return {name: max(1, count * 1_000_000 // largest) for name, count in found.items()}
-
-
-def _duration(seconds: float) -> str:
-    if seconds != int(seconds):
-        milliseconds = max(1, round(seconds * 1000))
-        return f"{milliseconds}ms" if milliseconds < 100_000 else f"{math.ceil(seconds)}s"
-    whole = int(seconds)
-    return f"{whole // 60}m" if whole >= 60 and whole % 60 == 0 else f"{max(1, whole)}s"
