@@ -4,6 +4,7 @@ litellm is no dependency: it is installed into a virtual environment of its own,
 first time; where that fails the test is skipped and says so.
 """
 
+import fcntl
 import json
 import os
 import subprocess
@@ -25,19 +26,26 @@ SCRIPT = Path(__file__).parent / "real_router.py"
 
 @pytest.fixture(scope="module")
 def python() -> Path:
-    """A Python that has litellm."""
+    """A Python that has litellm; of several processes one installs it."""
     folder = CACHE / f"litellm-{VERSION}"
-    found = folder / "bin" / "python"
-    if not (folder / "installed").exists():
-        venv.create(folder, clear=True, with_pip=True)
-        pip = [str(found), "-m", "pip", "install", "-q", "--retries", "0", "--timeout", "20"]
-        done = subprocess.run(
-            [*pip, f"litellm=={VERSION}"], capture_output=True, text=True, timeout=300, check=False
-        )
-        if done.returncode:
-            pytest.skip(f"not run: litellm cannot be installed here: {done.stderr.strip()[-200:]}")
-        (folder / "installed").touch()
-    return found
+    CACHE.mkdir(parents=True, exist_ok=True)
+    with folder.with_name(f"{folder.name}.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not (folder / "installed").exists():
+            _install(folder)
+    return folder / "bin" / "python"
+
+
+def _install(folder: Path) -> None:
+    venv.create(folder, clear=True, with_pip=True)
+    pip = [str(folder / "bin" / "python"), "-m", "pip", "install", "-q", "--retries", "0"]
+    done = subprocess.run(
+        [*pip, "--timeout", "20", f"litellm=={VERSION}"], capture_output=True, text=True,
+        timeout=300, check=False,
+    )  # fmt: skip
+    if done.returncode:
+        pytest.skip(f"not run: litellm cannot be installed here: {done.stderr.strip()[-200:]}")
+    (folder / "installed").touch()
 
 
 def named(group: str, name: str, **more: Any) -> dict[str, Any]:
