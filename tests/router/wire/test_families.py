@@ -134,6 +134,20 @@ def test_the_specs_fields_take_the_places_of_the_presets() -> None:
     assert profile_of(spec(*KIMI, promptProfile={"preset": "None"})) is None
 
 
+@pytest.mark.parametrize(
+    ("default", "sent"),
+    [("0.00001", 0.00001), ("1e-05", 0.00001), ("-1.5E+3", -1500.0), ("1e400", "1e400"),
+     ("1e", "1e"), ("007", "007")],
+)  # fmt: skip
+def test_a_default_that_is_a_number_in_json_is_sent_as_one(default: str, sent: object) -> None:
+    """With an exponent, too; what no server could hold is a text, as is what JSON does not know."""
+    own = {"parameters": [{"name": "temperature", "default": default}]}
+    found = profile_of(spec(*DEEPSEEK, promptProfile=own))
+    assert found
+    body = b'{"model":"m","messages":[]}'
+    assert json.loads(apply(body, found))["temperature"] == sent
+
+
 def test_a_rename_of_the_spec_replaces_the_presets() -> None:
     """The preset's way back would undo it."""
     own = {"parameters": [{"name": "max_tokens", "renameTo": "max_completion_tokens"}]}

@@ -5,6 +5,7 @@ known, nothing is assumed that only one of them understands.
 """
 
 import json
+import math
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -23,7 +24,7 @@ from pointsman.api.v1alpha1.promptprofile import (
     ThinkingDefault,
 )
 
-_NUMBER: Final = re.compile(r"-?(0|[1-9][0-9]*)(\.[0-9]+)?")
+_NUMBER: Final = re.compile(r"-?(0|[1-9][0-9]*)(\.[0-9]+)?([eE][+-]?[0-9]+)?")
 _TEMPLATES: Final = frozenset({Engine.VLLM, Engine.SGLANG})
 """Servers that hand chat_template_kwargs to the model's own template."""
 
@@ -329,7 +330,9 @@ def _parameter(one: ProfileParameter) -> Parameter:
 
 
 def _json(text: str) -> str:
-    if text in ("true", "false") or _NUMBER.fullmatch(text):
+    if text in ("true", "false"):
+        return text
+    if _NUMBER.fullmatch(text) and math.isfinite(float(text)):
         return text
     return json.dumps(text, ensure_ascii=False)
 

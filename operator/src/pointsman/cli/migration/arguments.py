@@ -27,7 +27,7 @@ def add_parser(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") 
     litellm.add_argument("--force", action="store_true", help="with -o: replace what is there")
     litellm.add_argument(
         "--strict", action="store_true",
-        help="exit 1 if a key is unknown or a model cannot be imported",
+        help="exit 1 if a key is unknown, or a model or a value cannot be imported",
     )  # fmt: skip
     litellm.add_argument(
         "--check", nargs="?", const="", metavar="TRAFFIC.jsonl",

@@ -1,14 +1,13 @@
 """PURE: deployments of LiteLLM as ModelBackends, and their keys as Secrets without a value."""
 
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import Final
 
 from pointsman.api.names import ANNOTATION_ALLOWED_HOSTS, API_VERSION, LABEL_CREDENTIAL
+from pointsman.cli.migration.defaults import defaults
 from pointsman.cli.migration.known import (
-    DEFAULTS,
     INFO_PREFIXES,
     MODEL_INFO,
     PARAM_PREFIXES,
@@ -20,13 +19,12 @@ from pointsman.cli.migration.known import (
 from pointsman.cli.migration.naming import MOST_BACKEND, MOST_SECRET, Names
 from pointsman.cli.migration.providers import CannotPlace, Place, place
 from pointsman.cli.migration.reading import Config, Deployment, Kind, Note
-from pointsman.cli.migration.rules import number, texts
+from pointsman.cli.migration.rules import number
+from pointsman.cli.migration.variables import in_variable, unread, variable
 from pointsman.cli.migration.writing import Document
 
-_VARIABLE: Final = "os.environ/"
 _NO_KEYS: Final = ("", "none", "null", "na", "n/a", "empty", "dummy", "fake", "fake-key", "no-key")
 """What is written where a server wants none; all else is taken for a key."""
-_NEVER: Final = ("mode", "litellm_provider", "description", "metadata")
 Environment = Mapping[str, str]
 
 
@@ -116,7 +114,7 @@ def backends(config: Config, environment: Environment) -> Backends:
             message = f"equal to model_list[{same}]: one ModelBackend, with the weight of both"
             notes.append(config.note(Kind.CHANGED, one.path, message))
             continue
-        given = one.info.get("id")
+        given = None if in_variable(one.info.get("id")) else one.info.get("id")
         if given is not None and ids.setdefault(str(given), one.index) != one.index:
             message = (
                 f"model_info.id is that of model_list[{ids[str(given)]}]: it gets another name"
@@ -130,27 +128,34 @@ def backends(config: Config, environment: Environment) -> Backends:
         wanted = one.group if alone[one.group] == 1 else f"{one.group}-{where.provider}"
         name = names.take(str(given) if given is not None else wanted)
         found[one.index] = name
-        documents[one.index] = _Backend(config, one, where, name).document(keys)
+        made_of = _Backend(config, one, where, name)
+        documents[one.index] = made_of.document(keys)
+        notes += made_of.notes
     return Backends(documents, found, tuple(notes), keys)
 
 
 def _place(one: Deployment, environment: Environment) -> Place:
+    if in_variable(one.group):
+        raise CannotPlace("its model_name is in a variable, which is not read: write it here")
     model = _known(one.model, "model", environment)
     base = one.params.get("api_base") or one.params.get("base_url") or ""
     named = one.params.get("custom_llm_provider") or ""
     if not isinstance(base, str) or not isinstance(named, str):
         raise CannotPlace("its api_base or custom_llm_provider is no text")
-    return place(model, named, _known(base, "api_base", environment))
+    provider = _known(named, "custom_llm_provider", environment)
+    return place(model, provider, _known(base, "api_base", environment))
 
 
 def _known(text: str, what: str, environment: Environment) -> str:
     """URLs and names may be variables; they are no secrets, so they are read."""
-    if not text.startswith(_VARIABLE):
+    if not in_variable(text):
         return text
-    name = text.removeprefix(_VARIABLE)
-    if not environment.get(name):
-        raise CannotPlace(f"its {what} is in the variable {name}: import again with it set")
-    return environment[name]
+    name = variable(text)
+    found = environment.get(name) if name else None
+    if not found:
+        where = f"the variable {name}" if name else "a variable without a name"
+        raise CannotPlace(f"its {what} is in {where}: import again with it set")
+    return found
 
 
 class _Backend:
@@ -161,6 +166,7 @@ class _Backend:
         self._one = one
         self._where = where
         self._name = name
+        self.notes: list[Note] = []
         self._spec: dict[str, object] = {"model": where.model}
         self._document = Document(
             {
@@ -179,22 +185,33 @@ class _Backend:
         self._capabilities()
         self._at_once()
         self._cost()
-        self._defaults()
+        filled = defaults(self._one.params)
+        if filled.profile:
+            self._spec["promptProfile"] = filled.profile
+        for path, message in filled.said:
+            self._say(path, message)
         if self._one.info.get("blocked") is True:
             self._say(("spec",), "model_info.blocked: it is in no policy")
         for section, known, prefixes in (
             ("litellm_params", PARAMS, PARAM_PREFIXES), ("model_info", MODEL_INFO, INFO_PREFIXES)
         ):  # fmt: skip
             values = self._one.params if section == "litellm_params" else self._one.info
-            for key in map(str, values):
-                said = advice(known, prefixes, key)
+            for key, value in values.items():
+                said = advice(known, prefixes, str(key))
                 if said != "":
                     unknown = "unknown to pointsman import, left out"
                     self._say(("spec",), f"{section}.{key}: {said or unknown}")
+                elif message := unread(key, value):
+                    self._refuse(("spec",), f"{section}.{key}", message)
         return self._document
 
     def _say(self, path: tuple[str | int, ...], message: str) -> None:
         self._document.say(path, message)
+
+    def _refuse(self, path: tuple[str | int, ...], key: str, message: str) -> None:
+        """Said at its place, and counted."""
+        self._say(path, f"{key}: {message}")
+        self.notes.append(self._config.note(Kind.REFUSED, f"{self._one.path}.{key}", message))
 
     def _server(self, keys: Keys) -> None:
         one, where = self._one, self._where
@@ -212,9 +229,9 @@ class _Backend:
             self._say(("spec", "external"), said)
         if one.params.get("api_version") is not None and where.provider != "azure":
             self._say(("spec", "external"), "litellm_params.api_version: a URL has it, or none")
-        source, variable = self._key()
+        source, named = self._key()
         if source and where.url.startswith("https:"):
-            name = keys.take(source, where.host, self._name, variable=variable)
+            name = keys.take(source, where.host, self._name, variable=named)
             external["credentialsSecretRef"] = {"name": name}
         elif source:
             self._say(("spec", "external"), "litellm_params.api_key: plain http gets no key")
@@ -225,9 +242,8 @@ class _Backend:
         if given is None:
             return self._where.key_variable, True
         text = str(given)
-        if text.startswith(_VARIABLE):
-            name = text.removeprefix(_VARIABLE)
-            return (name, True) if re.fullmatch(r"[A-Za-z_][A-Za-z0-9_]*", name) else ("", True)
+        if in_variable(text):
+            return variable(text) or "", True
         if text.lower() in _NO_KEYS:
             return "", False
         return f"{self._one.path}.litellm_params.api_key", False
@@ -283,45 +299,6 @@ class _Backend:
         ]
         if others and "cost" in self._spec:
             self._say(("spec", "cost"), f"no such price here: {', '.join(sorted(set(others)))}")
-
-    def _defaults(self) -> None:
-        parameters: list[dict[str, object]] = []
-        for key in DEFAULTS:
-            text = _default(self._one.params.get(key))
-            if text is None:
-                continue
-            if key.startswith("max_") and re.fullmatch("[1-9][0-9]{0,8}", text) is None:
-                self._say(("spec",), f"litellm_params.{key}: no whole number above 0")
-                continue
-            parameters.append({"name": key, "default": text})
-        taken = {one["name"] for one in parameters}
-        for key in texts(self._one.params.get("additional_drop_params") or []):
-            if re.fullmatch("[a-z][a-z0-9_]{0,63}", key) and key not in (*taken, *_KEPT):
-                parameters.append({"name": key, "remove": True})
-            else:
-                self._say(("spec",), f"additional_drop_params: {key} cannot be removed")
-        profile: dict[str, object] = {"parameters": parameters} if parameters else {}
-        stops = [one for one in texts(self._one.params.get("stop") or []) if 0 < len(one) <= 64]
-        if stops:
-            profile["stop"] = stops[:4]
-        if profile:
-            self._spec["promptProfile"] = profile
-        if stops:
-            said = "litellm_params.stop: added to the caller's here, a default in LiteLLM"
-            self._say(("spec", "promptProfile", "stop"), said)
-
-
-_KEPT: Final = (
-    "model", "messages", "prompt", "input", "stream", "tools", "functions", "stop", "thinking",
-    "chat_template_kwargs", "enable_thinking",
-)  # fmt: skip
-
-
-def _default(value: object) -> str | None:
-    if isinstance(value, bool):
-        return "true" if value else "false"
-    text = str(value) if isinstance(value, int | float | str) else ""
-    return text if 0 < len(text) <= 256 else None
 
 
 def _per_million(value: object) -> str | None:

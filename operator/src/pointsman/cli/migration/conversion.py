@@ -9,6 +9,7 @@ from pointsman.cli.migration.backends import Backends, backends
 from pointsman.cli.migration.known import SECTIONS, TOP, advice
 from pointsman.cli.migration.policies import Policies, policies
 from pointsman.cli.migration.reading import Config, Kind, Note, read
+from pointsman.cli.migration.variables import unread
 
 SECRETS, BACKENDS, POLICIES = "secrets.yaml", "backends.yaml", "policies.yaml"
 
@@ -78,6 +79,8 @@ def _settings(config: Config) -> Iterator[Note]:
         for key in section:
             if said := advice(*SECTIONS[name], key):
                 yield config.note(Kind.LEFT_OUT, f"{name}.{key}", said)
+            elif said == "" and (message := unread(key, section[key])):
+                yield config.note(Kind.REFUSED, f"{name}.{key}", message)
     for key, said in TOP.items():
         if said and key in config.lines:
             yield config.note(Kind.LEFT_OUT, key, said)

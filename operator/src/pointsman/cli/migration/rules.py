@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from pointsman.cli.migration.reading import Config, Deployment
+from pointsman.cli.migration.variables import in_variable
 
 DEFAULT_TAG: Final = "default"
 MOST_DEEP: Final = 5
@@ -35,8 +36,8 @@ def number(value: object) -> float | None:
 
 
 def texts(value: object) -> tuple[str, ...]:
-    """Of a list, or of one text."""
-    listed = value if isinstance(value, list) else [value]
+    """Of a list, or of one text; none of what is in a variable."""
+    listed = value if isinstance(value, list) else [] if in_variable(value) else [value]
     return tuple(one for one in listed if isinstance(one, str))
 
 
