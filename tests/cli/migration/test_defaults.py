@@ -91,3 +91,16 @@ def test_a_model_name_in_the_environment_is_refused() -> None:
 
     assert any("its model_name is in a variable" in one.message for one in made.notes)
     assert [one.value.metadata.name for one in made.loaded().policies] == ["b"]
+
+
+@pytest.mark.parametrize("name", ["OPENAI-KEY2", "sk-hush", ""])
+def test_a_key_in_what_is_no_variable_is_told(name: str) -> None:
+    """There is a Secret for it; what was written may be the key itself, so it is nowhere."""
+    made = made_of([entry("m", api_key=f"os.environ/{name}")])
+    (note,) = [one for one in made.notes if one.kind is Kind.REFUSED]
+
+    assert note.path == "model_list[0].litellm_params.api_key"
+    assert "put the key itself into the Secret" in note.message
+    assert backend(made, "m")["external"]["credentialsSecretRef"] == {"name": "m-key"}
+    assert "put the key itself into the Secret" in made.text()
+    assert not name or name not in made.text() + str(note)

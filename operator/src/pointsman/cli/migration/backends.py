@@ -20,7 +20,7 @@ from pointsman.cli.migration.naming import MOST_BACKEND, MOST_SECRET, Names
 from pointsman.cli.migration.providers import CannotPlace, Place, place
 from pointsman.cli.migration.reading import Config, Deployment, Kind, Note
 from pointsman.cli.migration.rules import number
-from pointsman.cli.migration.variables import in_variable, unread, variable
+from pointsman.cli.migration.variables import NO_VARIABLE, in_variable, unread, variable
 from pointsman.cli.migration.writing import Document
 
 _NO_KEYS: Final = ("", "none", "null", "na", "n/a", "empty", "dummy", "fake", "fake-key", "no-key")
@@ -233,6 +233,8 @@ class _Backend:
         if source and where.url.startswith("https:"):
             name = keys.take(source, where.host, self._name, variable=named)
             external["credentialsSecretRef"] = {"name": name}
+            if not named and in_variable(one.params.get("api_key")):
+                self._refuse(("spec", "external"), "litellm_params.api_key", NO_VARIABLE)
         elif source:
             self._say(("spec", "external"), "litellm_params.api_key: plain http gets no key")
 
@@ -242,8 +244,8 @@ class _Backend:
         if given is None:
             return self._where.key_variable, True
         text = str(given)
-        if in_variable(text):
-            return variable(text) or "", True
+        if in_variable(text) and (name := variable(text)):
+            return name, True
         if text.lower() in _NO_KEYS:
             return "", False
         return f"{self._one.path}.litellm_params.api_key", False

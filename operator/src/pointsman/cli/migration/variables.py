@@ -10,6 +10,9 @@ from typing import Final
 _PREFIX: Final = "os.environ/"
 _NAME: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 _READ: Final = ("model", "api_base", "base_url", "custom_llm_provider", "api_key")
+NO_VARIABLE: Final = (
+    "what follows os.environ/ is no name of a variable: put the key itself into the Secret"
+)
 
 
 def in_variable(value: object) -> bool:
