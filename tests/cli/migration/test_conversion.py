@@ -185,6 +185,35 @@ def test_weights_become_shares() -> None:
     assert targets(policy(made_of(none), "m")["default"]) == {"a": 1, "b": 1}
 
 
+@pytest.mark.parametrize(
+    ("given", "written"),
+    [
+        ((0.9996, 0.0004), (2499, 1)),
+        ((3e-9, 1e-9), (3, 1)),
+        ((0.2, 0.3, 0.5), (2, 3, 5)),
+        ((1 / 3, 2 / 3), (1, 2)),
+        ((1e9, 1), (1_000_000, 1)),
+        ((5e6, 1, 2.5e6), (1_000_000, 1, 500_000)),
+        ((2000, 1000), (2, 1)),
+    ],
+)
+def test_small_weights_keep_their_share(given: tuple[float, ...], written: tuple[int, ...]) -> None:
+    """Never equal where they were not, and never above what a policy takes."""
+    models = [entry("m", id=f"b{i}", weight=weight) for i, weight in enumerate(given)]
+    found = targets(policy(made_of(models), "m")["default"])
+    assert tuple(found.values()) == written
+
+
+@given(st.lists(st.floats(1e-9, 1e9), min_size=2, max_size=16))
+def test_shares_are_those_of_the_weights(given: list[float]) -> None:
+    """To a thousandth of the whole, whatever they are; nobody is left out."""
+    models = [entry("m", id=f"b{i}", weight=weight) for i, weight in enumerate(given)]
+    found = [*targets(policy(made_of(models), "m")["default"]).values()]
+    assert 1 <= min(found) <= max(found) <= 1_000_000
+    for weight, count in zip(given, found, strict=True):
+        assert abs(weight / sum(given) - count / sum(found)) < 0.001
+
+
 def test_the_cheapest_answers_where_cost_decides() -> None:
     """With every price known; the dearer one follows."""
     prices: dict[str, Any] = {"input_cost_per_token": 1e-6, "output_cost_per_token": 2e-6}

@@ -29,6 +29,7 @@ _MOST_TARGETS: Final = 16
 _MOST_CHAIN: Final = 8
 _MOST_NAMES: Final = 16
 _MOST_RULES: Final = 32
+_MOST_WEIGHT: Final = 1_000_000
 Path = tuple[str | int, ...]
 
 
@@ -325,17 +326,14 @@ def _ref(name: str) -> dict[str, object]:
 
 
 def _whole(weights: Mapping[str, float]) -> dict[str, int]:
-    """The same shares in whole numbers, 1 at least."""
-    exact = {
-        name: Fraction(str(weight)).limit_denominator(1000) for name, weight in weights.items()
-    }
-    if not all(exact.values()) or max(exact.values()) / min(exact.values()) > 100_000:
-        exact = {name: max(Fraction(round(w)), Fraction(1)) for name, w in weights.items()}
-    shared = math.lcm(*(one.denominator for one in exact.values()))
-    counts = {name: int(one * shared) for name, one in exact.items()}
-    divisor = math.gcd(*counts.values())
-    found = {name: count // divisor for name, count in counts.items()}
-    largest = max(found.values())
-    if largest <= 1_000_000:
-        return found
-    return {name: max(1, count * 1_000_000 // largest) for name, count in found.items()}
+    """The same shares in whole numbers: the least is 1 at least, the largest what a spec takes."""
+    exact = {name: Fraction(str(weight)) for name, weight in weights.items()}
+    least = min(exact.values())
+    ratios = {name: (one / least).limit_denominator(1000) for name, one in exact.items()}
+    shared = math.lcm(*(one.denominator for one in ratios.values()))
+    counts = {name: int(one * shared) for name, one in ratios.items()}
+    divisor, largest = math.gcd(*counts.values()), max(counts.values())
+    if largest // divisor <= _MOST_WEIGHT:
+        return {name: count // divisor for name, count in counts.items()}
+    return {name: max(1, round(Fraction(count * _MOST_WEIGHT, largest)))
+            for name, count in counts.items()}  # fmt: skip
