@@ -98,16 +98,39 @@ def test_the_users_values_win() -> None:
     [
         ("VLLM", ["--max-model-len=8192"], 8192),
         ("VLLM", ["--max-model-len", "8192", "--max-model-len", "4096"], 4096),
-        ("VLLM", ["--max-model-len", "32k"], 131_072),
-        ("VLLM", ["--max-model-len"], 131_072),
+        ("VLLM", ["--max_model_len", "32k"], 32_000),
+        ("VLLM", ["--max-model-len=32K"], 32_768),
+        ("VLLM", ["--max-model-len", "25.6k"], 25_600),
+        ("VLLM", ["--max-model-len", "1m"], 1_000_000),
+        ("VLLM", ["--max-model-len", "1M"], 1_048_576),
+        ("VLLM", ["--max-model-len", "25.6K"], None),
+        ("VLLM", ["--max-model-len", "auto"], None),
+        ("VLLM", ["--max-model-len", "-1"], None),
+        ("VLLM", ["--max-model-len"], None),
+        ("VLLM", ["--max-model-len", "9" * 400], None),
+        ("SGLang", ["--context-length", "8192"], 8192),
+        ("SGLang", ["--context-length", "8k"], None),
         ("Simulator", ["--context-window", "2048"], 2048),
         ("Custom", ["--context-window", "2048"], 131_072),
+        ("LlamaCpp", [], 131_072),
+        ("LlamaCpp", ["-c", "8192"], 8192),
+        ("LlamaCpp", ["-c", "4096", "--ctx-size", "8192"], 8192),
+        ("LlamaCpp", ["-c", "8192", "-np", "4"], 2048),
+        ("LlamaCpp", ["--ctx-size", "8192", "--parallel", "3"], 2730),
+        ("LlamaCpp", ["-c", "8192", "-np", "-1"], 8192),
+        ("LlamaCpp", ["-c", "8192", "-np", "4", "--kv-unified"], 8192),
+        ("LlamaCpp", ["-c", "8192", "-kvu", "-np", "4", "-no-kvu"], 2048),
+        ("LlamaCpp", ["-c", "8192", "--no-kv-unified"], None),
+        ("LlamaCpp", ["-c", "0", "-np", "4"], 32_768),
+        ("LlamaCpp", ["-np", "4"], 32_768),
+        ("LlamaCpp", ["-c", "8k"], None),
+        ("LlamaCpp", ["-c", "8192", "-np", "many"], None),
     ],
 )
 def test_the_engines_own_flag_comes_before_the_preset(
-    engine: str, args: list[str], window: int
+    engine: str, args: list[str], window: int | None
 ) -> None:
-    """What the server was told is what it can take."""
+    """What the server was told is what it can take; where that cannot be read, nobody knows it."""
     deployment = {"engine": engine, "args": args, "image": "x"}
     assert effective(spec("glm-4.5", "GLM", deployment=deployment)).context_window == window
 
@@ -146,6 +169,7 @@ def test_without_a_preset_nothing_is_invented() -> None:
         ("VLLM", [], None, None),
         ("SGLang", ["--max-running-requests=48"], None, 48),
         ("LlamaCpp", ["-np", "4"], None, 4),
+        ("LlamaCpp", ["--parallel", "2", "-np", "4"], None, 4),
         ("LlamaCpp", ["--parallel", "-1"], None, None),
         ("Simulator", ["--max-concurrency", "3"], None, 3),
         ("Custom", ["--max-num-seqs", "64"], None, None),

@@ -1,9 +1,11 @@
 """A spec with its gaps filled: the user's value first, then the engine's own flag, then the preset.
 
-Pure. Tools are claimed for a vLLM deployment only when its arguments name a tool-call parser,
+Pure. A flag that is given and cannot be read leaves a gap: the preset's value is not the server's.
+Tools are claimed for a vLLM deployment only when its arguments name a tool-call parser,
 because vLLM answers 400 to a request with tools without one.
 """
 
+import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Final
@@ -12,14 +14,20 @@ from pointsman.api.presets.known import Preset, preset_for
 from pointsman.api.v1alpha1 import Capability, Engine, ModelBackendSpec
 
 _WINDOW_FLAGS: Final = {
-    Engine.VLLM: "--max-model-len",
-    Engine.SGLANG: "--context-length",
-    Engine.SIMULATOR: "--context-window",
+    Engine.VLLM: ("--max-model-len",),
+    Engine.SGLANG: ("--context-length",),
+    Engine.SIMULATOR: ("--context-window",),
+    Engine.LLAMA_CPP: ("--ctx-size", "-c"),
 }
+_SLOTS: Final = ("--parallel", "-np")
+_ONE_CACHE: Final = ("--kv-unified", "-kvu")
+_A_CACHE_EACH: Final = ("--no-kv-unified", "-no-kvu")
+"""llama-server's: a slot has the whole context of one cache, or its share. Without a word there is
+one cache if and only if the number of slots is its own choice (-1)."""
 _CONCURRENCY_FLAGS: Final = {
     Engine.VLLM: ("--max-num-seqs",),
     Engine.SGLANG: ("--max-running-requests",),
-    Engine.LLAMA_CPP: ("--parallel", "-np"),
+    Engine.LLAMA_CPP: _SLOTS,
     Engine.SIMULATOR: ("--max-concurrency",),
 }
 """Only what is said counts: vLLM's and SGLang's defaults follow from the GPU and the version,
@@ -27,6 +35,10 @@ llama-server's is -1, which means auto."""
 _SEVERAL_ENGINES: Final = ("--data-parallel-size", "-dp")
 """vLLM's --max-num-seqs is then of each of them."""
 _PARSER_FLAG: Final = "--tool-call-parser"
+_PLAIN: Final = re.compile("[0-9]{1,9}")
+_HUMAN: Final = re.compile(r"([0-9]{1,9}(?:\.[0-9]{1,9})?)([kmg])|([0-9]{1,9})([KMG])")
+_UNITS: Final = {"k": 10**3, "m": 10**6, "g": 10**9, "K": 2**10, "M": 2**20, "G": 2**30}
+"""vLLM's human_readable_int: `32k` is 32000, `32K` is 32768, `25.6k` is 25600."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,11 +82,30 @@ def _engine_args(spec: ModelBackendSpec, preset: Preset | None) -> tuple[str, ..
 def _context_window(spec: ModelBackendSpec, preset: Preset | None) -> int | None:
     if spec.context_window is not None:
         return spec.context_window
-    if spec.deployment is not None and spec.deployment.engine in _WINDOW_FLAGS:
-        given = _number(spec.deployment.args, _WINDOW_FLAGS[spec.deployment.engine])
-        if given is not None:
-            return given
-    return preset.context_window if preset else None
+    known = preset.context_window if preset else None
+    if spec.deployment is None:
+        return known
+    args, engine = spec.deployment.args, spec.deployment.engine
+    given = _value(args, _WINDOW_FLAGS.get(engine, ()))
+    if engine is Engine.LLAMA_CPP:
+        whole = known if given is None or given == "0" else _number(given)  # 0: the model's own
+        return _of_a_slot(args, whole)
+    if given is None:
+        return known
+    return _human(given) if engine is Engine.VLLM else _number(given)
+
+
+def _of_a_slot(args: Sequence[str], whole: int | None) -> int | None:
+    """Of llama-server's whole context what one request can have."""
+    slots = _value(args, _SLOTS)
+    one_cache = slots is None or slots == "-1"
+    for arg in args:
+        if _flag(arg) in (*_ONE_CACHE, *_A_CACHE_EACH):
+            one_cache = _flag(arg) in _ONE_CACHE
+    if whole is None or one_cache:
+        return whole
+    count = _number(slots or "")
+    return whole // count if count else None
 
 
 def _max_concurrent(spec: ModelBackendSpec) -> int | None:
@@ -82,10 +113,9 @@ def _max_concurrent(spec: ModelBackendSpec) -> int | None:
     if spec.max_concurrent_requests is not None or spec.deployment is None:
         return spec.max_concurrent_requests
     args, engine = spec.deployment.args, spec.deployment.engine
-    if engine is Engine.VLLM and any(_value(args, flag) for flag in _SEVERAL_ENGINES):
+    if engine is Engine.VLLM and _value(args, _SEVERAL_ENGINES):
         return None
-    found = (_number(args, flag) for flag in _CONCURRENCY_FLAGS.get(engine, ()))
-    return next((number for number in found if number), None)
+    return _number(_value(args, _CONCURRENCY_FLAGS.get(engine, ())) or "")
 
 
 def _capabilities(
@@ -117,17 +147,25 @@ def _groups(args: Sequence[str]) -> Iterator[tuple[str, ...]]:
         yield tuple(group)
 
 
-def _number(args: Sequence[str], flag: str) -> int | None:
-    """The last value given for a flag, if it is a plain number."""
-    given = _value(args, flag)
-    return int(given) if given is not None and given.isascii() and given.isdigit() else None
+def _number(text: str) -> int | None:
+    """A plain number above 0."""
+    return (int(text) or None) if _PLAIN.fullmatch(text) else None
 
 
-def _value(args: Sequence[str], flag: str) -> str | None:
-    """The last value given for a flag, as `--flag value` or `--flag=value`."""
+def _human(text: str) -> int | None:
+    """A number as vLLM reads one; None for `auto`, and for what it refuses."""
+    found = _HUMAN.fullmatch(text.strip())
+    if found is None:
+        return _number(text.strip())
+    number, unit = found[1] or found[3], found[2] or found[4]
+    return int(float(number) * _UNITS[unit]) or None
+
+
+def _value(args: Sequence[str], flags: Sequence[str]) -> str | None:
+    """The last value given for a flag by any of its names; "" without a value, None: not given."""
     found = None
     for i, arg in enumerate(args):
-        if _flag(arg) == flag:
-            after = args[i + 1] if i + 1 < len(args) else None
+        if _flag(arg) in flags:
+            after = args[i + 1] if i + 1 < len(args) else ""
             found = arg.partition("=")[2] if "=" in arg else after
     return found

@@ -76,7 +76,8 @@ class ModelBackendSpec(ApiModel):
         ge=256,
         le=100_000_000,
         description="Largest number of tokens of prompt and answer together. A request that needs "
-        "more goes to the next target. Default: the preset's; without one, no limit.",
+        "more goes to the next target. Default: what the deployment's args say, else the preset's; "
+        "without either, no limit.",
     )
     capabilities: list[Capability] | None = Field(
         default=None,
