@@ -282,3 +282,106 @@ async def test_every_token_of_every_answer_is_counted(stream: bool) -> None:
         await post(simulator.port, {"model": "m", "prompt": ["a", "b"]}, "/v1/completions")
         assert simulator.server.metrics.generation_tokens == 7 * (3 + 2)
         assert simulator.server.tokens_held == 0
+
+
+TOOLS = [
+    {"type": "function", "function": {"name": name, "parameters": {
+        "type": "object", "properties": {f"{name}_{i}": {"type": "string"} for i in range(9)}}}}
+    for name in ("left", "right")
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("room", [1, 5, 200])
+def test_a_call_has_no_more_room_than_an_answer(room: int) -> None:
+    """It is cut like any; what no room is left for is not begun."""
+    asked: dict[str, Any] = {"tools": TOOLS, "tool_choice": "required", "parallel_tool_calls": True}
+    (choice,) = planned(chat(max_tokens=room, **asked)).choices
+    (whole_choice,) = planned(chat(**asked)).choices
+    needed = len(whole_choice.pieces)
+
+    assert choice.pieces == whole_choice.pieces[:room]
+    assert choice.finish == ("length" if room < needed else "tool_calls")
+    assert tuple(p for call in choice.calls for p in call.pieces) == choice.pieces
+    assert all(call.pieces for call in choice.calls)
+
+
+async def test_a_cut_call_streams() -> None:
+    """With its name, and the reason of its end."""
+    body = chat(max_tokens=1, tools=TOOLS, tool_choice="required")
+    async with simulated() as simulator:
+        answer = (await post(simulator.port, body)).json()
+        asked = {**body, "stream": True, "stream_options": {"include_usage": True}}
+        events = (await post(simulator.port, asked)).events()
+
+    assert (answer["choices"][0]["finish_reason"], answer["usage"]["completion_tokens"]) == (
+        "length", 1,
+    )  # fmt: skip
+    assert events[-3]["choices"][0]["finish_reason"] == "length"
+    assert events[-2]["usage"]["completion_tokens"] == 1
+
+
+ENDS = st.text(alphabet="abdehilnrst. ", min_size=1, max_size=6)
+
+
+@given(st.text(max_size=5), st.one_of(ENDS, st.lists(ENDS, max_size=4)), st.integers(1, 60))
+def test_an_answer_ends_before_a_stop_sequence(
+    prompt: str, stop: str | list[str], room: int
+) -> None:
+    """At the first of them, also where pieces cut it; no part of it is left, and nothing else is
+    taken."""
+    (plain,) = planned(chat(prompt, max_tokens=room)).choices
+    (choice,) = planned(chat(prompt, max_tokens=room, stop=stop)).choices
+    text = "".join(plain.pieces)
+    found = [text.find(one) for one in ([stop] if isinstance(stop, str) else stop)]
+    ends = [at for at in found if at >= 0]
+
+    assert "".join(choice.pieces) == (text[: min(ends)] if ends else text)
+    assert choice.finish == ("stop" if ends else plain.finish)
+    assert all(choice.pieces)
+
+
+@pytest.mark.parametrize("path", ["/v1/chat/completions", "/v1/completions"])
+@pytest.mark.parametrize(
+    ("stop", "left"),
+    [("ght here", "qwen-li"), (["nobody says this", " here. Decl"], "qwen-light"), (MODEL, "")],
+)
+async def test_a_stop_sequence_is_in_no_event(path: str, stop: str | list[str], left: str) -> None:
+    """The same text whole and streamed, down to none."""
+    body = chat() if "chat" in path else {"model": MODEL, "prompt": "Hello?"}
+    body |= {"stop": stop, "logprobs": True if "chat" in path else 1}
+    async with simulated() as simulator:
+        (whole_choice,) = (await post(simulator.port, body, path)).json()["choices"]
+        streamed = await post(simulator.port, {**body, "stream": True}, path)
+        parts = [event["choices"][0] for event in streamed.events()[:-1]]
+
+    if "chat" in path:
+        text = whole_choice["message"]["content"]
+        pieces = [part["delta"].get("content", "") for part in parts]
+    else:
+        text = whole_choice["text"]
+        pieces = [part["text"] for part in parts]
+    assert text == "".join(pieces) == left
+    assert whole_choice["finish_reason"] == parts[-1]["finish_reason"] == "stop"
+
+
+async def test_what_is_no_stop_sequence_is_refused() -> None:
+    """An empty one would be everywhere."""
+    async with simulated() as simulator:
+        for stop in ("", [""], ["x"] * 17, 3):
+            answer = await post(simulator.port, chat(stop=stop))
+            assert (answer.status, answer.error()["param"].split("[")[0]) == (400, "stop")
+
+
+@pytest.mark.parametrize("path", ["/v1/unknown", "/v1/chat/completions", "/simulator/faults"])
+async def test_a_refused_head_has_no_body(path: str) -> None:
+    """The next answer of the connection is the next request's."""
+    async with simulated() as simulator:
+        reader, writer = await asyncio.open_connection("127.0.0.1", simulator.port)
+        writer.write(encode("HEAD", path) + encode("GET", "/version"))
+        async with asyncio.timeout(10):
+            head = await reader.readuntil(b"\r\n\r\n")
+            following = await reader.readline()
+        writer.close()
+
+    assert head.split(b" ")[1] in {b"404", b"405"}
+    assert following == b"HTTP/1.1 200 OK\r\n"

@@ -41,11 +41,19 @@ def response(
     return head if without_body else head + body
 
 
-def error_response(error: ApiError, *, more: bytes = b"", keep_alive: bool = True) -> bytes:
+def error_response(
+    error: ApiError, *, more: bytes = b"", keep_alive: bool = True, without_body: bool = False
+) -> bytes:
     """OpenAI's error shape with its status, and Retry-After where there is one."""
     if error.retry_after_s is not None:
         more += b"retry-after: %d\r\n" % error.retry_after_s
-    return response(error.status, error_body(error), more=more, keep_alive=keep_alive)
+    return response(
+        error.status,
+        error_body(error),
+        more=more,
+        keep_alive=keep_alive,
+        without_body=without_body,
+    )
 
 
 def stream_head(*, more: bytes, chunked: bool, keep_alive: bool) -> bytes:

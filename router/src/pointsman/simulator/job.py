@@ -20,6 +20,7 @@ from pointsman.simulator.openai_requests import (
     RERANK,
     ChatRequest,
     read_body,
+    stops_of,
     task_of,
 )
 from pointsman.simulator.settings import Settings
@@ -175,19 +176,52 @@ def _speak(
     room: int,
 ) -> Choice:
     if calls:
-        return Choice(tuple(piece for call in calls for piece in call.pieces), "tool_calls", calls)
+        return _calling(calls, room)
     wanted = request.response_format
     if wanted is not None and wanted.type != "text":
         schema = wanted.json_schema.schema if wanted.json_schema is not None else None
         pieces = json_pieces(settings.model, schema)
-        return Choice(pieces[:room], "stop" if len(pieces) <= room else "length")
-    return _filler(prompt, settings, correct=correct, room=room)
+        finish: Finish = "stop" if len(pieces) <= room else "length"
+        return _until_stop(Choice(pieces[:room], finish), stops_of(request))
+    return _filler(prompt, settings, correct=correct, room=room, stops=stops_of(request))
 
 
-def _filler(prompt: str, settings: Settings, *, correct: bool, room: int) -> Choice:
+def _calling(calls: tuple[Call, ...], room: int) -> Choice:
+    """A call for which no room is left is not begun."""
+    cut: list[Call] = []
+    left = room
+    for call in calls:
+        if left > 0:
+            cut.append(Call(call.name, call.pieces[:left]))
+        left -= len(call.pieces)
+    pieces = tuple(piece for call in cut for piece in call.pieces)
+    return Choice(pieces, "tool_calls" if left >= 0 else "length", tuple(cut))
+
+
+def _filler(
+    prompt: str, settings: Settings, *, correct: bool, room: int, stops: tuple[str, ...]
+) -> Choice:
     tokens = min(room, settings.output_tokens)
     pieces = answer_pieces(settings.model, prompt, correct=correct, tokens=tokens)
-    return Choice(pieces, "length" if room < settings.output_tokens else "stop")
+    finish: Finish = "length" if room < settings.output_tokens else "stop"
+    return _until_stop(Choice(pieces, finish), stops)
+
+
+def _until_stop(choice: Choice, stops: tuple[str, ...]) -> Choice:
+    """Up to the first of the sequences, which is not in it, also where it spans pieces."""
+    if not stops:
+        return choice
+    text = "".join(choice.pieces)
+    left = min((at for stop in stops if (at := text.find(stop)) >= 0), default=-1)
+    if left < 0:
+        return choice
+    kept: list[str] = []
+    for piece in choice.pieces:
+        if left <= 0:
+            break
+        kept.append(piece[:left])
+        left -= len(piece)
+    return Choice(tuple(kept), "stop")
 
 
 def _completion(body: bytes, settings: Settings, origin: Origin) -> Generation:
@@ -205,7 +239,8 @@ def _completion(body: bytes, settings: Settings, origin: Origin) -> Generation:
         room = _room(count_tokens(prompt), request.max_tokens, settings.context_window, "prompt")
         right = is_correct(prompt, quality)
         choices += (
-            _filler(_varied(prompt, i), settings, correct=right, room=room) for i in range(answers)
+            _filler(_varied(prompt, i), settings, correct=right, room=room, stops=stops_of(request))
+            for i in range(answers)
         )
     return Generation(
         kind="text",

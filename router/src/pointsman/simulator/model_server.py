@@ -89,7 +89,8 @@ class ModelServer:
                 return self._generate(request, connection, id_line)
             return self._read(request, id_line)
         except ApiError as error:
-            return error_response(error, more=id_line, keep_alive=keep_alive)
+            head = request.method == "HEAD"
+            return error_response(error, more=id_line, keep_alive=keep_alive, without_body=head)
 
     def _id_line(self, request: Request) -> bytes:
         """The caller's request id if it is visible ASCII of at most 128 bytes, else a new one."""

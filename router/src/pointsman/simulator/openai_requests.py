@@ -22,6 +22,8 @@ MAX_CHOICES = 128  # OpenAI's limit of n
 Count = Annotated[int, msgspec.Meta(ge=1)]
 Choices = Annotated[int, msgspec.Meta(ge=1, le=MAX_CHOICES)]
 Temperature = Annotated[float, msgspec.Meta(ge=0, le=2)]
+StopText = Annotated[str, msgspec.Meta(min_length=1)]
+Stops = Annotated[list[StopText], msgspec.Meta(max_length=16)]  # OpenAI takes 4, a router sends 16
 Role = Literal["system", "developer", "user", "assistant", "tool", "function"]
 
 
@@ -91,6 +93,7 @@ class ChatRequest(msgspec.Struct, frozen=True):
     max_tokens: Count | None = None
     max_completion_tokens: Count | None = None
     n: Choices | None = None
+    stop: StopText | Stops | None = None
     temperature: Temperature | None = None
     logprobs: bool | None = None
     top_logprobs: Annotated[int, msgspec.Meta(ge=0, le=20)] | None = None
@@ -145,6 +148,7 @@ class CompletionRequest(msgspec.Struct, frozen=True):
     stream_options: StreamOptions | None = None
     max_tokens: Count | None = None
     n: Choices | None = None
+    stop: StopText | Stops | None = None
     temperature: Temperature | None = None
     logprobs: Annotated[int, msgspec.Meta(ge=0, le=5)] | None = None
     metadata: dict[str, str] | None = None
@@ -218,6 +222,11 @@ def read_body(decoder: msgspec.json.Decoder[T], body: bytes) -> T:
         raise BadRequest(message, param=path.rstrip("`").removeprefix("$.") or None) from None
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise BadRequest(f"The body is not valid JSON: {error}") from None
+
+
+def stops_of(request: ChatRequest | CompletionRequest) -> tuple[str, ...]:
+    """The texts at which an answer ends."""
+    return (request.stop,) if isinstance(request.stop, str) else tuple(request.stop or ())
 
 
 def task_of(metadata: dict[str, str] | None) -> str:

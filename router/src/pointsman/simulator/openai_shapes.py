@@ -159,7 +159,8 @@ def _logprobs(job: Generation, choice: Choice, start: int, end: int | None) -> o
     if job.kind == "text":
         offset = sum(map(len, choice.pieces[:start]))
         offsets = accumulate(map(len, pieces[:-1]), initial=offset)
-        return {"tokens": pieces, "token_logprobs": values, "text_offset": list(offsets),
+        return {"tokens": pieces, "token_logprobs": values,
+                "text_offset": list(offsets)[: len(pieces)],
                 "top_logprobs": [{p: v} for p, v in zip(pieces, values, strict=True)]
                 if job.logprobs else None}  # fmt: skip
     told: list[dict[str, object]] = [
