@@ -372,6 +372,27 @@ def test_equal_deployments_are_one_with_the_weight_of_both() -> None:
     assert any("model_info.id is that of" in one.message for one in made.notes)
 
 
+def test_equal_deployments_weigh_together_where_the_first_order_is_lost() -> None:
+    """The next order is first then, with the shares that it has in LiteLLM."""
+    made = made_of(
+        [
+            entry("m", "bedrock/q", order=1), entry("m", "openai/x", order=2),
+            entry("m", "openai/x", order=2), entry("m", "openai/y", order=2),
+        ]
+    )  # fmt: skip
+    assert targets(policy(made, "m")["default"]) == {"m-openai": 2, "m-openai-2": 1}
+
+
+def test_equal_deployments_are_no_chain() -> None:
+    """What follows for long prompts alone does not answer errors because of them."""
+    made = made_of(
+        [entry("m", "openai/x"), entry("m", "openai/x"), entry("b", max_input_tokens=9000)],
+        router_settings={"context_window_fallbacks": [{"m": ["b"]}]},
+    )
+    found = policy(made, "m")["default"]["fallback"]
+    assert (found["when"], found["chain"]) == (["ContextWindow"], [{"name": "b"}])
+
+
 def test_fallbacks_in_a_circle_end() -> None:
     """Each model once, and it is told."""
     made = made_of(

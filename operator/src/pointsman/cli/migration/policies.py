@@ -237,18 +237,7 @@ class _Policy:
 
     def _route(self, tags: tuple[str, ...], path: Path) -> dict[str, object] | None:
         levels = self._rules.levels(self.front.group, tags)
-        first = self._rules.within(levels[0]) if levels else None
-        weights: dict[str, float] = {}
-        for index, weight in first.weights.items() if first else ():
-            if index in self._backends:
-                name = self._backends[index]
-                weights[name] = weights.get(name, 0.0) + weight
-        ahead = levels
-        while not weights and ahead[1:]:  # of the first order nobody is left: the next is first
-            ahead = ahead[1:]
-            for index, weight in self._rules.within(ahead[0]).weights.items():
-                if index in self._backends:
-                    weights[self._backends[index]] = weight
+        weights = next(filter(None, map(self._weights, levels)), {})
         if not weights:
             return None
         if len(weights) > _MOST_TARGETS:
@@ -272,6 +261,15 @@ class _Policy:
         route["timeouts"] = waits.spec()
         return route
 
+    def _weights(self, level: Sequence[Deployment]) -> dict[str, float]:
+        """Of one order those that are here; equal deployments have the weight of all."""
+        found: dict[str, float] = {}
+        for index, weight in self._rules.within(level).weights.items():
+            if index in self._backends:
+                name = self._backends[index]
+                found[name] = found.get(name, 0.0) + weight
+        return found
+
     def _chain(
         self, levels: list[list[Deployment]], targets: list[str], tags: Sequence[str], path: Path
     ) -> tuple[list[str], bool]:
@@ -293,7 +291,7 @@ class _Policy:
         if len(found) > _MOST_CHAIN:
             left = ", ".join(found[_MOST_CHAIN:])
             self._say((*path, "fallback"), f"at most 8 in a chain; left out: {left}")
-        errors = len(own) > 1 or bool(always)
+        errors = len(set(own)) > 1 or bool(always)
         if errors and set(too_long) - set(always):
             self._say(
                 (*path, "fallback"),
