@@ -497,3 +497,66 @@ def test_the_example_is_imported() -> None:
     made = imported(EXAMPLE.read_text(), {})
     assert made.errors() == []
     assert len(made.backends.documents) == 5
+
+
+def test_figures_that_cannot_be_taken_are_told() -> None:
+    """No number, or beyond what a field holds."""
+    text = made_of(
+        [
+            entry("a", max_input_tokens="many", max_parallel_requests=0, input_cost_per_token=1e-6,
+                  output_cost_per_token=1e-6, cache_read_input_token_cost="cheap"),
+            entry("b", max_input_tokens=100),
+        ],
+        router_settings={"default_max_parallel_requests": "few"},
+    ).text()  # fmt: skip
+    assert text.count("# model_info.max_input_tokens: contextWindow is 256 to") == 2
+    assert text.count("# max_parallel_requests: maxConcurrentRequests is 1 to") == 2
+    assert "# no prices: cache_read_input_token_cost" in text
+
+
+def test_what_an_alias_or_a_fallback_says_beside_a_name_is_told() -> None:
+    """Hidden aliases are listed here; a fallback changes the model and nothing else."""
+    made = made_of(
+        [entry("a"), entry("b")],
+        router_settings={
+            "model_group_alias": {"x": {"model": "a", "hidden": True}, "y": {"model": "a"}},
+            "fallbacks": [{"a": [{"model": "b", "temperature": 1}]}, {"b": [{"model": "a"}]}],
+        },
+    )
+    told = [one.message for one in made.notes if one.kind is Kind.CHANGED]
+    assert [one for one in told if "hidden" in one or "changes more" in one] == [
+        "is hidden there, and listed in /v1/models here",
+        "a fallback of a changes more than the model: here nothing else changes",
+    ]
+    assert chain(policy(made, "a")["default"]) == ["b"]
+
+
+def test_a_fallback_to_one_deployment_is_told() -> None:
+    """It is one to its whole group here."""
+    made = made_of(
+        [entry("a"), entry("b", id=7), entry("b", id="other")],
+        router_settings={"fallbacks": [{"a": ["7"]}]},
+    )
+    assert chain(policy(made, "a")["default"]) == ["m-7", "other"]
+    assert any("one model of b: here to all" in one.message for one in made.notes)
+    assert not any(one.kind is Kind.REFUSED for one in made.notes)
+
+
+def test_prices_that_only_litellm_knows_are_told() -> None:
+    """It has a list of them, and would choose by it."""
+    made = made_of(
+        [entry("a", "openai/x", input_cost_per_token=1e-6), entry("a", "openai/y")],
+        router_settings={"routing_strategy": "cost-based-routing"},
+    )
+    assert "# routing_strategy cost-based-routing: prices that are not in the file" in made.text()
+
+
+@pytest.mark.parametrize(
+    ("model", "variable"),
+    [("meta_llama/x", "LLAMA_API_KEY"), ("databricks/x", "DATABRICKS_API_KEY"),
+     ("groq/x", "GROQ_API_KEY")],
+)  # fmt: skip
+def test_a_key_is_in_the_variable_that_litellm_reads(model: str, variable: str) -> None:
+    """Where the config names none."""
+    made = made_of([entry("a", model, api_base="https://example.com/v1")])
+    assert f"# Its value is in the variable {variable};" in made.text()

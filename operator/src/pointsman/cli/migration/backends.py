@@ -251,12 +251,13 @@ class _Backend:
         return f"{self._one.path}.litellm_params.api_key", False
 
     def _window(self) -> None:
-        said = number(self._one.either("max_input_tokens"))
-        if said is None:
+        given = self._one.either("max_input_tokens")
+        said = number(given)
+        if given is None or in_variable(given):
             if self._one.info.get("max_tokens") is not None:
                 self._say(("spec",), "model_info.max_tokens: bounds the answer, not the window")
             return
-        if not 256 <= said <= 100_000_000:
+        if said is None or not 256 <= said <= 100_000_000:
             self._say(("spec",), "model_info.max_input_tokens: contextWindow is 256 to 100000000")
             return
         self._spec["contextWindow"] = int(said)
@@ -277,11 +278,15 @@ class _Backend:
             self._say(("spec", "capabilities"), said)
 
     def _at_once(self) -> None:
-        most = number(self._one.params.get("max_parallel_requests"))
-        if most is None:
-            most = number(self._config.router.get("default_max_parallel_requests"))
+        given = self._one.params.get("max_parallel_requests")
+        if given is None:
+            given = self._config.router.get("default_max_parallel_requests")
+        most = number(given)
         if most is not None and 1 <= most <= 1_000_000:
             self._spec["maxConcurrentRequests"] = int(most)
+        elif given is not None and not in_variable(given):
+            message = "max_parallel_requests: maxConcurrentRequests is 1 to 1000000"
+            self._say(("spec",), message)
         minute = [key for key in ("rpm", "tpm") if self._one.either(key) is not None]
         if minute:
             said = f"{' and '.join(minute)}: a share in the policy, never a limit of a backend"
@@ -294,6 +299,9 @@ class _Backend:
         if {"inputPerMillion", "outputPerMillion"} <= set(found):
             self._spec["cost"] = found
             self._say(("spec", "cost"), "prices of a token, times a million")
+            wrong = [key for key in given if PRICES[key] not in found]
+            if wrong:
+                self._say(("spec", "cost"), f"no prices: {', '.join(sorted(wrong))}")
         elif given:
             self._say(("spec",), f"{', '.join(sorted(given))}: cost needs input and output prices")
         others = [

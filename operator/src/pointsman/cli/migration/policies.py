@@ -17,6 +17,7 @@ from pointsman.cli.migration.rules import (
     SHUFFLE,
     STRATEGIES,
     Rules,
+    changing,
     pairs,
     tags_of,
 )
@@ -57,7 +58,7 @@ def policies(config: Config, backends: Mapping[int, str]) -> Policies:
     rules, names = Rules(config), Names(MOST_POLICY)
     documents = []
     fronts: dict[str, str] = {}
-    notes = [*_odd(config, rules)]
+    notes = [*_odd_aliases(config, rules), *_odd(config, rules)]
     for front in _fronts(rules):
         one = _Policy(config, rules, front, backends)
         called = names.take(front.name)
@@ -88,14 +89,7 @@ def _fronts(rules: Rules) -> Iterator[_Front]:
 
 
 def _odd(config: Config, rules: Rules) -> Iterator[Note]:
-    """What the lists say that leads nowhere."""
-    ids = {str(one.info["id"]) for one in config.deployments if "id" in one.info}
-    for alias, to in rules.aliases.items():
-        path = f"router_settings.model_group_alias.{alias}"
-        if to not in rules.groups:
-            yield config.note(Kind.REFUSED, path, f"there is no model {to} in model_list")
-        elif alias in rules.groups:
-            yield config.note(Kind.CHANGED, path, "is a model of model_list too: that one answers")
+    """What the lists of fallbacks say that leads nowhere, or is not said here."""
     for kind in FALLBACKS:
         section = "router_settings" if config.router.get(kind) is not None else "litellm_settings"
         path = f"{section}.{kind}"
@@ -107,12 +101,35 @@ def _odd(config: Config, rules: Rules) -> Iterator[Note]:
             if key != "*" and rules.group_of(key) is None:
                 yield config.note(Kind.REFUSED, path, f"there is no model {key} in model_list")
             for target in targets:
-                if rules.group_of(target) is None and target not in ids:
-                    message = f"{key} falls back to {target}, which is not in model_list"
-                    yield config.note(Kind.REFUSED, path, message)
+                if rules.group_of(target) is None:
+                    yield _no_group(config, rules, path, key, target)
+        for key in sorted(changing(value)):
+            message = f"a fallback of {key} changes more than the model: here nothing else changes"
+            yield config.note(Kind.CHANGED, path, message)
         for key in _circles(rules, kind, [key for key, _ in said]):
             message = f"{key} leads back to itself: each model is tried once, then it ends"
             yield config.note(Kind.CHANGED, path, message)
+
+
+def _no_group(config: Config, rules: Rules, path: str, key: str, target: str) -> Note:
+    """A fallback that is a deployment's id, or nothing."""
+    group = rules.group_of_id(target)
+    if group is None:
+        message = f"{key} falls back to {target}, which is not in model_list"
+        return config.note(Kind.REFUSED, path, message)
+    message = f"{key} falls back to {target}, one model of {group}: here to all of that name"
+    return config.note(Kind.CHANGED, path, message)
+
+
+def _odd_aliases(config: Config, rules: Rules) -> Iterator[Note]:
+    for alias, to in rules.aliases.items():
+        path = f"router_settings.model_group_alias.{alias}"
+        if to not in rules.groups:
+            yield config.note(Kind.REFUSED, path, f"there is no model {to} in model_list")
+        elif alias in rules.groups:
+            yield config.note(Kind.CHANGED, path, "is a model of model_list too: that one answers")
+        elif rules.hidden(alias):
+            yield config.note(Kind.CHANGED, path, "is hidden there, and listed in /v1/models here")
 
 
 def _circles(rules: Rules, kind: str, keys: Sequence[str]) -> Iterator[str]:
@@ -195,6 +212,16 @@ class _Policy:
         for one in left:
             self._say(("spec", "default"), f"without {one.path}, which could not be imported")
         several = len(self._rules.groups[self.front.group]) > 1
+        if (
+            several
+            and self._rules.strategy == CHEAPEST
+            and not self._rules.priced(self.front.group)
+        ):
+            self._say(
+                ("spec", "default"),
+                f"routing_strategy {CHEAPEST}: prices that are not in the file are not known here; "
+                "equal weights do",
+            )
         if several and self._rules.strategy not in {SHUFFLE, CHEAPEST}:
             known = self._rules.strategy in STRATEGIES
             what = "by load, latency or use" if known else "in a way that is not known here"

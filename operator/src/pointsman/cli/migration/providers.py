@@ -55,6 +55,8 @@ KEYS: Final[Mapping[str, str]] = {
     "text-completion-openai": "OPENAI_API_KEY",
     "cohere_chat": "COHERE_API_KEY",
     "ai21_chat": "AI21_API_KEY",
+    "meta_llama": "LLAMA_API_KEY",
+    "databricks": "DATABRICKS_API_KEY",
     "azure": "AZURE_API_KEY",
     "azure_ai": "AZURE_AI_API_KEY",
 }

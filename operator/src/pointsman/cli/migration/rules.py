@@ -103,6 +103,16 @@ class Rules:
                 return First({i: one for i, one in found.items() if one}, exact=True)
         return First({one.index: 1.0 for one in level}, exact=exact)
 
+    def priced(self, group: str) -> bool:
+        """Whether every price of its deployments is in the file."""
+        return all(_price(one) is not None for one in self.groups[group])
+
+    def hidden(self, alias: str) -> bool:
+        """Whether LiteLLM answers to it without naming it."""
+        found = self._config.router.get("model_group_alias")
+        value = found.get(alias) if isinstance(found, dict) else None
+        return isinstance(value, dict) and value.get("hidden") is True
+
     def after(self, model: str, *, too_long: bool = False) -> list[str]:
         """The groups that are tried after its own, in order; `too_long`: for the context window."""
         own = self.group_of(model)
@@ -116,7 +126,7 @@ class Rules:
         lists = FALLBACKS[::-1] if too_long else FALLBACKS[:1]
         for kind in lists:
             for target in self.listed(kind, model):
-                group = self.group_of(target) or self._group_of_id(target)
+                group = self.group_of(target) or self.group_of_id(target)
                 if group is not None and group not in found:
                     found.append(group)
                     self._follow(target, too_long=too_long, found=found, deep=deep + 1)
@@ -140,8 +150,10 @@ class Rules:
                 return said[name]
         return ()
 
-    def _group_of_id(self, name: str) -> str | None:
-        return next((d.group for d in self._config.deployments if d.info.get("id") == name), None)
+    def group_of_id(self, name: str) -> str | None:
+        """The group of the deployment with this id; None if there is none."""
+        found = (one for one in self._config.deployments if str(one.info.get("id")) == name)
+        return next((one.group for one in found if one.info.get("id") is not None), None)
 
     def _by_tags(self, group: str, able: list[Deployment], tags: Sequence[str]) -> list[Deployment]:
         if not self.tagged(group):
@@ -170,6 +182,17 @@ def pairs(value: object) -> Iterator[tuple[str, tuple[str, ...]]]:
             listed = targets if isinstance(targets, list) else [targets]
             named = (one.get("model") if isinstance(one, dict) else one for one in listed)
             yield str(key), tuple(one for one in named if isinstance(one, str))
+
+
+def changing(value: object) -> set[str]:
+    """The models of a list of fallbacks one of whose targets says more than a name."""
+    found = set()
+    for entry in value if isinstance(value, list) else ():
+        for key, targets in entry.items() if isinstance(entry, dict) else ():
+            listed = targets if isinstance(targets, list) else [targets]
+            if any(isinstance(one, dict) and set(one) - {"model"} for one in listed):
+                found.add(str(key))
+    return found
 
 
 def _aliases(config: Config) -> Iterator[tuple[str, str]]:
