@@ -5,7 +5,6 @@ meaning and our own reasons, never what a caller or a backend sent; docs/metrics
 The hot path adds to plain numbers; labels are put on when scraped.
 """
 
-from bisect import bisect_left
 from collections.abc import Callable, Iterable, Mapping, Set
 from dataclasses import dataclass, field
 from typing import Final
@@ -23,6 +22,7 @@ from pointsman.api.counted import Arms
 from pointsman.api.statuses import label_of
 from pointsman.api.table import Served
 from pointsman.events.schema import NANO
+from pointsman.router.histogram import Histogram
 
 # The buckets of OpenTelemetry's gen_ai.client.operation.duration and time_to_first_token.
 _DURATION_S: Final = tuple(0.01 * 2**n for n in range(14))
@@ -40,31 +40,6 @@ _IN_VAIN: Final = ("HoldTimeout", "HoldFull", "CannotStart")
 can tell that it has grown."""
 _TURNED_AWAY: Final = ("HoldFull", "CannotStart")
 """Likewise, of attempts: who could not even wait."""
-
-
-class Histogram:
-    """Counts in buckets and their sum."""
-
-    __slots__ = ("bounds", "counts", "total")
-
-    def __init__(self, bounds: tuple[float, ...]) -> None:
-        self.bounds = bounds
-        self.counts = [0] * (len(bounds) + 1)
-        self.total = 0.0
-
-    def observe(self, value: float) -> None:
-        """Add one value."""
-        self.counts[bisect_left(self.bounds, value)] += 1
-        self.total += value
-
-    def buckets(self) -> list[tuple[str, float]]:
-        """Cumulative, as Prometheus wants them."""
-        found: list[tuple[str, float]] = []
-        count = 0
-        for bound, new in zip((*self.bounds, float("inf")), self.counts, strict=True):
-            count += new
-            found.append(("+Inf" if bound == float("inf") else f"{bound:g}", float(count)))
-        return found
 
 
 def _count(counts: dict[str, int], name: str) -> None:

@@ -10,7 +10,7 @@ from typing import Final
 from urllib.parse import urlsplit
 
 from pointsman.api.table import ExternalAddress, ServiceAddress
-from pointsman.router.metrics import Histogram
+from pointsman.router.histogram import Histogram
 
 SELF_HOSTED: Final = "self_hosted"
 OTHER: Final = "_OTHER"

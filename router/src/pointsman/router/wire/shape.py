@@ -19,6 +19,9 @@ MOST_CONTAINERS: Final = 100_000
 OpenAI takes at most 2,048 embeddings in one request. A million cost a second and more."""
 MOST_TEXTS: Final = 250_000
 """Texts of a body, the names in objects among them."""
+FEW_CONTAINERS: Final = MOST_LEVELS_OF_BODY
+MANY_BYTES: Final = 2 * MOST_TEXTS
+"""A body of so few brackets, and of no more bytes, needs no check."""
 _OTHERS: Final = bytes({*range(256)} - {*b'{}[]"'})
 _ONE_KIND: Final = bytes.maketrans(b"[]", b"{}")
 _BLOCK: Final = 256
@@ -36,12 +39,7 @@ def check_depth(raw: bytes, field: str) -> None:
 
 def check_shape(body: bytes) -> None:
     """BadRequest if `body`, JSON or not, has more of anything than it may have."""
-    size = len(body)
-    if size <= 2 * MOST_LEVELS_OF_BODY:
-        return
-    if body.count(b"{") + body.count(b"[") <= MOST_LEVELS_OF_BODY and (
-        size <= 2 * MOST_TEXTS or body.count(b'"') <= 2 * MOST_TEXTS
-    ):
+    if body.count(b"{") + body.count(b"[") <= FEW_CONTAINERS and body.count(b'"') <= MANY_BYTES:
         return
     marks = _marks(body)
     if marks.count(b'"') > 2 * MOST_TEXTS:

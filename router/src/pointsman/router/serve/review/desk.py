@@ -20,7 +20,7 @@ from prometheus_client.registry import Collector
 
 from pointsman.events.reviews import MAX_IDS, Answering, Decided
 from pointsman.router.errors import Problem, Refused
-from pointsman.router.metrics import Histogram
+from pointsman.router.histogram import Histogram
 from pointsman.router.serve.review.ledger import Away, Barred, Reviews
 
 if TYPE_CHECKING:
