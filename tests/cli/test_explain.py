@@ -49,6 +49,40 @@ def test_a_prompt_on_standard_input_is_utf_8(
     assert told.err == "--prompt -: not UTF-8\n"
 
 
+@pytest.mark.parametrize(
+    "prompt",
+    ["-- SELECT 1", "--- a/x\n+++ b/x\n", "--- \n", "--\nx", "-\tone", "--prompt x", "--model=a b"],
+)
+@pytest.mark.parametrize("flag", ["--prompt", "--system"])
+def test_a_text_that_begins_like_a_flag_is_a_text(prompt: str, flag: str, capsys: Capture) -> None:
+    """A comment in SQL, a diff, a list: no flag has a space in it."""
+    other = ["--prompt", "hello"] if flag == "--system" else []
+    asked = ["explain", "-f", str(DESK), *other, flag, prompt, "-o", "json"]
+    assert main(asked) == 0
+    found = json.loads(capsys.readouterr().out)
+    assert found["backend"]
+    assert main(["explain", f"-f={DESK}", *other, f"{flag}={prompt}", "-o", "json"]) == 0
+    assert json.loads(capsys.readouterr().out) == found
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["--promt", "-- SELECT 1"], "no flag --promt (did you mean --prompt?)"),
+        (["--prompt", "--promt"], "no flag --promt (did you mean --prompt?)"),
+        (["-- SELECT 1"], "no flag -- SELECT 1"),
+    ],
+)
+def test_a_flag_that_is_mistyped_is_still_told(
+    words: list[str], said: str, capsys: Capture
+) -> None:
+    """Also before and as a text."""
+    with pytest.raises(SystemExit) as ended:
+        main(["explain", "-f", str(DESK), *words])
+    assert ended.value.code == 2
+    assert said in capsys.readouterr().err
+
+
 def test_what_a_line_carries_is_left_out_for(tmp_path: Path, capsys: Capture) -> None:
     """An image needs a backend that sees; none of the desk does."""
     image = {"type": "image_url", "image_url": {"url": "data:"}}

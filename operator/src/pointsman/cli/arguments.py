@@ -20,6 +20,7 @@ class Parser(argparse.ArgumentParser):
 
     def __init__(self, prog: str, **options: Any) -> None:
         self._flags: list[str] = []
+        self._valued: set[str] = set()
         self._commands: argparse._SubParsersAction[Any] | None = None
         super().__init__(prog, allow_abbrev=False, **options)
 
@@ -27,6 +28,8 @@ class Parser(argparse.ArgumentParser):
         """As argparse's; the names are remembered."""
         action = super().add_argument(*names, **options)
         self._flags += [name for name in action.option_strings if name.startswith("--")]
+        if action.nargs is None:
+            self._valued.update(action.option_strings)
         return action
 
     def add_subparsers(self, **options: Any) -> "argparse._SubParsersAction[Any]":
@@ -42,11 +45,25 @@ class Parser(argparse.ArgumentParser):
         if self._commands is not None:
             self._known_command(given)
         else:
+            given = self._joined(given)
             self._known_flags(given)
         found, unknown = super().parse_known_args(given, namespace)
         if unknown:
             self.error(f"unexpected: {' '.join(unknown)}")
         return found, []
+
+    def _joined(self, given: list[str]) -> list[str]:
+        """As `--flag=value` what has a space in it and begins like a flag: no flag has one."""
+        found: list[str] = []
+        for number, word in enumerate(given):
+            if word == "--":
+                return found + given[number:]
+            is_text = word.startswith("-") and any(map(str.isspace, word))
+            if is_text and found and found[-1] in self._valued:
+                found[-1] += f"={word}"
+            else:
+                found.append(word)
+        return found
 
     def _known_flags(self, given: Sequence[str]) -> None:
         """Before argparse looks: it would first miss the flag that was meant."""
