@@ -18,6 +18,7 @@ from pointsman.cli.__main__ import main
 from pointsman.cli.evaluate.tables import progress
 from pointsman.simulator.answer import is_correct
 from tests.ledger.process import ledger_process
+from tests.support.full_disk import full_disk
 
 Capture = pytest.CaptureFixture[str]
 EXAMPLE = str(Path(__file__).parent.parent.parent / "crds" / "examples" / "17-golden-prompts")
@@ -334,3 +335,36 @@ def test_results_go_to_the_ledger_once(tmp_path: Path, capsys: Capture) -> None:
     assert {one["prompt"]: one["score"] for one in found["evaluations"]} == right
     assert not found["more"]
     assert {one["task"] for one in found["evaluations"]} == {"Coding"}
+
+
+@pytest.mark.local
+@pytest.mark.slow
+def test_a_full_disk_ends_a_run_that_goes_on_later(tmp_path: Path, capsys: Capture) -> None:
+    """What cannot be kept would be paid again: it is told, nothing more is asked."""
+    count, results = 40, tmp_path / "r.jsonl"
+    with simulator("--ttft", "0") as url:
+        flags = ["evaluate", "-f", write(tmp_path, suite_text(count)), "--url", base(url),
+                 "--model", "m", "--results", str(results), "--concurrency", "2"]  # fmt: skip
+        with full_disk(3000):
+            assert main(flags) == 1
+        told = capsys.readouterr().err
+        assert told == f"pointsman evaluate: stopped: {results} cannot be written: File too large\n"
+        kept, before = results.read_bytes().count(b"\n") - 2, asked(url)
+        assert 0 < kept < before < count
+        assert main(flags) == 0
+        assert asked(url) == before + count - kept
+        with full_disk(10):
+            assert main([*flags, "--results", str(tmp_path / "new")]) == 2
+    told = capsys.readouterr().err
+    assert told == f"pointsman evaluate: {tmp_path}/new cannot be written: File too large\n"
+
+
+@pytest.mark.parametrize("host", ["a" * 70, "no..host"])
+def test_an_address_that_nobody_can_have_stops_it(
+    host: str, tmp_path: Path, capsys: Capture
+) -> None:
+    """Once, not with each call."""
+    flags = ["evaluate", "-f", write(tmp_path, suite_text(9)), "--url", f"http://{host}/v1"]
+    assert main([*flags, "--model", "m", "--results", str(tmp_path / "r.jsonl")]) == 1
+    told = capsys.readouterr().err
+    assert told == f"pointsman evaluate: stopped: http://{host}/v1/chat/completions is no address\n"

@@ -1,26 +1,13 @@
 """Files that commands change: whole, or as they were; real files, and a disk that is full."""
 
-import contextlib
 import os
-import resource
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from pointsman.cli.__main__ import main
 from pointsman.cli.writing import write_whole
-
-
-@contextlib.contextmanager
-def full_disk(at_bytes: int) -> Iterator[None]:
-    """No file may become longer than this."""
-    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (at_bytes, hard))
-    try:
-        yield
-    finally:
-        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+from tests.support.full_disk import full_disk
 
 
 @pytest.fixture

@@ -19,7 +19,7 @@ from pointsman.evaluation.running.events import events_of
 from pointsman.evaluation.running.results import FORMAT, Asked, BadResults, Head, ResultFile
 from pointsman.evaluation.running.runner import Plan, Runner
 from pointsman.evaluation.suite.bars import BadBar, Bar, read_bar
-from pointsman.evaluation.suite.calls import ANSWER, units
+from pointsman.evaluation.suite.calls import ANSWER, Call, units
 from pointsman.evaluation.suite.spending import NANO, Purse
 from pointsman.evaluation.suite.summary import Report, by_unit, report
 from pointsman.ledger.summary import money
@@ -60,7 +60,9 @@ def _run(
     cap = None if options.max_cost is None else int(options.max_cost * NANO)
     purse = Purse(cap_nano=cap, spent_nano=sum(call.cost_nano for call in file.calls))
     shown = _Progress(plan, purse, options.currency)
-    runner = Runner(plan, done, purse=purse, keep=file.append, progress=shown.tell)
+    runner = Runner(
+        plan, done, purse=purse, keep=lambda call: _keep(file, call, runner), progress=shown.tell
+    )
     shown.runner = runner
     interrupted = False
     try:
@@ -79,6 +81,14 @@ def _run(
     if interrupted:
         return INTERRUPTED
     return 1 if said or failed else 0
+
+
+def _keep(file: ResultFile, call: Call, runner: Runner) -> None:
+    """What cannot be kept would be paid again: then nothing more is asked."""
+    try:
+        file.append(call)
+    except BadResults as error:
+        runner.denied = str(error)
 
 
 async def _ask(runner: Runner, plan: Plan, deadline_s: float) -> None:

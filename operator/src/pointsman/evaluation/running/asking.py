@@ -29,7 +29,7 @@ BACKEND_HEADER: Final = "x-pointsman-backend"
 
 
 class Denied(Exception):
-    """401, 403 or 404: a key, a name or a URL is wrong, and asking on would not help."""
+    """401, 403, 404, no URL: a key, a name or an address is wrong, and asking on is no help."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -229,18 +229,21 @@ class Asker:
         headers = {"content-type": "application/json", **endpoint.headers}
         if endpoint.key:
             headers["authorization"] = f"Bearer {endpoint.key}"
+        question = msgspec.json.encode(body)
         begun_s = time.monotonic()
         try:
             async with (
                 asyncio.timeout(left_s),
                 self._session.post(
-                    url, data=msgspec.json.encode(body), headers=headers, allow_redirects=False
+                    url, data=question, headers=headers, allow_redirects=False
                 ) as answer,
             ):
                 data = await _bounded(answer.content)
         except TimeoutError:
             why = f"no whole answer within {self._deadline_s:g} s"
             return Reply(missing=Missing.TIMED_OUT, why=why), 0.0
+        except (aiohttp.InvalidURL, UnicodeError):  # the latter of a host that is no name
+            raise Denied(f"{url[:300]} is no address") from None
         except (aiohttp.ClientError, OSError) as error:
             return Reply(missing=Missing.ERROR, why=f"{url}: {error}"[:300], again=True), 0.0
         latency_s = time.monotonic() - begun_s

@@ -5,6 +5,7 @@ Its first line says of which suite it is; a file of another one is refused. A li
 a crash is taken away; any other damage is refused with its line. One process at a time.
 """
 
+import contextlib
 import fcntl
 import os
 from pathlib import Path
@@ -78,7 +79,7 @@ class ResultFile:
             found._read()
             found._begin(head)
         except BaseException:
-            stream.close()
+            found.close()
             raise
         return found
 
@@ -129,7 +130,7 @@ class ResultFile:
             )
 
     def name_target(self, asked: Asked) -> None:
-        """Note who a target is. Raises BadResults if the name was another's."""
+        """Note who a target is. Raises BadResults, also if the name was another's."""
         known = self.targets.get(asked.target)
         if known is not None and known != asked:
             raise BadResults(
@@ -141,15 +142,19 @@ class ResultFile:
             self._write(asked)
 
     def append(self, call: Call) -> None:
-        """Keep one call; on the disk when this returns."""
+        """Keep one call; on the disk when this returns. Raises BadResults."""
         self.calls.append(call)
         self._write(Result(call))
 
     def _write(self, line: _Line) -> None:
-        self._stream.write(msgspec.json.encode(line) + b"\n")
-        self._stream.flush()
-        os.fsync(self._stream.fileno())
+        try:
+            self._stream.write(msgspec.json.encode(line) + b"\n")
+            self._stream.flush()
+            os.fsync(self._stream.fileno())
+        except OSError as error:
+            raise BadResults(f"{self._path} cannot be written: {error.strerror}") from None
 
     def close(self) -> None:
         """Let others have it."""
-        self._stream.close()
+        with contextlib.suppress(OSError):  # it was told when it was written
+            self._stream.close()
