@@ -169,6 +169,18 @@ async def test_a_body_of_unknown_length_is_bounded_too(tmp_path: Path) -> None:
         assert answer.status == 413
 
 
+async def test_a_length_with_zeros_before_it_is_a_length(tmp_path: Path) -> None:
+    """However many there are: Python reads no number of 5,000 digits."""
+    async with ledger(tmp_path) as client:
+        for zeros in (10, 5_000):
+            length = f"Content-Length: {'0' * zeros}1"
+            head = f"POST /v1/events HTTP/1.1\r\nHost: localhost\r\n{length}\r\n\r\nx"
+            reader, writer = await _opened(client, head.encode())
+            async with asyncio.timeout(10):
+                assert (await reader.readline()).startswith(b"HTTP/1.1 400 ")
+            writer.close()
+
+
 async def test_a_store_that_is_away_is_no_loss(tmp_path: Path) -> None:
     """503 with Retry-After, without the store's words; afterwards the same body is taken."""
     async with ledger(tmp_path) as client:

@@ -30,6 +30,7 @@ UPGRADE_POST = (
 CLOSE = b"GET /health HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n"
 OLD = b"GET /health HTTP/1.0\r\n\r\n"
 CONNECT = b"CONNECT a:443 HTTP/1.1\r\nHost: a\r\n\r\n"
+ZEROS = b"POST / HTTP/1.1\r\nContent-Length: " + b"0" * 5000 + b"1\r\n\r\na"
 SMUGGLED = b"POST / HTTP/1.1\r\nContent-Length: 3\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n"
 JUNK = b"\x16\x03\x01\x00\xff"
 MESSAGES = [GET, POST, CHUNKED, UPGRADE, UPGRADE_POST, CLOSE, OLD, CONNECT, SMUGGLED, JUNK]
@@ -89,9 +90,9 @@ def test_nothing_is_read_after_the_last_request() -> None:
     assert read(CONNECT + POST) == [Unreadable(405, "The simulator is no proxy.")]
 
 
-@pytest.mark.parametrize("message", [SMUGGLED, JUNK, UPGRADE_POST])
+@pytest.mark.parametrize("message", [SMUGGLED, JUNK, UPGRADE_POST, ZEROS])
 def test_broken_or_ambiguous_http_is_refused(message: bytes) -> None:
-    """Two lengths, or a body that a parser may take for the next request, are attacks."""
+    """Two lengths, one without end, or a body that a parser may take for the next request."""
     (found,) = read(message)
     assert isinstance(found, Unreadable)
     assert found.status == 400

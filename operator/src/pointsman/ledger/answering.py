@@ -6,6 +6,7 @@ from typing import Final
 import msgspec
 from aiohttp import web
 
+from pointsman.ledger.asking import number_of
 from pointsman.ledger.intake import TooLarge
 
 RETRY_AFTER_S: Final = 1
@@ -13,7 +14,7 @@ RETRY_AFTER_S: Final = 1
 
 async def body_of(request: web.Request, bound: int) -> bytes:
     """Raises TooLarge before more than the bound is held."""
-    if (request.content_length or 0) > bound:
+    if (number_of(request.headers.get("Content-Length", "")) or 0) > bound:
         raise TooLarge
     chunks, size = [], 0
     async for chunk in request.content.iter_any():

@@ -15,6 +15,8 @@ import httptools
 
 MAX_HEAD_BYTES = 64 * 1024
 MAX_BODY_BYTES = 32 * 1024 * 1024
+LENGTH_DIGITS = 20
+"""Of what 64 bits hold. httptools takes any number of zeros before it, `int` does not."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +54,7 @@ class _RefusedError(Exception):
 
 _HEAD_TOO_LARGE = Unreadable(431, "The request's head is larger than 64 kB.")
 _BODY_TOO_LARGE = Unreadable(413, "The request's body is larger than 32 MB.")
+_NO_LENGTH = Unreadable(400, "The Content-Length is no length.")
 _UPGRADE_WITH_BODY = Unreadable(400, "A request with a body cannot ask for an upgrade.")
 
 
@@ -147,6 +150,8 @@ class RequestReader:
         upgrade = self._parser.should_upgrade()
         for name, value in self._headers:
             if len(name) == 14 and name.lower() == b"content-length":
+                if len(value.strip()) > LENGTH_DIGITS:
+                    raise _RefusedError(_NO_LENGTH)
                 if int(value) > MAX_BODY_BYTES:
                     raise _RefusedError(_BODY_TOO_LARGE)
                 if upgrade and int(value):

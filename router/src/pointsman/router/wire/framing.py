@@ -8,6 +8,8 @@ from pointsman.router.wire.target import is_host
 FRAMING: Final = frozenset(
     {b"host", b"content-length", b"transfer-encoding", b"expect", b"upgrade"}
 )
+LENGTH_DIGITS: Final = 20
+"""Of what 64 bits hold. The parser takes any number of zeros before it, `int` does not."""
 ONLY_CHUNKED: Final = "The only transfer coding that is read is chunked."
 
 
@@ -24,6 +26,9 @@ def check(name: bytes, value: bytes) -> None:
     if name == b"host":
         if not is_host(value):
             raise Refusing(400, "The Host header is no host.")
+    elif name == b"content-length":
+        if len(value.strip()) > LENGTH_DIGITS:
+            raise Refusing(400, "The Content-Length is no length.")
     elif name == b"transfer-encoding":
         if value.strip(b" \t").lower() != b"chunked":
             raise Refusing(501, ONLY_CHUNKED)

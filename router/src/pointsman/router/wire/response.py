@@ -14,6 +14,7 @@ from typing import Any, Final
 import httptools
 
 from pointsman.router.wire.chunks import TRAILED_FRAMING
+from pointsman.router.wire.framing import LENGTH_DIGITS
 
 KEPT: Final = frozenset({b"content-type", b"retry-after", b"x-request-id", b"date"})
 """What may come back to a caller; Set-Cookie, openai-* and x-ratelimit-* are the router's own."""
@@ -237,6 +238,8 @@ class ResponseReader:
         if name in KEPT:
             self.headers[name] = value
         elif name == b"content-length":
+            if len(value.strip()) > LENGTH_DIGITS:
+                raise Malformed("its length is none")
             self.length = int(value)
             self._framed = True
         elif name == b"transfer-encoding":
