@@ -69,6 +69,32 @@ async def test_readiness_means_a_table_and_no_drain(session: aiohttp.ClientSessi
             assert answer.status == 200
 
 
+@pytest.mark.parametrize(
+    "headers",
+    [
+        {"Host": "evil.example.com"},
+        {"Origin": "https://evil.example.com"},
+        {"Sec-Fetch-Site": "cross-site"},
+    ],
+)
+async def test_without_a_token_no_page_of_another_site_is_answered(
+    session: aiohttp.ClientSession, headers: dict[str, str]
+) -> None:
+    """Under whatever name it leads here; programs are, and with a token its owner is."""
+    paths = ("/admin/table", "/admin/stream", "/v1/models")
+    async with _router() as router:
+        for path in paths:
+            async with session.get(router.url + path, headers=headers) as answer:
+                assert answer.status == 403, path
+        async with session.get(f"{router.url}/admin/table") as answer:
+            assert answer.status == 200
+    async with (
+        _router(token=True) as router,
+        session.get(f"{router.url}/admin/table", headers=headers | TOKEN) as answer,
+    ):
+        assert answer.status == 200
+
+
 async def test_metrics_tell_what_is_in_force(session: aiohttp.ClientSession) -> None:
     """Position, policies by state, verdicts of offers."""
     async with _router() as router:

@@ -15,9 +15,9 @@ from pointsman.router.live import Live
 from tests.fuzz import corpus
 from tests.router.control.router import PATIENCE_S
 
-QUESTION = b"POST /v1/chat/completions HTTP/1.1\r\nhost: a\r\ncontent-length: %d\r\n\r\n"
+QUESTION = b"POST /v1/chat/completions HTTP/1.1\r\nhost: localhost\r\ncontent-length: %d\r\n\r\n"
 TIGHT = Bounds(head_s=0.3, idle_s=0.3, connections=20)
-GET = b"GET /healthz HTTP/1.1\r\nhost: a\r\n\r\n"
+GET = b"GET /healthz HTTP/1.1\r\nhost: localhost\r\n\r\n"
 _REFUSALS = {b"HTTP/1.1 %d" % status for status in (*range(400, 500), 501, 505)}
 Pair = tuple[asyncio.StreamReader, asyncio.StreamWriter]
 
@@ -52,7 +52,7 @@ async def _end(reader: asyncio.StreamReader) -> bytes:
 @pytest.mark.parametrize(
     "data",
     [b"", b"GET", b"GET /healthz HTTP/1.1\r\nx: ", GET, GET + b"GET /heal",
-     b"POST /healthz HTTP/1.1\r\nhost: a\r\ncontent-length: 1000\r\n\r\nx"],
+     b"POST /healthz HTTP/1.1\r\nhost: localhost\r\ncontent-length: 1000\r\n\r\nx"],
     ids=["nothing", "a word", "half a head", "a request", "one and a half", "half a body"],
 )  # fmt: skip
 async def test_who_says_nothing_more_is_cut(port: int, data: bytes) -> None:
@@ -137,8 +137,14 @@ async def test_a_flood_behind_a_request_ends_the_connection(port: int) -> None:
         (GET.replace(b"healthz", b"admin/backends/a/b"), b"404"),
         (GET.replace(b"healthz", b"admin/backends/a"), b"405"),
         (GET.replace(b"1.1", b"1.0"), b"200"),
-        (b"PUT /admin/backends/a%2Fb HTTP/1.1\r\nhost: a\r\ncontent-length: 2\r\n\r\n{}", b"204"),
-        (b"PUT /admin/backends/a HTTP/1.1\r\nhost: a\r\ncontent-length: 70000\r\n\r\n", b"413"),
+        (
+            b"PUT /admin/backends/a%2Fb HTTP/1.1\r\nhost: localhost\r\ncontent-length: 2\r\n\r\n{}",
+            b"204",
+        ),
+        (
+            b"PUT /admin/backends/a HTTP/1.1\r\nhost: localhost\r\ncontent-length: 70000\r\n\r\n",
+            b"413",
+        ),
         (QUESTION % 1_048_577, b"413"),
         (QUESTION % 2 + b"{}", b"404"),
     ],
@@ -163,7 +169,7 @@ async def test_what_is_not_served_is_said(port: int, request_: bytes, status: by
 async def test_who_asks_before_sending_is_told_to_go_on(port: int) -> None:
     """As curl does for larger bodies."""
     async with AsyncExitStack() as stack:
-        head = b"PUT /admin/backends/a HTTP/1.1\r\nhost: a\r\nexpect: 100-continue\r\n"
+        head = b"PUT /admin/backends/a HTTP/1.1\r\nhost: localhost\r\nexpect: 100-continue\r\n"
         reader, writer = await _open(stack, port, head + b"content-length: 2\r\n\r\n")
         async with asyncio.timeout(PATIENCE_S):
             assert await reader.readuntil(b"\r\n\r\n") == b"HTTP/1.1 100 Continue\r\n\r\n"

@@ -21,6 +21,7 @@ from prometheus_client.exposition import CONTENT_TYPE_LATEST, generate_latest
 from pointsman.api.names import HEADER_EPOCH, HEADER_PIN
 from pointsman.api.table import ORDER_S, PINS, TableError, decode_order
 from pointsman.process.connections import BOUNDS, Bounds
+from pointsman.process.sites import why_foreign
 from pointsman.router.callers import Caller
 from pointsman.router.control.auth import TokenAuth
 from pointsman.router.control.metrics import ControlMetrics
@@ -49,7 +50,7 @@ _PAIRS: Final = "/pairs"
 
 
 class Admin:
-    """`auth` None: everybody may, for local mode on loopback only (settings see to that)."""
+    """`auth` None: every program of this machine may, on loopback only (settings see to that)."""
 
     def __init__(
         self,
@@ -123,7 +124,10 @@ class Admin:
 
     async def _guard(self, headers: Mapping[str, str]) -> Answer | None:
         """None: it may go on."""
-        if self._auth is not None:
+        if self._auth is None:
+            if why := why_foreign(headers):
+                return _refuse(HTTPStatus.FORBIDDEN, why)
+        else:
             verdict = await self._auth.check(headers.get("authorization", ""))
             if verdict != "Allowed":
                 return _refuse(_REFUSALS[verdict], verdict)
