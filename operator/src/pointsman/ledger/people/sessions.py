@@ -69,7 +69,8 @@ class Sealing:
     def unseal(self, cookie: str, kind: type[_T], purpose: str = "session") -> _T | None:
         """What was sealed for this purpose; None for anything else."""
         body, _, signature = cookie.partition(".")
-        good = hmac.compare_digest(signature.encode(), self._sign(purpose, body).encode())
+        given = signature.encode("utf-8", "replace")  # a header may hold any bytes
+        good = hmac.compare_digest(given, self._sign(purpose, body).encode())
         if not good or len(cookie) > MAX_COOKIE:
             return None
         try:
