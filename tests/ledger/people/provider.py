@@ -105,6 +105,8 @@ class Provider:
         self._slash = slash
         self.person: dict[str, Any] = {"email": "rae@example.com", "groups": ["reviewers"]}
         self.wrong = ""
+        self.told: dict[str, Any] = {}
+        """What it says of itself otherwise."""
         self.url = ""
         self.issuer = ""
         self.codes: dict[str, _Code] = {}
@@ -140,9 +142,12 @@ class Provider:
                 "jwks_uri": f"{self.url}/keys",
                 "code_challenge_methods_supported": ["S256"],
             }
+            | self.told
         )
 
     async def _keys(self, _: web.Request) -> web.Response:
+        if self.wrong == "keys":
+            return web.Response(body=b'{"keys": ' + b"[" * 100_000)
         return web.json_response({"keys": [self.published.as_dict(private=False)]})
 
     async def _authorize(self, request: web.Request) -> web.Response:
@@ -173,6 +178,9 @@ class Provider:
             return jwt.encode(dict(header), claims, made_key("2"))
         if self.wrong == "shared":
             return _by_shared(self.published.as_pem(private=False), claims)
+        if self.wrong == "header":
+            parts = (b'{"alg":"RS256","kid":"1","crit":1}', b"{}", b"")
+            return ".".join(base64.urlsafe_b64encode(part).rstrip(b"=").decode() for part in parts)
         if self.wrong == "unsigned":
             words = jwt.encode(dict(header), claims, self.key).split(".")
             return f"eyJhbGciOiJub25lIn0.{words[1]}."

@@ -170,7 +170,8 @@ async def test_what_is_asked_of_the_provider_is_bound_to_this_browser(there: The
 
 
 @pytest.mark.parametrize(
-    "wrong", ["audience", "nonce", "expired", "from", "slash", "key", "shared", "unsigned"]
+    "wrong",
+    ["audience", "nonce", "expired", "from", "slash", "key", "shared", "unsigned", "header"],
 )
 async def test_a_token_that_is_not_for_us_signs_nobody_in(there: There, wrong: str) -> None:
     """Another's, an old one, one by another key, by the public key as a secret, or by none."""
@@ -255,6 +256,29 @@ async def test_a_provider_that_is_another_or_away_is_said(there: There) -> None:
 
     assert page.status == 503
     assert "Sign-in does not work now" in page.text
+
+
+@pytest.mark.parametrize(
+    "told",
+    [
+        {"token_endpoint": "https://[::1"},
+        {"jwks_uri": "http://127.0.0.1:99999/keys"},
+        {"authorization_endpoint": 7},
+        {"issuer": None},
+    ],
+)
+async def test_a_provider_that_describes_itself_oddly_is_away(
+    there: There, told: dict[str, object]
+) -> None:
+    """503, whatever it says."""
+    there.provider.told = told
+    assert (await there.visitor.post("/console/sign-in", {"to": "/console/"})).status == 503
+
+
+async def test_keys_that_cannot_be_read_are_none(there: There) -> None:
+    """However deep they are nested."""
+    there.provider.wrong = "keys"
+    assert (await there.visitor.post("/console/sign-in", {"to": "/console/"})).status == 503
 
 
 async def test_another_sites_page_begins_no_login(there: There) -> None:

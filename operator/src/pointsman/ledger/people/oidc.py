@@ -165,7 +165,7 @@ class Oidc:
                 claims: Mapping[str, object] = jwt.decode(
                     token, self._keys, algorithms=list(ALGORITHMS)
                 ).claims
-            except (JoseError, ValueError):
+            except (JoseError, ValueError, TypeError):
                 continue
             return found, claims
         raise Forbidden("the provider's token is not signed by the provider")
@@ -197,7 +197,7 @@ class Oidc:
         status, body = await self._fetch("GET", found.jwks_uri)
         try:
             self._keys = KeySet.import_key_set(msgspec.json.decode(body))
-        except (JoseError, ValueError, TypeError, KeyError) as error:
+        except (JoseError, ValueError, TypeError, KeyError, RecursionError) as error:
             raise ProviderAway("the provider's keys cannot be read") from error
         self._found, self._until_s = found, time.monotonic() + _KNOWN_S
         return found
@@ -239,7 +239,7 @@ def _basic(client_id: str, secret: str) -> str:
 def _decode(body: bytes, kind: type[_T]) -> _T:
     try:
         return msgspec.json.decode(body, type=kind)
-    except (msgspec.DecodeError, UnicodeDecodeError):
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         raise ProviderAway("the provider's answer cannot be read") from None
 
 

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from ipaddress import IPv4Network, IPv6Network, ip_network
 from pathlib import Path
 from typing import Final
-from urllib.parse import urlsplit
+from urllib.parse import SplitResult, urlsplit
 
 from pointsman.ledger.people.person import Role
 from pointsman.ledger.people.roles import Grant, is_name, read_grant
@@ -91,14 +91,28 @@ class PeopleSettings:
 
 def is_safe(url: str) -> bool:
     """Whether it is https, or http on this machine."""
-    parts = urlsplit(url)
+    parts = _parts(url)
+    if parts is None:
+        return False
     return parts.scheme == "https" or (parts.scheme == "http" and parts.hostname in _LOOPBACK)
 
 
 def _is_origin(url: str) -> bool:
-    parts = urlsplit(url)
+    parts = _parts(url)
+    if parts is None:
+        return False
     rest = parts.path.rstrip("/") or parts.query or parts.fragment or parts.username
     return parts.scheme in ("http", "https") and bool(parts.hostname) and not rest
+
+
+def _parts(url: str) -> SplitResult | None:
+    """None for what is no URL: half an address in brackets, a port that none can be."""
+    try:
+        parts = urlsplit(url)
+        _ = parts.port
+    except ValueError:
+        return None
+    return parts
 
 
 Flag = Callable[[str, object, str, Callable[[str], object]], None]
