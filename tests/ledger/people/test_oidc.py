@@ -258,6 +258,18 @@ async def test_a_provider_that_is_another_or_away_is_said(there: There) -> None:
     assert "Sign-in does not work now" in page.text
 
 
+async def test_a_long_way_back_is_no_reason_to_stay_out(there: There) -> None:
+    """A search that no cookie holds is left; one of any letters that it holds is kept."""
+    for to, back in (
+        (f"/console/decisions?policy={'x' * 2_000}", "/console/"),
+        (f"/console/decisions?policy={'é' * 900}", "/console/"),
+        ("/console/decisions?policy=caf\u00e9", "/console/decisions?policy=caf\u00e9"),
+    ):
+        done = await there.visitor.get(await there.back(await there.to_provider(to)))
+        assert done.status == 200, to
+        assert f'content="0;url={back}"' in done.text
+
+
 @pytest.mark.parametrize(
     "told",
     [

@@ -12,6 +12,7 @@ from typing import Final, Protocol
 from urllib.parse import urlsplit
 
 from aiohttp import web
+from msgspec.structs import replace
 
 from pointsman.ledger.console.guarding import set_session
 from pointsman.ledger.console.page import PREFIX, Missing
@@ -21,7 +22,7 @@ from pointsman.ledger.people.errors import Forbidden
 from pointsman.ledger.people.identity import People
 from pointsman.ledger.people.oidc import LOGIN_S, Login, Oidc
 from pointsman.ledger.people.person import Person
-from pointsman.ledger.people.sessions import Session
+from pointsman.ledger.people.sessions import MAX_COOKIE, Session
 
 _log = logging.getLogger(__name__)
 CALLBACK: Final = f"{PREFIX}/callback"
@@ -84,9 +85,12 @@ class Signing:
         if self._oidc is None:
             raise Missing("no OpenID provider is set")
         address, login = await self._oidc.begin(own_path(to), int(self._people.clock_s()))
+        sealed = self._people.sealing.seal(login, "login")
+        if len(sealed) > MAX_COOKIE:
+            sealed = self._people.sealing.seal(replace(login, to=f"{PREFIX}/"), "login")
         response = self._going(frame, "Signing in", address)
         response.set_cookie(
-            _LOGIN, self._people.sealing.seal(login, "login"), max_age=LOGIN_S, path=CALLBACK,
+            _LOGIN, sealed, max_age=LOGIN_S, path=CALLBACK,
             httponly=True, secure=self._people.is_https(request),
             samesite="Lax",  # Strict would not come back: the provider's site sends the browser
         )  # fmt: skip
