@@ -118,6 +118,18 @@ def test_an_edit_in_an_editor(desk: Desk, tmp_path: Path, monkeypatch: pytest.Mo
     assert "Perhaps." in desk.decided()["answer"]
 
 
+def test_an_editor_that_cannot_be_started_is_told(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Not there, or written with half a quote."""
+    desk.opens()
+    for program in ("no-such-editor", "vi 'x"):
+        monkeypatch.setenv("VISUAL", program)
+        _, err = desk.types("reviews", "edit", "d-1", status=1)
+        assert f"{program} cannot be started: " in err
+        assert err.count("\n") == 1
+
+
 @pytest.mark.parametrize(
     ("script", "said"),
     [
@@ -125,6 +137,8 @@ def test_an_edit_in_an_editor(desk: Desk, tmp_path: Path, monkeypatch: pytest.Mo
         ("echo '{}' > \"$1\"", ""),
         ("true", "nothing was edited"),
         ("false", "ended with 1"),
+        ("printf '{\\377}' > \"$1\"", "the edit is not UTF-8"),
+        ('echo x > "$1"; rm "$1"', "left no file: No such file or directory"),
     ],
 )
 def test_an_edit_that_is_none_decides_nothing(
@@ -137,9 +151,10 @@ def test_an_edit_that_is_none_decides_nothing(
     monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
     _, err = desk.types("reviews", "edit", "d-1", status=1)
     assert said in err
-    if "echo" in script:
+    if "{" in script:
         name = err.split("your text is in ")[1].split(":")[0]
-        assert Path(name).read_text()
+        assert Path(name).read_bytes()
+    assert err.count("\n") == 1
     out, _ = desk.types("reviews", "list", "--state", "Pending", "-o", "name")
     assert out == "review/d-1\n"
 

@@ -95,7 +95,7 @@ def _decide(api: PeopleApi, options: argparse.Namespace) -> None:
     try:
         found = api.post(f"{_path(options.id)}/decide", decision)
     except NotAnswered as error:
-        raise NotDone(f"{error}{_kept(options, decision.get('edited', ''))}") from None
+        raise NotDone(f"{error}{_kept(options, decision.get('edited', '').encode())}") from None
     _tell(options, found, str(found["state"]).lower())
 
 
@@ -109,38 +109,49 @@ def _edited(api: PeopleApi, options: argparse.Namespace) -> str:
     else:
         found = api.get(_path(options.id), {})
         stage = found["review"]["stage"]
-        text = _in_editor(pretty(found["texts"]["request" if stage == "Request" else "answer"]))
+        held = pretty(found["texts"]["request" if stage == "Request" else "answer"])
+        data = _in_editor(held.encode())
+        try:
+            text = data.decode("utf-8-sig")
+        except UnicodeDecodeError:
+            raise NotDone(f"the edit is not UTF-8{_kept(options, data)}") from None
     try:
         json.loads(text)
-    except ValueError as error:
-        raise NotDone(f"the edit is no JSON: {error}{_kept(options, text)}") from None
+    except (ValueError, RecursionError) as error:
+        raise NotDone(f"the edit is no JSON: {error}{_kept(options, text.encode())}") from None
     return text
 
 
-def _in_editor(text: str) -> str:
+def _in_editor(text: bytes) -> bytes:
     editor = os.environ.get("VISUAL") or os.environ.get("EDITOR") or "vi"
     with tempfile.TemporaryDirectory(prefix="pointsman-") as folder:
         path = Path(folder) / "edit.json"
-        path.write_text(text + "\n", encoding="utf-8")
+        path.write_bytes(text + b"\n")
         try:
             done = subprocess.run([*shlex.split(editor), str(path)], check=False)  # noqa: S603
-        except OSError as error:
+        except (OSError, ValueError) as error:  # ValueError: a quote that is not closed
             raise NotDone(f"{editor} cannot be started: {error} (-f FILE)") from None
-        found = path.read_text(encoding="utf-8")
-    if done.returncode:
-        raise NotDone(f"{editor} ended with {done.returncode}: nothing was decided")
+        if done.returncode:
+            raise NotDone(f"{editor} ended with {done.returncode}: nothing was decided")
+        try:
+            found = path.read_bytes()
+        except OSError as error:
+            raise NotDone(f"{editor} left no file: {error.strerror}") from None
     if found.strip() == text.strip():
         raise NotDone("nothing was edited: approve it, or edit it")
     return found
 
 
-def _kept(options: argparse.Namespace, text: str) -> str:
+def _kept(options: argparse.Namespace, data: bytes) -> str:
     """Nobody writes it twice: what came from an editor stays in a file."""
     if options.action != "edit" or options.filename:
         return ""
-    handle, name = tempfile.mkstemp(prefix="pointsman-edit-", suffix=".json")
-    with os.fdopen(handle, "w", encoding="utf-8") as file:
-        file.write(text)
+    try:
+        handle, name = tempfile.mkstemp(prefix="pointsman-edit-", suffix=".json")
+        with os.fdopen(handle, "wb") as file:
+            file.write(data)
+    except OSError as error:
+        return f"; your text could not be kept: {error.strerror}"
     return f"; your text is in {name}: mend it, then -f {name}"
 
 
