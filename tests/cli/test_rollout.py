@@ -236,3 +236,39 @@ def test_without_kubectl(
 
     assert main(["rollout", "status", "desk"]) == 1
     assert "no kubectl on the PATH" in capsys.readouterr().err
+
+
+def test_a_kubectl_that_cannot_be_started_is_told(
+    world: World, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Of another machine, or half of a download."""
+    (world.folder / "kubectl").write_bytes(b"\x7fELF half of it")
+    assert main(["rollout", "status", "desk"]) == 1
+    told = capsys.readouterr().err
+    assert told.startswith(f"pointsman rollout: {world.folder}/kubectl cannot be started: ")
+    assert told.count("\n") == 1
+
+
+def test_what_kubectl_says_need_not_be_utf_8(
+    world: World, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Its plugins speak the language of the machine."""
+    (world.folder / "kubectl").write_text("#!/bin/sh\nprintf 'verf\\344llt\\n' >&2; exit 1\n")
+    assert main(["rollout", "status", "desk"]) == 1
+    assert capsys.readouterr().err == "pointsman rollout: verf\ufffdllt\n"
+
+
+def test_who_approves_has_a_name(
+    world: World, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A container runs with any user id; then the flag says who it is."""
+    for variable in ("LOGNAME", "USER", "LNAME", "USERNAME"):
+        monkeypatch.delenv(variable, raising=False)
+    monkeypatch.setattr("os.getuid", lambda: 4_000_000)
+    program = world.folder / "kubectl"
+    program.write_text(KUBECTL.replace("printf ada", "exit 1"))
+    world.answers(desk("AwaitingApproval"))
+
+    assert main(["rollout", "approve", "desk"]) == 1
+    assert "say it with --approver" in capsys.readouterr().err
+    assert world.writes == []

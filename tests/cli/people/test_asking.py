@@ -13,6 +13,8 @@ from pointsman.cli.__main__ import main
 from pointsman.cli.evaluate.recording import NotRecorded, record
 from pointsman.cli.ledger import LedgerProcess, NoLedger
 from pointsman.cli.listing.people import NotAnswered, PeopleApi
+from tests.cli.test_evaluate import URL, write
+from tests.cli.test_evaluate_drawn import SUITE
 from tests.ledger.test_evaluations import evaluation
 
 
@@ -159,6 +161,19 @@ def test_results_are_not_recorded_by_something_else(says: bytes) -> None:
     with _port(says) as url, pytest.raises(NotRecorded, match=url) as refused:
         record(url, [evaluation(1)], None)
     assert str(refused.value).isprintable()
+
+
+@pytest.mark.parametrize("says", STRANGERS.values(), ids=STRANGERS)
+def test_nothing_is_drawn_from_something_else(
+    says: bytes, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """And so nothing is asked."""
+    flags = ["-f", write(tmp_path, SUITE), *URL, "--model", "m", "--draw", str(tmp_path / "d")]
+    with _port(says) as url:
+        assert main(["evaluate", *flags, "--ledger", url]) == 2
+    told = capsys.readouterr().err
+    assert told.startswith(f"pointsman evaluate: --ledger {url}")
+    assert told.count("\n") == 1
 
 
 @pytest.mark.parametrize(

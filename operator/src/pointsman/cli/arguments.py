@@ -5,6 +5,7 @@ only: an abbreviation would change its meaning with the next flag.
 """
 
 import argparse
+import contextlib
 import math
 import sys
 from collections.abc import Sequence
@@ -42,6 +43,9 @@ class Parser(argparse.ArgumentParser):
     ) -> tuple[argparse.Namespace, list[str]]:
         """Ends the process with 2 at a command or a flag that there is not."""
         given = sys.argv[1:] if args is None else list(args)
+        for word in given:
+            if not _is_text(word):
+                self.error(f"{word!r} is not UTF-8")
         if self._commands is not None:
             self._known_command(given)
         else:
@@ -86,6 +90,15 @@ class Parser(argparse.ArgumentParser):
     def error(self, message: str) -> NoReturn:
         """One line, and where the rest is told."""
         self.exit(2, f"{self.prog}: {message} (see {self.prog} --help)\n")
+
+
+def _is_text(word: str) -> bool:
+    """Python takes what it cannot decode for halves of surrogate pairs, which nobody can print."""
+    try:
+        word.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 class Version(argparse.Action):
@@ -143,8 +156,10 @@ def some_path(text: str) -> str:
 
 def watchable(text: str) -> Path:
     """A file or folder; what can be read only once cannot be watched."""
-    path = Path(some_path(text))
-    if text == "-" or (path.exists() and not path.is_file() and not path.is_dir()):
+    path, once = Path(some_path(text)), text == "-"
+    with contextlib.suppress(OSError):  # whoever reads it says why it cannot be looked at
+        once = once or (path.exists() and not path.is_file() and not path.is_dir())
+    if once:
         name = "standard input" if text == "-" else text
         raise argparse.ArgumentTypeError(f"{name} cannot be watched; give a file or a folder")
     return path

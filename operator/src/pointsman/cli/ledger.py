@@ -168,15 +168,19 @@ def window(since: str, until: str) -> tuple[int, int]:
 @contextlib.contextmanager
 def opened(where: str, token_file: Path | None = None) -> Iterator[Ledger]:
     """The ledger at a URL, or in a file. Raises NoLedger."""
-    ledger: LedgerFile | LedgerProcess
-    if "://" not in where and (Path(where).exists() or where.endswith(".db")):
-        ledger = LedgerFile(Path(where))
-    else:
-        ledger = LedgerProcess(where, token_file)
+    ledger = LedgerFile(Path(where)) if _is_path(where) else LedgerProcess(where, token_file)
     try:
         yield ledger
     finally:
         ledger.close()
+
+
+def _is_path(where: str) -> bool:
+    """Of a file that is there or could be; what cannot be looked at is a path, too."""
+    try:
+        return "://" not in where and (where.endswith(".db") or Path(where).exists())
+    except OSError:
+        return True
 
 
 def is_ledger(where: str) -> bool:

@@ -9,3 +9,11 @@ def unheard() -> None:
     nowhere = os.open(os.devnull, os.O_WRONLY)
     os.dup2(nowhere, sys.stdout.fileno())
     os.close(nowhere)
+
+
+def say(line: str) -> None:
+    """One line at once; who says it goes on when nobody reads any more."""
+    try:
+        print(line, flush=True)
+    except OSError:
+        unheard()

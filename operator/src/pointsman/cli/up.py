@@ -13,7 +13,7 @@ from collections.abc import Callable, Coroutine, Sequence
 from pathlib import Path
 from typing import Final
 
-from pointsman.cli.unheard import unheard
+from pointsman.cli.unheard import say
 from pointsman.local.session import Refused, Session
 from pointsman.local.tracing import collector
 from pointsman.router.settings_otlp import Otlp
@@ -58,19 +58,19 @@ async def _serve(
 ) -> int:
     stop = stop_event()
     session = Session(
-        paths, time_scale=time_scale, say=_say, chosen_open=chosen_open, ledger=ledger, otlp=otlp
+        paths, time_scale=time_scale, say=say, chosen_open=chosen_open, ledger=ledger, otlp=otlp
     )
     async with session.serve(host, port) as bound:
         models = sorted(
             {name for entry in _entries(session) for name in entry} or {"no model names yet"}
         )
         shown = f"[{host}]" if ":" in host else host
-        _say(f"listening on http://{shown}:{bound}/v1 for {', '.join(models)}")
+        say(f"listening on http://{shown}:{bound}/v1 for {', '.join(models)}")
         ready = asyncio.create_task(_say_ready(session))
         await stop.wait()
         ready.cancel()
         hurried = _hurry_when_asked_again(session)
-        _say("stopping: finishing what runs; once more ends it at once")
+        say("stopping: finishing what runs; once more ends it at once")
     return 128 + hurried[0] if hurried else 0
 
 
@@ -88,15 +88,7 @@ def _hurry_when_asked_again(session: Session) -> list[int]:
 
 async def _say_ready(session: Session) -> None:
     await session.ready()
-    _say("ready")
-
-
-def _say(line: str) -> None:
-    """One line; serving goes on when nobody reads them any more."""
-    try:
-        print(line, flush=True)
-    except OSError:
-        unheard()
+    say("ready")
 
 
 def _entries(session: Session) -> list[tuple[str, ...]]:

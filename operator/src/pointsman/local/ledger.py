@@ -6,7 +6,7 @@ Guarantees that a ledger which cannot start holds up nothing: its events wait in
 import getpass
 import importlib.util
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Final
 
@@ -35,6 +35,8 @@ class LocalLedger:
         self._processes = Processes(directory, changed)
         self.console = f"{self.url}/console/" if has_console() else ""
         self.keys = SigningKeys(directory / "webhook-keys")
+        self._unsigned = ""
+        """Why webhooks are signed with other keys than the files have."""
         argv = (
             sys.executable, "-m", "pointsman.ledger", f"--db={db}", f"--listen=127.0.0.1:{port}",
             f"--webhook-keys-dir={self.keys.folder}",
@@ -54,6 +56,14 @@ class LocalLedger:
         """Do not wait for it."""
         self._processes.hurry()
 
+    def sign_with(self, keys: Mapping[str, bytes]) -> None:
+        """Webhooks from now on; a full disk is told, and costs no request."""
+        try:
+            self.keys.keep(keys)
+            self._unsigned = ""
+        except OSError as error:
+            self._unsigned = f"cannot be kept: {error.strerror}"
+
     def state(self) -> str:
         """For people."""
         run = self._processes.running.get(_KEY)
@@ -64,11 +74,12 @@ class LocalLedger:
         return f"at {self.url}" if run.state == "Ready" else "starting"
 
     def told(self) -> dict[str, str]:
-        """By subject: the ledger, and its console once it answers."""
+        """By subject: the ledger, its console once it answers, keys that it lacks."""
         run = self._processes.running.get(_KEY)
         is_ready = run is not None and run.state == "Ready"
         console = {"console": f"at {self.console}"} if self.console and is_ready else {}
-        return {"ledger": self.state(), **console}
+        unsigned = {"webhook keys": self._unsigned} if self._unsigned else {}
+        return {"ledger": self.state(), **console, **unsigned}
 
 
 def has_console() -> bool:

@@ -309,7 +309,7 @@ class Session:
             if desired is not None and self._manifest is not None:
                 self._processes.apply(desired.processes)
                 if self.ledger is not None:
-                    self.ledger.keys.keep(desired.webhook_keys)
+                    self.ledger.sign_with(desired.webhook_keys)
                 self._apply(desired, self._manifest)
             await self._wake.wait()
 

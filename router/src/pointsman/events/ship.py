@@ -28,6 +28,7 @@ _GATHER_S: Final = 0.4
 """Pause when all is sent, so that little traffic is not a stream of tiny requests."""
 _LONGEST_PAUSE_S: Final = 30.0
 _MAX_ANSWER_BYTES: Final = 64 * 1024
+_MOST_TOLD: Final = 200
 _MAX_LENT_BYTES: Final = 4 * 1024 * 1024
 """A thousand slices with the longest names take 1 MiB."""
 
@@ -251,7 +252,10 @@ def _wanted(body: bytes) -> int:
 
 
 def _reason(error: Exception) -> str:
-    return getattr(error, "strerror", None) or str(error) or type(error).__name__
+    """In one line: who answers there may be anybody, and its words are in some errors."""
+    told = getattr(error, "strerror", None) or str(error) or type(error).__name__
+    plain = "".join(one if one.isprintable() else " " for one in told[:_MOST_TOLD])
+    return " ".join(plain.split())
 
 
 def _text(body: bytes) -> str:

@@ -77,7 +77,7 @@ def _ask(options: argparse.Namespace, question: Asked) -> Told:
         raise NotDrawn(f"--ledger {where} answers {status}")
     try:
         return msgspec.json.decode(body, type=Told)
-    except (msgspec.DecodeError, UnicodeDecodeError):
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         raise NotDrawn(f"--ledger {where}: its answer is no draw") from None
 
 

@@ -95,10 +95,10 @@ def _write(options: argparse.Namespace, made: Imported) -> int:
 
 def _into(folder: Path, files: Mapping[str, str], *, force: bool) -> None:
     """All or none of what is there is replaced."""
-    there = [str(folder / name) for name in files if (folder / name).exists()]
-    if there and not force:
-        raise CannotWrite(f"{', '.join(there)} is there already (--force replaces it)")
     try:
+        there = [str(folder / name) for name in files if (folder / name).exists()]
+        if there and not force:
+            raise CannotWrite(f"{', '.join(there)} is there already (--force replaces it)")
         folder.mkdir(parents=True, exist_ok=True)
         for name, text in files.items():
             write_whole(folder / name, text.encode())

@@ -98,7 +98,7 @@ class _Command:
             return self._undo(item)
         options, approver = self._options, ""
         if action == Action.APPROVE:
-            approver = options.approver or self._kubectl.me() or getpass.getuser()
+            approver = options.approver or self._kubectl.me() or _me()
         said = order(
             Action(action),
             item,
@@ -229,6 +229,13 @@ def _previous(revisions: list[Json], item: Json, wanted: str | None) -> Json:
 def _owner(item: Json) -> str:
     owners = item["metadata"].get("ownerReferences") or ()
     return next((str(one["uid"]) for one in owners if one.get("controller")), "")
+
+
+def _me() -> str:
+    try:
+        return getpass.getuser()
+    except (OSError, KeyError):  # no name for this user id
+        raise Refused("nobody knows who you are: say it with --approver") from None
 
 
 def _now() -> str:

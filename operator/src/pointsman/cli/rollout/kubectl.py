@@ -28,8 +28,11 @@ class Kubectl:
         try:
             done = subprocess.run(  # noqa: S603 - no shell; names are arguments
                 [program, *self.flags, *args],
-                capture_output=True, text=True, timeout=TIMEOUT_S, check=False,
+                capture_output=True, encoding="utf-8", errors="replace", timeout=TIMEOUT_S,
+                check=False,
             )  # fmt: skip
+        except OSError as error:
+            raise Failed(f"{program} cannot be started: {error.strerror}") from None
         except subprocess.TimeoutExpired:
             raise Failed(f"kubectl did not answer within {TIMEOUT_S:g} s") from None
         if done.returncode:
@@ -41,7 +44,7 @@ class Kubectl:
         """An object, or a list of them."""
         try:
             found: dict[str, Any] = json.loads(self.run("get", *args, "-o", "json"))
-        except ValueError as error:
+        except (ValueError, RecursionError) as error:
             raise Failed(f"kubectl's answer is no JSON: {error}") from None
         return found
 

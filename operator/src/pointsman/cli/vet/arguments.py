@@ -2,9 +2,20 @@
 
 import argparse
 from pathlib import Path
+from typing import Final
 
 from pointsman.cli.arguments import count, some_path
 from pointsman.cli.evaluate.arguments import seconds, some_url
+
+_MOST_DAYS: Final = 36_500
+
+
+def days(text: str) -> int:
+    """Up to a century: a date has to be left."""
+    found = count(text)
+    if found > _MOST_DAYS:
+        raise argparse.ArgumentTypeError(f"{text!r} is more than {_MOST_DAYS:,} days")
+    return found
 
 
 def add_parser(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
@@ -52,7 +63,7 @@ def add_parser(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") 
     )  # fmt: skip
     parser.add_argument("--by", metavar="NAME", help="who approves; default: to be filled in")
     parser.add_argument(
-        "--days", type=count, default=180, help="how long the approval holds (%(default)s)"
+        "--days", type=days, default=180, help="how long the approval holds (%(default)s)"
     )
     parser.add_argument(
         "--report", type=Path, metavar="FILE", help="where the report goes (vet-NAME.json)"

@@ -107,7 +107,11 @@ class SqliteStore:
 
     def look(self) -> None:
         """Open it for questions only: nothing is made or brought up to date."""
-        if not self._path.is_file():
+        try:
+            is_there = self._path.is_file()
+        except OSError as error:
+            raise StoreUnfit(f"{self._path}: {error.strerror}") from None
+        if not is_there:
             raise StoreUnfit(f"{self._path}: there is no such file")
         with self._translated():
             self._open_readers(1)

@@ -32,6 +32,7 @@ from pointsman.cli.demo.story.stages import (
     found,
 )
 from pointsman.cli.demo.story.traffic import Traffic
+from pointsman.cli.unheard import say
 from pointsman.cli.up import run, stop_event
 from pointsman.local.session import Refused, Session
 
@@ -60,12 +61,12 @@ class Story:
     def say(self, line: str) -> None:
         """A line of the fleet, as it comes."""
         self.lines.append(line)
-        _print(f"{self.now_s():6.1f} s  {line}")
+        say(f"{self.now_s():6.1f} s  {line}")
 
     def mark(self, name: str) -> None:
         """Something of the story happened just now."""
         self.marks.append((self.now_s(), name))
-        _print(f"{self.now_s():6.1f} s  == {name}")
+        say(f"{self.now_s():6.1f} s  == {name}")
 
     async def tell(self, stages: Sequence[Stage], *, ordered: bool = True) -> None:
         """Wait for them one after the other. Raises DemoFailed at the first that is late."""
@@ -154,11 +155,11 @@ async def _drift(*, once: bool, host: str, port: int, picture: Path, chosen_open
                 currency = next(iter(known.values())).currency
                 _draw(traffic, story, currency, picture)
             failed = traffic.failures()
-            _print(f"{len(traffic.answers)} requests, {len(failed)} without an answer")
+            say(f"{len(traffic.answers)} requests, {len(failed)} without an answer")
             for one in failed[:3]:
-                _print(f"failed: {one.error}")
+                say(f"failed: {one.error}")
             if not once:
-                _print("Serving until Ctrl-C.")
+                say("Serving until Ctrl-C.")
                 await stop.wait()
     return 1 if failed else 0
 
@@ -176,12 +177,7 @@ def _draw(traffic: Traffic, story: Story, currency: str, path: Path) -> None:
         draw(traffic.answers, story.marks, currency, path)
     except (OSError, ValueError) as error:
         raise DemoFailed(f"--picture: {error}") from None
-    _print(f"picture: {path}")
-
-
-def _print(line: str) -> None:
-    with contextlib.suppress(BrokenPipeError):
-        print(line, flush=True)
+    say(f"picture: {path}")
 
 
 def drift(*, once: bool, host: str, port: int | None, picture: Path, chosen_open: bool) -> int:
