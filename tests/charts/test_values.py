@@ -1,7 +1,9 @@
 """Values that cannot be meant are refused by their path, by the real helm; the rest renders."""
 
 import json
+import re
 from collections.abc import Iterator
+from ipaddress import ip_network
 from pathlib import Path
 from typing import Any
 
@@ -9,6 +11,8 @@ import pytest
 import yaml
 
 from pointsman.ledger.__main__ import _OPENING_S
+from pointsman.ledger.settings import parse as parse_ledger
+from pointsman.router.settings import parse as parse_router
 from tests.charts.flows import Place, may_dial
 from tests.charts.helm import CHARTS, HelmFailed, NoHelm, command, template
 
@@ -201,6 +205,31 @@ TOGETHER: list[tuple[dict[str, Any], list[str]]] = [
         ["ledger.console.write needs", "networkPolicy.callersFrom keeps nobody away while"],
     ),
     (
+        {"router": {"autoscaling": {"enabled": True}, "resources": None}},
+        ["router.autoscaling.targetCPUUtilizationPercentage is a share of"],
+    ),
+    (
+        {
+            "ledger": {
+                **LEDGER,
+                "keepEventsDays": 31,
+                "keepRollupsDays": 30.5,
+                "console": {
+                    "enabled": True,
+                    "url": "http://pointsman.example.com",
+                    "roles": ["viewer=*"],
+                    "oidc": {"issuer": "https://login.example.com", "clientId": "p"},
+                    "trustedProxies": ["10.0.7.0/24", "10.0.7.5/24"],
+                },
+            }
+        },
+        [
+            "ledger.keepEventsDays is more than ledger.keepRollupsDays",
+            "ledger.console.url has to be https where",
+            "ledger.console.trustedProxies: 10.0.7.5/24 is no network such as",
+        ],
+    ),
+    (
         {"monitoring": {"podMonitors": {"enabled": True}}, "ledger": LEDGER},
         [
             "networkPolicy.adminFrom must name the Prometheus",
@@ -356,3 +385,172 @@ def test_providers_are_closed_where_that_is_asked_for(tmp_path: Path) -> None:
     assert _reached(render(tmp_path, {"networkPolicy": apart})) == {6443}
     free = {"egress": False, "providers": {"enabled": False}}
     assert _reached(render(tmp_path, {"networkPolicy": free})) == {443, 6443, 8443}
+
+
+def containers(items: list[dict[str, Any]]) -> dict[str, list[str]]:
+    """Arguments by the container's name."""
+    pods = [
+        i["spec"]["template"]["spec"] for i in items if i["kind"] in ("Deployment", "StatefulSet")
+    ]
+    return {one["name"]: one["args"] for pod in pods for one in pod["containers"]}
+
+
+NETWORKS = [
+    *("10.0.0.0/8", "10.0.0.5/24", "10.0.0.1", "10.0.0.0/33", "256.0.0.0/8", "1.2.3", "0.0.0.0/0"),
+    *("1.0.0.0/0", "192.168.77.128/25", "192.168.77.64/25", "::1", "::/0", "fd00::/8", "fd00::1/8"),
+    *("2001:db8::/32", "2001:db8:0:1::/48", "fe80::/10", "::1/129", "1::2::3", "1:2:3:4:5:6:7:8"),
+    *("1:2:3:4:5:6:7:8:9", "2001:db8:8000::/33", "2001:db8:c000::/33", "12345::"),
+]
+
+
+def test_the_chart_takes_the_networks_that_the_ledger_takes(tmp_path: Path) -> None:
+    """All that Python's `ipaddress` refuses is refused, with each by its name, and nothing else."""
+    console = {"enabled": True, "roles": ["viewer=*"], "trustedProxies": NETWORKS}
+    wrong = []
+    for text in NETWORKS:
+        try:
+            ip_network(text)
+        except ValueError:
+            wrong.append(text)
+    with pytest.raises(HelmFailed) as refused:
+        render(tmp_path, {"ledger": {**LEDGER, "console": console}})
+    assert re.findall(r"trustedProxies: (\S+) is no network", str(refused.value)) == wrong
+    right = [text for text in NETWORKS if text not in wrong]
+    assert len(right) > 10
+    assert len(wrong) > 10
+    items = render(
+        tmp_path, {"ledger": {**LEDGER, "console": {**console, "trustedProxies": right}}}
+    )
+    assert len(parse_ledger(containers(items)["ledger"], {}).people.trusted_proxies) == len(right)
+
+
+def test_a_console_on_this_machine_may_be_plain(tmp_path: Path) -> None:
+    """As the ledger says: a browser on the other end of a port-forward."""
+    oidc = {"issuer": "https://login.example.com", "clientId": "p"}
+    for url in ("http://localhost:9903", "http://127.0.0.1", "http://[::1]:9903"):
+        console = {"enabled": True, "url": url, "roles": ["viewer=*"], "oidc": oidc}
+        items = render(tmp_path, {"ledger": {**LEDGER, "console": console}})
+        assert parse_ledger(containers(items)["ledger"], {}).people.console_url == url
+
+
+def test_large_numbers_are_written_out(tmp_path: Path) -> None:
+    """From a file they come as floats, and 1.048576e+06 is no whole number to who reads it."""
+    million = 1_048_576
+    scaled = {"enabled": True, "maxReplicas": 9, "inFlight": {"target": million}}
+    router = {
+        "eventsMaxMiB": million,
+        "drainSeconds": million,
+        "shutdownDelaySeconds": million,
+        "minReadySeconds": million,
+        "terminationGracePeriodSeconds": 3 * million,
+    }
+    values = {"router": router, "ledger": {**LEDGER, "keepRollupsDays": 100_000}}
+    items = render(tmp_path, values)
+    text = yaml.safe_dump_all(items)
+    assert "e+0" not in text
+    assert text.count(str(million)) == 4
+    read = parse_router(containers(items)["router"], {"POD_NAMESPACE": "ai"})
+    assert read.events.disk_bytes == million << 20
+    assert read.drain_s == read.shutdown_delay_s == million
+    assert parse_ledger(containers(items)["ledger"], {}).keep_rollups_days == 100_000
+    for more in ({"replicas": million}, {"autoscaling": scaled}):
+        assert "e+0" not in yaml.safe_dump_all(render(tmp_path, {"router": more}))
+
+
+def _worded(word: str, sentence: str) -> dict[str, Any]:
+    """Values with these in every place where a text is free: where a name is, and a sentence."""
+    return {
+        "image": {"repository": word, "tag": word},
+        "operator": {"vllmImage": word},
+        "callers": {"secrets": [word]},
+        "router": {
+            "otlp": {
+                "endpoint": "http://c:4318",
+                "serviceName": sentence,
+                "headersSecret": word,
+                "caSecret": word,
+            },
+            "proxy": {"secret": word, "noProxy": sentence},
+            "ingress": {"enabled": True, "className": word, "hosts": [word]},
+            "httpRoute": {
+                "enabled": True,
+                "parentRefs": [{"name": word, "namespace": word, "group": word, "kind": word}],
+            },
+        },
+        "ledger": {
+            "enabled": True,
+            "tokenSecret": word,
+            "sqlite": {"storageClassName": word},
+            "webhookKeys": [{"secret": word, "key": word}],
+            "console": {
+                "enabled": True,
+                "url": "https://c",
+                "roles": [f"viewer={sentence}"],
+                "trustedProxies": ["10.0.0.0/8"],
+                "identityHeader": sentence,
+                "groupsHeader": sentence,
+                "oidc": {
+                    "issuer": f"https://{sentence}",
+                    "clientId": sentence,
+                    "secret": word,
+                    "nameClaim": sentence,
+                    "groupsClaim": sentence,
+                },
+                "sessionSecret": word,
+                "peopleSecret": word,
+            },
+        },
+        "networkPolicy": {"routerTo": [{"ports": [{"port": 3128}]}]},
+    }
+
+
+def _leaves(node: object, path: str = "") -> Iterator[tuple[str, object]]:
+    if isinstance(node, dict):
+        for key, below in node.items():
+            yield from _leaves(below, f"{path}.{key}")
+    elif isinstance(node, list):
+        for at, below in enumerate(node):
+            yield from _leaves(below, f"{path}.{at}")
+    else:
+        yield path, node
+
+
+@pytest.mark.parametrize(
+    ("word", "sentence"),
+    [("1234", "desk #1"), ("1.5", "a: b"), ("true", "- x"), ("null", "*y"), ("0x1f", "'z")],
+)
+def test_what_yaml_would_read_as_something_else_stays_a_text(
+    tmp_path: Path, word: str, sentence: str
+) -> None:
+    """Every leaf is of its type, and says what the value says."""
+    for store in ({}, {"postgres": {"secret": word, "key": word}}):
+        values, plain = _worded(word, sentence), _worded("wword", "ssentence")
+        values["ledger"] |= store
+        plain["ledger"] |= {"postgres": {"secret": "wword", "key": "wword"}} if store else {}
+        odd = dict(_leaves(render(tmp_path, values)))
+        for path, told in _leaves(render(tmp_path, plain)):
+            wanted = told
+            if isinstance(told, str):
+                wanted = told.replace("wword", word).replace("ssentence", sentence)
+            assert (path, odd[path]) == (path, wanted)
+
+
+def test_a_part_that_is_null_is_refused_by_its_path(tmp_path: Path) -> None:
+    """Not by an error of a template, nor read as nothing: of replicas, as none."""
+    paths = [path for path in closed(SCHEMA, SCHEMA["$defs"]) if path]
+    parts = [path for path in paths if path.rpartition(".")[2] not in ("resources", "affinity")]
+    numbers = ["router.replicas", "ledger.replicas", "operator.replicas", "router.drainSeconds"]
+    one, two = ([path for path in parts if path.count(".") == dots] for dots in (0, 1))
+    assert len(two) > 15
+    for together in (one, two, numbers):
+        values: dict[str, Any] = {}
+        for path in together:
+            folder, _, key = path.rpartition(".")
+            (values.setdefault(folder, {}) if folder else values)[key] = None
+        with pytest.raises(HelmFailed) as refused:
+            render(tmp_path, values)
+        lines = [line for line in str(refused.value).splitlines() if "missing propert" in line]
+        for path in together:
+            folder, _, key = path.rpartition(".")
+            place = f"'/{folder}'" if folder else "''"
+            assert any(place in line and f"'{key}'" in line for line in lines), path

@@ -85,7 +85,7 @@ never again: with it a rollback would meet a conflict.
 */}}
 {{- define "pointsman.routerReplicas" -}}
 {{- if not .Values.router.autoscaling.enabled }}
-{{- .Values.router.replicas }}
+{{- int64 .Values.router.replicas }}
 {{- else }}
 {{- $live := lookup "apps/v1" "Deployment" .Release.Namespace (printf "%s-router" .Release.Name) }}
 {{- $applied := false }}
@@ -101,6 +101,38 @@ never again: with it a rollback would meet a conflict.
 {{- int64 $live.spec.replicas }}
 {{- end }}
 {{- end }}
+{{- end }}
+
+{{/*
+Says something if a text is no network as the ledger takes one: an address, with a prefix and no bit set behind it. An
+IPv6 address that ends as an IPv4 one is left to the ledger.
+*/}}
+{{- define "pointsman.notNetwork" -}}
+{{- $powers := list 1 2 4 8 16 32 64 128 256 512 1024 2048 4096 8192 16384 32768 65536 }}
+{{- $six := contains ":" . }}
+{{- $width := ternary 16 8 $six }}
+{{- $address := splitList "/" . | first }}
+{{- if contains "::" $address }}
+{{- $zeros := sub 8 (len (splitList ":" $address | compact)) | max 0 | int }}
+{{- $address = $address | replace "::" (printf "%s:" (repeat $zeros ":0")) | trimAll ":" }}
+{{- end }}
+{{- $groups := splitList (ternary ":" "." $six) $address }}
+{{- $bits := ternary 128 32 $six }}
+{{- $prefix := contains "/" . | ternary (splitList "/" . | last | atoi) $bits }}
+{{- if not (and $six (contains "." .)) }}
+{{- if or (gt $prefix $bits) (ne (len $groups) (ternary 8 4 $six)) }}no network{{ end }}
+{{- range $at, $group := $groups }}
+{{- $free := sub (mul $width (add1 $at)) $prefix | min $width | max 0 | int }}
+{{- $value := int64 (printf "%s%s" (ternary "0x" "" $six) $group) }}
+{{- if not (regexMatch (ternary "^[0-9a-fA-F]{1,4}$" "^(0|[1-9][0-9]{0,2})$" $six) $group) }}no number{{ end }}
+{{- if or (ge $value (index $powers $width | int64)) (mod $value (index $powers $free)) }}a bit too many{{ end }}
+{{- end }}
+{{- end }}
+{{- end }}
+
+{{/* A number, or a share such as 50%. */}}
+{{- define "pointsman.intOrShare" -}}
+{{- if kindIs "string" . }}{{ . | quote }}{{ else }}{{ int64 . }}{{ end }}
 {{- end }}
 
 {{/* A volume in words, the same for the same: (dict "size" "20Gi" "class" ""); the API server writes 1024Mi as 1Gi. */}}
@@ -142,7 +174,7 @@ spec:
 {{- define "pointsman.rule" -}}
 - ports:
     {{- range .ports }}
-    - {port: {{ . }}, protocol: TCP}
+    - {port: {{ int64 . }}, protocol: TCP}
     {{- end }}
   {{- with .peers }}
   to:
