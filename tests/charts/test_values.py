@@ -14,7 +14,7 @@ from pointsman.ledger.__main__ import _OPENING_S
 from pointsman.ledger.settings import parse as parse_ledger
 from pointsman.router.settings import parse as parse_router
 from tests.charts.flows import Place, may_dial
-from tests.charts.helm import CHARTS, HelmFailed, NoHelm, command, template
+from tests.charts.helm import CHARTS, HelmFailed, NoHelm, command, helm, template
 
 CHART = CHARTS / "pointsman"
 OUTSIDE = Place(name="outside")
@@ -554,3 +554,20 @@ def test_a_part_that_is_null_is_refused_by_its_path(tmp_path: Path) -> None:
             folder, _, key = path.rpartition(".")
             place = f"'/{folder}'" if folder else "''"
             assert any(place in line and f"'{key}'" in line for line in lines), path
+
+
+@pytest.mark.parametrize("mode", ["Keys", "Open"])
+def test_the_notes_go_where_the_release_serves(mode: str) -> None:
+    """All of several namespaces are named, and every command is for the first of them."""
+    options = ("--namespace", "rel", "--dry-run=client", "--set", f"callers.mode={mode}")
+
+    def notes(*more: str) -> str:
+        return helm("install", "desk", str(CHART), *options, *more).partition("NOTES:")[2].strip()
+
+    several = notes("--set", "namespaces={team-a,team-b}")
+    assert several.startswith("Pointsman serves the namespaces team-a, team-b,")
+    assert set(re.findall(r"kubectl -n (\S+)", several)) == {"team-a"}
+    alone = notes()
+    assert alone.startswith("Pointsman serves the namespace rel.\n")
+    assert set(re.findall(r"kubectl -n (\S+)", alone)) == {"rel"}
+    assert notes("--set", "namespaces={team-a}") == alone.replace(" rel", " team-a")
