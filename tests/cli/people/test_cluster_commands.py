@@ -157,7 +157,9 @@ def test_top_without_the_right_to_read_routers(cluster: Cluster, capsys: Capture
     cluster.has(backend("idle"))
     cluster.pods("routers", "silent")
     assert main(["top"]) == 1
-    assert "the right to get pods/proxy" in capsys.readouterr().err
+    said = capsys.readouterr().err
+    assert "the right to get pods/proxy" in said
+    assert "networkPolicy.adminFrom" in said
 
 
 def test_without_the_right_to_list_pods(cluster: Cluster, capsys: Capture) -> None:

@@ -82,7 +82,10 @@ def _of_cluster(kubectl: Kubectl, *, every: bool) -> Page:
         except Failed:
             load.silent += 1
     if load.silent and not load.asked:
-        raise Failed("no router could be read: it takes the right to get pods/proxy")
+        raise Failed(
+            "no router could be read: it takes the right to get pods/proxy, and NetworkPolicies"
+            " that let the API server in (networkPolicy.adminFrom)"
+        )
     return page(items, load, all_namespaces=every)
 
 
