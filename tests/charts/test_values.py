@@ -334,6 +334,15 @@ def test_each_namespace_gets_all_of_it_and_no_right_beyond(tmp_path: Path) -> No
     assert {resource for rule in rules for resource in rule["resources"]} == {"tokenreviews"}
 
 
+def test_one_dashboard_is_enough_for_all_namespaces(tmp_path: Path) -> None:
+    """In the first; Grafana takes one of several with the same uid, and the sidecar one file."""
+    shown = {"monitoring": {"dashboards": {"enabled": True}}}
+    for values, namespace in (({}, "ai"), ({"namespaces": ["team-b", "team-a"]}, "team-b")):
+        items = render(tmp_path, shown | values)
+        found = [i["metadata"] for i in items if i["metadata"]["name"] == "desk-dashboards"]
+        assert [one["namespace"] for one in found] == [namespace]
+
+
 def test_every_pod_template_is_spread_and_restricted(tmp_path: Path) -> None:
     """Operator, routers, ledger: over nodes, or as somebody says, by the component's labels."""
     own = {"maxSkew": 2, "topologyKey": "zone", "whenUnsatisfiable": "DoNotSchedule"}

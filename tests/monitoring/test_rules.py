@@ -82,6 +82,21 @@ def test_what_is_asked_for_is_there() -> None:
     assert asked - _known() == set()
 
 
+def test_figures_of_namespaces_stay_apart() -> None:
+    """A backend of one name in two namespaces is two: neither the larger alone, nor their sum."""
+    dashboard = json.loads((FILES / "dashboard.json").read_text())
+    targets = [target for panel in dashboard["panels"] for target in panel.get("targets", ())]
+    apart = 0
+    for target in targets:
+        groups = [one.split(", ") for one in re.findall(r"(?:by|on) \(([^)]*)\)", target["expr"])]
+        named = [group for group in groups if {"policy", "backend", "pod"} & {*group}]
+        assert all("namespace" in group for group in named), target["expr"]
+        if named and len(named) == len(groups) and target["legendFormat"]:
+            assert target["legendFormat"].startswith("{{namespace}} "), target["expr"]
+            apart += 1
+    assert apart > 10
+
+
 def test_each_alert_has_its_runbook() -> None:
     """And each section its alert."""
     text = (ROOT / "docs" / "runbooks.md").read_text()
@@ -97,6 +112,37 @@ def tool() -> Path:
         if required():
             raise
         pytest.skip(f"not run: {error}")
+
+
+@pytest.mark.local
+def test_prometheus_takes_what_the_dashboard_asks(tool: Path, tmp_path: Path) -> None:
+    """Each expression, with what Grafana puts in; and a queue in each of two namespaces is two."""
+    asked = [
+        one.replace("$namespace", ".*").replace("$__rate_interval", "5m") for one in _expressions()
+    ]
+    rules = [{"record": f"r{number}", "expr": one} for number, one in enumerate(asked)]
+    group = {"groups": [{"name": "dashboard", "rules": rules}]}
+    (tmp_path / "asked.yaml").write_text(yaml.safe_dump(group))
+    queue = "pointsman_operator_queue_depth"
+    depths = {'{namespace="ai", backend="a"}': 5, '{namespace="lab", backend="a"}': 7}
+    wanted = [{"labels": labels, "value": value} for labels, value in depths.items()]
+    of_queues = [one for one in asked if queue in one]
+    assert of_queues
+    test = {
+        "interval": "1m",
+        "input_series": [
+            {"series": queue + labels, "values": f"{value}x5"} for labels, value in depths.items()
+        ],
+        "promql_expr_test": [
+            {"expr": one, "eval_time": "3m", "exp_samples": wanted} for one in of_queues
+        ],
+    }
+    (tmp_path / "test.yaml").write_text(yaml.safe_dump({"tests": [test]}))
+    for command in (["check", "rules", "asked.yaml"], ["test", "rules", "test.yaml"]):
+        said = subprocess.run(
+            [tool, *command], check=False, capture_output=True, text=True, timeout=60, cwd=tmp_path
+        )
+        assert said.returncode == 0, said.stdout + said.stderr
 
 
 @pytest.mark.local
