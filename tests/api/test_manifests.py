@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from pointsman.api.manifests import Loaded, Severity, load, load_text
 from pointsman.api.manifests.document import BadDocument, read, split
-from pointsman.api.manifests.text import MAX_BYTES
+from pointsman.api.text import MAX_BYTES
 
 POLICY = """\
 apiVersion: pointsman.dev/v1alpha1

@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pointsman.api.callers import CallerEntry, hash_of
-from pointsman.api.manifests.text import MAX_BYTES
+from pointsman.api.text import MAX_BYTES
 from pointsman.cli.__main__ import main
 from pointsman.cli.key import manifest
 from pointsman.router.callers import Refusal, judge

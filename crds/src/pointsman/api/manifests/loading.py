@@ -20,7 +20,6 @@ from pointsman.api.manifests.finding import (
     Severity,
     Source,
 )
-from pointsman.api.manifests.text import STDIN, Unreadable, text_of
 from pointsman.api.names import (
     API_VERSION,
     EVALUATION_SUITE,
@@ -29,6 +28,7 @@ from pointsman.api.names import (
     ROUTING_POLICY,
 )
 from pointsman.api.spelling import did_you_mean
+from pointsman.api.text import STDIN, Unreadable, text_of
 from pointsman.api.v1alpha1 import EvaluationSuite, ModelBackend, RoutingPolicy
 from pointsman.api.validation import Invalid, M, Problem, parse
 

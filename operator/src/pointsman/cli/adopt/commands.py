@@ -33,13 +33,14 @@ class NothingToAdopt(Exception):
 def adopt(options: argparse.Namespace) -> int:
     """See the table above."""
     try:
-        print(_adopted(Kubectl(cluster_flags(options)), options), end="")
+        found = _adopted(Kubectl(cluster_flags(options)), options)
     except NothingToAdopt as error:
         print(f"pointsman adopt: {error}", file=sys.stderr)
         return 3
     except (Failed, CannotMerge, OSError, UnicodeError) as error:
         print(f"pointsman adopt: {error}", file=sys.stderr)
         return 1
+    print(found, end="")
     return 0
 
 

@@ -27,7 +27,7 @@ from pointsman.api.callers import (
     parse_entry,
 )
 from pointsman.api.dataclass import DataClass
-from pointsman.api.manifests.text import Unreadable, text_of
+from pointsman.api.text import Unreadable, standard_input, text_of
 from pointsman.cli.key import manifest
 from pointsman.cli.writing import write_whole
 
@@ -54,6 +54,8 @@ def key(options: argparse.Namespace) -> int:
                 _list(options)
             case _:
                 _hash()
+    except BrokenPipeError:
+        raise
     except OSError as error:
         print(f"{error.filename}: {error.strerror}", file=sys.stderr)
         return 1
@@ -201,7 +203,7 @@ def _list(options: argparse.Namespace) -> None:
 
 
 def _hash() -> None:
-    found = sys.stdin.buffer.readline(MAX_KEY_BYTES + 2).strip()
+    found = standard_input().readline(MAX_KEY_BYTES + 2).strip()
     if not MIN_KEY_BYTES <= len(found) <= MAX_KEY_BYTES:
         raise _Wrong(
             f"a key has {MIN_KEY_BYTES} to {MAX_KEY_BYTES} random characters: its hash has no salt"

@@ -15,7 +15,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Final
 
-from pointsman.api.manifests.text import Unreadable, text_of
+from pointsman.api.text import Unreadable, text_of
 from pointsman.cli.migration.comparing import Comparison, Judge, as_text
 from pointsman.cli.migration.conversion import Imported, imported
 from pointsman.cli.migration.policies import TAGS_HEADER

@@ -22,7 +22,7 @@ from urllib.parse import quote
 
 import yaml
 
-from pointsman.api.manifests.text import Unreadable, text_of
+from pointsman.api.text import Unreadable, text_of
 from pointsman.cli.listing.page import Page
 from pointsman.cli.listing.people import NotAnswered, PeopleApi, people_api
 from pointsman.cli.listing.showing import show

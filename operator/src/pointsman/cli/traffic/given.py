@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 from pointsman.analysis import Analysis, Prompt
-from pointsman.api.manifests.text import Unreadable, text_of
+from pointsman.api.text import Unreadable, text_of
 from pointsman.cli.policies import Unusable
 from pointsman.cli.traffic.lines import line_of
 from pointsman.cli.traffic.seen import BadLine, Read, facts_of, read_line

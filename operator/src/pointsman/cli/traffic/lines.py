@@ -7,11 +7,12 @@ a file that is damaged, is told with its place and stops nothing before it.
 import contextlib
 import gzip
 import io
-import sys
 import zlib
 from collections.abc import Iterator
 from pathlib import Path
 from typing import BinaryIO, Final, NamedTuple
+
+from pointsman.api.text import STDIN, standard_input
 
 MAX_LINE_BYTES: Final = 16 * 1024 * 1024
 """Twice what the router takes of a request by default, for an export that has the answer too."""
@@ -32,8 +33,8 @@ class Lines:
 
     def __init__(self, name: str) -> None:
         """Raises OSError."""
-        self.name = "<stdin>" if name == "-" else name
-        self._raw: BinaryIO = sys.stdin.buffer if name == "-" else Path(name).open("rb")  # noqa: SIM115 - closed by `close`
+        self.name = STDIN if name == "-" else name
+        self._raw: BinaryIO = standard_input() if name == "-" else Path(name).open("rb")  # noqa: SIM115 - closed by `close`
         self._owned = name != "-"
         stream = self._raw if isinstance(self._raw, io.BufferedReader) else None
         packed = (stream.peek(2) if stream else b"")[:2] == _GZIP

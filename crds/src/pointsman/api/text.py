@@ -23,16 +23,17 @@ def text_of(where: str | Path) -> str:
     """Of a file, of standard input for `-`. Raises Unreadable."""
     try:
         if str(where) == "-":
-            return _text(_stdin())
+            return _text(standard_input())
         with Path(where).open("rb") as stream:
             return _text(stream)
     except OSError as error:
         raise Unreadable(error.strerror or str(error)) from None
 
 
-def _stdin() -> BinaryIO:
-    if sys.stdin is None:  # closed before we began
-        raise OSError(errno.EBADF, os.strerror(errno.EBADF))
+def standard_input() -> BinaryIO:
+    """Its bytes. Raises OSError if it was closed before we began."""
+    if sys.stdin is None:
+        raise OSError(errno.EBADF, os.strerror(errno.EBADF), STDIN)
     return sys.stdin.buffer
 
 
