@@ -162,3 +162,15 @@ def test_paths_read_like_kubernetes_paths() -> None:
     """Numbers in brackets, names with dots between."""
     assert path_of(("spec", "rules", 0, "name")) == "spec.rules[0].name"
     assert path_of(()) == ""
+
+
+def test_patterns_to_detect_are_small_together() -> None:
+    """They are searched for while requests wait; those of what is kept are not."""
+    large = ["(?s)a.{99}.{99}.{99}c"]
+    detect = {"dataClass": "Confidential", "patterns": large}
+    found = problems(RoutingPolicy, policy(governance={"detect": detect}))
+    assert list(found) == ["spec.governance.detect.patterns"]
+    assert "over 500 instructions together" in found["spec.governance.detect.patterns"]
+    detect = {"dataClass": "Confidential", "patterns": [r"\bACME-[0-9]{6}\b"] * 16}
+    assert parse(RoutingPolicy, policy(governance={"detect": detect}))
+    assert parse(RoutingPolicy, policy(capture={"mode": "Hash", "redact": {"patterns": large}}))

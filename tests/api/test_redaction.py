@@ -5,8 +5,10 @@ import pytest
 from pointsman.api.redaction import (
     MAX_PATTERN_CHARS,
     MAX_PROGRAM,
+    MAX_SEARCHED_PROGRAM,
     BadPattern,
     Known,
+    are_searchable,
     compiled,
     is_pattern,
     known,
@@ -89,8 +91,24 @@ def test_what_cannot_be_used_is_refused(pattern: str) -> None:
 
 def test_no_known_pattern_is_large() -> None:
     """They are held to what others are, but for their length."""
-    sizes = [pattern.size for kind in Known for pattern in known(kind)]  # type: ignore[attr-defined]
+    sizes = [pattern.size for kind in Known for pattern in known(kind)]
     assert max(sizes) < MAX_PROGRAM / 4
+
+
+WORST = r"a[ab]{99}[ab]{99}[ab]{99}[ab]{99}[ab]{90}c"
+"""Almost as large as may be, and each of its states is there at once in a text of `a` and `b`."""
+
+
+def test_what_is_searched_for_while_requests_wait_is_small_together() -> None:
+    """One that is kept in a thread may be large, and so may none of these; nor all of them."""
+    assert are_searchable([WORST])
+    assert MAX_SEARCHED_PROGRAM - 20 < compiled(WORST).size <= MAX_SEARCHED_PROGRAM
+    assert not are_searchable([WORST, r"\bACME-[0-9]{6}\b"])
+    assert is_pattern("(?s)a.{99}.{99}.{99}c")
+    assert not are_searchable(["(?s)a.{99}.{99}.{99}c"])
+    assert are_searchable([rf"\bACME-{n}[0-9]{{6}}\b" for n in range(16)])
+    assert not are_searchable(["("])
+    assert are_searchable([])
 
 
 def test_places_are_bytes() -> None:

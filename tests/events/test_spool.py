@@ -1,6 +1,7 @@
 """The spool: what is put arrives once and in order, or is counted, whatever disk and ledger do."""
 
 import errno
+import logging
 import os
 import resource
 from collections.abc import Callable, Iterator
@@ -235,6 +236,7 @@ def test_a_file_that_cannot_be_read_stays_where_it_is(
     opened: Callable[..., Segments], tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     """The files around it arrive, what is put goes to the disk, and its name is in the log."""
+    caplog.set_level(logging.WARNING, "pointsman")  # `pointsman up` in a test before is quieter
     opened(segment_bytes=1).add(_SPOOL, 1, _lines(1, 3), 1, 1)
     (tmp_path / f"0-{_SPOOL}-0.events").mkdir()
     segments = opened()

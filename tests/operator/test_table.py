@@ -360,6 +360,19 @@ def test_what_cannot_be_compiled_anew_stays_as_it_is() -> None:
     assert plan.blobs == {}
 
 
+def test_patterns_of_an_older_version_stay_in_force_and_are_told() -> None:
+    """More instructions to detect than are taken today: an upgrade stops no policy."""
+    detect = {"dataClass": "Confidential", "patterns": ["(?s)a.{99}.{99}.{99}c"]}
+    old = policy()
+    old["spec"]["governance"] = {"detect": detect}
+    entry = table.PolicyEntry(name="desk", revision="desk-0", blob="ff" * 32, model_names=("auto",))
+    plan = compiled(old, last=accepted(old), previous={"desk": entry})
+
+    assert plan.entries == (entry,)
+    verdict = plan.verdicts["desk"].accepted
+    assert (verdict.status, "spec.governance.detect.patterns" in verdict.message) == (False, True)
+
+
 def test_equal_input_gives_equal_bytes_in_any_order() -> None:
     """Otherwise every resync would push a new table."""
     many = [policy(f"p{i}", model_names=(f"m{i}",)) for i in range(5)]

@@ -268,13 +268,15 @@ def test_tls_is_verified(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Non
         assert len(collector.spans) == 4
 
 
-def test_nobody_listens() -> None:
-    """The end comes, and says what was lost."""
+@pytest.mark.parametrize("deadline_s", [0.0, 0.2])
+def test_nobody_listens(deadline_s: float) -> None:
+    """The end comes, and says what was lost: once, also if a call is just under way."""
     with sending(nobody()) as (sender, metric):
         sender.put(finished())
         began_s = time.monotonic()
-        sender.close(0.2)
+        sender.close(deadline_s)
         assert time.monotonic() - began_s < 1.0
+        sender._thread.join(20.0)
         lost = [metric("dropped_total", reason=why) for why in ("Export", "Exit")]
         assert sum(lost) == 2
 

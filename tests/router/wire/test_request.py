@@ -12,6 +12,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from pointsman.router.callers import ANYONE, NOT_READ, Refusal, Verdict
+from pointsman.router.wire.framing import LENGTH_DIGITS
 from pointsman.router.wire.headers import as_texts
 from pointsman.router.wire.known import Heads
 from pointsman.router.wire.received import Head, Request, Unreadable
@@ -225,6 +226,21 @@ def test_a_length_of_more_digits_than_any_has_is_refused(length: bytes) -> None:
     (request,) = read(b"POST / HTTP/1.1\r\nhost: a\r\ncontent-length: 0002 \r\n\r\nhi")
     assert isinstance(request, Request)
     assert request.body == b"hi"
+
+
+@pytest.mark.parametrize("digits", [LENGTH_DIGITS, LENGTH_DIGITS + 1, 4300, 4301, 30_000])
+def test_a_length_has_as_many_digits_as_fit(digits: int) -> None:
+    """Python reads no more than 4,300 of them, and says so by another exception."""
+    length = b"2".rjust(digits, b"0")
+    data = b"POST / HTTP/1.1\r\nhost: a\r\ncontent-length: %b\r\n\r\nhi" % length
+    for edges in ([0, len(data)], [0, 60, len(data) - 1, len(data)]):
+        reader = RequestReader(32 * 1024, BODY_BYTES)
+        found = [event for start, end in pairwise(edges) for event in reader.feed(data[start:end])]
+        if digits <= LENGTH_DIGITS:
+            assert [event.body for event in found if isinstance(event, Request)] == [b"hi"]
+        else:
+            assert [event.status for event in found if isinstance(event, Unreadable)] == [400]
+        assert len(found) == 1
 
 
 def test_continue_is_asked_for_once_and_only_while_the_body_is_missing() -> None:

@@ -1,5 +1,6 @@
 """Reading answers: independent of how bytes are cut, complete only when they are."""
 
+from collections.abc import Callable
 from contextlib import suppress
 from itertools import pairwise
 
@@ -7,7 +8,9 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
+from pointsman.router.wire.framing import LENGTH_DIGITS
 from pointsman.router.wire.response import Malformed, ResponseReader
+from tests.support.work import growth
 
 ANSWERS = {
     "length": b"HTTP/1.1 200 OK\r\nContent-Type: a/b\r\nSet-Cookie: c\r\n"
@@ -186,3 +189,35 @@ def test_a_chunk_taken_whole_is_what_the_parser_reads(pieces: list[bytes], cuts:
         bodies.append(body)
     assert ends[0] == ends[1]
     assert bodies[0] == bodies[1]
+
+
+@pytest.mark.parametrize("digits", [LENGTH_DIGITS + 1, 4300, 4301, 50_000])
+def test_a_length_of_very_many_digits_is_malformed(digits: int) -> None:
+    """Python reads no more than 4,300 of them, and says so by another exception."""
+    length = b"5".rjust(digits, b"0")
+    for kind in (b"HTTP/1.1 200 OK", b"HTTP/1.1 103 Early"):
+        reader = ResponseReader(64 * 1024)
+        with pytest.raises(Malformed, match="digits"):
+            reader.feed(kind + b"\r\nContent-Length: %b\r\n\r\nhello" % length)
+
+
+def test_a_length_may_begin_with_zeros() -> None:
+    """And have blanks behind it."""
+    length = b"5".rjust(LENGTH_DIGITS, b"0") + b" " * 30
+    reader, body = read(b"HTTP/1.1 200 OK\r\nContent-Length: %b\r\n\r\nhello" % length, [])
+    assert (reader.length, body, reader.complete) == (5, b"hello", True)
+
+
+def test_interim_answers_in_one_read_are_read_once() -> None:
+    """Each had all that came behind it copied."""
+
+    def interims(count: int) -> Callable[[], object]:
+        data = b"HTTP/1.1 100 C\r\n\r\n" * count + b" " * (256 * count)
+        return lambda: _refused(data)
+
+    assert growth(interims, 1500) < 8
+
+
+def _refused(data: bytes) -> None:
+    with pytest.raises(Malformed):
+        ResponseReader(16 * 1024 * 1024).feed(data)

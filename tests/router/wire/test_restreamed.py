@@ -1,13 +1,16 @@
 """Answers as streams and back: nothing of them is lost."""
 
 import json
+from collections.abc import Callable
 from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from pointsman.router.wire.lengths import MOST_CHOICES
 from pointsman.router.wire.restreamed import as_stream, as_whole, unstreamed, wants_usage
+from tests.support.work import growth
 
 calls = st.lists(
     st.fixed_dictionaries({
@@ -80,3 +83,85 @@ def test_what_is_no_answer_is_no_stream(body: bytes) -> None:
 def test_what_is_no_stream_is_no_answer(data: bytes) -> None:
     """None, whatever it is."""
     assert as_whole(b"data: " + data + b"\n\n") is None
+
+
+@pytest.mark.parametrize("name", ["id", "created", "model", "system_fingerprint", "service_tier"])
+@pytest.mark.parametrize("value", ["x" * 199, ["x"] * 60, {"x": "é" * 100}])
+def test_what_is_long_is_not_repeated_in_each_event(name: str, value: object) -> None:
+    """A megabyte of it, twice for each of a thousand choices, was gigabytes."""
+    choices = [{"index": n, "message": {"content": "x"}} for n in range(9)]
+    short, long = (
+        json.dumps({"choices": choices, **more}, ensure_ascii=False).encode()
+        for more in ({}, {name: value})
+    )
+    assert as_stream(long, usage=False) == as_stream(short, usage=False)
+    kept = as_stream(json.dumps({"choices": choices, name: "x" * 198}).encode(), usage=False)
+    assert kept.count(b"x" * 198) == 18
+
+
+def test_choices_are_as_many_as_can_be_asked_for() -> None:
+    """Two bytes each became four hundred."""
+
+    def body(count: int) -> bytes:
+        return json.dumps({"choices": [{}] * count}).encode()
+
+    assert as_stream(body(MOST_CHOICES), usage=False).count(b"data: {") == 2 * MOST_CHOICES
+    with pytest.raises(ValueError, match="1,024 choices"):
+        as_stream(body(MOST_CHOICES + 1), usage=False)
+
+
+@pytest.mark.parametrize(
+    "event",
+    [
+        {"choices": [{"index": 0}, {"index": "a"}]},
+        {"choices": [{"index": 0}, {"index": None}]},
+        {"choices": [{"text": 5}]},
+        {"choices": [{"delta": {"content": ["x"]}}, {"delta": {"content": "x"}}]},
+        {"choices": [{"delta": {"tool_calls": [{"index": 128}]}}]},
+        {"choices": [{"delta": {"tool_calls": [{"index": -1}]}}]},
+        {"choices": [{"delta": {"tool_calls": [{"index": 0.5}]}}]},
+        {"choices": [{"index": n} for n in range(MOST_CHOICES + 1)]},
+    ],
+)
+def test_what_is_said_in_no_order_is_no_answer(event: dict[str, Any]) -> None:
+    """None, and nothing is raised."""
+    assert as_whole(b"data: " + json.dumps(event).encode() + b"\n\n") is None
+
+
+def test_what_is_made_of_empty_objects_is_no_answer() -> None:
+    """Nobody is shown it."""
+    assert as_whole(b'data: {"choices":[%b]}\n\n' % b",".join([b"{}"] * 200_000)) is None
+
+
+@pytest.mark.parametrize(
+    "part",
+    [
+        {"delta": {"content": "😀" * 128}},
+        {"delta": {"reasoning": "😀" * 128}},
+        {"text": "😀" * 128},
+        {"delta": {"tool_calls": [{"index": 0, "function": {"arguments": "😀" * 128}}]}},
+    ],
+    ids=["content", "reasoning", "text", "arguments"],
+)
+def test_pieces_are_put_together_once(part: dict[str, Any]) -> None:
+    """Each piece copied all that came before it, four bytes a character."""
+    event = b"data: " + json.dumps({"choices": [part]}, ensure_ascii=False).encode() + b"\n\n"
+
+    def stream(count: int) -> Callable[[], object]:
+        data = event * count
+        return lambda: as_whole(data)
+
+    whole = as_whole(event * 3)
+    assert whole is not None
+    assert whole.decode().count("😀" * 384) == 1
+    assert growth(stream, 2000) < 8
+
+
+def test_a_call_with_a_large_index_makes_no_others() -> None:
+    """Of 30 bytes it made 127 calls that nobody has said, in each choice."""
+    said = {"id": "c", "type": "function", "function": {"name": "look", "arguments": "{}"}}
+    parts = [{"delta": {"tool_calls": [{"index": 127, **said}]}, "index": n} for n in range(9)]
+    whole = as_whole(b"data: " + json.dumps({"choices": parts}).encode() + b"\n\n")
+    assert whole is not None
+    for choice in json.loads(whole)["choices"]:
+        assert choice["message"]["tool_calls"] == [said]

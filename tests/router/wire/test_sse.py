@@ -1,13 +1,18 @@
 """Streams: what commits, what is held back, how they end; however the bytes are cut."""
 
 import json
+import re
+from collections.abc import Callable
 from itertools import pairwise
 
 import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
+from pointsman.router.wire.delta import decode_chunk, has_content
+from pointsman.router.wire.lengths import MOST_CHOICES
 from pointsman.router.wire.sse import EventReader, Opening, StreamOpening, StreamTail
+from tests.support.work import growth, least_s, peak_bytes
 
 EVENTS = (
     b'\xef\xbb\xbf: comment\n\ndata: {"a":1}\n\nevent: x\r\ndata:two\r\ndata: lines\r\n\r\n'
@@ -29,6 +34,58 @@ def test_events_do_not_depend_on_cuts(cuts: list[int]) -> None:
     found = [event for piece in cut(EVENTS, cuts) for event in reader.feed(piece)]
     assert found == [b'{"a":1}', b"two\nlines", b"\n", b"[DONE]"]
     assert reader.pending_bytes == 0
+
+
+def naive(data: bytes) -> list[bytes]:
+    """The data of each event, by the definition."""
+    found: list[bytes] = []
+    lines: list[bytes] = []
+    for line in re.split(rb"\r\n|\n|\r", data)[:-1]:
+        name, _, value = line.partition(b":")
+        if not line and lines:
+            found.append(b"\n".join(lines))
+            lines = []
+        elif name == b"data":
+            lines.append(value.removeprefix(b" "))
+    return found
+
+
+@given(
+    st.lists(
+        st.sampled_from([b"\n", b"\r", b"\r\n", b"data", b"data:", b"data: ", b":", b"a", b" "]),
+        max_size=40,
+    ),
+    st.lists(st.integers(0, 100), max_size=20),
+)
+def test_events_are_those_of_the_definition(words: list[bytes], cuts: list[int]) -> None:
+    """Whatever line ends stand in a row, wherever they are cut."""
+    data, reader = b"".join(words), EventReader()
+    assert [one for piece in cut(data, cuts) for one in reader.feed(piece)] == naive(data)
+
+
+@pytest.mark.parametrize("line", [b"data\n", b"data:\n", b"data:ab\n"])
+def test_lines_of_an_event_count_as_what_they_take(line: bytes) -> None:
+    """Also one without a colon, which held a place in a list and counted nothing."""
+    reader = EventReader()
+    taken = peak_bytes(lambda: reader.feed(line * 20_000))
+    assert reader.pending_bytes > taken / 2
+    assert reader.pending_bytes >= 20_000 * len(line.strip())
+
+
+def test_an_event_of_one_line_counts_as_its_bytes() -> None:
+    """No bound is lower for it."""
+    reader = EventReader()
+    reader.feed(b"data: " + b"x" * 94 + b"\n")
+    assert reader.pending_bytes == 100
+
+
+def test_blank_lines_cost_next_to_nothing() -> None:
+    """They are passed over together, whatever their ends."""
+    lines = b":\n" * 50_000
+    for ends in (b"\n", b"\r\n", b"\r"):
+        blank = ends * (len(lines) // len(ends))
+        blanks_s = least_s(lambda blank=blank: EventReader().feed(blank))  # type: ignore[misc]
+        assert 10 * blanks_s < least_s(lambda: EventReader().feed(lines))
 
 
 def event(**delta: object) -> bytes:
@@ -129,3 +186,42 @@ def test_a_comment_may_follow_the_end_and_nothing_else(after: bytes, done: bool)
     tail.feed(after)
 
     assert tail.done() is done
+
+
+def test_no_more_choices_are_looked_at_than_can_be_asked_for() -> None:
+    """The last of these has its say, and none behind it."""
+    nothing, word = b'{"delta":{}}', b'{"delta":{"content":"x"}}'
+    for count, seen in ((MOST_CHOICES - 1, True), (MOST_CHOICES, False)):
+        chunk = decode_chunk(b'{"choices":[%b]}' % b",".join([nothing] * count + [word]))
+        assert has_content(chunk) is seen
+
+
+@pytest.mark.parametrize("choice", [b"{}", b'{"delta":{}}'])
+def test_an_opening_of_very_many_choices_is_broken(choice: bytes) -> None:
+    """It is not decoded: each would take a hundred bytes."""
+    data = b'data: {"choices":[%b]}\n\n' % b",".join([choice] * 500_000)
+    opening = StreamOpening(256 * 1024, 16 * 1024 * 1024)
+    assert peak_bytes(lambda: opening.feed(data)) < 3 * len(data)
+    assert opening.feed(b"") is Opening.BROKEN
+    assert opening.why
+
+
+def test_a_large_picture_is_content() -> None:
+    """The bounds are of choices and objects, not of bytes."""
+    opening = StreamOpening(256 * 1024, 16 * 1024 * 1024)
+    assert opening.feed(event(content="x" * 4_000_000)) is Opening.CONTENT
+
+
+def test_a_tail_that_comes_byte_by_byte_is_put_together_once() -> None:
+    """Each byte that may be the end has it asked for."""
+
+    def drip(count: int) -> Callable[[], object]:
+        def feed() -> None:
+            tail = StreamTail()
+            for _ in range(count):
+                if tail.feed(b"\n"):
+                    tail.done()
+
+        return feed
+
+    assert growth(drip, 2000) < 8

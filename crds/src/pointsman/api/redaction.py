@@ -6,6 +6,7 @@ who sends prompts can make one expensive. What a pattern may cost is bounded whe
 
 import functools
 import re
+from collections.abc import Sequence
 from enum import StrEnum
 from typing import Final, Protocol
 
@@ -14,6 +15,9 @@ MAX_PATTERN_CHARS: Final = 128
 MAX_PROGRAM: Final = 4000
 """Instructions of RE2. The worst pattern of this size takes about a second for a text as long as
 is kept, and waits in a thread of its own; usual ones have 20 to 200, and take a millisecond."""
+MAX_SEARCHED_PROGRAM: Final = 500
+"""Instructions of all patterns together that are searched for while a request waits, and with it
+all others of its router: the worst take 0.15 s for the longest text that is searched."""
 _MAX_MEM: Final = 2 * 1024 * 1024
 """Of the states that RE2 keeps of one pattern."""
 _LONG_COUNT: Final = re.compile(r"\{[0-9,]*[0-9]{3}")
@@ -21,6 +25,10 @@ _LONG_COUNT: Final = re.compile(r"\{[0-9,]*[0-9]{3}")
 
 class Pattern(Protocol):
     """A compiled pattern: the parts of a UTF-8 text that match, as (begin, end) in bytes."""
+
+    @property
+    def size(self) -> int:
+        """Instructions."""
 
     def spans(self, text: bytes) -> list[tuple[int, int]]:
         """In order; empty ones are left out."""
@@ -83,6 +91,14 @@ def program_size(pattern: str) -> int:
     if len(pattern) > MAX_PATTERN_CHARS or "\\C" in pattern or _LONG_COUNT.search(pattern):
         raise BadPattern(pattern)
     return _Re2(pattern).size
+
+
+def are_searchable(patterns: Sequence[str]) -> bool:
+    """True for patterns that are small together: MAX_SEARCHED_PROGRAM."""
+    try:
+        return sum(compiled(pattern).size for pattern in patterns) <= MAX_SEARCHED_PROGRAM
+    except BadPattern:
+        return False
 
 
 def is_pattern(pattern: str) -> bool:

@@ -5,11 +5,13 @@ import json
 import pytest
 
 from pointsman.api.reviewing import DataClassReview, HumanReview, LowConfidence, Review
-from pointsman.events.schema import REVIEWING, decode
+from pointsman.events.schema import MAX_REVIEW_BYTES, REVIEWING, decode
 from pointsman.events.schema import Review as Event
+from pointsman.router.serve.review.seen import text_of
 from tests.router.serve.review.people import reviewed
 from tests.router.serve.test_feedback import Ledger
 from tests.router.serve.world import World, chat
+from tests.support.work import least_s
 
 FLAG = Review(mode="Flag", priority="Low")
 ESCALATE = Review(mode="Escalate")
@@ -106,3 +108,14 @@ async def test_what_got_no_answer_is_not_told(there: World, ledger: Ledger) -> N
     assert (await there.ask()).status == 502
     assert events(ledger) == []
     assert there.count("reviews_total", policy="desk", mode="Flag", outcome="Unanswered") == 1
+
+
+def test_what_has_no_room_is_not_decoded() -> None:
+    """20 MiB that are not UTF-8 held up everybody for a quarter of a second."""
+    assert text_of(b"x" * (MAX_REVIEW_BYTES - 2)) == "x" * (MAX_REVIEW_BYTES - 2)
+    assert text_of(b"x" * (MAX_REVIEW_BYTES - 1)) is None  # with its quotes
+    small, large = b"\xff" * 1000, b"\xff" * 20 * 1024 * 1024
+    assert text_of(small) == "\ufffd" * 1000
+    assert text_of(large) is None
+    shown = small * (MAX_REVIEW_BYTES // 3000)
+    assert least_s(lambda: text_of(large)) < least_s(lambda: text_of(shown))

@@ -12,7 +12,13 @@ from pydantic import Field
 
 from pointsman.api.conditions import Reason
 from pointsman.api.dataclass import DataClass
-from pointsman.api.redaction import MAX_PATTERN_CHARS, MAX_PATTERNS, Known
+from pointsman.api.redaction import (
+    MAX_PATTERN_CHARS,
+    MAX_PATTERNS,
+    MAX_SEARCHED_PROGRAM,
+    Known,
+    are_searchable,
+)
 from pointsman.api.v1alpha1.capture import Redact
 from pointsman.api.v1alpha1.cost import Moment, is_moment
 from pointsman.api.validation import ApiModel, Duration, Rule
@@ -222,8 +228,8 @@ class Detection(ApiModel):
     patterns: list[Annotated[str, Field(min_length=1, max_length=MAX_PATTERN_CHARS)]] = Field(
         default=[],
         max_length=MAX_PATTERNS,
-        description="Further patterns in RE2's syntax. One of over 4,000 instructions is refused "
-        "by the operator.",
+        description=f"Further patterns in RE2's syntax. More than {MAX_SEARCHED_PROGRAM} "
+        "instructions of all together are refused by the operator; a usual one has 20 to 60.",
     )
     data_class: DataClass = Field(
         description="The class of a request in which one of them is found, at least. One of more "
@@ -248,7 +254,13 @@ class Detection(ApiModel):
             lambda d: len(set(d.built_in)) == len(d.built_in),
             field=".builtIn",
         ),
-        *Redact.rules,  # of patterns
+        Rule(  # CEL cannot count instructions
+            Redact.rules[0].cel,
+            f"{Redact.rules[0].message}, or they are over {MAX_SEARCHED_PROGRAM} instructions "
+            "together",
+            lambda d: are_searchable(d.patterns),
+            field=".patterns",
+        ),
     )
 
 

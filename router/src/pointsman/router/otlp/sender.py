@@ -44,6 +44,7 @@ class Sender(Collector):
         """Spans that went into the queue, and that are done with: each is one thread's to count."""
         self._wake = threading.Event()
         self._stop = self._closed = False
+        self._counting = threading.Lock()
         self._away: set[str] = set()
         """Signals whose last export failed."""
         self._exports: Exports | None = None
@@ -74,8 +75,9 @@ class Sender(Collector):
         self._stop = True
         self._wake.set()
         self._thread.join(deadline_s)
-        self._closed = True
-        left = self.waiting
+        with self._counting:
+            self._closed = True
+            left = self.waiting
         if self._exports is not None:
             self._exports.stop()
         if left:
@@ -114,11 +116,15 @@ class Sender(Collector):
             while self._queue and spans < self._settings.batch:
                 batch.append(self._queue.popleft())
                 spans += batch[-1].spans
-            if self._tell("traces", exports, done=exports.send_spans(batch)):
-                self.sent += spans
-            else:
-                self.dropped["Export"] += spans
-            self._taken += spans
+            done = self._tell("traces", exports, done=exports.send_spans(batch))
+            with self._counting:
+                if self._closed:  # whoever closed has counted it as lost
+                    return
+                if done:
+                    self.sent += spans
+                else:
+                    self.dropped["Export"] += spans
+                self._taken += spans
 
     def _tell(self, signal: str, exports: "Exports", *, done: bool) -> bool:
         """Count, and log where it changes."""

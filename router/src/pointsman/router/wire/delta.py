@@ -1,8 +1,13 @@
-"""PURE: of a streamed chunk in OpenAI's shape, what tells whether it has content."""
+"""PURE: of a streamed chunk in OpenAI's shape, what tells whether it has content.
+
+Guarantees that no more choices are looked at than a request may ask for.
+"""
 
 from typing import Final
 
 import msgspec
+
+from pointsman.router.wire.lengths import MOST_CHOICES
 
 
 class Delta(msgspec.Struct):
@@ -31,7 +36,7 @@ _DELTA_FIELDS: Final = Delta.__struct_fields__
 
 
 def has_content(chunk: Chunk) -> bool:
-    for choice in chunk.choices or ():
+    for choice in (chunk.choices or ())[:MOST_CHOICES]:
         if bytes(choice.text) not in EMPTY:
             return True
         delta = choice.delta

@@ -9,7 +9,7 @@ FRAMING: Final = frozenset(
     {b"host", b"content-length", b"transfer-encoding", b"expect", b"upgrade"}
 )
 LENGTH_DIGITS: Final = 20
-"""Of what 64 bits hold. The parser takes any number of zeros before it, `int` does not."""
+"""Of a Content-Length, zeros before it included: those of 64 bits, and what h11 takes."""
 ONLY_CHUNKED: Final = "The only transfer coding that is read is chunked."
 
 
@@ -22,13 +22,13 @@ class Refusing(Exception):
 
 
 def check(name: bytes, value: bytes) -> None:
-    """Raises Refusing; the parser has checked lengths."""
+    """Raises Refusing; the parser has checked that a length is a number of 64 bits."""
     if name == b"host":
         if not is_host(value):
             raise Refusing(400, "The Host header is no host.")
     elif name == b"content-length":
-        if len(value.strip()) > LENGTH_DIGITS:
-            raise Refusing(400, "The Content-Length is no length.")
+        if len(value.strip(b" \t")) > LENGTH_DIGITS:
+            raise Refusing(400, f"The Content-Length has more than {LENGTH_DIGITS} digits.")
     elif name == b"transfer-encoding":
         if value.strip(b" \t").lower() != b"chunked":
             raise Refusing(501, ONLY_CHUNKED)

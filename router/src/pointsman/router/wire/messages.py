@@ -194,26 +194,42 @@ def _rename(messages: list[_Message], roles: dict[str, str]) -> None:
             message.mapped = new == "user"
             message.role = new
             message.put("role", msgspec.Raw(b'"%b"' % new.encode()))
+    if not any(message.mapped for message in messages):
+        return
     # From the end, so that several of them come into one user message, in their order.
-    for at in reversed(range(len(messages) - 1)):
-        message, after = messages[at], messages[at + 1]
-        if message.mapped and after.role == "user":
-            joined = _joined(message.content.strip(), after.content.strip())
-            if joined is not None:
-                after.put("content", msgspec.Raw(joined))
-                del messages[at]
+    kept: list[_Message] = []
+    texts: list[bytes] = []
+    takes = False
+    for message in reversed(messages):
+        content = message.content.strip() if message.role == "user" else b""
+        if takes and message.mapped and content[:1] == b'"':
+            texts.append(content[1:-1])
+            continue
+        _put_before(kept, texts)
+        kept.append(message)
+        texts, takes = [], content[:1] in (b'"', b"[")
+    _put_before(kept, texts)
+    messages[:] = reversed(kept)
 
 
-def _joined(one: bytes, other: bytes) -> bytes | None:
-    """Two contents in one, some models want no two messages of one role in a row; None: not so."""
-    if one[:1] != b'"':
-        return None
-    if other[:1] == b'"':
-        return one[:-1] + _GAP + other[1:]
-    if other[:1] == b"[":
-        rest = other[1:].lstrip()
-        return b"[" + _part(one[1:-1]) + (b"" if rest[:1] == b"]" else b",") + rest
-    return None
+def _put_before(kept: list[_Message], texts: list[bytes]) -> None:
+    """
+    Texts, the last one first, into the content of the last message that was kept.
+
+    Some models want no two messages of one role in a row.
+    """
+    if not texts:
+        return
+    after = kept[-1]
+    texts.reverse()
+    content = after.content.strip()
+    if content[:1] == b'"':
+        joined = b'"%b"' % _GAP.join([*texts, content[1:-1]])
+    else:
+        rest = content[1:].lstrip()
+        parts = b",".join(map(_part, texts))
+        joined = b"[" + parts + (b"" if rest[:1] == b"]" else b",") + rest
+    after.put("content", msgspec.Raw(joined))
 
 
 def _reason(messages: list[_Message], *, fill: bool, thinks: bool | None) -> None:

@@ -13,7 +13,7 @@ from typing import Any, Final
 
 import httptools
 
-from pointsman.router.wire.chunks import TRAILED_FRAMING
+from pointsman.router.wire.chunks import TRAILED_FRAMING, part
 from pointsman.router.wire.framing import LENGTH_DIGITS
 
 KEPT: Final = frozenset({b"content-type", b"retry-after", b"x-request-id", b"date"})
@@ -164,7 +164,7 @@ class ResponseReader:
             self._head_size += end - at
             if self._head_size > self._max_head:
                 raise Malformed(f"the head is larger than {self._max_head:,} bytes")
-            self._feed(data[at:] if at else data)
+            self._feed(part(data, at, len(data)) if at else data)
             if not over:
                 self._edge = (edge + data[at:])[-3:]
                 return 0
@@ -188,7 +188,7 @@ class ResponseReader:
             if self._barren > _BARREN_BYTES:
                 raise Malformed("the body has framing without content")
 
-    def _feed(self, data: bytes) -> None:
+    def _feed(self, data: bytes | memoryview) -> None:
         try:
             self._parser.feed_data(data)
         except httptools.HttpParserCallbackError as error:
@@ -238,8 +238,8 @@ class ResponseReader:
         if name in KEPT:
             self.headers[name] = value
         elif name == b"content-length":
-            if len(value.strip()) > LENGTH_DIGITS:
-                raise Malformed("its length is none")
+            if len(value.strip(b" \t")) > LENGTH_DIGITS:
+                raise Malformed("the length has too many digits")
             self.length = int(value)
             self._framed = True
         elif name == b"transfer-encoding":

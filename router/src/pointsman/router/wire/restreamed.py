@@ -1,18 +1,22 @@
 """PURE: an answer as a stream that was none, and the other way round; a request without its stream.
 
-Guarantees that nothing of an answer's choices is lost either way. A stream that a reader of
-OpenAI's events would not understand is no answer.
+Guarantees that nothing of an answer's choices is lost either way, and work and length in proportion
+to what is told anew. A stream that a reader of OpenAI's events would not understand is no answer.
 """
 
 from typing import Any, Final
 
 import msgspec
 
-from pointsman.router.wire.sse import EventReader
+from pointsman.router.wire.lengths import MOST_CHOICES
+from pointsman.router.wire.sse import EventReader, is_crowded
 from pointsman.router.wire.unreadable import UNREADABLE
 
 _STREAMED: Final = ("stream", "stream_options")
 _COMMON: Final = ("id", "created", "model", "system_fingerprint", "service_tier")
+_COMMON_BYTES: Final = 200
+"""Of each of these, which stand in every event; what is longer is left out."""
+_MOST_CALLS: Final = 128
 DONE: Final = b"data: [DONE]\n\n"
 
 
@@ -28,6 +32,63 @@ _members = msgspec.json.Decoder(dict[str, msgspec.Raw]).decode
 _asked = msgspec.json.Decoder(_Asked).decode
 _object = msgspec.json.Decoder(dict[str, Any]).decode
 _encode = msgspec.json.Encoder().encode
+
+
+class _Pieces:
+    """A text that comes in pieces: they are put together once."""
+
+    __slots__ = ("_texts",)
+
+    def __init__(self) -> None:
+        self._texts: list[str] = []
+
+    def add(self, text: object) -> None:
+        """Raises TypeError for what is said and is no text."""
+        if text:
+            if not isinstance(text, str):
+                raise TypeError("a piece of a text is none")
+            self._texts.append(text)
+
+    def whole(self) -> str:
+        """All of it."""
+        return "".join(self._texts)
+
+
+class _Calls:
+    """Calls of tools that come in pieces: those of one index are one."""
+
+    __slots__ = ("_calls",)
+
+    def __init__(self) -> None:
+        self._calls: dict[int, dict[str, Any]] = {}
+
+    def add(self, part: dict[str, Any]) -> None:
+        """Raises what `as_whole` knows for what is no piece of a call."""
+        index = part.get("index", max(self._calls, default=-1) + 1)
+        if not isinstance(index, int) or not 0 <= index < _MOST_CALLS:
+            raise IndexError(index)
+        call = self._calls.get(index)
+        if call is None:  # only those that are said: a large index makes no others
+            function = {"name": _Pieces(), "arguments": _Pieces()}
+            call = self._calls[index] = {"id": None, "type": "function", "function": function}
+        said = part.get("function") or {}
+        call["id"] = part.get("id") or call["id"]
+        call["type"] = part.get("type") or call["type"]
+        for name in ("name", "arguments"):
+            call["function"][name].add(said.get(name))
+
+    def whole(self) -> list[dict[str, Any]]:
+        """In the order of their indices."""
+        return [self._calls[index] for index in sorted(self._calls)]
+
+
+def _whole(pieces: object) -> object:
+    if isinstance(pieces, _Pieces | _Calls):
+        return pieces.whole()
+    raise TypeError(str(type(pieces)))
+
+
+_encode_pieces = msgspec.json.Encoder(enc_hook=_whole).encode
 
 
 def unstreamed(body: bytes) -> bytes:
@@ -46,13 +107,24 @@ def wants_usage(body: bytes) -> bool:
 
 
 def as_stream(answer: bytes, *, usage: bool) -> bytes:
-    """A whole answer of chats or completions as events. Raises ValueError for what is none."""
+    """
+    A whole answer of chats or completions as events. Raises ValueError for what is none.
+
+    Neither is what has more choices than can be asked for: it would be many times as long.
+    """
     try:
         found = _object(answer)
         chat = found.get("object") != "text_completion"
-        common: dict[str, Any] = {name: found[name] for name in _COMMON if name in found}
+        common: dict[str, Any] = {
+            name: found[name]
+            for name in _COMMON
+            if name in found and len(_encode(found[name])) <= _COMMON_BYTES
+        }
         common["object"] = "chat.completion.chunk" if chat else "text_completion"
-        choices = [_chunks(choice, chat=chat) for choice in found.get("choices") or ()]
+        told = found.get("choices") or ()
+        if len(told) > MOST_CHOICES:
+            raise ValueError(f"the answer has more than {MOST_CHOICES:,} choices")
+        choices = [_chunks(choice, chat=chat) for choice in told]
     except (*UNREADABLE, AttributeError, TypeError) as error:
         raise ValueError(str(error)) from None
     events = [common | {"choices": [chunk]} for chunks in choices for chunk in chunks]
@@ -82,25 +154,27 @@ def as_whole(stream: bytes) -> bytes | None:
         for data in EventReader().feed(stream):
             if data.strip() == b"[DONE]":
                 continue
+            if is_crowded(data):
+                return None
             event = _object(data)
             found |= {k: event[k] for k in (*_COMMON, "usage") if event.get(k) is not None}
             text = event.get("object") == "text_completion"
             found["object"] = "text_completion" if text else "chat.completion"
             for part in event.get("choices") or ():
                 _add(choices.setdefault(part.get("index", 0), {}), part)
+            if len(choices) > MOST_CHOICES:
+                return None
+        told = [{"index": index, **choices[index]} for index in sorted(choices)]
     except (*UNREADABLE, AttributeError, TypeError, KeyError, IndexError):
         return None
-    if not choices:
-        return None
-    told = [{"index": index, **choice} for index, choice in sorted(choices.items())]
-    return _encode(found | {"choices": told})
+    return _encode_pieces(found | {"choices": told}) if told else None
 
 
 def _add(choice: dict[str, Any], part: dict[str, Any]) -> None:
     if part.get("finish_reason") is not None:
         choice["finish_reason"] = part["finish_reason"]
     if "text" in part:
-        choice["text"] = choice.get("text", "") + (part["text"] or "")
+        choice.setdefault("text", _Pieces()).add(part["text"])
         return
     message = choice.setdefault("message", {"role": "assistant", "content": None})
     for name, value in (part.get("delta") or {}).items():
@@ -108,20 +182,12 @@ def _add(choice: dict[str, Any], part: dict[str, Any]) -> None:
             continue
         if name == "tool_calls":
             for call in value:
-                _add_call(message.setdefault("tool_calls", []), call)
+                message.setdefault("tool_calls", _Calls()).add(call)
         elif isinstance(value, str):
-            message[name] = (message.get(name) or "") + value
+            text = message.get(name) or _Pieces()
+            if not isinstance(text, _Pieces):
+                raise TypeError(f"{name} is a text and is none")
+            text.add(value)
+            message[name] = text
         else:
             message[name] = value
-
-
-def _add_call(calls: list[dict[str, Any]], part: dict[str, Any]) -> None:
-    """Pieces of one call have its index; their arguments are put together."""
-    index = part.get("index", len(calls))
-    while len(calls) <= min(index, 127):
-        calls.append({"id": None, "type": "function", "function": {"name": "", "arguments": ""}})
-    call, said = calls[index], part.get("function") or {}
-    call["id"] = part.get("id") or call["id"]
-    call["type"] = part.get("type") or call["type"]
-    for name in ("name", "arguments"):
-        call["function"][name] += said.get(name) or ""

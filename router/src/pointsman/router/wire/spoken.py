@@ -9,7 +9,7 @@ from typing import Final
 import msgspec
 
 from pointsman.router.wire.excerpt import Excerpt
-from pointsman.router.wire.sse import EventReader
+from pointsman.router.wire.sse import EventReader, is_crowded
 from pointsman.router.wire.unreadable import UNREADABLE
 
 _MOST_PENDING: Final = 256 * 1024
@@ -71,6 +71,8 @@ class Spoken:
         if self.gave_up:
             return
         for data in self._events.feed(piece):
+            if is_crowded(data):
+                continue
             try:
                 text = _text(_decode(data))
             except UNREADABLE:

@@ -13,13 +13,33 @@ from typing import Final
 from pointsman.router.wire.delta import EMPTY, decode_chunk, has_content
 from pointsman.router.wire.unreadable import UNREADABLE
 
-_LINE_END: Final = re.compile(rb"\r\n|\n|\r")
+_LINE_ENDS: Final = re.compile(rb"[\r\n]+")
+"""Of one line or, in a run of them, of blank ones as well."""
+_LINE_BYTES: Final = 48
+"""What each line of an event takes besides its bytes."""
 _BOM: Final = b"\xef\xbb\xbf"
 _DONE_AT_END: Final = re.compile(rb"(?:^|[\r\n])data: ?\[DONE\]\s*(?::[^\r\n]*[\r\n]\s*)*$")
 """Comments may follow: some servers send a last keep-alive."""
 _DONE_BYTES: Final = 512
 _TAIL_BYTES: Final = 4096
 """Room for the usage chunk (about 400 bytes with all details) and `[DONE]`."""
+
+
+_MOST_OBJECTS: Final = 65_536
+_OBJECT_BYTES: Final = 32
+"""Log-probabilities take more for each, whatever their number."""
+
+
+def is_crowded(data: bytes) -> bool:
+    """
+    True for an event or answer that is made of objects with nothing in them: it is not decoded.
+
+    Each would take 100 to 300 bytes. Those in texts count as well: no model says as many.
+    """
+    if len(data) < 2 * _MOST_OBJECTS:
+        return False
+    objects = data.count(b"{")
+    return objects > _MOST_OBJECTS and objects * _OBJECT_BYTES > len(data)
 
 
 class EventReader:
@@ -37,7 +57,7 @@ class EventReader:
 
     @property
     def pending_bytes(self) -> int:
-        """Size of the event that is not complete."""
+        """What the event takes that is not complete: its bytes, and more for each further line."""
         return self._partial_bytes + self._data_bytes
 
     def feed(self, piece: bytes) -> list[bytes]:
@@ -47,12 +67,17 @@ class EventReader:
             piece = piece.removeprefix(b"\n")
         events: list[bytes] = []
         start = 0
-        for end in _LINE_END.finditer(piece):
-            self._partial.append(piece[start : end.start()])
-            self._line(b"".join(self._partial), events)
-            self._partial = []
-            self._partial_bytes = 0
-            start = end.end()
+        for ends in _LINE_ENDS.finditer(piece):
+            stop = ends.start()
+            line = piece[start:stop]
+            if self._partial:
+                line = b"".join([*self._partial, line])
+                self._partial = []
+                self._partial_bytes = 0
+            self._line(line, events)
+            start = ends.end()
+            if start - stop > 2 or (start - stop == 2 and ends[0] != b"\r\n"):
+                self._line(b"", events)
         if start < len(piece):
             self._partial.append(piece[start:])
             self._partial_bytes += len(piece) - start
@@ -70,10 +95,13 @@ class EventReader:
                 self._data = []
                 self._data_bytes = 0
         elif line.startswith(b"data:"):
-            self._data.append(line[6:] if line[5:6] == b" " else line[5:])
-            self._data_bytes += len(line)
+            self._add(line[6:] if line[5:6] == b" " else line[5:], len(line))
         elif line == b"data":
-            self._data.append(b"")
+            self._add(b"", len(line))
+
+    def _add(self, data: bytes, size: int) -> None:
+        self._data_bytes += size + (_LINE_BYTES if self._data else 0)
+        self._data.append(data)
 
 
 class Opening(StrEnum):
@@ -105,6 +133,8 @@ class StreamOpening:
         for data in self._events.feed(piece):
             if data.strip() == b"[DONE]":
                 return Opening.CONTENT
+            if is_crowded(data):
+                return self._broken("an event is made of empty objects")
             try:
                 chunk = decode_chunk(data)
             except UNREADABLE:
@@ -152,7 +182,9 @@ class StreamTail:
 
     def bytes(self) -> bytes:
         """The last 4 KiB or more."""
-        return b"".join(self._pieces)
+        if len(self._pieces) > 1:  # once: who sends byte by byte has it asked for as often
+            self._pieces = [b"".join(self._pieces)]
+        return self._pieces[0] if self._pieces else b""
 
     def done(self) -> bool:
         """True if the last event is `[DONE]`."""

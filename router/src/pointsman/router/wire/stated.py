@@ -8,10 +8,10 @@ from typing import Final, NamedTuple
 
 import msgspec
 
+from pointsman.router.wire.lengths import MOST_NAME_CHARS
 from pointsman.router.wire.openai import ABSENT, NO_ANSWER, Answer
 from pointsman.router.wire.unreadable import UNREADABLE
 
-_MAX_CHARS: Final = 200
 _FINISH: Final = re.compile(rb'"finish_reason"\s*:\s*"([A-Za-z_-]{1,40})"')
 _FINISH_NAME: Final = b'"finish_reason"'
 _STOPPED: Final = b'"finish_reason":"stop"'
@@ -48,7 +48,7 @@ def _kept(raw: bytes) -> str:
     found = _KEPT.get(raw)
     if found is None:
         found = _text(raw)
-        if len(_KEPT) < _MOST_KEPT and len(raw) <= _MAX_CHARS:
+        if len(_KEPT) < _MOST_KEPT and len(raw) <= MOST_NAME_CHARS:
             _KEPT[raw] = found
     return found
 
@@ -58,7 +58,7 @@ def _text(raw: bytes | msgspec.Raw) -> str:
         text = "" if raw is ABSENT else _string(raw)
     except UNREADABLE:
         return ""
-    return text if len(text) <= _MAX_CHARS else ""
+    return text if len(text) <= MOST_NAME_CHARS else ""
 
 
 def _finish(end: bytes) -> str:

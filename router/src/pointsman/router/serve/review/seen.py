@@ -66,7 +66,7 @@ class Seen(Arm):
         whole: bytes | None = exchange.end if exchange.said is not NO_ANSWER else None
         if self._gathering is not None:
             whole = self._gathering.whole()
-        request, answer = _text(exchange.request.body), _text(whole)
+        request, answer = text_of(exchange.request.body), text_of(whole)
         return Event(
             id=self._review.id,
             at_ms=int(exchange.plane.wall() * 1000),
@@ -90,9 +90,9 @@ class Seen(Arm):
         )
 
 
-def _text(body: bytes | None) -> str | None:
-    """None if it is not known, or takes more than an event has room for."""
-    if body is None:
+def text_of(body: bytes | None) -> str | None:
+    """None if it is not known, or takes more than an event has room for; JSON is no shorter."""
+    if body is None or len(body) > MAX_REVIEW_BYTES:
         return None
     text = body.decode("utf-8", "replace")
     return text if len(msgspec.json.encode(text)) <= MAX_REVIEW_BYTES else None

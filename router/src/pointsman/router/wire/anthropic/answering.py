@@ -14,8 +14,16 @@ import msgspec
 
 from pointsman.router.wire.anthropic.asking import Echo
 from pointsman.router.wire.anthropic.errors import error_object, type_of
+from pointsman.router.wire.lengths import MOST_ITEMS
 from pointsman.router.wire.openai import Usage
-from pointsman.router.wire.translation.chat import Call, Piece, PieceReader, Turns, read_piece
+from pointsman.router.wire.translation.chat import (
+    Call,
+    Piece,
+    PieceReader,
+    Turns,
+    read_piece,
+    too_many,
+)
 from pointsman.router.wire.translation.dialect import Untranslatable
 from pointsman.router.wire.translation.events import encode, event
 from pointsman.router.wire.unreadable import UNREADABLE
@@ -155,6 +163,8 @@ class MessageSpeaker:
     def _open_block(self, kind: str, out: list[bytes], members: dict[str, object]) -> None:
         if self._open == kind:
             return
+        if self._blocks >= MOST_ITEMS:
+            raise too_many()
         self._close_block(out)
         self._open = kind
         block = {"type": kind, **members}

@@ -55,12 +55,16 @@ class ResponseSpeaker:
         self._usage = Usage(prompt_tokens, 0, estimated=True)
         self._model = self._finish = ""
         self._begun = self._over = False
+        self._is_whole = False
+        """No events are told then."""
         self._events: list[bytes] = []
         self._number = 0
         self._output = Output(id, self._tell)
         self.broken = ""
 
     def _tell(self, name: str, /, **members: object) -> None:
+        if self._is_whole:
+            return
         told = event(f"response.{name}", sequence_number=self._number, **members)
         self._number += 1
         self._events.append(told)
@@ -71,6 +75,7 @@ class ResponseSpeaker:
 
     def whole(self, body: bytes, usage: Usage) -> bytes:
         """See Speaker."""
+        self._is_whole = True
         self._take(read_piece(body))
         self._usage = usage
         self._output.close(self._status())

@@ -9,12 +9,15 @@
 from collections.abc import Callable
 from typing import Final
 
-from pointsman.router.wire.translation.chat import MOST_BYTES, Call, Piece, Turns
+from pointsman.router.wire.lengths import MOST_ITEMS
+from pointsman.router.wire.translation.chat import MOST_BYTES, Call, Piece, Turns, too_many
 from pointsman.router.wire.translation.dialect import Untranslatable
 
 Object = dict[str, object]
 Tell = Callable[..., None]
 _PARTS: Final = {"reasoning": "reasoning_text", "message": "output_text", "refusal": "refusal"}
+_ITEM_CHARS: Final = 1024
+"""What an item takes besides its texts."""
 _PREFIXES: Final = {"reasoning": "rs", "message": "msg", "refusal": "msg", "call": "fc"}
 
 
@@ -51,6 +54,7 @@ class Output:
             self.close("completed")
             given = call.id or f"call_{self._id}_{len(self.items)}"
             self._call = {"call_id": given, "name": name}
+            self._count(len(given) + len(name))
             self._open("call")
         if called is not None and called.arguments:
             self._add(called.arguments)
@@ -64,10 +68,13 @@ class Output:
         self._tell(f"{_delta(kind)}.delta", **self._part_place(), **_logprobs(kind), delta=text)
 
     def _add(self, text: str) -> None:
-        self._size += len(text)
+        self._count(len(text))
+        self._texts.append(text)
+
+    def _count(self, chars: int) -> None:
+        self._size += chars
         if self._size > MOST_BYTES:
             raise Untranslatable(f"the answer is larger than {MOST_BYTES:,} characters")
-        self._texts.append(text)
 
     def _item_id(self) -> str:
         return f"{_PREFIXES[self._kind]}_{self._id}_{len(self.items)}"
@@ -79,6 +86,9 @@ class Output:
         return {**self._place(), "content_index": 0}
 
     def _open(self, kind: str) -> None:
+        if len(self.items) >= MOST_ITEMS:
+            raise too_many()
+        self._count(_ITEM_CHARS)
         self._kind = kind
         self._texts = []
         item = self._item("in_progress", "")

@@ -1,7 +1,8 @@
 """PURE: a chat answer, whole or as a stream of events, read for translation.
 
-Guarantees the same deltas however the bytes are cut. Refuses with Untranslatable what is no chat
-answer, and an event or an answer over a bound. Of several choices the first is read.
+Guarantees the same deltas however the bytes are cut, and names that are short. Refuses with
+Untranslatable what is no chat answer, and an event or an answer over a bound. Of several choices
+the first is read.
 """
 
 from collections.abc import Iterator
@@ -9,8 +10,9 @@ from typing import Final
 
 import msgspec
 
+from pointsman.router.wire.lengths import MOST_ITEMS, MOST_NAME_CHARS
 from pointsman.router.wire.openai import Answer, Usage, usage_of
-from pointsman.router.wire.sse import EventReader
+from pointsman.router.wire.sse import EventReader, is_crowded
 from pointsman.router.wire.translation.dialect import Untranslatable
 from pointsman.router.wire.unreadable import UNREADABLE
 
@@ -88,21 +90,37 @@ _NOTHING: Final = Said()
 
 def read_piece(data: bytes) -> Piece:
     """Raises Untranslatable."""
+    if is_crowded(data):
+        raise Untranslatable("the answer is made of empty objects")
     try:
         chat = _decode(data)
         if bytes(chat.error) not in (b"", b"null"):
             raise Untranslatable(_error(chat.error))
         choice = next((one for one in chat.choices or () if one.index == 0), None)
+        said = (choice.message or choice.delta or _NOTHING) if choice else _NOTHING
+        if len(said.tool_calls or ()) > MOST_ITEMS:
+            raise too_many()
         return Piece(
-            _plain(chat.id),
-            _plain(chat.model),
-            (choice.message or choice.delta or _NOTHING) if choice else _NOTHING,
+            _short(chat.id),
+            _short(chat.model),
+            said,
             (choice.finish_reason or "") if choice else "",
             choice.stopped_by if choice else "",
             usage_of(chat),
         )
     except UNREADABLE:
         raise Untranslatable("the answer is not a chat completion") from None
+
+
+def too_many() -> Untranslatable:
+    """More than MOST_ITEMS."""
+    return Untranslatable(f"the answer has more than {MOST_ITEMS:,} calls, texts and reasonings")
+
+
+def _short(raw: msgspec.Raw) -> str:
+    """Empty for what is no text, or too long to be repeated."""
+    text = _plain(raw)
+    return text if len(text) <= MOST_NAME_CHARS else ""
 
 
 def _plain(raw: msgspec.Raw) -> str:
