@@ -8,8 +8,9 @@ import subprocess
 import hatch_build
 
 from tests import compiled
+from tests.images.install import NoImages
 from tests.perf.peers import debian, locked, portkey
-from tests.perf.peers.ours import COMPILED, OURS, ours
+from tests.perf.peers.ours import COMPILED, IN_IMAGE, OURS, in_image, ours
 from tests.perf.peers.proxy import Proxy, Start, free_port
 
 __all__ = ["AI", "OURS", "SLOW", "Proxy", "Start", "available", "free_port", "ours", "versions"]
@@ -71,6 +72,12 @@ def _ours(wanted: list[str]) -> dict[str, Start]:
     if any(name in COMPILED for name in names) and (lacking := _uncompiled()):
         print(f"!! skipped: compiled code: {lacking}: NO figures of it")
         names = [name for name in names if name not in COMPILED]
+    if any(name in IN_IMAGE for name in names):
+        try:
+            in_image()
+        except (NoImages, subprocess.SubprocessError) as error:
+            print(f"!! skipped: the image: {error}: NO figures of it")
+            names = [name for name in names if name not in IN_IMAGE]
     return {name: ours(name) for name in names}
 
 
