@@ -21,7 +21,8 @@ _WINDOWS: Final = """
 EXTENDED: Final = (
     *(f"operator/test_{name}_on_bench.py" for name in _WINDOWS.split()),
     *("charts/test_gitops.py", "charts/test_kustomize.py", "charts/test_lifecycle.py"),
-    *("cli/migration/test_litellm_itself.py", "docs/test_site.py", "docs/test_walks.py"),
+    *("cli/migration/test_litellm_itself.py", "cli/test_mistakes.py", "docs/test_site.py"),
+    *("docs/test_walks.py", "faults/test_cycle.py", "local/test_learning.py"),
     *("images/test_image.py", "ledger/test_faults.py", "ledger/test_on_bench.py"),
     *("local/test_endings.py", "local/test_rollouts.py", "local/test_shadow.py"),
     *("local/test_story.py", "perf/predictor", "perf/test_router.py"),

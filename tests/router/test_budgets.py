@@ -108,7 +108,7 @@ async def ask(there: World, **more: Any) -> Reply:
 
 
 @pytest.mark.parametrize("currency", ["", "USD"])
-@pytest.mark.parametrize("routers", [1, 2])
+@pytest.mark.parametrize("routers", [pytest.param(1, marks=pytest.mark.extended), 2])
 @pytest.mark.slow
 async def test_two_hundred_at_once_overrun_by_nothing(
     tmp_path: Path, routers: int, currency: str

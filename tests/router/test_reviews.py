@@ -135,6 +135,7 @@ class Race:
             await asyncio.to_thread(self.there.begin)
 
 
+@pytest.mark.extended
 @pytest.mark.timeout(300)
 async def test_two_hundred_requests_and_five_reviewers(tmp_path: Path) -> None:
     """

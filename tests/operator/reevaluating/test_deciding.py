@@ -255,6 +255,7 @@ def _streams(seeds: int, *, prompts: int, wavers: float, looks: int) -> Iterator
         yield story.causes
 
 
+@pytest.mark.extended
 @pytest.mark.slow
 @pytest.mark.parametrize(("prompts", "wavers"), [(40, 0.1), (200, 1.0)])
 def test_noise_alone_hardly_ever_changes_anything(prompts: int, wavers: float) -> None:
@@ -289,6 +290,7 @@ def test_how_far_behind_somebody_has_to_be(prompts: int, drifted: int, steady: i
     assert min(n for n in range(1, 60) if moves(n, "Steady")) == steady
 
 
+@pytest.mark.extended
 @pytest.mark.slow
 @pytest.mark.parametrize(("lost", "prompts", "least"), [(0.25, 200, 196), (0.3, 100, 190)])
 def test_a_real_loss_changes_it_once_and_its_end_once(

@@ -215,19 +215,6 @@ def test_sizes_are_bounded(data: bytes, status: int) -> None:
         assert last.status == status
 
 
-@pytest.mark.parametrize("length", [b"0" * 20 + b"2", b"0" * 5000 + b"2", b"0" * 5000])
-def test_a_length_of_more_digits_than_any_has_is_refused(length: bytes) -> None:
-    """Zeros are no reason to end without an answer."""
-    head = b"POST / HTTP/1.1\r\nhost: a\r\ncontent-length: %b\r\n\r\n" % length
-    reader = RequestReader(2 * len(head), BODY_BYTES)
-    (refused,) = reader.feed(head)
-    assert isinstance(refused, Unreadable)
-    assert refused.status == 400
-    (request,) = read(b"POST / HTTP/1.1\r\nhost: a\r\ncontent-length: 0002 \r\n\r\nhi")
-    assert isinstance(request, Request)
-    assert request.body == b"hi"
-
-
 @pytest.mark.parametrize("digits", [LENGTH_DIGITS, LENGTH_DIGITS + 1, 4300, 4301, 30_000])
 def test_a_length_has_as_many_digits_as_fit(digits: int) -> None:
     """Python reads no more than 4,300 of them, and says so by another exception."""
