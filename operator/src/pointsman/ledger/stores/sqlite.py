@@ -304,7 +304,8 @@ class SqliteStore:
             at = _version(connection)
             if not 0 <= to <= VERSION or at > VERSION:
                 raise StoreUnfit(f"no way from schema {at} to {to}; known are 0 to {VERSION}")
-            _log.info("migrating", extra={"schema": at, "to": to})
+            if at not in (0, to):  # else nothing is there that takes time
+                _log.info("migrating", extra={"schema": at, "to": to})
             for number, name, statements in steps("sqlite", at, to):
                 for statement in statements:
                     for table in _tables(statement, transaction.days()):
