@@ -7,7 +7,6 @@ import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import Path
 
 from images import assemble
 
@@ -20,14 +19,13 @@ BARE = "bare"
 COMPILED = ("compiled-plain", "compiled-tasks")
 IN_IMAGE = ("image-plain", "image-tasks")
 OURS = (BARE, "plain", "tasks", *COMPILED, *IN_IMAGE)
-_ROOT = Path(__file__).parents[3]
 
 
 def in_image() -> tuple[list[str], dict[str, str]]:
     """The command of the image's Python, and its environment. Raises as tests.images.build does."""
     here = assemble.processor_here()
     site = build.added("router", here) / assemble.SITE
-    return build.interpreter(build.base(here), here), {"PYTHONPATH": f"{site}:{_ROOT}"}
+    return build.interpreter(build.base(here), here), {"PYTHONPATH": f"{site}:{build.ROOT}"}
 
 
 def ours(kind: str) -> Start:

@@ -43,6 +43,7 @@ def read(exchange: "Exchange") -> None:
         # 400 and not 508: each router on the way back hands it on, and none tries again.
         raise BadRequest(message, code="loop_detected")
     body = request.body
+    # Counted here, for most bodies need no more: a call would be one for each request.
     if len(body) > MANY_BYTES or body.count(b"{") + body.count(b"[") > FEW_CONTAINERS:
         check_shape(body)
     if exchange.translated:
