@@ -8,10 +8,11 @@ import json
 from collections.abc import Sequence
 
 from pointsman.router.errors import BadRequest
-from pointsman.router.wire.openai import Usage, read_chat
+from pointsman.router.wire.openai import read_chat
 from pointsman.router.wire.sse import EventReader
 from pointsman.router.wire.translation.dialect import Asking, Untranslatable
 from pointsman.router.wire.translation.dialects import DIALECTS
+from pointsman.router.wire.usage import Usage
 from tests.fuzz.opinions import pieces
 
 

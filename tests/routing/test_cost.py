@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pointsman.api.table import Price
-from pointsman.router.wire.openai import Usage
+from pointsman.router.wire.usage import Usage
 from pointsman.routing.cost import Tariff, cost_nano
 
 _PRICES = st.decimals(0, 10_000, places=6)

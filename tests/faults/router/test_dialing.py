@@ -10,33 +10,20 @@ import pytest
 from pointsman.router.policy.retry import Fault
 from pointsman.router.serve.app import code
 from pointsman.router.serve.dial import service_place
-from pointsman.router.serve.upstream import Pool, UpstreamConnection
+from pointsman.router.serve.upstream import Asker, Pool, UpstreamConnection
 from pointsman.router.serve.wheel import Wheel
-from pointsman.router.wire.response import ResponseReader
-from pointsman.router.wire.whole import WholeAnswer
 from tests.router.serve.world import LIMITS, until
 
 if code() == "compiled":
     pytest.skip("not run: a compiled Pool has no hasty subclass", allow_module_level=True)
 
 
-class Asker:
+class Told(Asker):
     """Knows what it was told."""
 
-    takes_whole = False
-
     def __init__(self) -> None:
-        self.connection: UpstreamConnection | None = None
+        super().__init__(takes_whole=False)
         self.faults: list[Fault] = []
-
-    def whole(self, answer: WholeAnswer, now_s: float) -> None:
-        """Never."""
-
-    def arrived(self, reader: ResponseReader, data: bytes, now_s: float) -> None:
-        """Never."""
-
-    def finished(self) -> None:
-        """Never."""
 
     def failed(self, fault: Fault) -> None:
         """Not connected."""
@@ -46,7 +33,7 @@ class Asker:
 class HastyPool(Pool):
     """Its asker leaves as soon as the connection is made, before who dialed has heard of it."""
 
-    asker: Asker
+    asker: Told
 
     def opened(self, connection: UpstreamConnection) -> None:
         """See Pool."""
@@ -82,7 +69,7 @@ async def hasty() -> AsyncIterator[tuple[HastyPool, list[Pool]]]:
 async def test_who_leaves_as_the_connection_is_made_leaves_none() -> None:
     """uvloop closes such a connection without a word to its protocol."""
     async with hasty() as (pool, unused):
-        pool.asker = Asker()
+        pool.asker = Told()
         pool.dial(pool.asker, b"x", b"")
         await until(lambda: pool in unused)
         assert (pool._open, pool._dialing, pool.idle, pool.asker.faults) == (set(), {}, [], [])

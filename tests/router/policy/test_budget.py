@@ -17,7 +17,7 @@ from pointsman.router.policy.budget import (
     wanted,
     window_of,
 )
-from pointsman.router.wire.openai import Usage
+from pointsman.router.wire.usage import Usage
 from pointsman.routing.cost import cost_nano, most_nano
 
 KINDS: tuple[BudgetWindow, ...] = ("Hour", "Day", "Week", "Month")

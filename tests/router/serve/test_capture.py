@@ -284,7 +284,8 @@ import asyncio, sys, types
 from pointsman.api.table import Capture
 from pointsman.events.schema import Request
 from pointsman.router.serve.capture import Captor
-from pointsman.router.wire.openai import NO_ANSWER, read_chat
+from pointsman.router.wire.openai import read_chat
+from pointsman.router.wire.shapes import NO_ANSWER
 from pointsman.router.wire.operation import CHAT
 from pointsman.routing.capture import compile_capture
 

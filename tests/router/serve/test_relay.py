@@ -7,6 +7,7 @@ import pytest
 from openai import AsyncOpenAI
 
 from pointsman.api.table import Backend, Match, Price, Route, ServiceAddress, Target
+from tests.router.serve.test_fallback import DONE, SSE_HEAD, WORD
 from tests.router.serve.world import World, chat, post
 
 
@@ -246,3 +247,42 @@ async def test_requests_spread_over_endpoints(there: World) -> None:
     there.route("pair")
     await asyncio.gather(there.ask(), there.ask())
     assert len(first.log.as_json()) == len(second.log.as_json()) == 1
+
+
+@pytest.mark.parametrize("http10", [False, True], ids=["HTTP/1.1", "HTTP/1.0"])
+@pytest.mark.parametrize("cut", [False, True], ids=["whole", "cut"])
+async def test_chunks_go_on_whatever_their_framing(
+    there: World, *, cut: bool, http10: bool
+) -> None:
+    """A chunk that comes alone and whole is not framed anew; the content is the same if it is not,
+    and bare for who knows no chunks."""
+    pieces = [b"00%X\r\n%b\r\n" % (len(event), event) for event in (WORD, WORD * 30, DONE)]
+    if cut:
+        pieces = [part for piece in pieces for part in (piece[:9], piece[9:])]
+
+    async def slow(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readuntil(b"\r\n\r\n")
+        for piece in (SSE_HEAD, *pieces, b"0\r\n\r\n"):
+            writer.write(piece)
+            await writer.drain()
+            await asyncio.sleep(0.01)  # so that each comes in a read of its own
+
+    await there.scripted("first", slow)
+    there.route("first")
+    request = post(chat(stream=True), headers={"connection": "close"})
+    async with there.client() as client:
+        await client.send(request.replace(b"HTTP/1.1", b"HTTP/1.0") if http10 else request)
+        head, _, rest = (await client.rest()).partition(b"\r\n\r\n")
+    content = WORD + WORD * 30 + DONE
+    if http10:
+        assert rest == content
+    else:
+        assert b"transfer-encoding: chunked" in head
+        read, left = b"", rest
+        while left != b"0\r\n\r\n":
+            digits, _, left = left.partition(b"\r\n")
+            size = int(digits, 16)
+            assert left[size : size + 2] == b"\r\n"
+            read, left = read + left[:size], left[size + 2 :]
+        assert read == content
+        assert (b"00%X\r\n" % len(WORD * 30) in rest) is not cut

@@ -13,9 +13,9 @@ from pointsman.router.errors import BadRequest
 from pointsman.router.wire.anthropic.answering import MessageSpeaker
 from pointsman.router.wire.anthropic.asking import Echo, read, read_sized
 from pointsman.router.wire.anthropic.dialect import DIALECT
-from pointsman.router.wire.openai import Usage
 from pointsman.router.wire.sse import EventReader
 from pointsman.router.wire.translation.dialect import Untranslatable
+from pointsman.router.wire.usage import Usage
 
 HELLO = [{"role": "user", "content": "hi"}]
 

@@ -5,6 +5,7 @@ import json
 import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
+from msgspec.json import encode
 
 from pointsman.router.errors import BadRequest
 from pointsman.router.wire.members import MOST, check_members
@@ -72,17 +73,23 @@ def test_a_name_of_another_case_is_refused(name: str) -> None:
     assert caught.value.param == name.casefold()
 
 
-@given(st.dictionaries(NAMES, VALUES, max_size=5), st.integers(0, 5), st.text(max_size=6))
+@given(
+    st.dictionaries(NAMES, VALUES, max_size=5),
+    st.integers(0, 5),
+    st.sampled_from(["auto", 'a"b', "\\", ""]),
+    st.text(max_size=6),
+    st.booleans(),
+)
 def test_after_the_check_every_reader_finds_the_new_model(
-    members: dict[str, object], at: int, new: str
+    members: dict[str, object], at: int, old: str, new: str, compact: bool
 ) -> None:
     """First member or not; readers that take the first of two and readers that take the last."""
     pairs = [(name, value) for name, value in members.items() if name != "model"]
-    pairs.insert(min(at, len(pairs)), ("model", "auto"))
-    body = json.dumps(dict(pairs)).encode()
+    pairs.insert(min(at, len(pairs)), ("model", old))
+    body = json.dumps(dict(pairs), separators=(",", ":") if compact else None).encode()
     check_members(body)
     seen: list[tuple[str, object]] = json.loads(
-        replace_model(body, new), object_pairs_hook=lambda found: found
+        replace_model(body, encode(new)), object_pairs_hook=lambda found: found
     )
     assert [value for name, value in seen if name == "model"] == [new]
     assert [name for name, _ in seen] == [name for name, _ in pairs]

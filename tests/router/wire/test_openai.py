@@ -6,6 +6,7 @@ from contextlib import suppress
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec.json import encode
 
 from pointsman.router.errors import BadRequest
 from pointsman.router.wire.openai import read_answer, read_chat, read_stream_usage
@@ -36,13 +37,13 @@ def test_replacing_the_model_keeps_every_other_member(
     """For any nesting, escapes and spacing, any reader sees the new model and nothing else new."""
     members = {**members, "model": old}
     body = json.dumps(members, indent=indent, ensure_ascii=ascii_only).encode()
-    assert json.loads(replace_model(body, new)) == {**members, "model": new}
+    assert json.loads(replace_model(body, encode(new))) == {**members, "model": new}
 
 
 def test_all_other_bytes_stay_as_they_came() -> None:
     """Spacing, number spelling and unknown members included."""
     body = b'{ "seed":1e400 , "model" :\n"auto","x":"\\u00e9 \\"model\\"" }'
-    assert replace_model(body, "m") == body.replace(b'"auto"', b'"m"')
+    assert replace_model(body, b'"m"') == body.replace(b'"auto"', b'"m"')
 
 
 def test_only_what_is_needed_is_judged() -> None:

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from pointsman.router.callers import ANYONE, NOT_READ, Refusal, Verdict
 from pointsman.router.wire.framing import LENGTH_DIGITS
 from pointsman.router.wire.headers import as_texts
-from pointsman.router.wire.known import Heads
+from pointsman.router.wire.heads import Heads
 from pointsman.router.wire.received import Head, Request, Unreadable
 from pointsman.router.wire.request import RequestReader
 

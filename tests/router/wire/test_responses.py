@@ -10,11 +10,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pointsman.router.errors import BadRequest
-from pointsman.router.wire.openai import Usage
 from pointsman.router.wire.responses.answering import ResponseSpeaker
 from pointsman.router.wire.responses.asking import read
 from pointsman.router.wire.responses.dialect import DIALECT
 from pointsman.router.wire.sse import EventReader
+from pointsman.router.wire.usage import Usage
 from tests.router.wire.test_anthropic import DONE, HELLO, RICH, chunk, tool_call
 
 

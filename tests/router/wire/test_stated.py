@@ -8,7 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pointsman.router.wire.openai import NO_ANSWER, read_answer
+from pointsman.router.wire.openai import read_answer
+from pointsman.router.wire.shapes import NO_ANSWER
 from pointsman.router.wire.stated import Stated, read_stated
 
 _WHOLE = {

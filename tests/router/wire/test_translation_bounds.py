@@ -8,10 +8,10 @@ import pytest
 
 from pointsman.router.wire.anthropic.dialect import DIALECT as ANTHROPIC
 from pointsman.router.wire.lengths import MOST_ITEMS, MOST_NAME_CHARS
-from pointsman.router.wire.openai import Usage
 from pointsman.router.wire.responses.dialect import DIALECT as RESPONSES
 from pointsman.router.wire.sse import EventReader
 from pointsman.router.wire.translation.dialect import Asking, Speaker, Untranslatable
+from pointsman.router.wire.usage import Usage
 from tests.router.wire.test_anthropic import DONE, chunk, tool_call
 from tests.support.work import peak_bytes
 

@@ -87,6 +87,10 @@ class CompiledRoute:
     """True if a backend of it changes its requests."""
     cap: Cap | None
     """What all attempts of a request may cost; None: anything."""
+    request_timeout_s: float
+    first_token_timeout_s: float
+    chain_s: float | None
+    """After which no further attempt begins; None: the data plane's own bound."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -234,6 +238,9 @@ def _compile_route(route: Route, backends: Mapping[str, Backend]) -> CompiledRou
         spills="Saturated" in on or "Unschedulable" in on,
         profiled=any(backend.profile is not None for backend in used),
         cap=cap_of(route.fallback, used),
+        request_timeout_s=route.request_timeout_s,
+        first_token_timeout_s=route.first_token_timeout_s,
+        chain_s=route.fallback.deadline_s if route.fallback else None,
     )
 
 

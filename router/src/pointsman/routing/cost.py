@@ -26,13 +26,30 @@ class Tokens(Protocol):
     def reasoning_tokens(self) -> int: ...
 
 
+_Rates = tuple[int, int, int, int]
+"""Of input, output, cached and reasoning tokens."""
+
+
+def _rates(price: Price) -> _Rates:
+    return price.input_pico, price.output_pico, price.cached_pico, price.reasoning_pico
+
+
+def _nano(tokens: tuple[int, int], parts: tuple[int, int], rates: _Rates) -> int:
+    """`tokens` are the prompt's and the answer's, `parts` those cached and those reasoning."""
+    cached, reasoning = parts
+    pico = (tokens[0] - cached) * rates[0] + (tokens[1] - reasoning) * rates[1]
+    if cached or reasoning:
+        pico += cached * rates[2] + reasoning * rates[3]
+    return (pico + 500) // 1000
+
+
 def cost_nano(tokens: Tokens, price: Price) -> int:
     """In billionths of the price's currency, rounded half up."""
-    cached, reasoning = tokens.cached_tokens, tokens.reasoning_tokens
-    pico = (tokens.prompt_tokens - cached) * price.input_pico
-    pico += (tokens.completion_tokens - reasoning) * price.output_pico
-    pico += cached * price.cached_pico + reasoning * price.reasoning_pico
-    return (pico + 500) // 1000
+    return _nano(
+        (tokens.prompt_tokens, tokens.completion_tokens),
+        (tokens.cached_tokens, tokens.reasoning_tokens),
+        _rates(price),
+    )
 
 
 def most_nano(prompt_tokens: int, answer_tokens: int, price: Price) -> int:
@@ -49,7 +66,7 @@ class Tariff:
     `prices` is as in the table: the first is valid until the second begins, and so on.
     """
 
-    __slots__ = ("_now", "_prices", "_since_s", "_until_s", "currency", "free")
+    __slots__ = ("_now", "_prices", "_rates", "_since_s", "_until_s", "currency", "free")
 
     def __init__(self, prices: Sequence[Price], currency: str) -> None:
         self.currency = currency
@@ -59,6 +76,7 @@ class Tariff:
         )
         self._prices = tuple(prices) or (_FREE,)
         self._now = self._prices[0]
+        self._rates = _rates(self._now)
         self._since_s = -inf
         self._until_s = self._prices[1].from_s if len(self._prices) > 1 else inf
 
@@ -68,11 +86,20 @@ class Tariff:
             self._turn(now_s)
         return self._now
 
+    def cost_nano(self, tokens: tuple[int, int], parts: tuple[int, int], now_s: float) -> int:
+        """As the function does, of (prompt, answer) and (cached, reasoning) tokens."""
+        if not self._since_s <= now_s < self._until_s:
+            self._turn(now_s)
+        if parts[0] or parts[1]:
+            return _nano(tokens, parts, self._rates)
+        return (tokens[0] * self._rates[0] + tokens[1] * self._rates[1] + 500) // 1000
+
     def _turn(self, now_s: float) -> None:
         number = 0
         while number + 1 < len(self._prices) and self._prices[number + 1].from_s <= now_s:
             number += 1
         self._now = self._prices[number]
+        self._rates = _rates(self._now)
         self._since_s = self._now.from_s if number else -inf
         last = number + 1 == len(self._prices)
         self._until_s = inf if last else self._prices[number + 1].from_s

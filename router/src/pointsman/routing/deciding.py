@@ -26,14 +26,16 @@ def _fails(  # noqa: PLR0911 - a table
         return ("task", "")
     if match.languages and analysis.language not in match.languages:
         return ("language", "")
-    if analysis.context_tokens < match.min_tokens:
+    if match.min_tokens and analysis.context_tokens < match.min_tokens:
         return ("min_tokens", "")
     if match.max_tokens is not None and analysis.context_tokens > match.max_tokens:
         return ("max_tokens", "")
-    for name, value, prefix in match.headers:
-        got = facts.headers.get(name)
-        if got is None or not (got.startswith(value) if prefix else got == value):
-            return ("header", name)
+    if match.headers:
+        headers = facts.headers
+        for name, value, prefix in match.headers:
+            got = headers.get(name)
+            if got is None or not (got.startswith(value) if prefix else got == value):
+                return ("header", name)
     for name, value in match.metadata:
         if facts.metadata.get(name) != value:
             return ("metadata", name)

@@ -13,7 +13,7 @@ import msgspec
 from pointsman.api.table import Backend, Price
 from pointsman.api.tasks import Task
 from pointsman.cli.traffic.seen import Seen
-from pointsman.router.wire.openai import Usage
+from pointsman.router.wire.usage import Usage
 from pointsman.routing.cost import Tariff, cost_nano
 
 OUTPUT_TOKENS: Final = 211

@@ -21,7 +21,7 @@ from pointsman.analysis.text import Text
 from pointsman.events.schema import Request
 from pointsman.ledger.recent import facts_of as facts_of_recorded
 from pointsman.router.errors import BadRequest
-from pointsman.router.wire.openai import ABSENT, Asked, Usage, read_answer, size_of
+from pointsman.router.wire.openai import Asked, read_answer, size_of
 from pointsman.router.wire.operation import (
     CHAT,
     COMPLETION,
@@ -31,7 +31,9 @@ from pointsman.router.wire.operation import (
     RESPONSES,
     Operation,
 )
+from pointsman.router.wire.shapes import ABSENT
 from pointsman.router.wire.unreadable import UNREADABLE
+from pointsman.router.wire.usage import Usage
 from pointsman.routing import RequestFacts
 
 EXCERPT_CHARS: Final = 120

@@ -6,8 +6,6 @@ before an answer). Tokens a backend did not state are estimated, and marked so.
 
 from typing import TYPE_CHECKING, Final
 
-from pointsman.routing.cost import cost_nano
-
 if TYPE_CHECKING:
     from pointsman.router.serve.exchange import Exchange
 
@@ -45,9 +43,10 @@ def account(exchange: "Exchange", code: int, now_s: float) -> None:
     if tariff.free and baseline is None:
         return
     came_s = exchange.plane.wall() - (now_s - exchange.received_s)
-    exchange.cost_nano = nano = cost_nano(usage, tariff.at(came_s))
+    tokens, parts = (prompt, completion), (usage.cached_tokens, usage.reasoning_tokens)
+    exchange.cost_nano = nano = tariff.cost_nano(tokens, parts, came_s)
     if nano:
         currency = tariff.currency
         backend.cost_nano[currency] = backend.cost_nano.get(currency, 0) + nano
     if baseline is not None:
-        exchange.baseline_nano = cost_nano(usage, baseline.at(came_s))
+        exchange.baseline_nano = baseline.cost_nano(tokens, parts, came_s)

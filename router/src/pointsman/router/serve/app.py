@@ -9,7 +9,6 @@ import random
 import secrets
 import time
 from collections.abc import Callable
-from itertools import count
 from typing import TYPE_CHECKING, Any, cast
 
 from pointsman.router.live import Live
@@ -24,7 +23,7 @@ from pointsman.router.serve.exchange import Exchange
 from pointsman.router.serve.holds import Holds
 from pointsman.router.serve.limits import Limits
 from pointsman.router.serve.listener import ClientConnection
-from pointsman.router.serve.plane import Plane
+from pointsman.router.serve.plane import Ids, Plane
 from pointsman.router.serve.providers import Providers
 from pointsman.router.serve.quotas import Quotas, settle
 from pointsman.router.serve.spill import Spill
@@ -32,7 +31,7 @@ from pointsman.router.serve.tracks import Tracks
 from pointsman.router.serve.upstream import Pools
 from pointsman.router.serve.wheel import Wheel
 from pointsman.router.stack import arrival_layers
-from pointsman.router.wire.known import Heads
+from pointsman.router.wire.heads import Heads
 
 if TYPE_CHECKING:
     from pointsman.router.proxy import Proxy
@@ -112,8 +111,7 @@ class DataPlane(Plane):
         """Large request bodies that are held now; each connection counts its own."""
         self._server: asyncio.Server | None = None
         self._changed = asyncio.Event()
-        self.id_prefix = secrets.token_hex(5).encode()
-        self.ids = count(1)
+        self.ids = Ids(secrets.token_hex(5).encode())
 
     @property
     def desk(self) -> "Desk":

@@ -79,7 +79,7 @@ class Aside(Plane):
         self.providers, self.balancers = plane.providers, plane.balancers
         self.wheel, self.pools = plane.wheel, plane.pools
         self.clock, self.wall, self.dice = plane.clock, plane.wall, plane.dice
-        self.id_prefix, self.ids = plane.id_prefix, plane.ids
+        self.ids = plane.ids
         self.metrics = _Uncounted()
         self.holds = _NoWaiting(plane.holds)
         self.conversations = choosing.Conversations(_CONVERSATIONS)

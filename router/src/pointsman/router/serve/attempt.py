@@ -15,14 +15,14 @@ from pointsman.router.policy.retry import Action, Fault, Kind, Situation
 from pointsman.router.serve import capped
 from pointsman.router.serve import relay as relays
 from pointsman.router.serve.arrival import MAX_COST
-from pointsman.router.serve.dial import Place, external_place
+from pointsman.router.serve.dial import external_place
 from pointsman.router.serve.endpoints import Balancer
 from pointsman.router.serve.providers import key_line, replaced_key
 from pointsman.router.serve.spill import passed_over
 from pointsman.router.serve.tracing import Call
 from pointsman.router.serve.tracks import Track
 from pointsman.router.serve.unanswered import unanswered
-from pointsman.router.serve.upstream import Pool, UpstreamConnection
+from pointsman.router.serve.upstream import Asker, Pool
 from pointsman.router.wire.profile import apply, with_thinking
 from pointsman.router.wire.response import ResponseReader
 from pointsman.router.wire.splice import replace_model
@@ -40,12 +40,12 @@ _HEAD: Final = (
 OK: Final = "Ok"
 
 
-class Attempt:
+class Attempt(Asker):
     """See the module. `cut` and `end` may be called at any time, any number of times."""
 
     __slots__ = (
-        "_begun", "_relay", "_sent_s", "answered", "backend", "call", "connection", "exchange",
-        "key", "pool", "takes_whole", "track", "watch",
+        "_begun", "_relay", "_sent_s", "answered", "backend", "call", "exchange", "key", "pool",
+        "track", "watch",
     )  # fmt: skip
 
     def __init__(
@@ -56,29 +56,28 @@ class Attempt:
         pool: Pool,
         watch: Balancer | None = None,
     ) -> None:
+        super().__init__(takes_whole=not exchange.asked.stream)
         self.exchange = exchange
         self.backend = backend
         self.track = track
         self.pool = pool
         self.watch = watch
         """Who learns how it ended, where there are several endpoints."""
-        self.connection: UpstreamConnection | None = None
         self._relay: relays.Relay | None = None
         self._begun = self.answered = False
         self._sent_s = 0.0
         """Where its route asks how long an answer takes."""
         self.call: Call | None = None
         """Where calls are traced or measured."""
-        self.takes_whole = not exchange.asked.stream
         self.key = b""
         """The header line with the router's own key, if it was sent."""
 
-    def send(self, place: Place, authorization: bytes) -> None:
+    def send(self, authorization: bytes) -> None:
         """Ask the backend."""
-        exchange = self.exchange
+        exchange, pool = self.exchange, self.pool
         try:
-            body = replace_model(exchange.request.body, self.backend.model)
-            if self.backend.profile is not None and exchange.operation.generates:
+            body = replace_model(exchange.request.body, self.track.model)
+            if not self.track.plain and self.backend.profile and exchange.operation.generates:
                 if exchange.translated:
                     thinks = cast("TranslatedExchange", exchange).thinks
                     body = with_thinking(body, self.backend.profile, thinks)
@@ -88,11 +87,11 @@ class Attempt:
             return
         forwarded, traces = exchange.request.head.forwarded, exchange.plane.traces
         if traces is not None:
-            forwarded, self.call = traces.calling(exchange, self.track, self.pool.place)
+            forwarded, self.call = traces.calling(exchange, self.track, pool.place)
         head = b"%b%b%b%bcontent-length: %d\r\n%bx-request-id: %b\r\n%b\r\n" % (
-            place.before,
+            pool.before,
             exchange.operation.path,
-            place.after,
+            pool.after,
             _HEAD,
             len(body),
             forwarded,
@@ -103,9 +102,9 @@ class Attempt:
         self.key = authorization
         if exchange.taken.on_saturated:
             self._sent_s = exchange.plane.clock()
-        self.pool.outstanding += 1
-        exchange.plane.live.begin(self.backend.name)
-        self.pool.send(self, head, body)
+        pool.outstanding += 1
+        exchange.plane.live.begin(self.track.name)
+        pool.send(self, head, body)
 
     @property
     def reached(self) -> bool:
@@ -149,6 +148,17 @@ class Attempt:
         except Exception as error:  # noqa: BLE001 - the border to asyncio; logged and counted
             exchange.bug(error)
 
+    def arrived_chunk(self, framed: bytes, content: bytes, now_s: float) -> None:
+        """More of the body."""
+        exchange = self.exchange
+        exchange.heard_s = now_s
+        relay = self._relay
+        try:
+            if relay is not None:  # after a fault nothing more is heard
+                relay.feed_chunk(framed, content)
+        except Exception as error:  # noqa: BLE001 - see `arrived`
+            exchange.bug(error)
+
     def finished(self) -> None:
         """The answer is complete."""
         self.answered = True
@@ -185,13 +195,14 @@ class Attempt:
             self.pool.outstanding -= 1
             plane = self.exchange.plane
             holds = plane.holds
-            plane.live.end(self.backend.name)
+            name = self.track.name
+            plane.live.end(name)
             if self.call is not None:
                 self.call.outcome, self.call.ended_s = outcome, plane.clock()
             if self._sent_s and outcome == OK:
-                holds.served(self.backend.name, plane.clock() - self._sent_s)
+                holds.served(name, plane.clock() - self._sent_s)
             if holds.queues:
-                holds.advance(self.backend.name)
+                holds.advance(name)
             series = self.track.backend
             if series is not None:
                 series.attempted(outcome)
@@ -206,13 +217,14 @@ def start(exchange: "Exchange") -> None:
     if exchange.taken.spills and not exchange.let_by and exchange.others_left:
         exchange.plane.spill.place(exchange)
     backend = exchange.candidate
-    if backend.approval is not None and not backend.approval.holds(exchange.plane.wall()):
-        _not_approved(exchange, backend)
-        return
     exchange.track = track = exchange.plane.tracks.of(exchange.policy, exchange.taken, backend)
-    may_wait = backend.activation is not None or backend.queue is not None
-    if may_wait and not exchange.let_by and _waits(exchange, backend, track):
-        return
+    if not track.plain:
+        if backend.approval is not None and not backend.approval.holds(exchange.plane.wall()):
+            _not_approved(exchange, backend)
+            return
+        may_wait = backend.activation is not None or backend.queue is not None
+        if may_wait and not exchange.let_by and _waits(exchange, backend, track):
+            return
     closed = exchange.plane.providers.closed
     if (closed or exchange.paid_nano) and _is_left_out(exchange, backend, track):
         return
@@ -226,10 +238,10 @@ def start(exchange: "Exchange") -> None:
             exchange.plane.traces.not_sent(exchange, track, fault.reason)
         after(exchange, fault)
         return
-    pool, place, authorization, watch = found
+    pool, authorization, watch = found
     exchange.attempt = attempt = Attempt(exchange, backend, track, pool, watch)
     exchange.sending()
-    attempt.send(place, authorization)
+    attempt.send(authorization)
 
 
 def _not_approved(exchange: "Exchange", backend: Backend) -> None:
@@ -281,7 +293,7 @@ def _is_left_out(exchange: "Exchange", backend: Backend, track: Track) -> bool:
     return True
 
 
-_Found = tuple[Pool, Place, bytes, Balancer | None]
+_Found = tuple[Pool, bytes, Balancer | None]
 """The header line with the router's own key is empty where none is needed."""
 
 
@@ -293,10 +305,10 @@ def _pool(exchange: "Exchange", service: str) -> _Found | Fault:
         return Fault(Kind.ERROR, "NoEndpoint", "no ready endpoint", retryable=False)
     if len(endpoints) == 1:
         chosen = plane.pools.service(endpoints[0].host, endpoints[0].port)
-        return chosen, chosen.place, b"", None
+        return chosen, b"", None
     watch = plane.balancers.made.get(service) or plane.balancers.of(service)
     chosen = watch.pick(exchange, endpoints)
-    return chosen, chosen.place, b"", watch
+    return chosen, b"", watch
 
 
 def _external(exchange: "Exchange", backend: Backend) -> _Found | Fault:
@@ -309,14 +321,14 @@ def _external(exchange: "Exchange", backend: Backend) -> _Found | Fault:
         return Fault(Kind.ERROR, "BadUrl", str(error), retryable=False)
     pools = exchange.plane.pools
     if address.credential is None:
-        return pools.external(place), place, b"", None
+        return pools.external(place), b"", None
     key = exchange.plane.live.credential(address.credential, address.url)
     if key is None:
         detail = f"its credential, Secret {address.credential.name}, is not available"
         return Fault(Kind.ERROR, "NoCredential", detail, retryable=False)
     if not key or any(byte < 0x21 or byte > 0x7E for byte in key):
         return Fault(Kind.ERROR, "NoCredential", "its key is not plain ASCII", retryable=False)
-    return pools.external(place), place, key_line(key), None
+    return pools.external(place), key_line(key), None
 
 
 def after(exchange: "Exchange", fault: Fault) -> None:

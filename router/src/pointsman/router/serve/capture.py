@@ -21,7 +21,8 @@ from msgspec.structs import replace
 
 from pointsman.events.schema import MAX_EVENT_BYTES, Request, Text, encode
 from pointsman.router.wire.excerpt import Excerpt
-from pointsman.router.wire.openai import NO_ANSWER, Asked
+from pointsman.router.wire.openai import Asked
+from pointsman.router.wire.shapes import NO_ANSWER
 from pointsman.router.wire.spoken import Spoken, answer_text
 from pointsman.router.wire.sse import HeardTail, StreamTail
 from pointsman.routing.capture import CompiledCapture

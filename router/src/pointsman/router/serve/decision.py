@@ -12,10 +12,7 @@ from pointsman.router.wire.problem import STATUS_LINES, status_line
 if TYPE_CHECKING:
     from pointsman.router.serve.exchange import Exchange
 
-_LINES: Final = (
-    b"%bx-pointsman-decision-id: %b\r\nx-pointsman-attempts: %d\r\n"
-    b"x-pointsman-overhead-ms: %.3f\r\nx-request-id: %b\r\n"
-)
+_THOUSANDTHS: Final = [b".%03d" % one for one in range(1000)]
 _EVIDENCE: Final = b"x-pointsman-evidence: %b\r\n"
 _MOST_EVIDENCE: Final = 1024
 """Bytes of a header; the facts of one request are under 500."""
@@ -31,12 +28,19 @@ def passed_over(passed: tuple[tuple[str, str], ...]) -> bytes:
 
 def decision_lines(exchange: "Exchange", upstream: dict[bytes, bytes]) -> bytes:
     """The decision headers, and what may come back of the backend's."""
-    lines = _LINES % (
-        exchange.track.lines if exchange.track is not None else b"",
-        exchange.decision_id,
-        exchange.attempts,
-        (exchange.overhead_s or exchange.plane.clock() - exchange.received_s) * 1000,
-        exchange.request_id,
+    overhead_s = exchange.overhead_s or exchange.plane.clock() - exchange.received_s
+    overhead_us = max(int(overhead_s * 1_000_000 + 0.5), 0)
+    lines = (
+        b"%bx-pointsman-decision-id: %b\r\nx-pointsman-attempts: %d\r\n"
+        b"x-pointsman-overhead-ms: %d%b\r\nx-request-id: %b\r\n"
+        % (
+            exchange.track.lines if exchange.track is not None else b"",
+            exchange.decision_id,
+            exchange.attempts,
+            overhead_us // 1000,
+            _THOUSANDTHS[overhead_us % 1000],
+            exchange.request_id,
+        )
     )
     if exchange.held_s:
         lines += b"x-pointsman-held-ms: %.0f\r\n" % (exchange.held_s * 1000)

@@ -30,10 +30,12 @@ from pointsman.router.serve.decision import decision_lines, send_head
 from pointsman.router.serve.quotas import Ticket
 from pointsman.router.serve.tracing import Trace
 from pointsman.router.serve.tracks import Track
-from pointsman.router.wire.openai import NO_ANSWER, Answer, Asked, Usage
+from pointsman.router.wire.openai import Asked
 from pointsman.router.wire.operation import Operation
 from pointsman.router.wire.problem import LAST_CHUNK, chunk, error_event, problem_answer
 from pointsman.router.wire.received import Request
+from pointsman.router.wire.shapes import NO_ANSWER, Answer
+from pointsman.router.wire.usage import Usage
 from pointsman.routing import CompiledPolicy, Decision, Skipped
 from pointsman.routing.compiled import CompiledRoute
 
@@ -55,9 +57,9 @@ class Exchange:
         "analysis", "arm", "asked", "attempt", "attempts", "baseline_nano", "caller", "candidates",
         "chain_s", "charges", "choice", "chunked", "client", "code", "committed", "committed_s",
         "conversation", "cost_nano", "data_rank", "debug", "decision_id", "done_by_s", "end",
-        "failures", "first_by_s", "head_sent", "heard", "heard_s", "held_s", "images", "index",
-        "let_by", "opening", "operation", "outcome", "over", "overhead_s", "paid_nano", "passed",
-        "plane", "policy", "reading", "received_s", "request", "request_id", "retries",
+        "failures", "first_by_s", "flat", "head_sent", "heard", "heard_s", "held_s", "images",
+        "index", "let_by", "opening", "operation", "outcome", "over", "overhead_s", "paid_nano",
+        "passed", "plane", "policy", "reading", "received_s", "request", "request_id", "retries",
         "retry_at_s", "review", "said", "skipped", "streamed", "taken", "ticket", "total_by_s",
         "trace", "track", "tried", "unread", "usage", "waiting",
     )  # fmt: skip
@@ -84,7 +86,7 @@ class Exchange:
         self.client = client
         self.request = request
         self.received_s = self.heard_s = self.committed_s = now_s
-        self.decision_id = plane.next_id()
+        self.decision_id = plane.ids.next()
         self.request_id = request.head.request_id or self.decision_id
         self.caller: Caller = NOBODY
         self.ticket: Ticket | None = None
@@ -93,6 +95,7 @@ class Exchange:
         self.debug = request.head.debug
         self.unread = False  # the analysis of its text is left for the record
         self.images = self.committed = self.streamed = self.chunked = self.over = False
+        self.flat = False  # its body has one array at most, so no message of it has parts
         self.head_sent = False
         """A status line was sent: before the commitment, of a stream that waits for long."""
         self.let_by = False
@@ -134,13 +137,13 @@ class Exchange:
 
     def route_taken(self, decision: Decision) -> None:
         """The decision; deadlines count from when the request came in."""
-        self.taken = decision.route
-        self.candidates, self.skipped = decision.candidates, decision.skipped
-        route = decision.route.route
+        self.taken = route = decision.route
+        self.candidates = candidates = decision.candidates
+        self.skipped = decision.skipped
         self.total_by_s = self.received_s + route.request_timeout_s
-        if route.fallback is not None:
-            self.chain_s = route.fallback.deadline_s
-        if not decision.candidates:
+        if route.chain_s is not None:
+            self.chain_s = route.chain_s
+        if not candidates:
             self.track = self.plane.tracks.of(self.policy, self.taken, None)
 
     @property
@@ -170,7 +173,7 @@ class Exchange:
         # Whoever waits for a whole answer waits for its last token: cutting it early is of use only
         # if another backend may answer instead.
         if self.asked.stream or (self.taken.on_timeout and self.index + 1 < len(self.candidates)):
-            first_by_s = now_s + self.taken.route.first_token_timeout_s
+            first_by_s = now_s + self.taken.first_token_timeout_s
         else:
             first_by_s = inf
         self.first_by_s = first_by_s

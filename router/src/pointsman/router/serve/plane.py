@@ -4,7 +4,7 @@ A class and no Protocol, see client.py. `DataPlane` is the one of callers; `Asid
 which nobody waits for, and has no more of it than its few layers ask for.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -28,6 +28,21 @@ if TYPE_CHECKING:
     from pointsman.router.serve.tracks import Tracks
     from pointsman.router.serve.upstream import Pools
     from pointsman.router.serve.wheel import Wheel
+
+
+class Ids:
+    """Names that begin with `prefix`, each another one."""
+
+    __slots__ = ("_last", "_prefix")
+
+    def __init__(self, prefix: bytes) -> None:
+        self._prefix = prefix
+        self._last = 0
+
+    def next(self) -> bytes:
+        """One more."""
+        self._last += 1
+        return b"%b-%d" % (self._prefix, self._last)
 
 
 class Plane:
@@ -56,8 +71,7 @@ class Plane:
     """Makes spans and measures calls; None where nobody collects them."""
     governors: "Governors | None"
     """Since a request was governed."""
-    id_prefix: bytes
-    ids: Iterator[int]
+    ids: "Ids"
 
     # Of callers' requests alone.
 
@@ -71,7 +85,7 @@ class Plane:
 
     def next_id(self) -> bytes:
         """Unique over all routers and restarts."""
-        return b"%b-%x" % (self.id_prefix, next(self.ids))
+        return self.ids.next()
 
     @property
     def desk(self) -> "Desk":

@@ -15,7 +15,7 @@ from pointsman.router.errors import RateLimited
 from pointsman.router.live import Live
 from pointsman.router.policy import limits as policy
 from pointsman.router.policy.limits import Refusal, Standing, State, What
-from pointsman.router.wire.openai import Usage
+from pointsman.router.wire.usage import Usage
 
 if TYPE_CHECKING:
     from pointsman.router.serve.exchange import Exchange

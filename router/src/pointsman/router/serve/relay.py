@@ -7,7 +7,7 @@
 | anything else                  | -       | never: a Fault; the next candidate, a retry, or 502   |
 """
 
-from typing import TYPE_CHECKING, Final, Protocol, cast
+from typing import TYPE_CHECKING, Final, cast
 
 from pointsman.api.statuses import label_of
 from pointsman.events.reviews import MAX_TEXT_BYTES
@@ -24,7 +24,6 @@ from pointsman.router.serve.arrival import read_late
 from pointsman.router.serve.capture import tail_of
 from pointsman.router.wire.openai import (
     USAGE_BYTES,
-    Usage,
     read_answer,
     read_stream_usage,
     read_usage_at_end,
@@ -32,6 +31,7 @@ from pointsman.router.wire.openai import (
 from pointsman.router.wire.refusal import in_openais_shape, says_too_long
 from pointsman.router.wire.response import ResponseReader
 from pointsman.router.wire.sse import Opening, StreamOpening, StreamTail
+from pointsman.router.wire.usage import Usage
 
 if TYPE_CHECKING:
     from pointsman.router.serve.exchange import Exchange
@@ -42,20 +42,30 @@ EVENT_STREAM: Final = b"text/event-stream"
 _BETWEEN_EVENTS: Final = (b"\n\n", b"\r\n\r\n", b"\r\r")
 
 
-class Relay(Protocol):
+class Relay:
     """Takes the body's bytes; `finished`, `lost` or `left` is called once, last."""
+
+    __slots__ = ()
 
     def feed(self, data: bytes) -> None:
         """More of the body."""
+        raise NotImplementedError
+
+    def feed_chunk(self, framed: bytes, content: bytes) -> None:  # noqa: ARG002 - for streams
+        """More of the body, which came as the chunk `framed`."""
+        self.feed(content)
 
     def finished(self) -> None:
         """The body is complete."""
+        raise NotImplementedError
 
     def lost(self, fault: Fault) -> None:
         """The body will not be complete."""
+        raise NotImplementedError
 
     def left(self) -> None:
         """Nobody waits for the rest; what came of it counts."""
+        raise NotImplementedError
 
 
 def choose(exchange: "Exchange", reader: ResponseReader) -> Relay | Fault:
@@ -79,7 +89,7 @@ def choose(exchange: "Exchange", reader: ResponseReader) -> Relay | Fault:
     return Fault(Kind.ERROR, f"Http{label_of(status)}", detail, retryable, wait_s, status)
 
 
-class Whole:
+class Whole(Relay):
     """A JSON body, held back while it is small."""
 
     __slots__ = ("_end", "_exchange", "_pieces", "_reader", "_size")
@@ -162,7 +172,7 @@ def _estimate_whole(exchange: "Exchange", size: int) -> Usage:
     return _estimate(exchange, size // _CHARS_A_TOKEN if exchange.operation.generates else 0)
 
 
-class Refusal:
+class Refusal(Relay):
     """A 4xx about the request itself, relayed as it is, if it is an error in OpenAI's shape."""
 
     __slots__ = ("_exchange", "_pieces", "_reader", "_size")
@@ -202,7 +212,7 @@ class Refusal:
         """It took nothing."""
 
 
-class Stream:
+class Stream(Relay):
     """Server-sent events, held back until their first content."""
 
     __slots__ = ("_exchange", "_opening", "_reader", "_tail")
@@ -218,16 +228,21 @@ class Stream:
         if exchange.arm is not None and exchange.arm.hears:
             self._tail = exchange.arm.listen(self._tail)
 
+    def feed_chunk(self, framed: bytes, content: bytes) -> None:
+        exchange = self._exchange
+        if self._opening is None and exchange.chunked and not exchange.translated:
+            # It goes on as it came, with its framing: nothing is built anew.
+            exchange.client.write(framed)
+            if self._tail.feed(content) and self._tail.done():
+                exchange.may_end_soon()
+        else:
+            self.feed(content)
+
     def feed(self, data: bytes) -> None:
         exchange = self._exchange
         opening = self._opening
         if opening is None:
-            if exchange.translated:
-                exchange.relay(data)
-            else:
-                exchange.client.write(
-                    b"%x\r\n%b\r\n" % (len(data), data) if exchange.chunked else data
-                )
+            exchange.relay(data)
         else:
             seen = opening.feed(data)
             if seen is Opening.BROKEN:

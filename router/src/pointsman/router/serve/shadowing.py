@@ -37,7 +37,7 @@ from pointsman.router.serve.budgets import most_nano
 from pointsman.router.serve.governing import data_rank_of
 from pointsman.router.serve.mirror import Job, Kept, Mirror, pair_of, spent_nano, task_of
 from pointsman.router.wire.mirrored import second
-from pointsman.router.wire.openai import NO_ANSWER
+from pointsman.router.wire.shapes import NO_ANSWER
 from pointsman.router.wire.spoken import Spoken
 from pointsman.router.wire.sse import HeardTail, StreamTail
 from pointsman.routing.compiled import Canary

@@ -7,6 +7,8 @@ when the table changes, so it is bounded by what one table names.
 from dataclasses import dataclass
 from typing import Final
 
+from msgspec.json import encode
+
 from pointsman.api.table import Backend, ServiceAddress
 from pointsman.router.live import Live
 from pointsman.router.metrics import BackendSeries, Metrics, RouteSeries
@@ -34,6 +36,13 @@ class Track:
     of: tuple[CompiledRoute, Backend | None]
     provider: str
     """Of its backend, as OpenTelemetry names it."""
+    name: str
+    """Of its backend; empty where there is none."""
+    model: bytes
+    """What its backend calls its model, in JSON."""
+    plain: bool
+    """True if its backend takes requests as they come: approved for ever, never full or cold, and
+    without a profile."""
 
 
 def _line(name: str, value: str) -> bytes:
@@ -91,7 +100,19 @@ class Tracks:
             _baseline(policy, backend),
             (route, backend),
             provider_of(backend.address) if backend else "",
+            name,
+            encode(backend.model) if backend else b"",
+            backend is not None and _is_plain(backend),
         )
+
+
+def _is_plain(backend: Backend) -> bool:
+    return (
+        backend.approval is None
+        and backend.activation is None
+        and backend.queue is None
+        and backend.profile is None
+    )
 
 
 def _with_waits(table: CompiledTable) -> tuple[str, ...]:

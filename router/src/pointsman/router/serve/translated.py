@@ -7,18 +7,18 @@ Loaded with the first such request.
 
 from typing import TYPE_CHECKING, cast
 
-from msgspec import structs
-
 from pointsman.router.errors import BadRequest, Problem, UpstreamBroken
 from pointsman.router.policy.retry import Fault, Kind
 from pointsman.router.serve.decision import decision_lines
 from pointsman.router.serve.exchange import Exchange
-from pointsman.router.wire.openai import NO_ANSWER, Usage, read_answer, read_chat
+from pointsman.router.wire.openai import read_answer, read_chat
 from pointsman.router.wire.operation import CHAT, Operation
 from pointsman.router.wire.problem import problem_answer
 from pointsman.router.wire.received import Request
+from pointsman.router.wire.shapes import NO_ANSWER
 from pointsman.router.wire.translation.dialect import Asking, Dialect, Speaker, Untranslatable
 from pointsman.router.wire.translation.dialects import DIALECTS
+from pointsman.router.wire.usage import Usage
 
 if TYPE_CHECKING:
     from pointsman.router.serve.client import Client
@@ -61,7 +61,7 @@ class TranslatedExchange(Exchange):
         self.thinks = asking.thinks
         asked = read_chat(self.request.body)
         if asking.metadata is not None:
-            asked = structs.replace(asked, metadata=asking.metadata)
+            asked.metadata = asking.metadata
         self.asked = asked
 
     def _speaking(self) -> Speaker:

@@ -9,7 +9,7 @@ import asyncio
 import logging
 import socket
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Final, Protocol, cast
+from typing import TYPE_CHECKING, Final, cast
 
 from pointsman.api.table import Endpoint
 from pointsman.router.policy.retry import Fault, Kind
@@ -28,25 +28,40 @@ _JOINED_BYTES: Final = 65_536
 """Below it one write of a copy is cheaper than two writes."""
 
 
-class Asker(Protocol):
-    """Who waits for an answer; at most one of `finished` and `failed` is called, once."""
+class Asker:
+    """
+    Who waits for an answer; at most one of `finished` and `failed` is called, once.
 
-    connection: "UpstreamConnection | None"
-    """What carries its request; None while that is being dialed."""
-    takes_whole: bool
-    """True if `whole` may take the place of all other calls."""
+    A class and no Protocol, as client.py says.
+    """
+
+    __slots__ = ("connection", "takes_whole")
+
+    def __init__(self, *, takes_whole: bool) -> None:
+        self.connection: UpstreamConnection | None = None
+        """What carries its request; None while that is being dialed."""
+        self.takes_whole = takes_whole
+        """True if `whole` may take the place of all other calls."""
 
     def whole(self, answer: WholeAnswer, now_s: float) -> None:
         """All of the answer, at once; the connection is free already."""
+        raise NotImplementedError
 
     def arrived(self, reader: ResponseReader, data: bytes, now_s: float) -> None:
         """The head is complete, or body bytes came; `reader.complete` may already be true."""
+        raise NotImplementedError
+
+    def arrived_chunk(self, framed: bytes, content: bytes, now_s: float) -> None:
+        """More of a body: a plain chunk as it came, and what is in it."""
+        raise NotImplementedError
 
     def finished(self) -> None:
         """All bytes of the answer have been handed over."""
+        raise NotImplementedError
 
     def failed(self, fault: Fault) -> None:
         """There will be no more bytes."""
+        raise NotImplementedError
 
 
 class UpstreamConnection(asyncio.Protocol):
@@ -136,7 +151,7 @@ class UpstreamConnection(asyncio.Protocol):
         if reader.between_chunks:
             content = reader.take_chunk(data)
             if content:
-                asker.arrived(reader, content, self._pool.clock())
+                asker.arrived_chunk(data, content, self._pool.clock())
                 return
         self._parsed = True
         try:
@@ -209,8 +224,8 @@ class UpstreamConnection(asyncio.Protocol):
 class Pool:
     """The connections to one place, and how many requests are there."""
 
-    __slots__ = ("_dialing", "_open", "_unused", "_wheel", "clock", "idle", "limits",
-                 "outstanding", "place", "proxy")  # fmt: skip
+    __slots__ = ("_dialing", "_open", "_unused", "_wheel", "after", "before", "clock", "idle",
+                 "limits", "outstanding", "place", "proxy")  # fmt: skip
 
     def __init__(
         self,
@@ -222,6 +237,7 @@ class Pool:
     ) -> None:
         self.proxy: Proxy | None = None
         self.place = place
+        self.before, self.after = place.before, place.after
         self.limits = limits
         self.clock = clock
         self.outstanding = 0

@@ -6,7 +6,6 @@ so it means what it meant, and ends where its length says.
 
 import re
 from typing import Final
-from weakref import WeakValueDictionary
 
 from pointsman.router.wire.received import Head
 
@@ -14,26 +13,6 @@ _LENGTH: Final = re.compile(rb"\r\ncontent-length:[ \t]*([0-9]{1,9})(?=\r\n)", r
 _DIGITS: Final = 9
 KEPT_BYTES: Final = 2048
 """Of a connection; a longer head is parsed each time."""
-
-
-class Heads:
-    """
-    Those that connections are known by: many connections of one client share one.
-
-    Each is there for as long as a connection or a request has it: a key is not kept longer.
-    """
-
-    __slots__ = ("_heads",)
-
-    def __init__(self) -> None:
-        self._heads: WeakValueDictionary[tuple[bytes, bytes], Head] = WeakValueDictionary()
-
-    def shared(self, head: Head) -> Head:
-        """The one with the bytes of this known head: itself, if it is the first."""
-        return self._heads.setdefault(head.around, head)
-
-    def __len__(self) -> int:
-        return len(self._heads)
 
 
 def find(head: Head, data: bytes, at: int) -> tuple[int, int] | None:

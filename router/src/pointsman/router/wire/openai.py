@@ -14,15 +14,29 @@ import msgspec
 from pointsman.analysis import Prompt
 from pointsman.api.dataclass import METADATA as DATA_CLASS
 from pointsman.router.errors import BadRequest
-from pointsman.router.wire.lengths import Choices, Count, Predicted, with_predicted
+from pointsman.router.wire.lengths import with_predicted
 from pointsman.router.wire.shape import check_depth
+from pointsman.router.wire.shapes import (
+    ABSENT,
+    NO_ANSWER,
+    Answer,
+    Message,
+    Tokens,
+    decode_answer,
+    decode_chat,
+    decode_format,
+    decode_map,
+    decode_parts,
+    decode_plain_answer,
+    decode_text,
+)
 from pointsman.router.wire.unreadable import UNREADABLE
+from pointsman.router.wire.usage import Usage
 
 T = TypeVar("T")
 
 _HISTORY_CHARS: Final = 16 * 1024
 """Kept of the messages that are neither system nor the last of the user; half head, half tail."""
-ABSENT: Final = msgspec.Raw()
 NO_WORD: Final = "not a string"
 """Stands for a class of data that is none, so that it is refused where the class counts."""
 _NOTHING: Final = frozenset({b"", b"null", b"[]", b'""', b"{}"})
@@ -33,95 +47,25 @@ USAGE_BYTES: Final = 2048
 _COUNTS: Final = re.compile(rb'"(prompt_tokens|completion_tokens)"\s*:\s*(\d{1,15})\b')
 
 
-class _Message(msgspec.Struct):
-    role: str = ""
-    content: msgspec.Raw = ABSENT
-    tool_calls: msgspec.Raw = ABSENT
-
-
-class _Part(msgspec.Struct):
-    type: str = ""
-    text: msgspec.Raw = ABSENT
-
-
-class _Chat(msgspec.Struct):
-    model: str
-    messages: list[_Message]
-    stream: bool | None = None
-    max_tokens: Count | None = None
-    max_completion_tokens: Count | None = None
-    n_predict: Predicted | None = None
-    n: Choices | None = None
-    best_of: Choices | None = None
-    metadata: msgspec.Raw = ABSENT
-    tools: msgspec.Raw = ABSENT
-    functions: msgspec.Raw = ABSENT
-    response_format: msgspec.Raw = ABSENT
-
-
-class _Format(msgspec.Struct):
-    type: str = ""
-
-
-class _InputDetails(msgspec.Struct):
-    cached_tokens: int | None = None
-
-
-class _OutputDetails(msgspec.Struct):
-    reasoning_tokens: int | None = None
-
-
-class _Tokens(msgspec.Struct):
-    prompt_tokens: int | None = None
-    completion_tokens: int | None = None
-    """Embeddings have none."""
-    total_tokens: int | None = None
-    """All that vLLM and Jina say of rerank."""
-    prompt_tokens_details: _InputDetails | None = None
-    completion_tokens_details: _OutputDetails | None = None
-    prompt_cache_hit_tokens: int | None = None
-    """How DeepSeek says cached_tokens."""
-
-
-class Answer(msgspec.Struct):
-    """What an answer says of itself; raw values are a view into its bytes."""
-
-    usage: _Tokens | None = None
-    error: msgspec.Raw = ABSENT
-    id: msgspec.Raw = ABSENT
-    model: msgspec.Raw = ABSENT
-    system_fingerprint: msgspec.Raw = ABSENT
-
-
-class _PlainTokens(msgspec.Struct):
-    prompt_tokens: int | None = None
-    completion_tokens: int | None = None
-
-
-class _PlainAnswer(msgspec.Struct):
-    """Of a server that says its details in another shape."""
-
-    usage: _PlainTokens | None = None
-    error: msgspec.Raw = ABSENT
-
-
-_chat = msgspec.json.Decoder(_Chat).decode
-_answer = msgspec.json.Decoder(Answer).decode
-_plain_answer = msgspec.json.Decoder(_PlainAnswer).decode
-_text = msgspec.json.Decoder(str).decode
-_parts = msgspec.json.Decoder(list[_Part]).decode
-_format = msgspec.json.Decoder(_Format).decode
-_map = msgspec.json.Decoder(dict[str, object]).decode
-
-
-class Asked(msgspec.Struct, frozen=True, gc=False):
+class Asked:
     """What a request of any operation asks for; the texts are decoded only by `prompt()`."""
 
-    model: str
-    stream: bool
-    max_output_tokens: int
-    metadata: dict[str, str]
-    tools: bool
+    __slots__ = ("max_output_tokens", "metadata", "model", "stream", "tools")
+
+    def __init__(
+        self,
+        model: str,
+        metadata: dict[str, str],
+        *,
+        stream: bool = False,
+        max_output_tokens: int = 0,
+        tools: bool = False,
+    ) -> None:
+        self.model = model
+        self.stream = stream
+        self.max_output_tokens = max_output_tokens
+        self.metadata = metadata
+        self.tools = tools
 
     def prompt(self) -> Prompt:
         """Text and counts for the analysis."""
@@ -136,12 +80,31 @@ class Asked(msgspec.Struct, frozen=True, gc=False):
         raise NotImplementedError
 
 
-class ChatRequest(Asked, frozen=True, gc=False):
+class ChatRequest(Asked):
     """A chat completion."""
 
-    _messages: list[_Message]
-    _tools_chars: int
-    _response_format: msgspec.Raw
+    __slots__ = ("_messages", "_response_format", "_tools_chars")
+
+    def __init__(
+        self,
+        model: str,
+        metadata: dict[str, str],
+        messages: list[Message],
+        response_format: msgspec.Raw,
+        *,
+        stream: bool,
+        max_output_tokens: int,
+        tools_chars: int,
+    ) -> None:
+        # Not by Asked's, which would be one call more for each request.
+        self.model = model
+        self.metadata = metadata
+        self.stream = stream
+        self.max_output_tokens = max_output_tokens
+        self.tools = tools_chars > 0
+        self._messages = messages
+        self._tools_chars = tools_chars
+        self._response_format = response_format
 
     def prompt(self) -> Prompt:
         """Of the messages; see Asked."""
@@ -155,18 +118,6 @@ class ChatRequest(Asked, frozen=True, gc=False):
     def opaque(self) -> bool:
         """See Asked; an image is none."""
         return any(not _is_read(message.content) for message in self._messages)
-
-
-class Usage(msgspec.Struct, frozen=True, gc=False):
-    """Tokens of one answer; `estimated` if the backend did not say."""
-
-    prompt_tokens: int
-    completion_tokens: int
-    estimated: bool = False
-    cached_tokens: int = 0
-    """Part of prompt_tokens that the backend had read before."""
-    reasoning_tokens: int = 0
-    """Part of completion_tokens that is not in the answer."""
 
 
 def decoded(decode: Callable[[bytes], T], body: bytes) -> T:
@@ -187,9 +138,9 @@ def decoded(decode: Callable[[bytes], T], body: bytes) -> T:
 def read_chat(body: bytes) -> ChatRequest:
     """Raises BadRequest; `param` names the field where there is one."""
     try:
-        chat = _chat(body)
+        chat = decode_chat(body)
     except UNREADABLE:
-        chat = decoded(_chat, body)  # says why not
+        chat = decoded(decode_chat, body)  # says why not
     tools = 0
     if chat.tools is not ABSENT or chat.functions is not ABSENT:
         tools = size_of(chat.tools) or size_of(chat.functions)
@@ -201,13 +152,14 @@ def read_chat(body: bytes) -> ChatRequest:
     longest = max(chat.max_completion_tokens or 0, chat.max_tokens or 0)
     return ChatRequest(
         chat.model,
-        chat.stream is True,
-        longest if chat.n_predict is None else with_predicted(longest, chat.n_predict),
         {} if chat.metadata is ABSENT else read_metadata(chat.metadata),
-        tools > 0,
         chat.messages,
-        tools,
         chat.response_format,
+        stream=chat.stream is True,
+        max_output_tokens=longest
+        if chat.n_predict is None
+        else with_predicted(longest, chat.n_predict),
+        tools_chars=tools,
     )
 
 
@@ -224,7 +176,7 @@ def read_metadata(raw: msgspec.Raw) -> dict[str, str]:
     if raw is ABSENT or not size_of(raw):
         return {}
     try:
-        found = _map(raw)
+        found = decode_map(raw)
     except UNREADABLE:
         return {DATA_CLASS: NO_WORD}
     told = {name: value for name, value in found.items() if isinstance(value, str)}
@@ -238,7 +190,7 @@ def _is_read(raw: msgspec.Raw) -> bool:
     if not size_of(raw) or memoryview(raw)[0] == b'"'[0]:
         return True
     try:
-        return all(part.type in _TEXTS or part.type in _IMAGES for part in _parts(raw))
+        return all(part.type in _TEXTS or part.type in _IMAGES for part in decode_parts(raw))
     except UNREADABLE:
         return False
 
@@ -249,10 +201,10 @@ def _content(raw: msgspec.Raw) -> tuple[str, int]:
         return "", 0
     try:
         if memoryview(raw)[0] == b'"'[0]:
-            return _text(raw), 0
-        parts = _parts(raw)
+            return decode_text(raw), 0
+        parts = decode_parts(raw)
         images = sum(part.type in _IMAGES for part in parts)
-        return "\n".join(_text(part.text) for part in parts if size_of(part.text)), images
+        return "\n".join(decode_text(part.text) for part in parts if size_of(part.text)), images
     except UNREADABLE:
         return "", 0
 
@@ -293,7 +245,7 @@ def _wants_json(raw: msgspec.Raw) -> bool:
     if not size_of(raw):
         return False
     try:
-        return _format(raw).type in ("json_object", "json_schema")
+        return decode_format(raw).type in ("json_object", "json_schema")
     except UNREADABLE:
         return False
 
@@ -320,27 +272,25 @@ def _first(texts: Iterator[str], chars: int, *, from_start: bool) -> list[str]:
     return taken
 
 
-NO_ANSWER: Final = Answer()
-
-
 def read_answer(body: bytes) -> tuple[Answer, Usage | None, str]:
     """(the answer, usage if it states it, what is wrong with a body that came with status 200)."""
     try:
-        answer = _decode_answer(body)
+        answer = decode_answer(body)
     except UNREADABLE:
-        return NO_ANSWER, None, "the answer is not a JSON object in OpenAI's shape"
+        try:
+            answer = _read_plain(body)
+        except UNREADABLE:
+            return NO_ANSWER, None, "the answer is not a JSON object in OpenAI's shape"
     if answer.error is not ABSENT and size_of(answer.error):
         return answer, None, "the answer is an error with status 200"
     return answer, usage_of(answer), ""
 
 
-def _decode_answer(body: bytes) -> Answer:
-    try:
-        return _answer(body)
-    except UNREADABLE:
-        plain = _plain_answer(body)
+def _read_plain(body: bytes) -> Answer:
+    """Of a server that says the details of its usage in another shape."""
+    plain = decode_plain_answer(body)
     usage = plain.usage
-    tokens = _Tokens(usage.prompt_tokens, usage.completion_tokens) if usage else None
+    tokens = Tokens(usage.prompt_tokens, usage.completion_tokens) if usage else None
     return Answer(tokens, plain.error)
 
 
@@ -365,12 +315,19 @@ def usage_of(answer: Answer) -> Usage | None:
     )
 
 
+def _decoded(body: bytes) -> Answer:
+    try:
+        return decode_answer(body)
+    except UNREADABLE:
+        return _read_plain(body)
+
+
 def read_stream_usage(tail: bytes) -> Usage | None:
     """Usage from the last bytes of a stream: of its last event that states it."""
     for line in reversed(tail.split(b"\n")):
         if b'"usage"' in line and line.startswith(b"data:"):
             try:
-                found = usage_of(_decode_answer(line[5:]))
+                found = usage_of(_decoded(line[5:]))
             except UNREADABLE:
                 continue
             if found is not None:

@@ -4,7 +4,7 @@ Adding one is a row here, if a backend answers it below the same base URL under 
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Final
 
 from pointsman.router.wire.openai import Asked, read_chat
@@ -23,14 +23,10 @@ class Operation:
     """The field that holds what models read."""
     generates: bool
     """False if the answer is no text, so that its size says nothing about tokens."""
+    path: bytes
+    """The name behind a slash."""
     dialect: str = ""
     """Of another API, whose requests are translated to chats; see wire/translation."""
-    path: bytes = field(init=False)
-    """The name behind a slash."""
-
-    def __post_init__(self) -> None:
-        """Prepared once."""
-        object.__setattr__(self, "path", b"/" + self.name.encode())
 
 
 def _translated(dialect: str) -> Callable[[bytes], Asked]:
@@ -44,16 +40,22 @@ def _translated(dialect: str) -> Callable[[bytes], Asked]:
     return read
 
 
+def _own(
+    name: str, read: Callable[[bytes], Asked], text: str, *, generates: bool = True
+) -> Operation:
+    return Operation(name, read, text, generates, f"/{name}".encode())
+
+
 def _of(name: str, text: str, dialect: str) -> Operation:
-    return Operation(name, _translated(dialect), text, True, dialect)
+    return Operation(name, _translated(dialect), text, True, f"/{name}".encode(), dialect)
 
 
-CHAT: Final = Operation("chat/completions", read_chat, "messages", True)
-COMPLETION: Final = Operation("completions", read_completion, "prompt", True)
-EMBEDDING: Final = Operation("embeddings", read_embedding, "input", False)
+CHAT: Final = _own("chat/completions", read_chat, "messages")
+COMPLETION: Final = _own("completions", read_completion, "prompt")
+EMBEDDING: Final = _own("embeddings", read_embedding, "input", generates=False)
 MESSAGES: Final = _of("messages", "messages", "Messages")
 RESPONSES: Final = _of("responses", "input", "Responses")
-RERANK: Final = Operation("rerank", read_rerank, "documents", False)
+RERANK: Final = _own("rerank", read_rerank, "documents", generates=False)
 _ALL: Final = (CHAT, COMPLETION, EMBEDDING, RERANK, MESSAGES, RESPONSES)
 OPERATIONS: Final = {b"/v1" + found.path: found for found in _ALL}
 """By the path that callers use."""

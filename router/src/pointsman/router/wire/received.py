@@ -3,8 +3,6 @@
 from dataclasses import dataclass
 from typing import Final
 
-import msgspec
-
 from pointsman.api.dataclass import HEADER
 from pointsman.router.callers import Verdict
 from pointsman.router.wire.headers import Headers
@@ -33,9 +31,9 @@ class Head:
     """
 
     __slots__ = (
-        "__weakref__", "around", "compressed", "context", "data_class", "debug", "forwarded",
-        "headers", "hops", "http11", "keep_alive", "method", "operation", "request_id", "size",
-        "target", "texts", "verdict",
+        "around", "compressed", "context", "data_class", "debug", "forwarded", "headers", "hops",
+        "http11", "keep_alive", "method", "operation", "request_id", "size", "target", "texts",
+        "verdict",
     )  # fmt: skip
 
     def __init__(
@@ -100,13 +98,16 @@ class Head:
             self.compressed = True
 
 
-class Request(msgspec.Struct, frozen=True, gc=False):
+class Request:
     """One complete request."""
 
-    head: Head
-    body: bytes
-    verdict: Verdict | None = None
-    """What `judge` said of its head."""
+    __slots__ = ("body", "head", "verdict")
+
+    def __init__(self, head: Head, body: bytes, verdict: Verdict | None = None) -> None:
+        self.head = head
+        self.body = body
+        self.verdict = verdict
+        """What `judge` said of its head."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -19,7 +19,8 @@ from pointsman.router.callers import Refusal, Verdict
 from pointsman.router.wire.chunks import TRAILED_FRAMING, BadChunks, ChunkWalk, part
 from pointsman.router.wire.framing import FRAMING, ONLY_CHUNKED, Refusing, check, too_large
 from pointsman.router.wire.headers import without_upgrade
-from pointsman.router.wire.known import Heads, find, note
+from pointsman.router.wire.heads import Heads, Shared
+from pointsman.router.wire.known import find, note
 from pointsman.router.wire.received import Head, Request, Unreadable
 from pointsman.router.wire.target import path_of
 
@@ -40,7 +41,7 @@ class RequestReader:
         "_at_once", "_begun", "_body", "_body_size", "_chunked", "_chunks", "_events",
         "_expects", "_head", "_headers", "_heads", "_hosts", "_http11", "_judge", "_known", "_left",
         "_length", "_max_body", "_max_head", "_max_headers", "_method", "_parser", "_plain",
-        "_raw", "_rest", "_seen", "_upgrade", "_upgrading", "_verdict", "in_body",
+        "_raw", "_rest", "_seen", "_shared", "_upgrade", "_upgrading", "_verdict", "in_body",
         "in_head", "over", "target",
     )  # fmt: skip
 
@@ -65,6 +66,7 @@ class RequestReader:
         self._rest = b""
         self._seen = b""
         self._known: Head | None = None
+        self._shared: Shared | None = None  # keeps it for other connections
         self._plain = False  # True in the body of a known head: its length alone says where it ends
         self._body: bytes | bytearray = b""
         self._body_size = 0
@@ -189,8 +191,10 @@ class RequestReader:
 
     def _keep(self, head: Head | None) -> None:
         """To know the next one by; the first of a connection is likely that of another, too."""
+        self._shared = None
         if head is not None and self._known is None and self._heads is not None:
-            self._head = head = self._heads.shared(head)
+            self._shared = shared = self._heads.shared(head)
+            self._head = head = shared.head
             self._headers = head.headers
         self._known = head
 
@@ -286,7 +290,7 @@ class RequestReader:
             self._events.append(last)
         self.over = True
         self._body = self._seen = b""
-        self._known = None
+        self._known = self._shared = None
 
     def _begin(self) -> None:
         """A request's first byte."""

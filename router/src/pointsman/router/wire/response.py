@@ -35,8 +35,17 @@ class Malformed(Exception):
 
 _START: Final = b"HTTP/1."
 _HEAD_END: Final = b"\r\n\r\n"
-_HEX: Final = b"0123456789abcdefABCDEF"
+_HEX: Final = bytes(
+    int(chr(one), 16) if chr(one) in "0123456789abcdefABCDEF" else 255 for one in range(256)
+)
+"""What each byte is worth as a digit; 255 for what is none."""
 _SIZE_DIGITS: Final = 6
+_LEAST_CHUNK: Final = _SIZE_DIGITS + 2
+"""Bytes; of less the digits are not looked for."""
+_EDGE_BYTES: Final = 1024
+"""What ends in a chunk that may be kept for its last bytes."""
+_CR: Final = 13
+_LF: Final = 10
 _BARREN_BYTES: Final = 64 * 1024
 """Of chunk extensions and trailers in a row: no server sends that many, and trailers are held."""
 
@@ -132,15 +141,22 @@ class ResponseReader:
 
     def take_chunk(self, data: bytes) -> bytes:
         """The content of `data` if it is one whole plain chunk; empty if `feed` has to read it."""
-        end = data.find(b"\r\n", 0, _SIZE_DIGITS + 2)
-        digits = data[:end]
-        if end < 1 or digits.translate(None, _HEX):
+        whole, size, at = len(data), 0, 0
+        if whole < _LEAST_CHUNK:
             return b""
-        if len(data) != int(digits, 16) + end + 4 or not data.endswith(b"\r\n"):
+        while at <= _SIZE_DIGITS:
+            digit = _HEX[data[at]]
+            if digit > 15:
+                break
+            size = size * 16 + digit
+            at += 1
+        if not 0 < at <= _SIZE_DIGITS or whole != size + at + 4:
             return b""
-        self._edge = data[-5:]
+        if data[at] != _CR or data[at + 1] != _LF or not data.endswith(b"\r\n"):
+            return b""
+        self._edge = data[-5:] if whole > _EDGE_BYTES else data
         self._barren = 0
-        return data[end + 2 : -2]
+        return data[at + 2 : -2]
 
     def _skip_interim(self, end: int) -> int:
         """Begin anew at `end`, behind an interim answer."""

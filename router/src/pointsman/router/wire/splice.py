@@ -15,19 +15,23 @@ _SPELLINGS: Final = re.compile(
     rb'"(?:m|\\u00[46]d)(?:o|\\u00[46]f)(?:d|\\u00[46]4)(?:e|\\u00[46]5)(?:l|\\u00[46]c)"'
 )
 """In a body in lower case."""
+_BEGINNING: Final = b'{"model":"'
 _FIRST: Final = re.compile(rb'[ \t\r\n]*\{[ \t\r\n]*"model"[ \t\r\n]*:[ \t\r\n]*("[^"\\]*")')
 _VALUE: Final = re.compile(rb'"model"[ \t\r\n]*:[ \t\r\n]*("[^"\\]*")')
 _members = msgspec.json.Decoder(dict[str, msgspec.Raw]).decode
 _encode = msgspec.json.Encoder().encode
 
 
-def replace_model(body: bytes, model: str) -> bytes:
+def replace_model(body: bytes, value: bytes) -> bytes:
     """
-    `body`, a JSON object with a string `model` that was decoded before, with another model.
+    `body`, a JSON object with a string `model` that was decoded before, with `value` as its model.
 
     Raises UNREADABLE for what decoding only the known members did not notice.
     """
-    value = _encode(model)
+    if body.startswith(_BEGINNING):  # as compact writers begin it
+        end = body.find(b'"', len(_BEGINNING))
+        if end > 0 and body.find(b"\\", len(_BEGINNING), end) < 0:
+            return body[: len(_BEGINNING) - 1] + value + body[end + 1 :]
     first = _FIRST.match(body)
     if first is not None:
         return body[: first.start(1)] + value + body[first.end(1) :]

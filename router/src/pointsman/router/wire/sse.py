@@ -21,6 +21,7 @@ _BOM: Final = b"\xef\xbb\xbf"
 _DONE_AT_END: Final = re.compile(rb"(?:^|[\r\n])data: ?\[DONE\]\s*(?::[^\r\n]*[\r\n]\s*)*$")
 """Comments may follow: some servers send a last keep-alive."""
 _DONE_BYTES: Final = 512
+_DATA: Final = b"data:"
 _TAIL_BYTES: Final = 4096
 """Room for the usage chunk (about 400 bytes with all details) and `[DONE]`."""
 
@@ -161,24 +162,36 @@ class StreamOpening:
 class StreamTail:
     """The end of a stream: whether it is `[DONE]`, and what stood before it."""
 
-    __slots__ = ("_pieces", "_size", "events")
+    __slots__ = ("_dropped", "_pieces", "_size")
 
     def __init__(self) -> None:
         self._pieces: list[bytes] = []
         self._size = 0
-        self.events = 0
-        """About how many data events there were."""
+        self._dropped = 0
+        """Events of what is not kept any more."""
 
     def feed(self, piece: bytes) -> bool:
         """True if the stream may be done after `piece`: ask `done()`."""
-        self.events += piece.count(b"data:")
         self._pieces.append(piece)
         self._size += len(piece)
         if self._size > 4 * _TAIL_BYTES:
-            tail = b"".join(self._pieces)[-_TAIL_BYTES:]
-            self._pieces = [tail]
-            self._size = len(tail)
+            self._drop()
+        if piece.endswith(b"}\n\n"):  # as nearly all do
+            return False
         return piece.endswith(b"\n") and (len(piece) < 16 or piece.find(b"[DONE]", -16) >= 0)
+
+    def _drop(self) -> None:
+        """Keep the tail alone."""
+        joined = b"".join(self._pieces)
+        tail = joined[-_TAIL_BYTES:]
+        self._dropped += joined.count(_DATA, 0, len(joined) - _TAIL_BYTES)
+        self._pieces = [tail]
+        self._size = len(tail)
+
+    @property
+    def events(self) -> int:
+        """About how many data events there were."""
+        return self._dropped + self.bytes().count(_DATA)
 
     def bytes(self) -> bytes:
         """The last 4 KiB or more."""
@@ -204,9 +217,12 @@ class HeardTail(StreamTail):
     def feed(self, piece: bytes) -> bool:
         """See StreamTail."""
         self._hear(piece)
-        may_be_done = self._of.feed(piece)
-        self.events = self._of.events
-        return may_be_done
+        return self._of.feed(piece)
+
+    @property
+    def events(self) -> int:
+        """See StreamTail."""
+        return self._of.events
 
     def bytes(self) -> bytes:
         """See StreamTail."""

@@ -9,7 +9,7 @@ from typing import Final, NamedTuple
 import msgspec
 
 from pointsman.router.wire.lengths import MOST_NAME_CHARS
-from pointsman.router.wire.openai import ABSENT, NO_ANSWER, Answer
+from pointsman.router.wire.shapes import ABSENT, NO_ANSWER, Answer
 from pointsman.router.wire.unreadable import UNREADABLE
 
 _FINISH: Final = re.compile(rb'"finish_reason"\s*:\s*"([A-Za-z_-]{1,40})"')

@@ -12,8 +12,16 @@ import msgspec
 
 from pointsman.analysis import Prompt
 from pointsman.router.errors import BadRequest
-from pointsman.router.wire.lengths import Choices, Count, Predicted, with_predicted
-from pointsman.router.wire.openai import ABSENT, Asked, decoded, read_metadata, size_of
+from pointsman.router.wire.lengths import with_predicted
+from pointsman.router.wire.openai import Asked, decoded, read_metadata, size_of
+from pointsman.router.wire.shapes import (
+    decode_completion,
+    decode_documents,
+    decode_embedding,
+    decode_query,
+    decode_rerank,
+    decode_texts,
+)
 from pointsman.router.wire.unreadable import UNREADABLE
 
 _CHARS_A_TOKEN: Final = 4
@@ -22,50 +30,24 @@ _MOST_ARRAYS: Final = 2048
 """OpenAI's limit; those beyond it are counted as one."""
 
 
-class _Completion(msgspec.Struct):
-    model: str
-    prompt: msgspec.Raw
-    stream: bool | None = None
-    max_tokens: Count | None = None
-    n_predict: Predicted | None = None
-    n: Choices | None = None
-    best_of: Choices | None = None
-    metadata: msgspec.Raw = ABSENT
-    suffix: msgspec.Raw = ABSENT
-
-
-class _Embedding(msgspec.Struct):
-    model: str
-    input: msgspec.Raw
-    metadata: msgspec.Raw = ABSENT
-
-
-class _Rerank(msgspec.Struct):
-    model: str
-    query: msgspec.Raw
-    documents: msgspec.Raw
-    metadata: msgspec.Raw = ABSENT
-
-
-class _Document(msgspec.Struct):
-    """Jina's and Cohere's form of one that is not a string."""
-
-    text: str = ""
-
-
-_completion = msgspec.json.Decoder(_Completion).decode
-_embedding = msgspec.json.Decoder(_Embedding).decode
-_rerank = msgspec.json.Decoder(_Rerank).decode
-_query = msgspec.json.Decoder(str).decode
-_documents = msgspec.json.Decoder(list[str | _Document]).decode
-_texts = msgspec.json.Decoder(str | list[str]).decode
-
-
-class TextRequest(Asked, frozen=True, gc=False):
+class TextRequest(Asked):
     """A completion or embeddings."""
 
-    _text: msgspec.Raw
-    _more_chars: int
+    __slots__ = ("_more_chars", "_text")
+
+    def __init__(
+        self,
+        model: str,
+        metadata: dict[str, str],
+        text: msgspec.Raw,
+        *,
+        stream: bool = False,
+        max_output_tokens: int = 0,
+        more_chars: int = 0,
+    ) -> None:
+        super().__init__(model, metadata, stream=stream, max_output_tokens=max_output_tokens)
+        self._text = text
+        self._more_chars = more_chars
 
     def prompt(self) -> Prompt:
         """Of the longest text; see Asked."""
@@ -75,7 +57,7 @@ class TextRequest(Asked, frozen=True, gc=False):
     def texts(self) -> Iterator[str]:
         """Of all of them; none of tokens. See Asked."""
         try:
-            found = _texts(self._text)
+            found = decode_texts(self._text)
         except UNREADABLE:
             return
         yield from [found] if isinstance(found, str) else found
@@ -83,17 +65,23 @@ class TextRequest(Asked, frozen=True, gc=False):
     def opaque(self) -> bool:
         """Of tokens; see Asked."""
         try:
-            _texts(self._text)
+            decode_texts(self._text)
         except UNREADABLE:
             return True
         return False
 
 
-class RerankRequest(Asked, frozen=True, gc=False):
+class RerankRequest(Asked):
     """A query and the documents that are put in order."""
 
-    _query: str
-    _documents: msgspec.Raw
+    __slots__ = ("_documents", "_query")
+
+    def __init__(
+        self, model: str, metadata: dict[str, str], query: str, documents: msgspec.Raw
+    ) -> None:
+        super().__init__(model, metadata)
+        self._query = query
+        self._documents = documents
 
     def prompt(self) -> Prompt:
         """Of the query with the longest document, which a model reads at once; see Asked."""
@@ -108,14 +96,14 @@ class RerankRequest(Asked, frozen=True, gc=False):
     def opaque(self) -> bool:
         """Of documents that are neither texts nor have one; see Asked."""
         try:
-            found = _documents(self._documents)
+            found = decode_documents(self._documents)
         except UNREADABLE:
             return True
         return any(not isinstance(one, str) and not one.text for one in found)
 
     def _shown(self) -> list[str]:
         try:
-            found = _documents(self._documents)
+            found = decode_documents(self._documents)
         except UNREADABLE:
             return []
         return [one if isinstance(one, str) else one.text for one in found]
@@ -123,39 +111,38 @@ class RerankRequest(Asked, frozen=True, gc=False):
 
 def read_rerank(body: bytes) -> RerankRequest:
     """Raises BadRequest; `param` names the field where there is one."""
-    asked = decoded(_rerank, body)
+    asked = decoded(decode_rerank, body)
     if bytes(memoryview(asked.documents)[:1]) != b"[":
         raise BadRequest("The field documents is not a list.", param="documents")
     try:
-        query = _query(asked.query)
+        query = decode_query(asked.query)
     except UNREADABLE:
         raise BadRequest("The field query is not a string.", param="query") from None
-    return RerankRequest(
-        asked.model, False, 0, read_metadata(asked.metadata), False, query, asked.documents
-    )
+    return RerankRequest(asked.model, read_metadata(asked.metadata), query, asked.documents)
 
 
 def read_completion(body: bytes) -> TextRequest:
     """Raises BadRequest; `param` names the field where there is one."""
-    asked = decoded(_completion, body)
+    asked = decoded(decode_completion, body)
     _check(asked.prompt, "prompt")
     longest = asked.max_tokens or 0
     return TextRequest(
         asked.model,
-        bool(asked.stream),
-        longest if asked.n_predict is None else with_predicted(longest, asked.n_predict),
         read_metadata(asked.metadata),
-        False,
         asked.prompt,
-        size_of(asked.suffix),
+        stream=bool(asked.stream),
+        max_output_tokens=longest
+        if asked.n_predict is None
+        else with_predicted(longest, asked.n_predict),
+        more_chars=size_of(asked.suffix),
     )
 
 
 def read_embedding(body: bytes) -> TextRequest:
     """Raises BadRequest; `param` names the field where there is one."""
-    asked = decoded(_embedding, body)
+    asked = decoded(decode_embedding, body)
     _check(asked.input, "input")
-    return TextRequest(asked.model, False, 0, read_metadata(asked.metadata), False, asked.input, 0)
+    return TextRequest(asked.model, read_metadata(asked.metadata), asked.input)
 
 
 def _check(raw: msgspec.Raw, field: str) -> None:
@@ -167,7 +154,7 @@ def _check(raw: msgspec.Raw, field: str) -> None:
 def _longest(raw: msgspec.Raw) -> tuple[str, int]:
     """The longest of the texts and its characters; of tokens only how much text they stand for."""
     try:
-        found = _texts(raw)
+        found = decode_texts(raw)
     except msgspec.ValidationError:
         # Token arrays are counted, not decoded: each number would be an object.
         tokens = max(part.count(b",") + 1 for part in bytes(raw).split(b"]", _MOST_ARRAYS))

@@ -7,7 +7,7 @@ twice, and every byte that is not as RFC 9112 spells it.
 
 import re
 from collections.abc import Mapping
-from typing import Final, NamedTuple
+from typing import Final
 
 from pointsman.router.wire.response import KEPT, NOTHING_TOLD, TOLD
 
@@ -26,14 +26,32 @@ _NAMES: dict[bytes, bytes] = {}
 _MOST_NAMES: Final = 512
 
 
-class WholeAnswer(NamedTuple):
+_LINES: dict[bytes, tuple[bytes, bytes]] = {}
+"""A line -> its name and value; the name is empty where it is not taken."""
+_MOST_LINES: Final = 128
+_STEADY: Final = frozenset(
+    {b"server", b"content-type", b"connection", b"vary", b"via", b"x-powered-by"}
+)
+"""Headers of which a server says the same in each answer."""
+_LINE_BYTES: Final = 128
+
+
+class WholeAnswer:
     """Status 200 and JSON."""
 
-    headers: dict[bytes, bytes]
-    """Those of KEPT."""
-    body: bytes
-    told: Mapping[bytes, bytes] = NOTHING_TOLD
-    """Those of TOLD."""
+    __slots__ = ("body", "headers", "told")
+
+    def __init__(
+        self,
+        headers: dict[bytes, bytes],
+        body: bytes,
+        told: Mapping[bytes, bytes] = NOTHING_TOLD,
+    ) -> None:
+        self.headers = headers
+        """Those of KEPT."""
+        self.body = body
+        self.told = told
+        """Those of TOLD."""
 
 
 def read_whole(data: bytes, max_head_bytes: int) -> WholeAnswer | None:
@@ -62,18 +80,36 @@ def _read(lines: list[bytes]) -> dict[bytes, bytes] | None:
     """The headers of _TAKEN; None if one says how to go on, or stands twice, or is odd."""
     headers: dict[bytes, bytes] = {}
     for line in lines:
-        spelled, colon, value = line.partition(b":")
-        name = _NAMES.get(spelled)
-        if name is None:
-            name = _lower(spelled)
-        if not (name and colon):
-            return None
-        if name in _TAKEN:
-            value = value.lstrip(b" \t")
-            if not value or name in headers or value.endswith((b" ", b"\t")):
+        known = _LINES.get(line)
+        if known is None:
+            known = _line(line)
+            if known is None:
+                return None
+        name, value = known
+        if name:
+            if name in headers:
                 return None
             headers[name] = value
     return headers
+
+
+def _line(line: bytes) -> tuple[bytes, bytes] | None:
+    """A header's name and value; the name is empty for one that is not taken."""
+    spelled, colon, value = line.partition(b":")
+    name = _NAMES.get(spelled)
+    if name is None:
+        name = _lower(spelled)
+    if not (name and colon):
+        return None
+    found = (b"", b"")
+    if name in _TAKEN:
+        value = value.lstrip(b" \t")
+        if not value or value.endswith((b" ", b"\t")):
+            return None
+        found = (name, value)
+    if name in _STEADY and len(line) <= _LINE_BYTES and len(_LINES) < _MOST_LINES:
+        _LINES[line] = found
+    return found
 
 
 def _lower(spelled: bytes) -> bytes:

@@ -13,7 +13,7 @@ from pointsman.router.serve.arms import Arm
 from pointsman.router.serve.review.gathering import Gathering
 from pointsman.router.serve.review.review import UNAVAILABLE
 from pointsman.router.serve.review.telling import why_not_shown
-from pointsman.router.wire.openai import NO_ANSWER
+from pointsman.router.wire.shapes import NO_ANSWER
 from pointsman.router.wire.sse import HeardTail, StreamTail
 
 if TYPE_CHECKING:

@@ -19,8 +19,6 @@ from collections.abc import Callable, Coroutine
 from math import inf
 from typing import TYPE_CHECKING, Final, NoReturn, TypeVar, cast
 
-from msgspec import structs
-
 from pointsman.events.reviews import MAX_TEXT_BYTES, Decided, Opened, Taken
 from pointsman.router.errors import (
     BadRequest,
@@ -37,10 +35,10 @@ from pointsman.router.serve.review.ledger import Away, Barred, Full
 from pointsman.router.serve.review.opening import opening_of
 from pointsman.router.serve.review.review import TIMED_OUT, UNAVAILABLE, Review, told_of
 from pointsman.router.serve.review.seen import request_hash
-from pointsman.router.wire.openai import NO_ANSWER
 from pointsman.router.wire.preference import Preference, preferred
 from pointsman.router.wire.received import Request
 from pointsman.router.wire.restreamed import unstreamed, wants_usage
+from pointsman.router.wire.shapes import NO_ANSWER
 from pointsman.routing.review import Need
 
 if TYPE_CHECKING:
@@ -245,7 +243,7 @@ class Held(Review):
             request = exchange.request
             body = unstreamed(request.body)
             exchange.request = Request(request.head, body, request.verdict)
-            exchange.asked = structs.replace(exchange.asked, stream=False)
+            exchange.asked.stream = False
         going_on.resume(exchange)
 
     async def _open(self, answer: bytes) -> Opened:

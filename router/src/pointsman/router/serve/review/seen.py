@@ -13,7 +13,7 @@ from pointsman.events.schema import Review as Event
 from pointsman.router.serve.arms import Arm
 from pointsman.router.serve.review.desk import MOST_HEARD, Desk
 from pointsman.router.serve.review.gathering import Gathering
-from pointsman.router.wire.openai import NO_ANSWER
+from pointsman.router.wire.shapes import NO_ANSWER
 from pointsman.router.wire.sse import HeardTail, StreamTail
 
 if TYPE_CHECKING:

@@ -6,7 +6,6 @@ Guarantees the same words on the connection that waited and on one that polls.
 from typing import TYPE_CHECKING, cast
 
 import msgspec
-from msgspec import structs
 
 from pointsman.events.reviews import MAX_TEXT_BYTES, Decided
 from pointsman.router.errors import Problem, Refused, Rejected, UpstreamBroken
@@ -36,7 +35,7 @@ def tell(exchange: "Exchange", answer: bytes, *, stream: bool, usage: bool) -> N
             message = "What the reviewer wrote cannot be told as a stream."
             exchange.refuse(UpstreamBroken(502, message, code="review_untellable"))
             return
-        exchange.asked = structs.replace(exchange.asked, stream=True)
+        exchange.asked.stream = True
         exchange.commit(200, {b"content-type": EVENT_STREAM}, None, events)
         exchange.complete()
     elif exchange.translated:

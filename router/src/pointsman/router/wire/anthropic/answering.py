@@ -15,7 +15,6 @@ import msgspec
 from pointsman.router.wire.anthropic.asking import Echo
 from pointsman.router.wire.anthropic.errors import error_object, type_of
 from pointsman.router.wire.lengths import MOST_ITEMS
-from pointsman.router.wire.openai import Usage
 from pointsman.router.wire.translation.chat import (
     Call,
     Piece,
@@ -27,6 +26,7 @@ from pointsman.router.wire.translation.chat import (
 from pointsman.router.wire.translation.dialect import Untranslatable
 from pointsman.router.wire.translation.events import encode, event
 from pointsman.router.wire.unreadable import UNREADABLE
+from pointsman.router.wire.usage import Usage
 
 _STOP_REASONS: Final = {
     "length": "max_tokens", "tool_calls": "tool_use", "function_call": "tool_use",
@@ -132,14 +132,14 @@ class MessageSpeaker:
         if self._begun:
             return
         self._begun = True
-        message = self._message([], None, msgspec.structs.replace(self._usage, completion_tokens=0))
+        message = self._message([], None, self._usage.with_completion(0))
         out += (event("message_start", message=message), event("ping"))
 
     def _speak(self, piece: Piece, out: list[bytes]) -> None:
         said = piece.said
         if self._usage.estimated and (said.thought or said.content or said.tool_calls):
             tokens = self._usage.completion_tokens + 1  # about one an event
-            self._usage = msgspec.structs.replace(self._usage, completion_tokens=tokens)
+            self._usage = self._usage.with_completion(tokens)
         if said.thought:
             self._open_block("thinking", out, {"thinking": "", "signature": ""})
             self._delta(out, {"type": "thinking_delta", "thinking": said.thought})

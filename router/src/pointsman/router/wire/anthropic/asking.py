@@ -10,7 +10,8 @@ from typing import Annotated, Final
 import msgspec
 
 from pointsman.api.dataclass import METADATA as DATA_CLASS
-from pointsman.router.wire.openai import ABSENT, NO_WORD, size_of
+from pointsman.router.wire.openai import NO_WORD, size_of
+from pointsman.router.wire.shapes import ABSENT
 from pointsman.router.wire.translation.asking import (
     STREAM_OPTIONS,
     Object,

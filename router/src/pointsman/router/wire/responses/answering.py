@@ -9,13 +9,11 @@
 
 from typing import Final
 
-import msgspec
-
-from pointsman.router.wire.openai import Usage
 from pointsman.router.wire.responses.items import Output
 from pointsman.router.wire.translation.chat import Piece, PieceReader, Said, read_piece
 from pointsman.router.wire.translation.dialect import Untranslatable
 from pointsman.router.wire.translation.events import encode, event
+from pointsman.router.wire.usage import Usage
 
 _INCOMPLETE: Final = {"length": "max_output_tokens", "content_filter": "content_filter"}
 _UNSAID: Final[dict[str, object]] = {
@@ -117,7 +115,7 @@ class ResponseSpeaker:
             self._usage = piece.usage
         elif self._usage.estimated and (said.thought or said.content or said.tool_calls):
             tokens = self._usage.completion_tokens + 1  # about one an event
-            self._usage = msgspec.structs.replace(self._usage, completion_tokens=tokens)
+            self._usage = self._usage.with_completion(tokens)
         self._output.take(piece)
 
     def feed(self, data: bytes) -> bytes:

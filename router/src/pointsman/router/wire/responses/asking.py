@@ -9,7 +9,8 @@ from typing import Annotated, Final
 
 import msgspec
 
-from pointsman.router.wire.openai import ABSENT, size_of
+from pointsman.router.wire.openai import size_of
+from pointsman.router.wire.shapes import ABSENT
 from pointsman.router.wire.translation.asking import (
     STREAM_OPTIONS,
     Object,

@@ -11,10 +11,12 @@ from typing import Final
 import msgspec
 
 from pointsman.router.wire.lengths import MOST_ITEMS, MOST_NAME_CHARS
-from pointsman.router.wire.openai import Answer, Usage, usage_of
+from pointsman.router.wire.openai import usage_of
+from pointsman.router.wire.shapes import Answer
 from pointsman.router.wire.sse import EventReader, is_crowded
 from pointsman.router.wire.translation.dialect import Untranslatable
 from pointsman.router.wire.unreadable import UNREADABLE
+from pointsman.router.wire.usage import Usage
 
 MOST_BYTES: Final = 16 * 1024 * 1024
 """Of one event, and of what a speaker remembers of an answer: a text of 4,000,000 tokens."""

@@ -12,7 +12,7 @@ import msgspec
 
 from pointsman.router.errors import Problem
 from pointsman.router.wire.headers import Headers
-from pointsman.router.wire.openai import Usage
+from pointsman.router.wire.usage import Usage
 
 
 class Untranslatable(Exception):
