@@ -21,12 +21,12 @@ _OTHERS: Final = frozenset(
     {b"transfer-encoding", b"content-encoding", b"connection", b"upgrade", b"trailer"}
 )
 """Headers that say how to go on."""
-_NAMES: dict[bytes, bytes] = {}
+_NAMES: Final[dict[bytes, bytes]] = {}
 """As spelled -> in lower case; empty for what is left to ResponseReader."""
 _MOST_NAMES: Final = 512
 
 
-_LINES: dict[bytes, tuple[bytes, bytes]] = {}
+_LINES: Final[dict[bytes, tuple[bytes, bytes]]] = {}
 """A line -> its name and value; the name is empty where it is not taken."""
 _MOST_LINES: Final = 128
 _STEADY: Final = frozenset(
