@@ -29,6 +29,7 @@ MAX_COST: Final = "MaxCost"
 """Reason of a backend that would cost more than its route allows."""
 _NO_HEADERS: Final[dict[str, str]] = {}
 _BYTES_A_TOKEN: Final = 4
+_SMALL_BYTES: Final = 65_536
 _MOST_TOKENS_A_BYTE: Final = 4
 """A message of one letter is 30 bytes of JSON and 5 tokens; the analysis never estimates more."""
 
@@ -43,11 +44,14 @@ def read(exchange: "Exchange") -> None:
         # 400 and not 508: each router on the way back hands it on, and none tries again.
         raise BadRequest(message, code="loop_detected")
     body = request.body
-    # Counted here, for most bodies need no more: a call would be one for each request. What is
-    # left out is looked for by memchr, which is quicker by far than counting byte by byte.
-    arrays = len(body) - len(body.replace(b"[", b""))
-    exchange.flat = arrays < 2
-    if len(body) > MANY_BYTES or arrays + len(body) - len(body.replace(b"{", b"")) > FEW_CONTAINERS:
+    if len(body) <= _SMALL_BYTES:
+        # Here, for most bodies need no more: a call would be one for each request. What is left
+        # out is looked for by memchr, which is quicker by far where there are few of them.
+        arrays = len(body) - len(body.replace(b"[", b""))
+        exchange.flat = arrays < 2
+        if arrays + len(body) - len(body.replace(b"{", b"")) > FEW_CONTAINERS:
+            check_shape(body)
+    elif len(body) > MANY_BYTES or body.count(b"{") + body.count(b"[") > FEW_CONTAINERS:
         check_shape(body)
     if exchange.translated:
         cast("TranslatedExchange", exchange).read()
