@@ -35,8 +35,9 @@ def test_lines_that_are_known_have_a_bound() -> None:
     long = PLAIN.replace(b"Server: u", b"Vary: " + b"u" * 500)
     assert read_whole(long, 1000) is not None
     known = whole._LINES
-    assert len(known) <= whole._MOST_LINES
+    assert 0 < len(known) <= whole._MOST_LINES
     assert max(map(len, known)) <= whole._LINE_BYTES
+    assert b"Server: u%d" % (2 * whole._MOST_LINES - 1) in known, "what is new is known as well"
     assert {line.partition(b":")[0] for line in known} <= {b"Server", b"Content-Type"}
 
 

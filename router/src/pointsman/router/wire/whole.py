@@ -107,7 +107,9 @@ def _line(line: bytes) -> tuple[bytes, bytes] | None:
         if not value or value.endswith((b" ", b"\t")):
             return None
         found = (name, value)
-    if name in _STEADY and len(line) <= _LINE_BYTES and len(_LINES) < _MOST_LINES:
+    if name in _STEADY and len(line) <= _LINE_BYTES:
+        if len(_LINES) >= _MOST_LINES:  # some server's are not steady
+            _LINES.clear()
         _LINES[line] = found
     return found
 
