@@ -1,7 +1,8 @@
-"""`python -m tests.perf.flat [--requests N] [--proxy NAME] [--json PATH]`: memory over requests.
+"""`python -m tests.perf.flat [--requests N] [--warm N] [--proxy NAME] [--json PATH]`: memory.
 
 A million requests at 32 connections, in short windows, with a second of streams after each; the
-resident size then, once the router is at rest. What is asked: does it grow? The slope is the median
+resident size then, once the router is at rest. As many come before it, in which caches and the
+allocator's pages fill. What is asked: does it grow? The slope is the median
 of all pairs' slopes (Theil 1950, Sen 1968), since one window that grows a heap once is no leak; its
 interval is Sen's, of 95 %. Ends by itself.
 """
@@ -25,9 +26,9 @@ from tests.perf.resting import memory_mib
 
 REQUESTS: Final = 1_000_000
 WINDOWS: Final = 30
-"""Of whole answers; as many of streams."""
-WARM_SHARE: Final = 0.2
-"""Of the requests, before anything is compared: caches and the allocator fill."""
+"""Of whole answers, in as many requests as are compared; as many of streams."""
+WARM: Final = 1_000_000
+"""Requests before anything is compared: as long as the allocator takes to have all its pages."""
 TOLERATED_KIB: Final = 0.1
 """A tenth of a byte of each request: 1 MiB in ten million."""
 MOST_S: Final = 1200.0
@@ -74,20 +75,19 @@ def slope(points: Sequence[Point]) -> Slope:
     return Slope(statistics.median(each), each[low], each[high])
 
 
-def compared(points: Sequence[Point]) -> list[Point]:
+def compared(points: Sequence[Point], warm: int) -> list[Point]:
     """Without what the warming takes."""
-    last = points[-1].requests if points else 0
-    return [point for point in points if point.requests >= WARM_SHARE * last]
+    return [point for point in points if point.requests >= warm]
 
 
-def measure(binary: Path, start: peers.Start, requests: int) -> list[Point]:
+def measure(binary: Path, start: peers.Start, requests: int, warm: int) -> list[Point]:
     """RuntimeError if an answer was wrong, or if it takes longer than MOST_S."""
     core, others = processes.cores()
     points: list[Point] = []
     asked, took_s = 0, 0.0
     windows_s = dict.fromkeys(LOADS, _FIRST_S)
     with generator.mock(binary, others) as ports, start(core, ports) as proxy:
-        while asked < requests:
+        while asked < warm + requests:
             load = LOADS[len(points) % len(LOADS)]
             flagged = flags(load, proxy, load.warm_s, windows_s[load])
             seen, _ = generator.load(binary, others, proxy.port, flagged)
@@ -108,7 +108,8 @@ def measure(binary: Path, start: peers.Start, requests: int) -> list[Point]:
 def main() -> int:
     """Print; 1 if it grows."""
     parser = argparse.ArgumentParser(description="Whether the router's memory grows.")
-    parser.add_argument("--requests", type=int, default=REQUESTS)
+    parser.add_argument("--requests", type=int, default=REQUESTS, help="that are compared")
+    parser.add_argument("--warm", type=int, default=WARM, help="requests before them")
     parser.add_argument("--proxy", default="plain", help=f"of {','.join(peers.OURS)}")
     parser.add_argument("--json", type=Path)
     options = parser.parse_args()
@@ -120,8 +121,9 @@ def main() -> int:
     def run() -> int:
         if os.geteuid() == 0:
             netns.enter_new()
-        points = measure(binary, starts[options.proxy], options.requests)
-        found, kept = slope(compared(points)), compared(points)
+        points = measure(binary, starts[options.proxy], options.requests, options.warm)
+        kept = compared(points, options.warm)
+        found = slope(kept)
         if options.json:
             told = {"points": [asdict(point) for point in points], "slope": asdict(found)}
             options.json.write_text(json.dumps(told, indent=1) + "\n")

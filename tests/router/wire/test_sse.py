@@ -225,3 +225,19 @@ def test_a_tail_that_comes_byte_by_byte_is_put_together_once() -> None:
         return feed
 
     assert growth(drip, 2000) < 8
+
+
+@given(st.lists(st.integers(1, 6000), min_size=1, max_size=60), st.integers(1, 20))
+def test_a_tail_has_a_bound_and_counts_all_events(sizes: list[int], asked_each: int) -> None:
+    """Whatever the pieces' sizes, and however often it is asked for; it is the end, unchanged."""
+    tail, all_of_it = StreamTail(), b""
+    for number, size in enumerate(sizes):
+        piece = event(content="x" * size)
+        all_of_it += piece
+        tail.feed(piece)
+        if number % asked_each == 0:
+            kept = tail.bytes()
+            assert all_of_it.endswith(kept)
+            assert len(kept) >= min(len(all_of_it), 4096)
+            assert len(kept) <= 4 * 4096 + 6200
+    assert abs(tail.events - len(sizes)) <= 1 + len(sizes) // 20

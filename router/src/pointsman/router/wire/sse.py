@@ -162,9 +162,11 @@ class StreamOpening:
 class StreamTail:
     """The end of a stream: whether it is `[DONE]`, and what stood before it."""
 
-    __slots__ = ("_dropped", "_pieces", "_size")
+    __slots__ = ("_before", "_dropped", "_pieces", "_size")
 
     def __init__(self) -> None:
+        self._before: list[bytes] = []
+        """Those before `_pieces`, which alone may be too few."""
         self._pieces: list[bytes] = []
         self._size = 0
         self._dropped = 0
@@ -174,29 +176,36 @@ class StreamTail:
         """True if the stream may be done after `piece`: ask `done()`."""
         self._pieces.append(piece)
         self._size += len(piece)
-        if self._size > 4 * _TAIL_BYTES:
-            self._drop()
+        if self._size >= _TAIL_BYTES:
+            self._turn()
         if piece.endswith(b"}\n\n"):  # as nearly all do
             return False
         return piece.endswith(b"\n") and (len(piece) < 16 or piece.find(b"[DONE]", -16) >= 0)
 
-    def _drop(self) -> None:
-        """Keep the tail alone."""
-        joined = b"".join(self._pieces)
-        tail = joined[-_TAIL_BYTES:]
-        self._dropped += joined.count(_DATA, 0, len(joined) - _TAIL_BYTES)
-        self._pieces = [tail]
-        self._size = len(tail)
+    def _turn(self) -> None:
+        """Begin anew; of what is kept nothing is copied, and nothing is kept for long."""
+        if self._before:
+            self._dropped += b"".join(self._before).count(_DATA)
+        self._before = self._pieces
+        self._pieces = []
+        self._size = 0
 
     @property
     def events(self) -> int:
         """About how many data events there were."""
-        return self._dropped + self.bytes().count(_DATA)
+        kept = self.bytes()  # which may drop some
+        return self._dropped + kept.count(_DATA)
 
     def bytes(self) -> bytes:
         """The last 4 KiB or more."""
-        if len(self._pieces) > 1:  # once: who sends byte by byte has it asked for as often
-            self._pieces = [b"".join(self._pieces)]
+        if self._before or len(self._pieces) > 1:
+            # Once: who sends byte by byte has it asked for as often.
+            joined = b"".join([*self._before, *self._pieces])
+            if len(joined) > 4 * _TAIL_BYTES:
+                self._dropped += joined.count(_DATA, 0, len(joined) - _TAIL_BYTES)
+                joined = joined[-_TAIL_BYTES:]
+            self._before, self._pieces = [], [joined]
+            self._size = 0
         return self._pieces[0] if self._pieces else b""
 
     def done(self) -> bool:
