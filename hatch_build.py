@@ -12,6 +12,7 @@ import subprocess
 import sys
 import sysconfig
 import tempfile
+from importlib.machinery import EXTENSION_SUFFIXES
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -95,6 +96,8 @@ class CompilingHook(BuildHookInterface[Any]):
 
 def _run(folder: str, modules: list[str]) -> None:
     """Compile, in a process of its own whose working directory is the tree."""
+    # mypyc writes it into what it makes; for another processor only sysconfig tells the right one.
+    EXTENSION_SUFFIXES.insert(0, sysconfig.get_config_var("EXT_SUFFIX"))
     from mypyc.build import mypycify  # noqa: PLC0415 - only here
     from setuptools import Distribution  # noqa: PLC0415
 

@@ -61,8 +61,20 @@ def processor_here() -> str:
     return next(name for name, other in PROCESSORS.items() if other == machine)
 
 
-def install(root: Path, lock: str, wheel: Path, *, processor: str, wheels: Path | None) -> None:
-    """Add to `root` what images/`lock`.lock names; from `wheels`, or the registry if it is None."""
+def install(
+    root: Path,
+    lock: str,
+    wheel: Path,
+    *,
+    processor: str,
+    wheels: Path | None,
+    strip: Sequence[str] = (),
+) -> None:
+    """
+    Add to `root` what images/`lock`.lock names; from `wheels`, or the registry if it is None.
+
+    `strip` is the command for libraries of `processor`, if it is another than the one on PATH.
+    """
     site = root / SITE
     source = [] if wheels is None else ["--no-index", f"--find-links={wheels}"]
     locked = ["--no-compile", "--require-hashes", *source, "-r", str(HERE / f"{lock}.lock")]
@@ -79,20 +91,23 @@ def install(root: Path, lock: str, wheel: Path, *, processor: str, wheels: Path 
     if lock != "router":  # what is compiled is the request path, and its sources are there
         for library in [*site.glob("pointsman/**/*.so"), *site.glob("pointsman__mypyc.*.so")]:
             library.unlink()
-    _strip(site, PROCESSORS[processor])
+    _strip(site, strip or [_stripper(PROCESSORS[processor])])
     _commands(root)
 
 
-def _strip(site: Path, machine: str) -> None:
+def _stripper(machine: str) -> str:
+    return "strip" if os.uname().machine == machine else f"{machine}-linux-gnu-strip"
+
+
+def _strip(site: Path, command: Sequence[str]) -> None:
     """Take symbols out that only a debugger reads: 12 MB of uvloop alone."""
-    program = "strip" if os.uname().machine == machine else f"{machine}-linux-gnu-strip"
-    if shutil.which(program) is None:
-        print(f"!! {program} is not installed: the image is larger", file=sys.stderr)
+    if shutil.which(command[0]) is None:
+        print(f"!! {command[0]} is not installed: the image is larger", file=sys.stderr)
         return
     for library in site.glob("**/*.so*"):
         # Libraries in `*.libs` had their tables moved by auditwheel, which strip does not expect.
         if not library.parent.name.endswith(".libs"):
-            subprocess.run([program, "--strip-unneeded", str(library)], check=True)
+            subprocess.run([*command, "--strip-unneeded", str(library)], check=True)
 
 
 def _commands(root: Path) -> None:

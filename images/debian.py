@@ -63,9 +63,11 @@ def unpack(root: Path, *, processor: str, beside: Sequence[str] = ()) -> None:
     """
     Unpack Debian and its Python into the empty folder `root`; no script of a package runs.
 
-    With the packages `beside`, which no image has.
+    With the packages `beside`, which no image has; `NAME:arm64` is one of another processor.
     """
-    command = ["mmdebstrap", "--quiet", "--variant=extract", f"--architectures={processor}"]
+    processors = dict.fromkeys([processor, *(name.partition(":")[2] for name in beside)])
+    command = ["mmdebstrap", "--quiet", "--variant=extract"]
+    command += [f"--architectures={','.join(filter(None, processors))}"]
     command += [f"--dpkgopt=path-exclude={pattern}" for pattern in _LEFT_OUT]
     command += ["--dpkgopt=path-include=/usr/share/doc/*/copyright"]
     command += [f"--extract-hook={_STATUS}", f"--include={','.join([*packages(), *beside])}"]

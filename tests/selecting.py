@@ -23,7 +23,12 @@ EXTENDED: Final = (
     *("charts/test_gitops.py", "charts/test_kustomize.py", "charts/test_lifecycle.py"),
     *("cli/migration/test_litellm_itself.py", "cli/test_mistakes.py", "docs/test_site.py"),
     *("docs/test_walks.py", "faults/test_cycle.py", "local/test_learning.py"),
-    *("images/test_image.py", "ledger/test_faults.py", "ledger/test_on_bench.py"),
+    *(
+        "images/test_image.py",
+        "images/test_other_processor.py",
+        "ledger/test_faults.py",
+        "ledger/test_on_bench.py",
+    ),
     *("local/test_endings.py", "local/test_rollouts.py", "local/test_shadow.py"),
     *("local/test_story.py", "perf/predictor", "perf/test_router.py"),
     *("router/test_spill_under_load.py", "security/test_installed.py", "test_compiled.py"),

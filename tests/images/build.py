@@ -60,7 +60,7 @@ def _made(kind: str, key: str, make: Callable[[Path], None]) -> Path:
     there.parent.mkdir(parents=True, exist_ok=True)
     with _lock(there.parent / f"{key}.lock"):
         if not there.exists():
-            print(f"images: {kind} ...", file=sys.stderr, flush=True)
+            _say(f"{kind} ...")
             half = Path(tempfile.mkdtemp(dir=there.parent))
             try:
                 half.chmod(0o755)
@@ -69,6 +69,10 @@ def _made(kind: str, key: str, make: Callable[[Path], None]) -> Path:
             finally:
                 shutil.rmtree(half, ignore_errors=True)
     return there
+
+
+def _say(text: str) -> None:
+    print(f"images: {text}", file=sys.stderr, flush=True)
 
 
 @contextmanager
@@ -127,14 +131,17 @@ def listed() -> str:
 
 def wheel(processor: str) -> Path:
     """Our own: its request path is compiled, where this machine can do that for `processor`."""
-    compiles = compiling.is_possible(processor)
-    root = _builder(processor) if compiles else None
+    lacking = compiling.lacking()
+    root = None if lacking else builder(processor)
 
     def make(folder: Path) -> None:
         if root is not None:
-            compiling.compile_into(folder, root=root, sources=_SOURCES, epoch=oci.EPOCH)
+            _say(f"the request path is compiled for {processor}, a minute and a half")
+            compiling.compile_into(
+                folder, root=root, processor=processor, sources=_SOURCES, epoch=oci.EPOCH
+            )
             return
-        print("!! the request path of this image is not compiled", file=sys.stderr, flush=True)
+        _say(f"!! the request path of this image is not compiled: {lacking}")
         command = [sys.executable, "-m", "hatchling", "build", "-t", "wheel", "-d", str(folder)]
         environment = os.environ | {"SOURCE_DATE_EPOCH": str(oci.EPOCH), "POINTSMAN_COMPILE": "0"}
         subprocess.run(
@@ -147,26 +154,29 @@ def wheel(processor: str) -> Path:
     return built
 
 
-def _builder(processor: str) -> Path:
+def builder(processor: str) -> Path:
+    """The root that has the compiler for `processor`, and what runs it if it is another's."""
     made_of = _content("images/debian.py", "images/packages.txt", *compiling.LOCKS)
 
     def make(folder: Path) -> None:
         installed()
         compiling.lay_out(folder, processor)
 
-    return _made("builder", _digest(processor, compiling.PACKAGES, made_of), make)
+    return _made("builder", _digest(processor, compiling.packages(processor), made_of), make)
 
 
 def added(image: str, processor: str) -> Path:
     """What `image` has beyond the base: its dependencies, the wheel, its commands."""
     own, locked = wheel(processor), wheels(processor)
+    is_other = processor != assemble.processor_here()
 
     def make(folder: Path) -> None:
-        assemble.install(folder, image, own, processor=processor, wheels=locked)
+        strip = compiling.strip(builder(processor), processor) if is_other else ()
+        assemble.install(folder, image, own, processor=processor, wheels=locked, strip=strip)
         site = folder / assemble.SITE
         python = interpreter(base(processor), processor)
         native = site
-        if processor != assemble.processor_here():
+        if is_other:  # what is imported, and its bytecode, are the same; nothing of it runs here
             native = added(image, assemble.processor_here()) / assemble.SITE
         used = assemble.imported(native, image, python)
         assemble.bytecode(folder, (site / path.relative_to(native) for path in used), python)

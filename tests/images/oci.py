@@ -54,8 +54,11 @@ def write(
 
     def blob(kind: str, content: bytes) -> dict[str, Any]:
         blobs.append(content)
-        digest = f"sha256:{hashlib.sha256(content).hexdigest()}"
-        return {"mediaType": f"{_TYPE}.{kind}", "digest": digest, "size": len(content)}
+        return {
+            "mediaType": f"{_TYPE}.{kind}",
+            "digest": _sha256(content),
+            "size": len(content),
+        }
 
     created = "2025-01-01T00:00:00Z"
     image = {
@@ -91,6 +94,39 @@ def write(
             _add(archive, f"blobs/sha256/{hashlib.sha256(content).hexdigest()}", content)
     digest: str = described["digest"]
     return digest
+
+
+@dataclass(frozen=True, slots=True)
+class Read:
+    """What the file of `write` says."""
+
+    listed: dict[str, Any]
+    """The image in the index."""
+    config: dict[str, Any]
+    diffs: list[str]
+    """Digests of the layers before they were compressed, as they are found."""
+
+
+def read(file: Path) -> Read:
+    """Read `file`; every blob must have the digest that it is named after. Raises ValueError."""
+    with tarfile.open(file) as archive:
+        parts = {entry.name: archive.extractfile(entry) for entry in archive}
+        content = {name: part.read() for name, part in parts.items() if part is not None}
+
+    def blob(told: dict[str, Any]) -> bytes:
+        found = content[f"blobs/{told['digest'].replace(':', '/')}"]
+        if told["digest"] != _sha256(found) or told["size"] != len(found):
+            raise ValueError(f"{told['digest']} is the digest of something else")
+        return found
+
+    (listed,) = json.loads(content["index.json"])["manifests"]
+    manifest = json.loads(blob(listed))
+    diffs = [_sha256(gzip.decompress(blob(part))) for part in manifest["layers"]]
+    return Read(listed, json.loads(blob(manifest["config"])), diffs)
+
+
+def _sha256(content: bytes) -> str:
+    return f"sha256:{hashlib.sha256(content).hexdigest()}"
 
 
 def _json(value: object) -> bytes:

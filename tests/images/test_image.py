@@ -1,20 +1,11 @@
 """The images as they are run: by user 65532, with a root that cannot be written, and small."""
 
-import gzip
-import hashlib
-import json
-import os
-import subprocess
-import tarfile
 from pathlib import Path
-from typing import Any
 
 import pytest
 from images import assemble, debian, sbom
 
-from tests.bench.fixtures import required
-from tests.images import build
-from tests.images.install import NoImages
+from tests.images import build, inside, oci
 
 pytestmark = [pytest.mark.local, pytest.mark.timeout(1200)]
 LIMIT_MB = 150
@@ -24,52 +15,13 @@ COMMANDS = {
     "ledger": ("pointsman-ledger",),
 }
 
-INSIDE = """
-set -e
-mount -t overlay overlay -o ro,lowerdir="$UPPER:$LOWER" "$ROOT"
-mount -t tmpfs tmpfs "$ROOT/tmp"
-mount -t proc proc "$ROOT/proc"
-exec env -i PATH=/usr/local/bin:/usr/bin:/usr/sbin PYTHONDONTWRITEBYTECODE=1 "$@"
-"""
-
-
-def not_here(reason: str) -> None:
-    """A proof that cannot be had is a failure where all are asked for."""
-    if required():
-        pytest.fail(f"not run: {reason}", pytrace=False)
-    pytest.skip(f"not run: {reason}")
-
 
 @pytest.fixture(scope="module", params=assemble.IMAGES)
 def image(request: pytest.FixtureRequest) -> str:
     """Each, built."""
     name: str = request.param
-    if os.geteuid():
-        not_here("only root can enter an image's files")
-    try:
-        build.archive(name)
-    except (NoImages, subprocess.SubprocessError) as error:
-        not_here(str(error))
+    inside.built(name, assemble.processor_here())
     return name
-
-
-def ran(image: str, folder: Path, *command: str) -> subprocess.CompletedProcess[str]:
-    """`command` in the image, as a pod of the chart's would run it."""
-    here = assemble.processor_here()
-    chroot = ["chroot", "--userspec=65532:65532", str(folder), *command]
-    places = {
-        "LOWER": str(build.base(here)),
-        "UPPER": str(build.added(image, here)),
-        "ROOT": str(folder),
-    }
-    return subprocess.run(
-        ["unshare", "--mount", "--pid", "--fork", "bash", "-c", INSIDE, "bash", *chroot],
-        env=os.environ | places,
-        capture_output=True,
-        text=True,
-        timeout=120,
-        check=False,
-    )
 
 
 def test_the_commands_start_as_nobody_on_a_root_that_cannot_be_written(
@@ -77,7 +29,7 @@ def test_the_commands_start_as_nobody_on_a_root_that_cannot_be_written(
 ) -> None:
     """Each tells its options; none writes a file for that."""
     for command in COMMANDS[image]:
-        done = ran(image, tmp_path, command, "--help")
+        done = inside.ran(image, tmp_path, command, "--help")
 
         assert done.returncode == 0, done.stderr
         assert "usage: " in done.stdout
@@ -93,7 +45,7 @@ def test_nobody_can_write_anything_and_there_is_no_shell(image: str, tmp_path: P
         "try:\n    open('/usr/local/new', 'w')\n"
         "except OSError as error:\n    print(error.strerror)\n"
     )
-    done = ran(image, tmp_path, "python3", "-c", program)
+    done = inside.ran(image, tmp_path, "python3", "-c", program)
     upper = build.added(image, assemble.processor_here())
     loose = [
         str(path)
@@ -123,7 +75,7 @@ def test_an_image_can_do_what_its_dependencies_are_for(image: str, tmp_path: Pat
         "env = cel.NewEnv(variables={'x': cel.Type.INT}); "
         "print(env.compile('x + 1 == 2').eval(data={'x': 1}).value())"
     )
-    done = ran(image, tmp_path, "python3", "-c", program)
+    done = inside.ran(image, tmp_path, "python3", "-c", program)
 
     assert done.returncode == 0, done.stderr
     assert done.stdout.splitlines()[-1] == "True"
@@ -132,7 +84,7 @@ def test_an_image_can_do_what_its_dependencies_are_for(image: str, tmp_path: Pat
 def test_the_router_runs_its_request_path_compiled(image: str, tmp_path: Path) -> None:
     """As the Dockerfile makes it; nobody else has what would not be used."""
     program = "import pointsman.router.serve.app as app; print(app.__file__)"
-    done = ran(image, tmp_path, "python3", "-c", program)
+    done = inside.ran(image, tmp_path, "python3", "-c", program)
     upper = build.added(image, assemble.processor_here())
 
     assert done.stdout.strip().endswith(".so") == (image == "router"), done.stderr
@@ -146,7 +98,7 @@ def test_nothing_is_compiled_when_a_command_starts(image: str, tmp_path: Path) -
         "[getattr(module, '__file__', None) for module in sys.modules.values()]; "
         "print(*filter(None, files), sep='\\n')"
     )
-    done = ran(image, tmp_path, "python3", "-v", "-c", program)
+    done = inside.ran(image, tmp_path, "python3", "-v", "-c", program)
     made = [
         line
         for line in done.stderr.splitlines()
@@ -171,32 +123,16 @@ def test_an_image_is_at_most_150_mb(image: str) -> None:
     assert size / 1e6 <= LIMIT_MB
 
 
-def test_the_archive_is_an_oci_layout_that_says_who_runs_what(image: str, tmp_path: Path) -> None:
+def test_the_archive_is_an_oci_layout_that_says_who_runs_what(image: str) -> None:
     """Every blob has the digest that it is named after; nothing of the builder's is in it."""
-    with tarfile.open(build.archive(image)) as archive:
-        archive.extractall(tmp_path, filter="data")
-    blobs = tmp_path / "blobs/sha256"
-    for path in blobs.iterdir():
-        assert hashlib.sha256(path.read_bytes()).hexdigest() == path.name
+    told = oci.read(build.archive(image))
 
-    def read(told: dict[str, str]) -> Any:
-        return json.loads((blobs / told["digest"][7:]).read_text())
-
-    (listed,) = json.loads((tmp_path / "index.json").read_text())["manifests"]
-    manifest = read(listed)
-    config = read(manifest["config"])
-    layers = [
-        gzip.decompress((blobs / part["digest"][7:]).read_bytes()) for part in manifest["layers"]
-    ]
-
-    assert listed["annotations"]["io.containerd.image.name"].startswith(
+    assert told.listed["annotations"]["io.containerd.image.name"].startswith(
         f"docker.io/pointsman/{image}:"
     )
-    assert config["config"]["User"] == "65532:65532"
-    assert config["config"]["Cmd"] == [f"pointsman-{image}"]
-    assert config["rootfs"]["diff_ids"] == [
-        f"sha256:{hashlib.sha256(layer).hexdigest()}" for layer in layers
-    ]
+    assert told.config["config"]["User"] == "65532:65532"
+    assert told.config["config"]["Cmd"] == [f"pointsman-{image}"]
+    assert told.config["rootfs"]["diff_ids"] == told.diffs
     base = build.base(assemble.processor_here())
     assert [
         name for name in ("etc/resolv.conf", "etc/apt", "etc/hostname") if (base / name).exists()
