@@ -81,10 +81,10 @@ def install(
     locked += ["--ignore-requires-python"]  # pip would ask the Python that runs it
     target = ["--target", str(site)]
     subprocess.run(pip("install", *locked, *target, processor=processor), check=True)
-    own = ["--no-compile", "--no-index", str(wheel)]
+    # By its name: of a file's path pip would keep the folder, and RECORD a digest of that.
+    name, version = wheel.name.split("-")[:2]
+    own = ["--no-compile", "--no-index", f"--find-links={wheel.parent}", f"{name}=={version}"]
     subprocess.run(pip("install", *own, *target, processor=processor), check=True)
-    for record in site.glob("*.dist-info/direct_url.json"):
-        record.unlink()  # names the folder that the wheel was built in
     for place in _NEVER_RUN:
         for found in [path for path in site.glob(place) if path.name not in _KEPT]:
             shutil.rmtree(found) if found.is_dir() else found.unlink()

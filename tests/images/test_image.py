@@ -1,5 +1,6 @@
 """The images as they are run: by user 65532, with a root that cannot be written, and small."""
 
+import shutil
 from pathlib import Path
 
 import pytest
@@ -137,6 +138,25 @@ def test_the_archive_is_an_oci_layout_that_says_who_runs_what(image: str) -> Non
     assert [
         name for name in ("etc/resolv.conf", "etc/apt", "etc/hostname") if (base / name).exists()
     ] == []
+
+
+def test_what_is_installed_is_the_same_wherever_it_is_made(image: str, tmp_path: Path) -> None:
+    """Neither its own folder nor the wheel's is told anywhere."""
+    here = assemble.processor_here()
+    copied = Path(shutil.copy2(build.wheel(here), tmp_path))
+    again = tmp_path / "root"
+    assemble.install(again, image, copied, processor=here, wheels=build.wheels(here))
+
+    def content(root: Path) -> dict[str, bytes]:
+        return {
+            str(path.relative_to(root)): path.read_bytes()
+            for path in root.rglob("*")
+            if path.is_file() and path.suffix != ".pyc"
+        }
+
+    first, second = content(build.added(image, here)), content(again)
+    assert first.keys() == second.keys()
+    assert [name for name in first if first[name] != second[name]] == []
 
 
 def test_the_bill_names_every_locked_package_and_debians(image: str) -> None:
