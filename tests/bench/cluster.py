@@ -5,7 +5,6 @@ process) ends everything that was started. Every wait has a deadline and says wh
 """
 
 import compileall
-import json
 import os
 import shutil
 import sys
@@ -20,6 +19,7 @@ from tests.bench.build import build
 from tests.bench.client import Cluster, CommandFailed, Json
 from tests.bench.control_plane import ControlPlane, Processes
 from tests.bench.kubelet import control, images
+from tests.bench.reading import Reader
 
 ROOT = Path(__file__).parents[2]
 
@@ -43,6 +43,7 @@ class Bench(Cluster):
         self.start_seconds = 0.0
         self._processes = Processes(self.dir / "log")
         self._plane = ControlPlane(self.binary, self.dir, self._processes, self.flags)
+        self._reader: Reader | None = None
         self._leave: Callable[[], None] = lambda: None
 
     @property
@@ -85,6 +86,7 @@ class Bench(Cluster):
         for folder in ("crds", "operator", "router", "tests"):
             compileall.compile_dir(ROOT / folder, quiet=1)
         self._plane.start()
+        self._reader = Reader(self.api_url, self.ca_file, *self._plane.admin)
         for index, node in enumerate(self.nodes):
             self.start_kubelet(node, index)
         self.wait_for(
@@ -94,6 +96,8 @@ class Bench(Cluster):
 
     def close(self) -> None:
         """End all that was started and remove its files."""
+        if self._reader is not None:
+            self._reader.close()
         self._processes.close()
         audit.leave(self._plane.audit)
         self._leave()
@@ -117,22 +121,33 @@ class Bench(Cluster):
             self._processes.check(f"kubelet-{node}")
         for part in ("kube-controller-manager", "kube-scheduler"):
             self._processes.check(part)
-        listed = json.loads(self.kubectl("get", "nodes", "-o", "json"))["items"]
         ready = [
             node
-            for node in listed
+            for node in self.list("nodes")
             for condition in node.get("status", {}).get("conditions", ())
             if condition["type"] == "Ready" and condition["status"] == "True"
         ]
-        account = self.kubectl("get", "serviceaccount", "default", "--ignore-not-found")
-        trust = self.kubectl("get", "configmap", "kube-root-ca.crt", "--ignore-not-found")
+        account = self.get("serviceaccount", "default")
+        trust = self.get("configmap", "kube-root-ca.crt")
         return len(ready) == len(self.nodes) and bool(account) and bool(trust)
+
+    def get(self, kind: str, name: str, namespace: str = "default") -> Json | None:
+        """One object, or None where it does not exist; kubectl is not started for it."""
+        return self._reads.get(kind, name, namespace)
+
+    def list(self, kind: str, namespace: str = "default", selector: str = "") -> list[Json]:
+        """All objects of a kind, or of kinds that commas part; kubectl is not started for it."""
+        return self._reads.list(kind, namespace, selector)
+
+    @property
+    def _reads(self) -> Reader:
+        if self._reader is None:
+            raise CommandFailed("the bench was not started")
+        return self._reader
 
     def uses(self) -> set[audit.Use]:
         """What ServiceAccounts asked of the API server so far."""
         return audit.read(self._plane.audit)
-
-    # Pods
 
     # Pods
 

@@ -117,6 +117,7 @@ class ControlPlane:
         self.ca_file = self._published = self._pki / "ca.crt"
         self.kubeconfig = directory / "admin.kubeconfig"
         self.audit = directory / "audit"
+        self.admin = (self._pki / "admin.crt", self._pki / "admin.key")
         self.url = f"https://{HOST_IP}:{API_PORT}"
 
     def start(self, deadline_s: float = 90) -> None:
@@ -128,8 +129,8 @@ class ControlPlane:
             server=self.url,
             ca=self.ca_file,
             user={
-                "client-certificate-data": encoded(self._pki / "admin.crt"),
-                "client-key-data": encoded(self._pki / "admin.key"),
+                "client-certificate-data": encoded(self.admin[0]),
+                "client-key-data": encoded(self.admin[1]),
             },
         )
         self._start_part("etcd")
@@ -171,7 +172,7 @@ class ControlPlane:
 
     def _wait_ready(self, deadline_s: float) -> None:
         context = ssl.create_default_context(cafile=str(self.ca_file))
-        context.load_cert_chain(self._pki / "admin.crt", self._pki / "admin.key")
+        context.load_cert_chain(*self.admin)
         end = time.monotonic() + deadline_s
         while True:
             for name in ("etcd", "kube-apiserver"):

@@ -35,6 +35,68 @@ def test_api_is_up_and_node_ready(bench: Bench) -> None:
     assert bench.start_seconds < 60
 
 
+@pytest.mark.parametrize(
+    ("kinds", "selector"),
+    [
+        ("nodes,Namespace,po", ""),
+        ("pods", "app=two"),
+        ("cm,secrets,events.events.k8s.io,leases.coordination.k8s.io", ""),
+        ("clusterrole,apiservices,serviceaccount", ""),
+    ],
+)
+def test_what_is_read_is_what_kubectl_shows(
+    bench: Bench, namespace: str, kinds: str, selector: str
+) -> None:
+    """Objects of all kinds of a cluster and of a namespace, by every name of theirs."""
+    for name in ("one", "two"):
+        create(bench, namespace, pod(name, SLEEP))
+        wait_ready(bench, namespace, name)
+    words = ("get", kinds, "-n", namespace, "-l", selector, "-o", "json")
+
+    def same() -> bool:
+        shown = json.loads(bench.kubectl(*words))["items"]
+        return bool(shown) and bench.list(kinds, namespace, selector) == shown
+
+    bench.wait_for(same, 30, "the same of both, while leases and events change")
+    assert bench.get("po", "two", namespace) == bench.list("pods", namespace, "app=two")[0]
+
+
+def test_what_cannot_be_read_is_said_as_kubectl_says_it(bench: Bench, namespace: str) -> None:
+    """A name that nobody has is None; a kind that nobody has, and an odd selector, are errors."""
+    assert bench.get("pod", "nobody", namespace) is None
+    assert bench.get("pod", "nobody", "nowhere") is None
+    for kinds, selector in (("things", ""), ("pods", "a=b=c")):
+        with pytest.raises(CommandFailed) as theirs:
+            bench.kubectl("get", kinds, "-n", namespace, "-l", selector, "-o", "json")
+        with pytest.raises(CommandFailed) as ours:
+            bench.list(kinds, namespace, selector)
+        assert str(ours.value).removeprefix("Error from server (BadRequest): ") in str(theirs.value)
+
+
+def test_a_kind_that_comes_later_is_read_too(bench: Bench) -> None:
+    """What the API server serves is asked again for a name that is not known."""
+    about = {"group": "later.example.com", "scope": "Cluster"}
+    names = {"plural": "laters", "singular": "later", "kind": "Later", "shortNames": ["lt"]}
+    schema = {"openAPIV3Schema": {"type": "object"}}
+    version = {"name": "v1", "served": True, "storage": True, "schema": schema}
+    kind = {
+        "apiVersion": "apiextensions.k8s.io/v1",
+        "kind": "CustomResourceDefinition",
+        "metadata": {"name": "laters.later.example.com"},
+        "spec": about | {"names": names, "versions": [version]},
+    }
+    with pytest.raises(CommandFailed):
+        bench.list("lt")
+    bench.apply(json.dumps(kind))
+    one = {"apiVersion": "later.example.com/v1", "kind": "Later", "metadata": {"name": "one"}}
+    try:
+        bench.kubectl("wait", "--for=condition=Established", "crd", "laters.later.example.com")
+        bench.wait_for(lambda: bench.apply(json.dumps(one)), 30, "the kind to be served")
+        assert [item["metadata"]["name"] for item in bench.list("lt")] == ["one"]
+    finally:
+        bench.kubectl("delete", "crd", "laters.later.example.com")
+
+
 def test_deployment_becomes_available_and_answers(bench: Bench, namespace: str) -> None:
     """Two pods bind the same port, each at its own address, and stand in the EndpointSlice."""
     create(bench, namespace, *web(HTTP_READY))

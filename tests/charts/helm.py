@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from tests.bench.build import BuildFailed, cached_binary, find_go
+from tests.bench.client import WITHOUT_COLLECTING
 
 CHARTS = Path(__file__).parent.parent.parent / "charts"
 
@@ -38,7 +39,7 @@ def helm(*arguments: str) -> str:
         homes = {f"HELM_{what}_HOME": folder for what in ("CACHE", "CONFIG", "DATA")}
         done = subprocess.run(
             [*command(), *arguments], capture_output=True, text=True, check=False,
-            timeout=60, env=os.environ | homes,
+            timeout=60, env=os.environ | homes | WITHOUT_COLLECTING,
         )  # fmt: skip
     if done.returncode:
         raise HelmFailed(done.stderr.strip() or done.stdout.strip())

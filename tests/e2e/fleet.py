@@ -5,7 +5,6 @@ dial router pods and in turn: the bench has no kube-proxy, so Services have no a
 """
 
 import itertools
-import json
 import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -51,9 +50,15 @@ class Fleet:
         return self.cluster.kubectl("-n", self.namespace, *args, input=stdin)
 
     def get(self, kind: str, name: str) -> dict[str, Any]:
-        """One object."""
-        value: dict[str, Any] = json.loads(self.kubectl("get", kind, name, "-o", "json"))
-        return value
+        """One object; raises CommandFailed where it does not exist."""
+        found = self.cluster.get(kind, name, self.namespace)
+        if found is None:
+            raise CommandFailed(f'Error from server (NotFound): {kind} "{name}" not found')
+        return found
+
+    def every(self, kinds: str, selector: str = "") -> list[dict[str, Any]]:
+        """All objects of some kinds, which commas part."""
+        return self.cluster.list(kinds, self.namespace, selector)
 
     def condition(self, kind: str, name: str, wanted: str) -> dict[str, Any]:
         """One condition of an object; empty if it has none such."""
@@ -62,17 +67,9 @@ class Fleet:
 
     def pods(self, component: str) -> list[dict[str, Any]]:
         """Pods of the release's `operator` or `router`, by name."""
-        listed = json.loads(
-            self.kubectl(
-                "get",
-                "pods",
-                "-o",
-                "json",
-                "-l",
-                f"app.kubernetes.io/instance={self.release},app.kubernetes.io/component={component}",
-            )
-        )
-        return sorted(listed["items"], key=lambda pod: pod["metadata"]["name"])
+        release = f"app.kubernetes.io/instance={self.release}"
+        listed = self.every("pods", f"{release},app.kubernetes.io/component={component}")
+        return sorted(listed, key=lambda pod: pod["metadata"]["name"])
 
     def are_ready(self, component: str, count: int) -> bool:
         """So many pods, all of them ready and none on its way out."""

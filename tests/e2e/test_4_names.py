@@ -110,7 +110,7 @@ def test_names_of_the_release_and_the_longest_ones_do_not_mix(fleet: Fleet) -> N
 def uids(fleet: Fleet, name: str) -> list[str]:
     """The release's objects of this name."""
     kinds = "deployments,services,configmaps,leases,serviceaccounts,roles"
-    items = json.loads(fleet.kubectl("get", kinds, "-o", "json"))["items"]
+    items = fleet.every(kinds)
     found = [item["metadata"] for item in items if item["metadata"]["name"] == name]
     return sorted(about["uid"] for about in found)
 

@@ -1,6 +1,5 @@
 """The operator was killed at random during all of the above; the end is the same."""
 
-import json
 from typing import Any
 
 import pytest
@@ -15,7 +14,7 @@ def end_state(fleet: Fleet) -> dict[str, Any]:
     """What the fleet has come to, without names and times that differ between two runs."""
     state: dict[str, Any] = {}
     for kind in ("mb", "rp"):
-        for item in json.loads(fleet.kubectl("get", kind, "-o", "json"))["items"]:
+        for item in fleet.every(kind):
             conditions = {
                 c["type"]: (c["status"], c["reason"], c["message"])
                 for c in item["status"]["conditions"]
@@ -26,9 +25,7 @@ def end_state(fleet: Fleet) -> dict[str, Any]:
             )
             state[f"{kind}/{item['metadata']['name']}"] = (conditions, current, item["spec"])
     for kind in ("deployments", "services"):
-        for item in json.loads(
-            fleet.kubectl("get", kind, "-l", "pointsman.dev/backend", "-o", "json")
-        )["items"]:
+        for item in fleet.every(kind, "pointsman.dev/backend"):
             spec = {k: v for k, v in item["spec"].items() if k not in ("clusterIP", "clusterIPs")}
             state[f"{kind}/{item['metadata']['name']}"] = spec
     return state

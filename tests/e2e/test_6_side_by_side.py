@@ -90,10 +90,10 @@ def ready(pod: dict[str, object]) -> str:
 def untouched(fleet: Fleet) -> list[tuple[str, str, str]]:
     """The backends' children and their pods."""
     kinds = "deployments,services,pods"
-    items = json.loads(fleet.kubectl("get", kinds, "-o", "json", "-l", "pointsman.dev/backend"))
+    items = fleet.every(kinds, "pointsman.dev/backend")
     return sorted(
         (item["kind"], item["metadata"]["name"], item["metadata"]["uid"])
-        for item in items["items"]
+        for item in items
         if "deletionTimestamp" not in item["metadata"]
     )
 

@@ -260,8 +260,7 @@ def runs_twice(seen: Trail) -> list[str]:
 def change(world: World, name: str, quality: Mapping[str, float]) -> None:
     """What the model knows, behind everybody's back: no object changes."""
     selector = f"{names.GROUP}/backend={name}"
-    listed = json.loads(world.fleet.kubectl("get", "pods", "-l", selector, "-o", "json"))
-    for pod in listed["items"]:
+    for pod in world.fleet.every("pods", selector):
         order = urllib.request.Request(
             f"http://{pod['status']['podIP']}:8000/simulator/settings",
             data=json.dumps({"quality": quality}).encode(),

@@ -209,8 +209,7 @@ def end_of(seen: Trail, name: str, stable: str, candidate: str) -> Json:
 def doubled(world: World, name: str) -> list[str]:
     """Events that were told twice, and revisions that are not two."""
     selector = f"pointsman.dev/policy={name}"
-    listed = world.fleet.kubectl("get", "events,controllerrevisions", "-o", "json")
-    items = json.loads(listed)["items"]
+    items = world.fleet.every("events,controllerrevisions")
     reasons = [
         one["reason"]
         for one in items

@@ -115,7 +115,7 @@ async def test_a_drift_from_the_baseline_to_its_acceptance(fleet: Fleet, api: Ap
     coding = next(one for one in second.item()["status"]["drift"] if one["task"] == "Coding")
     assert float(coding["low"]) <= float(coding["points"]) <= float(coding["high"]) < 0
     assert coding["direction"] == "Worse"
-    events = json.loads(fleet.kubectl("get", "events", "-o", "json"))["items"]
+    events = fleet.every("events")
     told = [one for one in events if one["reason"] == "Drifted"]
     assert told
     assert {one["type"] for one in told} == {"Warning"}

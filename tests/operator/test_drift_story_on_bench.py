@@ -67,10 +67,7 @@ def becomes(fleet: Fleet, status: str, reason: str, seconds: float) -> dict[str,
 
 def change(fleet: Fleet, quality: dict[str, float]) -> None:
     """What the model knows, behind everybody's back: no object changes."""
-    pods = json.loads(
-        fleet.kubectl("get", "pods", "-l", "pointsman.dev/backend=coder", "-o", "json")
-    )["items"]
-    for pod in pods:
+    for pod in fleet.every("pods", "pointsman.dev/backend=coder"):
         order = urllib.request.Request(
             f"http://{pod['status']['podIP']}:8000/simulator/settings",
             data=json.dumps({"quality": quality}).encode(),
@@ -94,7 +91,7 @@ def test_a_model_that_silently_worsens_is_found_and_recovers(fleet: Fleet) -> No
     fleet.kubectl("delete", "pod", *pods, "--grace-period=0", "--force")
     change(fleet, GOOD)
     becomes(fleet, "False", "Steady", 180)
-    events = json.loads(fleet.kubectl("get", "events", "-o", "json"))["items"]
+    events = fleet.every("events")
     reasons = [one["reason"] for one in events if one["reason"].startswith("Drift")]
     assert {"Drifted", "DriftRecovered"} <= set(reasons)
     assert "DriftBegun" not in reasons, "the baseline outlived the operator"

@@ -45,9 +45,7 @@ def _empty(fleet: Fleet) -> Iterator[None]:
 
 
 def every(fleet: Fleet, *kinds: str, selector: str = "") -> list[dict[str, Any]]:
-    found = json.loads(fleet.kubectl("get", ",".join(kinds), "-o", "json", "-l", selector))
-    items: list[dict[str, Any]] = found["items"]
-    return items
+    return fleet.every(",".join(kinds), selector)
 
 
 def owned(fleet: Fleet) -> list[dict[str, Any]]:

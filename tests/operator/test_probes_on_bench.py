@@ -1,6 +1,5 @@
 """Rollouts that nobody sends a request, on a real control plane: golden prompts decide."""
 
-import json
 from collections.abc import AsyncIterator, Iterator, Mapping
 from typing import Any
 
@@ -66,7 +65,7 @@ def desk(to: str) -> dict[str, Any]:
 
 def events(fleet: Fleet, reason: str) -> list[str]:
     """Notes of the policy's Events with this reason."""
-    listed = json.loads(fleet.kubectl("get", "events.events.k8s.io", "-o", "json"))["items"]
+    listed = fleet.every("events.events.k8s.io")
     return [one["note"] for one in listed if one["reason"] == reason]
 
 

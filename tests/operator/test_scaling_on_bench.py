@@ -50,7 +50,7 @@ def _is_well_formed(fleet: Fleet, kind: str, name: str) -> bool:
 def _empty(fleet: Fleet) -> Iterator[None]:
     yield
     kinds = "modelbackends,routingpolicies"
-    for item in json.loads(fleet.kubectl("get", kinds, "-o", "json"))["items"]:
+    for item in fleet.every(kinds):
         kind, name = item["kind"].lower(), item["metadata"]["name"]
         settles(fleet, f"{kind} {name}", partial(_is_well_formed, fleet, kind, name))
         assert unexplained(item["kind"], item.get("status", {})) == []
@@ -137,7 +137,7 @@ async def test_replicas_follow_the_load_up_and_down(fleet: Fleet) -> None:
         up = status(fleet)
     await asyncio.to_thread(settles, fleet, "one", lambda: replicas(fleet) == 1, 240)
     down = status(fleet)
-    events = json.loads(fleet.kubectl("get", "events.events.k8s.io", "-o", "json"))["items"]
+    events = fleet.every("events.events.k8s.io")
 
     assert seen.failures == []
     assert sum(seen.answered.values()) > 20

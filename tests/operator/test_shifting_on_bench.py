@@ -1,7 +1,6 @@
 """Weights that move under load on a real control plane: replicas first, then traffic."""
 
 import asyncio
-import json
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
@@ -60,7 +59,7 @@ def look(fleet: Fleet, seen: Seen, generation: int) -> Moment:
     assert unexplained("RoutingPolicy", status) == []
     behind = status["observedGeneration"] != generation
     percent = 0 if behind else status.get("shift", {}).get("percent", 100)
-    listed = json.loads(fleet.kubectl("get", "deployment", "b-model", "-o", "json"))
+    listed = fleet.get("deployment", "b-model")
     return Moment(
         answered,
         percent,

@@ -43,7 +43,7 @@ def fleet(bench: Bench) -> Iterator[Fleet]:
 
 def says_why(fleet: Fleet) -> bool:
     """True once a pod of the backend says why it does not start."""
-    listed = json.loads(fleet.kubectl("get", "pods", "-o", "json"))["items"]
+    listed = fleet.every("pods")
     return any(
         one.get("state", {}).get("waiting", {}).get("reason", "ContainerCreating")
         not in ("ContainerCreating", "PodInitializing")

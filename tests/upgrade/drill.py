@@ -221,7 +221,7 @@ class Drill:
         self.bench.wait_for(self._all_ready, PATIENCE_S, "all models and policies to be Ready")
 
     def _all_ready(self) -> bool:
-        items = json.loads(self.fleet.kubectl("get", "mb,rp,es", "-o", "json"))["items"]
+        items = self.fleet.every("mb,rp,es")
         return all(
             any(
                 one["type"] == "Ready" and one["status"] == "True"
@@ -236,12 +236,9 @@ class Drill:
 
     def lasting(self) -> Json:
         """What an upgrade has no business with; a difference is a line of the report."""
-        pods = json.loads(self.fleet.kubectl("get", "pods", "-o", "json"))["items"]
+        pods = self.fleet.every("pods")
         kept = ("controllerrevisions", "configmaps", "mb,rp,es")
-        listed = {
-            kind: json.loads(self.fleet.kubectl("get", kind, "-o", "json"))["items"]
-            for kind in kept
-        }
+        listed = {kind: self.fleet.every(kind) for kind in kept}
         return {
             "model servers": sorted(
                 [pod["metadata"]["uid"], *_restarts(pod)]

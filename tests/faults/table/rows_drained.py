@@ -1,9 +1,8 @@
 """A row about nodes: the one with all pods is drained while a second one is there."""
 
 import asyncio
-import json
 from collections.abc import Iterator
-from typing import Any, Final
+from typing import Final
 
 import pytest
 import yaml
@@ -45,7 +44,7 @@ def join(bench: Bench) -> None:
     bench.nodes.append(NEW)
 
     def ready() -> bool:
-        listed = json.loads(bench.kubectl("get", "nodes", "-o", "json"))["items"]
+        listed = bench.list("nodes")
         return any(
             node["metadata"]["name"] == NEW and condition["status"] == "True"
             for node in listed
@@ -58,7 +57,7 @@ def join(bench: Bench) -> None:
 
 def on_node(fleet: Fleet, node: str) -> list[str]:
     """Pods of the fleet there that are not on their way out."""
-    listed: list[dict[str, Any]] = json.loads(fleet.kubectl("get", "pods", "-o", "json"))["items"]
+    listed = fleet.every("pods")
     return [
         one["metadata"]["name"]
         for one in listed
@@ -81,7 +80,7 @@ def drain(fleet: Fleet) -> None:
 
 async def test_a_node_is_drained(fleet: Fleet) -> None:
     """Routers, operators and model servers move; no request fails; all is Ready on the other."""
-    budgets = json.loads(fleet.kubectl("get", "poddisruptionbudgets", "-o", "json"))["items"]
+    budgets = fleet.every("poddisruptionbudgets")
     assert len(budgets) >= 2
     async with ready_endpoints(fleet) as endpoints:
         async with traffic([URL], clients=6, resolver=endpoints) as seen:
