@@ -6,11 +6,14 @@ takes the next, and nobody is left alone with many. Whole fleets share an instal
 together. When no other test is left, the last worker takes such files as well.
 """
 
-from collections.abc import Iterable
+from collections import deque
+from collections.abc import Collection, Mapping
 from functools import cache
 from pathlib import Path
 from typing import Final
 
+import pytest
+from xdist.remote import Producer
 from xdist.scheduler import LoadScopeScheduling
 from xdist.workermanage import WorkerController
 
@@ -38,21 +41,62 @@ def unit_of(test: str) -> str:
     return FLEETS if file.startswith(f"{FLEETS}/") else file
 
 
-def choose(waiting: Iterable[str], *, has_bench: bool, benches: int) -> str:
-    """The next for a worker, of what waits, in its order; `benches`: how many workers have one."""
+def choose(waiting: Mapping[bool, Collection[str]], *, has_bench: bool, benches: int) -> bool:
+    """
+    Whether a worker's next unit is one that needs a bench, of those that wait by that.
+
+    `benches`: how many workers have one.
+    """
     wants_bench = has_bench or benches < BENCHES
-    units = list(waiting)
-    return next((unit for unit in units if needs_bench(unit) == wants_bench), units[0])
+    return wants_bench if waiting[wants_bench] else not wants_bench
 
 
 class Workers(LoadScopeScheduling):  # type: ignore[misc]  # xdist says no types
-    """The largest units go first; single tests fill the gaps."""
+    """
+    The largest units go first; single tests fill the gaps.
+
+    What is done is forgotten, and what waits is in two queues: to look through all 10,000 tests at
+    each one's end took a core for a minute.
+    """
+
+    def __init__(self, config: pytest.Config, log: Producer) -> None:
+        super().__init__(config, log)
+        self._waiting: dict[bool, deque[str]] = {True: deque(), False: deque()}
+        self._have_bench: set[WorkerController] = set()
 
     def _split_scope(self, nodeid: str) -> str:
         return unit_of(nodeid)
 
+    def mark_test_complete(
+        self,
+        node: WorkerController,
+        item_index: int,
+        duration: float = 0,  # noqa: ARG002 - as xdist calls it
+    ) -> None:
+        test = self.registered_collections[node][item_index]
+        work = self.assigned_work[node]
+        unit = unit_of(test)
+        work[unit][test] = True
+        if all(work[unit].values()):
+            del work[unit]
+        self._reschedule(node)
+
+    def remove_node(self, node: WorkerController) -> str | None:
+        self._have_bench.discard(node)
+        crashed: str | None = super().remove_node(node)
+        return crashed
+
     def _assign_work_unit(self, node: WorkerController) -> None:
-        having = [one for one, work in self.assigned_work.items() if any(map(needs_bench, work))]
-        unit = choose(self.workqueue, has_bench=node in having, benches=len(having))
-        self.workqueue.move_to_end(unit, last=False)
+        # At the beginning, and when a worker that ended has left work behind.
+        if sum(map(len, self._waiting.values())) != len(self.workqueue):
+            for needs in self._waiting:
+                self._waiting[needs] = deque(
+                    unit for unit in self.workqueue if needs_bench(unit) == needs
+                )
+        needs = choose(
+            self._waiting, has_bench=node in self._have_bench, benches=len(self._have_bench)
+        )
+        if needs:
+            self._have_bench.add(node)
+        self.workqueue.move_to_end(self._waiting[needs].popleft(), last=False)
         super()._assign_work_unit(node)
