@@ -37,18 +37,33 @@ def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool 
     return True if out and not out.isdisjoint(marks_of(collection_path)) else None
 
 
+@pytest.hookimpl(wrapper=True)
+def pytest_collection() -> Generator[None, object, object]:
+    """Collect tests without collecting garbage: all that is made then is kept."""
+    gc.disable()
+    try:
+        return (yield)
+    finally:
+        gc.enable()
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Mark what is long by its folder, so that no file is forgotten; and what is repeated."""
+    by_file: dict[Path, list[pytest.MarkDecorator]] = {}
     for item in items:
-        if is_long(item.path):
-            item.add_marker(pytest.mark.local)
-        if is_extended(item.path):
-            item.add_marker(pytest.mark.extended)
-        if is_slow(item.path):
-            item.add_marker(pytest.mark.slow)
+        if item.path not in by_file:
+            by_file[item.path] = marks_by_place(item.path)
+        for mark in by_file[item.path]:
+            item.add_marker(mark)
         after = reruns(item.path, {mark.name for mark in item.iter_markers()})
         only = {"only_rerun": list(after)} if after else {}
         item.add_marker(pytest.mark.flaky(reruns=1, **only))
+
+
+def marks_by_place(path: Path) -> list[pytest.MarkDecorator]:
+    """Those that each test of a file has by where it is."""
+    kinds = {"local": is_long, "extended": is_extended, "slow": is_slow}
+    return [getattr(pytest.mark, name) for name, is_it in kinds.items() if is_it(path)]
 
 
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> Workers | None:
