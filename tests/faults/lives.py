@@ -6,6 +6,7 @@ server is away for long, is followed too, as a kubelet would; any other end ends
 """
 
 import asyncio
+import importlib
 import os
 import signal
 from pathlib import Path
@@ -21,6 +22,8 @@ LEASE_LOST = 3
 def main() -> int:
     """Until a life ends in another way than by SIGKILL."""
     configure("INFO")
+    for late in ("client", "config"):
+        importlib.import_module(f"kubernetes.aio.{late}")
     settings, file = parse_settings(), Path(os.environ["PID_FILE"])
     while True:
         child = os.fork()

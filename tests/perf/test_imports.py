@@ -8,7 +8,11 @@ import pytest
 
 # Everything that a process imports late is named too: an idle one has it loaded.
 ROUTER = "pointsman.router.__main__, pointsman.router.serve.app, pointsman.router.control.process"
-OPERATOR = "pointsman.operator.__main__"
+OPERATOR = (
+    "pointsman.operator.__main__, pointsman.operator.running, "
+    "kubernetes.aio.client, kubernetes.aio.config"
+)
+UP = "pointsman.cli.__main__, pointsman.cli.up"
 LEDGER = "pointsman.ledger.__main__, pointsman.ledger.stores.sqlite"
 FOREIGN = {
     *("numpy", "openai", "httpx", "rich", "watchfiles", "pyroute2", "pytest", "hypothesis"),
@@ -51,12 +55,13 @@ def loaded(modules: str) -> frozenset[str]:
                 "pointsman.simulator",
             },
         ),
+        (UP, {"kubernetes", "kopf", "requests", "numpy", "grpc", "psycopg", "pytest"}),
         (
             LEDGER,
             FOREIGN | {"pydantic", "kubernetes", "kopf", "psycopg", "pointsman.router", "yaml"},
         ),
     ],
-    ids=["router", "operator", "ledger"],
+    ids=["router", "operator", "up", "ledger"],
 )
 def test_a_process_loads_nothing_it_has_no_use_for(modules: str, never: set[str]) -> None:
     """By whole packages."""

@@ -25,6 +25,7 @@ from pointsman.cli.status.arguments import add_parser as add_status
 from pointsman.cli.top.arguments import add_parser as add_top
 from pointsman.cli.unheard import unheard
 from pointsman.cli.vet.arguments import add_parser as add_vet
+from pointsman.process.starting import importing
 
 _WITH_OPTIONS = {
     "adopt": "pointsman.cli.adopt.commands",
@@ -159,18 +160,21 @@ def _run(argv: Sequence[str] | None) -> int:
         return _complete(words[1:])
     options = _parser().parse_args(_read(words))
     if options.command in _WITH_OPTIONS:
-        module = importlib.import_module(_WITH_OPTIONS[options.command])
+        with importing():
+            module = importlib.import_module(_WITH_OPTIONS[options.command])
         name = options.command.replace("-", "_")
         name += "_" if keyword.iskeyword(name) else ""
         status: int = getattr(module, name)(options)
         return status
     match options.command:
         case "check":
-            from pointsman.cli.check import check  # noqa: PLC0415
+            with importing():
+                from pointsman.cli.check import check  # noqa: PLC0415
 
             return check(options.paths)
         case "up":
-            from pointsman.cli.up import up  # noqa: PLC0415
+            with importing():
+                from pointsman.cli.up import up  # noqa: PLC0415
 
             return up(
                 options.paths,

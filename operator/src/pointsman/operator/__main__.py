@@ -5,11 +5,10 @@ import logging
 import sys
 from collections.abc import Sequence
 
-from pointsman.operator.controllers.queue import leaves
 from pointsman.operator.errors import ReconcileError
 from pointsman.operator.logs import configure
-from pointsman.operator.running import run
 from pointsman.operator.settings import parse_settings
+from pointsman.process.starting import importing
 
 log = logging.getLogger("pointsman.operator")
 
@@ -18,6 +17,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run one operator process."""
     settings = parse_settings(arguments)
     configure(settings.log_level)
+    with importing():
+        from pointsman.operator.controllers.queue import leaves  # noqa: PLC0415
+        from pointsman.operator.running import run  # noqa: PLC0415
     try:
         asyncio.run(run(settings))
     except* ReconcileError as group:

@@ -16,8 +16,6 @@ from urllib.parse import urlencode
 
 import aiohttp
 import msgspec
-from kubernetes.aio import client as aio_client
-from kubernetes.aio import config as aio_config
 
 from pointsman.api.kube_status import Status
 from pointsman.operator import metrics
@@ -36,6 +34,13 @@ OF_THE_RELEASE: Final = (CONFIG_MAP, LEASE)
 """Kinds of which an object that names no owner gets the release's."""
 
 Object = dict[str, Any]
+
+
+def _kubernetes() -> tuple[Any, Any]:
+    """Its client and configuration: late, since `pointsman up` starts sooner without."""
+    from kubernetes.aio import client, config  # noqa: PLC0415
+
+    return client, config
 
 
 def _never() -> None:
@@ -104,7 +109,7 @@ class Api:
             total=settings.request_timeout_s, connect=settings.connect_timeout_s
         )
         self._limit = 4 * settings.concurrency
-        self._client: Any = aio_client.ApiClient(configuration)
+        self._client: Any = _kubernetes()[0].ApiClient(configuration)
         self._closing: set[asyncio.Task[None]] = set()
         file = configuration.ssl_ca_cert
         self._trust = Trust(self._client.rest_client.ssl_context, Path(file)) if file else None
@@ -112,7 +117,8 @@ class Api:
     @classmethod
     async def open(cls, settings: Settings) -> Self:
         """Credentials from the kubeconfig or the pod; raises Stalled if there are none."""
-        configuration: Any = aio_client.Configuration()
+        aio_client, aio_config = _kubernetes()
+        configuration = aio_client.Configuration()
         try:
             if settings.kubeconfig:
                 await aio_config.load_kube_config(
