@@ -14,7 +14,7 @@ from typing import Any, Final
 
 import yaml
 
-from tests.charts.helm import CHARTS, NoHelm, template
+from tests.charts.helm import CHARTS, NoHelm, objects, template
 
 ROOT: Final = CHARTS.parent
 VALUES: Final = ROOT / "tests" / "charts" / "values"
@@ -54,9 +54,9 @@ def _file(name: str, items: list[dict[str, Any]]) -> tuple[Path, str]:
 def kustomize() -> Iterator[tuple[Path, str]]:
     """Both charts with their defaults, for the namespace `pointsman`; an overlay says another."""
     text = template((), release=RELEASE, namespace=RELEASE)
-    yield _file("base/pointsman.yaml", [_without_helm(i) for i in yaml.safe_load_all(text) if i])
+    yield _file("base/pointsman.yaml", [_without_helm(item) for item in objects(text)])
     text = template((), chart="pointsman-crds", release="crds", namespace=RELEASE)
-    kinds = [_without_helm(item) for item in yaml.safe_load_all(text) if item]
+    kinds = [_without_helm(item) for item in objects(text)]
     yield _file("crds/pointsman-crds.yaml", kinds)
 
 

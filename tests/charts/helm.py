@@ -5,6 +5,9 @@ import subprocess
 import tempfile
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
+
+import yaml
 
 from tests.bench.build import BuildFailed, cached_binary, find_go
 from tests.bench.client import WITHOUT_COLLECTING
@@ -44,6 +47,12 @@ def helm(*arguments: str) -> str:
     if done.returncode:
         raise HelmFailed(done.stderr.strip() or done.stdout.strip())
     return done.stdout
+
+
+def objects(text: str) -> list[dict[str, Any]]:
+    """Of what was rendered, by libyaml's loader where PyYAML has it: it is ten times as fast."""
+    loader: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+    return [item for item in yaml.load_all(text, loader) if item]
 
 
 def template(

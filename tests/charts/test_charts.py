@@ -15,6 +15,7 @@ from pointsman.api.callers import digest_of
 from pointsman.ledger.settings import parse
 from pointsman.router.control.callers import read_secret
 from tests.bench import Bench, CommandFailed
+from tests.charts.helm import objects
 from tests.charts.rbac import rights_of_code
 
 pytestmark = pytest.mark.bench
@@ -30,7 +31,7 @@ def render(
 ) -> list[dict[str, Any]]:
     path = str(CHARTS / chart)
     text = bench.helm("template", release, path, "--namespace", namespace, *options)
-    return [item for item in yaml.safe_load_all(text) if item]
+    return objects(text)
 
 
 def one(items: list[dict[str, Any]], kind: str, name: str) -> dict[str, Any]:

@@ -5,10 +5,9 @@ import re
 from typing import Any
 
 import pytest
-import yaml
 
 from tests.charts.flows import Place, may_dial
-from tests.charts.helm import CHARTS, NoHelm, template
+from tests.charts.helm import CHARTS, NoHelm, objects, template
 
 PAGE = (CHARTS.parent / "docs" / "install.md").read_text()
 LEDGER = "ledger.enabled=true,ledger.tokenSecret=t"
@@ -104,7 +103,7 @@ def test_exactly_the_flows_of_the_table_are_open(setting: str) -> None:
         text = template(["--set", SETTINGS[setting]], release="desk", namespace="ai")
     except NoHelm as error:
         pytest.skip(f"not run: {error}")
-    rendered = [item for item in yaml.safe_load_all(text) if item]
+    rendered = objects(text)
     policies = [item for item in rendered if item["kind"] == "NetworkPolicy"]
     known = places(rendered)
     ours = {"router", "operator", "ledger", "model"}
@@ -134,7 +133,7 @@ def test_names_are_asked_for_by_udp() -> None:
         text = template(["--set", LEDGER], release="desk", namespace="ai")
     except NoHelm as error:
         pytest.skip(f"not run: {error}")
-    rendered = [item for item in yaml.safe_load_all(text) if item]
+    rendered = objects(text)
     policies = [item for item in rendered if item["kind"] == "NetworkPolicy"]
     by_name = {place.name: place for place in places(rendered)}
     for name in ("router", "operator"):
@@ -154,7 +153,7 @@ def test_a_pod_that_nobody_named_reaches_no_model_and_no_admin_port() -> None:
             text = template(options, release="desk", namespace="ai")
         except NoHelm as error:
             pytest.skip(f"not run: {error}")
-        rendered = [item for item in yaml.safe_load_all(text) if item]
+        rendered = objects(text)
         policies = [item for item in rendered if item["kind"] == "NetworkPolicy"]
         by_name = {place.name: place for place in places(rendered)}
         for target, port in (

@@ -9,7 +9,7 @@ import yaml
 
 from pointsman.ledger.contract import MIGRATION_S
 from tests.charts import golden
-from tests.charts.helm import CHARTS, NoHelm
+from tests.charts.helm import CHARTS, NoHelm, objects
 
 
 def test_nothing_was_touched_since_the_files_were_written() -> None:
@@ -49,7 +49,7 @@ def test_a_ledger_is_not_ended_while_it_migrates(values: str) -> None:
     text = (golden.GOLDEN / f"{values}.yaml").read_text()
     (ledger,) = (
         one
-        for one in yaml.safe_load_all(text)
+        for one in objects(text)
         if one["kind"] == "StatefulSet" and one["metadata"]["name"].endswith("-ledger")
     )
     probe = ledger["spec"]["template"]["spec"]["containers"][0]["startupProbe"]
@@ -62,7 +62,7 @@ def kustomized(folder: str) -> list[dict[str, Any]]:
         ["kubectl", "kustomize", str(golden.KUSTOMIZE / folder)],
         capture_output=True, text=True, check=True, timeout=60,
     )  # fmt: skip
-    return [item for item in yaml.safe_load_all(done.stdout) if item]
+    return objects(done.stdout)
 
 
 def test_an_overlay_moves_all_of_it() -> None:

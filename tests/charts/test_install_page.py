@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from tests.charts.helm import CHARTS, HelmFailed, NoHelm, template
+from tests.charts.helm import CHARTS, HelmFailed, NoHelm, objects, template
 
 PAGE = (CHARTS.parent / "docs" / "install.md").read_text()
 BLOCKS = re.findall(r"```yaml not-run: test_install_page.py [^\n]*\n(.*?)```", PAGE, re.DOTALL)
@@ -19,7 +19,7 @@ def _render(tmp_path: Path, values: str) -> list[dict[str, object]]:
         text = template(["-f", str(file)], release="desk", namespace="ai")
     except NoHelm as error:
         pytest.skip(f"not run: {error}")
-    return [item for item in yaml.safe_load_all(text) if item]
+    return objects(text)
 
 
 def test_the_page_has_values() -> None:

@@ -14,7 +14,7 @@ from pointsman.ledger.__main__ import _OPENING_S
 from pointsman.ledger.settings import parse as parse_ledger
 from pointsman.router.settings import parse as parse_router
 from tests.charts.flows import Place, may_dial
-from tests.charts.helm import CHARTS, HelmFailed, NoHelm, command, helm, template
+from tests.charts.helm import CHARTS, HelmFailed, NoHelm, command, helm, objects, template
 
 CHART = CHARTS / "pointsman"
 OUTSIDE = Place(name="outside")
@@ -32,7 +32,7 @@ def render(tmp_path: Path, values: object, release: str = "desk") -> list[dict[s
     file = tmp_path / "values.yaml"
     file.write_text(yaml.safe_dump(values))
     text = template(["-f", str(file)], release=release, namespace="ai")
-    return [item for item in yaml.safe_load_all(text) if item]
+    return objects(text)
 
 
 def closed(node: dict[str, Any], defs: dict[str, Any], path: str = "") -> Iterator[str]:

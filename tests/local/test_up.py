@@ -96,35 +96,38 @@ def test_a_folder_that_is_made_anew_stays_watched(desk: Path, tmp_path: Path) ->
             running.wait_for(f"z{number}.yaml")
 
 
-@pytest.mark.parametrize(
-    "secret",
-    [
-        "metadata: [name]",
-        "metadata: {name: a, labels: [x], annotations: 5}",
-        "metadata: {name: a, annotations: {pointsman.dev/allowed-hosts: [x]}}",
-        "metadata: {name: a}\ndata: [x]\nstringData: text",
-        "metadata: {name: a}\ndata: {a: ä, b: 5, c: ~}",
-    ],
+SECRETS = (
+    "metadata: [name]",
+    "metadata: {name: a, labels: [x], annotations: 5}",
+    "metadata: {name: a, annotations: {pointsman.dev/allowed-hosts: [x]}}",
+    "metadata: {name: a}\ndata: [x]\nstringData: text",
+    "metadata: {name: a}\ndata: {a: ä, b: 5, c: ~}",
 )
-def test_a_secret_of_any_shape_stops_nothing(desk: Path, secret: str) -> None:
-    """Objects that are not ours are not checked, so they may hold anything."""
+
+
+def test_a_secret_of_any_shape_stops_nothing(desk: Path) -> None:
+    """Objects that are not ours are not checked, so they may hold anything: edits take effect."""
+    policy = desk / "policy.yaml"
     with up(str(desk), "--port", "0", "--time-scale", "20") as running:
         url = running.url
         running.wait_for("ready")
-        (desk / "secret.yaml").write_text(f"apiVersion: v1\nkind: Secret\n{secret}\n")
-        (desk / "zz.yaml").write_text("kind: [now]\n")
-        running.wait_for("zz.yaml")
-        (desk / "zz.yaml").unlink()
-        policy = desk / "policy.yaml"
-        policy.write_text(policy.read_text().replace("[auto]", "[auto, other]"))
-        end = time.monotonic() + DEADLINE_S
-        while True:
-            try:
-                assert ask(url, "How do I reset my password?", model="other")[0] == "qwen-light"
-                break
-            except openai.NotFoundError:
-                assert time.monotonic() < end, running.lines
-                time.sleep(0.05)
+        for number, secret in enumerate(SECRETS):
+            (desk / "secret.yaml").write_text(f"apiVersion: v1\nkind: Secret\n{secret}\n")
+            wrong = desk / f"z{number}.yaml"
+            wrong.write_text("kind: [now]\n")
+            running.wait_for(wrong.name)
+            wrong.unlink()
+            text, name = policy.read_text(), f"other-{number}"
+            policy.write_text(text.replace("[auto", f"[auto, {name}"))
+            end = time.monotonic() + DEADLINE_S
+            while True:
+                try:
+                    asked = ask(url, "How do I reset my password?", model=name)
+                    assert asked[0] == "qwen-light", secret
+                    break
+                except openai.NotFoundError:
+                    assert time.monotonic() < end, (secret, running.lines)
+                    time.sleep(0.05)
         running.read()
     assert running.process.returncode == 0
     assert not any("Traceback" in line for line in running.lines)

@@ -166,10 +166,14 @@ def _object_schema(kind: Kind) -> Schema:
     return schema
 
 
+_Dumper: Any = getattr(yaml, "CSafeDumper", yaml.SafeDumper)
+"""libyaml's, which writes the same in a fraction of the time; a PyYAML may be built without."""
+
+
 def render(kind: Kind) -> str:
     """YAML of the definition, with its header line."""
 
-    class Plain(yaml.SafeDumper):
+    class Plain(_Dumper):  # type: ignore[misc]  # one of two classes
         def ignore_aliases(self, data: object) -> bool:  # noqa: ARG002 - the dumper's own hook
             return True
 
