@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import HealthCheck, event, given, settings
+from hypothesis import HealthCheck, Phase, event, given, settings
 from hypothesis import strategies as st
 
 from pointsman.api.manifests.document import BadDocument, read
@@ -232,7 +232,7 @@ def plain(text: str) -> bool:
     return document is not None and not isinstance(document.value[0], dict)
 
 
-@settings(max_examples=10)
+@settings(max_examples=10, phases=[Phase.reuse, Phase.generate])  # shrinking: minutes of kubectl
 @given(st.lists(SCALARS.filter(plain), min_size=50, max_size=100))
 def test_yaml_is_read_as_kubectl_reads_it(bench: Bench, texts: list[str]) -> None:
     """The same text is the same JSON, for numbers, dates, and words that may be booleans."""
@@ -243,8 +243,8 @@ def test_yaml_is_read_as_kubectl_reads_it(bench: Bench, texts: list[str]) -> Non
     document = read(text)
     assert document is not None
     ours = json.loads(json.dumps(document.value["spec"]))
-    assert list(zip(texts, ours, strict=True)) == list(zip(texts, theirs, strict=True))
-    assert list(map(type, ours)) == list(map(type, theirs))
+    found = zip(texts, ours, theirs, strict=True)
+    assert [one for one in found if one[1] != one[2] or type(one[1]) is not type(one[2])] == []
 
 
 READY = {

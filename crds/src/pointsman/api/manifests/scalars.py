@@ -18,6 +18,8 @@ _WORDS: dict[str, Scalar] = {
 _NO_JSON = re.compile(r"[-+]?\.(inf|Inf|INF)|\.(nan|NaN|NAN)")
 _INTEGER = re.compile(r"[-+]?(0[bB][01]+|0[oO]?[0-7]+|0[xX][0-9a-fA-F]+|0|[1-9][0-9]*)")
 _FLOAT = re.compile(r"[-+]?(\.[0-9]+|[0-9]+(\.[0-9]*)?)([eE][-+]?[0-9]+)?")
+_FRACTION = re.compile(r"\.[0-9]+(_[0-9]+)*([eE][-+]?[0-9]+(_[0-9]+)*)?")
+"""What begins with a dot is read as Go reads it: an underscore stands between two digits."""
 _LARGEST_EXACT = 1e21
 """From here on Go writes a float with an exponent, and it is no integer to the API server."""
 
@@ -35,7 +37,7 @@ def resolve(text: str) -> Scalar:
         number = _integer(digits)
         if -(2**63) <= number < 2**64:
             return number
-    if _FLOAT.fullmatch(text if text[:1] == "." else digits):
+    if _FRACTION.fullmatch(text) if text[:1] == "." else _FLOAT.fullmatch(digits):
         return whole(float(digits))
     return text
 
