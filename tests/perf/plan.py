@@ -14,7 +14,7 @@ from tests.perf.loads import LOADS, skipped, times_s
 
 DEFAULT_JSON = Path(__file__).parents[2] / "build" / "bench-router.json"
 DEFAULT = ("direct", "nginx", "haproxy", "sglang-router", "vllm-router", "plain", "tasks",
-           "compiled-plain")  # fmt: skip
+           "compiled-plain", "image-plain")  # fmt: skip
 """`plain` and `tasks` are ours: rules on headers; rules on the text, so that it is analyzed.
 
 With `compiled-` the same from a compiled wheel. `bare` passes bytes on in Python and does no more.

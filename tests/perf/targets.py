@@ -8,8 +8,8 @@ from dataclasses import dataclass
 
 from tests.perf.figures import REST, Row, number
 
-PLAIN = ("plain", "compiled-plain")
-TASKS = ("tasks", "compiled-tasks")
+PLAIN = ("plain", "compiled-plain", "image-plain")
+TASKS = ("tasks", "compiled-tasks", "image-tasks")
 
 
 @dataclass(frozen=True, slots=True)

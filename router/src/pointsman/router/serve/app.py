@@ -5,8 +5,10 @@ without a word. Keeps nothing of a request that is over.
 """
 
 import asyncio
+import os
 import random
 import secrets
+import socket
 import time
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, cast
@@ -39,6 +41,11 @@ if TYPE_CHECKING:
     from pointsman.router.serve.review.desk import Desk
     from pointsman.router.serve.review.ledger import Reviews
 
+_BACKLOG = 1024
+_ACCEPTED_AT_ONCE = 16
+"""Connections in one turn of the loop. libuv takes one of each listening socket, however many wait:
+a thousand clients that come back at once had to wait for a thousand turns, each as long as all who
+were in already took. So the socket is listened to so many times."""
 _CLOSE_S = 1.0
 """How long closed connections may take to say so."""
 
@@ -109,7 +116,7 @@ class DataPlane(Plane):
         self.heads = Heads()
         self.held_bodies_bytes = 0
         """Large request bodies that are held now; each connection counts its own."""
-        self._server: asyncio.Server | None = None
+        self._servers: list[asyncio.Server] = []
         self._changed = asyncio.Event()
         self.ids = Ids(secrets.token_hex(5).encode())
 
@@ -127,11 +134,21 @@ class DataPlane(Plane):
         loop = asyncio.get_running_loop()
         self.wheel = Wheel(loop, self.clock, self.limits.tick_s)
         self.pools = Pools(self.limits, self.wheel, self.clock, self._proxy)
-        self._server = await loop.create_server(
-            lambda: ClientConnection(self), host, port, backlog=1024
+        server = await loop.create_server(
+            lambda: ClientConnection(self), host, port, backlog=_BACKLOG
         )
+        self._servers.append(server)
         # uvloop's is a list, the type says a tuple, and compiled code believes types.
-        bound: int = cast(Any, self._server).sockets[0].getsockname()[1]
+        listening = [*cast(Any, server).sockets]
+        for one in listening:
+            for _ in range(_ACCEPTED_AT_ONCE - 1):
+                again = socket.socket(one.family, one.type, one.proto, fileno=os.dup(one.fileno()))
+                self._servers.append(
+                    await loop.create_server(
+                        lambda: ClientConnection(self), sock=again, backlog=_BACKLOG
+                    )
+                )
+        bound: int = listening[0].getsockname()[1]
         return bound
 
     async def drain(self, deadline_s: float, *, delay_s: float = 0.0) -> int:
@@ -155,8 +172,9 @@ class DataPlane(Plane):
             self._desk.release()
         await self._until(lambda: self._hurried or not self._holds_work(), deadline_s)
         cut = self._running
-        if self._server is not None:
-            self._server.close()
+        for server in self._servers:
+            server.close()
+        self._servers.clear()
         for client in list(self._clients):
             client.end()
         for asking in list(self.asking):
