@@ -10,7 +10,6 @@ FRAMING: Final = frozenset(
 )
 LENGTH_DIGITS: Final = 20
 """Of a Content-Length, zeros before it included: those of 64 bits, and what h11 takes."""
-ONLY_CHUNKED: Final = "The only transfer coding that is read is chunked."
 
 
 class Refusing(Exception):
@@ -21,8 +20,22 @@ class Refusing(Exception):
         self.unreadable = Unreadable(status, message)
 
 
-def check(name: bytes, value: bytes) -> None:
-    """Raises Refusing; the parser has checked that a length is a number of 64 bits."""
+def check_line(seen: bytes, method: bytes, target: bytes, version: str) -> None:
+    """Raises Refusing; `seen` is what the parser has found the other three in."""
+    if version not in ("1.0", "1.1"):
+        raise Refusing(505, "This server speaks HTTP/1.1.")
+    if not seen.startswith(b"%b %b HTTP/%b\r\n" % (method, target, version.encode())):
+        raise Refusing(400, "The request line's words are not set apart by one space each.")
+    if method == b"CONNECT":
+        raise Refusing(405, "This server is no proxy.")
+
+
+def check(name: bytes, value: bytes, *, coded: bool) -> None:
+    """
+    Raises Refusing; the parser has checked that a length is a number of 64 bits.
+
+    `coded`: a header before it has named a transfer coding.
+    """
     if name == b"host":
         if not is_host(value):
             raise Refusing(400, "The Host header is no host.")
@@ -30,8 +43,8 @@ def check(name: bytes, value: bytes) -> None:
         if len(value.strip(b" \t")) > LENGTH_DIGITS:
             raise Refusing(400, f"The Content-Length has more than {LENGTH_DIGITS} digits.")
     elif name == b"transfer-encoding":
-        if value.strip(b" \t").lower() != b"chunked":
-            raise Refusing(501, ONLY_CHUNKED)
+        if coded or value.strip(b" \t").lower() != b"chunked":
+            raise Refusing(501, "The only transfer coding that is read is chunked.")
     elif name == b"expect" and value.strip().lower() != b"100-continue":
         raise Refusing(417, "The only expectation that is met is 100-continue.")
 

@@ -17,7 +17,7 @@ import httptools
 
 from pointsman.router.callers import Refusal, Verdict
 from pointsman.router.wire.chunks import TRAILED_FRAMING, BadChunks, ChunkWalk, part
-from pointsman.router.wire.framing import FRAMING, ONLY_CHUNKED, Refusing, check, too_large
+from pointsman.router.wire.framing import FRAMING, Refusing, check, check_line, too_large
 from pointsman.router.wire.headers import without_upgrade
 from pointsman.router.wire.heads import Heads, Shared
 from pointsman.router.wire.known import find, note
@@ -327,14 +327,12 @@ class RequestReader:
 
     def _frame(self, name: bytes, value: bytes) -> None:
         """A header that says where the message ends or how to go on."""
-        check(name, value)
+        check(name, value, coded=self._chunked)
         if name == b"host":
             self._hosts += 1
         elif name == b"content-length":
             self._length = int(value)
         elif name == b"transfer-encoding":
-            if self._chunked:
-                raise Refusing(501, ONLY_CHUNKED)
             self._chunked = True
         elif name == b"expect":
             self._expects = True
@@ -346,13 +344,7 @@ class RequestReader:
         self._method = parser.get_method()
         version = parser.get_http_version()
         self._http11 = version == "1.1"
-        if not self._http11 and version != "1.0":
-            raise Refusing(505, "This server speaks HTTP/1.1.")
-        line = b"%b %b HTTP/%b\r\n" % (self._method, self.target, version.encode())
-        if not self._seen.startswith(line):
-            raise Refusing(400, "The request line's words are not set apart by one space each.")
-        if self._method == b"CONNECT":
-            raise Refusing(405, "This server is no proxy.")
+        check_line(self._seen, self._method, self.target, version)
         if self._hosts > 1 or (self._http11 and not self._hosts):
             raise Refusing(400, "A request needs exactly one Host header.")
         self._bound()
