@@ -199,3 +199,29 @@ async def test_the_urls_query_and_path_are_kept(there: World) -> None:
     await there.ask()
     (entry,) = there.simulators["cloud"].log.as_json()
     assert str(entry["path"]).startswith("/openai/x/chat/completions")
+
+
+async def test_two_backends_of_one_host_are_asked_each_in_its_own_way(there: World) -> None:
+    """Deployments at Azure differ in nothing but path and query; their connections are the same."""
+    lines: list[bytes] = []
+
+    async def note(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        while True:
+            head = await reader.readuntil(b"\r\n\r\n")
+            lines.append(head.partition(b"\r\n")[0])
+            length = int(head.lower().partition(b"content-length: ")[2].partition(b"\r\n")[0])
+            await reader.readexactly(length)
+            writer.write(b"HTTP/1.1 200 OK\r\ncontent-type: application/json\r\n")
+            writer.write(b"content-length: 2\r\n\r\n{}")
+
+    port = await there.scripted_port(note)
+    base = f"http://127.0.0.1:{port}/openai/deployments"
+    there.external("one", f"{base}/one?api-version=1", key=KEY)
+    there.external("two", f"{base}/two?api-version=2", key=KEY)
+    for name in ("one", "two", "one"):
+        there.route(name)
+        assert (await there.ask()).status == 200
+    assert lines == [
+        b"POST /openai/deployments/%b/chat/completions?api-version=%b HTTP/1.1" % asked
+        for asked in ((b"one", b"1"), (b"two", b"2"), (b"one", b"1"))
+    ]

@@ -17,6 +17,7 @@ from pointsman.router.serve import relay as relays
 from pointsman.router.serve.arrival import MAX_COST
 from pointsman.router.serve.dial import external_place
 from pointsman.router.serve.endpoints import Balancer
+from pointsman.router.serve.place import Place
 from pointsman.router.serve.providers import key_line, replaced_key
 from pointsman.router.serve.spill import passed_over
 from pointsman.router.serve.tracing import Call
@@ -72,7 +73,7 @@ class Attempt(Asker):
         self.key = b""
         """The header line with the router's own key, if it was sent."""
 
-    def send(self, authorization: bytes) -> None:
+    def send(self, place: Place, authorization: bytes) -> None:
         """Ask the backend."""
         exchange, pool = self.exchange, self.pool
         try:
@@ -89,9 +90,9 @@ class Attempt(Asker):
         if traces is not None:
             forwarded, self.call = traces.calling(exchange, self.track, pool.place)
         head = b"%b%b%b%bcontent-length: %d\r\n%bx-request-id: %b\r\n%b\r\n" % (
-            pool.before,
+            place.before,
             exchange.operation.path,
-            pool.after,
+            place.after,
             _HEAD,
             len(body),
             forwarded,
@@ -238,10 +239,10 @@ def start(exchange: "Exchange") -> None:
             exchange.plane.traces.not_sent(exchange, track, fault.reason)
         after(exchange, fault)
         return
-    pool, authorization, watch = found
+    pool, place, authorization, watch = found
     exchange.attempt = attempt = Attempt(exchange, backend, track, pool, watch)
     exchange.sending()
-    attempt.send(authorization)
+    attempt.send(place, authorization)
 
 
 def _not_approved(exchange: "Exchange", backend: Backend) -> None:
@@ -293,7 +294,7 @@ def _is_left_out(exchange: "Exchange", backend: Backend, track: Track) -> bool:
     return True
 
 
-_Found = tuple[Pool, bytes, Balancer | None]
+_Found = tuple[Pool, Place, bytes, Balancer | None]
 """The header line with the router's own key is empty where none is needed."""
 
 
@@ -305,10 +306,10 @@ def _pool(exchange: "Exchange", service: str) -> _Found | Fault:
         return Fault(Kind.ERROR, "NoEndpoint", "no ready endpoint", retryable=False)
     if len(endpoints) == 1:
         chosen = plane.pools.service(endpoints[0].host, endpoints[0].port)
-        return chosen, b"", None
+        return chosen, chosen.place, b"", None
     watch = plane.balancers.made.get(service) or plane.balancers.of(service)
     chosen = watch.pick(exchange, endpoints)
-    return chosen, b"", watch
+    return chosen, chosen.place, b"", watch
 
 
 def _external(exchange: "Exchange", backend: Backend) -> _Found | Fault:
@@ -321,14 +322,14 @@ def _external(exchange: "Exchange", backend: Backend) -> _Found | Fault:
         return Fault(Kind.ERROR, "BadUrl", str(error), retryable=False)
     pools = exchange.plane.pools
     if address.credential is None:
-        return pools.external(place), b"", None
+        return pools.external(place), place, b"", None
     key = exchange.plane.live.credential(address.credential, address.url)
     if key is None:
         detail = f"its credential, Secret {address.credential.name}, is not available"
         return Fault(Kind.ERROR, "NoCredential", detail, retryable=False)
     if not key or any(byte < 0x21 or byte > 0x7E for byte in key):
         return Fault(Kind.ERROR, "NoCredential", "its key is not plain ASCII", retryable=False)
-    return pools.external(place), key_line(key), None
+    return pools.external(place), place, key_line(key), None
 
 
 def after(exchange: "Exchange", fault: Fault) -> None:

@@ -9,7 +9,6 @@ import hashlib
 import socket
 import ssl
 from collections.abc import Callable
-from dataclasses import dataclass
 from functools import lru_cache
 from ipaddress import ip_address
 from typing import TYPE_CHECKING, Final, cast
@@ -19,26 +18,10 @@ from pointsman.api.table import ExternalAddress
 from pointsman.process.guard import why_refused
 from pointsman.router.policy.retry import Fault, Kind
 from pointsman.router.serve.limits import Limits
+from pointsman.router.serve.place import Place
 
 if TYPE_CHECKING:
     from pointsman.router.proxy import Proxy
-
-
-@dataclass(frozen=True, slots=True)
-class Place:
-    """Where to dial and how to ask there."""
-
-    host: str
-    port: int
-    key: tuple[str, int, str]
-    """Connections with equal keys are interchangeable."""
-    before: bytes
-    """The request line up to the operation's path."""
-    after: bytes
-    """The rest of it, with the Host header."""
-    external: bool = False
-    tls: bool = False
-    ca_bundle: str | None = None
 
 
 class Undialed(Exception):

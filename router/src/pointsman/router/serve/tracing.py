@@ -25,7 +25,7 @@ from pointsman.router.wire.stated import Stated, read_stated
 from pointsman.router.wire.trace_context import SAMPLED, TraceContext, context_lines, read_context
 
 if TYPE_CHECKING:
-    from pointsman.router.serve.dial import Place
+    from pointsman.router.serve.place import Place
     from pointsman.router.serve.exchange import Exchange
     from pointsman.router.serve.tracks import Track
     from pointsman.routing import CompiledPolicy

@@ -13,8 +13,9 @@ from typing import TYPE_CHECKING, Final, cast
 
 from pointsman.api.table import Endpoint
 from pointsman.router.policy.retry import Fault, Kind
-from pointsman.router.serve.dial import Place, Undialed, dial, keep_session, service_place
+from pointsman.router.serve.dial import Undialed, dial, keep_session, service_place
 from pointsman.router.serve.limits import Limits
+from pointsman.router.serve.place import Place
 from pointsman.router.serve.wheel import Alarm, Wheel
 from pointsman.router.wire.response import Malformed, ResponseReader
 from pointsman.router.wire.whole import WholeAnswer, read_whole
@@ -224,8 +225,8 @@ class UpstreamConnection(asyncio.Protocol):
 class Pool:
     """The connections to one place, and how many requests are there."""
 
-    __slots__ = ("_dialing", "_open", "_unused", "_wheel", "after", "before", "clock", "idle",
-                 "limits", "outstanding", "place", "proxy")  # fmt: skip
+    __slots__ = ("_dialing", "_open", "_unused", "_wheel", "clock", "idle", "limits",
+                 "outstanding", "place", "proxy")  # fmt: skip
 
     def __init__(
         self,
@@ -237,7 +238,6 @@ class Pool:
     ) -> None:
         self.proxy: Proxy | None = None
         self.place = place
-        self.before, self.after = place.before, place.after
         self.limits = limits
         self.clock = clock
         self.outstanding = 0
