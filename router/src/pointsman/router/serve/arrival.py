@@ -54,6 +54,7 @@ def read(exchange: "Exchange") -> None:
     elif len(body) > MANY_BYTES or body.count(b"{") + body.count(b"[") > FEW_CONTAINERS:
         check_shape(body)
     if exchange.translated:
+        exchange.flat = False  # the chat that it becomes may have more
         cast("TranslatedExchange", exchange).read()
         return
     exchange.asked = exchange.operation.read(body)

@@ -29,9 +29,7 @@ _MOST_NAMES: Final = 512
 _LINES: Final[dict[bytes, tuple[bytes, bytes]]] = {}
 """A line -> its name and value; the name is empty where it is not taken."""
 _MOST_LINES: Final = 128
-_STEADY: Final = frozenset(
-    {b"server", b"content-type", b"connection", b"vary", b"via", b"x-powered-by"}
-)
+_STEADY: Final = frozenset({b"server", b"content-type", b"vary", b"via", b"x-powered-by"})
 """Headers of which a server says the same in each answer."""
 _LINE_BYTES: Final = 128
 
