@@ -25,8 +25,8 @@ from pointsman.router.wire.stated import Stated, read_stated
 from pointsman.router.wire.trace_context import SAMPLED, TraceContext, context_lines, read_context
 
 if TYPE_CHECKING:
-    from pointsman.router.serve.place import Place
     from pointsman.router.serve.exchange import Exchange
+    from pointsman.router.serve.place import Place
     from pointsman.router.serve.tracks import Track
     from pointsman.routing import CompiledPolicy
     from pointsman.routing.compiled import CompiledRoute
