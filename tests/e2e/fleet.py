@@ -6,6 +6,7 @@ dial router pods and in turn: the bench has no kube-proxy, so Services have no a
 
 import itertools
 import os
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -23,6 +24,8 @@ ROOT = Path(__file__).parent.parent.parent
 EXAMPLES = ROOT / "crds" / "examples"
 RELEASE = "pointsman"
 ROUTERS = 3
+REACTS_S = 0.15
+"""What is read sooner after an edit may be of before it."""
 DELAY_S = 10
 """A router's delay at its end; the chart's is half of it, and not made for machines so busy."""
 CALLER = "e2e"
@@ -37,6 +40,8 @@ class Fleet:
     namespace: str
     release: str = RELEASE
     _turn: Iterator[int] = field(default_factory=itertools.count)
+    _told_s: float = 0.0
+    """When kubectl did something last, by the monotonic clock."""
 
     @property
     def bench(self) -> Bench:
@@ -47,10 +52,14 @@ class Fleet:
 
     def kubectl(self, *args: str, stdin: str | None = None) -> str:
         """kubectl as admin in the fleet's namespace; raises on failure."""
-        return self.cluster.kubectl("-n", self.namespace, *args, input=stdin)
+        try:
+            return self.cluster.kubectl("-n", self.namespace, *args, input=stdin)
+        finally:
+            self._told_s = time.monotonic()
 
     def get(self, kind: str, name: str) -> dict[str, Any]:
         """One object; raises CommandFailed where it does not exist."""
+        self._let_react()
         found = self.cluster.get(kind, name, self.namespace)
         if found is None:
             raise CommandFailed(f'Error from server (NotFound): {kind} "{name}" not found')
@@ -58,7 +67,12 @@ class Fleet:
 
     def every(self, kinds: str, selector: str = "") -> list[dict[str, Any]]:
         """All objects of some kinds, which commas part."""
+        self._let_react()
         return self.cluster.list(kinds, self.namespace, selector)
+
+    def _let_react(self) -> None:
+        """Nobody in a terminal reads a status sooner after an edit than this."""
+        time.sleep(max(self._told_s + REACTS_S - time.monotonic(), 0.0))
 
     def condition(self, kind: str, name: str, wanted: str) -> dict[str, Any]:
         """One condition of an object; empty if it has none such."""
