@@ -51,15 +51,16 @@ class Moment:
     settled: bool
 
 
-def look(fleet: Fleet, seen: Seen, generation: int) -> Moment:
+def look(fleet: Fleet, seen: Seen, generation: int) -> Moment | None:
+    """None as long as the operator has not seen the edit."""
     answered = seen.answered["b"]
     item = fleet.get("routingpolicy", "desk")
     status, current = item["status"], item["metadata"]["generation"]
-    if status["observedGeneration"] == current:  # else the operator has not seen the edit yet
-        assert_well_formed(status, generation=current)
+    if status["observedGeneration"] != generation:
+        return None
+    assert_well_formed(status, generation=current)
     assert unexplained("RoutingPolicy", status) == []
-    behind = status["observedGeneration"] != generation
-    percent = 0 if behind else status.get("shift", {}).get("percent", 100)
+    percent = status.get("shift", {}).get("percent", 100)
     listed = fleet.get("deployment", "b-model")
     return Moment(
         answered,
@@ -76,7 +77,9 @@ async def watched(fleet: Fleet, seen: Seen) -> list[Moment]:
     trail: list[Moment] = []
     async with asyncio.timeout(180):
         while not trail or not trail[-1].settled:
-            trail.append(await asyncio.to_thread(look, fleet, seen, generation))
+            moment = await asyncio.to_thread(look, fleet, seen, generation)
+            if moment is not None:
+                trail.append(moment)
             await asyncio.sleep(0.3)
     return trail
 
