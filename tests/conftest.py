@@ -14,6 +14,7 @@ import pytest
 from hypothesis import HealthCheck, settings
 from xdist.remote import Producer
 
+from pointsman.process.starting import importing
 from tests.bench.fixtures import bench
 from tests.postgres.fixtures import postgres
 from tests.selecting import is_extended, is_long, is_slow, marks_of, reruns, unwanted
@@ -40,11 +41,8 @@ def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool 
 @pytest.hookimpl(wrapper=True)
 def pytest_collection() -> Generator[None, object, object]:
     """Collect tests without collecting garbage: all that is made then is kept."""
-    gc.disable()
-    try:
+    with importing():
         return (yield)
-    finally:
-        gc.enable()
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

@@ -90,9 +90,7 @@ class Tariff:
         """As the function does, of (prompt, answer) and (cached, reasoning) tokens."""
         if not self._since_s <= now_s < self._until_s:
             self._turn(now_s)
-        if parts[0] or parts[1]:
-            return _nano(tokens, parts, self._rates)
-        return (tokens[0] * self._rates[0] + tokens[1] * self._rates[1] + 500) // 1000
+        return _nano(tokens, parts, self._rates)
 
     def _turn(self, now_s: float) -> None:
         number = 0

@@ -11,6 +11,7 @@ import secrets
 import socket
 import time
 from collections.abc import Callable
+from functools import partial
 from typing import TYPE_CHECKING, Any, cast
 
 from pointsman.router.live import Live
@@ -134,20 +135,16 @@ class DataPlane(Plane):
         loop = asyncio.get_running_loop()
         self.wheel = Wheel(loop, self.clock, self.limits.tick_s)
         self.pools = Pools(self.limits, self.wheel, self.clock, self._proxy)
-        server = await loop.create_server(
-            lambda: ClientConnection(self), host, port, backlog=_BACKLOG
-        )
+        client = partial(ClientConnection, self)
+        server = await loop.create_server(client, host, port, backlog=_BACKLOG)
         self._servers.append(server)
         # uvloop's is a list, the type says a tuple, and compiled code believes types.
         listening = [*cast(Any, server).sockets]
         for one in listening:
             for _ in range(_ACCEPTED_AT_ONCE - 1):
                 again = socket.socket(one.family, one.type, one.proto, fileno=os.dup(one.fileno()))
-                self._servers.append(
-                    await loop.create_server(
-                        lambda: ClientConnection(self), sock=again, backlog=_BACKLOG
-                    )
-                )
+                server = await loop.create_server(client, sock=again, backlog=_BACKLOG)
+                self._servers.append(server)
         bound: int = listening[0].getsockname()[1]
         return bound
 
