@@ -5,6 +5,7 @@ from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from pathlib import Path
 
+import aiohttp
 import openai
 import pytest
 
@@ -81,6 +82,20 @@ async def test_without_callers_it_is_open_and_says_so(tmp_path: Path) -> None:
         await until(url, {"anything": True})
 
     assert len([line for line in said if line.startswith("callers: open")]) == 1
+
+
+@pytest.mark.parametrize(("chosen_open", "expected"), [(False, 403), (True, 200)])
+async def test_pages_of_other_sites_are_not_on_this_machine(
+    tmp_path: Path, chosen_open: bool, expected: int
+) -> None:
+    """A browser here may show anything; whoever says --open means it too."""
+    async with (
+        running(files(tmp_path, {}), chosen_open=chosen_open) as (url, _),
+        aiohttp.ClientSession(headers={"origin": "https://news.example.com"}) as page,
+    ):
+        await until(url, {"anything": True})
+        async with page.get(f"{url}/models") as answer:
+            assert answer.status == expected
 
 
 @pytest.mark.parametrize("host", ["0.0.0.0", "::", "192.0.2.1", "example.com", ""])

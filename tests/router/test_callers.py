@@ -12,6 +12,7 @@ from pointsman.router.callers import (
     NOBODY,
     NOT_READ,
     OPEN,
+    OPEN_HERE,
     Caller,
     Callers,
     Refusal,
@@ -123,6 +124,30 @@ def test_open_is_a_value_and_never_a_default() -> None:
     assert said(callers=OPEN) is ANYONE
     assert ANYONE.may_use("any")
     assert not NOBODY.may_use("any")
+
+
+@pytest.mark.parametrize(
+    ("origin", "expected"),
+    [
+        (b"https://evil.example.com", Refusal.FOREIGN_PAGE),
+        (b"http://evil.example.com:8080", Refusal.FOREIGN_PAGE),
+        (b"HTTPS://127.0.0.1.evil.example.com", Refusal.FOREIGN_PAGE),
+        (b"null", Refusal.FOREIGN_PAGE),
+        (b"", Refusal.FOREIGN_PAGE),
+        (b"\xff", Refusal.FOREIGN_PAGE),
+        (b"http://localhost:3000", ANYONE),
+        (b"http://127.0.0.1", ANYONE),
+        (b"http://[::1]:5173", ANYONE),
+        (b"vscode-webview://1a2b", ANYONE),
+    ],
+)
+def test_what_is_open_here_is_not_open_to_pages_of_others(origin: bytes, expected: object) -> None:
+    """Nor is a name that leads here only now; what was chosen to be open is open to all."""
+    headers = [(b"host", b"localhost:8080"), (b"origin", origin)]
+
+    assert judge(OPEN_HERE, headers, 0.0).caller is expected
+    assert judge(OPEN_HERE, headers[:1], 0.0).caller is ANYONE
+    assert judge(OPEN, headers, 0.0).caller is ANYONE
 
 
 def test_no_repr_shows_a_hash() -> None:

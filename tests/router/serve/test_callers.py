@@ -13,7 +13,7 @@ from openai.types.chat import ChatCompletionMessageParam
 
 from pointsman.api.callers import digest_of
 from pointsman.api.table import Match, PolicyBlob, Route, Target
-from pointsman.router.callers import NOT_READ, OPEN, Caller, callers_of
+from pointsman.router.callers import NOT_READ, OPEN, OPEN_HERE, Caller, callers_of
 from pointsman.routing import compile_policy, compile_table
 from tests.router.serve.world import LIMITS, PATIENCE_S, World, chat, post, until, world
 
@@ -187,6 +187,17 @@ async def test_before_a_secret_was_read_it_is_503(desk: World) -> None:
     assert refused.headers["retry-after"] == "1"
     assert b"HTTP/1.1 503 " in models
     assert answered.status == 200
+
+
+async def test_a_page_of_another_site_reaches_no_model(desk: World) -> None:
+    """A browser sends such a post without asking, and would have it paid."""
+    desk.live.callers = OPEN_HERE
+    foreign = await desk.ask(origin="https://evil.example.com", content_type="text/plain")
+    ours = await desk.ask(origin="http://localhost:3000")
+
+    assert (foreign.status, foreign.error["code"]) == (403, "foreign_page")
+    assert ours.status == 200
+    assert sum(len(desk.seen(name)) for name in desk.simulators) == 1
 
 
 async def test_a_strangers_body_is_not_kept(desk: World) -> None:

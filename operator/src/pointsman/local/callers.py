@@ -14,7 +14,7 @@ from typing import Any
 from pointsman.api.names import LABEL_CALLERS
 from pointsman.local.desired import metadata_of, secret_data, texts
 from pointsman.process.address import Address
-from pointsman.router.callers import OPEN
+from pointsman.router.callers import OPEN, OPEN_HERE
 from pointsman.router.control.callers import CallerFeed, read_secret
 from pointsman.router.control.metrics import ControlMetrics
 from pointsman.router.live import Live
@@ -44,7 +44,7 @@ class LocalCallers:
                     f"{host} may be reached by others: add a Secret with {_LABEL} "
                     "(pointsman key create), or let everybody in with --open"
                 )
-            self._live.callers = OPEN
+            self._live.callers = OPEN if chosen_open else OPEN_HERE
         self.follow(secrets)
 
     def follow(self, secrets: Mapping[str, dict[str, Any]]) -> dict[str, str]:

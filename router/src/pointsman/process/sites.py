@@ -28,3 +28,16 @@ def why_foreign(headers: Mapping[str, str]) -> str:
     if not is_ours or (origin and origin.rpartition("://")[2].lower() != host.lower()):
         return "this was sent by another site's page, and nothing was done"
     return ""
+
+
+def is_foreign(origin: bytes) -> bool:
+    """
+    Whether an Origin header is of a page that somebody else may have written.
+
+    Not so pages that this machine serves itself, on any port, and programs that name a scheme of
+    their own (editors, extensions). `null` is what any page becomes in a sandboxed frame.
+    """
+    scheme, _, host = origin.decode("latin-1").partition("://")
+    if scheme.lower() in ("http", "https"):
+        return not is_local(host)
+    return not host

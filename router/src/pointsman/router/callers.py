@@ -13,6 +13,7 @@ from math import inf
 from typing import Final, NamedTuple
 
 from pointsman.api.callers import MAX_KEY_BYTES, Limits, digest_of
+from pointsman.process.sites import is_foreign
 
 _PREFIX_BYTES: Final = 4
 """Of a hash, to find it by. How long the search takes tells something about hashes of what was
@@ -65,6 +66,8 @@ class Refusal(StrEnum):
     EXPIRED_KEY = "ExpiredKey"
     NOT_READY = "NotReady"
     """Not every Secret was read yet: nobody can say that the key is unknown."""
+    FOREIGN_PAGE = "ForeignPage"
+    """A page of another site, in a browser on this machine, to a router that asks for no key."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -72,6 +75,8 @@ class Callers:
     """Everybody who may call, found by the hash of a key. The default lets nobody in."""
 
     open: bool = False
+    here: bool = False
+    """Open to programs on this machine, not to what other sites' pages do in its browsers."""
     complete: bool = False
     """True once every Secret was read, by this process or by an earlier one."""
     everyone: tuple[Caller, ...] = ()
@@ -82,6 +87,7 @@ class Callers:
 
 NOT_READ: Final = Callers()
 OPEN: Final = Callers(open=True, complete=True)
+OPEN_HERE: Final = Callers(open=True, here=True, complete=True)
 
 
 def callers_of(everyone: Iterable[Caller], *, complete: bool) -> Callers:
@@ -109,8 +115,11 @@ _ANTHROPICS: Final = b"x-api-key"
 
 def judge(callers: Callers, headers: Iterable[tuple[bytes, bytes]], now_s: float) -> Verdict:
     """Of a request's headers (names in lower case); `now_s` is Unix time."""
+    if callers is OPEN:
+        return _OPEN
     if callers.open:
-        return _OPEN if callers is OPEN else Verdict(callers, ANYONE)
+        foreign = callers.here and any(n == b"origin" and is_foreign(v) for n, v in headers)
+        return Verdict(callers, Refusal.FOREIGN_PAGE if foreign else ANYONE)
     shown = [value for name, value in headers if name == b"authorization"]
     if not shown:
         shown = [b"bearer " + value for name, value in headers if name == _ANTHROPICS]

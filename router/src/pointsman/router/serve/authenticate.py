@@ -1,7 +1,8 @@
 """The first layer: whose request it is.
 
 Guarantees that a request goes on only with a key that is known now: one that was let in at its head
-is judged again if a Secret has changed since. Refuses with 401, and with 503 while nobody can tell.
+is judged again if a Secret has changed since. Refuses with 401, with 503 while nobody can tell, and
+pages of other sites with 403 where no key is asked for on one machine.
 """
 
 from typing import TYPE_CHECKING, Final
@@ -22,6 +23,8 @@ _MESSAGES: Final = {
     Refusal.MALFORMED: "The API key is not readable. Send one `Authorization: Bearer KEY` header.",
     Refusal.UNKNOWN_KEY: "The API key is not known to this router.",
     Refusal.EXPIRED_KEY: "The API key has expired.",
+    Refusal.FOREIGN_PAGE: "A page of another site sent this to a router that asks for no key, and "
+    "nothing was done.",
 }
 _NAMED_MODELS: Final = 20
 
@@ -67,6 +70,8 @@ def refuse(plane: "Plane", refusal: Refusal, *, close: bool = False) -> Problem:
     if refusal is Refusal.NOT_READY:
         message = "The API keys of this router are not read yet."
         return Refused(message, code="not_ready", retry_after_s=1, close=close)
+    if refusal is Refusal.FOREIGN_PAGE:
+        return BadRequest(_MESSAGES[refusal], status=403, code="foreign_page", close=close)
     return BadRequest(_MESSAGES[refusal], status=401, code="invalid_api_key", close=close)
 
 
