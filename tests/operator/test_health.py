@@ -57,6 +57,26 @@ def test_a_blocked_loop_is_seen_from_outside() -> None:
     assert "pointsman_operator_reconciles" in metrics
 
 
+@pytest.mark.local
+def test_a_busy_loop_is_told_and_not_a_broken_connection() -> None:
+    """What the controllers would say is asked of their loop, which may be late."""
+
+    def programmed() -> dict[str, object]:
+        raise TimeoutError
+
+    server = HealthServer(0, vitals(), programmed)
+    server.start()
+    try:
+        with pytest.raises(HTTPError) as refused:
+            urlopen(f"http://127.0.0.1:{server.port}/debug/programmed", timeout=5)
+        told = refused.value.read()
+        refused.value.close()
+    finally:
+        server.close()
+
+    assert (refused.value.code, told.partition(b":")[0]) == (503, b"LoopBusy")
+
+
 def test_flags_come_before_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
     """And a pod's name is the identity."""
     monkeypatch.setenv("POINTSMAN_RELEASE", "from-env")

@@ -414,12 +414,12 @@ async def test_a_load_is_known_while_its_stream_is_open(tmp_path: Path) -> None:
     router, told = FakeRouter(), asyncio.Event()
     async with following(router, tmp_path, on_load=told.set) as (fleet, changed):
         assert fleet.loads("a") == [None]
-        assert fleet.mute() == ["r1"]
+        assert (fleet.mute(), fleet.totals()) == (["r1"], None)
         router.tell("Hello", 3, {"a": 7})
         await next_change(told)
         assert fleet.loads("a") == [RouterReport("r1", 0, 3, 7)]
         assert fleet.loads("b") == [RouterReport("r1", 0, 0, 0)]
-        assert (fleet.in_flight("a"), fleet.mute()) == (3, [])
+        assert (fleet.in_flight("a"), fleet.mute(), fleet.totals()) == (3, [], {"a": 3})
         changed.clear()
         router.say("Ack", GOOD)
         await next_change(changed)
@@ -429,12 +429,12 @@ async def test_a_load_is_known_while_its_stream_is_open(tmp_path: Path) -> None:
         assert fleet.loads("a") == [RouterReport("r1", 0, 4, None)]
         router.hang_up()
         await next_change(told)
-        assert fleet.loads("a") == [None]
+        assert (fleet.loads("a"), fleet.totals()) == ([None], None)
         router.tell("Hello", 0, {})
         await next_change(told)
         assert fleet.loads("a") == [RouterReport("r1", 0, 0, 0)]
         fleet.set_pods([])
-        assert fleet.loads("a") == []
+        assert (fleet.loads("a"), fleet.totals()) == ([], {})
 
 
 async def test_a_router_that_does_not_start_has_no_load(tmp_path: Path) -> None:
@@ -514,10 +514,10 @@ async def test_a_request_that_met_no_server_and_went_elsewhere_is_load(tmp_path:
     async with following(router, tmp_path, on_load=told.set) as (fleet, _):
         router.hold(missed=5)
         await next_change(told)
-        assert fleet.loads("a") == [RouterReport("r1", 0, 0, None)]
+        assert (fleet.loads("a"), fleet.totals()) == ([RouterReport("r1", 0, 0, None)], {})
         router.hold(missed=6)
         await next_change(told)
-        assert fleet.loads("a") == [RouterReport("r1", 1, 0, None)]
+        assert (fleet.loads("a"), fleet.totals()) == ([RouterReport("r1", 1, 0, None)], {"a": 1})
         router.hold(held=4, missed=9)
         await next_change(told)
-        assert fleet.loads("a") == [RouterReport("r1", 4, 0, None)]
+        assert (fleet.loads("a"), fleet.totals()) == ([RouterReport("r1", 4, 0, None)], {"a": 4})

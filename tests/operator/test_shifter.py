@@ -13,7 +13,6 @@ from pointsman.operator.controllers.rollouts import Roller
 from pointsman.operator.controllers.shifting import READ_S, Shifter
 from pointsman.operator.errors import Stalled
 from pointsman.operator.plan.policy_status import RouterView
-from pointsman.operator.plan.scaling import RouterReport
 from pointsman.operator.plan.shifting import DEADLINE_S, Capacity
 from tests.operator.fake_api import FakeApi
 from tests.operator.learning import idle_learner
@@ -34,10 +33,8 @@ class Routers(Fleet):
         self.unreachable: frozenset[str] = frozenset()
         self.told: table.Served = {}
 
-    def loads(self, backend: str) -> list[RouterReport | None]:
-        if self.load is None:
-            return [None]
-        return [RouterReport("r1", 0, self.load.get(backend, 0))]
+    def totals(self) -> dict[str, int] | None:
+        return self.load
 
     def served(self) -> dict[str, table.Served]:
         return {"r1": self.told}
@@ -298,7 +295,8 @@ async def test_a_giver_that_the_operator_does_not_scale_is_read_again(world: Wor
     await world.edit(b=1)
     assert world.parts()["b"] == 0
     unavailable = {"type": "Available", "status": "False"}
-    world.api.stored["ModelBackend", "s"]["status"] = {"conditions": [unavailable]}
+    stored = world.api.stored["ModelBackend", "s"]
+    world.api.stored["ModelBackend", "s"] = stored | {"status": {"conditions": [unavailable]}}
     await world.pass_time(READ_S + 4)
 
     assert world.parts() == {"b": 100}

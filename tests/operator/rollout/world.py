@@ -26,7 +26,6 @@ from pointsman.operator.plan.policy_status import RouterView
 from pointsman.operator.plan.rollout.record import Record, load_rollouts
 from pointsman.operator.plan.rollout.replaying import Replayed
 from pointsman.operator.plan.rollout.rerouting import Job, replay
-from pointsman.operator.plan.scaling import RouterReport
 from pointsman.operator.plan.shifting import Capacity
 from tests.operator.fake_api import FakeApi
 from tests.operator.learning import idle_learner
@@ -62,8 +61,8 @@ class Router(Fleet):
     def served(self) -> dict[str, table.Served]:
         return {"r1": self.told}
 
-    def loads(self, backend: str) -> list[RouterReport | None]:
-        return [None if self.load is None else RouterReport("r1", 0, self.load.get(backend, 0))]
+    def totals(self) -> dict[str, int] | None:
+        return self.load
 
     def arms(self, policy: str) -> Mapping[str, Arms]:
         return {"r1": self.counted[policy]} if policy in self.counted else {}

@@ -5,7 +5,7 @@ from pathlib import Path
 
 from tests.perf import marks
 from tests.perf.scale.measure import Figures, told
-from tests.perf.scale.targets import TARGETS, verdict
+from tests.perf.scale.targets import TARGETS, shown, verdict
 
 PAGE = Path(__file__).parents[3] / "docs" / "scale.md"
 BEGIN = "<!-- what follows is written by `DOCS=1 python -m tests.perf.scale` -->\n"
@@ -56,7 +56,7 @@ def tables(found: Sequence[Figures]) -> str:
 def targets(figures: Figures) -> str:
     """Each target beside its value, of one size."""
     rows = [
-        [one.what, f"{one.of(figures):.4g} {one.unit}".strip(), f"{one.most:g}",
+        [one.what, shown(one, figures), f"{one.most:g}",
          verdict(one, figures)]
         for one in TARGETS
     ]  # fmt: skip

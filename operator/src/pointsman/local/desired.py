@@ -18,7 +18,7 @@ from pointsman.local.commands import commands
 from pointsman.local.processes import Wanted
 from pointsman.local.signing_keys import named_keys
 from pointsman.local.suites import suites_of
-from pointsman.operator.plan.blobs import compile_backend
+from pointsman.operator.plan.blobs import compile_backend, named
 from pointsman.operator.plan.engines import container_of
 from pointsman.operator.plan.evaluating.telling import Hindrance
 from pointsman.operator.plan.learning import Wish, wishes
@@ -69,6 +69,7 @@ def _observed(loaded: Loaded) -> tuple[ObservedPolicy, ...]:
             created=f"{number:06}",
             spec=item.value.spec.model_dump(mode="json", by_alias=True, exclude_unset=True),
             parsed=item.value,
+            named=named(item.value),
         )
         for number, item in enumerate(loaded.policies)
     )

@@ -46,7 +46,7 @@ class Vitals:
 
 
 class HealthServer:
-    """Serves until closed; `programmed` is called in this server's thread."""
+    """Serves until closed; `programmed` is called in its thread, TimeoutError is a 503."""
 
     def __init__(
         self, port: int, vitals: Vitals, programmed: Callable[[], dict[str, object]]
@@ -59,11 +59,7 @@ class HealthServer:
                 "text/plain; version=0.0.4",
                 generate_latest(metrics.REGISTRY),
             ),
-            "/debug/programmed": lambda: (
-                200,
-                "application/json",
-                json.dumps(programmed()).encode(),
-            ),
+            "/debug/programmed": lambda: _json(programmed),
         }
 
         class Handler(BaseHTTPRequestHandler):
@@ -101,6 +97,13 @@ class HealthServer:
         """Stop serving."""
         self._server.shutdown()
         self._server.server_close()
+
+
+def _json(told: Callable[[], object]) -> tuple[int, str, bytes]:
+    try:
+        return 200, "application/json", json.dumps(told()).encode()
+    except TimeoutError:
+        return _plain("LoopBusy: the controllers did not answer in time")
 
 
 def _plain(trouble: str) -> tuple[int, str, bytes]:

@@ -1,18 +1,18 @@
 """Everything that one reconcile looks at: one LIST or GET each, all at once, read consistently."""
 
 import asyncio
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, Protocol
 
 from pointsman.api import names, table
-from pointsman.api.v1alpha1 import RoutingPolicy
 from pointsman.operator.cluster import kinds
 from pointsman.operator.cluster.client import Api, Object
 from pointsman.operator.cluster.mirror import LABEL_SERVICE, Mirror
 from pointsman.operator.cluster.tables import StoredTable, read_table
 from pointsman.operator.plan.backend_status import Surroundings
-from pointsman.operator.plan.blobs import named
+from pointsman.operator.plan.kept import Kept
 from pointsman.operator.plan.objects import (
     ObservedBackend,
     ObservedPolicy,
@@ -101,24 +101,28 @@ async def observe_table(
     settings: Settings,
     observe: Callable[[Object], ObservedPolicy] = observed_policy,
     mirror: Mirror | None = None,
+    revisions_of: Kept[tuple[Revision, ...]] | None = None,
 ) -> TableView:
     """
     Backends, policies, revisions, the stored table and the router pods.
 
-    `observe` may remember what it made of the same policy before. The manifest is always read
-    anew: it is written under its version.
+    `observe` and `revisions_of` may remember what was made of the same objects before. The manifest
+    is always read anew: it is written under its version.
     """
     reads: Reads = mirror or api
     # Policies first: one that was applied after its backend must not be seen without it.
     policies = await reads.list_all(kinds.ROUTING_POLICY)
     pairs = [(item, observe(item)) for item in _live(policies)]
     if mirror is not None:
-        await mirror.look(kinds.MODEL_BACKEND, _named_by(policy for _, policy in pairs))
+        used = {name for _, policy in pairs for name in policy.named}
+        await mirror.look(kinds.MODEL_BACKEND, used)
     async with asyncio.TaskGroup() as group:
         backends = group.create_task(reads.list_all(kinds.MODEL_BACKEND))
         revisions = group.create_task(reads.list_all(kinds.CONTROLLER_REVISION, names.LABEL_POLICY))
         pods = group.create_task(reads.list_all(kinds.POD, settings.router_selector))
         stored = group.create_task(read_table(api, settings.release, reads.list_metadata))
+    known = Kept[tuple[Revision, ...]]() if revisions_of is None else revisions_of
+    known.only({policy.name for _, policy in pairs})
     by_policy: dict[str, list[Object]] = {}
     for item in revisions.result():
         by_policy.setdefault(labels_of(item).get(names.LABEL_POLICY, ""), []).append(item)
@@ -126,20 +130,18 @@ async def observe_table(
         backends=_live(backends.result()),
         policies=pairs,
         revisions={
-            policy.name: read_revisions(
-                by_policy.get(policy.name, ()), policy=policy.name, uid=policy.uid
+            policy.name: known.get(
+                policy.name,
+                (policy.uid, *found),
+                partial(read_revisions, found, policy=policy.name, uid=policy.uid),
             )
             for _, policy in pairs
+            for found in [by_policy.get(policy.name, ())]
         },
         revision_items={name_of(item): item for item in revisions.result()},
         stored=stored.result(),
         routers=router_pods(pods.result()),
     )
-
-
-def _named_by(policies: Iterable[ObservedPolicy]) -> set[str]:
-    specs = (policy.parsed.spec for policy in policies if isinstance(policy.parsed, RoutingPolicy))
-    return {name for spec in specs for name in named(spec)}
 
 
 async def observe_backend(

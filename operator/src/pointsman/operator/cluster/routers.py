@@ -16,8 +16,8 @@ import logging
 import random
 import re
 import time
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
 from http import HTTPStatus
 from typing import Final
 from urllib.parse import quote
@@ -28,55 +28,24 @@ from pointsman.api import table
 from pointsman.api.counted import Arms
 from pointsman.api.statuses import label_of
 from pointsman.operator import metrics
+from pointsman.operator.cluster.heard import HeardRouter
 from pointsman.operator.cluster.lines import StreamBroken, lines_of
 from pointsman.operator.cluster.observe import RouterPod
 from pointsman.operator.cluster.orders import Orders
 from pointsman.operator.cluster.token import dial_headers
 from pointsman.operator.plan.budget_status import differ
 from pointsman.operator.plan.policy_status import RouterView
-from pointsman.operator.plan.scaling import RouterReport, at_rest
+from pointsman.operator.plan.scaling import RouterReport
 from pointsman.operator.settings import Settings
 
 log = logging.getLogger("pointsman.routers")
 
-MISSED_S: Final = 10.0
-"""A request that met no server and went elsewhere counts as load for so long: enough to be decided
-on, and less than any delay of scaling down."""
 BACKOFF_S: Final = (0.1, 2.0)
 CONNECT_S: Final = 2.0
 MOST_PUTS: Final = 16
 MAX_REFUSAL_BYTES: Final = 4096
 OLDER_EPOCH: Final = re.compile(rb"epoch [0-9]+ is older than ([0-9]{1,12})\b")
 """What a router says with 409."""
-
-
-@dataclass(slots=True)
-class _Router:
-    """One pod and what its stream said; changed only by its own task."""
-
-    pod: RouterPod
-    task: asyncio.Task[None] | None = None
-    heard_s: float = field(default_factory=time.monotonic)
-    """Of its last line; until it has spoken, when it was dialed first."""
-    spoke: bool = False
-    told_silent: bool = False
-    position: tuple[int, int] = (0, 0)
-    """(epoch, serial) of the manifest that its last event spoke of."""
-    acks: dict[str, table.Ack] = field(default_factory=dict)
-    acked_at: dict[tuple[str, str], float] = field(default_factory=dict)
-    """(policy, blob) -> unix time of the first ack."""
-    unreachable: frozenset[str] = frozenset()
-    """Backends that it would send requests to and knows no endpoint of."""
-    load: table.AdminEvent | None = None
-    """The last event of the stream that is open now which told of the load."""
-    served: table.Served = field(default_factory=dict)
-    """What it told last of the requests that ended, by rule."""
-    budgets: dict[str, tuple[table.BudgetUse, ...]] = field(default_factory=dict)
-    """What it told last of budgets, by policy."""
-    arms: dict[str, Arms] = field(default_factory=dict)
-    """What it told last of the arms of rollouts, by policy."""
-    missed_s: dict[str, float] = field(default_factory=dict)
-    """Backend -> when its count of requests that met no server grew last."""
 
 
 class RouterFleet:
@@ -103,7 +72,7 @@ class RouterFleet:
         """Backends that are held back until routers say that they reach them."""
         self._fence = fence
         """Raises Broken unless this process surely leads."""
-        self._routers: dict[str, _Router] = {}
+        self._routers: dict[str, HeardRouter] = {}
         self._group: asyncio.TaskGroup | None = None
         self._session: aiohttp.ClientSession | None = None
         self._telling: asyncio.Task[None] | None = None
@@ -145,7 +114,7 @@ class RouterFleet:
             if uid in self._routers:
                 self._routers[uid].pod = pod
             else:
-                router = self._routers[uid] = _Router(pod)
+                router = self._routers[uid] = HeardRouter(pod)
                 router.task = self._group.create_task(self._follow(router), name=f"router {uid}")
         if first:
             self._reconsider()
@@ -196,7 +165,16 @@ class RouterFleet:
 
     def loads(self, backend: str) -> list[RouterReport | None]:
         """What each router has of a backend; None for one that runs and does not say."""
-        return [_report(router, backend) for router in self._heard_of()]
+        return [router.report(backend) for router in self._heard_of()]
+
+    def totals(self) -> Mapping[str, int] | None:
+        """Requests that all routers hold or have sent, by backend; None if one does not say."""
+        found: Counter[str] = Counter()
+        for router in self._heard_of():
+            if router.load is None:
+                return None
+            found.update(router.busy())
+        return found
 
     def served(self) -> Mapping[str, table.Served]:
         """What each router that runs has served since it began, by the pod's uid."""
@@ -219,7 +197,7 @@ class RouterFleet:
         """Names of the routers whose load is not known."""
         return sorted(router.pod.name for router in self._heard_of() if router.load is None)
 
-    def _heard_of(self) -> list[_Router]:
+    def _heard_of(self) -> list[HeardRouter]:
         """All but those that do not run: a router that fails to start must not hold up scaling."""
         return [one for one in self._routers.values() if one.pod.runs or one.load is not None]
 
@@ -243,7 +221,7 @@ class RouterFleet:
         body = table.encode(order)
         limit = asyncio.Semaphore(MOST_PUTS)
 
-        async def tell(router: _Router) -> None:
+        async def tell(router: HeardRouter) -> None:
             url = f"{self._base(router)}/admin/backends/{quote(backend)}"
             timeout = aiohttp.ClientTimeout(total=CONNECT_S)
             assert self._session is not None
@@ -262,7 +240,7 @@ class RouterFleet:
 
         await asyncio.gather(*(tell(router) for router in self._heard_of()))
 
-    def _base(self, router: _Router) -> str:
+    def _base(self, router: HeardRouter) -> str:
         host = f"[{router.pod.address}]" if ":" in router.pod.address else router.pod.address
         return f"http://{host}:{self._settings.router_admin_port}"
 
@@ -286,19 +264,14 @@ class RouterFleet:
     def ack_times(self, policy: str, blob: str) -> Mapping[str, float | None]:
         """Pod -> unix time at which it first said that it runs this blob."""
         return {
-            r.pod.name: r.acked_at.get((policy, blob)) if self._runs(r, policy, blob) else None
+            r.pod.name: r.acked_at.get((policy, blob)) if r.runs(policy, blob) else None
             for r in self._routers.values()
         }
 
-    def _silent(self, router: _Router) -> bool:
+    def _silent(self, router: HeardRouter) -> bool:
         return time.monotonic() - router.heard_s >= self._settings.router_silence_s
 
-    @staticmethod
-    def _runs(router: _Router, policy: str, blob: str) -> bool:
-        ack = router.acks.get(policy)
-        return ack is not None and ack.blob == blob
-
-    async def _follow(self, router: _Router) -> None:
+    async def _follow(self, router: HeardRouter) -> None:
         """Keep a stream open for as long as the pod is there."""
         backoff_s = BACKOFF_S[0]
         while True:
@@ -320,7 +293,7 @@ class RouterFleet:
             await asyncio.sleep(backoff_s * random.uniform(0.8, 1.2))  # noqa: S311 - jitter
             backoff_s = min(BACKOFF_S[1], backoff_s * 2)
 
-    async def _read(self, router: _Router) -> None:
+    async def _read(self, router: HeardRouter) -> None:
         assert self._session, "start first"
         async with self._session.get(
             f"{self._base(router)}/admin/stream",
@@ -355,19 +328,13 @@ class RouterFleet:
         self.epoch = newest + 1
         self._on_change()
 
-    def _hear(self, router: _Router, event: table.AdminEvent) -> None:
+    def _hear(self, router: HeardRouter, event: table.AdminEvent) -> None:
         position = (event.epoch, event.serial)
         news = self._silent(router) or not router.spoke or position != router.position
         router.heard_s, router.spoke, router.told_silent = time.monotonic(), True, False
         router.position = position
         if event.type != "Ack":
-            before = router.load.missed if router.load is not None else event.missed
-            for backend, count in event.missed.items():
-                if count > before.get(backend, 0):
-                    router.missed_s[backend] = time.monotonic()
-            router.load = event
-            router.served = router.served if event.served is None else event.served
-            router.arms = router.arms if event.arms is None else event.arms
+            router.hear_load(event)
             if event.budgets is not None:
                 news = news or differ(router.budgets, event.budgets)
                 router.budgets = event.budgets
@@ -377,24 +344,5 @@ class RouterFleet:
             if news:
                 self._on_change()
             return
-        now = time.time()
-        # Each of these lists all policies: one that is not there is not run any more.
-        router.acks = {ack.policy: ack for ack in event.acks}
-        router.unreachable = frozenset(event.unreachable)
-        for ack in event.acks:
-            router.acked_at.setdefault((ack.policy, ack.blob), now)
-        current = {(ack.policy, ack.blob) for ack in router.acks.values()}
-        router.acked_at = {key: at for key, at in router.acked_at.items() if key in current}
+        router.hear_acks(event)
         self._on_change()
-
-
-def _report(router: _Router, backend: str) -> RouterReport | None:
-    if (load := router.load) is None:
-        return None
-    finished = None if load.finished is None else load.finished.get(backend, 0)
-    held, in_flight = load.held.get(backend, 0), load.in_flight.get(backend, 0)
-    if not held and (at_s := router.missed_s.get(backend)) and time.monotonic() - at_s < MISSED_S:
-        held = 1  # it did not wait, but a server was wanted
-    if not held and not in_flight:
-        return at_rest(router.pod.name, finished)
-    return RouterReport(router.pod.name, held, in_flight, finished)

@@ -113,6 +113,7 @@ class PolicyController:
         )  # fmt: skip
         self._observed = Kept[ObservedPolicy]()
         self._parsed = Kept[ModelBackend | Invalid]()
+        self._revisions = Kept[tuple[Revision, ...]]()
         self._judged = Kept[Verdict]()
         self.backends: Backends | None = None
         """As read last."""
@@ -124,7 +125,9 @@ class PolicyController:
 
     async def reconcile(self) -> None:
         """Observe once, plan once, apply once."""
-        view = await observe_table(self._api, self._settings, self._observe, self._mirror)
+        view = await observe_table(
+            self._api, self._settings, self._observe, self._mirror, self._revisions
+        )
         self._observed.only({policy.name for _, policy in view.policies})
         self._fleet.set_pods(view.routers)
         last = {name: last_accepted(found) for name, found in view.revisions.items()}

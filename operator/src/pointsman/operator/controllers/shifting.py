@@ -11,14 +11,14 @@ from collections import defaultdict, deque
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from math import inf
-from typing import Final, Protocol
+from typing import Final, NamedTuple, Protocol
 
 from pointsman.api import table
 from pointsman.api.v1alpha1 import ModelBackend
 from pointsman.operator.plan.blobs import Backends
+from pointsman.operator.plan.kept import Kept
 from pointsman.operator.plan.objects import Json, conditions_of, name_of
 from pointsman.operator.plan.policy_status import RouterView
-from pointsman.operator.plan.scaling import RouterReport
 from pointsman.operator.plan.scaling.memory import PANIC_S, STABLE_S
 from pointsman.operator.plan.shifting import (
     Advance,
@@ -47,8 +47,8 @@ operator does not scale."""
 class Routers(Protocol):
     """What is asked of the router fleet."""
 
-    def loads(self, backend: str, /) -> list[RouterReport | None]:
-        """Each router's counts; None for one that is silent."""
+    def totals(self) -> Mapping[str, int] | None:
+        """Requests of all routers by backend; None if one does not say."""
 
     def served(self) -> Mapping[str, table.Served]:
         """What each router has served since it began, by rule."""
@@ -68,6 +68,13 @@ class _Seen:
     failures: Mapping[str, str] = field(default_factory=dict)
     shifts: Mapping[str, Shift] = field(default_factory=dict)
     wanted: Mapping[str, Targets] = field(default_factory=dict)
+
+
+class _Said(NamedTuple):
+    """What a backend's status says of it."""
+
+    answers_nobody: bool
+    failure: str
 
 
 class Shifter:
@@ -95,13 +102,22 @@ class Shifter:
         self._sampled_s = -inf
         self._silent = True
         self._seen = _Seen()
+        self._bounds = Kept[Capacity | None]()
+        self._said = Kept[_Said]()
         self._advances: Mapping[str, Advance] = {}
         self._told: object = None
         self._read_s = monotonic()
 
     def see(self, before: Before, items: Sequence[Json], backends: Backends) -> None:
         """What a reconcile has read; `items` are the backends as stored."""
-        scaled = {name: c for name, one in backends.items() if (c := _bounds(one))}
+        bounds = {
+            name: self._bounds.of(name, one, _whole, _bounds) for name, one in backends.items()
+        }
+        self._bounds.only(backends)
+        scaled = {name: c for name, c in bounds.items() if c}
+        said = {name: self._said.of(name, item, _status, _said_of)
+                for item in items for name in [name_of(item)]}  # fmt: skip
+        self._said.only(said)
         named = {
             one.backend
             for shift in before.shifts.values()
@@ -109,17 +125,17 @@ class Shifter:
             for one in targets
         }
         gone = {n for n in {*backends, *named} if not isinstance(backends.get(n), ModelBackend)}
-        gone |= {name_of(item) for item in items if _answers_nobody(item)} - scaled.keys()
+        gone |= {name for name, one in said.items() if one.answers_nobody} - scaled.keys()
         self._seen = replace(
             self._seen,
             backends=frozenset(backends),
             scaled=scaled,
             gone=frozenset(gone),
-            failures={name_of(item): why for item in items if (why := _failure_of(item))},
+            failures={name: one.failure for name, one in said.items() if one.failure},
         )
         known = self._seen.backends <= self._samples.keys() and not self._silent
         if not known or self._monotonic() - self._sampled_s >= EVERY_S / 2:
-            self._sample()  # a thousand backends of twenty routers are looked at for each second
+            self._sample()
 
     def steer(
         self, plan: TablePlan, before: Before, *, namespace: str, backends: Backends
@@ -209,19 +225,18 @@ class Shifter:
 
     def _sample(self) -> None:
         now_s = self._sampled_s = self._monotonic()
-        self._silent = False
+        totals = self._routers.totals()
+        self._silent = totals is None
         self._sample_served(now_s)
         for gone in self._samples.keys() - self._seen.backends:
             del self._samples[gone]
             self._busy.pop(gone, None)
+        if totals is None:
+            return
         for name in self._seen.backends:
-            reports = self._routers.loads(name)
-            if None in reports:
-                self._silent = True
-                continue
             kept = self._samples[name]
             if not kept or now_s - kept[-1][0] >= EVERY_S / 2:  # whoever asks more often adds none
-                load = sum(one.held + one.in_flight for one in reports if one)
+                load = totals.get(name, 0)
                 kept.append((now_s, load))
                 if load:
                     self._busy[name] = now_s
@@ -264,13 +279,18 @@ def _bounds(backend: object) -> Capacity | None:
     return Capacity(None, float(scaling.target_requests), scaling.least, scaling.max_replicas)
 
 
-def _answers_nobody(item: Json) -> bool:
-    return any(
+def _said_of(item: Json) -> _Said:
+    nobody = any(
         one.get("type") == "Available" and one.get("status") == "False"
         for one in conditions_of(item)
     )
-
-
-def _failure_of(item: Json) -> str:
     failure = (item.get("status") or {}).get("lastFailure") or {}
-    return str(failure.get("reason") or "")
+    return _Said(nobody, str(failure.get("reason") or ""))
+
+
+def _status(item: Json) -> tuple[object, ...]:
+    return (item.get("status"),)
+
+
+def _whole(backend: object) -> tuple[object, ...]:
+    return (backend,)

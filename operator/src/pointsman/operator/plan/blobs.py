@@ -16,7 +16,13 @@ from pointsman.api.conditions import Reason
 from pointsman.api.presets import effective, profile_of
 from pointsman.api.priority import RANKS
 from pointsman.api.quantity import parse_duration, parse_price
-from pointsman.api.v1alpha1 import Match, ModelBackend, ModelBackendSpec, RoutingPolicySpec
+from pointsman.api.v1alpha1 import (
+    Match,
+    ModelBackend,
+    ModelBackendSpec,
+    RoutingPolicy,
+    RoutingPolicySpec,
+)
 from pointsman.api.v1alpha1.budget import Budget, BudgetMode
 from pointsman.api.v1alpha1.capture import Capture, ImplicitFeedback
 from pointsman.api.v1alpha1.cost import Cost, Prices
@@ -61,9 +67,12 @@ def _judges(spec: RoutingPolicySpec) -> Iterator[tuple[str, str]]:
         yield "spec.rollout.shadow.judge.backendRef.name", shadow.judge.backend_ref.name
 
 
-def named(spec: RoutingPolicySpec) -> set[str]:
-    """Every backend that it names, judges among them."""
-    return {name for _, name in (*references(spec), *_judges(spec))}
+def named(policy: RoutingPolicy | Invalid) -> tuple[str, ...]:
+    """Every backend that it names, judges among them, sorted; none if it could not be read."""
+    if isinstance(policy, Invalid):
+        return ()
+    spec = policy.spec
+    return tuple(sorted({name for _, name in (*references(spec), *_judges(spec))}))
 
 
 def unresolved(spec: RoutingPolicySpec, backends: Backends) -> tuple[Problem, ...]:

@@ -9,6 +9,7 @@ from typing import Any, TypeVar
 
 from pointsman.api.v1alpha1 import ModelBackend, RoutingPolicy
 from pointsman.api.validation import ApiModel, Invalid, Problem, parse
+from pointsman.operator.plan.blobs import named
 
 Json = Mapping[str, Any]
 """One Kubernetes object, as JSON."""
@@ -26,6 +27,8 @@ class ObservedPolicy:
     created: str
     spec: Json
     parsed: RoutingPolicy | Invalid
+    named: tuple[str, ...]
+    """The backends that it names: `blobs.named` of what was parsed."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -91,14 +94,15 @@ def identity(item: Json) -> tuple[object, ...]:
 
 def observed_policy(item: Json) -> ObservedPolicy:
     """A RoutingPolicy from the API server or from a file."""
-    about = meta(item)
+    about, policy = meta(item), parsed(RoutingPolicy, item)
     return ObservedPolicy(
         name=name_of(item),
         uid=str(about.get("uid", "")),
         generation=int(about.get("generation") or 1),
         created=str(about.get("creationTimestamp") or ""),
         spec=item.get("spec") or {},
-        parsed=parsed(RoutingPolicy, item),
+        parsed=policy,
+        named=named(policy),
     )
 
 

@@ -17,7 +17,6 @@ from pointsman.operator.plan import vetting
 from pointsman.operator.plan.blobs import (
     Backends,
     compile_blob,
-    named,
     references,
     unresolved,
 )
@@ -293,10 +292,10 @@ def _made_of(
     if isinstance(policy.parsed, Invalid) or policy.parsed.spec.governance is not None:
         return None
     spec = policy.parsed.spec
-    used = {name: world.backends.get(name) for name in sorted(named(spec))}
+    used = tuple(map(world.backends.get, policy.named))
     taken = [world.taken.get(name) for name in spec.model_names]
     learned, before = world.learned.get(policy.name), last.name if last else ""
-    return (policy, before, tuple(used), *used.values(), *taken, learned, world.run_tests)
+    return (policy, before, *used, *taken, learned, world.run_tests)
 
 
 def _judge_kept(
