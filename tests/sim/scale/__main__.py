@@ -8,7 +8,7 @@ import argparse
 import os
 import sys
 from collections.abc import Sequence
-from math import isnan
+from math import isinf, isnan
 from pathlib import Path
 
 from tests.perf.marks import placed
@@ -27,6 +27,11 @@ def _table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
 
 def _error(line: Line) -> str:
     return "one size" if isnan(line.miss) else f"{line.miss:.0%}"
+
+
+def _edits(one: Bill) -> str:
+    told = f"{one.edit_p50_ms:.0f}, {one.edit_p99_ms:.0f}"
+    return "never" if isinf(one.edit_p50_ms) else told
 
 
 def markdown(costs: Costs, bills: Sequence[Bill], sizes: Sequence[int]) -> str:
@@ -56,7 +61,7 @@ def markdown(costs: Costs, bills: Sequence[Bill], sizes: Sequence[int]) -> str:
                 one.fleet.name, str(one.fleet.routers), f"{one.cold_cpu_s:.0f}",
                 f"{one.rss_mib:.0f}", f"{one.idle_percent:.1f}", f"{100 * one.manifest_share:.0f}",
                 f"{one.fan_out_mib:.1f}", f"{one.load_percent:.0f}",
-                f"{one.edit_p50_ms:.0f}, {one.edit_p99_ms:.0f}", str(one.watches),
+                _edits(one), str(one.watches),
                 f"{one.ledgers:.1f}",
             ]
             for one in bills

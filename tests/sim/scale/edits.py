@@ -2,13 +2,16 @@
 
 An edit waits for the reconcile that runs, and is taken with all others that wait, as the queue
 does it. Its table reaches the routers, whose acks are read on the same loop, and an edit is done
-when the last of them is read. Acks call for a reconcile as well, once for all that came meanwhile.
+when the last of them is read. Acks call for a reconcile as well: one, a moment after the first.
 """
 
 import heapq
 import random
 from collections.abc import Sequence
 from dataclasses import dataclass
+from math import inf
+
+from pointsman.operator.controllers.queue import GATHER_S
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -24,6 +27,8 @@ class Loop:
     """Writing revision, blob and manifest."""
     router_ms: tuple[float, float] = (8.0, 30.0)
     """From the manifest's write to the ack on its way back: watch, switch, stream."""
+    gather_ms: float = 1000 * GATHER_S
+    """From an ack to the reconcile that it calls for."""
 
 
 def latencies(loop: Loop, *, per_s: float, edits: int, seed: int) -> list[float]:
@@ -39,12 +44,12 @@ def latencies(loop: Loop, *, per_s: float, edits: int, seed: int) -> list[float]
     writes: list[list[int]] = []
     missing: list[int] = []
     found: list[float] = []
-    now_ms, dirty, next_edit = 0.0, False, 0
+    now_ms, due_ms, next_edit = 0.0, inf, 0
     while len(found) < edits:
         if acks and acks[0][0] <= now_ms:
             _, write = heapq.heappop(acks)
             now_ms += loop.ack_ms
-            dirty = True
+            due_ms = min(due_ms, now_ms + loop.gather_ms)
             missing[write] -= 1
             if missing[write] == 0:
                 found += [now_ms - arrivals[number] for number in writes[write]]
@@ -53,8 +58,8 @@ def latencies(loop: Loop, *, per_s: float, edits: int, seed: int) -> list[float]
         while next_edit < edits and waiting[next_edit][0] <= now_ms:
             taken.append(waiting[next_edit][1])
             next_edit += 1
-        if taken or dirty:
-            dirty = False
+        if taken or due_ms <= now_ms:
+            due_ms = due_ms if due_ms > now_ms else inf
             now_ms += loop.reconcile_ms
             if taken:
                 now_ms += loop.store_ms
@@ -63,7 +68,7 @@ def latencies(loop: Loop, *, per_s: float, edits: int, seed: int) -> list[float]
                 for _ in range(loop.routers):
                     heapq.heappush(acks, (now_ms + dice.uniform(*loop.router_ms), len(writes) - 1))
             continue
-        ahead = [acks[0][0]] if acks else []
+        ahead = [due_ms, *([acks[0][0]] if acks else [])]
         if next_edit < edits:
             ahead.append(waiting[next_edit][0])
         now_ms = max(now_ms, min(ahead))

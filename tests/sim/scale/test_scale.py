@@ -41,6 +41,13 @@ def test_an_edit_alone_takes_its_way_and_no_longer() -> None:
     assert found == pytest.approx([15 + 20 + 12 + 10 + 4 * 1] * 3)
 
 
+def test_the_first_ack_does_not_hold_up_the_others() -> None:
+    """What follows from acks is reckoned a moment after the first, when all others are read."""
+    spread = Loop(reconcile_ms=500.0, ack_ms=1.0, routers=4, router_ms=(10.0, 60.0))
+
+    assert max(latencies(spread, per_s=0.001, edits=30, seed=1)) <= 15 + 500 + 12 + 60 + 4
+
+
 def test_an_edit_that_comes_during_a_reconcile_waits_for_it() -> None:
     calm = latencies(ALONE, per_s=0.1, edits=300, seed=2)
     busy = latencies(ALONE, per_s=20, edits=300, seed=2)
@@ -89,8 +96,16 @@ def test_requests_need_routers_and_these_need_reading() -> None:
     costs = costs_of(ROWS)
     found = bill(costs, Fleet("busy", 1000, 300, 1_000_000, 0.1))
 
-    assert found.fleet.routers == 100
-    assert found.load_percent == pytest.approx(100 * 100 * 10 * 1000 * 0.29e-6)
+    assert found.fleet.routers == 142
+    assert found.load_percent == pytest.approx(100 * 142 * 10 * 1000 * 0.29e-6)
+
+
+def test_a_loop_that_is_overrun_ends_no_edit() -> None:
+    """Lines of load that take more than a whole core leave nothing for edits."""
+    found = bill(costs_of(ROWS), Fleet("too much", 10_000, 3000, 1_000_000, 0.1))
+
+    assert found.load_percent > 100
+    assert found.edit_p50_ms == float("inf")
 
 
 def test_the_committed_figures_are_figures() -> None:
