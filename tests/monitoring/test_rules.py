@@ -28,6 +28,11 @@ from tests.monitoring.promtool import NoPromtool, promtool
 ROOT = Path(__file__).parent.parent.parent
 FILES = ROOT / "charts" / "pointsman" / "files"
 ALERTS = FILES / "alerts.yaml"
+_SOURCES = [
+    path.read_text()
+    for part in ("operator", "router")
+    for path in (ROOT / part / "src").rglob("*.py")
+]
 _NAME = re.compile(r"\bpointsman_[a-z_]+")
 
 
@@ -73,6 +78,32 @@ def _known() -> set[str]:
 async def _outbox_of_an_operator() -> OperatorOutbox:
     """It sends nothing, for there is nothing."""
     return OperatorOutbox(Target(url="http://127.0.0.1:1"))
+
+
+def _written(name: str) -> bool:
+    """Whether the sources spell a metric that is made only where there is something to tell."""
+    whole = re.sub("_total$", "", name)
+    words = whole.split("_")[2:]
+    endings = {whole} | {"_".join(words[first:]) for first in range(max(1, len(words) - 1))}
+    return any(f'"{ending}"' in text for ending in endings for text in _SOURCES)
+
+
+def test_pages_name_metrics_that_there_are() -> None:
+    """A metric that was renamed would live on in the documentation."""
+    known = _known()
+    known |= {re.sub("_(total|bucket|sum|count)$", "", name) for name in known}
+    pages = [ROOT / "README.md", *(ROOT / "docs").glob("*.md"), ROOT / "router" / "README.md"]
+    named = {
+        (page.name, name)
+        for page in pages
+        for name in re.findall(
+            r"\bpointsman_(?:router|operator|ledger)_[a-z_]*[a-z]", page.read_text()
+        )
+    }
+
+    assert len(named) > 40
+    assert not _written("pointsman_router_no_such_thing_total")
+    assert [one for one in sorted(named) if one[1] not in known and not _written(one[1])] == []
 
 
 def test_what_is_asked_for_is_there() -> None:

@@ -47,7 +47,7 @@ class Target:
         """Refuse what cannot be connected to."""
         parts = urlsplit(self.url)
         if parts.scheme not in ("http", "https") or not parts.hostname or parts.query:
-            raise ValueError("the ledger's address must be a URL such as http://ledger:8090")
+            raise ValueError("the ledger's address must be a URL such as http://ledger:9903")
         _ = parts.port
 
     def connect(self) -> http.client.HTTPConnection:

@@ -183,7 +183,7 @@ def _parser(environment: Mapping[str, str]) -> argparse.ArgumentParser:
     flag("router-service", "", "Service of all routers; without it <release>-router.")
     flag("state-dir", "", "Folder for last-known-good state.")
     flag("keys-dir", "", "Folder for keys and callers, in memory (emptyDir with medium: Memory).")
-    flag("ledger", "", "URL of the ledger, such as http://pointsman-ledger:8090.")
+    flag("ledger", "", "URL of the ledger, such as http://pointsman-ledger:9903.")
     flag("ledger-token-file", "", "File with the token for it.")
     flag("ledger-ca-file", "", "File with the certificates that it is trusted by.")
     flag("events-dir", "", "Folder for events that the ledger does not have yet.")
