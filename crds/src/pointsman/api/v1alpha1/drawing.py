@@ -34,10 +34,13 @@ class LedgerDraw(ApiModel):
     """Which requests are drawn, and how many."""
 
     policy_ref: PolicyRef = Field(
-        description="Whose requests. Its capture has to keep texts (Sampled or Full)."
+        description="The RoutingPolicy whose requests are drawn. Its capture has to keep texts "
+        "(Sampled or Full)."
     )
     tasks: list[Task] = Field(
-        default=[], max_length=6, description="Of these tasks alone; of all if it is empty."
+        default=[],
+        max_length=6,
+        description="Requests of these tasks only; of all tasks if it is empty.",
     )
     labels: list[DrawLabel] = Field(
         default=[],

@@ -56,7 +56,7 @@ class Provenance(ApiModel):
 
 
 class DataHandling(ApiModel):
-    """What becomes of prompts and answers at whoever runs the model."""
+    """What whoever runs the model does with prompts and answers."""
 
     retention: Duration | None = Field(
         default=None,
@@ -157,12 +157,12 @@ class Governance(ApiModel):
         default=None, description="Where the weights come from, and which they are."
     )
     data_handling: DataHandling | None = Field(
-        default=None, description="What becomes of prompts and answers at whoever runs the model."
+        default=None, description="What whoever runs the model does with prompts and answers."
     )
     approval: Approval | None = Field(
         default=None,
-        description="Who let it be used. Taken away, it is not approved. The chart's "
-        "ValidatingAdmissionPolicy lets only members of a named group set or change it.",
+        description="Who approved the model, and until when; without it the model is not approved. "
+        "The chart can let only members of a named group set or change it.",
     )
 
     rules: ClassVar[tuple[Rule, ...]] = (

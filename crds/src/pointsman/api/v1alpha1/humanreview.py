@@ -117,9 +117,9 @@ class Webhook(ApiModel):
 
     url: str = Field(
         max_length=2048,
-        description="Where it is sent. Plain http is allowed for loopback only.",
+        description="Where the webhook is sent. Plain http is allowed for loopback only.",
     )
-    secret_ref: WebhookKeyRef = Field(description="The key that signs it.")
+    secret_ref: WebhookKeyRef = Field(description="The key that signs the webhook.")
 
     rules: ClassVar[tuple[Rule, ...]] = (
         OVER_TLS,

@@ -82,8 +82,8 @@ class ModelBackendSpec(ApiModel):
     capabilities: list[Capability] | None = Field(
         default=None,
         max_length=8,
-        description="What the model can beyond text. A request with tools or images skips targets "
-        "that lack them. Default: the preset's.",
+        description="What the model can do beyond text. A request with tools or images skips "
+        "targets that lack them. Default: the preset's.",
     )
     max_concurrent_requests: int | None = Field(
         default=None,
@@ -95,7 +95,7 @@ class ModelBackendSpec(ApiModel):
     )
     prompt_profile: PromptProfile | None = Field(
         default=None,
-        description="What a request is changed by for this model: system text, roles, parameters, "
+        description="How a request is changed for this model: system text, roles, parameters, "
         "stop sequences, thinking. Default: the preset's.",
     )
     cost: Cost | None = Field(
@@ -138,7 +138,8 @@ class ModelBackendSpec(ApiModel):
 
     governance: Governance | None = Field(
         default=None,
-        description="What is known of the model, and its approval; policies ask by it.",
+        description="License, provenance, data handling and approval of the model; policies ask "
+        "for them (governance.require).",
     )
 
     schema_extra: ClassVar[dict[str, dict[str, object]]] = {

@@ -93,8 +93,10 @@ class PolicyTest(ApiModel):
     max_output_tokens: int = Field(
         default=0, ge=0, le=100_000_000, description="What the request allows for the answer."
     )
-    caller: str = Field(default="", max_length=63, description="Who calls, for expressions.")
-    team: str = Field(default="", max_length=63, description="Its team, for expressions.")
+    caller: str = Field(
+        default="", max_length=63, description="Name of the caller, for expressions."
+    )
+    team: str = Field(default="", max_length=63, description="Team of the caller, for expressions.")
     expect: Expectation = Field(description="What must be so; all that are set.")
 
     schema_extra: ClassVar[dict[str, dict[str, object]]] = {

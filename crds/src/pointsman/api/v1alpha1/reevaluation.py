@@ -33,7 +33,7 @@ class DriftResponse(ApiModel):
         default=100,
         ge=1,
         le=100,
-        description="With Reevaluate, of a rule's requests, how many of 100 may go elsewhere than "
+        description="With Reevaluate, percent of a rule's requests that may go elsewhere than "
         "the spec says.",
     )
     min_gain_points: int = Field(

@@ -19,14 +19,14 @@ class RolloutStep(ApiModel):
     weight_percent: int = Field(
         ge=1,
         le=99,
-        description="Of the conversations, how many of 100 go to the new revision. Who is in a "
+        description="Percent of the conversations that go to the new revision. A conversation in a "
         "small part is in each larger one.",
     )
     min_requests: int = Field(
         default=100,
         ge=0,
         le=1_000_000,
-        description="That the new revision has to have answered in this step before it is over. "
+        description="Requests that the new revision has to answer before the step is over. "
         "With fewer at the stepDeadline, golden prompts decide.",
     )
     min_duration: Duration = Field(
@@ -35,7 +35,7 @@ class RolloutStep(ApiModel):
         "most 240h.",
     )
     approval: bool = Field(
-        default=False, description="Whether the step ends only when somebody approves."
+        default=False, description="True: the step ends only when somebody approves."
     )
 
     rules: ClassVar[tuple[Rule, ...]] = (
@@ -63,7 +63,7 @@ class Guardrails(ApiModel):
         default=25,
         ge=1,
         le=1000,
-        description="Of the 95th percentile of the time to the whole answer.",
+        description="How many percent longer the whole answer may take, at the 95th percentile.",
     )
     max_cost_percent: int = Field(
         default=25,
@@ -112,7 +112,7 @@ class Shadow(ApiModel):
         default=10,
         ge=1,
         le=100,
-        description="Of the conversations, how many are answered by the new revision as well.",
+        description="Percent of the conversations that the new revision answers as well, unseen.",
     )
     min_pairs: int = Field(
         default=100,
@@ -165,17 +165,17 @@ class Replay(ApiModel):
         default=2000,
         ge=100,
         le=10_000,
-        description="The last ones of this policy in the ledger, at most so many.",
+        description="How many of the policy's last requests in the ledger are replayed, at most.",
     )
     window: Duration = Field(
-        default="24h", description="None of them is older than this. At least 1m, at most 720h."
+        default="24h", description="How old a replayed request may be. At least 1m, at most 720h."
     )
     min_requests: int = Field(
         default=100,
         ge=1,
         le=10_000,
-        description="So many of them have to be known well enough to be routed again; with fewer "
-        "it is inconclusive.",
+        description="How many requests have to be known well enough to be routed again; with fewer "
+        "the replay is inconclusive.",
     )
     max_unknown_percent: int = Field(
         default=20,
@@ -203,12 +203,13 @@ class Replay(ApiModel):
         default=None,
         ge=0,
         le=100,
-        description="Of them, how many may go to another backend first. Default: not looked at.",
+        description="Percent of the replayed requests that may go to another backend first. "
+        "Default: not looked at.",
     )
     on_inconclusive: Literal["Proceed", "Abort"] = Field(
         default="Proceed",
-        description="What follows where it cannot be told, as without a ledger: Proceed to the "
-        "steps, or Abort.",
+        description="What follows an inconclusive replay, for example without a ledger: Proceed to "
+        "the steps, or Abort.",
     )
 
     rules: ClassVar[tuple[Rule, ...]] = (
