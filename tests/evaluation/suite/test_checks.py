@@ -8,11 +8,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from pointsman.api.json_schema import BadSchema
 from pointsman.api.v1alpha1 import Check
 from pointsman.api.validation import parse
 from pointsman.evaluation.suite.checks import check_answer
 from pointsman.evaluation.suite.outcome import Answer, Missing, Outcome
-from pointsman.evaluation.suite.schemas import BadSchema, validator
+from pointsman.evaluation.suite.schemas import validator
 
 SCHEMA = json.dumps(
     {"type": "object", "required": ["total"], "properties": {"total": {"type": "number"}}}
@@ -143,4 +144,12 @@ def test_a_schema_that_refers_to_itself_ends() -> None:
 
     assert of({"jsonSchema": tree}, '{"a": {"b": {}}}').score == 1
     assert of({"jsonSchema": tree}, '{"a": {"b": 1}}').score == 0
-    assert of({"jsonSchema": '{"$ref": "#"}'}, "1").score == 1
+
+
+def test_what_a_schema_takes_too_long_to_judge_has_no_score() -> None:
+    """One that refers to itself at the same place, or to each of 40 definitions twice."""
+    twice = {str(i): {"allOf": [{"$ref": f"#/$defs/{i + 1}"}] * 2} for i in range(40)}
+    many = json.dumps({"$defs": {**twice, "40": {}}, "$ref": "#/$defs/0"})
+
+    for schema in ('{"$ref": "#"}', many):
+        assert of({"jsonSchema": schema}, "1").missing is Missing.UNREADABLE

@@ -73,9 +73,11 @@ def test_where_the_caller_asked_for_json_it_gets_json(
     assert told == "" if not why else told.startswith(f"edited.choices[0].message.content: {why}")
 
 
-def test_a_schema_that_is_none_or_leads_out_binds_nobody() -> None:
-    """The backend answered it all the same; nothing is fetched."""
-    for schema in ({"type": "nonsense"}, {"$ref": "http://192.0.2.1/schema"}):
+def test_a_schema_that_is_none_leads_out_or_takes_too_long_binds_nobody() -> None:
+    """The backend answered it all the same; nothing is fetched, and a caller holds nobody up."""
+    twice = {str(i): {"allOf": [{"$ref": f"#/$defs/{i + 1}"}] * 2} for i in range(40)}
+    endless = {"$defs": {**twice, "40": {}}, "$ref": "#/$defs/0"}
+    for schema in ({"type": "nonsense"}, {"$ref": "http://192.0.2.1/schema"}, endless):
         wanted = {"type": "json_schema", "json_schema": {"schema": schema}}
         assert edit(answer_text('{"a": 1}'), request=request_text(response_format=wanted)) == ""
 

@@ -2,6 +2,7 @@
 
 from decimal import Decimal
 
+from pointsman.api.json_schema import TooManyLooks
 from pointsman.api.quantity import parse_duration
 from pointsman.api.redaction import compiled
 from pointsman.api.v1alpha1 import Check, NumberCheck, Refusal
@@ -75,7 +76,10 @@ def _json(schema: str, text: str) -> Outcome:
         value = json_answer(text)
     except BadJson as error:
         return wrong(f"no JSON: {error}")
-    problem = first_problem(schema, value)
+    try:
+        problem = first_problem(schema, value)
+    except TooManyLooks:
+        return not_scored(Missing.UNREADABLE, "the schema takes too long to judge it")
     return right("JSON that the schema takes") if problem is None else wrong(problem)
 
 

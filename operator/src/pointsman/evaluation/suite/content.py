@@ -12,10 +12,11 @@ from typing import Any, Final
 import msgspec
 
 from pointsman.api.conditions import Reason
+from pointsman.api.json_schema import BadSchema
 from pointsman.api.tasks import Task
 from pointsman.api.v1alpha1 import Check, EvaluationSuiteSpec, GoldenPrompt, Judge
 from pointsman.api.validation import Invalid, Problem, parse
-from pointsman.evaluation.suite.schemas import BadSchema, validator
+from pointsman.evaluation.suite.schemas import validator
 from pointsman.evaluation.suite.strict_json import BadJson, loads_object
 
 MAX_PROMPTS: Final = 2000

@@ -9,13 +9,12 @@ from typing import Any, Final
 
 import msgspec
 
+from pointsman.api.json_schema import BadSchema, JsonSchema, TooManyLooks
 from pointsman.events.reviews import MAX_TEXT_BYTES
 from pointsman.ledger.reviews.errors import BadEdit
 from pointsman.ledger.reviews.review import Review, Texts
 
 MAX_SCHEMA_BYTES: Final = 256 * 1024
-_PATTERN_BYTES: Final = 1024 * 1024
-"""Of one compiled pattern of a schema."""
 _ASKED: Final = {"chat/completions": "messages", "completions": "prompt", "responses": "input"}
 """Operation -> what its request cannot be without."""
 
@@ -148,38 +147,22 @@ def _check_content(where: str, content: str, schema: str) -> None:
 
 
 def _problem(schema: str, value: object) -> str:
-    """What is wrong; empty if the schema takes it, or is none that we know."""
+    """What is wrong; empty if the schema takes it, is none that we know, or takes too long."""
     if len(schema) > MAX_SCHEMA_BYTES:
         return ""
     found = _validator(schema)
-    error = next(iter(found.iter_errors(value)), None) if found is not None else None
-    if error is None:
-        return ""
-    place = "".join(
-        f"[{step}]" if isinstance(step, int) else f".{step}" for step in error.instance_path
-    )
-    return f"{place or 'the value'}: {error.message.splitlines()[0][:300]}"
-
-
-@functools.lru_cache(maxsize=64)
-def _validator(schema: str) -> Any:
-    """
-    None for a schema that is none, or leads out: its backend answered it all the same.
-
-    Patterns are searched in time that grows as the text does, and nothing is fetched.
-    """
-    import jsonschema_rs  # noqa: PLC0415 - most edits need none
-
-    def refuse(uri: str) -> Any:
-        raise ValueError(uri)
-
     try:
-        return jsonschema_rs.Draft202012Validator(
-            msgspec.json.decode(schema),
-            pattern_options=jsonschema_rs.RegexOptions(size_limit=_PATTERN_BYTES),
-            retriever=refuse,
-        )
-    except (jsonschema_rs.ValidationError, jsonschema_rs.ReferencingError, ValueError):
+        return found.problem(value) if found is not None else ""
+    except TooManyLooks:
+        return ""
+
+
+@functools.lru_cache(maxsize=16)
+def _validator(schema: str) -> JsonSchema | None:
+    """None for one that is none, or leads out: its backend answered it all the same."""
+    try:
+        return JsonSchema(msgspec.json.decode(schema))
+    except BadSchema:
         return None
 
 
