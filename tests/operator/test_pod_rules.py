@@ -123,6 +123,20 @@ def test_the_releases_own_accounts_are_nobody_elses(part: str, anything: bool) -
         assert template({name: f"other-{part}"})
 
 
+@pytest.mark.parametrize("source", ["dataSource", "dataSourceRef"])
+def test_no_copy_of_the_ledgers_volume_is_made(source: str) -> None:
+    """A volume of the pod's own may be a clone of a claim; of somebody else's it is."""
+    for name in ("store-desk-ledger-0", "weights"):
+        spec = {source: {"kind": "PersistentVolumeClaim", "name": name}}
+        volume = {"name": "x", "ephemeral": {"volumeClaimTemplate": {"spec": spec}}}
+        if name == "weights":
+            assert template({"volumes": [volume]})
+            continue
+        where = rf"volumes\[0\].ephemeral.volumeClaimTemplate.spec.{source}.name"
+        with pytest.raises(Invalid, match=where):
+            template({"volumes": [volume]})
+
+
 def test_the_ledgers_volume_is_nobody_elses() -> None:
     """As a volume, and as a cache: it holds what callers said."""
     claim = {"persistentVolumeClaim": {"claimName": "store-desk-ledger-0"}}

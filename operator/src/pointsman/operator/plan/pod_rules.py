@@ -83,10 +83,21 @@ def _own(pod: Json, release: str) -> Found:
             yield name, "is an account of Pointsman itself"
     rules = PodRules(release)
     for index, volume in enumerate(_list(pod.get("volumes"))):
-        claim = _map(_map(volume).get("persistentVolumeClaim"))
-        if rules.owns_claim(claim.get("claimName")):
-            where = f"volumes[{index}].persistentVolumeClaim.claimName"
-            yield where, "is the volume of Pointsman's own ledger"
+        for where, name in _claims(_map(volume)):
+            if rules.owns_claim(name):
+                yield f"volumes[{index}].{where}", "is the volume of Pointsman's own ledger"
+
+
+def _claims(volume: Json) -> Iterator[tuple[str, object]]:
+    """(path, name) of each claim that it mounts, or that it is made a copy of."""
+    yield (
+        "persistentVolumeClaim.claimName",
+        _map(volume.get("persistentVolumeClaim")).get("claimName"),
+    )
+    spec = _map(_map(_map(volume.get("ephemeral")).get("volumeClaimTemplate")).get("spec"))
+    for source in ("dataSource", "dataSourceRef"):
+        where = f"ephemeral.volumeClaimTemplate.spec.{source}.name"
+        yield where, _map(spec.get(source)).get("name")
 
 
 def _of_pod(pod: Json) -> Found:
