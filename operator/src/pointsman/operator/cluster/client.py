@@ -17,9 +17,11 @@ from urllib.parse import urlencode
 import aiohttp
 import msgspec
 
+from pointsman.api.depth import flat
 from pointsman.api.kube_status import Status
 from pointsman.operator import metrics
-from pointsman.operator.cluster.kinds import CONFIG_MAP, DOCUMENT, LEASE, Kind
+from pointsman.operator.cluster.depth import cut_template
+from pointsman.operator.cluster.kinds import CONFIG_MAP, DOCUMENT, LEASE, MODEL_BACKEND, Kind
 from pointsman.operator.errors import Conflict, Gone, ReconcileError, Stalled, Waiting
 from pointsman.operator.settings import Settings
 from pointsman.process.trust import Trust
@@ -76,6 +78,14 @@ def error_of(status: int, body: bytes, kind: Kind, name: str) -> ReconcileError:
     if status in {408, 429} or status >= 500 or status == 401:
         return Waiting(text)
     return Stalled(text)
+
+
+def _object(data: bytes) -> Object:
+    """However deep it nests."""
+    try:
+        return msgspec.json.decode(data, type=Object)
+    except RecursionError:
+        return msgspec.json.decode(flat(data), type=Object)
 
 
 def _items(found: Object, kind: Kind) -> list[Object]:
@@ -210,9 +220,12 @@ class Api:
             metrics.API_ERRORS.labels(verb, kind.name, failure.reason).inc()
             raise type(failure)(f"{verb} {kind.name} {failure}")
         try:
-            found: Object = msgspec.json.decode(data, type=dict[str, Any])
+            found = _object(data)
         except (ValueError, RecursionError) as error:  # msgspec's errors; a proxy's page, perhaps
             raise Waiting(f"{verb} {kind.name}: no JSON object: {error}") from error
+        if kind == MODEL_BACKEND:
+            for item in (found, *(found.get("items") or ())):
+                cut_template(item)
         if name and verb != "DELETE" and _about(found).get("name") != name:
             raise Waiting(f"{verb} {kind.name}: the answer is not {name}")
         return found

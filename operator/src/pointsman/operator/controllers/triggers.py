@@ -21,6 +21,7 @@ import kopf
 
 from pointsman.api import names
 from pointsman.operator import metrics
+from pointsman.operator.cluster.depth import Deep, let_kopf_read
 from pointsman.operator.cluster.mirror import Mirror
 from pointsman.operator.cluster.relisting import hearing_lists
 from pointsman.operator.cluster.rotation import renewing
@@ -123,6 +124,7 @@ def _registry(
         context = found.as_ssl_context()
         sessions.append(
             aiohttp.ClientSession(
+                response_class=Deep,
                 connector=aiohttp.TCPConnector(limit=0, ssl=context),
                 headers=found.as_http_headers(),
                 trace_configs=[*renewing(context, found.ca_path), hearing_lists(listed)],
@@ -230,6 +232,7 @@ class Triggers:
 
     def start(self) -> None:
         """Watch from now on."""
+        let_kopf_read()
         if self._settings.kubeconfig:  # kopf knows no other way to be told
             os.environ["KUBECONFIG"] = str(self._settings.kubeconfig)
         self._thread.start()

@@ -25,6 +25,8 @@ ANNOTATION_HASH: Final = f"{names.GROUP}/spec-hash"
 LABEL_PART_OF: Final = "app.kubernetes.io/part-of"
 """Router pods and model pods both carry it: one watch sees both."""
 PART_OF: Final = "pointsman"
+MAX_LEVELS: Final = 32
+"""Of overrides: a pod template has a dozen."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -154,6 +156,8 @@ def overridden(template: dict[str, Any], patch: Json) -> dict[str, Any]:
     unknown = sorted(patch.keys() - {"metadata", "spec"})
     if unknown:
         raise Invalid((Problem(f"{place}.{unknown[0]}", "is neither metadata nor spec"),))
+    if _nests(patch, MAX_LEVELS):
+        raise Invalid((Problem(place, f"nests deeper than {MAX_LEVELS} levels"),))
     try:
         merged = merge_template(template, patch)
     except MergeRefused as error:
@@ -169,6 +173,14 @@ def overridden(template: dict[str, Any], patch: Json) -> dict[str, Any]:
         message = "the container model and its port http have to stay"
         raise Invalid((Problem(f"{place}.spec.containers", message),))
     return merged
+
+
+def _nests(value: object, levels: int) -> bool:
+    """Whether something in it is deeper."""
+    if not isinstance(value, dict | list):
+        return False
+    parts = value.values() if isinstance(value, dict) else value
+    return levels == 0 or any(_nests(one, levels - 1) for one in parts)
 
 
 def _disruption_budget(namespace: str, backend: ModelBackend) -> dict[str, Any]:

@@ -20,6 +20,7 @@ import aiohttp
 import msgspec
 
 from pointsman.api import names
+from pointsman.api.depth import flat
 from pointsman.api.orders import Order
 from pointsman.ledger.console.fleet.reading import seen_of
 from pointsman.ledger.console.fleet.seen import Away, Json, Seen
@@ -205,9 +206,17 @@ async def _read(response: aiohttp.ClientResponse) -> bytes:
     return bytes(data)
 
 
+def _decoded(data: bytes) -> dict[str, Any]:
+    """However deep one of the objects nests."""
+    try:
+        return msgspec.json.decode(data, type=dict[str, Any])
+    except RecursionError:
+        return msgspec.json.decode(flat(data), type=dict[str, Any])
+
+
 def _object(verb: str, path: str, status: int, data: bytes) -> dict[str, Any]:
     try:
-        found: dict[str, Any] = msgspec.json.decode(data, type=dict[str, Any])
+        found = _decoded(data)
     except (ValueError, RecursionError):
         found = {}
     if status < HTTPStatus.MULTIPLE_CHOICES and found:
