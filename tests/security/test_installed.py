@@ -18,6 +18,8 @@ from typing import Any, Final
 
 import pytest
 
+from pointsman.ledger.console.page import PREFIX
+from pointsman.ledger.console.pages import PAGES
 from tests.bench import Bench, CommandFailed
 from tests.e2e.fleet import RELEASE, Fleet
 from tests.ledger.test_planted import Written, planted, spellings
@@ -100,6 +102,11 @@ def answers(fleet: Fleet) -> dict[str, bytes]:
     for path in ("/metrics", "/v1/summary?since=1h", "/v1/requests?since=1h", "/v1/reviews"):
         for who in ("ledger-token", "people-token", "wrong-key"):
             _, found[f"{path} to {who}"] = ask(ledger + path, SECRETS[who])
+    for page in PAGES:
+        got, found[f"console: {page.name}"] = ask(
+            f"{ledger}{PREFIX}{page.path}", SECRETS["people-token"]
+        )
+        assert got == 200, page.name
     return found
 
 
