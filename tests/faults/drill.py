@@ -8,7 +8,7 @@ says so.
 import asyncio
 import time
 from collections import Counter
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Sequence, Set
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Any, Final
@@ -52,6 +52,8 @@ class Outcome:
     failures: list[str] = field(default_factory=list)
     lies: list[str] = field(default_factory=list)
     samples: int = 0
+    spared: str = ""
+    """Who has not met the fault in all that time: then nothing was played."""
     operator_restarts: int = 0
     router_restarts: int = 0
 
@@ -71,6 +73,8 @@ class Outcome:
             found.append(f"operators restarted {self.operator_restarts} times")
         if not self.samples:
             found.append("the status was never looked at")
+        if self.spared:
+            found.append(f"the fault was not played: {self.spared} never met it")
         return found
 
 
@@ -214,11 +218,24 @@ async def _hold(
         outcome.lies += await looking.lies()
         outcome.samples += 1
         lasted_s = time.monotonic() - began
-        unmet = clients - {met.client for met in world.proxy.met()}
-        met = not unmet or fault.request in {"pass", "lose", "drip"} or lasted_s > MET_S
-        if met and lasted_s >= least_s:
+        outcome.spared = spared(fault, clients, {one.client for one in world.proxy.met()})
+        if lasted_s >= least_s and (not outcome.spared or lasted_s > MET_S):
             return
         await asyncio.sleep(POLL_S)
+
+
+def spared(fault: Fault, clients: Set[str], met: Set[str]) -> str:
+    """
+    Who ought to have met the fault and has not; empty if nobody.
+
+    A watch that stays open meets nothing that is for requests: of these one has to have met it. A
+    fault of streams alone acts as it begins.
+    """
+    if fault.request == "pass":
+        return ""
+    if fault.request in {"lose", "drip"}:
+        return "" if met else "everybody"
+    return ", ".join(sorted(clients - met))
 
 
 async def drill(world: FaultyFleet, fault: Fault, target: str, *, hold_s: float) -> Outcome:

@@ -10,7 +10,8 @@ from aiohttp import web
 
 from pointsman.router.control.kube import KubeClient
 from pointsman.router.control.kube_config import ApiServer
-from tests.faults.drill import Outcome, Witness
+from tests.faults.drill import Outcome, Witness, spared
+from tests.faults.fault import FAULTS
 from tests.operator.objects import NAMESPACE, NOW, policy
 from tests.support.fake_api import FakeApi
 
@@ -104,6 +105,7 @@ async def test_what_is_said_of_an_older_spec_is_not_asked_for() -> None:
         ({"router_restarts": 1}, "routers restarted"),
         ({"operator_restarts": 1}, "operators restarted"),
         ({"samples": 0}, "never looked at"),
+        ({"spared": "10.0.0.7"}, "not played: 10.0.0.7 never met it"),
     ],
 )
 def test_each_broken_promise_is_a_problem(broken: Json, problem: str) -> None:
@@ -112,3 +114,21 @@ def test_each_broken_promise_is_a_problem(broken: Json, problem: str) -> None:
 
     assert Outcome(**good).problems() == []
     assert [problem in one for one in Outcome(**(good | broken)).problems()] == [True]
+
+
+@pytest.mark.parametrize(
+    ("fault", "met", "who"),
+    [
+        ("410 in the stream", {"a", "b"}, ""),
+        ("410 in the stream", {"a"}, "b"),
+        ("410 in the stream", set(), "a, b"),
+        ("answers of writes lost", {"a"}, ""),
+        ("answers of writes lost", set(), "everybody"),
+        ("slow", set(), "everybody"),
+        ("half-open", set(), ""),
+    ],
+)
+def test_a_fault_that_nobody_met_was_not_played(fault: str, met: set[str], who: str) -> None:
+    """A row may not pass by playing nothing."""
+    (played,) = [one for one in FAULTS if one.name == fault]
+    assert spared(played, {"a", "b"}, met) == who
