@@ -106,6 +106,16 @@ async def test_the_target_is_the_triggers(world: World) -> None:
     assert (spec.metricName, spec.targetSize, spec.targetSizeFloat) == ("queue-depth-a", 3, 2.5)
 
 
+async def test_there_is_no_method_that_changes_anything(world: World) -> None:
+    """Four questions; whatever else is called is not there."""
+    with pytest.raises(grpc.aio.AioRpcError) as caught:
+        await world.call("Scale", ref(GOOD), messages.IsActiveResponse)
+
+    assert caught.value.code() is grpc.StatusCode.UNIMPLEMENTED
+    methods = {"IsActive", "StreamIsActive", "GetMetricSpec", "GetMetrics"}
+    assert set(world.service._handlers()) == methods
+
+
 async def test_a_question_that_is_too_large_is_refused(world: World) -> None:
     """Before it is read; the next one is answered."""
     with pytest.raises(grpc.aio.AioRpcError) as caught:

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from pointsman.ledger.console.guarding import MAX_FORM_BYTES
 from pointsman.ledger.people.settings import PeopleSettings
 from tests.ledger.console.world import STRANGER, Console, console
 
@@ -172,11 +173,14 @@ async def test_a_form_leads_nowhere_else(there: Console, to: str) -> None:
     assert done.headers["Location"] == "/console/"
 
 
+@pytest.mark.filterwarnings("ignore:Sending a large body:ResourceWarning")
 async def test_what_is_no_form_is_told(there: Console) -> None:
     """400 for another type, 413 for too much, and the ledger goes on."""
     visitor = there.visitor("rae", "reviewers")
     odd = await visitor.post("/console/theme", FORM, content_type="text/plain")
     assert odd.status == 400
+    long = await visitor.post("/console/theme", {**FORM, "theme": "x" * MAX_FORM_BYTES})
+    assert long.status == 413
     assert (await visitor.get("/console/reviews")).status == 200
 
 
