@@ -1,8 +1,8 @@
 """What ServiceAccounts asked of the API server, from the API server's own audit log.
 
 Guarantees that every request by a ServiceAccount is there, with how it was judged and by which
-role; bodies and names of objects are not kept. Says nothing of users with certificates, such as
-the bench's admin.
+role; bodies are not kept, names of objects only of what was refused. Says nothing of users with
+certificates, such as the bench's admin.
 """
 
 import json
@@ -44,6 +44,8 @@ class Use(NamedTuple):
     allowed: bool
     role: str
     """That allowed it; of the cluster if it begins with `cluster:`."""
+    name: str = ""
+    """Of the object, where it was refused: a right may be to some names only."""
 
 
 def uses_in(lines: Iterable[str]) -> Iterator[Use]:
@@ -70,6 +72,7 @@ def _use(event: dict[str, Any], home: str, account: str) -> Use:
     about = event.get("objectRef")
     notes = event.get("annotations") or {}
     role = _ROLE.search(notes.get("authorization.k8s.io/reason", ""))
+    allowed = notes.get("authorization.k8s.io/decision") == "allow"
     return Use(
         home=home,
         account=account,
@@ -77,8 +80,9 @@ def _use(event: dict[str, Any], home: str, account: str) -> Use:
         group=(about or {}).get("apiGroup", ""),
         resource=_resource(about) if about else event["requestURI"].partition("?")[0],
         namespace=(about or {}).get("namespace", ""),
-        allowed=notes.get("authorization.k8s.io/decision") == "allow",
+        allowed=allowed,
         role=f"{'cluster:' if role[1] else ''}{role[2]}" if role else "",
+        name="" if allowed else (about or {}).get("name", ""),
     )
 
 

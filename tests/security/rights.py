@@ -109,8 +109,18 @@ def differences(
             found.add(Difference("beyond" if use.allowed else "refused", need))
         elif use.allowed:
             used.add(need)
+        elif not _covers(granted, need, use):
+            found.add(Difference("refused", need._replace(names=(use.name,))))
     found |= {Difference("unused", one) for one in granted - rare.keys() if _bare(one) not in used}
     return sorted(found)
+
+
+def _covers(granted: Set[Grant], need: Grant, use: Use) -> bool:
+    """Whether a right that may be to some names is to this one, as the release RELEASE calls it."""
+    release = use.account.removesuffix(f"-{part_of(use.account)}")
+    name = RELEASE + use.name.removeprefix(release) if use.name.startswith(release) else use.name
+    rights = [one for one in granted if _bare(one) == need]
+    return any(not one.names or name in one.names for one in rights)
 
 
 def _bare(grant: Grant) -> Grant:

@@ -118,8 +118,23 @@ def test_what_is_used_and_what_is_granted_are_held_against_each_other(
     assert differences(uses_in(said), {LIST}) == found
 
 
+@pytest.mark.parametrize(
+    ("name", "found"), [("desk-operator", False), ("desk-other", True), ("", True)]
+)
+def test_a_right_by_name_is_none_to_another_name(name: str, found: bool) -> None:
+    """The chart's names are those of its own release; what was refused is kept with its name."""
+    lease = {"resource": "leases", "namespace": "ai", "apiGroup": "coordination.k8s.io"}
+    user = "system:serviceaccount:ai:desk-operator"
+    asked = line("get", lease | {"name": name}, 403, allowed_by=None, user=user)
+    group = "coordination.k8s.io"
+    named = Grant(OPERATOR, "own", group, "leases", "get", ("pointsman-operator",))
+    wrong = [one.what for one in differences(uses_in([asked]), {named}, {named: Rare("", "")})]
+
+    assert wrong == (["refused"] if found else [])
+
+
 def test_a_right_by_name_is_used_by_any_use_of_it() -> None:
-    """The log keeps no names: that a name is the right one, a refusal would say."""
+    """That was allowed: the API server has looked at the name."""
     named = LIST._replace(names=("x",))
 
     assert differences(uses_in([line("list", PODS)]), {named}) == []
