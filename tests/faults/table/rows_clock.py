@@ -1,6 +1,7 @@
 """A row about clocks: those of all operators and routers step, under load and edits."""
 
 import asyncio
+import json
 import tempfile
 import time
 from collections.abc import Iterator
@@ -58,6 +59,14 @@ def stamped(world: FaultyFleet, name: str) -> list[float]:
     return [at.replace(tzinfo=UTC).timestamp() - time.time() for at in times]
 
 
+def logged(world: FaultyFleet) -> list[float]:
+    """Seconds by which each router's clock was ahead when it told of its last table."""
+    texts = [world.fleet.bench.log(world.fleet.namespace, pod) for pod in world.routers]
+    last = [[one for one in text.splitlines() if '"table-in-force"' in one][-1] for text in texts]
+    times = [datetime.fromisoformat(json.loads(one)["time"]) for one in last]
+    return [at.timestamp() - time.time() for at in times]
+
+
 async def test_clocks_step(world: FaultyFleet, clock: Path) -> None:
     """Nobody restarts, the Lease stays where it is, edits are in force; the step was seen."""
     await edits_come_into_force(world)
@@ -77,6 +86,8 @@ async def test_clocks_step(world: FaultyFleet, clock: Path) -> None:
             off_s = await asyncio.to_thread(stamped, world, name)
             assert all(abs(one - step_s) < NEAR_S for one in off_s), (step_s, off_s)
             outcome = await edits_come_into_force(world)
+            routers_s = await asyncio.to_thread(logged, world)
+            assert all(abs(one - step_s) < NEAR_S for one in routers_s), (step_s, routers_s)
             print(f"{step_s:+d} s: converged in {outcome.converged_s:.1f} s; {seen.total} requests")
 
     assert await asyncio.to_thread(lease, world) == before
