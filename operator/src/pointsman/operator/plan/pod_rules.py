@@ -83,8 +83,8 @@ def _own(pod: Json, release: str) -> Found:
             yield name, "is an account of Pointsman itself"
     rules = PodRules(release)
     for index, volume in enumerate(_list(pod.get("volumes"))):
-        for where, name in _claims(_map(volume)):
-            if rules.owns_claim(name):
+        for where, claim in _claims(_map(volume)):
+            if rules.owns_claim(claim):
                 yield f"volumes[{index}].{where}", "is the volume of Pointsman's own ledger"
 
 
