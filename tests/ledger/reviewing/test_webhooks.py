@@ -213,6 +213,23 @@ async def test_after_six_tries_it_is_given_up(store: Store, keys: Path) -> None:
     assert store.query("SELECT state FROM reviews", ()) == [("Pending",)]
 
 
+async def test_a_ledger_that_dies_in_the_last_try_makes_no_further_one(
+    store: Store, keys: Path
+) -> None:
+    """Each try is counted before it is made, the one that nobody heard the end of too."""
+    hook = Hook()
+    async with listening(hook):
+        sender = Sender(store, keys)
+        hold(store, 1, hook.url)
+        for _ in range(posting.TRIES):
+            assert store.transact(lambda t: posting.due(t, Counter(), sender.now_ms))
+            sender.now_ms += posting.SENDING_MS
+        async with sender.sending():
+            await sender.until("GivenUp", 1)
+    assert hook.tries == []
+    assert waiting(store) == []
+
+
 async def test_without_its_key_nothing_is_sent(store: Store, keys: Path) -> None:
     """It may be mounted later: then it goes."""
     hook = Hook()

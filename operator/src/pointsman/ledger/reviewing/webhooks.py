@@ -115,7 +115,9 @@ class Webhooks:
         _log.warning(event, extra={**facts, "reason": problem})
 
     async def _try(self, client: aiohttp.ClientSession, delivery: Delivery) -> str:
-        """What is wrong; empty if the receiver took it."""
+        """What is wrong; empty if the receiver took it. One beyond the last is not made."""
+        if delivery.tries > posting.TRIES:
+            return "the ledger ended during the last try"
         body = delivery.body.encode()
         try:
             key = key_of(self._keys, delivery.name)
