@@ -9,7 +9,7 @@ import pytest
 
 from pointsman.events.schema import Event
 from pointsman.ledger.asking import ask
-from pointsman.ledger.contract import Keeping, Store
+from pointsman.ledger.contract import Keeping, Store, StoreAway
 from pointsman.ledger.summary import Line
 from tests.ledger.conftest import Place
 from tests.ledger.events import DAY_MS, HOUR_MS, NOW_MS, batch, feedback, request
@@ -141,3 +141,14 @@ def test_a_dead_connection_is_not_used_again(postgres_place: Place) -> None:
         " WHERE datname = current_database() AND pid <> pg_backend_pid()"
     )
     store.ping()
+
+
+def test_a_question_that_another_transaction_stopped_may_be_asked_again(
+    postgres_place: Place,
+) -> None:
+    """Who asks hears that the store is away, as for any other reason that passes by itself."""
+    store = postgres_place.store()
+    store.open()
+    with pytest.raises(StoreAway):
+        store.query("DO $$ BEGIN RAISE deadlock_detected; END $$", ())
+    assert store.query("SELECT 1", ()) == [(1,)]

@@ -262,7 +262,7 @@ class PostgresStore:
 
     @contextlib.contextmanager
     def _transaction(self, timeout_s: float = 0.0) -> Iterator[PostgresTransaction]:
-        """Commits at its end. Raises what the contract names, and _Again."""
+        """Commits at its end. Raises what the contract names."""
         wait_s = left_s(timeout_s or self._timeout_s)
         try:
             with self._pool.connection(wait_s) as connection:
@@ -278,11 +278,11 @@ class PostgresStore:
             raise _translate(error) from error
 
 
-class _Again(Exception):
+class _Again(StoreAway):
     """The transaction met another one, and may be tried again at once."""
 
 
-def _translate(error: psycopg.Error) -> StoreError | BadData | _Again:
+def _translate(error: psycopg.Error) -> StoreError | BadData:
     if isinstance(error, errors.DeadlockDetected | errors.SerializationFailure):
         return _Again(str(error))
     if isinstance(error, errors.CheckViolation):
