@@ -84,7 +84,7 @@ class Orders(msgspec.Struct, frozen=True, kw_only=True):
     approvals: tuple[Approval, ...] = ()
 
 
-class Rollout(msgspec.Struct, frozen=True, kw_only=True):
+class Rollout(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """All that has to be kept of one rollout."""
 
     stable: str
