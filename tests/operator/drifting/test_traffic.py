@@ -4,6 +4,7 @@ from collections.abc import Sequence
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
 from pointsman.evaluation.drift.passive import Counts
 from pointsman.operator.plan.drifting.folding import take
@@ -52,6 +53,23 @@ def watched(
 
 USUAL = [Window(counts=counts(wobble=n)) for n in range(150)]
 SLOW = [Window(counts=counts(slow=True, wobble=n)) for n in range(40)]
+
+
+def test_a_clock_that_was_ahead_stops_no_watch() -> None:
+    """What it has learned stays; windows are asked for again from now on, each once."""
+    ahead_ms = BEGIN_MS + 300 * DAY_MS
+    learned, _ = watched(USUAL[:9])
+    assert learned.traffic
+    traffic = replace(learned.traffic, until_ms=ahead_ms, hinted_ms=ahead_ms)
+    record = begun(replace(learned, traffic=traffic), ALONE, now_ms=BEGIN_MS)
+    assert next_window(record, now_ms=BEGIN_MS + WINDOW_MS) == (START_MS, START_MS + WINDOW_MS)
+    assert record.traffic
+    assert record.traffic.watch == learned.traffic.watch
+    after = settled(record, now_ms=BEGIN_MS + DAY_MS).traffic
+    assert after
+    assert after.hinted_ms == 0
+    a_little = begun(learned, ALONE, now_ms=BEGIN_MS - DAY_MS // 2)
+    assert a_little == learned
 
 
 def test_traffic_alone_is_steady_until_it_looks_different() -> None:

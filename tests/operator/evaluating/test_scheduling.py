@@ -66,6 +66,16 @@ def test_two_hundred_backends_do_not_begin_together() -> None:
     assert len(set(late)) > 190
 
 
+def test_a_clock_that_was_ahead_keeps_nobody_waiting() -> None:
+    """Once it is right again the next run is due, whether the last or this process began ahead."""
+    ahead = run_of(Record(), wish(), now_ms=NOW_MS + 300 * DAY_MS, cost_nano=0, ended="Complete")
+    assert due(wish(), ahead) < NOW_MS
+    assert due(wish(), ahead, seen_ms=NOW_MS + 300 * DAY_MS) < NOW_MS
+    assert due(wish(), Record(), seen_ms=NOW_MS + 300 * DAY_MS) < NOW_MS
+    again = run_of(ahead, wish(), now_ms=NOW_MS, cost_nano=0, ended="Complete")
+    assert due(wish(), again) == NOW_MS + HOUR_MS
+
+
 def test_the_next_run_follows_the_beginning_of_the_last_one() -> None:
     """An interval after it; sooner where something is suspected, or nobody answered."""
     done = run_of(Record(), wish(), now_ms=NOW_MS, cost_nano=0, ended="Complete")

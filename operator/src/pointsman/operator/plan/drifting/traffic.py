@@ -67,12 +67,15 @@ def begun(record: Record, wish: Wish, *, now_ms: int) -> Record:
     """With a watch that begins now, or without one where none is asked for."""
     if not wish.traffic:
         return msgspec.structs.replace(record, traffic=None)
-    if record.traffic is not None:
+    traffic, newest = record.traffic, (now_ms - LATE_MS) // WINDOW_MS * WINDOW_MS
+    if traffic is None:
+        traffic = Traffic(watch=passive.watch(alpha=wish.alpha), until_ms=newest)
+    elif traffic.until_ms > newest + DAY_MS:  # by a clock that was ahead: nothing came since
+        hinted_ms = min(traffic.hinted_ms, newest)
+        traffic = msgspec.structs.replace(traffic, until_ms=newest, hinted_ms=hinted_ms)
+    else:
         return record
-    newest = (now_ms - LATE_MS) // WINDOW_MS * WINDOW_MS
-    return msgspec.structs.replace(
-        record, traffic=Traffic(watch=passive.watch(alpha=wish.alpha), until_ms=newest)
-    )
+    return msgspec.structs.replace(record, traffic=traffic)
 
 
 def looked_into(traffic: Traffic | None, began_ms: int) -> Traffic | None:

@@ -138,8 +138,12 @@ def due_ms(
     When the next run begins; never before there is money for it.
 
     `seen_ms`: since when this process knows the backend and its wish. `wanted_ms`: somebody waits
-    for a run that began then or later; 0: nobody.
+    for a run that began then or later; 0: nobody. What is later than now by an interval was told by
+    a clock that was ahead: nothing waits for it.
     """
+    ahead_ms = now_ms + wish.interval_ms
+    if seen_ms > ahead_ms:
+        seen_ms = 0
     if is_ordered(wish, record):
         scheduled = 0
     elif record.last_ms < wanted_ms:
@@ -148,7 +152,7 @@ def due_ms(
         scheduled = seen_ms + int(share * min(wish.interval_ms, FIRST_MS))
     else:
         scheduled = record.last_ms + _pause_ms(wish, record, suspected=suspected)
-        if scheduled < seen_ms:
+        if scheduled < seen_ms or record.last_ms > ahead_ms:
             scheduled = seen_ms + int(share * min(wish.interval_ms, OVERDUE_MS))
     if left_nano(wish, record, now_ms) == 0 or _is_capped(wish, record, now_ms):
         return max(scheduled, _midnight_ms(now_ms))
