@@ -10,11 +10,14 @@ from pointsman.events.ship import Target
 from pointsman.ledger.asking import BadQuestion, ask_traffic
 from pointsman.ledger.contract import Store
 from pointsman.ledger.histogram import bin_of
+from pointsman.ledger.rows import REQUEST
+from pointsman.ledger.stores import days
 from pointsman.ledger.tally import COLUMNS, SPANS_MS
-from pointsman.ledger.traffic import Said, told
+from pointsman.ledger.traffic import SAMPLE, Said, told
 from pointsman.operator.cluster.traffic import read_traffic
 from pointsman.operator.errors import Waiting
 from pointsman.operator.plan.drifting.traffic import Named
+from tests.ledger.conftest import Place
 from tests.ledger.events import DAY_MS, NOW_MS, batch, feedback, request
 from tests.ledger.test_service import ledger
 
@@ -49,6 +52,22 @@ def test_a_window_has_what_it_has_and_no_more(store: Store) -> None:
     assert sorted(small.said, key=lambda one: one.fingerprint) == [
         Said("m-1", "", 1), Said("m-1", "f", 1),
     ]  # fmt: skip
+
+
+@pytest.mark.local
+def test_a_window_has_its_words_however_much_came_since(sqlite_place: Place) -> None:
+    """A busy fleet has more requests in a quarter of an hour than one sample."""
+    store = sqlite_place.store()
+    store.open()
+    ingest(store, request(1, at_ms=FROM_MS, finish="stop", reported_model="m-1"))
+    others = ", ".join(name for name in REQUEST if name != "at_ms")
+    sqlite_place.execute(
+        f"WITH RECURSIVE later (ms) AS (SELECT 1 UNION ALL SELECT ms + 1 FROM later LIMIT {SAMPLE})"
+        f" INSERT INTO {days.table(FROM_MS)} (at_ms, {others})"
+        f" SELECT at_ms + {STEP_MS} + ms, {others} FROM {days.table(FROM_MS)}, later"
+    )
+    found = ask_traffic(store, FROM_MS, FROM_MS + STEP_MS)
+    assert found.backends["small"].said == [Said("m-1", "", 1)]
 
 
 def test_windows_add_up_over_midnight(store: Store) -> None:

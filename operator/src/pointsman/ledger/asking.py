@@ -199,7 +199,7 @@ def ask_traffic(store: Store, from_ms: int, to_ms: int) -> traffic.Traffic:
     words = [
         row
         for table, begin_ms, end_ms in days_of(store, from_ms, to_ms)
-        for row in store.query(*traffic.sampled(table, store.dialect, begin_ms, end_ms))
+        for row in store.query(*traffic.sampled(table, begin_ms, end_ms))
     ]
     return traffic.told(from_ms, to_ms, store.query(*traffic.counted(from_ms, to_ms)), words)
 

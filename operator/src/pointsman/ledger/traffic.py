@@ -1,7 +1,7 @@
 """PURE: what ordinary traffic of each backend looked like in a window: sums, and words of answers.
 
 Sums are of rollups of 5 minutes and so exact. What answers said of themselves, and why they ended,
-is of at most SAMPLE rows that came last, scaled up to the answers that were counted.
+is of at most SAMPLE rows, scaled up to the answers that were counted.
 """
 
 from collections.abc import Iterable, Sequence
@@ -54,22 +54,15 @@ def counted(from_ms: int, to_ms: int) -> tuple[str, list[object]]:
     return sums(("backend",), [(SPANS_MS[0], from_ms, to_ms)])
 
 
-def sampled(table: str, dialect: str, from_ms: int, to_ms: int) -> tuple[str, list[object]]:
+def sampled(table: str, from_ms: int, to_ms: int) -> tuple[str, list[object]]:
     """SQL and values: backend, finish, model, fingerprint, answers; the most frequent first."""
-    wanted = "backend, finish, reported_model, fingerprint, outcome, at_ms"
-    if dialect == "sqlite":  # no index by time: who came last is found by row
-        inner = f"SELECT {wanted} FROM {table} ORDER BY rowid DESC LIMIT ?"  # noqa: S608
-        values: list[object] = [SAMPLE, from_ms, to_ms, MOST_WORDS]
-    else:
-        inner = f"SELECT {wanted} FROM {table} WHERE at_ms >= ? AND at_ms < ? LIMIT ?"  # noqa: S608
-        values = [from_ms, to_ms, SAMPLE, from_ms, to_ms, MOST_WORDS]
+    words = "backend, finish, reported_model, fingerprint"
     sql = (
-        f"SELECT backend, finish, reported_model, fingerprint, count(*) FROM ({inner}) AS last"  # noqa: S608
-        " WHERE outcome = 'Ok' AND at_ms >= ? AND at_ms < ?"
-        " GROUP BY backend, finish, reported_model, fingerprint"
-        " ORDER BY count(*) DESC, backend, finish, reported_model, fingerprint LIMIT ?"
+        f"SELECT {words}, count(*) FROM (SELECT {words}, outcome FROM {table}"  # noqa: S608
+        " WHERE at_ms >= ? AND at_ms < ? LIMIT ?) AS sample"
+        f" WHERE outcome = 'Ok' GROUP BY {words} ORDER BY count(*) DESC, {words} LIMIT ?"
     )
-    return sql, values
+    return sql, [from_ms, to_ms, SAMPLE, MOST_WORDS]
 
 
 def told(from_ms: int, to_ms: int, rollups: Iterable[Row], words: Iterable[Row]) -> Traffic:

@@ -138,7 +138,7 @@ class PostgresStore:
         """
         Blocks of a day's table, in their order: rows are added at its end, and none is changed.
 
-        There is no index by time, and a sort for each page would read the day again and again.
+        By time a page would lead to its rows one by one, and end between two of the same moment.
         From version 14 on PostgreSQL reads only these blocks.
         """
         day, begin = days.cursor(after)
