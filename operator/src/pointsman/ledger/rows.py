@@ -41,7 +41,6 @@ FAILED: Final = (
 """Outcomes of a backend that took the request and gave no whole answer. What they are is in an
 index: a change needs a step of the schema."""
 
-NAMES: Final = ("decision", "policy", "rule", "caller", "team", "task", "backend", "currency")
 TEXTS: Final = (
     "revision", "operation", "request_id", "language", "complexity", "domain", "model", "outcome",
     "response_id", "reported_model", "fingerprint", "finish", "data_class",

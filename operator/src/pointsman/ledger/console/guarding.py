@@ -33,9 +33,7 @@ FIELD: Final = "form_token"
 def dress(response: web.StreamResponse, *, kept: bool = False) -> None:
     """Add what every answer of the console carries; `kept`: by the mark in its address."""
     response.headers.update(HEADERS)
-    response.headers["Cache-Control"] = (
-        "public, max-age=31536000, immutable" if kept else "no-store"
-    )
+    response.headers["Cache-Control"] = _FOR_EVER if kept else "no-store"
 
 
 def check_form(

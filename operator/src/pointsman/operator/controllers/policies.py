@@ -329,7 +329,7 @@ class PolicyController:
         """Revisions beyond the history, and blobs that nobody can need."""
         for name, verdict in plan.verdicts.items():
             in_force, spec = verdict.entry, verdict.policy.parsed
-            keep = {in_force.revision if in_force else None, verdict.revision}
+            keep = {verdict.active_revision, verdict.revision}
             if in_force and in_force.candidate:
                 keep.add(in_force.candidate.revision)
             rollout = spec.spec.rollout if isinstance(spec, RoutingPolicy) else None

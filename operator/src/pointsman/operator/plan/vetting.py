@@ -26,7 +26,6 @@ SHOWN = 8
 
 _NOTHING = Governance()
 _UNKNOWN = DataHandling()
-_NO_WISHES = PolicyGovernance()
 
 
 def lacking(  # noqa: PLR0911 - a table

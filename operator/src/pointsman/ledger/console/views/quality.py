@@ -27,11 +27,6 @@ class Cell:
     n: int
 
     @property
-    def tone(self) -> int:
-        """0 to 9, for its color."""
-        return min(9, int(self.mean * 10))
-
-    @property
     def few(self) -> bool:
         """Too few to lean on."""
         return self.n < FEW
