@@ -213,6 +213,33 @@ def test_an_alias_is_refused() -> None:
         merged(text, "desk", declared, learned, ())
 
 
+@pytest.mark.parametrize("other", ["made: 2020-13-45", "made: !Ref it", "made: {[1]: 2}"])
+def test_other_documents_may_hold_anything(
+    world: World, capsys: pytest.CaptureFixture[str], other: str
+) -> None:
+    """Dates that are none, and tags of other programs: they stay as they are."""
+    world.file.write_text(f"{other}\n---\n{FILE}")
+
+    assert main(["adopt", "desk", "-f", str(world.file)]) == 0
+    assert capsys.readouterr().out.startswith(f"{other}\n---\n")
+
+
+@pytest.mark.parametrize(
+    ("data", "said"), [(b"[" * 5000, "no YAML"), (b"# ours\n\xff\n", "not UTF-8")]
+)
+def test_a_file_that_is_no_manifest_is_told_by_its_name(
+    world: World, capsys: pytest.CaptureFixture[str], data: bytes, said: str
+) -> None:
+    """One line, and 1."""
+    world.file.write_bytes(data)
+
+    assert main(["adopt", "desk", "-f", str(world.file)]) == 1
+    out, err = capsys.readouterr()
+    assert out == ""
+    assert err.startswith(f"pointsman adopt: {world.file}: ")
+    assert said in err
+
+
 def test_errors_of_kubectl_are_told(world: World, capsys: pytest.CaptureFixture[str]) -> None:
     """And a file that is not there."""
     assert main(["adopt", "other"]) == 1

@@ -142,6 +142,17 @@ def test_a_file_without_the_secret_gets_it(
     assert file.read_text().startswith("kind: Service\nmetadata: {name: first}\n---\n")
 
 
+def test_what_stands_between_documents_is_no_part(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Comments, and nothing at all."""
+    file = tmp_path / "callers.yaml"
+    file.write_text("---\n---\n# ours\n---\nkind: Service\nmetadata: {name: first}\n")
+    key = create(capsys, "app", "--into", str(file))
+
+    assert who(file.read_text(), key) == "app"
+
+
 LABELED = """kind: Secret
 metadata: {name: pointsman-callers, labels: {pointsman.dev/callers: "true"}}
 """
@@ -152,6 +163,10 @@ metadata: {name: pointsman-callers, labels: {pointsman.dev/callers: "true"}}
     [
         ("kind: Secret\nmetadata: {name: pointsman-callers}\ndata: {}\n", "lacks the label"),
         ("kind: [", "not YAML"),
+        ("[" * 5000, "not YAML"),
+        ('{"model": "auto"}\n{"model": "auto"}\n', "not YAML"),
+        ("OPENAI_API_KEY\n", "a part of it is no object"),
+        ("kind: Service\n---\n- kind: Service\n", "a part of it is no object"),
         (f"{LABELED}", "no entries yet"),
         (f'{LABELED}data: {{a: "%"}}\n', "entry a is not base64"),
         (f'{LABELED}stringData: {{a: "pmk-secret"}}\n', "entry a: it is not JSON"),

@@ -15,9 +15,10 @@ from typing import Any
 import yaml
 
 from pointsman.api import names
+from pointsman.api.text import Unreadable, text_of
 from pointsman.api.v1alpha1 import RoutingPolicy
 from pointsman.api.validation import Invalid, parse
-from pointsman.cli.adopt.merging import CannotMerge, merged
+from pointsman.cli.adopt.merging import CannotMerge, merged, spec_of
 from pointsman.cli.listing.arguments import cluster_flags
 from pointsman.cli.rollout.kubectl import Failed, Kubectl
 
@@ -37,7 +38,7 @@ def adopt(options: argparse.Namespace) -> int:
     except NothingToAdopt as error:
         print(f"pointsman adopt: {error}", file=sys.stderr)
         return 3
-    except (Failed, CannotMerge, OSError, UnicodeError) as error:
+    except (Failed, CannotMerge) as error:
         print(f"pointsman adopt: {error}", file=sys.stderr)
         return 1
     print(found, end="")
@@ -58,10 +59,10 @@ def _adopted(kubectl: Kubectl, options: argparse.Namespace) -> str:
         *(f"  {line}" for line in learned.get("reasons", ())),
     ]
     why = [line if len(line) <= _MOST_CHARS else f"{line[:_MOST_CHARS]}..." for line in why]
-    text = options.file.read_text(encoding="utf-8") if options.file else _text_of(item)
     try:
+        text = text_of(options.file) if options.file else _text_of(item)
         found = merged(text, options.name, item["spec"], spec, why)
-    except CannotMerge as error:
+    except (CannotMerge, Unreadable) as error:
         raise CannotMerge(f"{options.file or options.name}: {error}") from None
     _proven(found, options.name, spec)
     return found
@@ -113,13 +114,8 @@ def _ordered(item: Json) -> Any:
 
 def _proven(text: str, name: str, spec: Json) -> None:
     """What is printed says what was learned; nothing else is printed."""
-    for one in yaml.safe_load_all(text):
-        about = one.get("metadata") if isinstance(one, dict) else None
-        if about and one.get("kind") == names.ROUTING_POLICY and about.get("name") == name:
-            if _weights(one["spec"]) != _weights(spec):
-                raise CannotMerge("the result would not be what was learned; change it by hand")
-            return
-    raise CannotMerge("the result would not be a policy; change it by hand")
+    if _weights(spec_of(text, name)) != _weights(spec):
+        raise CannotMerge("the result would not be what was learned; change it by hand")
 
 
 def _weights(spec: Json) -> list[Any]:

@@ -47,6 +47,11 @@ def merged(text: str, name: str, declared: Json, learned: Json, why: Sequence[st
     return text
 
 
+def spec_of(text: str, name: str) -> Any:
+    """What a text says of the policy; its other documents may hold anything."""
+    return yaml.SafeLoader("").construct_object(_at(_document(text, name), "spec"), deep=True)
+
+
 def _changed(declared: Json, learned: Json) -> Iterator[tuple[str, Json, Json]]:
     before = {str(rule["name"]): rule for rule in declared.get("rules") or ()}
     for rule in learned.get("rules") or ():
@@ -60,7 +65,7 @@ def _changed(declared: Json, learned: Json) -> Iterator[tuple[str, Json, Json]]:
 def _document(text: str, name: str) -> yaml.MappingNode:
     try:
         roots = list(yaml.compose_all(text, Loader=yaml.SafeLoader))
-    except yaml.YAMLError as error:
+    except (yaml.YAMLError, RecursionError) as error:
         raise CannotMerge(f"it is no YAML: {str(error).splitlines()[0]}") from None
     for root in roots:
         if isinstance(root, yaml.MappingNode) and _text(root, "kind") == ROUTING_POLICY:

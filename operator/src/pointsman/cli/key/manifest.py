@@ -17,6 +17,7 @@ from pointsman.api.names import LABEL_CALLERS
 
 Entry = CallerEntry | TeamEntry
 _FIELDS: Final = ("data", "stringData")
+_NULL: Final = "tag:yaml.org,2002:null"
 _COMMENT: Final = """\
 # Callers of the router: one entry for each, in base64 (`pointsman key list FILE` shows them).
 # It holds hashes, no keys. `data` and not `stringData`: kubectl would leave an entry of stringData
@@ -111,12 +112,14 @@ def _written(entry: Entry, *, encoded: bool) -> str:
 
 def _find(text: str, secret: str) -> yaml.MappingNode | None:
     try:
-        nodes = [node for node in yaml.compose_all(text, yaml.SafeLoader) if node is not None]
-    except yaml.YAMLError as error:
+        nodes = list(yaml.compose_all(text, yaml.SafeLoader))
+    except (yaml.YAMLError, RecursionError) as error:
         raise Unusable(f"it is not YAML: {getattr(error, 'problem', None) or error}") from None
     for node in nodes:
-        if not isinstance(node, yaml.MappingNode):
+        if node.tag == _NULL:  # nothing, or comments, between two lines of ---
             continue
+        if not isinstance(node, yaml.MappingNode):
+            raise Unusable("it is no manifest: a part of it is no object")
         about = _plain(node, "metadata")
         if _plain(node, "kind") == "Secret" and _plain(about, "name") == secret:
             if _plain(_plain(about, "labels"), LABEL_CALLERS) != "true":
