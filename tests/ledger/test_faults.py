@@ -228,7 +228,7 @@ def test_a_bound_on_the_file_is_kept(sqlite_place: Place) -> None:
     assert Path(sqlite_place.where).stat().st_size <= 1024**3 / 1000
 
 
-@pytest.mark.parametrize("kind", ["text", "newer", "folder"])
+@pytest.mark.parametrize("kind", ["text", "newer", "in no folder", "a folder"])
 def test_a_store_that_cannot_be_used_ends_it(sqlite_place: Place, kind: str) -> None:
     """With 2, and one line that says why; nothing is overwritten."""
     path = Path(sqlite_place.where)
@@ -238,9 +238,11 @@ def test_a_store_that_cannot_be_used_ends_it(sqlite_place: Place, kind: str) -> 
         sqlite_place.store().open()
         sqlite_place.close()
         sqlite_place.execute("INSERT INTO pointsman_schema VALUES (99, 'later')")
+    elif kind == "a folder":
+        path.mkdir()
     else:
         path = Path(sqlite_place.where) / "missing"
-    before = path.read_bytes() if path.exists() else b""
+    before = path.read_bytes() if path.is_file() else b""
     done = subprocess.run(
         [sys.executable, "-m", "pointsman.ledger", f"--db={path}", "--listen=127.0.0.1:0"],
         capture_output=True, text=True, timeout=120, check=False,
@@ -248,7 +250,7 @@ def test_a_store_that_cannot_be_used_ends_it(sqlite_place: Place, kind: str) -> 
     assert done.returncode == 2
     assert "Traceback" not in done.stderr
     assert str(path) in done.stderr.splitlines()[-1]
-    assert (path.read_bytes() if path.exists() else b"") == before
+    assert (path.read_bytes() if path.is_file() else b"") == before
 
 
 def test_migrating_back_by_the_command(place: Place) -> None:

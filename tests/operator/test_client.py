@@ -7,7 +7,7 @@ import pytest
 
 from pointsman.operator.cluster import kinds
 from pointsman.operator.cluster.client import Api
-from pointsman.operator.errors import ReconcileError, Waiting
+from pointsman.operator.errors import ReconcileError, Stalled, Waiting
 from pointsman.operator.settings import Settings
 from tests.support.fake_api import FakeApi
 from tests.support.kubeconfig import write_kubeconfig
@@ -87,3 +87,14 @@ async def test_a_deletion_that_another_answers_was_not_done(server: FakeApi, cli
         await client.delete(kinds.SERVICE, BODY)
     server.before = 404, not_found_body(name="web", kind="services")
     await client.delete(kinds.SERVICE, BODY)
+
+
+@pytest.mark.parametrize(
+    "data", [b"\x8d", b"hello", b"- 1", b"[" * 5000, b"clusters: 1\n", b"current-context: c\n"]
+)
+async def test_a_kubeconfig_that_is_none_is_told_as_such(tmp_path: Path, data: bytes) -> None:
+    """Kubernetes' own reader of it raises whatever meets it first."""
+    file = tmp_path / "config"
+    file.write_bytes(data)
+    with pytest.raises(Stalled, match="no credentials for the API server"):
+        await Api.open(Settings(namespace=NAMESPACE, kubeconfig=file))

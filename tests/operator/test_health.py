@@ -6,6 +6,7 @@ from urllib.request import urlopen
 
 import pytest
 
+from pointsman.operator.errors import Broken
 from pointsman.operator.health import HealthServer, Vitals
 from pointsman.operator.logs import JsonLines
 from pointsman.operator.settings import parse_settings
@@ -75,6 +76,18 @@ def test_a_busy_loop_is_told_and_not_a_broken_connection() -> None:
         server.close()
 
     assert (refused.value.code, told.partition(b":")[0]) == (503, b"LoopBusy")
+
+
+@pytest.mark.local
+def test_a_port_in_use_ends_the_process_with_its_number() -> None:
+    """A line of the log, and no trace."""
+    one = HealthServer(0, vitals(), dict)
+    one.start()
+    try:
+        with pytest.raises(Broken, match=f"port {one.port} for health: Address already in use"):
+            HealthServer(one.port, vitals(), dict)
+    finally:
+        one.close()
 
 
 def test_flags_come_before_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -62,3 +62,14 @@ def test_one_rollout_at_a_time_goes_to_a_backend(capsys: pytest.CaptureFixture[s
         with pytest.raises(SystemExit, match="2"):
             parse_settings(["--namespace=ai", f"--rollouts-per-backend={value}"])
         assert "must be a number of 1 or more" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("port", ["-1", "65536", "http", "9.5"])
+@pytest.mark.parametrize("flag", ["router-admin-port", "health-port", "keda-port"])
+def test_a_port_that_cannot_be_is_refused(
+    flag: str, port: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """By its flag, and not where it is bound."""
+    with pytest.raises(SystemExit, match="2"):
+        parse_settings(["--namespace=ai", f"--{flag}={port}"])
+    assert "ports are numbers from 0 to 65535" in capsys.readouterr().err

@@ -14,6 +14,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from prometheus_client import generate_latest
 
 from pointsman.operator import metrics
+from pointsman.operator.errors import Broken
 
 
 @dataclass(slots=True)
@@ -46,7 +47,11 @@ class Vitals:
 
 
 class HealthServer:
-    """Serves until closed; `programmed` is called in its thread, TimeoutError is a 503."""
+    """
+    Serves until closed; raises Broken if the port cannot be had.
+
+    `programmed` is called in this server's thread; a TimeoutError of it is a 503.
+    """
 
     def __init__(
         self, port: int, vitals: Vitals, programmed: Callable[[], dict[str, object]]
@@ -78,7 +83,10 @@ class HealthServer:
             def log_message(self, format: str, *args: object) -> None:  # noqa: A002
                 """Probes are no news."""
 
-        self._server = ThreadingHTTPServer(("", port), Handler)
+        try:
+            self._server = ThreadingHTTPServer(("", port), Handler)
+        except OSError as error:
+            raise Broken(f"port {port} for health: {error.strerror}") from error
         self._server.daemon_threads = True
         self._thread = threading.Thread(
             target=self._server.serve_forever, name="health", daemon=True

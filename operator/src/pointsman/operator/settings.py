@@ -35,9 +35,9 @@ class Settings:
     image: str = ""
     """Image of simulators."""
     vllm_image: str = VLLM_IMAGE
+    """Image of VLLM backends that name none."""
     pod_templates: str = "Baseline"
     """The Pod Security Standard that overrides of pods are held to; `Any`: to none."""
-    """Image of VLLM backends that name none."""
     router_selector: str = ""
     """Labels of router pods."""
     router_admin_port: int = 9901
@@ -131,10 +131,10 @@ def parse_settings(arguments: Sequence[str] | None = None) -> Settings:
     if given.leader_elect not in {"true", "false"}:
         parser.error("--leader-elect must be true or false")
     try:
-        admin_port, health_port = int(given.router_admin_port), int(given.health_port)
-        keda_port = int(given.keda_port) if given.keda_port else None
+        admin_port, health_port = _port(given.router_admin_port), _port(given.health_port)
+        keda_port = _port(given.keda_port) if given.keda_port else None
     except ValueError:
-        parser.error("ports are numbers")
+        parser.error("ports are numbers from 0 to 65535")
     try:
         api_s, inactivity_s, resync_s = (
             _seconds(text)
@@ -192,6 +192,13 @@ def parse_settings(arguments: Sequence[str] | None = None) -> Settings:
 def _ledger(given: argparse.Namespace) -> Target | None:
     files = (given.ledger_token_file, given.ledger_ca_file)
     return target_of(given.ledger, *(Path(one) if one else None for one in files))
+
+
+def _port(text: str) -> int:
+    value = int(text)
+    if not 0 <= value <= 65535:
+        raise ValueError(text)
+    return value
 
 
 def _seconds(text: str) -> float:

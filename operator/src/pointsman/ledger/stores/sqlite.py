@@ -85,6 +85,8 @@ class SqliteStore:
         """Steps in between are taken in one transaction."""
         if not self._path.parent.is_dir():
             raise StoreUnfit(f"{self._path} cannot be made: there is no such folder")
+        if self._path.is_dir():
+            raise StoreUnfit(f"{self._path} is a folder")
         with self._translated():
             writer = self._connect()
             try:

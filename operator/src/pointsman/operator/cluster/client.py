@@ -136,7 +136,7 @@ class Api:
                 )
             else:
                 aio_config.load_incluster_config(client_configuration=configuration)
-        except aio_config.ConfigException as error:
+        except Exception as error:  # of a file that is none it raises what meets it first
             raise Stalled(f"no credentials for the API server: {error}") from error
         api = cls(configuration, settings)
         configuration.client_session_kwargs = {"connector": api._connector(), "trust_env": False}
