@@ -12,7 +12,7 @@ import pytest
 from aiohttp import web
 
 from pointsman.api import table
-from pointsman.api.counted import Arms
+from pointsman.api.counted import ArmCounts, Arms
 from pointsman.operator.cluster.lines import StreamBroken, lines_of
 from pointsman.operator.cluster.observe import RouterPod, router_pods
 from pointsman.operator.cluster.orders import Orders
@@ -407,6 +407,19 @@ async def test_arms_are_kept_until_they_are_told_again(tmp_path: Path) -> None:
         router.tell("Load", 4, None)
         await next_change(told)
         assert fleet.arms("p") == {"u1": arms["p"]}
+
+
+async def test_arms_of_a_release_with_other_buckets_count_for_nothing(tmp_path: Path) -> None:
+    """They cannot be added to the others'; what else that router says is heard."""
+    router, told = FakeRouter(), asyncio.Event()
+    counts = ArmCounts(requests=2, durations=(1, 1))
+    odd = Arms(stable="p-1", candidate="p-2", since_ms=1, of_candidate=counts)
+    async with following(router, tmp_path, on_load=told.set) as (fleet, _):
+        event = table.AdminEvent(type="Hello", arms={"p": odd}, acks=(table.Ack("p", "p-1", "aa"),))
+        router.lines.put_nowait(table.encode(event) + b"\n")
+        await next_change(told)
+        assert fleet.arms("p") == {}
+        assert fleet.blobs_in_use() == {"aa"}
 
 
 async def test_a_load_is_known_while_its_stream_is_open(tmp_path: Path) -> None:

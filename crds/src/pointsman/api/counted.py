@@ -51,3 +51,9 @@ class Arms(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """When this router began to count these two, Unix time: another one says it began anew."""
     of_stable: ArmCounts = ArmCounts()
     of_candidate: ArmCounts = ArmCounts()
+
+    @property
+    def is_readable(self) -> bool:
+        """Whether durations are in the buckets of this release: another one may have others."""
+        told = {len(one.durations) for one in (self.of_stable, self.of_candidate)}
+        return told <= {0, len(DURATION_BOUNDS_S) + 1}

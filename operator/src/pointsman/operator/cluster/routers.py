@@ -182,8 +182,8 @@ class RouterFleet:
 
     def arms(self, policy: str) -> Mapping[str, Arms]:
         """What each router that runs has counted of a policy's rollout, by the pod's uid."""
-        heard = self._heard_of()
-        return {one.pod.uid: one.arms[policy] for one in heard if policy in one.arms}
+        told = {router.pod.uid: router.arms.get(policy) for router in self._heard_of()}
+        return {uid: one for uid, one in told.items() if one is not None and one.is_readable}
 
     def budgets(self, policy: str) -> list[table.BudgetUse]:
         """What each router that runs has told of a policy's budgets."""
