@@ -12,9 +12,10 @@ import msgspec
 from pointsman.api import names
 from pointsman.evaluation.suite.drawn import BadDraw, Remembered, dump, load
 from pointsman.events.draws import MAX_TOLD_BYTES, Asked, Told
-from pointsman.events.ship import Failed, Target, post
+from pointsman.events.ship import Target, post
 from pointsman.operator.cluster.client import Api, Object
 from pointsman.operator.cluster.kinds import CONFIG_MAP
+from pointsman.operator.cluster.ledger import body_of
 from pointsman.operator.errors import Stalled, Waiting
 from pointsman.operator.plan.objects import labels_of, meta, name_of
 
@@ -39,12 +40,8 @@ def asking(target: Target | None) -> Ask | None:
 
 
 def _ask(target: Target, asked: Asked) -> Told:
-    try:
-        status, body = post(target, "/v1/draws", msgspec.json.encode(asked), MAX_TOLD_BYTES)
-    except Failed as failed:
-        raise Waiting(f"the ledger cannot be asked: {failed.__cause__}") from failed
-    if status != 200:
-        raise Waiting(f"the ledger answers {status}")
+    sent = msgspec.json.encode(asked)
+    body = body_of(lambda: post(target, "/v1/draws", sent, MAX_TOLD_BYTES))
     try:
         return _told.decode(body)
     except (msgspec.DecodeError, UnicodeDecodeError):

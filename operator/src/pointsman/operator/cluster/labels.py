@@ -5,9 +5,9 @@ from typing import Final
 
 import msgspec
 
-from pointsman.events.ship import Failed, Target, read
+from pointsman.events.ship import Target, read
 from pointsman.ledger.labels import Labels
-from pointsman.operator.errors import Waiting
+from pointsman.operator.cluster.ledger import body_of, read_as
 
 MAX_BYTES: Final = 96 * 1024 * 1024
 """20,000 labels with the longest texts."""
@@ -21,13 +21,4 @@ async def read_labels(target: Target, policy: str, since_s: float) -> Labels:
 
 def _read(target: Target, policy: str, since_s: float) -> Labels:
     query = {"policy": policy, "since": f"{max(1, round(since_s / 60))}m"}
-    try:
-        status, body = read(target, "/v1/labels", query, MAX_BYTES)
-    except Failed as failed:
-        raise Waiting(f"the ledger cannot be asked: {failed.__cause__}") from failed
-    if status != 200:
-        raise Waiting(f"the ledger answers {status}")
-    try:
-        return _labels(body)
-    except (msgspec.DecodeError, UnicodeDecodeError) as error:
-        raise Waiting(f"the ledger's answer is none: {error}") from error
+    return read_as(_labels, body_of(lambda: read(target, "/v1/labels", query, MAX_BYTES)))

@@ -10,7 +10,8 @@ from typing import Final
 
 import msgspec
 
-from pointsman.events.ship import Failed, Target, read
+from pointsman.events.ship import Target, read
+from pointsman.operator.cluster.ledger import body_of
 from pointsman.operator.cluster.worker import answer
 from pointsman.operator.errors import Waiting
 from pointsman.operator.plan.rollout.replaying import Replayed
@@ -31,13 +32,7 @@ async def read_recent(target: Target, policy: str, window_s: float, requests: in
 
 def _read(target: Target, policy: str, window_s: float, requests: int) -> msgspec.Raw:
     query = {"policy": policy, "since": f"{max(1, round(window_s))}s", "limit": str(requests)}
-    try:
-        status, body = read(target, "/v1/recent", query, MAX_BYTES)
-    except Failed as failed:
-        raise Waiting(f"the ledger cannot be asked: {failed.__cause__}") from failed
-    if status != 200:
-        raise Waiting(f"the ledger answers {status}")
-    return msgspec.Raw(body)
+    return msgspec.Raw(body_of(lambda: read(target, "/v1/recent", query, MAX_BYTES)))
 
 
 async def replay(

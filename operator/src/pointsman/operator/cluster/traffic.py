@@ -8,8 +8,9 @@ from typing import Final
 import msgspec
 
 from pointsman.evaluation.drift.passive import BINS_AT_MOST, Counts
-from pointsman.events.ship import Failed, Target, read
+from pointsman.events.ship import Target, read
 from pointsman.ledger.traffic import Seen, Traffic
+from pointsman.operator.cluster.ledger import body_of, read_as
 from pointsman.operator.errors import Waiting
 from pointsman.operator.plan.drifting.traffic import Named, Window
 
@@ -25,16 +26,7 @@ async def read_traffic(target: Target, from_ms: int, until_ms: int) -> Mapping[s
 
 def _read(target: Target, from_ms: int, until_ms: int) -> Mapping[str, Window]:
     query = {"since": _when(from_ms), "until": _when(until_ms)}
-    try:
-        status, body = read(target, "/v1/traffic", query, MAX_BYTES)
-    except Failed as failed:
-        raise Waiting(f"the ledger cannot be asked: {failed.__cause__}") from failed
-    if status != 200:
-        raise Waiting(f"the ledger answers {status}")
-    try:
-        found = _traffic(body)
-    except (msgspec.DecodeError, UnicodeDecodeError) as error:
-        raise Waiting(f"the ledger's answer is none: {error}") from error
+    found = read_as(_traffic, body_of(lambda: read(target, "/v1/traffic", query, MAX_BYTES)))
     if (found.from_ms, found.to_ms) != (from_ms, until_ms):
         raise Waiting("the ledger answers for another time")  # what overlaps would count twice
     return {name: _window(seen) for name, seen in found.backends.items()}
