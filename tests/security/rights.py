@@ -65,7 +65,7 @@ class Difference(NamedTuple):
     """One line of the verdict."""
 
     what: str
-    """`refused`, `beyond` the chart though allowed, or `unused`."""
+    """`refused`, `beyond` the chart though allowed, `unused`, or `gone` though in `RARE`."""
     grant: Grant
 
 
@@ -154,6 +154,7 @@ def main() -> int:
         return 1
     print(table(granted))
     found = differences(uses, granted)
+    found += [Difference("gone", one) for one in RARE if one not in granted]
     if mark_of(folder).exists():
         print("not all tests ran: whether every right is used was not looked at", file=sys.stderr)
         found = [one for one in found if one.what != "unused"]
