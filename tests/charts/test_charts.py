@@ -345,7 +345,8 @@ def test_each_part_has_its_image_and_simulators_the_routers(
 
 KNOWN = (
     "ledger.enabled=true,ledger.tokenSecret=t,ledger.console.enabled=true,"
-    "ledger.console.trustedProxies={10.0.7.0/24},ledger.console.roles={viewer=*}"
+    "ledger.console.trustedProxies={10.0.7.0/24},ledger.console.roles={viewer=*},"
+    "networkPolicy.ledgerFrom[0].podSelector.matchLabels.app=proxy"
 )
 LEDGER = ("--set", "ledger.enabled=true,ledger.tokenSecret=ledger-token")
 
@@ -414,7 +415,8 @@ def test_the_console_is_there_only_where_people_are_known(bench: Bench, tmp_path
         "peopleSecret": "people",
     }
     file = tmp_path / "values.yaml"
-    file.write_text(yaml.safe_dump({"ledger": {"console": values}}))
+    near = {"ledgerFrom": [{"podSelector": {"matchLabels": {"app": "proxy"}}}]}
+    file.write_text(yaml.safe_dump({"ledger": {"console": values}, "networkPolicy": near}))
     spec = one(render(bench, *LEDGER, "-f", str(file)), "StatefulSet", "desk-ledger")["spec"]
     (container,) = spec["template"]["spec"]["containers"]
 
@@ -434,7 +436,8 @@ CONSOLE = (
     "--set",
     (
         "ledger.console.enabled=true,ledger.console.trustedProxies={10.0.7.0/24},"
-        "ledger.console.roles={operator=platform}"
+        "ledger.console.roles={operator=platform},"
+        "networkPolicy.ledgerFrom[0].podSelector.matchLabels.app=proxy"
     ),
 )
 

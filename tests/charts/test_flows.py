@@ -13,7 +13,7 @@ PAGE = (CHARTS.parent / "docs" / "install.md").read_text()
 LEDGER = "ledger.enabled=true,ledger.tokenSecret=t"
 CONSOLE = (
     "ledger.console.enabled=true,ledger.console.trustedProxies={10.0.7.0/24},"
-    "ledger.console.roles={viewer=*}"
+    "ledger.console.roles={viewer=*},networkPolicy.ledgerFrom[0].podSelector.matchLabels.app=proxy"
 )
 SETTINGS = {
     "": "router.logLevel=info",
@@ -26,6 +26,7 @@ SETTINGS = {
         "=other"
     ),
     "operator.keda.enabled": "operator.keda.enabled=true,operator.replicas=1",
+    "ledger.url": "ledger.url=http://ledger.observability:9903,ledger.tokenSecret=t",
     "router.otlp.endpoint": "router.otlp.endpoint=http://collector.observability:4318",
 }
 """What the column `with` may name, and values that make it so."""

@@ -123,6 +123,10 @@ WRONG: list[tuple[str, object]] = [
     ("ledger.sqlite.size", "20GB"),
     ("ledger.replicas", "three"),
     ("image.pullSecrets", ["name"]),
+    ("image.repository", "https://registry.example.com/pointsman"),
+    ("image.tag", "0.1.0@sha256:1f"),
+    ("networkPolicy.callersFrom", [{"ipBlock": {"cidr": "10.0.0.0/8"}, "podSelector": {}}]),
+    ("networkPolicy.operatorTo", [{"ports": [{"endPort": 9}]}]),
     ("callers.mode", "open"),
 ]
 
@@ -143,6 +147,7 @@ def test_every_wrong_value_is_named_by_its_path(tmp_path: Path) -> None:
 
 
 LEDGER = {"enabled": True, "tokenSecret": "t"}
+NEAR: dict[str, Any] = {"ledgerFrom": [{"podSelector": {"matchLabels": {"app": "proxy"}}}]}
 SCALED = {"enabled": True, "minReplicas": 5, "maxReplicas": 2}
 TOGETHER: list[tuple[dict[str, Any], list[str]]] = [
     (
@@ -186,6 +191,7 @@ TOGETHER: list[tuple[dict[str, Any], list[str]]] = [
                 "console": {
                     "enabled": True,
                     "roles": ["viewer=*"],
+                    "url": None,
                     "oidc": {"issuer": "https://login.example.com"},
                 },
             },
@@ -226,6 +232,7 @@ TOGETHER: list[tuple[dict[str, Any], list[str]]] = [
         [
             "ledger.keepEventsDays is more than ledger.keepRollupsDays",
             "ledger.console.url has to be https where",
+            "networkPolicy.ledgerFrom must name who stands before ledger.console",
             "ledger.console.trustedProxies: 10.0.7.5/24 is no network such as",
         ],
     ),
@@ -242,6 +249,34 @@ TOGETHER: list[tuple[dict[str, Any], list[str]]] = [
         [
             "networkPolicy.adminFrom must name the Prometheus",
             "networkPolicy.operatorFrom must name the Prometheus",
+        ],
+    ),
+    (
+        {
+            "namespaces": ["a", "b"],
+            "operator": {"replicas": 1, "keda": {"enabled": True, "port": 9902}},
+            "router": {
+                "ingress": {"enabled": True, "hosts": ["a.b"]},
+                "httpRoute": {
+                    "enabled": True,
+                    "parentRefs": [{"name": "own"}, {"name": "public", "namespace": "gateways"}],
+                },
+            },
+            "ledger": {
+                **LEDGER,
+                "console": {
+                    "enabled": True,
+                    "roles": ["viewer=*"],
+                    "url": "http://localhost:9903",
+                    "oidc": {"issuer": "https://login.example.com", "clientId": "p"},
+                },
+            },
+        },
+        [
+            "operator.keda.port is 9902",
+            "router.ingress.hosts would be claimed by each of `namespaces`",
+            "router.httpRoute.parentRefs: the Gateway public in gateways would get",
+            "ledger.console.url is one place",
         ],
     ),
     (
@@ -427,9 +462,8 @@ def test_the_chart_takes_the_networks_that_the_ledger_takes(tmp_path: Path) -> N
     right = [text for text in NETWORKS if text not in wrong]
     assert len(right) > 10
     assert len(wrong) > 10
-    items = render(
-        tmp_path, {"ledger": {**LEDGER, "console": {**console, "trustedProxies": right}}}
-    )
+    console["trustedProxies"] = right
+    items = render(tmp_path, {"ledger": {**LEDGER, "console": console}, "networkPolicy": NEAR})
     assert len(parse_ledger(containers(items)["ledger"], {}).people.trusted_proxies) == len(right)
 
 
@@ -509,7 +543,7 @@ def _worded(word: str, sentence: str) -> dict[str, Any]:
                 "peopleSecret": word,
             },
         },
-        "networkPolicy": {"routerTo": [{"ports": [{"port": 3128}]}]},
+        "networkPolicy": {**NEAR, "routerTo": [{"ports": [{"port": 3128}]}]},
     }
 
 
@@ -544,25 +578,76 @@ def test_what_yaml_would_read_as_something_else_stays_a_text(
             assert (path, odd[path]) == (path, wanted)
 
 
-def test_a_part_that_is_null_is_refused_by_its_path(tmp_path: Path) -> None:
-    """Not by an error of a template, nor read as nothing: of replicas, as none."""
-    paths = [path for path in closed(SCHEMA, SCHEMA["$defs"]) if path]
-    parts = [path for path in paths if path.rpartition(".")[2] not in ("resources", "affinity")]
-    numbers = ["router.replicas", "ledger.replicas", "operator.replicas", "router.drainSeconds"]
-    one, two = ([path for path in parts if path.count(".") == dots] for dots in (0, 1))
-    assert len(two) > 15
-    for together in (one, two, numbers):
-        values: dict[str, Any] = {}
-        for path in together:
-            folder, _, key = path.rpartition(".")
-            (values.setdefault(folder, {}) if folder else values)[key] = None
+EMPTY: tuple[object, ...] = ("", [], {})
+NULLS = ("router.autoscaling.targetCPUUtilizationPercentage",)
+"""Values to which null says something: values.yaml has what."""
+
+
+def _defaults() -> Iterator[tuple[str, object]]:
+    """Each value that the schema names, parts included, and its default."""
+
+    def walk(node: dict[str, Any], values: Any, path: str) -> Iterator[tuple[str, object]]:
+        node = SCHEMA["$defs"][node["$ref"].rpartition("/")[2]] if "$ref" in node else node
+        if path:
+            yield path, values
+        for key, below in node.get("properties", {}).items():
+            if key in values:
+                yield from walk(below, values[key], f"{path}.{key}".lstrip("."))
+
+    yield from walk(SCHEMA, yaml.safe_load((CHART / "values.yaml").read_text()), "")
+
+
+def _nulls(paths: list[str]) -> dict[str, Any]:
+    values: dict[str, Any] = {}
+    for path in paths:
+        *folders, key = path.split(".")
+        here = values
+        for folder in folders:
+            here = here.setdefault(folder, {})
+        here[key] = None
+    return values
+
+
+def test_null_takes_no_default_away(tmp_path: Path) -> None:
+    """What has one is refused by its path: never read as none, as false, or as `%!s(<nil>)`."""
+    said_by_all = [
+        path
+        for path, default in _defaults()
+        if default not in EMPTY and not isinstance(default, list) and path not in NULLS
+        and not re.search(r"(resources|labels|annotations)\b", path)
+    ]  # fmt: skip
+    assert len(said_by_all) > 90
+    for depth in range(4):
+        paths = [path for path in said_by_all if path.count(".") == depth]
         with pytest.raises(HelmFailed) as refused:
-            render(tmp_path, values)
+            render(tmp_path, _nulls(paths))
         lines = [line for line in str(refused.value).splitlines() if "missing propert" in line]
-        for path in together:
+        for path in paths:
             folder, _, key = path.rpartition(".")
-            place = f"'/{folder}'" if folder else "''"
+            place = f"'/{folder.replace('.', '/')}'" if folder else "''"
             assert any(place in line and f"'{key}'" in line for line in lines), path
+
+
+def test_null_is_empty_where_nothing_is_the_default(tmp_path: Path) -> None:
+    """Also of what is optional of a ledger, a console and an autoscaler."""
+    console = {"enabled": True, "roles": ["viewer=*"], "trustedProxies": ["10.0.0.0/8"]}
+    full: dict[str, Any] = {
+        "router": {"autoscaling": {"enabled": True}},
+        "ledger": {**LEDGER, "console": console},
+        "networkPolicy": NEAR,
+    }
+    nothing = [path for path, default in _defaults() if default in EMPTY]
+    assert len(nothing) > 40
+    for values in ({}, full):
+        there = {path for path, _ in _leaves(values)}
+        free = [p for p in nothing if not any(at.startswith(f".{p}") for at in there)]
+        nulls = _nulls(free)
+        file = tmp_path / "nulls.yaml"
+        file.write_text(yaml.safe_dump(nulls))
+        both = tmp_path / "both.yaml"
+        both.write_text(yaml.safe_dump(values))
+        text = template(["-f", str(file), "-f", str(both)], release="desk", namespace="ai")
+        assert objects(text) == render(tmp_path, values)
 
 
 @pytest.mark.parametrize("mode", ["Keys", "Open"])

@@ -28,7 +28,8 @@ NAMESPACE = "console-bench"
 VALUES = (
     "ledger.enabled=true,ledger.tokenSecret=ledger,ledger.sqlite.persistent=false,"
     "ledger.console.enabled=true,ledger.console.write=true,"
-    "ledger.console.trustedProxies={0.0.0.0/0},ledger.console.roles={operator=platform,viewer=*}"
+    "ledger.console.trustedProxies={0.0.0.0/0},ledger.console.roles={operator=platform,viewer=*},"
+    "networkPolicy.ledgerFrom[0].ipBlock.cidr=0.0.0.0/0"
 )
 """Whoever reaches the pod is the proxy here."""
 ROLLOUT: dict[str, Any] = {

@@ -12,7 +12,8 @@ RELEASE: Final = "pointsman"
 NAMESPACE: Final = "ai"
 EVERYTHING: Final = (
     "ledger.enabled=true,ledger.tokenSecret=t,ledger.console.enabled=true,ledger.console.write=true,"
-    "ledger.console.trustedProxies={10.0.7.0/24},ledger.console.roles={viewer=*}"
+    "ledger.console.trustedProxies={10.0.7.0/24},ledger.console.roles={viewer=*},"
+    "networkPolicy.ledgerFrom[0].podSelector.matchLabels.app=proxy"
 )
 """Values with which every account of the chart has all the rights that it can get."""
 

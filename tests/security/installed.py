@@ -47,6 +47,7 @@ VALUES: Final = ",".join(
         f"ledger.console.oidc.issuer={NOWHERE},ledger.console.oidc.clientId=desk",
         f"ledger.console.url={NOWHERE},ledger.console.oidc.secret=oidc",
         "ledger.console.sessionSecret=session,ledger.console.peopleSecret=people",
+        f"networkPolicy.ledgerFrom[0].ipBlock.cidr={HOST_IP}/32",
         "ledger.webhookKeys[0].secret=hooks,ledger.webhookKeys[0].key=desk",
     )
 )
