@@ -110,6 +110,10 @@ def _a_list(crd: Json) -> None:
     _spec(crd)["properties"]["capabilities"]["x-kubernetes-list-type"] = "atomic"
 
 
+def _keys_of_a_list(crd: Json) -> None:
+    _deployment(crd)["properties"]["env"]["x-kubernetes-list-map-keys"] = ["name", "value"]
+
+
 def _required(crd: Json) -> None:
     _spec(crd)["required"] = [*_spec(crd)["required"], "contextWindow"]
 
@@ -147,6 +151,23 @@ def _no_map(crd: Json) -> None:
     del _deployment(crd)["properties"]["resources"]["properties"]["limits"]["additionalProperties"]
 
 
+def _one_of(crd: Json) -> None:
+    _spec(crd)["properties"]["model"]["not"] = {"pattern": "^x$"}
+
+
+def _no_text(crd: Json) -> None:
+    limits = _deployment(crd)["properties"]["resources"]["properties"]["limits"]
+    limits["additionalProperties"]["anyOf"] = [{"type": "integer"}]
+
+
+def _stored(crd: Json) -> None:
+    """Served as it was; what is written is stored in a version that lacks a field."""
+    newer = {**deepcopy(_version(crd)), "name": "v1beta1"}
+    del newer["schema"]["openAPIV3Schema"]["properties"]["spec"]["properties"]["family"]
+    _version(crd)["storage"] = False
+    crd["spec"]["versions"].append(newer)
+
+
 def _a_rule(crd: Json) -> None:
     rules = _spec(crd).setdefault("x-kubernetes-validations", [])
     rules.append({"rule": "self.model != 'x'", "message": "no"})
@@ -174,6 +195,7 @@ def _no_version(crd: Json) -> None:
         (_a_status, Break.FIELD_REMOVED, "status.queueDepth"),
         (_a_type, Break.TYPE_CHANGED, "spec.replicas"),
         (_a_list, Break.TYPE_CHANGED, "spec.capabilities"),
+        (_keys_of_a_list, Break.TYPE_CHANGED, "spec.deployment.env"),
         (_required, Break.REQUIRED_ADDED, "spec.contextWindow"),
         (_enum, Break.ENUM_VALUE_REMOVED, "spec.deployment.engine"),
         (_a_new_enum, Break.ENUM_VALUE_REMOVED, "spec.model"),
@@ -183,6 +205,9 @@ def _no_version(crd: Json) -> None:
         (_in_a_list, Break.BOUND_TIGHTENED, "spec.deployment.env[].name"),
         (_in_a_map, Break.BOUND_TIGHTENED, "spec.deployment.resources.limits{}"),
         (_no_map, Break.FIELD_REMOVED, "spec.deployment.resources.limits{}"),
+        (_one_of, Break.BOUND_TIGHTENED, "spec.model"),
+        (_no_text, Break.BOUND_TIGHTENED, "spec.deployment.resources.limits{}"),
+        (_stored, Break.FIELD_REMOVED, "spec.family"),
         (_a_rule, Break.RULE_ADDED, "spec"),
         (_a_default, Break.DEFAULT_CHANGED, "spec.family"),
         (_a_short_name, Break.NAME_CHANGED, "names.shortNames"),
@@ -194,6 +219,22 @@ def test_every_way_to_break_a_user_is_seen(spoil: Any, kind: Break, path: str) -
     newer = deepcopy(BACKEND)
     spoil(newer)
     assert [(one.kind, one.path) for one in changes(BACKEND, newer)] == [(kind, path)]
+
+
+def test_a_free_map_and_a_status_are_the_users_too() -> None:
+    """No kind is without a status today, or holds values of any form; the next one may."""
+    older = deepcopy(BACKEND)
+    limits = _deployment(older)["properties"]["resources"]["properties"]["limits"]
+    limits["additionalProperties"] = True
+    path = "spec.deployment.resources.limits{}"
+    assert [(one.kind, one.path) for one in changes(older, BACKEND)] == [
+        (Break.FIELD_REMOVED, path)
+    ]
+    assert changes(BACKEND, older) == ()
+
+    older = deepcopy(BACKEND)
+    del _version(older)["subresources"]
+    assert [one.path for one in changes(older, BACKEND)] == ["subresources.status"]
 
 
 def test_what_is_added_or_wider_breaks_nobody() -> None:

@@ -43,7 +43,17 @@ class Change:
 
 _LOWER: Final = ("minimum", "minLength", "minItems", "minProperties")
 _UPPER: Final = ("maximum", "maxLength", "maxItems", "maxProperties")
-_EXACT: Final = ("pattern", "multipleOf", "uniqueItems", "exclusiveMinimum", "exclusiveMaximum")
+_EXACT: Final = (
+    "pattern",
+    "multipleOf",
+    "uniqueItems",
+    "exclusiveMinimum",
+    "exclusiveMaximum",
+    "allOf",
+    "anyOf",
+    "oneOf",
+    "not",
+)
 _TYPE: Final = (
     "type",
     "format",
@@ -74,6 +84,7 @@ def _of_definition(older: Json, newer: Json) -> Iterator[Change]:
         if lost and before is not None:
             yield _change(f"names.{key}", Break.NAME_CHANGED, before, after)
     served = {one["name"]: one for one in newer["versions"] if one["served"]}
+    (stored,) = (one for one in newer["versions"] if one["storage"])
     for version in older["versions"]:
         if not version["served"]:
             continue
@@ -82,13 +93,16 @@ def _of_definition(older: Json, newer: Json) -> Iterator[Change]:
             yield Change(name, Break.VERSION_REMOVED, "it is no longer served")
             continue
         yield from _of_version(version, served[name])
+        # What is written in one version lies, and is read again, as the one that is stored.
+        yield from _of_schemas(version, stored)
 
 
 def _of_version(older: Json, newer: Json) -> Iterator[Change]:
-    for name, said in (older.get("subresources") or {}).items():
-        after = (newer.get("subresources") or {}).get(name)
-        if after != said:
-            yield _change(f"subresources.{name}", Break.SUBRESOURCE_CHANGED, said, after)
+    there, now = (one.get("subresources") or {} for one in (older, newer))
+    for name in there.keys() | ({"status"} & now.keys()):  # a status of its own takes writers' away
+        if there.get(name) != now.get(name):
+            kind = Break.SUBRESOURCE_CHANGED
+            yield _change(f"subresources.{name}", kind, there.get(name), now.get(name))
     columns = {one["name"]: one for one in newer.get("additionalPrinterColumns") or ()}
     for column in older.get("additionalPrinterColumns") or ():
         name, after = column["name"], columns.get(column["name"])
@@ -96,6 +110,10 @@ def _of_version(older: Json, newer: Json) -> Iterator[Change]:
             if (after or {}).get(key) != column.get(key):
                 yield _change(f"column {name}", Break.COLUMN_CHANGED, column, after)
                 break
+    yield from _of_schemas(older, newer)
+
+
+def _of_schemas(older: Json, newer: Json) -> Iterator[Change]:
     yield from _of_schema(
         "", older["schema"]["openAPIV3Schema"], newer["schema"]["openAPIV3Schema"]
     )
@@ -121,7 +139,7 @@ def _of_schema(path: str, older: Json, newer: Json) -> Iterator[Change]:
         inner, after = older.get(key), newer.get(key)
         if isinstance(inner, Mapping) and isinstance(after, Mapping):
             yield from _of_schema(f"{path}{mark}", inner, after)
-        elif isinstance(inner, Mapping) or (inner and not after):
+        elif inner not in (None, False) and after is not True:
             yield Change(f"{path}{mark}", Break.FIELD_REMOVED, "what it holds is no longer kept")
 
 
