@@ -50,6 +50,11 @@ def _ledger(items: list[dict[str, Any]]) -> dict[str, Any]:
     return found  # type: ignore[no-any-return]
 
 
+def test_every_value_of_the_last_release_is_one_still(charts: dict[str, Path]) -> None:
+    """Who upgrades with a file that names them all is not refused."""
+    assert _render(charts["next"], "-f", str(charts["released"] / "values.yaml"))
+
+
 @pytest.mark.parametrize("version", ["released", "next"])
 def test_no_ledger_for_a_while_is_a_release_like_any_other(
     charts: dict[str, Path], version: str
