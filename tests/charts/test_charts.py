@@ -255,6 +255,17 @@ def test_open_notes_say_that_it_is_open(bench: Bench) -> None:
     assert "OPENAI_API_KEY" not in said
 
 
+def test_the_notes_say_that_the_kinds_are_missing(bench: Bench) -> None:
+    """Before the first apply fails by it; and not where they are there."""
+    kinds = str(CHARTS.parent / "crds" / "manifests")
+    bench.kubectl("apply", "--server-side", "--force-conflicts", "-f", kinds)
+    bench.kubectl("wait", "--for=condition=Established", "crd", "--all", "--timeout=90s")
+    for asked, missing in (("client", True), ("server", False)):
+        how = ("--namespace", "default", f"--dry-run={asked}")
+        said = bench.helm("install", "desk", str(CHARTS / "pointsman"), *how).partition("NOTES:")[2]
+        assert ("install the chart pointsman-crds" in said) is missing
+
+
 def test_a_single_router_has_no_disruption_budget(bench: Bench) -> None:
     """It could never be drained."""
     alone = render(bench, "--set", "router.replicas=1")

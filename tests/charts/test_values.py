@@ -84,6 +84,15 @@ def test_an_unknown_key_is_refused_wherever_it_is(tmp_path: Path) -> None:
     assert "unheardOf" in said
 
 
+def test_the_chart_of_the_kinds_has_no_values() -> None:
+    """Whoever sets one meant the other chart; what a parent chart gives to all is let through."""
+    where: dict[str, Any] = {"chart": "pointsman-crds", "release": "crds", "namespace": "ai"}
+    with pytest.raises(HelmFailed, match="additional properties 'router' not allowed"):
+        template(["--set", "router.replicas=3"], **where)
+    kinds = {one["kind"] for one in objects(template(["--set", "global.a=b"], **where))}
+    assert kinds == {"CustomResourceDefinition", "ClusterRole"}
+
+
 def test_the_schema_knows_every_value_and_no_other() -> None:
     """values.yaml has each key of the schema, so that a reader finds all of them in one place."""
     values = yaml.safe_load((CHART / "values.yaml").read_text())
