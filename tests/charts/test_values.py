@@ -413,14 +413,13 @@ def test_a_ledger_has_an_hour_to_bring_its_store_up_to_date(tmp_path: Path) -> N
     assert probe["periodSeconds"] * probe["failureThreshold"] > 3600 + _OPENING_S
 
 
-def _reached(items: list[dict[str, Any]]) -> set[int]:
-    """Ports on which the routers may dial somebody outside."""
+def _reached(items: list[dict[str, Any]], who: str = "router") -> set[int]:
+    """Ports on which the routers, or the ledger, may dial somebody outside."""
     policies = [item for item in items if item["kind"] == "NetworkPolicy"]
-    router = next(
-        i for i in items if i["kind"] == "Deployment" and "router" in i["metadata"]["name"]
-    )
-    labels = router["spec"]["template"]["metadata"]["labels"]
-    source = Place(name="router", namespace="ai", labels=labels)
+    pods = (item for item in items if item["kind"] in ("Deployment", "StatefulSet"))
+    found = next(item for item in pods if item["metadata"]["name"] == f"desk-{who}")
+    labels = found["spec"]["template"]["metadata"]["labels"]
+    source = Place(name=who, namespace="ai", labels=labels)
     return {port for port in (443, 6443, 8443) if may_dial(policies, source, OUTSIDE, port)}
 
 
@@ -438,6 +437,21 @@ def test_providers_are_closed_where_that_is_asked_for(tmp_path: Path) -> None:
     assert _reached(render(tmp_path, {"networkPolicy": apart})) == {6443}
     free = {"egress": False, "providers": {"enabled": False}}
     assert _reached(render(tmp_path, {"networkPolicy": free})) == {443, 6443, 8443}
+
+
+def test_the_ledger_may_dial_the_provider_at_its_own_port(tmp_path: Path) -> None:
+    """And nobody where no console signs people in."""
+    console = {"enabled": True, "url": "https://c", "roles": ["viewer=*"]}
+    for provider, open_ in (("", {443}), (":8443/realms/desk", {8443})):
+        oidc = {"issuer": f"https://login.example.com{provider}", "clientId": "p"}
+        for enabled in (True, False):
+            made = {**console, "enabled": enabled, "oidc": oidc}
+            values = {
+                "ledger": {**LEDGER, "postgres": {"secret": "db"}, "console": made},
+                "networkPolicy": {**NEAR, "apiServer": {"ports": [6443]}},
+            }
+            reached = _reached(render(tmp_path, values), "ledger") - {6443}
+            assert reached == (open_ if enabled else set())
 
 
 def containers(items: list[dict[str, Any]]) -> dict[str, list[str]]:
