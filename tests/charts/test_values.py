@@ -129,6 +129,9 @@ WRONG: list[tuple[str, object]] = [
     ("networkPolicy.ledgerFrom", [{"ipBlock": {"cidr": "10.0.0.1"}}]),
     ("networkPolicy.routerTo", [{}]),
     ("networkPolicy.apiServer.ports", []),
+    ("router.otlp.endpoint", "http://collector:port"),
+    ("ledger.url", "http://[::1"),
+    ("ledger.console.oidc.issuer", "https://login.example.com/%zz"),
     ("ledger.sqlite.size", "20GB"),
     ("ledger.replicas", "three"),
     ("image.pullSecrets", ["name"]),
@@ -556,7 +559,7 @@ def _worded(word: str, sentence: str) -> dict[str, Any]:
                 "identityHeader": sentence,
                 "groupsHeader": sentence,
                 "oidc": {
-                    "issuer": f"https://{sentence}",
+                    "issuer": f"https://c/{word}",
                     "clientId": sentence,
                     "secret": word,
                     "nameClaim": sentence,
