@@ -129,8 +129,11 @@ def test_actions_are_named_by_commit_and_have_no_right_but_their_jobs() -> None:
     assert [name for name, job in FLOW["jobs"].items() if not job["permissions"]] == []
 
 
-def test_the_tests_of_a_release_have_the_last_release() -> None:
-    """A shallow checkout has not, and what upgrades from it would be skipped."""
-    checkout = FLOW["jobs"]["check"]["steps"][0]
-    assert checkout["uses"].startswith("actions/checkout@")
-    assert checkout["with"]["fetch-depth"] == 0
+def test_the_tests_of_a_release_have_what_they_ask_for() -> None:
+    """Root on Debian, or what enters an image fails; all history, or no upgrade is tested."""
+    job = FLOW["jobs"]["check"]
+    assert job["container"] == {"image": "debian:trixie-slim", "options": "--privileged"}
+    steps = [one.get("uses", "").partition("@")[0] or one["name"] for one in job["steps"]]
+    checkout = steps.index("actions/checkout")
+    assert steps.index("What a checkout with its history and the README's commands need") < checkout
+    assert job["steps"][checkout]["with"]["fetch-depth"] == 0

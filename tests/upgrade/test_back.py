@@ -1,4 +1,4 @@
-"""The way back of a ledger in the release, as docs/upgrade.md shows it, with both charts."""
+"""Both releases' charts as docs/upgrade.md uses them: values, and the way back of a ledger."""
 
 import io
 import re
