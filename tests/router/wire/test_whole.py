@@ -41,6 +41,19 @@ def test_lines_that_are_known_have_a_bound() -> None:
     assert {line.partition(b":")[0] for line in known} <= {b"Server", b"Content-Type"}
 
 
+def test_names_that_are_known_have_a_bound() -> None:
+    """512 of 60 KiB each were kept for ever, and then no other name was ever known again."""
+    whole._NAMES.clear()
+    long = PLAIN.replace(b"Server", b"X-" + b"u" * 60_000)
+    assert read_whole(long, 65_536) is not None
+    for number in range(2 * whole._MOST_NAMES):
+        data = PLAIN.replace(b"Server", b"X-%d" % number)
+        assert read_whole(data, 1000) is not None
+    assert 0 < len(whole._NAMES) <= whole._MOST_NAMES
+    assert max(map(len, whole._NAMES)) <= whole._LINE_BYTES
+    assert b"X-%d" % (2 * whole._MOST_NAMES - 1) in whole._NAMES, "what is new is known as well"
+
+
 @pytest.mark.parametrize("line", [b"Content-Type: application/json", b"Content-Type: text/html"])
 def test_a_known_line_that_stands_twice_is_left_to_the_parser(line: bytes) -> None:
     """Which of the two counts is not for here."""
@@ -77,6 +90,7 @@ def test_what_a_provider_tells_of_its_limits_stays_apart() -> None:
         (b"Server: u", b"transfer-encoding: identity"),
         (b"Server: u", b"Content-Encoding: gzip"),
         (b"Server: u", b"Connection: close"),
+        (b"Server: u", b"Proxy-Connection: close"),
         (b"Server: u", b"Upgrade: h2c"),
         (b"Server: u", b"Server"),
         (b"Server: u", b"Server : u"),
@@ -121,6 +135,7 @@ def test_a_head_over_the_bound_is_left_to_the_parser() -> None:
                     b"\xe9",
                     b"Date: x\r\n",
                     b"Connection: close\r\n",
+                    b"Proxy-Connection: close\r\n",
                     b"Transfer-Encoding: chunked\r\n",
                     b"X: y\r\n",
                     b"X-RateLimit-Remaining-Tokens: 0\r\n",

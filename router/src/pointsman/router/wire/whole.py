@@ -18,7 +18,10 @@ _PLAIN: Final = bytes({*range(0x20, 0x7F), *range(0x80, 0x100), 0x09})
 _TAKEN: Final = KEPT | TOLD | {b"content-length"}
 _NAME: Final = re.compile(rb"[!#$%&'*+.^_`|~0-9a-z-]+")
 _OTHERS: Final = frozenset(
-    {b"transfer-encoding", b"content-encoding", b"connection", b"upgrade", b"trailer"}
+    {
+        *(b"transfer-encoding", b"content-encoding", b"upgrade", b"trailer"),
+        *(b"connection", b"proxy-connection"),  # llhttp obeys both
+    }
 )
 """Headers that say how to go on."""
 _NAMES: Final[dict[bytes, bytes]] = {}
@@ -115,7 +118,9 @@ def _line(line: bytes) -> tuple[bytes, bytes] | None:
 def _lower(spelled: bytes) -> bytes:
     name = spelled.lower()
     found = name if _NAME.fullmatch(name) and name not in _OTHERS else b""
-    if len(_NAMES) < _MOST_NAMES:
+    if len(spelled) <= _LINE_BYTES:
+        if len(_NAMES) >= _MOST_NAMES:  # some server makes them up
+            _NAMES.clear()
         _NAMES[spelled] = found
     return found
 
