@@ -9,7 +9,13 @@ from hypothesis import strategies as st
 from msgspec.json import encode
 
 from pointsman.router.errors import BadRequest
-from pointsman.router.wire.openai import read_answer, read_chat, read_stream_usage
+from pointsman.router.wire.openai import (
+    USAGE_BYTES,
+    read_answer,
+    read_chat,
+    read_stream_usage,
+    read_usage_at_end,
+)
 from pointsman.router.wire.refusal import says_too_long
 from pointsman.router.wire.splice import replace_model
 
@@ -136,6 +142,42 @@ def test_details_of_usage_never_cost_the_answer(
     assert found is not None
     assert (found.prompt_tokens, found.completion_tokens) == (9, 4)
     assert (found.cached_tokens, found.reasoning_tokens) == (cached, reasoning)
+
+
+@pytest.mark.parametrize("after", [b"", b', "service_tier": "}", "timings": {"prompt_tokens": 5}'])
+@pytest.mark.parametrize(
+    "usage",
+    [
+        b'{"prompt_tokens": 9, "completion_tokens": 4}',
+        b'{"prompt_tokens": 9, "prompt_tokens_details": {"cached_tokens": 7}, "x": {"y": {}}}',
+        b'{"prompt_tokens": 9, "prompt_tokens_details": [1], "note": "}{"}',
+        b'{"total_tokens": 13}',
+        b'{"prompt_tokens": 9, "by_model": {"prompt_tokens": 2}}',
+    ],
+)
+def test_the_end_of_an_answer_tells_what_all_of_it_tells(usage: bytes, after: bytes) -> None:
+    """A large answer cost more than a small one that states the same: details were not read."""
+    body = b'{"choices": ["%b"], "usage": %b%b}' % (b"x" * USAGE_BYTES, usage, after)
+    found = read_usage_at_end(body[-USAGE_BYTES:])
+    assert found is not None
+    assert found == read_answer(body)[1]
+
+
+@pytest.mark.parametrize(
+    "end",
+    [
+        b"",
+        b'"usage": {"prompt_tokens": 9}}',
+        b', "usage": null, "x": {}}',
+        b', "usage": {"prompt_tokens": 9',
+        b', "usage": {"prompt_tokens": "9"}}',
+        b'says \\"usage\\": {"prompt_tokens": 9}"}]}',
+        b'says \\"usage": {"prompt_tokens": 9}"}]}',
+    ],
+)
+def test_an_end_without_usage_tells_none(end: bytes) -> None:
+    """It is cut, is none, or is what a model said."""
+    assert read_usage_at_end(end) is None
 
 
 @pytest.mark.parametrize(

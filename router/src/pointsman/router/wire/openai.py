@@ -44,7 +44,7 @@ _IMAGES: Final = ("image_url", "input_image", "image")
 _TEXTS: Final = ("text", "input_text", "output_text", "refusal")
 USAGE_BYTES: Final = 2048
 """Usage with all details takes about 400."""
-_COUNTS: Final = re.compile(rb'"(prompt_tokens|completion_tokens)"\s*:\s*(\d{1,15})\b')
+_USAGE: Final = re.compile(rb'"usage"\s*:\s*(?=\{)')
 
 
 class Asked:
@@ -340,7 +340,13 @@ def read_usage_at_end(end: bytes) -> Usage | None:
     at = end.rfind(b'"usage"')
     if at < 1 or end[at - 1] == b"\\"[0]:  # text that quotes one
         return None
-    counts = {name: int(count) for name, count in _COUNTS.findall(end, at)}
-    if b"prompt_tokens" not in counts:
+    found = _USAGE.match(end, at)
+    if found is None:
         return None
-    return Usage(counts[b"prompt_tokens"], counts.get(b"completion_tokens", 0))
+    begin = stop = found.end()
+    while stop := end.find(b"}", stop) + 1:  # no object begins with another one
+        try:
+            return usage_of(_decoded(b'{"usage":%b}' % end[begin:stop]))
+        except UNREADABLE:
+            pass
+    return None
