@@ -17,6 +17,7 @@ from pointsman.api.table import Budget, Fallback, Price, Route, Target
 from pointsman.events.ship import Target as Ledger
 from pointsman.router.callers import Caller, callers_of
 from pointsman.router.leases import Leaser
+from pointsman.router.serve.budgets import Budgets
 from pointsman.simulator.faults import Fault, FaultMode
 from tests.ledger.test_service import Client, ledger
 from tests.router.serve.world import Reply, World, chat, until, world
@@ -176,6 +177,22 @@ async def test_without_a_ledger_nothing_is_promised() -> None:
         assert str(reply.error["message"]).endswith("this router has no ledger.")
         there.put(route, budgets=(budget(10**6, enforce=False),))
         assert (await ask(there)).status == 200
+
+
+async def test_without_a_ledger_windows_that_are_over_are_forgotten() -> None:
+    """Nobody asks for them: each stayed in memory for good."""
+    hours = 0
+    async with world() as there:
+        live, metrics, plane = there.live, there.metrics, there.plane
+        plane.budgets = budgets = Budgets(live, metrics, lambda: hours * 3600.0)
+        await there.simulator("small")
+        route = Route(name="default", targets=(Target(backend="small"),))
+        there.put(route, budgets=(budget(10**6, window="Hour", enforce=False),))
+        for hours in range(3):
+            assert (await ask(there)).status == 200
+            (purse,) = budgets._purses.values()
+            assert purse.window.from_ms == hours * 3_600_000
+            await until(lambda: budgets.held == 0)
 
 
 @pytest.mark.slow

@@ -70,6 +70,8 @@ class Budgets:
         self._named_by: tuple[object, object, int] | None = None
         self.lender = False
         """True if there is a ledger to ask."""
+        self._forgotten_s = 0.0
+        """Until when nothing more is to be forgotten where there is none."""
         self.hurry: Callable[[], None] = lambda: None
         """Called when a request found too little."""
 
@@ -151,11 +153,20 @@ class Budgets:
         place = f"{found.place}/{budget.name}/{budget.window}/{unit}/{budget.scope}/{subject}"
         purse = self._purses.get((place, window.from_ms))
         if purse is None:
+            if not self.lender and now_s >= self._forgotten_s:
+                self._forget(now_s)
             purse = Purse(place, budget, window, policy=found.name, subject=subject)
             self._purses[place, window.from_ms] = purse
         elif purse.budget is not budget and purse.budget != budget:
             purse.budget, purse.urgent = budget, True
         return purse
+
+    def _forget(self, now_s: float) -> None:
+        """Those whose window is over: `questions` would, but nobody asks them without a ledger."""
+        self._forgotten_s = policy.window_of("Hour", now_s).until_ms / 1000  # none ends before
+        for key, purse in list(self._purses.items()):
+            if purse.window.until_ms <= now_s * 1000 and not purse.part.held:
+                del self._purses[key]
 
     def _named_now(self, now_s: float) -> set[tuple[str, int]]:
         """Found anew when something changed, and twice a minute: there may be thousands."""
