@@ -89,6 +89,16 @@ async def test_observing_changes_nothing_and_counts_agreement(desk: World) -> No
     assert desk.count("predictions_total", **labels) == 1
 
 
+async def test_whom_it_alone_chooses_is_counted_on_when_the_table_changes(desk: World) -> None:
+    """No route names c: its counts began anew with each edit of any policy."""
+    for _ in range(3):
+        put(desk, chooser({"b": 0.5, "c": 0.9}))
+        assert await who(desk) == "c"
+    labels = {"policy": "desk", "rule": "default", "backend": "c", "code": "200"}
+    assert desk.count("requests_total", **labels) == 3
+    assert desk.count("attempts_total", backend="c", outcome="Ok") == 3
+
+
 async def test_a_rule_with_high_stakes_bypasses_it(desk: World) -> None:
     """And is not counted as a conversation."""
     rule = Route(

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 import pytest
 from prometheus_client import CollectorRegistry, generate_latest
 
+from pointsman.api.reviewing import HumanReview, Review
 from pointsman.api.statuses import label_of
 from pointsman.api.table import (
     Backend,
@@ -83,6 +84,8 @@ def use(
             track.route.first_token.observe(0.1)
             track.backend.held("Answered", 1.0)
             live.in_flight[track.backend.backend] = live.held[track.backend.backend] = 1
+            metrics.not_told(policy.name, route.route.name)
+            metrics.predicted(policy.name, track.backend.backend, "", "LowConfidence")
         metrics.over_budget(policy.name, policy.budgets[0].name, enforce=True)
 
 
@@ -130,6 +133,32 @@ def test_a_change_of_the_table_keeps_the_counts_of_what_stays() -> None:
         live.table = table("t", 1, 2, 2)
         use(tracks, metrics, live, endless(200, 200))
     assert metrics.served()["t-p0"]["t-r0"]["t-b0"][0] == 3 * 40
+
+
+def test_who_stands_in_for_a_person_is_counted_on_as_well() -> None:
+    """No route names it, and a table changes with each edit of any policy."""
+    live, metrics = Live(), Metrics()
+    tracks = Tracks(live, metrics)
+    for _ in range(3):
+        backends = {
+            name: Backend(
+                name=name, model="m",
+                address=ServiceAddress(namespace="default", service=name, port=8000),
+            )
+            for name in ("a", "large", "vetted")
+        }  # fmt: skip
+        route = Route(name="r", targets=(Target(backend="a"),), review=Review(mode="Escalate"))
+        blob = PolicyBlob(
+            namespace="default", name="p", revision="r", model_names=("m",), routes=(route,),
+            backends=backends, review=HumanReview(fallback="large", escalate_to=("vetted",)),
+        )  # fmt: skip
+        live.table = compile_table([compile_policy(blob, "digest")])
+        (policy,) = live.table.policies
+        for name in ("large", "vetted"):
+            tracks.of(policy, policy.routes[0], policy.backends[name]).route.answered(200)
+    assert {name: metrics.served()["p"]["r"][name][0] for name in ("large", "vetted")} == {
+        "large": 3, "vetted": 3,
+    }  # fmt: skip
 
 
 def test_every_status_has_one_of_a_closed_set_of_labels() -> None:

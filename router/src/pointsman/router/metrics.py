@@ -225,6 +225,12 @@ class Metrics(Collector):
         self._backends = {name: one for name, one in self._backends.items() if name in names}
         over = self.over_budgets
         self.over_budgets = {key: count for key, count in over.items() if key[:2] in budgets}
+        rules = {key[:2] for key in routes}
+        self.undetermined = {k: count for k, count in self.undetermined.items() if k in rules}
+        told, policies = self.predictions, {key[0] for key in routes}
+        self.predictions = {
+            k: count for k, count in told.items() if k[0] in policies and names.issuperset(k[1:3])
+        }
 
     def refused(self, reason: str) -> None:
         """Count one request that was not let in."""

@@ -4,6 +4,7 @@ Guarantees that the hot path neither formats these headers nor looks up metric l
 when the table changes, so it is bounded by what one table names.
 """
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Final
 
@@ -115,13 +116,25 @@ def _is_plain(backend: Backend) -> bool:
     )
 
 
+def _answering(policy: CompiledPolicy, route: CompiledRoute) -> Iterator[Backend]:
+    """Who may answer: its own, a predictor's, and those of what a person has to see."""
+    for order in route.orders:
+        yield from order
+    pool = policy.chooser.pools.get(route.route.name) if policy.chooser is not None else None
+    if pool is not None:
+        yield from pool.backends
+    if policy.review is not None:
+        yield from policy.review.escalate_to
+        if policy.review.fallback is not None:
+            yield policy.review.fallback
+
+
 def _with_waits(table: CompiledTable) -> tuple[str, ...]:
     backends = {
         backend.name: backend.activation is not None or backend.queue is not None
         for policy in table.policies
         for route in policy.routes
-        for order in route.orders
-        for backend in order
+        for backend in _answering(policy, route)
     }
     return tuple(name for name, may_wait in backends.items() if may_wait)
 
@@ -132,7 +145,7 @@ def _names(table: CompiledTable) -> tuple[set[tuple[str, str, str]], set[tuple[s
         (policy.name, route.route.name, name)
         for policy in table.policies
         for route in policy.routes
-        for name in ("", *(backend.name for order in route.orders for backend in order))
+        for name in ("", *(backend.name for backend in _answering(policy, route)))
     }
     return routes, {(policy.name, one.name) for policy in table.policies for one in policy.budgets}
 
