@@ -13,6 +13,7 @@ from prometheus_client import generate_latest
 from pointsman.api.governed import Governed
 from pointsman.api.pairs import MOST_PAIRS, Pairs, decode_pairs
 from pointsman.api.profile import Profile
+from pointsman.api.reviewing import HumanReview, LowConfidence, Review
 from pointsman.api.table import (
     Activation,
     Endpoint,
@@ -260,6 +261,24 @@ async def test_what_the_candidate_refuses_has_its_class_all_the_same(desk: World
     await until_told(desk, DataClass=1)
     assert desk.seen("new") == []
     assert taken(desk).pairs == ()
+
+
+async def test_a_candidate_whose_requests_people_see_is_narrowed_once(desk: World) -> None:
+    """Not for each request: all of them were kept until the next table."""
+    seen = HumanReview(low_confidence=LowConfidence(below=0.5, review=Review(mode="Flag")))
+    governed = Governed(data_class="Public")
+    candidate = compiled(desk, "new", revision="r2", governance=governed, review=seen)
+    told = Canary(candidate, 0, Shadow(percent=100, max_spend_nano=10**9))
+    desk.live.table = compile_table([compiled(desk, "old")], {"desk": told})
+    desk.live.ready = True
+    for number in range(3):
+        assert (await desk.ask()).status == 200
+        await until_told(desk, Compared=number + 1)
+    found = desk.plane.arms.shadows
+    assert found is not None
+    assert found._aside is not None
+    assert found._aside.governors is not None
+    assert len(found._aside.governors._made) == 1
 
 
 async def test_the_same_choice_needs_no_call(desk: World) -> None:

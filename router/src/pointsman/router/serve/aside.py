@@ -117,13 +117,13 @@ def decide(exchange: Exchange) -> bool:
 
     True if the answer shall be JSON.
     """
-    if exchange.policy.review is not None:  # its caller's own request is what a person sees
-        exchange.policy = replace(exchange.policy, review=None)
     asked = exchange.asked = exchange.operation.read(exchange.request.body)
     if exchange.policy.governance is not None:
         from pointsman.router.serve import governing  # noqa: PLC0415 - few policies ask for it
 
-        governing.govern(exchange)
+        governing.govern(exchange)  # which remembers the policy, so it is the table's own
+    if exchange.policy.review is not None:  # its caller's own request is what a person sees
+        exchange.policy = replace(exchange.policy, review=None)
     prompt = asked.prompt()
     exchange.images = prompt.images > 0
     chooses = exchange.policy.chooser is not None
