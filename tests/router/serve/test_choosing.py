@@ -1,14 +1,19 @@
 """A policy with a predictor, served: who answers, what is told of it, and who stays with whom."""
 
+import dataclasses
 import time
 from typing import Any
 
 import msgspec
 import pytest
+from msgspec.structs import replace
 
+from pointsman.api.callers import Limits, digest_of
 from pointsman.api.predicting import Choice, Chooser
+from pointsman.api.profile import Parameter, Profile
 from pointsman.api.table import Fallback, Match, Route, Target
 from pointsman.events.schema import Request, decode
+from pointsman.router.callers import Caller, callers_of
 from pointsman.router.serve.choosing import Conversations
 from pointsman.router.serve.record import Recorder
 from tests.router.serve.world import Reply, World, chat, post, until
@@ -97,6 +102,20 @@ async def test_whom_it_alone_chooses_is_counted_on_when_the_table_changes(desk: 
     labels = {"policy": "desk", "rule": "default", "backend": "c", "code": "200"}
     assert desk.count("requests_total", **labels) == 3
     assert desk.count("attempts_total", backend="c", outcome="Ok") == 3
+
+
+async def test_the_profile_of_whom_it_alone_chooses_counts_in_what_is_reserved(desk: World) -> None:
+    """No route names c; it is asked for answers of 9,000 tokens, of which a minute has fewer."""
+    profile = Profile(parameters=(Parameter(name="max_tokens", default="9000"),))
+    desk.backends["c"] = replace(desk.backends["c"], profile=profile)
+    caller = Caller("app", policies=None, digests=frozenset({digest_of(b"key")}))
+    desk.live.callers = callers_of(
+        [dataclasses.replace(caller, limits=Limits(tpm=8000))], complete=True
+    )
+    put(desk, chooser({"b": 0.5, "c": 0.9}))
+    assert (await desk.ask(talk(CODE), authorization="Bearer key")).status == 429
+    put(desk, chooser({"b": 0.9, "c": 0.5}))
+    assert (await desk.ask(talk(CODE), authorization="Bearer key")).status == 200
 
 
 async def test_a_rule_with_high_stakes_bypasses_it(desk: World) -> None:

@@ -83,8 +83,6 @@ class CompiledRoute:
     on_unschedulable: bool
     spills: bool
     """True if the states of its backends decide who takes a request, before any failed."""
-    profiled: bool
-    """True if a backend of it changes its requests."""
     cap: Cap | None
     """What all attempts of a request may cost; None: anything."""
     request_timeout_s: float
@@ -236,7 +234,6 @@ def _compile_route(route: Route, backends: Mapping[str, Backend]) -> CompiledRou
         on_saturated="Saturated" in on,
         on_unschedulable="Unschedulable" in on,
         spills="Saturated" in on or "Unschedulable" in on,
-        profiled=any(backend.profile is not None for backend in used),
         cap=cap_of(route.fallback, used),
         request_timeout_s=route.request_timeout_s,
         first_token_timeout_s=route.first_token_timeout_s,

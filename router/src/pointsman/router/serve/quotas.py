@@ -205,18 +205,10 @@ def estimate(exchange: "Exchange") -> int:
         prompt = max(prompt, len(exchange.request.body) // _BYTES_A_TOKEN)
     if not operation.generates:
         return prompt
-    output = asked.max_output_tokens
-    if exchange.taken.profiled:
-        prompt, output = _profiled(exchange, prompt, output)
+    output, profile = asked.max_output_tokens, exchange.candidates[0].profile
+    if profile is not None:  # of who is asked first, as it changes the request
+        prompt, output = prompt + profile.text_tokens, profile.output_tokens(output)
     return prompt + (output or policy.UNSAID_TOKENS)
-
-
-def _profiled(exchange: "Exchange", prompt: int, output: int) -> tuple[int, int]:
-    """The same of the first candidate, as its profile changes the request."""
-    profile = exchange.candidates[0].profile
-    if profile is None:
-        return prompt, output
-    return prompt + profile.text_tokens, profile.output_tokens(output)
 
 
 def _or_never(wait_ns: int | None) -> float:
