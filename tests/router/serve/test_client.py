@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import re
 import socket
 from contextlib import suppress
 from dataclasses import replace
@@ -103,6 +104,17 @@ async def test_unknown_paths_and_methods_have_openais_error_shape(one: World) ->
         assert (reply.status, reply.body) == (200, b"")
 
 
+async def test_a_wrong_base_url_is_told_where_the_path_is(one: World) -> None:
+    """Without /v1, with two of them, or as Azure's clients ask."""
+    async with one.client() as client:
+        for base in ("", "/v1/v1", "/openai/deployments/auto"):
+            await client.send(post(chat(), path=f"{base}/chat/completions"))
+            assert "It is at /v1/chat/completions:" in str((await client.reply()).error["message"])
+        for path in ("/v1/moderations", "/v1/threads/x/messages"):
+            await client.send(post(chat(), path=path))
+            assert str((await client.reply()).error["message"]).endswith(f"POST {path}.")
+
+
 async def test_an_unknown_model_is_404_and_names_those_there_are(one: World) -> None:
     """code model_not_found, as the SDK expects."""
     reply = await one.ask(chat("gpt-9"))
@@ -125,12 +137,17 @@ async def test_what_no_backend_can_do_is_400(there: World) -> None:
     there.route("small")
     reply = await there.ask(chat(max_tokens=50))
     assert (reply.status, reply.error["code"]) == (400, "context_length_exceeded")
+    assert re.search(
+        r"prompt is too long .*: small: \d+ tokens and 50 for the answer do not fit its context",
+        str(reply.error["message"]),
+    )
     assert reply.headers["x-pointsman-rule"] == "default"
     image = [{"role": "user", "content": [{"type": "image_url", "image_url": {"url": "data:x"}}]}]
     for more in ({"tools": [{"type": "function"}]}, {"messages": image}):
         reply = await there.ask({**chat(), **more})
         assert (reply.status, reply.error["code"]) == (400, "unsupported_capability")
         assert "small: it lacks the capability" in str(reply.error["message"])
+        assert "spec.capabilities" in str(reply.error["message"])
 
 
 async def test_no_target_and_no_endpoint_are_503(there: World) -> None:

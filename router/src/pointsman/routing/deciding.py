@@ -91,10 +91,10 @@ def overflows(backend: Backend, facts: RequestFacts) -> str:
     if profile is not None:
         tokens += profile.text_tokens
         output = profile.output_tokens(output)
-    needed = tokens + output
-    if needed <= window:
+    if tokens + output <= window:
         return ""
-    return f"{needed:,} tokens do not fit its context window of {window:,}"
+    answer = f" and {output:,} for the answer" if output else ""
+    return f"{tokens:,} tokens{answer} do not fit its context window of {window:,}"
 
 
 def _choose(route: CompiledRoute, dice: float) -> tuple[Backend, ...]:

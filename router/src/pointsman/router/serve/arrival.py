@@ -181,8 +181,9 @@ def none_can(decision: Decision, param: str) -> BadRequest | Refused:
         return Refused(f"Rule {rule} has no backend.", code="no_backend", retry_after_s=5)
     tried = "; ".join(f"{skip.backend}: {skip.reason}" for skip in decision.skipped)
     if any(skip.context_window for skip in decision.skipped):
+        # "prompt is too long" is what LiteLLM and agents look for before they shorten or fall back.
         return BadRequest(
-            f"The request is too long for every backend it may go to: {tried}.",
+            f"The prompt is too long for every backend it may go to: {tried}.",
             code="context_length_exceeded",
             param=param,
         )
@@ -193,6 +194,7 @@ def none_can(decision: Decision, param: str) -> BadRequest | Refused:
             code="max_cost_exceeded",
         )
     return BadRequest(
-        f"No backend that the request may go to can do what it asks for: {tried}.",
+        f"No backend that the request may go to can do what it asks for: {tried}."
+        " What a backend can is in its spec.capabilities.",
         code="unsupported_capability",
     )

@@ -4,6 +4,7 @@ Guarantees OpenAI's error shape for what is not there: 404 for unknown paths, 40
 other methods; the request's id on every answer. All but /healthz is only for who may call.
 """
 
+import re
 from typing import TYPE_CHECKING, Final
 from urllib.parse import unquote_to_bytes
 
@@ -24,6 +25,8 @@ _MODELS: Final = b"/v1/models"
 _COUNT: Final = b"/v1/messages/count_tokens"
 _HEALTH: Final = b"/healthz"
 _READS: Final = (b"GET", b"HEAD")
+_OURS: Final = b"|".join(one.removeprefix(b"/v1") for one in (*OPERATIONS, _MODELS))
+_ELSEWHERE: Final = re.compile(rb"(?:/openai|/api|/v1)?(?:/v1|/deployments/[^/]+)?(%b)/?" % _OURS)
 _encode = msgspec.json.Encoder().encode
 
 
@@ -56,7 +59,7 @@ def _answer(plane: "DataPlane", request: Request, *, keep_alive: bool) -> bytes:
         if path != _MODELS and not path.startswith(_MODELS + b"/"):
             shown = path[:200].decode("latin-1")
             raise BadRequest(
-                f"Unknown request URL: {head.method.decode('latin-1')} {shown}.",
+                f"Unknown request URL: {head.method.decode('latin-1')} {shown}.{_meant(path)}",
                 status=404,
                 code="unknown_url",
             )
@@ -74,6 +77,12 @@ def _answer(plane: "DataPlane", request: Request, *, keep_alive: bool) -> bytes:
         keep_alive=keep_alive,
         without_body=head.method == b"HEAD",
     )
+
+
+def _meant(path: bytes) -> str:
+    """Where it is, of what was asked under a base URL without /v1, with two, or of Azure's."""
+    found = _ELSEWHERE.fullmatch(path)
+    return f" It is at /v1{found[1].decode()}: look at the client's base URL." if found else ""
 
 
 def request_id(plane: "DataPlane", request: Request | None = None) -> bytes:
