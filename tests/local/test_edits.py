@@ -1,10 +1,13 @@
 """Files that change while `pointsman up` runs, and servers that fail: what is said of it."""
 
+import json
 import os
 import signal
 import time
 import urllib.request
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from threading import Thread
 
 import pytest
 
@@ -48,6 +51,13 @@ metadata: {name: elsewhere}
 spec: {model: m, service: {name: ollama, port: 11434}}
 """
 
+PROVIDER = """\
+apiVersion: pointsman.dev/v1alpha1
+kind: ModelBackend
+metadata: {name: provider}
+spec: {model: m, external: {url: "%s"}}
+"""
+
 
 @pytest.fixture
 def files(tmp_path: Path) -> Path:
@@ -61,6 +71,17 @@ def serves(running: Up, name: str) -> bool:
     """Whether `/v1/models` has the name now."""
     with urllib.request.urlopen(f"{running.url}/models", timeout=30) as answer:
         return f'"{name}"' in answer.read().decode()
+
+
+def ask(running: Up) -> str:
+    """The backend that answers."""
+    body = {"model": "chat", "max_tokens": 1, "messages": [{"role": "user", "content": "hi"}]}
+    asked = urllib.request.Request(
+        f"{running.url}/chat/completions", json.dumps(body).encode(),
+        {"content-type": "application/json"},
+    )  # fmt: skip
+    with urllib.request.urlopen(asked, timeout=60) as answer:
+        return str(answer.headers["x-pointsman-backend"])
 
 
 def until_serves(running: Up, name: str) -> None:
@@ -174,3 +195,49 @@ def test_a_killed_model_server_is_told_and_started_again(files: Path) -> None:
             running.read()
             assert time.monotonic() < end, running.lines
         assert model_servers(running.process.pid) != [server]
+
+
+def test_a_provider_that_refuses_the_key_is_told_though_others_answer(files: Path) -> None:
+    """Once, and that it answers again; so is one that nobody listens for."""
+    refused = True
+
+    class Provider(BaseHTTPRequestHandler):
+        def do_POST(self) -> None:
+            """401, or an answer."""
+            self.rfile.read(int(self.headers["content-length"]))
+            body = b'{"choices": [{"message": {"content": "hi"}}]}'
+            self.send_response(401 if refused else 200)
+            self.send_header("content-type", "application/json")
+            self.send_header("content-length", str(len(body)))
+            self.end_headers()
+            self.wfile.write(body)
+
+        def log_message(self, *_: object) -> None:
+            """Nothing."""
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), Provider) as server:
+        Thread(target=server.serve_forever, daemon=True).start()
+        url = f"http://127.0.0.1:{server.server_port}/v1"
+        (files / "more.yaml").write_text(PROVIDER % url)
+        (files / "policy.yaml").write_text(
+            POLICY.replace(
+                "{name: first}}]", "{name: provider}}], fallback: {chain: [{name: first}]}"
+            )
+        )
+        with up(str(files), "--port", "0") as running:
+            running.wait_for("backend first: Ready")
+            for _ in range(2):
+                assert ask(running) == "first"
+            state = f"backend provider: External {url}"
+            running.wait_for(f"{state}; requests get no answer there: HTTP 401")
+            refused = False
+            assert ask(running) == "provider"
+            end = time.monotonic() + DEADLINE_S
+            while running.lines.count(state) < 2:
+                running.read()
+                assert time.monotonic() < end, running.lines
+            assert sum("HTTP 401" in line for line in running.lines) == 1
+            server.shutdown()
+            server.server_close()
+            assert ask(running) == "first"
+            running.wait_for("no answer there: connection refused")

@@ -27,6 +27,7 @@ from pointsman.local.fleet import (
     policies_of,
     revisions_of,
 )
+from pointsman.local.hearing import Hearing
 from pointsman.local.learning import learner_of, told
 from pointsman.local.ledger import LocalLedger
 from pointsman.local.metering import LocalMeter
@@ -110,6 +111,7 @@ class Session:
         self._callers = LocalCallers(self._live, metrics)
         self._registry = registry
         self._plane = DataPlane(self._live, Limits(allow_loopback=True), Metrics(registry))
+        self._hearing = Hearing(self._wake.set)
         self._directory = tempfile.TemporaryDirectory(prefix="pointsman-up-")
         folder = Path(self._directory.name)
         self._processes = Processes(folder, self._wake.set, busy=self._busy)
@@ -185,6 +187,7 @@ class Session:
             ledger=self.ledger.target,
             schema=SCHEMA,
         )
+        self._outbox.record.heard = self._hearing.hear
         self._watched.put = self._outbox.put
         self._meter = LocalMeter(self._outbox.put, self._live)
         self._plane.record, self._plane.ledger = self._outbox.record, self._outbox
@@ -332,7 +335,7 @@ class Session:
             if verdict.vetted is not None and not verdict.vetted.status:
                 self._tell(f"policy {name} governance", verdict.vetted.message)
         for name in desired.backends:
-            self._tell(f"backend {name}", state_of(desired, name, self._processes.running))
+            self._tell(f"backend {name}", self._state_of(desired, name))
         for name, state in told(self._learner, desired).items():
             self._tell(f"policy {name} predictor", state)
         for name, state in self._rollouts.told().items():
@@ -342,6 +345,11 @@ class Session:
         if self._meter is not None:
             self._meter.follow(desired.backends, self._processes.running)
         self._tell_removed(desired)
+
+    def _state_of(self, desired: Desired, name: str) -> str:
+        state = state_of(desired, name, self._processes.running)
+        ours = desired.backends[name].spec.deployment is not None
+        return state if ours else self._hearing.with_met(name, state)
 
     def _busy(self, endpoint: Endpoint) -> int:
         return self._plane.pools.outstanding(endpoint)

@@ -35,6 +35,8 @@ class Recorder:
         self._wall = wall
         self.failures = 0
         """Requests that are not recorded because of a bug."""
+        self.heard: Callable[[Exchange], None] | None = None
+        """Told of each exchange besides: local mode has a user who looks on."""
         self.captor = Captor(put)
         self._watcher = Watcher()
         self._callers: dict[str, str] = {}
@@ -54,6 +56,8 @@ class Recorder:
             self._callers[event.decision] = event.caller
             if len(self._callers) >= _REMEMBERED:
                 self._callers, self._callers_before = {}, self._callers
+            if self.heard is not None:
+                self.heard(exchange)
             if signals is not None:
                 for seen in self._watcher.look(exchange, signals, event, now_s):
                     self._put(encode(seen))
