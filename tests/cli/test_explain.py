@@ -99,7 +99,7 @@ def test_a_decision_is_traced_by_its_id(tmp_path: Path, capsys: Capture) -> None
         context_tokens=20, candidates=("deepseek-code", "kimi-long"), backend="kimi-long",
         confidence=0.9, skipped=(Try(backend="small", reason="it lacks the capability Tools"),),
         left=(Try(backend="deepseek-code", reason="FirstTokenTimeout"),), tools=True,
-        baseline_nano=2_000, evidence=("code: fence",),
+        baseline_nano=2_000, evidence=("code: fence", "with tools"),
     )  # fmt: skip
     file = stored(tmp_path / "ledger.db", [event])
     asked = ["explain", "--decision", "d-7", "--ledger", str(file)]
@@ -117,6 +117,7 @@ def test_a_decision_is_traced_by_its_id(tmp_path: Path, capsys: Capture) -> None
         "backend deepseek-code: tried and left, FirstTokenTimeout",
     ):
         assert part in said
+    assert said.count("  with tools\n") == 1
     assert main([*asked, "-f", str(DESK)]) == 0
     said = capsys.readouterr().out
     assert "from what was recorded" in said

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from pointsman.cli.__main__ import main
-from pointsman.cli.ledger import LedgerFile
+from pointsman.cli.ledger import LEDGER, LedgerFile, unasked
 from pointsman.events.schema import Event
 from pointsman.ledger.rows import DAY_MS
 from pointsman.ledger.stores.sqlite import SqliteStore
@@ -38,6 +38,12 @@ def file(tmp_path: Path) -> Path:
     store.ingest([batch(events, first=3)], now_ms)
     store.close()
     return path
+
+
+def test_where_nobody_answers_by_default_another_ledger_is_named() -> None:
+    """That of `pointsman up` has a free port each time; who gave a URL meant it."""
+    assert "`pointsman up`" in unasked(LEDGER, OSError("refused"))
+    assert "`pointsman up`" not in unasked("http://127.0.0.1:1", OSError("refused"))
 
 
 def test_a_table_for_people(file: Path, capsys: Capture) -> None:

@@ -59,7 +59,7 @@ class World:
     def writes(self) -> list[list[str]]:
         lines = (self.folder / "calls").read_text().splitlines()
         calls = [line.split("\1")[:-1] for line in lines]
-        return [one for one in calls if "get" not in one and "auth" not in one]
+        return [one for one in calls if not {"get", "auth", "config"} & {*one}]
 
 
 @pytest.fixture
@@ -236,6 +236,20 @@ def test_without_kubectl(
 
     assert main(["rollout", "status", "desk"]) == 1
     assert "no kubectl on the PATH" in capsys.readouterr().err
+
+
+def test_a_kubectl_without_a_cluster_says_so(
+    world: World, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It asks localhost:8080 then, where `pointsman up` may answer it 404; not so in a pod."""
+    script = "case $* in *view*) echo '{}' ;; *) echo NotFound >&2; exit 1 ;; esac\n"
+    (world.folder / "kubectl").write_text(f"#!/bin/sh\n{script}")
+    monkeypatch.delenv("KUBERNETES_SERVICE_HOST", raising=False)
+    assert main(["rollout", "status", "desk"]) == 1
+    assert "kubectl knows no cluster" in capsys.readouterr().err
+    monkeypatch.setenv("KUBERNETES_SERVICE_HOST", "10.96.0.1")
+    assert main(["rollout", "status", "desk"]) == 1
+    assert capsys.readouterr().err == "pointsman rollout: NotFound\n"
 
 
 def test_a_kubectl_that_cannot_be_started_is_told(

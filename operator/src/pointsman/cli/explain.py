@@ -159,7 +159,9 @@ def as_text(
     facts = as_json(analysis, decision)
     shares = ", ".join(f"{t['backend']} (weight {t['weight']})" for t in facts["targets"])
     when = f", on {', '.join(facts['fallbackWhen'])}" if facts["fallback"] else ""
-    full = (f"{name} is full at {most} a server" for name, most in facts[_MOST].items())
+    full = (
+        f"{name} counts as full at {most} requests a server" for name, most in facts[_MOST].items()
+    )
     said = choice.words() if choice else ()
     lines = [
         f"backend   {facts['backend'] or _NONE}",

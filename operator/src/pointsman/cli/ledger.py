@@ -149,7 +149,13 @@ class LedgerProcess:
             hint = ": --token-file is needed" if error.status == 401 else f": {_reason(error)}"
             raise NoLedger(f"{self._url} answered {error.status}{hint}") from None
         except (Unanswered, msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
-            raise NoLedger(f"{self._url} cannot be asked: {error}") from None
+            raise NoLedger(unasked(self._url, error)) from None
+
+
+def unasked(url: str, error: Exception) -> str:
+    """Why nobody answered there, and, where no URL was given, whose may be meant."""
+    elsewhere = "; that of `pointsman up` is where it says: --ledger URL" if url == LEDGER else ""
+    return f"{url} cannot be asked: {error}{elsewhere}"
 
 
 class _NotFound(NoLedger):

@@ -75,7 +75,7 @@ def _time(event: Request) -> str:
 def _why(event: Request) -> Iterator[str]:
     yield from event.evidence
     having = [name for name in ("tools", "images") if getattr(event, name)]
-    if having:
+    if having and not any(fact.startswith("with ") for fact in event.evidence):
         yield f"with {' and '.join(having)}"
     for one in event.skipped:
         yield f"backend {one.backend}: left out, {one.reason}"

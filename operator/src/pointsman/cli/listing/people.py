@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from pointsman.cli.arguments import is_url
-from pointsman.cli.ledger import LEDGER
+from pointsman.cli.ledger import LEDGER, unasked
 from pointsman.cli.straight import NoToken, Refused, Unanswered, asked, bearer
 
 TIMEOUT_S: Final = 30.0
@@ -55,7 +55,7 @@ class PeopleApi:
         except Refused as error:
             raise self._refused(error) from None
         except (Unanswered, ValueError, RecursionError) as error:
-            raise NotAnswered(f"{self._url} cannot be asked: {error}") from None
+            raise NotAnswered(unasked(self._url, error)) from None
         if not isinstance(found, dict):
             raise NotAnswered(f"{self._url} answered something else")
         return found

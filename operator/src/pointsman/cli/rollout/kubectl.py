@@ -1,6 +1,7 @@
 """kubectl as this machine has it: its kubeconfig, its login plugins, its user."""
 
 import json
+import os
 import shutil
 import subprocess
 from collections.abc import Sequence
@@ -8,6 +9,10 @@ from dataclasses import dataclass
 from typing import Any
 
 TIMEOUT_S = 30.0
+_NO_CLUSTER = (
+    "; kubectl knows no cluster: there is none in its kubeconfig. `pointsman up` is none either:"
+    " its own lines and its console say how it stands"
+)
 
 
 class Failed(Exception):
@@ -37,8 +42,21 @@ class Kubectl:
             raise Failed(f"kubectl did not answer within {TIMEOUT_S:g} s") from None
         if done.returncode:
             lines = done.stderr.strip().splitlines() or [f"kubectl ended with {done.returncode}"]
-            raise Failed(lines[-1])
+            raise Failed(f"{lines[-1]}{_NO_CLUSTER if self._knows_none(program) else ''}")
         return done.stdout
+
+    def _knows_none(self, program: str) -> bool:
+        """True without a kubeconfig: kubectl asks localhost:8080 then, which may be a router."""
+        if "KUBERNETES_SERVICE_HOST" in os.environ:
+            return False
+        asked = [program, *self.flags, "config", "view", "-o", "json"]
+        try:
+            done = subprocess.run(  # noqa: S603 - as above
+                asked, capture_output=True, timeout=TIMEOUT_S, check=False
+            )
+            return not done.returncode and not json.loads(done.stdout).get("clusters")
+        except (OSError, subprocess.TimeoutExpired, ValueError, AttributeError):
+            return False
 
     def get(self, *args: str) -> dict[str, Any]:
         """An object, or a list of them."""

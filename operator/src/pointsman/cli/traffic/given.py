@@ -95,7 +95,7 @@ def _pairs(texts: Sequence[str], separator: str, what: str) -> dict[str, str]:
 def _line(place: str) -> Read:
     name, colon, number = place.rpartition(":")
     if not colon or not name or not (number.isascii() and number.isdigit() and int(number)):
-        raise Unusable(f"--request {place!r}: expected FILE:LINE")
+        raise Unusable(f"--request {place!r}: expected FILE:LINE, such as {place}:1")
     try:
         line = line_of(name, int(number))
     except OSError as error:
