@@ -147,7 +147,7 @@ def test_golden_prompts_decide_a_step_without_traffic() -> None:
     assert late(seen, now_s=599.0).reason == "Begun"
     rollout = late(seen)
     assert (rollout.step, rollout.phase, rollout.reason) == (1, Phase.PROGRESSING, "ProbesPassed")
-    assert rollout.message.endswith("0 of 30 requests, 700 of 10 s; golden prompts say Pass")
+    assert rollout.message.endswith("0 of 30 requests, 10 of 10 s; golden prompts say Pass")
     rollout = looked(looked(rollout, seen, now_s=701.0), seen, now_s=1400.0)
     assert (rollout.phase, rollout.reason) == (Phase.PROMOTED, "ProbesPassed")
 

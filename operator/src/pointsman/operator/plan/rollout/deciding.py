@@ -266,7 +266,9 @@ def _doubt(rollout: Rollout, plan: Plan, scene: Scene, now_s: float) -> str:
     # What waits for an approval was over; an operator that began since has not counted that.
     over = rollout.phase is Phase.AWAITING_APPROVAL and not last
     if not over and (since_s < step.min_s or seen < step.min_requests):
-        return f"{seen} of {step.min_requests} requests, {since_s:.0f} of {step.min_s:.0f} s"
+        # No further than its end: who shows it has news only while it moves on.
+        passed_s = min(since_s, step.min_s)
+        return f"{seen} of {step.min_requests} requests, {passed_s:.0f} of {step.min_s:.0f} s"
     needed = _needed(rollout, plan)
     if last and together(needed) is not Verdict.PASS:
         open_ = [one.guardrail for one in needed if one.verdict is not Verdict.PASS]
