@@ -83,6 +83,7 @@ def test_rules_name_the_field_and_the_reason() -> None:
         ({"model": "m" * 254}, "spec.model", "Too long: may not be more than 253 bytes"),
         ({"capabilities": {}}, "spec.capabilities", 'must be of type array: "object"'),
         ({"model": "m\n"}, "spec.model", "should match"),
+        ({"activation": {"timeout": "10"}}, "spec.activation.timeout", "(did you mean 10s?)"),
     ],
 )
 def test_wrong_values_are_named_as_by_the_api_server(

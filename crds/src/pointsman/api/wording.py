@@ -9,6 +9,7 @@ from typing import Any
 from pydantic import BaseModel
 from pydantic_core import ErrorDetails
 
+from pointsman.api.quantity import DURATION_PATTERN
 from pointsman.api.shape import fields_of, model_at
 from pointsman.api.spelling import did_you_mean
 
@@ -37,7 +38,10 @@ def sentence(detail: ErrorDetails, model: type[BaseModel]) -> str:
     if kind in ("enum", "literal_error"):
         return _unsupported(detail["input"], context["expected"])
     if kind == "string_pattern_mismatch":
-        return f"Invalid value: {_shown(detail['input'])}: should match '{context['pattern']}'"
+        shown, pattern = _shown(detail["input"]), context["pattern"]
+        seconds = pattern == DURATION_PATTERN and str(detail["input"]).isdecimal()
+        hint = f" (did you mean {detail['input']}s?)" if seconds else ""
+        return f"Invalid value: {shown}: should match '{pattern}'{hint}"
     return _out_of_bounds(kind, context, detail["input"]) or str(detail["msg"])
 
 

@@ -118,7 +118,10 @@ def _edited(api: PeopleApi, options: argparse.Namespace) -> str:
     try:
         json.loads(text)
     except (ValueError, RecursionError) as error:
-        raise NotDone(f"the edit is no JSON: {error}{_kept(options, text.encode())}") from None
+        whole = "; it is the whole request or answer, as `reviews show` has it"
+        raise NotDone(
+            f"the edit is no JSON: {error}{whole}{_kept(options, text.encode())}"
+        ) from None
     return text
 
 
