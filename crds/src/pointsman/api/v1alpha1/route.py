@@ -107,7 +107,8 @@ class Timeouts(ApiModel):
 
     first_token: Duration = Field(
         default="30s",
-        description="Longest wait for the first content of an answer, for each backend tried.",
+        description="Longest wait for the first content of an answer, for each backend tried. A "
+        "whole answer, which comes at its end, has it only while another backend may answer.",
     )
     stream_idle: Duration = Field(
         default="60s", description="Longest silence inside an answer that has begun."
