@@ -364,7 +364,11 @@ def test_names_of_models_cannot_move_a_cursor(tmp_path: Path, capsys: Capture) -
 def test_the_policy_says_who_is_passed_over(tmp_path: Path, capsys: Capture) -> None:
     """Requests with tools do not get to a backend without them."""
     lines = [body("x", tools=[{"type": "function", "function": {"name": "f"}}]), body("y")]
-    assert main(["audit", str(write(tmp_path / "t.jsonl", lines)), *BACKENDS]) == 0
+    light = tmp_path / "qwen-light.yaml"
+    text = (DESK / light.name).read_text()
+    light.write_text(text.replace("  family: Qwen\n", "  family: Qwen\n  capabilities: []\n"))
+    found = [arg.replace(str(DESK / light.name), str(light)) for arg in BACKENDS]
+    assert main(["audit", str(write(tmp_path / "t.jsonl", lines)), *found]) == 0
     said = capsys.readouterr().out
     assert "# 1 request (50.0%) with tools pass over " in said
     assert "qwen-light: without Tools." in said

@@ -11,6 +11,7 @@ import pytest
 
 from pointsman.local.output import MAX_FILE_BYTES
 from pointsman.local.processes import POLL_S, Processes, Wanted, back_off_s, free_port
+from pointsman.local.saying import state_of_processes
 
 pytestmark = pytest.mark.local
 
@@ -293,7 +294,7 @@ async def test_what_changed_answers_until_its_successor_does(processes: Processe
 
 async def test_what_cannot_start_gets_the_place_for_itself(processes: Processes) -> None:
     """The one before it may have what there is once, such as a GPU."""
-    broken = {"m/0": Wanted(argv=(*SIMULATOR, "--no-such-flag"))}
+    broken = {"m/0": Wanted(argv=("sh", "-c", "echo out of memory; exit 1"))}
     processes.apply({"m/0": Wanted(argv=SIMULATOR)})
     old = processes.running["m/0"]
     await eventually(lambda: old.state == "Ready")
@@ -303,6 +304,36 @@ async def test_what_cannot_start_gets_the_place_for_itself(processes: Processes)
     processes.apply(broken)
 
     assert processes.running["m/0"].serving is None
+    assert first is not None
+    await eventually(lambda: first.returncode is not None)
+
+
+@pytest.mark.parametrize(
+    "argv", [(*SIMULATOR, "--no-such-flag"), ("/no/such/program",), ("sh", "-c", "no-such-one")]
+)
+async def test_a_mistyped_command_takes_nothing_away(
+    processes: Processes, argv: tuple[str, ...]
+) -> None:
+    """No room would help it: what ran before answers until the command is mended."""
+    broken, mended = {"m/0": Wanted(argv=argv)}, {"m/0": Wanted(argv=(*SIMULATOR, "--ttft=1ms"))}
+    processes.apply({"m/0": Wanted(argv=SIMULATOR)})
+    old = processes.running["m/0"]
+    await eventually(lambda: old.state == "Ready")
+    first = old.process
+    processes.apply(broken)
+    for failures in (1, 2):
+        await eventually(lambda: processes.running["m/0"].failures >= failures)  # noqa: B023
+        processes.apply(broken)
+        assert processes.running["m/0"].serving == old.endpoint
+        assert "; what ran before the edit answers on" in state_of_processes(
+            list(processes.running.values())
+        )
+    processes.apply(mended)
+    new = processes.running["m/0"]
+    assert new.serving == old.endpoint
+    await eventually(lambda: new.state == "Ready")
+    processes.apply(mended)
+
     assert first is not None
     await eventually(lambda: first.returncode is not None)
 

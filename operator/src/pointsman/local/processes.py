@@ -35,6 +35,9 @@ SLOW_S = 10.0
 STOP_GRACE_S = 5.0
 LAST_OUTPUT_S = 1.0
 POLL_S = 0.05
+MISUSED = frozenset({2, 126, 127})
+"""Exit statuses: arguments that are not taken (getopt, argparse), and what a shell cannot
+run."""
 PR_SET_PDEATHSIG = 1
 _libc = ctypes.CDLL(None) if sys.platform == "linux" else None
 
@@ -68,6 +71,8 @@ class Running:
     reading: asyncio.Task[None] | None = field(default=None, repr=False)
     before: "Running | None" = None
     """Whose place it takes: that one answers until this one does, or has failed."""
+    misused: bool = False
+    """It failed by its command line: nothing that another one leaves would help."""
 
     @property
     def serving(self) -> Endpoint | None:
@@ -138,7 +143,7 @@ class Processes:
             run = self.running.get(key)
             if run is None or run.wanted != want:
                 self._start(key, want, run)
-            elif run.endpoint is not None or run.failures:
+            elif run.endpoint is not None or (run.failures and not run.misused):
                 # After a failure too: both may want what is there once, such as a GPU.
                 self._release(key, run)
 
@@ -186,7 +191,7 @@ class Processes:
 
     async def _keep(self, key: str, run: Running) -> None:
         while True:
-            run.state = "Starting"
+            run.state, run.misused = "Starting", False
             run.port = run.wanted.port or free_port()
             argv = [part.replace("{port}", str(run.port)) for part in run.wanted.argv]
             try:
@@ -194,7 +199,7 @@ class Processes:
                 await self._run_once(key, run, argv, Endpoint(host="127.0.0.1", port=run.port))
             except (OSError, ValueError) as error:  # ValueError: NUL, or `=` in a variable's name
                 reason = getattr(error, "strerror", None) or str(error)
-                run.failure = f"cannot start {argv[0]!r}: {reason}"
+                run.failure, run.misused = f"cannot start {argv[0]!r}: {reason}", True
             run.endpoint, run.state, run.slow = None, "Waiting", False
             run.failures += 1
             self._changed()
@@ -238,6 +243,7 @@ class Processes:
             await _end_reading(run)
             said = run.output.last_words()
             run.failure = f"ended with {_status(code)}{f': {said}' if said else ''}"
+            run.misused = run.endpoint is None and code in MISUSED
         finally:
             if not ended.done():
                 ended.cancel()

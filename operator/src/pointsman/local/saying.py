@@ -47,7 +47,9 @@ def state_of_processes(runs: Sequence[Running]) -> str:
     failing = sorted({run.failure for run in runs if run.failure})
     if failing:
         log = _log_of(next(run for run in runs if run.failure))
-        return f"{Reason.POD_FAILING}: {'; '.join(failing)}; it is tried again and again{log}"
+        before = "; what ran before the edit answers on" if all(r.serving for r in runs) else ""
+        why = "; ".join(failing)
+        return f"{Reason.POD_FAILING}: {why}{before}; it is tried again and again{log}"
     if not runs:
         return str(Reason.SCALED_TO_ZERO)
     if slow := next((run for run in runs if run.slow), None):

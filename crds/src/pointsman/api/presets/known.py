@@ -66,9 +66,11 @@ PRESETS: Final = (
         name="qwen3",
         matches=r"qwen3-[0-9.]+b(-a[0-9.]+b)?(-fp8|-awq|-gptq.*)?$",
         context_window=32_768,
-        vllm_args=_reasoning("qwen3"),
+        capabilities=_TOOLS,
+        vllm_args=(*_tools("hermes"), *_reasoning("qwen3")),
         sources=(
             _REASONING_OUTPUTS,
+            "Qwen docs, framework/function_call.md, Qwen3-8B with vLLM: --tool-call-parser hermes",
             "OpenRouter, qwen/qwen3-8b: natively 32K, 131K only with YaRN",
         ),
     ),
