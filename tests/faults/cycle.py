@@ -9,40 +9,34 @@ some of them); in one cycle it is the API server that dies, in mid-canary. 1 if 
 one, a weight or a step came twice, a status broke a rule of conditions, or a request failed.
 """
 
-import argparse
 import asyncio
 import json
 import sys
 import time
 import urllib.request
 from collections.abc import AsyncIterator, Callable, Mapping
-from pathlib import Path
+from contextlib import asynccontextmanager
 from typing import Any, Final
 
 from pointsman.api import names
 from pointsman.operator.cluster import kinds
-from tests.bench import Bench
 from tests.e2e.traffic import Seen, Sessions, traffic, until
 from tests.e2e.trail import Trail
 from tests.faults.edits import Editor
-from tests.faults.rollout import (
+from tests.faults.every_write import (
     CALM,
     CLIENTS,
     PAUSE_S,
     RESTARTED,
+    Cycle,
     Outcome,
     World,
-    doubled,
-    end_of,
     eyes,
-    is_promoted,
     is_ready,
-    phase_of,
-    summary,
-    told,
+    played,
     until_so,
-    world,
 )
+from tests.faults.rollout import doubled, end_of, is_promoted, phase_of
 from tests.operator.objects import backend, golden, policy, route
 
 Json = dict[str, Any]
@@ -64,6 +58,8 @@ ROLLOUT: Final[Mapping[str, Any]] = {
 }
 """Few requests are enough to be sure: what is tried is the operator, not the statistics."""
 LAST_STEP: Final = 1
+BEFORE: Final = (CALM, RESTARTED)
+"""Nobody dies; the API server dies."""
 MOST_RUNS: Final = 8
 """Of a suite: two are a baseline, one tells a drop like this one; more are ordered for kills."""
 
@@ -83,7 +79,7 @@ def desk(name: str, model: str) -> Json:
     return {**item, "spec": {**item["spec"], "drift": {"onDetected": "Reevaluate"}}}
 
 
-class Cycle:
+class Story:
     """One, with objects of its own but for the two servers."""
 
     def __init__(self, world: World, user: Editor, seen: Trail, k: int) -> None:
@@ -270,40 +266,12 @@ def change(world: World, name: str, quality: Mapping[str, float]) -> None:
             assert answer.status == 200
 
 
-async def play(
-    world: World, *, every: int = 1, offset: int = 1, most: int | None = None
-) -> AsyncIterator[Outcome]:
-    """
-    A calm cycle, one in which the API server dies, then one for each k; `most` of these.
-
-    Until there is no write of that number.
-    """
+@asynccontextmanager
+async def story(world: World) -> AsyncIterator[Cycle]:
+    """Each has objects of its own but for the two servers."""
     async with eyes(world, SERVER) as (user, seen):
-        for calm in (CALM, RESTARTED):
-            yield await Cycle(world, user, seen, calm).run()
-        k, count = offset, 0
-        while most is None or count < most:
-            outcome = await Cycle(world, user, seen, k).run()
-            yield outcome
-            if not outcome.killed:
-                return
-            k, count = k + every, count + 1
-
-
-def main() -> int:
-    """Start a bench, install the fleet, play all of it, print."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--every", type=int, default=1)
-    parser.add_argument("--offset", type=int, default=1)
-    parser.add_argument("--most", type=int)
-    parser.add_argument("--json", type=Path)
-    options = parser.parse_args()
-    with Bench() as bench, world(bench, "cycle-faults") as one:
-        outcomes = asyncio.run(
-            told(play(one, every=options.every, offset=options.offset, most=options.most))
-        )
-    return summary(outcomes, options.json)
+        yield lambda k: Story(world, user, seen, k).run()
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(played(__doc__, story, before=BEFORE))
