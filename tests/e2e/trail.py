@@ -1,4 +1,4 @@
-"""Everything that was ever stored of policies, backends and the table, in order, by watches.
+"""Everything that was ever stored of policies, backends, replicas and the table, by watches.
 
 A watch tells each version of an object; after an API server's restart it goes on where it was.
 """
@@ -26,7 +26,7 @@ from tests.support.conditions import broken_rules, unexplained
 Json = dict[str, Any]
 MANIFEST: Final = f"{RELEASE}-routing-table"
 AGAIN_S: Final = 0.2
-WATCHED: Final = (kinds.ROUTING_POLICY, kinds.MODEL_BACKEND, kinds.CONFIG_MAP)
+WATCHED: Final = (kinds.ROUTING_POLICY, kinds.MODEL_BACKEND, kinds.CONFIG_MAP, kinds.DEPLOYMENT)
 
 
 class Table(NamedTuple):
@@ -53,6 +53,8 @@ class Trail:
     newest: dict[tuple[str, str], Json] = field(default_factory=dict)
     """By kind and name, as they are now."""
     tables: list[Table] = field(default_factory=list)
+    replicas: dict[str, list[int]] = field(default_factory=dict)
+    """By Deployment, each change of what it should have."""
     begun: set[str] = field(default_factory=set)
     """Plurals that were listed once."""
 
@@ -88,8 +90,23 @@ class Trail:
             found += [f"{item['kind']}/{about['name']}: {one}: {status}" for one in broken]
         return found
 
+    def runs_twice(self) -> list[str]:
+        """Runs of a suite under one number that began at two times."""
+        begun: dict[tuple[str, int], set[str]] = {}
+        for item in self.items:
+            found = item["status"].get("evaluation", {})
+            if item["kind"] == "ModelBackend" and "startTime" in found:
+                key = (item["metadata"]["name"], found["run"])
+                begun.setdefault(key, set()).add(found["startTime"])
+        return [f"run {run} of {name} twice" for (name, run), at in begun.items() if len(at) > 1]
+
     def note(self, kind: Kind, item: Json) -> None:
         """One version of an object."""
+        if kind is kinds.DEPLOYMENT:
+            counts = self.replicas.setdefault(item["metadata"]["name"], [])
+            if counts[-1:] != [count := item["spec"]["replicas"]]:
+                counts.append(count)
+            return
         if kind is not kinds.CONFIG_MAP:
             key = (kind.name, item["metadata"]["name"])
             before, self.newest[key] = self.newest.get(key, {}), {"kind": kind.name, **item}

@@ -209,7 +209,7 @@ class Story:
             found.append(f"weights were {self._weights()}")
         if self.seen.steps(self.name) != [0, LAST_STEP]:
             found.append(f"steps were {self.seen.steps(self.name)}")
-        return found + runs_twice(self.seen)
+        return found + self.seen.runs_twice()
 
     async def _forget(self) -> None:
         self.seen.items.clear()
@@ -240,17 +240,6 @@ class Story:
             await until_so(self.world, holds, what)
         except AssertionError as error:
             raise AssertionError(f"{error}\n{json.dumps(self._status())}") from None
-
-
-def runs_twice(seen: Trail) -> list[str]:
-    """Runs of a suite under one number that began at two times."""
-    begun: dict[tuple[str, int], set[str]] = {}
-    for item in seen.items:
-        found = item["status"].get("evaluation", {})
-        if item["kind"] == "ModelBackend" and "startTime" in found:
-            key = (item["metadata"]["name"], found["run"])
-            begun.setdefault(key, set()).add(found["startTime"])
-    return [f"run {run} of {name} twice" for (name, run), at in begun.items() if len(at) > 1]
 
 
 def change(world: World, name: str, quality: Mapping[str, float]) -> None:

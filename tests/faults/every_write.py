@@ -151,9 +151,10 @@ def is_ready(seen: Trail, name: str, kind: str = "RoutingPolicy") -> bool:
     return ready == ["True"] and status["observedGeneration"] == item["metadata"]["generation"]
 
 
-async def until_so(world: World, holds: Any, what: str) -> None:
+async def until_so(world: World, holds: Any, what: str, within_s: float = CYCLE_S) -> None:
+    """Or an AssertionError with the operator's last lines."""
     try:
-        async with asyncio.timeout(CYCLE_S):
+        async with asyncio.timeout(within_s):
             while not holds():  # noqa: ASYNC110 - polling with a deadline is the point
                 await asyncio.sleep(0.05)
     except TimeoutError:

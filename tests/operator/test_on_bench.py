@@ -324,7 +324,7 @@ def clean(fleet: Fleet) -> None:
 @pytest.mark.usefixtures("no_pod")
 @pytest.mark.timeout(600)
 def test_wherever_it_dies_it_ends_in_the_same_state(fleet: Fleet) -> None:
-    """After every single write: nothing is lost, doubled or left over (any moment: tests/e2e)."""
+    """Lives of two, one, two and three writes in turn (each write: tests/faults/objects.py)."""
     with OperatorProcess(fleet):
         for _ in story(fleet):
             pass
