@@ -261,6 +261,14 @@ class RouterFleet:
         acks = [ack for router in self._routers.values() for ack in router.acks.values()]
         return {ack.blob for ack in acks} | {ack.candidate for ack in acks if ack.candidate}
 
+    def running(self) -> set[str] | None:
+        """Hashes that routers run which speak; None while one of them was not heard yet."""
+        views = self.views()
+        if not self._known or any(view.pending for view in views):
+            return None
+        acks = [ack for view in views if not view.silent for ack in view.acks.values()]
+        return {ack.blob for ack in acks} | {ack.candidate for ack in acks if ack.candidate}
+
     def ack_times(self, policy: str, blob: str) -> Mapping[str, float | None]:
         """Pod -> unix time at which it first said that it runs this blob."""
         return {

@@ -158,6 +158,28 @@ async def read_blob(api: Api, release: str, digest: str) -> table.PolicyBlob | N
         return None
 
 
+async def sending_to(
+    api: Api, release: str, running: Callable[[], set[str] | None], service: str
+) -> str:
+    """
+    Who may send requests to a Service, in words; empty if nobody.
+
+    Policies as they are wanted and as routers run them (`running`; None: that is not known yet).
+    """
+    run = running()
+    if run is None:
+        return "not every router has said yet what it runs"
+    manifest = _manifest_of(await api.get(CONFIG_MAP, manifest_name(release)))
+    wanted = blobs_of_manifest(manifest) if manifest else set()
+    for digest in sorted(wanted | run):
+        blob = await read_blob(api, release, digest)
+        for backend in blob.backends.values() if blob else ():
+            address = backend.address
+            if isinstance(address, table.ServiceAddress) and address.service == service:
+                return f"policy {blob.name if blob else ''} still sends to {service}"
+    return ""
+
+
 def _is_blob(item: Object, release: str, digest: str) -> bool:
     """True if routers can see it, by its labels, and it holds what its name says."""
     packed = (item.get("binaryData") or {}).get("blob", "")

@@ -2,13 +2,14 @@
 
 import asyncio
 import logging
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from contextlib import suppress
 from dataclasses import replace
 from datetime import UTC, datetime
 from functools import partial
 from typing import Any, Final
 
+from pointsman.api import names
 from pointsman.api.conditions import Condition
 from pointsman.api.v1alpha1 import ModelBackend
 from pointsman.api.validation import Invalid, Problem
@@ -22,7 +23,7 @@ from pointsman.operator.controllers.evaluating import Evaluator
 from pointsman.operator.controllers.metering import Meter
 from pointsman.operator.controllers.scaling import Plan, Scaler
 from pointsman.operator.controllers.status import write_status
-from pointsman.operator.errors import ReconcileError, Stalled, one_of
+from pointsman.operator.errors import ReconcileError, Stalled, Waiting, one_of
 from pointsman.operator.plan.backend_status import (
     Surroundings,
     backend_status,
@@ -51,6 +52,10 @@ log = logging.getLogger("pointsman.backends")
 _NOT_OURS: Final = frozenset({"Foreign", "Predecessor"})
 
 
+async def _nobody(_: str, /) -> str:
+    return ""
+
+
 def timestamp() -> str:
     """Now, as Kubernetes writes it."""
     return datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
@@ -73,7 +78,10 @@ class BackendController:
         drifter: Drifter | None = None,
         evaluator: Evaluator | None = None,
         reads: Reads | None = None,
+        sending: Callable[[str], Awaitable[str]] = _nobody,
     ) -> None:
+        self._sending = sending
+        """Who may still send to a Service, in words."""
         self._reads = reads or api
         self._observed = Kept[ObservedBackend]()
         self._drifter = drifter
@@ -115,11 +123,13 @@ class BackendController:
         observed = self._observe(view.item)
         around = view.around
         refused: ReconcileError | None = None
+        late = ""
         if not isinstance(observed.parsed, Invalid):
             if self._meter is not None:
                 self._meter.see(observed.parsed, replicas_of(around.pods))
             try:
-                around = await self._bring_about(observed.parsed, view)
+                late = await self._left_late(observed.parsed, view)
+                around = view.around if late else await self._bring_about(observed.parsed, view)
             except* Invalid as group:
                 observed = replace(observed, parsed=invalid_of(group))
             except* Stalled as group:
@@ -129,6 +139,8 @@ class BackendController:
         await self._report(observed, around, view)
         if refused:
             raise refused  # tried again slowly: a quota may be raised
+        if late:
+            raise Waiting(late)
 
     def _observe(self, item: Object) -> ObservedBackend:
         return self._observed.of(name_of(item), item, identity, observed_backend)
@@ -158,6 +170,14 @@ class BackendController:
             self._scaler.settled(name, around.deployment, scale_only=scale_only)
         await self._announce(plan, change if around.deployment is not before else None, view)
         return around
+
+    async def _left_late(self, backend: ModelBackend, view: BackendView) -> str:
+        """Who may still send to the server of a backend that has moved out; empty: nobody."""
+        own, service = names.service_name(backend.metadata.name), backend.spec.service
+        has_own = ownership(view.own_service, uid=str(view.item["metadata"]["uid"])) == "Ours"
+        if backend.spec.deployment or not has_own or (service and service.name == own):
+            return ""
+        return await self._sending(own)
 
     def _order(self, backend: ModelBackend, view: BackendView, plan: Plan | None) -> None:
         """What routers shall do: whoever waits for a server that cannot start shall hear why."""
