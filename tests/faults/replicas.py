@@ -41,6 +41,8 @@ _BY_LOAD: Final = ("queueDepth", "scalingMemory", "coldStartSeconds", "scalingHi
 def plain(found: Json) -> Json:
     """Without what is another number at each measurement; of a change, to how many and why."""
     for item in found.values():
+        if item.get("kind") == "Deployment":  # counts changes: three may come at once or in turn
+            del item["metadata"]["generation"]
         notes = item.get("metadata", {}).get("annotations", {})
         if ANNOTATION_SCALED in notes:
             notes[ANNOTATION_SCALED] = _change(json.loads(notes[ANNOTATION_SCALED]))
