@@ -34,21 +34,29 @@ MILLION: Final = 1_000_000
 COST: Final = {"inputPerMillion": "1", "outputPerMillion": "1"}
 GOOD: Final = {**SERVER, "args": [*SERVER["args"], "--quality=Coding=1.0"]}
 MOST_RUNS: Final = 12
-CAPPED: Final = "SpendCapReached"
+CAPPED: Final = "SpendCap"
+_SPENT: Final = (CAPPED, "SpendCapReached", "Interrupted")
+"""How the last run of a day may end: the one that is killed in it cannot be run once more."""
 _BY_RUN: Final = ("run", "spent", "cost", "ordered", "message")
 
 
 def plain(found: Json) -> Json:
-    """Without what an interrupted run adds: numbers and money, which are looked at apart."""
+    """Without what an interrupted run adds: an order, numbers and money, looked at apart."""
     for item in found.values():
         if item.get("kind") == "ConfigMap":  # the drift's memory: each run's scores and times
             item["binaryData"] = sorted(item["binaryData"])
+        item.get("metadata", {}).get("annotations", {}).pop(names.ANNOTATION_EVALUATE, None)
         status = item.get("status", {})
+        evaluation = status.get("evaluation", {})
         for key in _BY_RUN:
-            status.get("evaluation", {}).pop(key, None)
+            evaluation.pop(key, None)
+        if evaluation.get("ended") in _SPENT:
+            evaluation["ended"] = "Spent"
         for condition in status.get("conditions", ()):
             if condition["type"] in {"Evaluated", "Drifted"}:
                 del condition["message"]
+                if condition["reason"] in _SPENT:
+                    condition["reason"] = "Spent"
     return found
 
 
@@ -73,7 +81,7 @@ class Story:
         )
         for number in range(MOST_RUNS):
             await self._order(f"order-{number}")
-            if self._evaluation()["ended"] == CAPPED:
+            if self._is_spent():
                 break
         await self._end("spent")
         self.problems += self.seen.problems() + self.seen.runs_twice()
@@ -97,9 +105,15 @@ class Story:
 
         def is_over() -> bool:
             found = self._evaluation()
-            return found.get("ordered") == order and "startTime" not in found
+            is_obeyed = found.get("ordered") == order or self._is_spent()
+            return is_obeyed and "startTime" not in found
 
         await until_so(self.world, is_over, f"the end of {order}")
+
+    def _is_spent(self) -> bool:
+        """What is left is not enough for a run; an interrupted one may have had all of it."""
+        found = self._evaluation()
+        return found.get("ended") == CAPPED or Decimal(found.get("spent", "0")) == CAP
 
     def _evaluation(self) -> Json:
         found: Json = self.seen.newest.get(("ModelBackend", self.name), {}).get("status", {})

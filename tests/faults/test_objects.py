@@ -1,4 +1,4 @@
-"""Backends and policies on a real API server, whose operator dies after some of its writes.
+"""Backends and policies on a real API server, whose operator dies after some write.
 
 `python -m tests.faults.objects` has all of its writes, test_stories.py every 7th.
 """
@@ -13,9 +13,8 @@ from tests.faults.every_write import World, play, told, world
 from tests.faults.objects import story
 
 pytestmark = [pytest.mark.bench, pytest.mark.timeout(400)]
-EVERY = 21
-MOST = 2
-"""A cycle has more than 42 writes."""
+FEWEST = 38
+"""A cycle has more writes."""
 
 
 @pytest.fixture(scope="module")
@@ -27,9 +26,7 @@ def fleet(bench: Bench) -> Iterator[World]:
 
 async def test_the_end_of_each_edit_is_the_same_whoever_dies(fleet: World) -> None:
     """Children, status and table, and nothing left over; no failed request."""
-    offset = random.randint(1, EVERY)
-    print(f"offset {offset}")
-    outcomes = await told(play(story, fleet, every=EVERY, offset=offset, most=MOST))
+    outcomes = await told(play(story, fleet, offset=random.randint(1, FEWEST), most=1))
 
     assert [one.problems for one in outcomes if one.problems] == []
-    assert sum(one.killed for one in outcomes) == MOST
+    assert sum(one.killed for one in outcomes) == 1
