@@ -37,7 +37,10 @@ MOST_RUNS: Final = 12
 CAPPED: Final = "SpendCap"
 _SPENT: Final = (CAPPED, "SpendCapReached", "Interrupted")
 """How the last run of a day may end: the one that is killed in it cannot be run once more."""
-_BY_RUN: Final = ("run", "spent", "cost", "ordered", "message")
+_BY_RUN: Final = (
+    "run", "spent", "cost", "ordered", "message", "interrupted", "order", "nextTime",
+)  # fmt: skip
+"""An order whose run is interrupted with the last money stays until there is some again."""
 
 
 def plain(found: Json) -> Json:
