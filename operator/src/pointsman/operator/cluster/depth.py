@@ -6,11 +6,7 @@ object that is refused for its depth anyway (`plan.children`).
 """
 
 import json
-from types import SimpleNamespace
 from typing import Any
-
-import aiohttp
-from kopf._cogs.clients import api as kopf_api
 
 from pointsman.api.depth import cut, flat
 
@@ -29,20 +25,3 @@ def loads(text: str) -> Any:
         return json.loads(text)
     except RecursionError:
         return json.loads(flat(text.encode()))
-
-
-class Deep(aiohttp.ClientResponse):
-    """An answer that is read so."""
-
-    async def json(self, **_: Any) -> Any:
-        """As kopf asks for it."""
-        return loads((await self.read()).decode())
-
-
-def let_kopf_read() -> None:
-    """
-    Its watches read each line by `json.loads`, its lists by `Deep`.
-
-    A watch that ends with a line that it cannot read ends with it again each time it begins anew.
-    """
-    kopf_api.json = SimpleNamespace(loads=loads)  # type: ignore[attr-defined, assignment]

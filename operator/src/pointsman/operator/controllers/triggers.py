@@ -21,7 +21,7 @@ import kopf
 
 from pointsman.api import names
 from pointsman.operator import metrics
-from pointsman.operator.cluster.depth import Deep, let_kopf_read
+from pointsman.operator.cluster.kopf_reading import Deep, let_kopf_read
 from pointsman.operator.cluster.mirror import Mirror
 from pointsman.operator.cluster.relisting import hearing_lists
 from pointsman.operator.cluster.rotation import renewing
