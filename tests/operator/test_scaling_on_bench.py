@@ -108,6 +108,12 @@ async def writes(fleet: Fleet, seconds: float) -> dict[str, float]:
     return dict(list(found.items())[1:])  # the first was there before
 
 
+def events_of(fleet: Fleet) -> list[dict[str, Any]]:
+    """The operator's own."""
+    found = fleet.every("events.events.k8s.io")
+    return [one for one in found if one["reportingController"] == CONTROLLER]
+
+
 @pytest.mark.timeout(600)
 async def test_replicas_follow_the_load_up_and_down(fleet: Fleet) -> None:
     """1 -> 3 -> 1 without a failed request; status, events and metrics say why."""
@@ -136,8 +142,14 @@ async def test_replicas_follow_the_load_up_and_down(fleet: Fleet) -> None:
         written = await writes(fleet, 75)
         up = status(fleet)
     await asyncio.to_thread(settles, fleet, "one", lambda: replicas(fleet) == 1, 240)
+    await asyncio.to_thread(  # status and Event follow the Deployment
+        settles, fleet, "one told", lambda: status(fleet)["lastScale"]["desired"] == 1
+    )
     down = status(fleet)
-    events = fleet.every("events.events.k8s.io")
+    await asyncio.to_thread(
+        settles, fleet, "all events",
+        lambda: len(events_of(fleet)) >= len(down["scalingHistory"]),
+    )  # fmt: skip
 
     assert seen.failures == []
     assert sum(seen.answered.values()) > 20
@@ -149,7 +161,7 @@ async def test_replicas_follow_the_load_up_and_down(fleet: Fleet) -> None:
     assert 'pointsman_operator_desired_replicas{backend="a"} 3.0' in told
     assert down["lastScale"]["desired"] == 1
     assert down["coldStartSeconds"] >= 1
-    ours = [one for one in events if one["reportingController"] == CONTROLLER]
+    ours = events_of(fleet)
     log = fleet.bench.log(NAMESPACE, fleet.pods("operator")[0]["metadata"]["name"])
     assert {one["regarding"]["name"] for one in ours} == {"a"}, log
     assert len(ours) == len(down["scalingHistory"])
