@@ -119,9 +119,12 @@ def test_an_approval_ends_under_load_with_no_operator_there(fleet: Fleet) -> Non
         fleet, "the end is told",
         lambda: vetted_of(fleet, "modelbackend", "b") == ("False", "ApprovalExpired"), 60,
     )  # fmt: skip
-    message = fleet.condition("routingpolicy", "desk", "Vetted")["message"]
-    assert "b: ApprovalExpired" in message
-    assert "c: NotApproved" in message
+
+    def message() -> str:
+        return str(fleet.condition("routingpolicy", "desk", "Vetted")["message"])
+
+    settles(fleet, "the policy tells it", lambda: "b: ApprovalExpired" in message())
+    assert "c: NotApproved" in message()
     for kind, name in (("modelbackend", "b"), ("modelbackend", "c"), ("routingpolicy", "desk")):
         item = fleet.get(kind, name)
         assert_well_formed(item["status"], generation=item["metadata"]["generation"])
