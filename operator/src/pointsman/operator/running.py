@@ -53,6 +53,7 @@ from pointsman.operator.controllers.suite_running import CONCURRENCY
 from pointsman.operator.controllers.suites import SuiteController
 from pointsman.operator.controllers.triggers import Triggers
 from pointsman.operator.errors import Broken, ReconcileError
+from pointsman.operator.garbage import Garbage
 from pointsman.operator.health import HealthServer, Vitals
 from pointsman.operator.plan.claim import OPERATORS, older_release
 from pointsman.operator.plan.events import CONTROLLER
@@ -166,13 +167,10 @@ class Operator:
         )
         self.queue = KeyedQueue(self.reconcile, concurrency=settings.concurrency)
         self.resync = Resync(
-            api,
-            settings,
-            self.queue.add,
-            self.queue.room,
-            spoil=self.mirror.spoil,
+            api, settings, self.queue.add, self.queue.room, spoil=self.mirror.spoil,
             known=lambda: self.backends.known() + self.suites.known(),
-        )
+            settle=Garbage().set_aside,
+        )  # fmt: skip
         self._api = api
         self._settings = settings
         self._epoch = epoch

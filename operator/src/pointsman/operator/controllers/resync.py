@@ -44,7 +44,10 @@ class Resync:
         *,
         spoil: Callable[[], None] = lambda: None,
         known: Callable[[], Iterable[str]] = tuple,
+        settle: Callable[[], None] = lambda: None,
     ) -> None:
+        self._settle = settle
+        """Called when all has been asked for."""
         self._known = known
         self._spoil = spoil
         """What was read before counts for nothing."""
@@ -73,6 +76,7 @@ class Resync:
                 for key in dict.fromkeys([*keys, *self._known()]):
                     await self._room()
                     self._add(key)
+                self._settle()
                 wait_s = self._settings.resync_s * random.uniform(0.5, 1.0)  # noqa: S311 - jitter
                 wait_s -= time.monotonic() - begun_s
             except ReconcileError as error:
