@@ -6,6 +6,8 @@ Guarantees time that grows as the text does, and no recursion beyond DEEPEST.
 import re
 from typing import Any, Final
 
+import msgspec
+
 DEEPEST: Final = 100
 _TOKEN: Final = re.compile(rb'"(?:[^"\\]|\\.)*+"|[\[{\]}]', re.DOTALL)
 
@@ -24,6 +26,14 @@ def flat(text: bytes) -> bytes:
                 kept = match.end()
             depth -= 1
     return b"".join([*parts, text[kept:]])
+
+
+def object_of(text: bytes) -> dict[str, Any]:
+    """A JSON object, however deep it nests. Raises msgspec's errors for what is none."""
+    try:
+        return msgspec.json.decode(text, type=dict[str, Any])
+    except RecursionError:
+        return msgspec.json.decode(flat(text), type=dict[str, Any])
 
 
 def cut(value: Any, levels: int = DEEPEST) -> Any:

@@ -17,7 +17,7 @@ from urllib.parse import urlencode
 import aiohttp
 import msgspec
 
-from pointsman.api.depth import flat
+from pointsman.api.depth import object_of
 from pointsman.api.kube_status import Status
 from pointsman.operator import metrics
 from pointsman.operator.cluster.depth import cut_template
@@ -78,14 +78,6 @@ def error_of(status: int, body: bytes, kind: Kind, name: str) -> ReconcileError:
     if status in {408, 429} or status >= 500 or status == 401:
         return Waiting(text)
     return Stalled(text)
-
-
-def _object(data: bytes) -> Object:
-    """However deep it nests."""
-    try:
-        return msgspec.json.decode(data, type=Object)
-    except RecursionError:
-        return msgspec.json.decode(flat(data), type=Object)
 
 
 def _items(found: Object, kind: Kind) -> list[Object]:
@@ -220,7 +212,7 @@ class Api:
             metrics.API_ERRORS.labels(verb, kind.name, failure.reason).inc()
             raise type(failure)(f"{verb} {kind.name} {failure}")
         try:
-            found = _object(data)
+            found = object_of(data)
         except (ValueError, RecursionError) as error:  # msgspec's errors; a proxy's page, perhaps
             raise Waiting(f"{verb} {kind.name}: no JSON object: {error}") from error
         if kind == MODEL_BACKEND:

@@ -71,9 +71,9 @@ class HeardRouter:
         if (load := self.load) is None:
             return None
         finished = None if load.finished is None else load.finished.get(backend, 0)
-        held, in_flight = load.held.get(backend, 0), load.in_flight.get(backend, 0)
-        if not held and self._missed(backend):
-            held = 1  # it did not wait, but a server was wanted
+        in_flight = load.in_flight.get(backend, 0)
+        # Who missed one did not wait, but a server was wanted.
+        held = load.held.get(backend, 0) or int(self._missed(backend))
         if not held and not in_flight:
             return at_rest(self.pod.name, finished)
         return RouterReport(self.pod.name, held, in_flight, finished)

@@ -17,7 +17,7 @@ import random
 import re
 import time
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from http import HTTPStatus
 from typing import Final
 from urllib.parse import quote
@@ -258,16 +258,14 @@ class RouterFleet:
 
     def blobs_in_use(self) -> set[str]:
         """Hashes that some router said it runs."""
-        acks = [ack for router in self._routers.values() for ack in router.acks.values()]
-        return {ack.blob for ack in acks} | {ack.candidate for ack in acks if ack.candidate}
+        return _blobs(router.acks for router in self._routers.values())
 
     def running(self) -> set[str] | None:
         """Hashes that routers run which speak; None while one of them was not heard yet."""
         views = self.views()
         if not self._known or any(view.pending for view in views):
             return None
-        acks = [ack for view in views if not view.silent for ack in view.acks.values()]
-        return {ack.blob for ack in acks} | {ack.candidate for ack in acks if ack.candidate}
+        return _blobs(view.acks for view in views if not view.silent)
 
     def ack_times(self, policy: str, blob: str) -> Mapping[str, float | None]:
         """Pod -> unix time at which it first said that it runs this blob."""
@@ -354,3 +352,8 @@ class RouterFleet:
             return
         router.hear_acks(event)
         self._on_change()
+
+
+def _blobs(told: Iterable[Mapping[str, table.Ack]]) -> set[str]:
+    acks = [ack for one in told for ack in one.values()]
+    return {ack.blob for ack in acks} | {ack.candidate for ack in acks if ack.candidate}

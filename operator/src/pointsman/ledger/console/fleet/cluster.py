@@ -17,10 +17,9 @@ from typing import Any, Final
 from urllib.parse import quote, urlencode
 
 import aiohttp
-import msgspec
 
 from pointsman.api import names
-from pointsman.api.depth import flat
+from pointsman.api.depth import object_of
 from pointsman.api.orders import Order
 from pointsman.ledger.console.fleet.reading import seen_of
 from pointsman.ledger.console.fleet.seen import Away, Json, Seen
@@ -206,17 +205,9 @@ async def _read(response: aiohttp.ClientResponse) -> bytes:
     return bytes(data)
 
 
-def _decoded(data: bytes) -> dict[str, Any]:
-    """However deep one of the objects nests."""
-    try:
-        return msgspec.json.decode(data, type=dict[str, Any])
-    except RecursionError:
-        return msgspec.json.decode(flat(data), type=dict[str, Any])
-
-
 def _object(verb: str, path: str, status: int, data: bytes) -> dict[str, Any]:
     try:
-        found = _decoded(data)
+        found = object_of(data)
     except (ValueError, RecursionError):
         found = {}
     if status < HTTPStatus.MULTIPLE_CHOICES and found:
