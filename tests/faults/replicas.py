@@ -9,7 +9,6 @@ a request failed. A cycle takes more than a minute: so long nothing goes after a
 
 import json
 import sys
-import time
 from collections.abc import AsyncIterator
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from itertools import pairwise
@@ -21,7 +20,7 @@ from tests.e2e.traffic import Seen, traffic, until
 from tests.e2e.trail import Trail
 from tests.faults.edits import Editor
 from tests.faults.every_write import Cycle, Outcome, World, eyes, played, until_so
-from tests.faults.stored import mark_of, settled
+from tests.faults.telling import Telling
 from tests.operator.objects import backend, policy, route
 
 Json = dict[str, Any]
@@ -61,44 +60,30 @@ def _change(record: Json) -> Json:
     return {key: record[key] for key in ("desired", "reason")}
 
 
-class Story:
+class Story(Telling):
     """One cycle, with a backend and a policy of its own."""
 
     def __init__(self, world: World, user: Editor, seen: Trail, k: int) -> None:
-        self.world, self.user, self.seen, self.k = world, user, seen, k
-        self.mark = mark_of(k)
+        super().__init__(world, user, seen, k, plain)
         self.name, self.model, self.desk = (f"{one}{self.mark}" for one in ("m", "auto", "desk"))
-        self.problems: list[str] = []
-        self.ends: Json = {}
 
     async def run(self) -> Outcome:
         """The operator dies after write `k` of it, if there are so many."""
-        began_s, requests = time.monotonic(), 0
-        self.world.proxy.arm(self.k or None)
+        requests = 0
         await self.user.apply(
             backend(self.name, scaling=SCALING, activation={"timeout": "50s"}),
             policy(self.desk, model_names=(self.model,), default=route(self.name)),
         )
-        await self._end("come")
+        await self.end("come")
         requests += await self._rise()
         await self._until(lambda: self._replicas() == 0, "no replica")
         await self._until(lambda: self._desired() == 0, "word of it")
-        await self._end("none")
+        await self.end("none")
         requests += await self._woken()
-        await self._end("woken")
+        await self.end("woken")
         self.problems += self.seen.problems() + self._twice()
-        await self.user.delete(kinds.ROUTING_POLICY, self.desk)
-        await self.user.delete(kinds.MODEL_BACKEND, self.name)
-        if left := {key: one for key, one in (await self._end("go")).items() if one}:
-            self.problems.append(f"left over: {left}")
-        writes = self.world.proxy.writes()
-        self.world.proxy.arm(None)
-        self.world.calm = self.world.calm or self.ends
-        self.seen.items.clear()
-        return Outcome(
-            k=self.k, writes=writes, killed=0 < self.k <= len(writes), requests=requests,
-            took_s=time.monotonic() - began_s, end=self.ends, problems=self.problems,
-        )  # fmt: skip
+        deleted = ((kinds.ROUTING_POLICY, self.desk), (kinds.MODEL_BACKEND, self.name))
+        return await self.gone(deleted, requests=requests)
 
     async def _rise(self) -> int:
         """From none to all, while requests wait and run; what it has, it keeps."""
@@ -144,12 +129,6 @@ class Story:
         if any(newer["previous"] != older["desired"] for newer, older in pairwise(told)):
             return [f"changes: {[(one['previous'], one['desired']) for one in told]}"]
         return []
-
-    async def _end(self, what: str) -> Json:
-        calm = self.world.calm.get(what)
-        found = await settled(self.world, self.mark, calm, self.problems, plain)
-        self.ends[what] = found
-        return found
 
     async def _until(self, holds: Any, what: str) -> None:
         await until_so(self.world, holds, what, LONGEST_S)

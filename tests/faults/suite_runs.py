@@ -9,7 +9,6 @@ status broke a rule of conditions.
 
 import asyncio
 import sys
-import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from decimal import Decimal
@@ -22,7 +21,7 @@ from pointsman.operator.cluster import kinds
 from tests.e2e.trail import Trail
 from tests.faults.edits import Editor
 from tests.faults.every_write import SERVER, Cycle, Outcome, World, eyes, played, until_so
-from tests.faults.stored import mark_of, settled
+from tests.faults.telling import Telling
 from tests.operator.objects import backend, golden
 
 Json = dict[str, Any]
@@ -63,20 +62,15 @@ def plain(found: Json) -> Json:
     return found
 
 
-class Story:
+class Story(Telling):
     """One cycle, with a suite and a backend of its own."""
 
     def __init__(self, world: World, user: Editor, seen: Trail, k: int) -> None:
-        self.world, self.user, self.seen, self.k = world, user, seen, k
-        self.mark = mark_of(k)
+        super().__init__(world, user, seen, k, plain)
         self.name, self.suite = f"m{self.mark}", f"golden{self.mark}"
-        self.problems: list[str] = []
-        self.ends: Json = {}
 
     async def run(self) -> Outcome:
         """The operator dies after write `k` of it, if there are so many."""
-        began_s = time.monotonic()
-        self.world.proxy.arm(self.k or None)
         asked = {"suiteRef": {"name": self.suite}, "interval": "720h", "maxCostPerDay": str(CAP)}
         await self.user.apply(
             golden(PROMPTS, name=self.suite),
@@ -86,21 +80,11 @@ class Story:
             await self._order(f"order-{number}")
             if self._is_spent():
                 break
-        await self._end("spent")
+        await self.end("spent")
         self.problems += self.seen.problems() + self.seen.runs_twice()
         self.problems += self._numbers() + await asyncio.to_thread(self._money)
-        await self.user.delete(kinds.MODEL_BACKEND, self.name)
-        await self.user.delete(kinds.EVALUATION_SUITE, self.suite)
-        if left := {key: one for key, one in (await self._end("go")).items() if one}:
-            self.problems.append(f"left over: {left}")
-        writes = self.world.proxy.writes()
-        self.world.proxy.arm(None)
-        self.world.calm = self.world.calm or self.ends
-        self.seen.items.clear()
-        return Outcome(
-            k=self.k, writes=writes, killed=0 < self.k <= len(writes), requests=0,
-            took_s=time.monotonic() - began_s, end=self.ends, problems=self.problems,
-        )  # fmt: skip
+        deleted = ((kinds.MODEL_BACKEND, self.name), (kinds.EVALUATION_SUITE, self.suite))
+        return await self.gone(deleted)
 
     async def _order(self, order: str) -> None:
         """One run, and those that follow it if it is interrupted."""
@@ -150,12 +134,6 @@ class Story:
     def _pods(self) -> list[str]:
         pods = self.world.fleet.every("pods", f"{names.GROUP}/backend={self.name}")
         return [pod["status"]["podIP"] for pod in pods]
-
-    async def _end(self, what: str) -> Json:
-        calm = self.world.calm.get(what)
-        self.ends[what] = await settled(self.world, self.mark, calm, self.problems, plain)
-        found: Json = self.ends[what]
-        return found
 
 
 def tokens(address: str) -> int:
