@@ -144,6 +144,30 @@ def test_details_of_usage_never_cost_the_answer(
     assert (found.cached_tokens, found.reasoning_tokens) == (cached, reasoning)
 
 
+@pytest.mark.parametrize(
+    ("usage", "counted"),
+    [
+        ((32, 9, 135, 94), (32, 103, 94)),
+        ((20, 198, 623, 0), (20, 603, 0)),
+        ((21, 0, 81, 60), (21, 60, 60)),
+        ((9, 4, 13, 3), (9, 4, 3)),
+        ((9, 4, 5, 3), (9, 4, 3)),
+    ],
+    ids=["xAI", "Gemini", "thought only", "OpenAI", "a sum that is none"],
+)
+def test_what_was_thought_is_counted_where_only_the_sum_has_it(
+    usage: tuple[int, int, int, int], counted: tuple[int, int, int]
+) -> None:
+    """Some providers leave it out of completion_tokens, and on the bill."""
+    prompt, completion, total, reasoning = usage
+    told = {"prompt_tokens": prompt, "completion_tokens": completion, "total_tokens": total,
+            "completion_tokens_details": {"reasoning_tokens": reasoning}}  # fmt: skip
+    body = json.dumps({"choices": [], "usage": told}).encode()
+    for found in (read_answer(body)[1], read_stream_usage(b"data: %b\n\n" % body)):
+        assert found is not None
+        assert (found.prompt_tokens, found.completion_tokens, found.reasoning_tokens) == counted
+
+
 @pytest.mark.parametrize("after", [b"", b', "service_tier": "}", "timings": {"prompt_tokens": 5}'])
 @pytest.mark.parametrize(
     "usage",

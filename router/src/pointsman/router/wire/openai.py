@@ -302,6 +302,9 @@ def usage_of(answer: Answer) -> Usage | None:
     prompt, completion = max(usage.prompt_tokens or 0, 0), max(usage.completion_tokens or 0, 0)
     if usage.prompt_tokens is None and usage.completion_tokens is None:
         prompt = max(usage.total_tokens or 0, 0)
+    elif (usage.total_tokens or 0) > prompt + completion:
+        # What xAI's and Gemini's models thought is in their sum alone, and on the bill.
+        completion = (usage.total_tokens or 0) - prompt
     more, less = usage.prompt_tokens_details, usage.completion_tokens_details
     if more is None and less is None and usage.prompt_cache_hit_tokens is None:
         return Usage(prompt, completion)
