@@ -153,6 +153,23 @@ async def test_a_clean_end_without_done_is_an_error_event(there: World, server: 
     assert "[DONE]" not in reply.events
 
 
+@pytest.mark.parametrize("between", [b"", b'data: {"choices":[],"usage":null}\n\n'])
+async def test_an_error_event_before_done_is_counted_as_a_broken_stream(
+    there: World, between: bytes
+) -> None:
+    """vLLM and SGLang end so when they break: it goes on as it came, and is no good answer."""
+    error = b'data: {"error":{"message":"EngineCore died","type":"x","code":500}}\n\n'
+    pieces = chunked(ROLE, WORD, error, between + DONE, last=True)
+    await there.scripted("first", answers(SSE_HEAD, *pieces))
+    there.route("first")
+    reply = await there.ask(chat(stream=True))
+    assert reply.complete
+    assert reply.body == ROLE + WORD + error + between + DONE
+    labels = {"policy": "desk", "rule": "default", "backend": "first"}
+    assert there.count("requests_total", code="502", **labels) == 1
+    assert there.count("attempts_total", backend="first", outcome="Malformed") == 1
+
+
 @pytest.mark.parametrize(
     "opening",
     [

@@ -284,6 +284,13 @@ class Exchange:
             self.client.write(LAST_CHUNK)
         self.finish(attempts.OK)
 
+    def told_broken(self, outcome: str) -> None:
+        """The answer broke, and its backend has told the caller so to the end."""
+        self.code = 502
+        if self.chunked:
+            self.client.write(LAST_CHUNK)
+        self.finish(outcome)
+
     def break_off(self, fault: Fault, event: bytes = b"") -> None:
         """
         The answer broke after its beginning was sent, and the connection ends with it.

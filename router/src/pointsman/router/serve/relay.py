@@ -30,7 +30,7 @@ from pointsman.router.wire.openai import (
 )
 from pointsman.router.wire.refusal import in_openais_shape, says_too_long
 from pointsman.router.wire.response import ResponseReader
-from pointsman.router.wire.sse import Opening, StreamOpening, StreamTail
+from pointsman.router.wire.sse import Opening, StreamOpening, StreamTail, ends_in_error
 from pointsman.router.wire.usage import Usage
 
 if TYPE_CHECKING:
@@ -286,7 +286,11 @@ class Stream(Relay):
 
     def _complete(self) -> None:
         self._count()
-        self._exchange.complete()
+        exchange = self._exchange
+        if ends_in_error(exchange.end):  # so vLLM and SGLang break: `[DONE]` follows
+            exchange.told_broken("Malformed")
+        else:
+            exchange.complete()
 
     def _break_off(self, fault: Fault) -> None:
         self._count()

@@ -22,6 +22,7 @@ _DONE_AT_END: Final = re.compile(rb"(?:^|[\r\n])data: ?\[DONE\]\s*(?::[^\r\n]*[\
 """Comments may follow: some servers send a last keep-alive."""
 _DONE_BYTES: Final = 512
 _DATA: Final = b"data:"
+_ERROR: Final = b'"error"'
 _TAIL_BYTES: Final = 4096
 """Room for the usage chunk (about 400 bytes with all details) and `[DONE]`."""
 
@@ -157,6 +158,23 @@ class StreamOpening:
     def _broken(self, why: str) -> Opening:
         self.why = why
         return Opening.BROKEN
+
+
+def ends_in_error(tail: bytes) -> bool:
+    """True if the last event of a stream that says anything is an error, whatever follows it."""
+    if _ERROR not in tail:  # as of nearly all; in a text the quotes are escaped
+        return False
+    for line in reversed(tail[-_TAIL_BYTES:].split(b"\n")):
+        if line.startswith(_DATA):
+            try:
+                chunk = decode_chunk(line[len(_DATA) :])
+            except UNREADABLE:  # `[DONE]`, or half a line
+                continue
+            if bytes(chunk.error) not in EMPTY:
+                return True
+            if has_content(chunk):
+                return False
+    return False
 
 
 class StreamTail:
