@@ -285,6 +285,28 @@ def test_what_is_no_number_promotes_nobody() -> None:
     assert together(found) is not Verdict.PASS
 
 
+@pytest.mark.parametrize(
+    ("costs", "verdict", "said"),
+    [
+        ((0.0, 0.01), Verdict.PASS, "its answers cost nothing"),
+        ((0.0, 0.0), Verdict.PASS, "its answers cost nothing"),
+        ((0.01, 0.0), Verdict.INCONCLUSIVE, "it costs something, and the control nothing"),
+    ],
+)
+def test_who_costs_nothing_is_not_too_dear(
+    costs: tuple[float, float], verdict: Verdict, said: str
+) -> None:
+    """A priced backend that is only the fallback of one without prices: no ratio, no promotion."""
+    candidate, control = (arm(2000, cost=cost) for cost in costs)
+    found = judged([Stretch(candidate, control)], Limits(), bounds_s=BOUNDS_S)
+    (cost,) = (one for one in found if one.guardrail == "Cost")
+    assert (cost.verdict, cost.message.partition(":")[0]) == (verdict, said)
+    few = [Stretch(arm(29, cost=costs[0]), control)]
+    cost = judged(few, Limits(), bounds_s=BOUNDS_S)[2]
+    assert (cost.guardrail, cost.verdict) == ("Cost", Verdict.INCONCLUSIVE)
+    assert cost.message == "too few requests"
+
+
 ARMS = st.builds(
     lambda n, errors, slow, cost: arm(n, errors=min(errors, n), slow=min(slow, n), cost=cost),
     st.integers(0, 3000), st.integers(0, 200), st.integers(0, 200), st.floats(0.001, 0.1),

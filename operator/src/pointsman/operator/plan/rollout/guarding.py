@@ -115,8 +115,7 @@ def judged(
     if (limit := limits.latency_percent) is not None:
         found.append(_latency(stretches, limit, alpha, bounds_s))
     if (limit := limits.cost_percent) is not None:
-        estimates = [means_ratio(one.candidate.cost, one.control.cost) for one in stretches]
-        found.append(_finding("Cost", joined(estimates), limit, alpha, _PERCENT))
+        found.append(_cost(stretches, limit, alpha))
     if (limit := limits.quality_points) is not None:
         found += [_quality(stretches, some, limit, alpha) for some in asked]
     return tuple(found)
@@ -147,6 +146,24 @@ def _errors(one: Stretch) -> Estimate | None:
     return shares_differ(
         share(candidate.errors, candidate.requests), share(control.errors, control.requests)
     )
+
+
+def _cost(stretches: Sequence[Stretch], limit: float, alpha: float) -> Finding:
+    """Of answers that cost nothing there is no ratio; who gives none that cost is not dearer."""
+    estimate = joined(means_ratio(one.candidate.cost, one.control.cost) for one in stretches)
+    enough = any(min(one.candidate.cost.n, one.control.cost.n) >= LEAST for one in stretches)
+    if estimate is not None or not enough:
+        return _finding("Cost", estimate, limit, alpha, _PERCENT)
+    costs = any(one.candidate.cost.total for one in stretches)
+    control = any(one.control.cost.total for one in stretches)
+    if costs:
+        why = _FEW if control else "it costs something, and the control nothing"
+        return Finding(guardrail="Cost", verdict=Verdict.INCONCLUSIVE, limit=limit, message=why)
+    value = -100.0 if control else 0.0
+    return Finding(
+        guardrail="Cost", verdict=Verdict.PASS, low=value, value=value, high=value, limit=limit,
+        message=f"its answers cost nothing: {value:+.1f} % against the control",
+    )  # fmt: skip
 
 
 def _quality(
