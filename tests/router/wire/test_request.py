@@ -70,6 +70,14 @@ def test_what_is_sent_is_what_is_read() -> None:
     assert as_texts(found[0].head.headers) == {"host": "a"}
 
 
+def test_a_rule_sees_no_space_around_a_value() -> None:
+    """It is no part of it (RFC 9110, 5.5): who adds some must not pass by a rule."""
+    head = b"POST / HTTP/1.1\r\nhost: a\r\nx-tier:\t gold \t\r\nx-none: \r\n\r\n"
+    (found,) = RequestReader(4096, 4096).feed(head)
+    assert isinstance(found, Request)
+    assert as_texts(found.head.headers) == {"host": "a", "x-tier": "gold", "x-none": ""}
+
+
 @settings(deadline=None)
 @given(st.lists(st.integers(0, len(GOOD)), max_size=40))
 @example([])

@@ -4,6 +4,8 @@ from typing import Final
 
 Headers = list[tuple[bytes, bytes]]
 """(lower-case name, value) as received, duplicates included."""
+_SPACE: Final = b" \t"
+"""What may stand around a value and is none of it; llhttp takes off what stands before it."""
 
 
 def as_texts(headers: Headers) -> dict[str, str]:
@@ -12,7 +14,7 @@ def as_texts(headers: Headers) -> dict[str, str]:
     for key, value in headers:
         if key == b"content-length":
             continue
-        name, text = key.decode("latin-1"), value.decode("latin-1")
+        name, text = key.decode("latin-1"), value.strip(_SPACE).decode("latin-1")
         found[name] = f"{found[name]}, {text}" if name in found else text
     return found
 
