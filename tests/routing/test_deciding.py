@@ -16,7 +16,7 @@ from pointsman.api.table import (
     TableError,
     Target,
 )
-from pointsman.routing import CompiledPolicy, RequestFacts, compile_policy, decide
+from pointsman.routing import CompiledPolicy, RequestFacts, compile_policy, decide, first_choices
 
 
 def backend(name: str, **fields: object) -> Backend:
@@ -186,6 +186,42 @@ def test_backends_without_the_capability_are_skipped() -> None:
     assert names(route, facts(tools=True)) == ["b"]
     assert names(route, facts(images=True)) == ["b"]
     assert names(route, facts()) == ["a", "b"]
+
+
+@pytest.mark.parametrize(
+    ("less", "asked"),
+    [
+        ({"capabilities": ()}, facts(tools=True)),
+        ({"context_window": 1000}, facts(tokens=5000)),
+    ],
+    ids=["capability", "window"],
+)
+def test_of_several_targets_one_that_can_is_drawn(
+    less: dict[str, object], asked: RequestFacts
+) -> None:
+    """The share of who cannot goes to the others by their weights; it refused so many before."""
+    weights = {"a": 5, "b": 3, "c": 1}
+    targets = tuple(Target(backend=name, weight=weight) for name, weight in weights.items())
+    split = policy(Route(name="default", targets=targets), backends=(backend("a", **less),))
+    taken = [names(split, asked, dice=i / 900) for i in range(900)]
+
+    assert (taken.count(["b"]), taken.count(["c"])) == (675, 225)
+    assert [names(split, facts(), dice=i / 9)[0] for i in range(9)] == [*"aaaaabbbc"]
+    decision = decide(split, asked, dice=0, explain=True)
+    assert {one.name for one in first_choices(decision, asked)} == {"b", "c"}
+    assert [(one.backend, one.ahead) for one in decision.skipped] == [("a", False)]
+    assert any(line.startswith("backend a: skipped, ") for line in decision.evidence)
+
+
+def test_targets_that_all_cannot_leave_it_to_the_chain() -> None:
+    """As with one target."""
+    plain = (backend("a", capabilities=()), backend("b", capabilities=()))
+    route = policy(to("default", "a", "b", chain=("c",)), backends=plain)
+    for dice, left in ((0.0, "a"), (0.9, "b")):
+        decision = decide(route, facts(tools=True), dice=dice)
+        assert [one.name for one in decision.candidates] == ["c"]
+        assert [(one.backend, one.ahead) for one in decision.skipped] == [(left, True)]
+    assert [one.name for one in first_choices(decision, facts(tools=True))] == ["c"]
 
 
 def test_the_evidence_says_why_each_rule_was_not_taken() -> None:

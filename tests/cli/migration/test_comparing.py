@@ -65,6 +65,13 @@ def test_a_window_that_is_kept_explains_the_difference() -> None:
     assert "do not fit its context window of 500" in verdict.reasons[0]
 
 
+def test_the_share_of_who_cannot_goes_to_the_others() -> None:
+    """As the router draws: of those of a group that fit, by their weights."""
+    some = [entry("a", id="s", max_input_tokens=500, weight=2), entry("a", id="l", weight=1)]
+    found = compared(made_of([*some, entry("a", id="m", weight=1)]))
+    assert {one.ours for one in found.differences} == {"l 50%, m 50%"}
+
+
 @pytest.fixture
 def config(tmp_path: Path) -> Path:
     """Two models for one name, and one that it falls back to."""

@@ -1,11 +1,12 @@
 """Which backends answer a request, in which order, and why.
 
-Deterministic in its arguments: `dice` chooses among weighted targets. A backend that lacks a
-capability, whose context window the request does not fit, or that may cost more than the route
-allows, is skipped with a reason.
+Deterministic in its arguments: `dice` chooses among weighted targets, of those that can take the
+request. A backend that lacks a capability, whose context window the request does not fit, or that
+may cost more than the route allows, is skipped with a reason.
 """
 
 from bisect import bisect_right
+from itertools import accumulate, pairwise
 
 from pointsman.analysis.tokens import MOST_OVER, of_family
 from pointsman.api.table import Backend
@@ -102,6 +103,25 @@ def _choose(route: CompiledRoute, dice: float) -> tuple[Backend, ...]:
     return route.orders[bisect_right(route.bounds, int(dice * route.bounds[-1]))]
 
 
+def _choose_able(
+    route: CompiledRoute, dice: float, facts: RequestFacts
+) -> tuple[tuple[Backend, ...], tuple[Skipped, ...]]:
+    """The same of targets that can take the request, and why others cannot; of all if none can."""
+    found = [_able(route, order[:1], facts) for order in route.orders]
+    shares = [after - before for before, after in pairwise((0, *route.bounds))]
+    bounds = [*accumulate(w if f[0] else 0 for w, f in zip(shares, found, strict=True))]
+    if not bounds[-1]:
+        return _choose(route, dice), ()
+    order = route.orders[bisect_right(bounds, int(dice * bounds[-1]))]
+    chain = {backend.name for backend in order}  # of which is told as ever
+    return order, tuple(
+        Skipped(skip.backend, skip.reason, skip.context_window, dear=skip.dear)
+        for _, skipped in found
+        for skip in skipped
+        if skip.backend not in chain
+    )
+
+
 def _able(
     route: CompiledRoute, order: tuple[Backend, ...], facts: RequestFacts
 ) -> tuple[tuple[Backend, ...], tuple[Skipped, ...]]:
@@ -158,7 +178,11 @@ def decide(
         and not (facts.tools or facts.images or explain or undetermined)
     ):
         return Decision(policy, chosen, order)
+    passed: tuple[Skipped, ...] = ()
+    if len(chosen.orders) > 1:
+        order, passed = _choose_able(chosen, dice, facts)
     candidates, skipped = _able(chosen, order, facts)
+    skipped += passed
     if explain:
         evidence.append(f"rule {chosen.route.name}: taken")
         left = chosen.route.left_out.items()
@@ -173,8 +197,10 @@ def first_choices(decision: Decision, facts: RequestFacts) -> tuple[Backend, ...
 
     By dice, or by a predictor that chooses, whatever it has learned by now.
     """
-    able = (_able(decision.route, order, facts)[0] for order in decision.route.orders)
-    found = {one[0].name: one[0] for one in able if one}
+    orders = decision.route.orders
+    able = [one for order in orders if (one := _able(decision.route, order, facts)[0])]
+    targets = [one for one in able if any(one[0] is order[0] for order in orders)]
+    found = {one[0].name: one[0] for one in targets or able}
     for backend in may_be_chosen(decision.policy.chooser, decision.route.route.name):
         cap = decision.route.cap
         dear = cap is not None and too_dear(backend, cap, facts)

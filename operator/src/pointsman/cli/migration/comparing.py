@@ -8,6 +8,7 @@ context window that is kept here, a tag that cannot be matched.
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import pairwise
 from typing import Final
 
 import msgspec
@@ -201,14 +202,15 @@ def _ours(decision: Decision, seen: Seen) -> Shares:
     """The share of each backend that may be asked first, over all dice."""
     bounds, orders = decision.route.bounds, decision.route.orders
     able = {one.name for one in first_choices(decision, seen.facts)}
+    widths = [after - before for before, after in pairwise((0, *(bounds or (1,))))]
+    every = [*zip(orders, widths, strict=True)]
+    drawn = [one for one in every if one[0] and one[0][0].name in able] or every
+    whole = sum(width for _, width in drawn)
     shares: dict[str, float] = {}
-    below, whole = 0, bounds[-1] if bounds else 1
-    for i, order in enumerate(orders):
-        width = (bounds[i] - below) / whole if bounds else 1.0
-        below = bounds[i] if bounds else below
+    for order, width in drawn:
         name = next((one.name for one in order if one.name in able), None)
         if name is not None and width > 0:
-            shares[name] = shares.get(name, 0.0) + width
+            shares[name] = shares.get(name, 0.0) + width / whole
     return shares
 
 
