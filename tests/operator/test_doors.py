@@ -65,8 +65,9 @@ async def test_pairs_are_taken_as_the_leader() -> None:
     assert seen[0] == ("/admin/policies/desk/pairs", "Bearer t", "3")
 
 
-async def test_a_judge_is_one_backend_and_no_other() -> None:
-    """Pinned; its words and its tokens."""
+@pytest.mark.parametrize("thought", [0, 40])
+async def test_a_judge_is_one_backend_and_no_other(thought: int) -> None:
+    """Pinned; its words and its tokens, also those that only the sum has."""
     bodies: list[dict[str, object]] = []
 
     async def router(request: web.Request) -> web.StreamResponse:
@@ -74,12 +75,12 @@ async def test_a_judge_is_one_backend_and_no_other() -> None:
         assert request.headers["x-pointsman-pin"] == "judge"
         bodies.append(await request.json())
         message = {"role": "assistant", "content": '{"better": "A"}'}
-        usage = {"prompt_tokens": 9, "completion_tokens": 3}
+        usage = {"prompt_tokens": 9, "completion_tokens": 3, "total_tokens": 9 + 3 + thought}
         return web.json_response({"choices": [{"message": message}], "usage": usage})
 
     async with answering(router) as (doors, _):
         messages = [{"role": "user", "content": "Which?"}]
-        assert await doors.ask("judge", messages, 64) == Verdict('{"better": "A"}', 9, 3)
+        assert await doors.ask("judge", messages, 64) == Verdict('{"better": "A"}', 9, 3 + thought)
     assert bodies == [{"model": "judge", "messages": messages, "max_tokens": 64}]
 
 

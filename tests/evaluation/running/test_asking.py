@@ -55,6 +55,16 @@ async def test_an_answer_with_all_that_is_said_about_it() -> None:
     assert reply.latency_s > 0
 
 
+async def test_what_was_thought_is_paid_where_only_the_sum_has_it() -> None:
+    """xAI's and Gemini's usage: a cap that did not see it would be passed."""
+    usage = {
+        "prompt_tokens": 32, "completion_tokens": 9, "total_tokens": 135,
+        "completion_tokens_details": {"reasoning_tokens": 94},
+    }  # fmt: skip
+    reply = await asked(always(200, completion(usage=usage)))
+    assert reply.usage == Usage(input=32, output=103, reasoning=94)
+
+
 @pytest.mark.parametrize(
     ("status", "missing", "again"),
     [

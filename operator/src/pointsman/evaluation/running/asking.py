@@ -87,6 +87,7 @@ class _Reasoning(msgspec.Struct):
 class _Usage(msgspec.Struct):
     prompt_tokens: _Tokens = 0
     completion_tokens: _Tokens = 0
+    total_tokens: _Tokens | None = None
     prompt_tokens_details: _Cached | None = None
     completion_tokens_details: _Reasoning | None = None
 
@@ -160,7 +161,8 @@ def _usage(stated: _Usage | None) -> Usage | None:
     cached, thought = stated.prompt_tokens_details, stated.completion_tokens_details
     return Usage(
         input=stated.prompt_tokens,
-        output=stated.completion_tokens,
+        # What some models thought is in the sum alone (docs/providers.md).
+        output=max(stated.completion_tokens, (stated.total_tokens or 0) - stated.prompt_tokens),
         cached=(cached.cached_tokens or 0) if cached else 0,
         reasoning=(thought.reasoning_tokens or 0) if thought else 0,
     )

@@ -58,6 +58,7 @@ class _Choice(msgspec.Struct):
 class _Usage(msgspec.Struct):
     prompt_tokens: int | None = None
     completion_tokens: int | None = None
+    total_tokens: int | None = None
 
 
 class _Answer(msgspec.Struct):
@@ -82,7 +83,10 @@ def read_verdict(body: bytes) -> Verdict:
     message = answer.choices[0].message if answer.choices else None
     usage = answer.usage or _Usage()
     text = message.content if message is not None else None
-    return Verdict(text or "", usage.prompt_tokens, usage.completion_tokens)
+    told = usage.completion_tokens
+    if told is not None:  # what some models thought is in the sum alone (docs/providers.md)
+        told = max(told, (usage.total_tokens or 0) - (usage.prompt_tokens or 0))
+    return Verdict(text or "", usage.prompt_tokens, told)
 
 
 class _Nothing(Enum):
