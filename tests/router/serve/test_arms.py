@@ -14,6 +14,7 @@ from pointsman.events.schema import Request, decode
 from pointsman.router.serve.arms import in_candidate
 from pointsman.router.serve.record import Recorder
 from pointsman.routing import Canary, CompiledPolicy, compile_policy, compile_table
+from pointsman.simulator.faults import Fault, FaultMode
 from tests.router.serve.world import World, chat, until
 
 CONVERSATIONS = st.binary(min_size=12, max_size=12)
@@ -180,6 +181,18 @@ async def test_what_a_caller_would_call_a_failure_is_an_error(desk: World) -> No
     reply = await desk.ask(mine[1])
     assert reply.status >= 500
     assert told(desk).of_candidate.errors == 2
+
+
+async def test_a_backend_that_has_enough_has_failed(desk: World) -> None:
+    """A candidate whose provider refuses all with 429 was promoted: no error, and quick."""
+    roll(desk, 99)
+    bodies = [talk(n) for n in range(20)]
+    mine = [body for body in bodies if await revision(desk, body) == "r2"]
+    before = told(desk).of_candidate
+    desk.simulators["new"].faults.order(Fault(FaultMode.ERROR_429, retry_after_s=3600))
+    assert (await desk.ask(mine[0])).status == 429
+    after = told(desk).of_candidate
+    assert (after.requests, after.errors) == (before.requests + 1, 1)
 
 
 async def test_counts_begin_anew_with_another_candidate_and_go_on_with_the_same(

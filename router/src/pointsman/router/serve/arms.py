@@ -86,11 +86,14 @@ def _failed(exchange: "Exchange") -> bool:
     """
     What a caller would call a failure: 5xx, a timeout, a stream that broke, no backend that can.
 
-    Its own mistakes, which a backend refuses with 400 or 422, are none, nor is a caller that left.
+    So is a 429 of its backends, and none of the caller's limits and budgets, which refuse before
+    one is asked. Its mistakes, which a backend refuses with 400 or 422, are none, nor that it left.
     """
     track, code = exchange.track, exchange.code
     if track is None or track.backend is None:
         return code >= 400
+    if code == 429:
+        return bool(exchange.failures)
     return code >= 500 or (exchange.committed and code in _BACKENDS_FAULT)
 
 
