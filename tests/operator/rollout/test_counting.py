@@ -17,6 +17,7 @@ def arms(requests: int, errors: int = 0, *, since_ms: int = 1, candidate: str = 
     counts = ArmCounts(
         requests=requests,
         errors=errors,
+        refused=3 * errors,
         durations=(requests, 0),
         priced=requests,
         cost=2.0 * requests,
@@ -35,6 +36,7 @@ def test_a_step_begins_where_the_routers_are() -> None:
     found = tally.look({"r1": arms(130, 9)})
 
     assert (found.candidate.requests, found.candidate.errors) == (30, 2)
+    assert found.candidate.refused == 6
     assert found.control == found.candidate
     assert found.candidate.durations == (30, 0)
     assert (found.candidate.cost.n, found.candidate.cost.total) == (30, 60.0)

@@ -15,6 +15,7 @@ from pointsman.router.serve.arms import in_candidate
 from pointsman.router.serve.record import Recorder
 from pointsman.routing import Canary, CompiledPolicy, compile_policy, compile_table
 from pointsman.simulator.faults import Fault, FaultMode
+from tests.router.serve.test_fallback import JSON_HEAD, answers
 from tests.router.serve.world import World, chat, until
 
 CONVERSATIONS = st.binary(min_size=12, max_size=12)
@@ -193,6 +194,19 @@ async def test_a_backend_that_has_enough_has_failed(desk: World) -> None:
     assert (await desk.ask(mine[0])).status == 429
     after = told(desk).of_candidate
     assert (after.requests, after.errors) == (before.requests + 1, 1)
+
+
+async def test_what_a_backend_refuses_is_counted_apart(desk: World) -> None:
+    """A request that is wrong for every model, or for this one: who compares the arms can tell."""
+    body = b'{"error":{"message":"no max_tokens","type":"t","param":"max_tokens","code":null}}'
+    head = JSON_HEAD.replace(b"200 OK", b"400 Bad Request") + b"content-length: %d\r\n\r\n"
+    await desk.scripted("new", answers(head % len(body), body))
+    roll(desk, 50)
+    replies = [await desk.ask(talk(number)) for number in range(20)]
+    refused = sum(reply.status == 400 for reply in replies)
+    arms = told(desk)
+    assert (arms.of_candidate.requests, arms.of_candidate.errors) == (refused, 0)
+    assert (arms.of_candidate.refused, arms.of_stable.refused) == (refused, 0)
 
 
 async def test_counts_begin_anew_with_another_candidate_and_go_on_with_the_same(

@@ -34,6 +34,8 @@ class ArmCounts(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     requests: int = 0
     errors: int = 0
     """Of them: what a caller would call a failure, and could not have avoided."""
+    refused: int = 0
+    """Of the others: what a backend refused as its caller's mistake; it may be the backend's."""
     durations: tuple[int, ...] = ()
     """Of all of them, by bucket of DURATION_BOUNDS_S; empty without any."""
     priced: int = 0

@@ -22,8 +22,8 @@ class RolloutFinding(ApiModel):
 
     guardrail: Name | None = Field(
         default=None,
-        description="Errors, Latency, Cost, Quality, or Quality/ and a task; Golden/ and a task, "
-        "and GoldenCost, by golden prompts.",
+        description="Errors, Refusals, Latency, Cost, Quality, or Quality/ and a task; Golden/ "
+        "and a task, and GoldenCost, by golden prompts.",
     )
     verdict: Name | None = Field(default=None, description="Pass, Fail, Inconclusive or Error.")
     value: Number | None = Field(

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, ClassVar, Final
 
 from pointsman.api.counted import DURATION_BOUNDS_S, MOST_ARMS, ArmCounts
 from pointsman.api.counted import Arms as Told
+from pointsman.api.statuses import CLIENT_GONE
 from pointsman.router.serve.choosing import conversation_of
 from pointsman.routing import Canary, CompiledTable
 
@@ -43,12 +44,14 @@ def in_candidate(conversation: bytes, revision: str, percent: float) -> bool:
 class Arm:
     """What one revision did."""
 
-    __slots__ = ("cost", "cost_squares", "durations", "errors", "priced", "requests")
+    __slots__ = (
+        "cost", "cost_squares", "durations", "errors", "priced", "refused", "requests",
+    )  # fmt: skip
     hears: ClassVar[bool] = False
     """Whether it wants the text of a stream."""
 
     def __init__(self) -> None:
-        self.requests = self.errors = self.priced = 0
+        self.requests = self.errors = self.refused = self.priced = 0
         self.cost = self.cost_squares = 0.0
         self.durations = list(_NO_DURATIONS)
 
@@ -58,7 +61,10 @@ class Arm:
         if track is None and code < 500:
             return
         self.requests += 1
-        self.errors += _failed(exchange)
+        if _failed(exchange):
+            self.errors += 1
+        elif exchange.committed and 400 <= code < CLIENT_GONE:
+            self.refused += 1
         self.durations[bisect_left(DURATION_BOUNDS_S, now_s - exchange.received_s)] += 1
         if exchange.usage is not None and track is not None and track.backend is not None:
             cost = exchange.cost_nano * _NANO
@@ -75,6 +81,7 @@ class Arm:
         return ArmCounts(
             requests=self.requests,
             errors=self.errors,
+            refused=self.refused,
             durations=tuple(self.durations) if self.requests else (),
             priced=self.priced,
             cost=self.cost,

@@ -89,6 +89,7 @@ def _sum(arm: Arm, last: ArmCounts, base: ArmCounts) -> Arm:
         arm.errors + last.errors - base.errors,
         _added(arm.durations, _less(last.durations, base.durations)),
         arm.cost + cost,
+        arm.refused + last.refused - base.refused,
     )
 
 

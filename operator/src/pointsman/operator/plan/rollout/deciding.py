@@ -16,6 +16,7 @@
 | routers do not all have the weights of the step         | stays; its clock has not begun        |
 | it is still answering unseen (shadowing.py)             | stays, pauses, or begins its steps    |
 | the step is not over: too short, too few requests       | stays                                 |
+| it refuses more than the stable one                     | stays                                 |
 | after its deadline golden prompts fail (probing.py)     | Aborted (ProbesFailed)                |
 | they are not answered yet                               | stays; after the deadline it pauses   |
 | they cannot tell, or requests point the other way       | pauses                                |
@@ -41,6 +42,7 @@ from pointsman.operator.plan.rollout.guarding import (
     is_about_quality,
     judged,
     points_against,
+    refusals_of,
     together,
 )
 from pointsman.operator.plan.rollout.probing import Probed
@@ -270,6 +272,8 @@ def _doubt(rollout: Rollout, plan: Plan, scene: Scene, now_s: float) -> str:
         passed_s = min(since_s, step.min_s)
         return f"{seen} of {step.min_requests} requests, {passed_s:.0f} of {step.min_s:.0f} s"
     needed = _needed(rollout, plan)
+    if refusals := refusals_of(needed):
+        return f"{refusals.guardrail}: {refusals.message}"
     if last and together(needed) is not Verdict.PASS:
         open_ = [one.guardrail for one in needed if one.verdict is not Verdict.PASS]
         return f"not sure of {', '.join(open_) or 'anything'} after {seen} requests"

@@ -37,6 +37,7 @@ FALSE_PASS: Final = 0.01
 shared out: all have to pass."""
 P95: Final = 0.05
 _QUALITY: Final = "Quality"
+_REFUSALS: Final = "Refusals"
 _FOUND_AT: Final = 0.25
 """Of a difference in quality: pairs are few and dear, and one that fails half of them has to be
 found with 50. For what is small an interval that is at its narrowest there is as good."""
@@ -72,6 +73,8 @@ class Arm(msgspec.Struct, frozen=True, gc=False, omit_defaults=True):
     durations: tuple[int, ...] = ()
     """Requests by duration: of each bucket, the last one without an upper bound."""
     cost: Moments = Moments()
+    refused: int = 0
+    """By a backend, as its caller's mistake."""
 
 
 class Stretch(msgspec.Struct, frozen=True, gc=False, omit_defaults=True):
@@ -87,7 +90,7 @@ class Finding(msgspec.Struct, frozen=True, kw_only=True):
     """One guardrail's verdict and why."""
 
     guardrail: str
-    """Errors, Latency, Cost, Quality/<task>, or Quality of several tasks together."""
+    """Errors, Refusals, Latency, Cost, Quality/<task>, or Quality of several tasks together."""
     verdict: Verdict
     low: float = 0.0
     value: float = 0.0
@@ -112,6 +115,7 @@ def judged(
     if (limit := limits.errors_points) is not None:
         estimates = [_errors(one) for one in stretches]
         found.append(_finding("Errors", joined(estimates), limit, alpha, _POINTS))
+        found += _refusals(stretches, limit, alpha)
     if (limit := limits.latency_percent) is not None:
         found.append(_latency(stretches, limit, alpha, bounds_s))
     if (limit := limits.cost_percent) is not None:
@@ -119,6 +123,11 @@ def judged(
     if (limit := limits.quality_points) is not None:
         found += [_quality(stretches, some, limit, alpha) for some in asked]
     return tuple(found)
+
+
+def refusals_of(findings: Sequence[Finding]) -> Finding | None:
+    """That it refuses more than the stable revision, if that is so."""
+    return next((one for one in findings if one.guardrail == _REFUSALS), None)
 
 
 def is_about_quality(finding: Finding) -> bool:
@@ -164,6 +173,26 @@ def _cost(stretches: Sequence[Stretch], limit: float, alpha: float) -> Finding:
         guardrail="Cost", verdict=Verdict.PASS, low=value, value=value, high=value, limit=limit,
         message=f"its answers cost nothing: {value:+.1f} % against the control",
     )  # fmt: skip
+
+
+def _refusals(stretches: Sequence[Stretch], limit: float, alpha: float) -> list[Finding]:
+    """
+    Surely more than of the control, by more than is allowed; else nothing is said of them.
+
+    No Fail: they are callers' mistakes as a rule, and one caller that asks the same again and again
+    is in one arm with all of it.
+    """
+    estimates = [
+        shares_differ(
+            share(one.candidate.refused, one.candidate.requests),
+            share(one.control.refused, one.control.requests),
+        )
+        for one in stretches
+    ]
+    found = _finding(_REFUSALS, joined(estimates), limit, alpha, _POINTS)
+    if found.verdict is not Verdict.FAIL:
+        return []
+    return [msgspec.structs.replace(found, verdict=Verdict.INCONCLUSIVE)]
 
 
 def _quality(
