@@ -190,6 +190,16 @@ async def test_a_batch_of_texts_counts_whole(desk: World, time: Time) -> None:
         assert (await client.reply()).status == 429
 
 
+async def test_each_answer_of_a_request_is_reserved(desk: World, time: Time) -> None:
+    """`n` of them are as many times the tokens; as many requests at once overran the limit."""
+    known(desk, ("app", Limits(tpm=1000)))
+    assert (await ask(desk, n=3, max_tokens=300)).status == 200
+    time.now_s += 60
+    reply = await ask(desk, n=4, max_tokens=300)
+    assert reply.status == 429
+    assert "Request too large for caller app" in str(reply.error["message"])
+
+
 async def test_a_team_shares_its_limits(desk: World, time: Time) -> None:
     """Each caller has its own besides; the tighter one is told, and refused takes from neither."""
     known(desk, ("app", Limits(rpm=2)), ("job", None), team=Limits(rpm=4))

@@ -15,6 +15,7 @@ from pointsman.router.errors import RateLimited
 from pointsman.router.live import Live
 from pointsman.router.policy import limits as policy
 from pointsman.router.policy.limits import Refusal, Standing, State, What
+from pointsman.router.wire.choices import choices
 from pointsman.router.wire.usage import Usage
 
 if TYPE_CHECKING:
@@ -198,7 +199,7 @@ def nobody_can_tell(exchange: "Exchange") -> bool:
 
 
 def estimate(exchange: "Exchange") -> int:
-    """Tokens that the request may use: of its prompt, and the most that it lets an answer have."""
+    """Tokens that the request may use: of its prompt, and the most that it lets answers have."""
     asked, operation = exchange.asked, exchange.operation
     prompt = exchange.analysis.context_tokens
     if operation.text != "messages":  # of several texts the analysis saw the longest only
@@ -208,7 +209,7 @@ def estimate(exchange: "Exchange") -> int:
     output, profile = asked.max_output_tokens, exchange.candidates[0].profile
     if profile is not None:  # of who is asked first, as it changes the request
         prompt, output = prompt + profile.text_tokens, profile.output_tokens(output)
-    return prompt + (output or policy.UNSAID_TOKENS)
+    return prompt + choices(exchange.request.body) * (output or policy.UNSAID_TOKENS)
 
 
 def _or_never(wait_ns: int | None) -> float:
