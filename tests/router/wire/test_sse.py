@@ -11,13 +11,22 @@ from hypothesis import strategies as st
 
 from pointsman.router.wire.delta import decode_chunk, has_content
 from pointsman.router.wire.lengths import MOST_CHOICES
-from pointsman.router.wire.sse import EventReader, Opening, StreamOpening, StreamTail
+from pointsman.router.wire.sse import (
+    EventReader,
+    Opening,
+    StreamOpening,
+    StreamTail,
+    ends_in_error,
+)
 from tests.support.work import growth, least_s, peak_bytes
 
 EVENTS = (
     b'\xef\xbb\xbf: comment\n\ndata: {"a":1}\n\nevent: x\r\ndata:two\r\ndata: lines\r\n\r\n'
     b"data\rdata: \r\r\nid: 5\n\ndata: [DONE]\n\n"
 )
+WORD = b'data: {"choices":[{"index":0,"delta":{"content":"word"}}]}\n\n'
+ERROR = b'data: {"error":{"message":"it died","code":500}}\n\n'
+DONE = b"data: [DONE]\n\n"
 
 
 def cut(data: bytes, cuts: list[int]) -> list[bytes]:
@@ -241,3 +250,23 @@ def test_a_tail_has_a_bound_and_counts_all_events(sizes: list[int], asked_each: 
             assert len(kept) >= min(len(all_of_it), 4096)
             assert len(kept) <= 4 * 4096 + 6200
     assert abs(tail.events - len(sizes)) <= 1 + len(sizes) // 20
+
+
+@pytest.mark.parametrize(
+    ("events", "found"),
+    [
+        ((WORD, ERROR, DONE), True),
+        ((WORD, ERROR), True),
+        ((ERROR.replace(b"\n", b"\r\n"), DONE.replace(b"\n", b"\r\n")), True),
+        ((ERROR, b'data: {"choices":[],"usage":{"prompt_tokens":1}}\n\n', DONE), True),
+        ((ERROR, WORD, DONE), False),
+        ((WORD, b'data: {"choices":[],"error":null}\n\n', DONE), False),
+        ((b'data: {"choices":[{"delta":{"content":"\\"error\\": {}"}}]}\n\n', DONE), False),
+        ((WORD, b'data: {"error": no\n\n', DONE), False),
+        ((DONE,), False),
+        ((), False),
+    ],
+)
+def test_an_error_at_the_end_is_told_from_a_text(events: tuple[bytes, ...], found: bool) -> None:
+    """Of the last event that says anything; content behind it means that the answer went on."""
+    assert ends_in_error(b"".join(events)) is found
