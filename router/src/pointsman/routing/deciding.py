@@ -198,9 +198,9 @@ def first_choices(decision: Decision, facts: RequestFacts) -> tuple[Backend, ...
     By dice, or by a predictor that chooses, whatever it has learned by now.
     """
     orders = decision.route.orders
-    able = [one for order in orders if (one := _able(decision.route, order, facts)[0])]
-    targets = [one for one in able if any(one[0] is order[0] for order in orders)]
-    found = {one[0].name: one[0] for one in targets or able}
+    able = [(order, _able(decision.route, order, facts)[0]) for order in orders]
+    targets = [one for order, one in able if one and one[0] is order[0]]
+    found = {one[0].name: one[0] for one in targets or [one for _, one in able] if one}
     for backend in may_be_chosen(decision.policy.chooser, decision.route.route.name):
         cap = decision.route.cap
         dear = cap is not None and too_dear(backend, cap, facts)
