@@ -167,7 +167,7 @@ class Operator:
         )
         self.queue = KeyedQueue(self.reconcile, concurrency=settings.concurrency)
         self.resync = Resync(
-            api, settings, self.queue.add, self.queue.room, spoil=self.mirror.spoil,
+            self.mirror, settings, self.queue.add, self.queue.room, spoil=self.mirror.spoil,
             known=lambda: self.backends.known() + self.suites.known(),
             settle=Garbage().set_aside,
         )  # fmt: skip
