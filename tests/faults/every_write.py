@@ -27,7 +27,7 @@ from tests.faults.edits import Editor, editor
 from tests.faults.killing import KillingProxy
 from tests.faults.proxy import Upstream
 from tests.operator.objects import backend
-from tests.operator.process import OperatorProcess
+from tests.operator.process import HEALTH_PORT, OperatorProcess
 
 Json = dict[str, Any]
 SERVER: Final = {"engine": "Simulator", "args": ["--ttft=20ms", "--tokens-per-second=0"]}
@@ -72,8 +72,8 @@ class World:
 
 
 @contextmanager
-def world(bench: Bench, namespace: str) -> Iterator[World]:
-    """Two routers, backends `a` and `b`; ended and deleted afterwards."""
+def world(bench: Bench, namespace: str, port: int = HEALTH_PORT) -> Iterator[World]:
+    """Two routers, an operator with this port, as no other has it; ended and deleted afterwards."""
     tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     tls.load_cert_chain(bench.dir / "pki" / "server.crt", bench.dir / "pki" / "server.key")
     trust = ssl.create_default_context(cafile=str(bench.ca_file))
@@ -88,7 +88,7 @@ def world(bench: Bench, namespace: str) -> Iterator[World]:
 
         def begin(fleet: Fleet) -> None:
             server = f"https://{HOST_IP}:{proxy.port}"
-            operator = OperatorProcess(fleet, "tests.faults.lives", server=server)
+            operator = OperatorProcess(fleet, "tests.faults.lives", server=server, port=port)
             operator.start(PID_FILE=str(file))
             made.append(World(fleet, proxy, operator))
 
@@ -195,8 +195,10 @@ def played(
     said = parser.parse_args()
     ks = kills(every=said.every, offset=said.offset, most=said.most)
     with Bench() as bench, ExitStack() as fleets:
-        names = [f"every-write-{number}" for number in range(said.worlds)]
-        there = [fleets.enter_context(world(bench, name)) for name in names]
+        there = [
+            fleets.enter_context(world(bench, f"every-write-{number}", HEALTH_PORT + number))
+            for number in range(said.worlds)
+        ]
         outcomes = asyncio.run(told(*(play(story, one, ks, before=before) for one in there)))
     return summary(outcomes, said.json)
 
