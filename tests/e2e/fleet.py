@@ -179,9 +179,19 @@ def install(
     """
     Render both charts with Helm, apply them, and wait until three routers run.
 
-    `values`: others of the chart's. `after` is called before the wait.
+    `values`: others of the chart's. `after` is called before the wait. What fails leaves nothing.
     """
     bench.restricted_namespace(namespace)
+    try:
+        return _installed(bench, namespace, values, after)
+    except BaseException:
+        bench.kubectl("delete", "namespace", namespace, "--timeout=60s", check=False)
+        raise
+
+
+def _installed(
+    bench: Cluster, namespace: str, values: str, after: Callable[[Fleet], None] | None
+) -> Fleet:
     fleet = Fleet(bench, namespace)
     fleet.kubectl("apply", "-f", "-", stdin=callers())
     crds = bench.helm("template", "pointsman-crds", str(ROOT / "charts" / "pointsman-crds"))

@@ -98,7 +98,7 @@ def world(bench: Bench, namespace: str, port: int = HEALTH_PORT) -> Iterator[Wor
         finally:
             for one in made:
                 one.operator.kill()
-            bench.kubectl("delete", "namespace", namespace, "--wait=false")
+            bench.kubectl("delete", "namespace", namespace, "--wait=false", "--ignore-not-found")
 
 
 @asynccontextmanager
