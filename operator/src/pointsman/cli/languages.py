@@ -6,7 +6,6 @@ from typing import Final
 from pointsman.analysis.language import codes
 from pointsman.api.conditions import Reason
 from pointsman.api.manifests import Finding, Loaded, Severity
-from pointsman.api.validation import Problem
 
 _MEANT: Final = {
     "cn": "zh", "cz": "cs", "dk": "da", "gr": "el", "il": "he", "ir": "fa", "iw": "he", "jp": "ja",
@@ -25,10 +24,10 @@ def check_languages(loaded: Loaded) -> Iterator[Finding]:
                 for k, code in enumerate(way.language):
                     if code not in told:
                         path = f"spec.rules[{i}].{match}.language[{k}]"
-                        yield Finding(policy.position(path), _never(path, code), Severity.WARNING)
+                        why = Reason.RULE_NEVER_MATCHES
+                        yield policy.finding(path, _never(code), why, Severity.WARNING)
 
 
-def _never(path: str, code: str) -> Problem:
+def _never(code: str) -> str:
     meant = f" (did you mean {_MEANT[code]}?)" if code in _MEANT else ""
-    message = f"{code} never matches: it is no language that the router tells{meant}"
-    return Problem(path, message, Reason.RULE_NEVER_MATCHES)
+    return f"{code} never matches: it is no language that the router tells{meant}"
