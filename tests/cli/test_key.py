@@ -275,6 +275,14 @@ def test_what_no_router_would_take_is_not_written(
     assert out == ""
 
 
+def test_a_time_that_is_none_is_answered_by_one(capsys: pytest.CaptureFixture[str]) -> None:
+    """Not by the name of a function."""
+    with pytest.raises(SystemExit) as ended:
+        main(["key", "create", "app", "--expires-at", "tomorrow"])
+    assert ended.value.code == 2
+    assert "'tomorrow' is no time such as 2027-01-31T00:00:00Z" in capsys.readouterr().err
+
+
 class _Stdin:
     def __init__(self, data: bytes) -> None:
         self.buffer = io.BytesIO(data)
