@@ -18,39 +18,35 @@ _WINDOWS: Final = """
     console drift drift_story evaluating fleet governance keda many plugin probes reevaluate replay
     rollout scaling shadow shifting spill suites zero
 """
+_EXTENDED: Final = """
+    browser charts/test_gitops.py charts/test_kustomize.py charts/test_lifecycle.py
+    cli/migration/test_litellm_itself.py cli/test_mistakes.py docs/test_site.py
+    docs/test_walks.py faults/test_cycle.py faults/test_matrix.py faults/test_stories.py
+    images/test_image.py images/test_other_processor.py ledger/test_faults.py
+    ledger/test_on_bench.py local/test_endings.py local/test_learning.py
+    local/test_rollouts.py local/test_shadow.py local/test_story.py perf/predictor
+    perf/test_router.py router/test_spill_under_load.py security/test_installed.py
+    test_compiled.py upgrade/test_formats.py upgrade/test_on_bench.py
+"""
 EXTENDED: Final = (
     *(f"operator/test_{name}_on_bench.py" for name in _WINDOWS.split()),
-    *("charts/test_gitops.py", "charts/test_kustomize.py", "charts/test_lifecycle.py"),
-    *("cli/migration/test_litellm_itself.py", "cli/test_mistakes.py", "docs/test_site.py"),
-    *("docs/test_walks.py", "faults/test_cycle.py", "faults/test_stories.py"),
-    *(
-        "images/test_image.py",
-        "images/test_other_processor.py",
-        "ledger/test_faults.py",
-        "ledger/test_on_bench.py",
-    ),
-    *("local/test_endings.py", "local/test_learning.py", "local/test_rollouts.py"),
-    "local/test_shadow.py",
-    *("local/test_story.py", "perf/predictor", "perf/test_router.py"),
-    *("router/test_spill_under_load.py", "security/test_installed.py", "test_compiled.py"),
-    *("upgrade/test_formats.py", "upgrade/test_on_bench.py", "browser"),
+    *_EXTENDED.split(),
 )
 """Files and folders that take minutes: not in `make test`, but in `make test-extended`."""
-SLOW: Final = (
-    *("charts/test_flows.py", "charts/test_install_page.py"),
-    *("charts/test_values.py", "cli/people/test_asking.py", "cli/test_report.py"),
-    *("cli/test_rollout.py", "evaluation/drift/test_baseline.py", "events/test_ship.py"),
-    *("ledger/reviewing/test_webhooks.py", "ledger/reviews/test_review.py"),
-    *("ledger/test_deadlines.py", "ledger/test_service.py", "operator/scaling/test_laws.py"),
-    *("operator/test_kept.py", "router/control/test_admin_wire.py"),
-    *("router/control/test_balancer.py", "router/control/test_port.py"),
-    *("router/control/test_watch.py", "router/otlp/test_sender.py"),
-    *("router/serve/review/test_faults.py", "router/serve/review/test_held.py"),
-    *("router/serve/review/test_polling.py", "router/serve/review/test_seen.py"),
-    *("router/serve/test_arms.py", "router/serve/test_endpoints.py"),
-    *("router/serve/test_leaving.py", "router/serve/test_proxy.py", "simulator/test_speed.py"),
-    *("upgrade/test_back.py", "upgrade/test_kinds_too_old.py"),
-)
+_SLOW: Final = """
+    charts/test_flows.py charts/test_install_page.py charts/test_values.py
+    cli/people/test_asking.py cli/test_report.py cli/test_rollout.py
+    evaluation/drift/test_baseline.py events/test_ship.py ledger/reviewing/test_webhooks.py
+    ledger/reviews/test_review.py ledger/test_deadlines.py ledger/test_service.py
+    operator/scaling/test_laws.py operator/test_kept.py router/control/test_admin_wire.py
+    router/control/test_balancer.py router/control/test_port.py router/control/test_watch.py
+    router/otlp/test_sender.py router/serve/review/test_faults.py
+    router/serve/review/test_held.py router/serve/review/test_polling.py
+    router/serve/review/test_seen.py router/serve/test_arms.py router/serve/test_endpoints.py
+    router/serve/test_leaving.py router/serve/test_proxy.py simulator/test_speed.py
+    upgrade/test_back.py upgrade/test_kinds_too_old.py
+"""
+SLOW: Final = tuple(_SLOW.split())
 """Files whose tests took more than 0.12 s each: not in `make check`."""
 PROMISES: Final = ("e2e", "faults", "fuzz", "upgrade", "pods", "security")
 """Folders where a promise that is broken once is broken."""

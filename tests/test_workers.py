@@ -10,14 +10,17 @@ from tests.workers import BENCHES, FLEETS, Workers, choose, needs_bench, unit_of
 
 ONE = "tests/operator/test_zero_on_bench.py"
 OTHER = "tests/charts/test_charts.py"
+SHARED = "tests/sim/feedback/test_feedback.py"
 PLAIN = "tests/operator/test_lease.py::test_a"
 
 
 def test_a_bench_is_shared_by_a_file() -> None:
-    """Fleets are one unit, for they share an installation; other tests go one by one."""
+    """Fleets are one unit, for they share an installation, and so is what shares a fixture; other
+    tests go one by one."""
     assert unit_of(f"{ONE}::test_a[b::c]") == ONE
     assert unit_of("tests/e2e/test_1_answers.py::test_a") == FLEETS
     assert unit_of(PLAIN) == PLAIN
+    assert unit_of(f"{SHARED}::test_a") == SHARED
     assert [needs_bench(one) for one in (ONE, FLEETS, PLAIN)] == [True, True, False]
 
 

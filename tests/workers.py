@@ -33,12 +33,19 @@ def _has_mark(file: str) -> bool:
     return "pytest.mark.bench" in (ROOT / file).read_text()
 
 
+@cache
+def shares(file: str) -> bool:
+    """Whether its tests share what one of them makes, which each worker would make anew."""
+    return 'scope="module"' in (ROOT / file).read_text()
+
+
 def unit_of(test: str) -> str:
-    """What one worker runs in a go: a test, or with a bench a file, or the fleets."""
+    """What one worker runs in a go: a test, or a file with a bench or a fixture of its own, or the
+    fleets."""
     file = test.partition("::")[0]
-    if not needs_bench(file):
-        return test
-    return FLEETS if file.startswith(f"{FLEETS}/") else file
+    if file.startswith(f"{FLEETS}/"):
+        return FLEETS
+    return file if needs_bench(file) or shares(file) else test
 
 
 def choose(waiting: Mapping[bool, Collection[str]], *, has_bench: bool, benches: int) -> bool:

@@ -8,6 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pointsman.analysis import Task
+from pointsman.analysis.language import codes
 from tests.analysis.prompts import ask
 
 SENTENCES = {
@@ -55,6 +56,13 @@ SENTENCES = {
 def test_one_plain_sentence_tells_its_language(code: str) -> None:
     """A customer's sentence of six to ten words is enough."""
     assert ask(SENTENCES[code]).language == code
+
+
+def test_the_codes_that_can_be_told_are_listed() -> None:
+    """`pointsman check` warns of all others."""
+    assert set(SENTENCES) < codes()
+    assert {"und", "be", "mk", "mr", "sk", "lv", "is", "as", "ps", "bo"} <= codes()
+    assert {"jp", "cn", "nb", "deu", "xx"}.isdisjoint(codes())
 
 
 @pytest.mark.parametrize("code", [code for code in SENTENCES if code != "en"])

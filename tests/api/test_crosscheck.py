@@ -332,3 +332,37 @@ def test_a_suite_that_can_draw_nothing_is_warned_of() -> None:
         (found,) = findings(files + suite % name)
         assert "warning" in found
         assert words in found
+
+
+@pytest.mark.parametrize(
+    ("matches", "last", "lacking"),
+    [
+        ("match: {images: true}", "", "images: true, but none of its backends has Vision"),
+        ("match: {tools: true}", "", "tools: true, but none of its backends has Tools"),
+        ("matches: [{images: true}, {images: true, turns: {min: 2}}]", "", "Vision"),
+        ("matches: [{images: true}, {task: [Chat]}]", "", ""),
+        ("match: {images: false}", "", ""),
+        ("match: {images: true}", ", capabilities: [Vision]", ""),
+        ("match: {images: true}", ", capabilities: [Tools]", "Vision"),
+    ],
+)
+def test_a_rule_for_what_none_of_its_backends_can_is_a_warning(
+    matches: str, last: str, lacking: str
+) -> None:
+    """Whoever asks by it would be told that nobody is left; one of the chain is enough."""
+    rule = (
+        f"[{{name: r, {matches}, targets: [{{backendRef: {{name: a}}}}], "
+        "fallback: {chain: [{name: b}]}}]"
+    )
+    backends = backend("a") + backend("b", place=f"{SIMULATOR}{last}")
+    found = findings(policy("p", rules=rule) + backends)
+    assert [lacking in one and "warning: spec.rules[0]: " in one for one in found] == (
+        [True] if lacking else []
+    )
+
+
+def test_what_is_not_among_the_files_may_have_the_capability() -> None:
+    """Its absence is told by itself."""
+    rule = "[{name: r, match: {images: true}, targets: [{backendRef: {name: gone}}]}]"
+    (found,) = findings(policy("p", rules=rule) + backend("a"))
+    assert "no ModelBackend gone" in found

@@ -82,6 +82,11 @@ def test_rules_name_the_field_and_the_reason() -> None:
         ({"deployment": []}, "spec.deployment", 'must be of type object: "array"'),
         ({"model": "m" * 254}, "spec.model", "Too long: may not be more than 253 bytes"),
         ({"capabilities": {}}, "spec.capabilities", 'must be of type array: "object"'),
+        (
+            {"capabilities": "Tools"},
+            "spec.capabilities",
+            'must be of type array: "string" (did you mean ["Tools"]?)',
+        ),
         ({"model": "m\n"}, "spec.model", "should match"),
         ({"activation": {"timeout": "10"}}, "spec.activation.timeout", "(did you mean 10s?)"),
     ],
@@ -91,6 +96,29 @@ def test_wrong_values_are_named_as_by_the_api_server(
 ) -> None:
     """One clear sentence for each kind of mistake."""
     assert message in problems(ModelBackend, backend(**changes))[path]
+
+
+@pytest.mark.parametrize(
+    ("language", "said", "meant"),
+    [
+        ("EN", "Invalid value: \"EN\": should match '^[a-z]{2,3}$'", "; did you mean en?"),
+        ("de-AT", "Too long: may not be more than 3 bytes", "; did you mean de?"),
+        ("zh_Hant_TW", "Too long: may not be more than 3 bytes", "; did you mean zh?"),
+        ("German", "Too long: may not be more than 3 bytes", ""),
+        ("d", "Invalid value: \"d\": should match '^[a-z]{2,3}$'", ""),
+    ],
+)
+def test_a_language_by_another_name_is_answered_by_what_one_is(
+    language: str, said: str, meant: str
+) -> None:
+    """A length or a pattern alone would not say that codes are meant."""
+    value = policy()
+    value["spec"]["rules"][0]["match"] = {"language": ["en", language]}
+    assert problems(RoutingPolicy, value) == {
+        "spec.rules[0].match.language[1]": (
+            f"{said} (a language is its code in ISO 639-1, such as de or zh{meant})"
+        )
+    }
 
 
 def test_a_bare_on_is_explained() -> None:

@@ -133,6 +133,7 @@ def test_what_is_approved_of_stays_what_it_is(guarded: Bench) -> None:
         longer,
         louder,
         backend("b", model="another"),
+        backend("b", family="Qwen"),
         backend("b", deployment={"engine": "Simulator", "args": ["--ttft=1s"]}),
         backend("b", deployment={"engine": "Simulator", "image": "example.org/else:1"}),
         backend("b", deployment={

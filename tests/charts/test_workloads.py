@@ -26,7 +26,7 @@ def backend(name: str, **spec: Any) -> dict[str, Any]:
         "apiVersion": "pointsman.dev/v1alpha1",
         "kind": "ModelBackend",
         "metadata": {"name": name},
-        "spec": {"model": "m", **spec},
+        "spec": {"model": "m"} | spec,
     }
 
 
@@ -92,12 +92,25 @@ def test_who_may_make_no_deployment_may_make_none_by_a_backend(guarded: Bench) -
         bench.kubectl("-n", NAMESPACE, *WRITER, "patch", "mb", "b", "--type=merge", "-p", patch)
 
 
+def test_what_a_server_loads_is_part_of_its_deployment(guarded: Bench) -> None:
+    """Some engines run the code beside the weights, and a family brings arguments."""
+    bench = guarded
+    assert refused(bench, MAKER, backend("e", deployment=SECRET_READER)) == ""
+    for changed in ({"model": "somebody/elses"}, {"family": "Qwen"}):
+        item = backend("e", deployment=SECRET_READER, **changed)
+        assert REFUSAL in refused(bench, WRITER, item), changed
+        assert refused(bench, MAKER, item) == ""
+    served = {"service": {"name": "somebodys", "port": 8000}}
+    assert refused(bench, WRITER, backend("f", **served)) == ""
+    assert refused(bench, WRITER, backend("f", model="another", **served)) == ""
+
+
 def test_what_is_no_deployment_stays_open(guarded: Bench) -> None:
     """Other fields of a backend that somebody else deployed, and other namespaces."""
     bench = guarded
     item = backend("c", deployment=SECRET_READER)
     assert refused(bench, MAKER, item) == ""
-    item["spec"]["contextWindow"] = 4096
+    item["spec"] |= {"contextWindow": 4096, "replicas": 2}
     assert refused(bench, WRITER, item) == ""
     assert refused(bench, WRITER, backend("d", deployment=SECRET_READER), OTHER) == ""
 

@@ -15,7 +15,7 @@ from pointsman.cli.demo.evidence import Apart, apart, lines, to_trace
 from pointsman.cli.demo.figures import UNDECIDED, Answer, bill_nano, row, rows
 from pointsman.cli.demo.prompts import ANSWER_TOKENS, SHARE, DeskClass, day
 from pointsman.cli.demo.report import balance, savings
-from pointsman.cli.demo.run import backends, baseline, example, extremes, prices
+from pointsman.cli.demo.run import backends, baseline, called, example, extremes, prices
 from pointsman.cli.policies import compiled
 from pointsman.ledger.summary import By, Line, line
 from pointsman.ledger.tally import COLUMNS, DURATION
@@ -185,3 +185,23 @@ def test_a_mislabelled_request_is_the_one_to_trace() -> None:
     assert decision == "d-4"
     assert str(requests[4].desk_class) in why
     assert to_trace(right, requests, [replace(one, decision="") for one in answers]) == ("", "")
+
+
+@pytest.mark.parametrize(
+    ("argument", "found", "shown"),
+    [
+        (".venv/bin/pointsman", False, ".venv/bin/pointsman"),
+        (".venv/bin/pointsman", True, "pointsman"),
+        ("cli/__main__.py", False, "pointsman"),
+    ],
+)
+def test_the_commands_to_try_are_found_by_the_shell_that_shows_them(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, argument: str, found: bool, shown: str
+) -> None:
+    """`make demo` puts nothing on the PATH."""
+    if found:
+        (tmp_path / "pointsman").touch(mode=0o755)
+    monkeypatch.setenv("PATH", str(tmp_path))
+    monkeypatch.setattr("sys.argv", [argument, "demo"])
+
+    assert called() == shown

@@ -2,6 +2,7 @@
 
 import base64
 import io
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -90,6 +91,40 @@ def test_a_rotation_by_file(tmp_path: Path, capsys: pytest.CaptureFixture[str]) 
     capsys.readouterr()
     assert main(["key", "list", str(file)]) == 0
     assert capsys.readouterr().out == "app: team search, policies desk, keys 1\n"
+
+
+def test_a_caller_that_has_ended_gets_no_key_until_it_has_another_end(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The end is the caller's: a new key would be refused like the old ones."""
+    file = tmp_path / "callers.yaml"
+    ended = CallerEntry(keys=(hash_of(b"old"),), expires_at=datetime(2020, 1, 31, tzinfo=UTC))
+    file.write_text(manifest.new(SECRET, "app", ended))
+    before = file.read_text()
+
+    assert main(["key", "create", "app", "--into", str(file)]) == 1
+    out, err = capsys.readouterr()
+    assert (out, file.read_text()) == ("", before)
+    assert "which is past" in err
+    create(capsys, "app", "--expires-at", "9999-01-31T00:00:00Z", "--into", str(file))
+
+
+@pytest.mark.parametrize("text", ["", "kind: Service\nmetadata: {name: first}\n"])
+def test_a_file_without_callers_says_so(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], text: str
+) -> None:
+    """Also where they are in a Secret of another name; what a script reads stays empty."""
+    file = tmp_path / "callers.yaml"
+    file.write_text(text)
+    said = f"{file}: Secret {SECRET} has no caller; --secret names another\n"
+
+    assert main(["key", "list", str(file)]) == 0
+    assert capsys.readouterr() == ("", said)
+    create(capsys, "app", "--secret", "mine", "--into", str(file))
+    assert main(["key", "list", str(file)]) == 0
+    assert capsys.readouterr() == ("", said)
+    assert main(["key", "list", str(file), "--secret", "mine"]) == 0
+    assert capsys.readouterr() == ("app: team -, policies *, keys 1\n", "")
 
 
 def test_everything_else_of_a_file_stays(
@@ -222,6 +257,10 @@ def test_a_file_that_is_no_text_is_left_alone(
         (["app", "--policy", "A B"], "policies[0] must be a plain name"),
         (["app", "--team", "a b"], "team must be a plain name"),
         (["app", "--expires-at", "2027-01-31T00:00:00"], "expiresAt"),
+        (
+            ["app", "--expires-at", "2020-01-31T00:00:00Z"],
+            "the keys of app end at 2020-01-31T00:00:00+00:00, which is past",
+        ),
         (["app", "--into", "/no/such/folder/x"], "/no/such/folder/x"),
     ],
 )
@@ -234,6 +273,14 @@ def test_what_no_router_would_take_is_not_written(
     assert said in err
     assert len(err.splitlines()) == 1
     assert out == ""
+
+
+def test_a_time_that_is_none_is_answered_by_one(capsys: pytest.CaptureFixture[str]) -> None:
+    """Not by the name of a function."""
+    with pytest.raises(SystemExit) as ended:
+        main(["key", "create", "app", "--expires-at", "tomorrow"])
+    assert ended.value.code == 2
+    assert "'tomorrow' is no time such as 2027-01-31T00:00:00Z" in capsys.readouterr().err
 
 
 class _Stdin:

@@ -19,6 +19,7 @@ import yaml
 from pointsman.api.callers import CallerEntry, hash_of
 from pointsman.cli.key import manifest
 from tests.bench import Bench, Cluster, CommandFailed
+from tests.sdk import PLAIN
 
 ROOT = Path(__file__).parent.parent.parent
 EXAMPLES = ROOT / "crds" / "examples"
@@ -102,9 +103,14 @@ class Fleet:
         return [f"{self.cluster.base_url(self.namespace, name, 8080)}/v1" for name in names]
 
     @contextmanager
-    def client(self, base_url: str) -> Iterator[openai.OpenAI]:
+    def client(self, base_url: str, key: str = CALLER_KEY) -> Iterator[openai.OpenAI]:
         """The real SDK, without its own retries: every failure is seen."""
-        with openai.OpenAI(base_url=base_url, api_key=CALLER_KEY, max_retries=0, timeout=60) as sdk:
+        with (
+            openai.DefaultHttpxClient(verify=PLAIN) as http,
+            openai.OpenAI(
+                base_url=base_url, api_key=key, max_retries=0, timeout=60, http_client=http
+            ) as sdk,
+        ):
             yield sdk
 
     def story(self) -> str:
@@ -173,9 +179,19 @@ def install(
     """
     Render both charts with Helm, apply them, and wait until three routers run.
 
-    `values`: others of the chart's. `after` is called before the wait.
+    `values`: others of the chart's. `after` is called before the wait. What fails leaves nothing.
     """
     bench.restricted_namespace(namespace)
+    try:
+        return _installed(bench, namespace, values, after)
+    except BaseException:
+        bench.kubectl("delete", "namespace", namespace, "--timeout=60s", check=False)
+        raise
+
+
+def _installed(
+    bench: Cluster, namespace: str, values: str, after: Callable[[Fleet], None] | None
+) -> Fleet:
     fleet = Fleet(bench, namespace)
     fleet.kubectl("apply", "-f", "-", stdin=callers())
     crds = bench.helm("template", "pointsman-crds", str(ROOT / "charts" / "pointsman-crds"))

@@ -35,7 +35,7 @@ def asks(fleet: Fleet, key: str, model: str = "auto") -> set[int]:
     """The status with which each router answers."""
     found = set()
     for url in fleet.routers():
-        with openai.OpenAI(base_url=url, api_key=key, max_retries=0, timeout=60) as sdk:
+        with fleet.client(url, key) as sdk:
             try:
                 sdk.chat.completions.create(
                     model=model, messages=[{"role": "user", "content": "hi"}], max_tokens=2

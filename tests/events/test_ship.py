@@ -216,3 +216,21 @@ def test_what_is_no_address_is_refused(url: str) -> None:
     """Before anything starts."""
     with pytest.raises(ValueError, match=r"ledger's address|[Pp]ort"):
         Target(url=url)
+
+
+def test_a_spool_that_cannot_be_read_is_tried_again(tmp_path: Path) -> None:
+    """And says so meanwhile."""
+    segments = Segments(tmp_path, Bounds())
+    segments.recover()
+    segments.add(_SPOOL, 1, [b"{}"] * 5, 1, 0)
+    (path,) = tmp_path.glob("*.events")
+    aside = path.rename(tmp_path / "aside")
+    path.symlink_to(path)
+    with _running(_Ledger()) as ledger, _shipping(segments, Target(url=ledger.url)) as shipper:
+        _until(lambda: shipper.problem == "NotReadable")
+        aside.replace(path)
+        _until(lambda: not segments.events_left())
+        _until(lambda: shipper.problem == "")
+    assert len(ledger.got) == 5
+    assert segments.dropped == {}
+    segments.release()

@@ -5,7 +5,7 @@ import logging
 import os
 import resource
 from collections.abc import Callable, Iterator
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import pytest
@@ -353,6 +353,45 @@ def test_a_file_that_became_shorter_is_passed_over(
     min(tmp_path.glob("*.events")).write_bytes(b"")
     assert _drain(segments) == _lines(4, 3)
     assert segments.dropped == {"Damaged": 3}
+
+
+@contextmanager
+def _no_more_files() -> Iterator[None]:
+    """As in a router whose clients have taken all descriptors."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (0, hard))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+
+
+def test_what_cannot_be_read_now_is_read_later(opened: Callable[..., Segments]) -> None:
+    """A process without a descriptor left knows nothing of a file: it is neither lost nor gone."""
+    segments = opened()
+    segments.add(_SPOOL, 1, _lines(1, 3), 1, 0)
+    with _no_more_files(), pytest.raises(OSError, match="open files"):
+        segments.next_batch(1 << 20)
+    assert _drain(segments) == _lines(1, 3)
+    assert segments.dropped == {}
+
+
+def test_what_cannot_be_read_for_long_makes_room(
+    opened: Callable[..., Segments], tmp_path: Path
+) -> None:
+    """Nothing of it was sent, so it is known what is lost."""
+    segments = opened(segment_bytes=1, disk_bytes=300)
+    segments.add(_SPOOL, 1, _lines(1, 3), 1, 0)
+    (path,) = tmp_path.glob("*.events")
+    path.rename(tmp_path / "elsewhere")
+    path.symlink_to(path)
+    with pytest.raises(OSError, match="symbolic links"):
+        segments.next_batch(1 << 20)
+    for first in range(4, 64, 3):
+        segments.add(_SPOOL, first, _lines(first, 3), 1, 0)
+    left = _drain(segments)
+    assert left[-1] == _lines(63, 1)[0]
+    assert segments.dropped == {"SpoolFull": 63 - len(left)}
 
 
 @pytest.mark.parametrize(("schema", "version"), [(None, 1), (2, 2)])

@@ -12,8 +12,9 @@ import os
 import signal
 import ssl
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping, Sequence
-from contextlib import AbstractAsyncContextManager, asynccontextmanager, contextmanager
+from contextlib import AbstractAsyncContextManager, ExitStack, asynccontextmanager, contextmanager
 from dataclasses import dataclass, field
+from itertools import count, islice
 from pathlib import Path
 from typing import Any, Final
 
@@ -26,7 +27,7 @@ from tests.faults.edits import Editor, editor
 from tests.faults.killing import KillingProxy
 from tests.faults.proxy import Upstream
 from tests.operator.objects import backend
-from tests.operator.process import OperatorProcess
+from tests.operator.process import HEALTH_PORT, OperatorProcess
 
 Json = dict[str, Any]
 SERVER: Final = {"engine": "Simulator", "args": ["--ttft=20ms", "--tokens-per-second=0"]}
@@ -71,8 +72,8 @@ class World:
 
 
 @contextmanager
-def world(bench: Bench, namespace: str) -> Iterator[World]:
-    """Two routers, backends `a` and `b`; ended and deleted afterwards."""
+def world(bench: Bench, namespace: str, port: int = HEALTH_PORT) -> Iterator[World]:
+    """Two routers, an operator with this port, as no other has it; ended and deleted afterwards."""
     tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     tls.load_cert_chain(bench.dir / "pki" / "server.crt", bench.dir / "pki" / "server.key")
     trust = ssl.create_default_context(cafile=str(bench.ca_file))
@@ -87,7 +88,7 @@ def world(bench: Bench, namespace: str) -> Iterator[World]:
 
         def begin(fleet: Fleet) -> None:
             server = f"https://{HOST_IP}:{proxy.port}"
-            operator = OperatorProcess(fleet, "tests.faults.lives", server=server)
+            operator = OperatorProcess(fleet, "tests.faults.lives", server=server, port=port)
             operator.start(PID_FILE=str(file))
             made.append(World(fleet, proxy, operator))
 
@@ -97,7 +98,7 @@ def world(bench: Bench, namespace: str) -> Iterator[World]:
         finally:
             for one in made:
                 one.operator.kill()
-            bench.kubectl("delete", "namespace", namespace, "--wait=false")
+            bench.kubectl("delete", "namespace", namespace, "--wait=false", "--ignore-not-found")
 
 
 @asynccontextmanager
@@ -117,30 +118,27 @@ Cycle = Callable[[int], Awaitable[Outcome]]
 Story = Callable[[World], AbstractAsyncContextManager[Cycle]]
 
 
+def kills(*, every: int = 1, offset: int = 1, most: int | None = None) -> Iterator[int]:
+    """The writes after which an operator dies: `most` of them, or as many as there are."""
+    return islice(count(offset, every), most)
+
+
 async def play(
-    story: Story,
-    world: World,
-    *,
-    every: int = 1,
-    offset: int = 1,
-    most: int | None = None,
-    before: Sequence[int] = (CALM,),
+    story: Story, world: World, ks: Iterator[int], *, before: Sequence[int] = (CALM,)
 ) -> AsyncIterator[Outcome]:
     """
-    A calm cycle, and others `before`; then one for each k, until there is no write of that number.
+    A calm cycle, and others `before`; then one for each of `ks`, until there is no such write.
 
-    `most` of these.
+    Several worlds may take theirs from the same `ks`.
     """
     async with story(world) as cycle:
         for k in before:
             yield await cycle(k)
-        k, count = offset, 0
-        while most is None or count < most:
+        for k in ks:
             outcome = await cycle(k)
             yield outcome
             if not outcome.killed:
                 return
-            k, count = k + every, count + 1
 
 
 def is_ready(seen: Trail, name: str, kind: str = "RoutingPolicy") -> bool:
@@ -162,35 +160,46 @@ async def until_so(world: World, holds: Any, what: str, within_s: float = CYCLE_
         raise AssertionError("\n".join([f"{what} did not come", *lines])) from None
 
 
-async def told(cycles: AsyncIterator[Outcome]) -> list[Outcome]:
-    """Each printed when it is over."""
-    outcomes = []
+async def told(*players: AsyncIterator[Outcome]) -> list[Outcome]:
+    """Of all of them at once; each printed when it is over."""
+    outcomes: list[Outcome] = []
     print(f"{'k':>4}  {'killed after':<52}{'writes':>7}{'took':>8}{'requests':>10}")
-    async for one in cycles:
-        outcomes.append(one)
-        print(
-            f"{one.k:>4}  {one.died_after:<52}{len(one.writes):>7}{one.took_s:>6.1f} s"
-            f"{one.requests:>10}",
-            flush=True,
-        )
-        for problem in one.problems:
-            print(f"      {problem[:2000]}", flush=True)
+
+    async def tell(cycles: AsyncIterator[Outcome]) -> None:
+        async for one in cycles:
+            outcomes.append(one)
+            print(
+                f"{one.k:>4}  {one.died_after:<52}{len(one.writes):>7}{one.took_s:>6.1f} s"
+                f"{one.requests:>10}",
+                flush=True,
+            )
+            for problem in one.problems:
+                print(f"      {problem[:2000]}", flush=True)
+
+    async with asyncio.TaskGroup() as group:
+        for cycles in players:
+            group.create_task(tell(cycles))
     return outcomes
 
 
-def played(doc: str | None, story: Story, *, before: Sequence[int] = (CALM,)) -> int:
-    """Start a bench, install the fleet, play all of it, print; as the command line says."""
+def played(
+    doc: str | None, story: Story, *, before: Sequence[int] = (CALM,), worlds: int = 1
+) -> int:
+    """Start a bench, install so many fleets, play all of it, print; as the command line says."""
     parser = argparse.ArgumentParser(description=doc)
     parser.add_argument("--every", type=int, default=1)
     parser.add_argument("--offset", type=int, default=1)
     parser.add_argument("--most", type=int)
+    parser.add_argument("--worlds", type=int, default=worlds, help="that play beside each other")
     parser.add_argument("--json", type=Path)
     said = parser.parse_args()
-    with Bench() as bench, world(bench, "every-write") as one:
-        cycles = play(
-            story, one, every=said.every, offset=said.offset, most=said.most, before=before
-        )
-        outcomes = asyncio.run(told(cycles))
+    ks = kills(every=said.every, offset=said.offset, most=said.most)
+    with Bench() as bench, ExitStack() as fleets:
+        there = [
+            fleets.enter_context(world(bench, f"every-write-{number}", HEALTH_PORT + number))
+            for number in range(said.worlds)
+        ]
+        outcomes = asyncio.run(told(*(play(story, one, ks, before=before) for one in there)))
     return summary(outcomes, said.json)
 
 

@@ -10,7 +10,7 @@ import pytest
 
 from tests.bench import Bench
 from tests.faults.cycle import BEFORE, story
-from tests.faults.every_write import World, play, told, world
+from tests.faults.every_write import World, kills, play, told, world
 
 pytestmark = [pytest.mark.bench, pytest.mark.timeout(400)]
 EVERY = 7
@@ -29,7 +29,8 @@ async def test_from_drift_to_promotion_the_end_is_the_same_whoever_dies(fleet: W
     """Found, learned, approved by kubectl, promoted, committed: each once, no failed request."""
     offset = random.randint(1, EVERY)
     print(f"offset {offset}")
-    outcomes = await told(play(story, fleet, every=EVERY, offset=offset, most=MOST, before=BEFORE))
+    ks = kills(every=EVERY, offset=offset, most=MOST)
+    outcomes = await told(play(story, fleet, ks, before=BEFORE))
 
     assert [one.problems for one in outcomes if one.problems] == []
     assert sum(one.killed for one in outcomes) >= MOST - 1

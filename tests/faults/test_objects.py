@@ -9,7 +9,7 @@ from collections.abc import Iterator
 import pytest
 
 from tests.bench import Bench
-from tests.faults.every_write import World, play, told, world
+from tests.faults.every_write import World, kills, play, told, world
 from tests.faults.objects import story
 
 pytestmark = [pytest.mark.bench, pytest.mark.timeout(400)]
@@ -26,7 +26,7 @@ def fleet(bench: Bench) -> Iterator[World]:
 
 async def test_the_end_of_each_edit_is_the_same_whoever_dies(fleet: World) -> None:
     """Children, status and table, and nothing left over; no failed request."""
-    outcomes = await told(play(story, fleet, offset=random.randint(1, FEWEST), most=1))
+    outcomes = await told(play(story, fleet, kills(offset=random.randint(1, FEWEST), most=1)))
 
     assert [one.problems for one in outcomes if one.problems] == []
     assert sum(one.killed for one in outcomes) == 1

@@ -11,7 +11,7 @@ import pytest
 
 from tests.bench import Bench
 from tests.faults import objects, replicas, suite_runs
-from tests.faults.every_write import Story, play, told, world
+from tests.faults.every_write import Story, kills, play, told, world
 
 pytestmark = [pytest.mark.bench, pytest.mark.timeout(1800)]
 EVERY = 7
@@ -30,7 +30,7 @@ async def test_the_end_is_the_same_after_every_7th_write(bench: Bench, name: str
     offset = random.randint(1, EVERY)
     print(f"offset {offset}")
     with world(bench, f"{name}-faults") as fleet:
-        outcomes = await told(play(STORIES[name], fleet, every=EVERY, offset=offset))
+        outcomes = await told(play(STORIES[name], fleet, kills(every=EVERY, offset=offset)))
 
     assert [one.problems for one in outcomes if one.problems] == []
     assert sum(one.killed for one in outcomes) >= 2

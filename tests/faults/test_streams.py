@@ -39,6 +39,7 @@ def test_the_judge_sees_what_was_broken(one: Stream, sort: str) -> None:
     assert (cut, [found for found, _ in broken]) == (0, [sort])
 
 
+@pytest.mark.extended
 @pytest.mark.local
 @pytest.mark.timeout(120)
 def test_streams_lose_only_what_the_commit_rule_allows() -> None:

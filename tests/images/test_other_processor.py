@@ -39,7 +39,6 @@ OTHER: Final = next(name for name in assemble.PROCESSORS if name != HERE)
 MACHINE: Final = assemble.PROCESSORS[OTHER]
 ELF_MACHINES: Final = {"amd64": 62, "arm64": 183}
 """EM_X86_64 and EM_AARCH64 of elf.h."""
-LIMIT_MB: Final = 150
 USES: Final = {
     "operator": "import kopf, numpy, kubernetes.aio.client; numpy.linalg.inv(numpy.eye(3))",
     "router": "import uvloop, httptools, re2; uvloop.new_event_loop()",
@@ -123,7 +122,7 @@ def test_it_is_at_most_150_mb_and_nobody_becomes_anybody_or_writes(image: str) -
         if not path.is_symlink() and path.stat().st_mode & (0o6002 if path.is_file() else 0)
     ]
 
-    assert build.size(*layers(image)) / 1e6 <= LIMIT_MB
+    assert build.size(*layers(image)) / 1e6 <= build.LIMIT_MB
     assert loose == []
 
 

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 import yaml
 
-from tests.images.build import ROOT
+from tests.images.build import LIMIT_MB, ROOT
 
 FILE = ROOT / ".github" / "workflows" / "release.yml"
 FLOW: dict[str, Any] = yaml.safe_load(FILE.read_text())
@@ -25,7 +25,7 @@ case "$(basename "$0") ${1:-} ${2:-}" in
   "helm push "*) echo "Digest: %s" ;;
   "docker create "*) echo container ;;
   "docker buildx imagetools") echo '"%s"' ;;
-  "docker export "*) tar -c --files-from /dev/null ;;
+  "docker export "*) tar -c --sparse -C exported . ;;
   "jq -r "*) echo "%s" ;;
 esac
 """
@@ -48,6 +48,7 @@ def play(
     for each in ("docker", "helm", "cosign", "jq", "python3"):
         (stubs / each).write_text(STUB.replace("%s", DIGEST))
         (stubs / each).chmod(0o755)
+    (folder / "exported").mkdir(exist_ok=True)
     said = folder / "said"
     said.touch()
     environment = {
@@ -102,6 +103,18 @@ def test_a_released_chart_installs_the_released_images(made: Path) -> None:
     assert status == 0
     assert {values["image"]["repository"]} == pushed
     assert said[-1] == f"cosign sign --yes ghcr.io/example-org/charts/pointsman@{DIGEST}"
+
+
+@pytest.mark.parametrize(("beyond", "wanted"), [(0, 0), (1, 1)])
+def test_an_image_over_150_mb_is_not_released(made: Path, beyond: int, wanted: int) -> None:
+    """Millions of bytes of files, as `build.size` counts them: no folder, no second name."""
+    root = made / "exported"
+    (root / "usr" / "lib").mkdir(parents=True)
+    (root / "usr" / "lib" / "large").touch()
+    os.truncate(root / "usr" / "lib" / "large", LIMIT_MB * 1_000_000 + beyond)
+    (root / "usr" / "again").hardlink_to(root / "usr" / "lib" / "large")
+    status, said = play(made, "image", "Bill of materials and licenses")
+    assert status == wanted, said
 
 
 @pytest.mark.parametrize(

@@ -10,6 +10,7 @@ from typing import Any
 
 import aiohttp
 import pytest
+import uvloop
 from prometheus_client import CollectorRegistry
 
 from pointsman.events.schema import SCHEMA
@@ -22,6 +23,7 @@ from pointsman.ledger.stores.sqlite import SqliteStore
 from pointsman.process.address import Address
 from pointsman.process.connections import BOUNDS, Bounds
 from tests.ledger.events import DAY_MS, NOW_MS, SPOOL, feedback, frame, request
+from tests.support.crowd import turns
 
 Json = dict[str, Any]
 
@@ -413,3 +415,16 @@ async def test_more_connections_than_the_bound_are_cut(tmp_path: Path) -> None:
                     break
                 except aiohttp.ClientError:
                     await asyncio.sleep(0.01)
+
+
+def test_a_crowd_is_let_in_within_few_turns_of_the_loop(tmp_path: Path) -> None:
+    """On the loop that images have, which takes one of each listening socket in a turn."""
+
+    async def come() -> int:
+        async with ledger(tmp_path) as client:
+            connections = client.service._connections
+            assert connections is not None
+            return await turns(client.port, 160, lambda: len(connections._timers))
+
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        assert runner.run(come()) < 80

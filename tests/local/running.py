@@ -105,11 +105,12 @@ def children(pid: int) -> list[int]:
 
 
 def model_servers(pid: int) -> list[int]:
-    """Of local mode's children, all but its ledger."""
+    """Of local mode's children, all but its ledger; one that nobody has waited for yet is gone."""
     return [
         child
         for child in children(pid)
-        if b"pointsman.ledger" not in Path(f"/proc/{child}/cmdline").read_bytes()
+        if (command := Path(f"/proc/{child}/cmdline").read_bytes())
+        and b"pointsman.ledger" not in command
     ]
 
 

@@ -6,6 +6,7 @@ import pytest
 
 from pointsman.api.manifests import load_text
 from pointsman.local.desired import desire
+from pointsman.local.saying import ready_line
 from pointsman.local.session import Session
 
 BACKEND = """
@@ -44,6 +45,22 @@ def test_nothing_scales_here_so_the_fewest_run(least: int, running: set[str]) ->
     desired = desire(load_text(text), accepted={}, previous=None, time_scale=1)
 
     assert desired.processes.keys() == running
+
+
+def test_ready_names_whom_nobody_can_ask() -> None:
+    """A Service and a Secret of the cluster are not here; where they are, all of it is ready."""
+    examples = Path(__file__).parent.parent.parent / "crds" / "examples"
+    service = (examples / "04-existing-service" / "backend.yaml").read_text()
+    external = (examples / "05-external-provider" / "backend.yaml").read_text()
+
+    def line(text: str) -> str:
+        return ready_line(desire(load_text(text), accepted={}, previous=None, time_scale=1))
+
+    all_three = "\n---\n".join((BACKEND, external, service))
+    assert line(all_three) == "ready, but for deepseek-api, in-house"
+    found = 'name: in-house\n  annotations: {pointsman.dev/local-address: "127.0.0.1:1"}'
+    assert line(service.replace("name: in-house", found)) == "ready"
+    assert line(BACKEND) == "ready"
 
 
 def test_one_name_in_two_namespaces_is_refused() -> None:

@@ -25,11 +25,12 @@ class OperatorProcess:
         module: str = "pointsman.operator",
         *,
         server: str = "",
+        port: int = HEALTH_PORT,
         flags: Sequence[str] = (),
     ) -> None:
-        """`server`: where the API server is for it, if it is not asked directly."""
+        """`server`: where the API server is for it, if it is not asked directly; a `port` each."""
         account, bench = f"{RELEASE}-operator", fleet.bench
-        token = bench.dir / "router-token"
+        token = bench.dir / f"router-token-{fleet.namespace}"
         token.write_text(bench.token(fleet.namespace, account, audience="pointsman-router"))
         kubeconfig = bench.service_account_kubeconfig(fleet.namespace, account)
         if server:
@@ -41,10 +42,10 @@ class OperatorProcess:
             "--identity", "child",
             "--kubeconfig", str(kubeconfig),
             "--router-token-file", str(token),
-            "--health-port", str(HEALTH_PORT), *flags,
+            "--health-port", str(port), *flags,
         ]  # fmt: skip
         self._environment = bench.environment()
-        self.log = bench.dir / f"operator-{module}.log"
+        self.log = bench.dir / f"operator-{module}-{fleet.namespace}.log"
         self.process: subprocess.Popen[bytes] | None = None
 
     def start(self, **environment: str) -> None:

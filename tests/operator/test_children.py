@@ -70,6 +70,28 @@ def test_the_simulator_is_told_model_and_window() -> None:
     assert one["securityContext"]["readOnlyRootFilesystem"] is True
 
 
+@pytest.mark.parametrize(
+    ("args", "size"),
+    [
+        ([], "8192"),
+        (["-np", "4"], "32768"),
+        (["--parallel", "4"], "32768"),
+        (["--parallel=4"], "32768"),
+        (["-np", "1"], "8192"),
+        (["-np", "-1"], "8192"),
+        (["-np", "4", "--kv-unified"], "8192"),
+        (["-np", "4", "-kvu", "-no-kvu"], "32768"),
+        (["-np", "many"], "8192"),
+    ],
+)
+def test_each_slot_of_llama_server_has_the_window(args: list[str], size: str) -> None:
+    """It divides its context among them, unless they share one cache."""
+    deployment = {"engine": "LlamaCpp", "image": "x:1", "args": args}
+    given = container(contextWindow=8192, deployment=deployment)["args"]
+
+    assert given[given.index("--ctx-size") + 1] == size
+
+
 def test_vllm_gets_shared_memory_and_a_patient_probe() -> None:
     """Weights of hundreds of gigabytes may take most of an hour."""
     deployment, _ = children(deployment={"engine": "VLLM", "port": 9000, "args": ["--seed", "7"]})

@@ -14,7 +14,9 @@ from pointsman.operator.cluster import kinds
 from pointsman.operator.cluster.client import Object
 from pointsman.operator.cluster.kinds import Kind
 from pointsman.operator.cluster.mirror import MOST_READS, Mirror
+from pointsman.operator.cluster.tables import manifest_name
 from pointsman.operator.errors import Waiting
+from pointsman.operator.running import Operator
 from pointsman.operator.settings import Settings
 from tests.operator.fake_api import FakeApi
 from tests.operator.objects import NAMESPACE, backend
@@ -285,3 +287,25 @@ def test_when_all_events_have_come_it_is_what_is_stored(steps: list[tuple[str, i
         world.event(f"b{number}")
 
     assert world.seen() == world.stored()
+
+
+async def test_a_full_resync_lists_the_backends_once() -> None:
+    """Whoever reads them first, reads them for the keys and for the table."""
+    world = World(2)
+    operator = Operator(world.api, SETTINGS, 1)
+    manifest = "ConfigMap", manifest_name(SETTINGS.release)
+
+    async def run() -> None:
+        async with asyncio.TaskGroup() as group:
+            operator.queue.start(group)
+            operator.fleet.start(group, 1)
+            await operator.resync.run()
+
+    running = asyncio.create_task(run())
+    async with asyncio.timeout(30):
+        while manifest not in world.api.stored or "status" not in world.item("b1"):  # noqa: ASYNC110 - a deadline is around it
+            await asyncio.sleep(0)
+    running.cancel()
+    await asyncio.wait([running])
+
+    assert world.asked["list", BACKENDS.name] == 1

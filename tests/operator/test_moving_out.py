@@ -1,13 +1,13 @@
 """A backend leaves its deployment: its server is there until nobody sends to it any more."""
 
-from functools import partial
 from typing import Any
 
 import pytest
 
 from pointsman.operator.cluster.engines import EngineMetrics
+from pointsman.operator.cluster.kinds import CONFIG_MAP, Kind
 from pointsman.operator.cluster.routers import RouterFleet
-from pointsman.operator.cluster.tables import sending_to
+from pointsman.operator.cluster.tables import Senders
 from pointsman.operator.controllers.backends import BackendController
 from pointsman.operator.controllers.scaling import Scaler
 from pointsman.operator.errors import Waiting
@@ -32,7 +32,7 @@ class World:
         self.backends = BackendController(
             self.api, SETTINGS, lambda *_: None, lambda _: "",
             Scaler(routers, EngineMetrics(lambda _: 0), orders, lambda _: None), orders=orders,
-            sending=partial(sending_to, self.api, SETTINGS.release, lambda: self.running),
+            sending=Senders(self.api, SETTINGS.release, lambda: self.running).to,
         )  # fmt: skip
 
     async def deployed(self) -> None:
@@ -84,6 +84,22 @@ async def test_an_operator_that_has_heard_no_router_yet_takes_nothing() -> None:
         await world.backends.reconcile("a")
 
     assert world.children() == {"Deployment", "Service"}
+
+
+async def test_what_a_router_runs_is_read_once() -> None:
+    """It is asked again and again while some router is behind."""
+    world = World()
+    await world.deployed()
+    world.api.put(backend("a", generation=2, **MOVED))
+    await world.policies.reconcile()
+    reads: list[Kind] = []
+    for _ in range(3):
+        reads.clear()
+        world.api.hook = lambda what, kind: reads.append(kind) if what == "get" else None
+        with pytest.raises(Waiting, match="policy desk still sends to a-model"):
+            await world.backends.reconcile("a")
+
+    assert reads.count(CONFIG_MAP) == 1, "the manifest, which can be another one"
 
 
 async def test_nobody_is_asked_about_its_own_service() -> None:

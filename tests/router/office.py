@@ -34,6 +34,7 @@ from tests.router.control.objects import (
 )
 from tests.router.control.process import RouterProcess, router_process
 from tests.router.control.test_process import kubeconfig
+from tests.sdk import PLAIN
 from tests.support.fake_api import FakeApi
 
 KEY = "pmk-app-0123456789abcdefghijklmnopqrstuv"
@@ -73,7 +74,8 @@ class Office:
     def sdk(self, router: int = 0, key: str = KEY, **more: Any) -> openai.AsyncOpenAI:
         """OpenAI's own."""
         url = f"{self.routers[router].url}/v1"
-        return openai.AsyncOpenAI(base_url=url, api_key=key, timeout=90, **more)
+        http = openai.DefaultAsyncHttpxClient(verify=PLAIN)
+        return openai.AsyncOpenAI(base_url=url, api_key=key, timeout=90, http_client=http, **more)
 
     async def ask(self, method: str, path: str, body: Json | None, who: str) -> tuple[int, Any]:
         """The ledger, as a person."""

@@ -8,6 +8,7 @@ from typing import Any, Protocol
 import msgspec
 import openai
 
+from tests.sdk import PLAIN
 from tests.sdk.node import NodeProcess
 
 PATIENCE_S = 60.0
@@ -72,13 +73,17 @@ class PythonSdk:
     async def call(self, call: Call, base_url: str) -> Outcome:
         """See Sdk."""
         answers: list[Any] = []
-        async with openai.AsyncOpenAI(
-            base_url=base_url,
-            api_key="sk-caller",
-            max_retries=call.max_retries,
-            timeout=PATIENCE_S - 10,
-            default_headers=call.headers,
-        ) as client:
+        async with (
+            openai.DefaultAsyncHttpxClient(verify=PLAIN) as http,
+            openai.AsyncOpenAI(
+                base_url=base_url,
+                api_key="sk-caller",
+                max_retries=call.max_retries,
+                timeout=PATIENCE_S - 10,
+                default_headers=call.headers,
+                http_client=http,
+            ) as client,
+        ):
             try:
                 request_id = await self._perform(client, call, answers)
             except openai.APIError as error:

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import pytest
 
 from pointsman.simulator.faults import Fault, FaultMode
+from tests.router.serve.test_fallback import ROLE, SSE_HEAD, WORD, answers, chunked
 from tests.router.serve.world import World, until
 from tests.sdk.calls import Call, Sdk
 from tests.sdk.conftest import BODY_BYTES
@@ -169,6 +170,19 @@ async def test_a_stream_that_breaks_raises_after_what_came(
         "upstream_disconnected",
     )
     assert "incomplete" in error.message
+
+
+async def test_a_stream_that_is_cut_inside_an_event_raises_no_other_error(
+    there: World, sdk: Sdk
+) -> None:
+    """Half of an event's JSON would, or half of a letter, before the error event is read."""
+    letter = '{"choices":[{"index":0,"delta":{"content":"é'.encode()[:-1]
+    await there.scripted("small", answers(SSE_HEAD, *chunked(ROLE, WORD, b"data: " + letter)))
+    outcome = await sdk.call(chat(stream=True), f"http://127.0.0.1:{there.port}/v1")
+    assert len(outcome.answers) == 2
+    error = outcome.error
+    assert error is not None
+    assert (error.kind, error.code) == ("APIError", "upstream_disconnected")
 
 
 async def test_an_sdk_comes_back_when_it_is_told_to(there: World, sdk: Sdk) -> None:

@@ -13,6 +13,7 @@ from pointsman.api.callers import Limits, digest_of
 from pointsman.router.callers import Caller, callers_of
 from pointsman.simulator.faults import Fault, FaultMode
 from tests.router.serve.world import World, until
+from tests.sdk import PLAIN
 
 ASKED: dict[str, Any] = {
     "model": "auto", "max_tokens": 64,
@@ -33,9 +34,13 @@ async def client(there: World) -> AsyncIterator[anthropic.AsyncAnthropic]:
     """The SDK before `there`; its key is shown as x-api-key."""
     digests = frozenset({digest_of(b"sk-caller")})
     there.live.callers = callers_of([Caller("app", "search", None, digests)], complete=True)
-    async with anthropic.AsyncAnthropic(
-        base_url=f"http://127.0.0.1:{there.port}", api_key="sk-caller", max_retries=0, timeout=50
-    ) as found:
+    url = f"http://127.0.0.1:{there.port}"
+    async with (
+        anthropic.DefaultAsyncHttpxClient(verify=PLAIN) as http,
+        anthropic.AsyncAnthropic(
+            base_url=url, api_key="sk-caller", max_retries=0, timeout=50, http_client=http
+        ) as found,
+    ):
         yield found
 
 

@@ -1,6 +1,7 @@
 """The last release, this tree, and back, under traffic; or: write down a new last release.
 
-python -m tests.upgrade                   the drill on a bench; exit status 1 if anything was lost
+python -m tests.upgrade                   the drill on a bench; exit status 1 if anything was lost,
+                                          3 if nothing could be tested
 python -m tests.upgrade release COMMIT    what this tree is compared with from now on
 """
 
@@ -8,15 +9,17 @@ import argparse
 import asyncio
 import signal
 import sys
+from collections.abc import Sequence
 
 from tests.bench import Bench, BenchBroken, BuildFailed, CommandFailed, NoNamespace
-from tests.bench.fixtures import required
 from tests.upgrade import last, previous
 from tests.upgrade.drill import Drill, play, schema_of
 
+NOT_RUN = 3
 
-def main() -> int:
-    """Exit status: 0 nothing was lost, 1 something was, or there is no bench."""
+
+def main(arguments: Sequence[str]) -> int:
+    """Exit status: 0 nothing was lost, 1 something was, or the bench broke, 3 nothing was run."""
     parser = argparse.ArgumentParser(
         prog="python -m tests.upgrade",
         description=__doc__,
@@ -24,8 +27,7 @@ def main() -> int:
     )
     parser.add_argument("do", nargs="?", choices=["drill", "release"], default="drill")
     parser.add_argument("commit", nargs="?")
-    options = parser.parse_args()
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
+    options = parser.parse_args(arguments)
     try:
         if options.do == "release":
             if options.commit is None:
@@ -34,12 +36,12 @@ def main() -> int:
             print(f"released: {last.commit()}")
             return 0
         return _drill()
-    except last.NoRelease as error:
+    except (last.NoRelease, BuildFailed, NoNamespace) as error:
         print(f"not run: {error}", file=sys.stderr)
-        return 0
-    except (BuildFailed, NoNamespace, BenchBroken, CommandFailed) as error:
-        print(f"not run: {error}", file=sys.stderr)
-        return 1 if required() or isinstance(error, BenchBroken | CommandFailed) else 0
+        return NOT_RUN
+    except (BenchBroken, CommandFailed) as error:
+        print(f"broken: {error}", file=sys.stderr)
+        return 1
 
 
 def _drill() -> int:
@@ -61,4 +63,5 @@ def _drill() -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
+    sys.exit(main(sys.argv[1:]))

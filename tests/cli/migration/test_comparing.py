@@ -51,6 +51,7 @@ def test_a_refused_model_explains_the_difference() -> None:
     """The comment of the policy tells it."""
     found = compared(made_of([entry("a", id="here"), entry("a", "bedrock/x")]))
     assert only(found).reasons == ("model_list[1] could not be imported",)
+    assert (only(found).theirs, only(found).ours) == ("here 50%, model_list[1] 50%", "here")
     assert found.unexplained == 0
 
 

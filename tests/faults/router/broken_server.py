@@ -276,6 +276,8 @@ ROWS = (
     Row("resets in mid-answer", begins(then="reset"), FAILED, DIED, ("Reset",)),
     Row("closes in mid-answer", begins(), FAILED, DIED, CLOSED),
     Row("half-closes in mid-answer", begins(then="half-close"), FAILED, DIED, CLOSED),
+    Row("closes inside an event", begins(chunked(WORD[:40])[0]), FAILED, DIED,
+        ("ClosedEarly", "Malformed")),
     Row("drips its answer, a byte a second", _drips_its_answer, LATE, STALLED, TIMEOUTS),
     Row("ends a stream without [DONE]", begins(b"0\r\n\r\n"), FAILED, DIED,
         ("Malformed", "NoDone")),

@@ -280,6 +280,25 @@ def test_however_much_waits_for_one_receiver_the_others_are_told(store: Store) -
     assert [delivery.url for delivery in found] == ["http://other.example/"]
 
 
+def test_receivers_that_are_away_leave_room_in_the_store(store: Store) -> None:
+    """Of those of one as many wait as places are free; another one still finds some."""
+    most = 40
+
+    def send(url: str, count: int) -> int:
+        """How many of them wait then."""
+        rows = [
+            (f"{url}{number}", "d-1", "hooks.desk", url, "{}", 0, NOW_MS, NOW_MS + DAY_MS)
+            for number in range(count)
+        ]
+        store.transact(lambda t: storing.add_deliveries(t, rows, most))
+        found = store.query("SELECT count(*) FROM review_webhooks WHERE url = ?", (url,))
+        return int(str(found[0][0]))
+
+    assert send("http://away.example/", 50) == 20
+    assert send("http://gone.example/", 50) == 10
+    assert send("http://well.example/", 5) == 5
+
+
 @pytest.mark.parametrize(
     ("url", "why"),
     [

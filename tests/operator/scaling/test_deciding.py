@@ -115,6 +115,19 @@ def test_what_an_operator_missed_does_not_count_as_idle() -> None:
     assert drive.run(0, 58).desired == before
 
 
+@pytest.mark.parametrize("load", [0, 4])
+def test_a_silence_longer_than_the_delay_is_no_proof_that_less_was_enough(load: int) -> None:
+    """Ten minutes mean ten minutes with data, however long nobody said anything before."""
+    drive = Drive(Bounds(0, 20, 8.0, scale_down_delay_s=600.0), replicas=6)
+    drive.run(40, 300)
+    before = drive.replicas
+    for _ in range(1200):
+        drive.now_s += 2.0
+        drive.decide(None)
+    assert drive.run(load, 598).desired == before
+    assert drive.run(load, 60).desired < before
+
+
 def test_a_jump_is_panic_and_then_nothing_falls_for_a_stable_window() -> None:
     """Twice the ready capacity within 6 s."""
     drive = Drive(bounds(), replicas=2, cold_s=30.0)

@@ -1,16 +1,19 @@
 """Answers of hostile model servers: the next candidate answers, or the answer visibly breaks."""
 
 import asyncio
+import json
 from collections.abc import AsyncIterator
 from dataclasses import replace
 
 import pytest
 
 from pointsman.api.table import Price
+from pointsman.router.wire.sse import EventReader
 from tests.fuzz import corpus
 from tests.router.serve.test_fallback import (
     DONE,
     JSON_HEAD,
+    ROLE,
     SSE_HEAD,
     WORD,
     answers,
@@ -214,3 +217,43 @@ async def test_a_backend_that_hangs_up_again_and_again_is_asked_a_few_times_only
             await client.send(post(chat()))
             assert (await client.reply()).status == 200
     assert asked == 9
+
+
+@pytest.mark.parametrize(
+    ("words", "pieces"),
+    [
+        (1, (SSE_HEAD, *chunked(ROLE, WORD, WORD[:40]))),
+        (1, (SSE_HEAD, *chunked(ROLE, WORD), b"ff\r\n", WORD[:40])),
+        (1, (SSE_HEAD, *chunked(ROLE + WORD + WORD[:5]))),
+        (3, (SSE_HEAD, *chunked(ROLE + WORD, WORD[:3], WORD[3:], WORD + WORD[:-3]))),
+        (2, (SSE_HEAD, *chunked(ROLE, WORD, WORD[:-1]))),
+        (1, (SSE_HEAD.replace(b"transfer-encoding: chunked\r\n", b""), ROLE + WORD + WORD[:40])),
+    ],
+    ids=[
+        "a chunk",
+        "half a chunk",
+        "with content",
+        "in pieces",
+        "all but a blank line",
+        "no chunks",
+    ],
+)
+async def test_of_an_event_that_was_cut_nothing_goes_on(
+    bad: World, words: int, pieces: tuple[bytes, ...]
+) -> None:
+    """Readers would take half of it for one, and fail before they come to the error event."""
+    await bad.scripted("first", answers(*pieces))
+    bad.route("first")
+    reply = await bad.ask(chat(stream=True))
+    *came, last = map(json.loads, EventReader().feed(reply.body))
+    assert len(came) == 1 + words
+    assert last["error"]["code"] == "upstream_disconnected"
+
+
+@pytest.mark.parametrize("last", [b"data: [DONE]", b"data: [DONE]\n"])
+async def test_an_end_without_a_line_end_goes_on(bad: World, last: bytes) -> None:
+    """Byte by byte, as the backend sent it."""
+    await bad.scripted("first", answers(SSE_HEAD, *chunked(ROLE, WORD, last, last=True)))
+    bad.route("first")
+    reply = await bad.ask(chat(stream=True))
+    assert (reply.complete, reply.body) == (True, ROLE + WORD + last)

@@ -12,10 +12,12 @@ from hypothesis import strategies as st
 from pointsman.router.wire.delta import decode_chunk, has_content
 from pointsman.router.wire.lengths import MOST_CHOICES
 from pointsman.router.wire.sse import (
+    HALF_LINE_BYTES,
     EventReader,
     Opening,
     StreamOpening,
     StreamTail,
+    WholeLines,
     ends_in_error,
 )
 from tests.support.work import growth, least_s, peak_bytes
@@ -250,6 +252,29 @@ def test_a_tail_has_a_bound_and_counts_all_events(sizes: list[int], asked_each: 
             assert len(kept) >= min(len(all_of_it), 4096)
             assert len(kept) <= 4 * 4096 + 6200
     assert abs(tail.events - len(sizes)) <= 1 + len(sizes) // 20
+
+
+@given(st.lists(st.integers(0, len(EVENTS)), max_size=30))
+@example(list(range(len(EVENTS))))
+def test_no_half_line_goes_on(cuts: list[int]) -> None:
+    """However the bytes are cut; nothing is lost, and what has no end is kept."""
+    lines, sent = WholeLines(), b""
+    for piece in cut(EVENTS + b"data: ha", [len(EVENTS), *cuts]):
+        sent += lines.feed(piece)
+        assert not sent or sent[-1:] in b"\r\n"
+    assert sent == EVENTS
+    assert (lines.held_bytes, lines.rest(), lines.held_bytes) == (8, b"data: ha", 0)
+
+
+def test_a_line_over_the_bound_goes_on_as_it_comes() -> None:
+    """It is kept in no memory, and the lines behind it are whole again."""
+    lines, sent, piece = WholeLines(), b"", b"x" * 1000
+    for number in range(1, 1001):
+        sent += lines.feed(piece)
+        assert lines.held_bytes <= HALF_LINE_BYTES
+        assert number * 1000 - len(sent) == lines.held_bytes
+    assert lines.feed(b"\ndata: ha").endswith(b"x\n")
+    assert lines.rest() == b"data: ha"
 
 
 @pytest.mark.parametrize(

@@ -99,7 +99,8 @@ MEANINGS: Final[Mapping[str, Meaning]] = {
     ROUTING_POLICY: Meaning(
         conditions={
             ConditionType.READY: "Accepted, ResolvedRefs and Programmed are all True, no test "
-            "fails, and what the spec says is in force: no weight is on its way, and no rollout.",
+            "fails, and what the spec says is in force: no weight is on its way, and no rollout. "
+            "Whether its backends answer, their own Ready says.",
             ConditionType.ACCEPTED: "This spec became a revision. If not, the last accepted "
             "revision stays in force.",
             ConditionType.RESOLVED_REFS: "Every backend that it names is there and valid.",

@@ -4,6 +4,7 @@
 both; where it helps, ours goes on with what to write instead. Nothing here decides validity.
 """
 
+import re
 from typing import Any
 
 from pydantic import BaseModel
@@ -28,6 +29,12 @@ _TYPES = {
 
 def sentence(detail: ErrorDetails, model: type[BaseModel]) -> str:
     """One pydantic error as the API server would put it."""
+    code = detail["type"] in ("string_pattern_mismatch", "string_too_long")
+    of_language = code and detail["loc"][-2:-1] == ("language",)
+    return _said(detail, model) + (_language(detail["input"]) if of_language else "")
+
+
+def _said(detail: ErrorDetails, model: type[BaseModel]) -> str:
     kind, context = detail["type"], detail.get("ctx", {})
     if kind == "missing":
         return "Required value"
@@ -67,12 +74,21 @@ def _unknown(location: tuple[int | str, ...], model: type[BaseModel]) -> str:
     return f'unknown field "{name}"{hint}'
 
 
+def _language(value: str) -> str:
+    """Codes with a region, or in capitals, are what other systems take."""
+    found = re.fullmatch(r"([A-Za-z]{2,3})([-_]\w+)*", value)
+    hint = f"; did you mean {found[1].lower()}?" if found else ""
+    return f" (a language is its code in ISO 639-1, such as de or zh{hint})"
+
+
 def _wrong_type(wanted: str, value: object) -> str:
     message = f'must be of type {wanted}: "{type_name(value)}"'
     if wanted == "string" and isinstance(value, bool):
         return f"{message} (YAML reads on, off, yes, no, y and n as booleans; quote it)"
     if wanted == "string" and isinstance(value, int | float):
         return f'{message} (quote it: "{value}")'
+    if wanted == "array" and isinstance(value, str):
+        return f"{message} (did you mean [{_shown(value)}]?)"
     return message
 
 

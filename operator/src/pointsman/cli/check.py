@@ -6,6 +6,7 @@ from textwrap import indent
 
 from pointsman.api.manifests import Severity, cross_check, load
 from pointsman.cli.callers import callers_secrets, check_callers
+from pointsman.cli.languages import check_languages
 from pointsman.cli.policytests import check_tests
 from pointsman.cli.suites import check_suites
 
@@ -24,6 +25,7 @@ def check(paths: Sequence[str]) -> int:
             *cross_check(loaded),
             *check_callers(loaded),
             *check_suites(loaded),
+            *check_languages(loaded),
             *failed,
         ),
         key=lambda finding: finding.position,

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Final
 
 from pointsman.cli.unheard import say
+from pointsman.local.saying import ready_line
 from pointsman.local.session import Refused, Session
 from pointsman.local.tracing import collector
 from pointsman.router.settings_otlp import Otlp
@@ -88,7 +89,7 @@ def _hurry_when_asked_again(session: Session) -> list[int]:
 
 async def _say_ready(session: Session) -> None:
     await session.ready()
-    say("ready")
+    say(ready_line(session.desired) if session.desired else "ready")
 
 
 def _entries(session: Session) -> list[tuple[str, ...]]:

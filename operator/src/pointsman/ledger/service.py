@@ -54,6 +54,7 @@ from pointsman.ledger.settings import Settings
 from pointsman.ledger.threads import Threads
 from pointsman.ledger.upkeep import Upkeep
 from pointsman.process.connections import BOUNDS, BoundedServer, Bounds
+from pointsman.process.listening import listen
 
 _log = logging.getLogger(__name__)
 _Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
@@ -103,7 +104,7 @@ class Service:
         self._bounds = bounds
         self._runner: web.AppRunner | None = None
         self._connections: BoundedServer | None = None
-        self._listener: asyncio.Server | None = None
+        self._listeners: list[asyncio.Server] = []
 
     async def start(self) -> int:
         """Listen; the port that was bound."""
@@ -130,10 +131,8 @@ class Service:
         make = self._runner.server
         assert make is not None
         self._connections = BoundedServer(make, self._bounds)
-        listen = self._settings.listen
-        loop = asyncio.get_running_loop()
-        self._listener = await loop.create_server(self._connections, listen.host, listen.port)
-        port: int = self._listener.sockets[0].getsockname()[1]
+        at = self._settings.listen
+        self._listeners, port = await listen(self._connections, at.host, at.port)
         return port
 
     async def run(self, stop: asyncio.Event) -> None:
@@ -160,8 +159,8 @@ class Service:
 
     async def close(self) -> None:
         """Stop listening."""
-        if self._listener is not None:
-            self._listener.close()
+        for listener in self._listeners:
+            listener.close()
         if self._runner is not None:
             await self._runner.cleanup()
         if self._console is not None:

@@ -42,6 +42,13 @@ def state_of(desired: Desired, name: str, running: Mapping[str, Running]) -> str
     return state_of_processes([one for key, one in running.items() if key.startswith(f"{name}/")])
 
 
+def ready_line(desired: Desired) -> str:
+    """What is said once all that runs here answers: who can be asked by nobody is named."""
+    lacking = (Reason.SERVICE_NOT_FOUND, Reason.SECRET_NOT_FOUND)
+    found = [name for name in desired.backends if state_of(desired, name, {}).startswith(lacking)]
+    return f"ready, but for {', '.join(sorted(found))}" if found else "ready"
+
+
 def state_of_processes(runs: Sequence[Running]) -> str:
     """Of one backend: the reason of its condition, and what its servers said."""
     failing = sorted({run.failure for run in runs if run.failure})

@@ -28,7 +28,7 @@ from pointsman.operator.cluster.owner import own
 from pointsman.operator.cluster.pinned import PinnedAsker
 from pointsman.operator.cluster.replaying import read_recent, replay
 from pointsman.operator.cluster.routers import RouterFleet
-from pointsman.operator.cluster.tables import read_table, sending_to
+from pointsman.operator.cluster.tables import Senders, read_table
 from pointsman.operator.cluster.traffic import read_traffic
 from pointsman.operator.controllers import shadowing
 from pointsman.operator.controllers.backends import BackendController
@@ -135,7 +135,7 @@ class Operator:
             drifter=self.drifter,
             evaluator=self.evaluator,
             reads=self.mirror,
-            sending=functools.partial(sending_to, api, settings.release, self.fleet.running),
+            sending=Senders(api, settings.release, self.fleet.running).to,
         )
         self.doors = Doors(self.fleet)
         self.shadower = shadowing.Shadower(self.doors, self.pins)
@@ -167,7 +167,7 @@ class Operator:
         )
         self.queue = KeyedQueue(self.reconcile, concurrency=settings.concurrency)
         self.resync = Resync(
-            api, settings, self.queue.add, self.queue.room, spoil=self.mirror.spoil,
+            self.mirror, settings, self.queue.add, self.queue.room, spoil=self.mirror.spoil,
             known=lambda: self.backends.known() + self.suites.known(),
             settle=Garbage().set_aside,
         )  # fmt: skip

@@ -8,8 +8,11 @@ Refuses to guess from a single shared word: then the answer is "und".
 import msgspec
 
 from pointsman.analysis.language_words import (
+    CYRILLIC_CODES,
     CYRILLIC_WORDS,
+    DEVANAGARI_CODES,
     DEVANAGARI_WORDS,
+    HEBREW_CODES,
     HEBREW_WORDS,
     LATIN_CODES,
     LATIN_LETTERS,
@@ -107,6 +110,16 @@ _ENGLISH = {
 _WORDS_OF = {"Devanagari": (DEVANAGARI_WORDS, "hi"), "Hebrew": (HEBREW_WORDS, "he")}
 # Of two that are equally likely, the one with more speakers: the order of the lists.
 _RANK = {code: -place for place, code in enumerate(LATIN_CODES)}
+
+
+def codes() -> frozenset[str]:
+    """Return every code that `identify` can give."""
+    letters = {code for owned in LATIN_LETTERS.values() for code in owned}
+    listed = (*LATIN_CODES, *CYRILLIC_CODES, *DEVANAGARI_CODES, *HEBREW_CODES)
+    by_script = {*_SCRIPT_LANGUAGE.values(), *(code for code, _ in _CYRILLIC_LETTERS)}
+    usual = {usual for _, usual in _WORDS_OF.values()}
+    others = {"vi", "zh", "as", "ps", "ur", "fa", "ar", UNKNOWN}
+    return frozenset(letters.union(listed, by_script, usual, others))
 
 
 def identify(

@@ -228,6 +228,9 @@ def _joined(own: dict[str, str], more: dict[str, str]) -> dict[str, str]:
 
 
 LATIN_CODES = tuple(_joined(_LATIN, language_requests.LATIN))
+CYRILLIC_CODES = tuple(_joined(_CYRILLIC, language_requests.CYRILLIC))
+DEVANAGARI_CODES = tuple(language_requests.DEVANAGARI)
+HEBREW_CODES = tuple(language_requests.HEBREW)
 LATIN_WORDS = _weights(_joined(_LATIN, language_requests.LATIN))
 CYRILLIC_WORDS = _weights(_joined(_CYRILLIC, language_requests.CYRILLIC))
 DEVANAGARI_WORDS = _weights(language_requests.DEVANAGARI)

@@ -3,6 +3,7 @@
 A file says itself what it holds: its frames are read again by whoever finds it.
 """
 
+import errno
 import logging
 from collections.abc import Iterable
 from dataclasses import dataclass, field
@@ -15,6 +16,7 @@ from pointsman.events.frames import FrameError
 _log = logging.getLogger(__name__)
 SUFFIX: Final = ".events"
 _MAGIC: Final = b"pointsman-events "
+_LOST: Final = frozenset({errno.ENOENT, errno.EIO, errno.EBADMSG})
 
 
 @dataclass(slots=True, eq=False)
@@ -90,6 +92,11 @@ def read_at(path: Path, at: int, end: int) -> bytes:
     with path.open("rb") as file:
         file.seek(at)
         return file.read(end - at)
+
+
+def is_lost(error: OSError) -> bool:
+    """True if what a file held is gone; else it may be read later."""
+    return error.errno in _LOST
 
 
 def next_head(data: bytes, at: int) -> int:

@@ -22,6 +22,7 @@ from pointsman.events.segment import (
     Segment,
     found_in,
     in_order,
+    is_lost,
     next_head,
     read_at,
     unlink,
@@ -222,14 +223,18 @@ class Segments:
     # Sending: another thread.
 
     def next_batch(self, most_bytes: int) -> Batch | None:
-        """The oldest frames that were not sent, at least one; None if there is nothing."""
+        """
+        The oldest frames that were not sent, at least one; None if there is nothing.
+
+        Raises OSError where a file cannot be read now: it is kept, and is the next again.
+        """
         while True:
             with self.changed:
                 self._forget_shipped()
                 segment = next((s for s in self._all if s.left > 0), None)
                 if segment is None:
                     return None
-                self._sending = segment
+                sent, self._sending = self._sending, segment
                 at = segment.offset
                 end = min(segment.size, at + most_bytes + frames.MAX_FRAME_BYTES)
                 data = bytes(segment.held[at:end])
@@ -237,6 +242,10 @@ class Segments:
                 try:
                     data = read_at(segment.path, at, end)
                 except OSError as error:
+                    if not is_lost(error):
+                        with self.changed:
+                            self._sending = sent
+                        raise
                     _log.warning("events-not-readable", extra={"reason": error.strerror})
                     self._damaged(segment, segment.after, segment.size)
                     continue

@@ -171,12 +171,12 @@ class Shipper:
     def _run(self) -> None:
         failures = 0
         while not self._stopping.is_set():
-            batch = self._segments.next_batch(_BATCH_BYTES)
-            if batch is None:
-                self.problem = ""
-                self._wait_for_more()
-                continue
             try:
+                batch = self._next()
+                if batch is None:
+                    self.problem = ""
+                    self._wait_for_more()
+                    continue
                 self._ship(batch)
             except Failed as failed:
                 failures += 1
@@ -189,6 +189,12 @@ class Shipper:
                 if not self._segments.events_left():
                     self._stopping.wait(_GATHER_S)
         self._hang_up()
+
+    def _next(self) -> Batch | None:
+        try:
+            return self._segments.next_batch(_BATCH_BYTES)
+        except OSError as error:
+            raise Failed("NotReadable", f"the spool: {_reason(error)}") from error
 
     def _wait_for_more(self) -> None:
         with self._segments.changed:

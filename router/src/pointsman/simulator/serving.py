@@ -12,6 +12,7 @@ import ssl
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 
+from pointsman.process.listening import listen
 from pointsman.simulator.connection import Connection
 from pointsman.simulator.model_server import ModelServer
 from pointsman.simulator.settings import Settings
@@ -26,17 +27,14 @@ async def listening(settings: Settings) -> AsyncIterator[tuple[ModelServer, int]
     loop = asyncio.get_running_loop()
     load_time_s = settings.load_time_s / settings.time_scale
     server = ModelServer(settings, ready_at_s=loop.time() + load_time_s if load_time_s else 0.0)
-    listener = await loop.create_server(
-        lambda: Connection(server),
-        settings.host,
-        settings.port,
-        ssl=_tls(settings),
-        backlog=1024,
+    listeners, port = await listen(
+        lambda: Connection(server), settings.host, settings.port, tls=_tls(settings)
     )
     try:
-        yield server, listener.sockets[0].getsockname()[1]
+        yield server, port
     finally:
-        listener.close()
+        for listener in listeners:
+            listener.close()
         await _close(server)
 
 

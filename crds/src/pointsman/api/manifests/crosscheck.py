@@ -21,7 +21,14 @@ from pointsman.api.names import (
 )
 from pointsman.api.presets import effective
 from pointsman.api.spelling import did_you_mean
-from pointsman.api.v1alpha1 import Cost, FallbackOn, ModelBackend, ModelBackendSpec, RoutingPolicy
+from pointsman.api.v1alpha1 import (
+    Capability,
+    Cost,
+    FallbackOn,
+    ModelBackend,
+    ModelBackendSpec,
+    RoutingPolicy,
+)
 from pointsman.api.v1alpha1.shadowing import never_matching
 from pointsman.api.validation import Problem
 
@@ -36,6 +43,7 @@ def cross_check(loaded: Loaded) -> tuple[Finding, ...]:
         *_credentials(loaded),
         *_time_zones(loaded),
         *_spills(loaded),
+        *_capabilities(loaded),
         *_baselines(loaded),
         *_predictors(loaded),
         *_budgets(loaded),
@@ -245,6 +253,27 @@ def _spills(loaded: Loaded) -> Iterator[Finding]:
             )
             field = "spec.scaling.targetRequests"
             yield item.finding(field, message, Reason.INVALID, Severity.WARNING)
+
+
+def _capabilities(loaded: Loaded) -> Iterator[Finding]:
+    """A rule for tools or images whose backends skip all of its requests."""
+    known = {
+        (b.value.metadata.namespace, b.value.metadata.name): effective(b.value.spec).capabilities
+        for b in loaded.backends
+    }
+    for policy in loaded.policies:
+        for path, ways, route in policy.value.spec.routes():
+            chain = route.fallback.chain if route.fallback else ()
+            refs = [*(t.backend_ref for t in route.targets), *chain]
+            keys = [(policy.value.metadata.namespace, ref.name) for ref in refs]
+            for field, needed in (("tools", Capability.TOOLS), ("images", Capability.VISION)):
+                asked = bool(ways) and all(getattr(way, field) for way in ways)
+                if asked and all(key in known and needed not in known[key] for key in keys):
+                    message = (
+                        f"{field}: true, but none of its backends has {needed} in "
+                        "spec.capabilities: they skip every request of this rule"
+                    )
+                    yield policy.finding(path, message, Reason.INVALID, Severity.WARNING)
 
 
 def _costs(loaded: Loaded) -> Mapping[tuple[str, str], Cost | None]:

@@ -97,15 +97,23 @@ def _context_window(spec: ModelBackendSpec, preset: Preset | None) -> int | None
 
 def _of_a_slot(args: Sequence[str], whole: int | None) -> int | None:
     """Of llama-server's whole context what one request can have."""
+    count = _shares(args)
+    return whole // count if whole and count else None
+
+
+def context_of_slots(args: Sequence[str], window: int) -> int:
+    """What llama-server's whole context has to be, so that each slot has `window` of it."""
+    return window * (_shares(args) or 1)
+
+
+def _shares(args: Sequence[str]) -> int | None:
+    """Among how many slots the context is divided; None: that cannot be read."""
     slots = _value(args, _SLOTS)
     one_cache = slots is None or slots == "-1"
     for arg in args:
         if _flag(arg) in (*_ONE_CACHE, *_A_CACHE_EACH):
             one_cache = _flag(arg) in _ONE_CACHE
-    if whole is None or one_cache:
-        return whole
-    count = _number(slots or "")
-    return whole // count if count else None
+    return 1 if one_cache else _number(slots or "")
 
 
 def _max_concurrent(spec: ModelBackendSpec) -> int | None:

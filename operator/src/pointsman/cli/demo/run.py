@@ -309,13 +309,19 @@ _WHEN_ONCE: Final = (
 )
 
 
+def called() -> str:
+    """The command as a shell finds it: after `make demo` alone, by its place in the environment."""
+    place = Path(sys.argv[0])
+    return str(place) if place.name == "pointsman" and not shutil.which(place.name) else "pointsman"
+
+
 def _invite(console: Console, url: str, ledger: str, decision: str, why: str) -> None:
     console.print("\nTry it:\n")
     if has_console():
         console.print(f"  {ledger}/console/  # in a browser", highlight=False, soft_wrap=True)
-    console.print(f"  pointsman report --ledger {ledger}", highlight=False, soft_wrap=True)
+    console.print(f"  {called()} report --ledger {ledger}", highlight=False, soft_wrap=True)
     if decision:
-        trace = f"  pointsman explain --ledger {ledger} --decision {decision}  # {why}"
+        trace = f"  {called()} explain --ledger {ledger} --decision {decision}  # {why}"
         console.print(trace, highlight=False, soft_wrap=True)
     console.print(
         f"  curl -s {url}/chat/completions -H 'content-type: application/json' \\\n"

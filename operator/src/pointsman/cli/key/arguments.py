@@ -7,6 +7,15 @@ from pathlib import Path
 from pointsman.api.dataclass import CLASSES
 
 
+def _time(text: str) -> datetime:
+    try:
+        return datetime.fromisoformat(text)
+    except ValueError:
+        raise argparse.ArgumentTypeError(
+            f"{text!r} is no time such as 2027-01-31T00:00:00Z"
+        ) from None
+
+
 def add_parser(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
     """The arguments of `pointsman key`."""
     parser = commands.add_parser("key", help="API keys for callers of the router")
@@ -33,7 +42,7 @@ def add_parser(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") 
         help="a RoutingPolicy that it may use; may be given again; default: all",
     )  # fmt: skip
     create.add_argument(
-        "--expires-at", type=datetime.fromisoformat, metavar="TIME",
+        "--expires-at", type=_time, metavar="TIME",
         help="when it ends, such as 2027-01-31T00:00:00Z; default: never",
     )  # fmt: skip
     create.add_argument("--namespace", help="namespace of a new Secret; default: kubectl decides")

@@ -7,6 +7,7 @@ alone is on stdout, so that a script can take it; without, the manifest is, and 
 import argparse
 import secrets
 import sys
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import TypeVar
 
@@ -82,6 +83,11 @@ def _create(options: argparse.Namespace) -> None:
     text = _text(into) if into and into.exists() else ""
     known = manifest.entries(text, secret).get(name)
     entry = _entry(options, known, hash_of(made.encode()))
+    if entry.expires_at is not None and entry.expires_at <= datetime.now(UTC):
+        raise _Wrong(
+            f"the keys of {name} end at {entry.expires_at.isoformat()}, which is past: "
+            "no router would take them; --expires-at says another time"
+        )
     if text:
         text = manifest.put(text, secret, name, entry, options.namespace)
     else:
@@ -191,6 +197,11 @@ def _list(options: argparse.Namespace) -> None:
     for entry in sorted(manifest.teams(text, options.secret).values(), key=lambda one: one.team):
         print(f"team {entry.team}: {_told(entry.limits)}")
     found = manifest.entries(text, options.secret)
+    if not found:
+        print(
+            f"{options.file}: Secret {options.secret} has no caller; --secret names another",
+            file=sys.stderr,
+        )
     for name, caller in sorted(found.items()):
         more = f", until {caller.expires_at.isoformat()}" if caller.expires_at else ""
         more += f", {_told(caller.limits)}" if caller.limits else ""

@@ -110,7 +110,7 @@ class Judge:
         return Verdict(model, group, NOBODY, ("no policy answers to it here",), explained=known)
 
     def _theirs(self, group: str, tags: Sequence[str]) -> tuple[Shares, list[str]]:
-        """Shares of those that are imported, and what is not."""
+        """Shares, by their place there of those that could not be imported; which these are."""
         first = self._rules.first(group, tags)
         whole = sum(first.weights.values())
         shares: dict[str, float] = {}
@@ -118,9 +118,9 @@ class Judge:
         for index, weight in first.weights.items():
             name = self._names.get(index)
             if name is None:
-                lost.append(f"model_list[{index}]")
-            else:
-                shares[name] = shares.get(name, 0.0) + weight / whole
+                name = f"model_list[{index}]"
+                lost.append(name)
+            shares[name] = shares.get(name, 0.0) + weight / whole
         return shares, lost
 
     def _reasons(

@@ -5,7 +5,7 @@ from typing import Final
 
 import msgspec
 
-from pointsman.events.reviews import ENDED, MAX_WEBHOOKS, State
+from pointsman.events.reviews import ENDED, State
 from pointsman.ledger.contract import Transaction
 from pointsman.ledger.reviews.errors import Unknown
 from pointsman.ledger.reviews.review import RANK_ENDED, Review, Texts
@@ -211,15 +211,32 @@ def after(review: Review) -> str:
     return f"{review.rank}:{review.place_ms}:{review.id}"
 
 
-def add_deliveries(transaction: Transaction, rows: Iterable[Row]) -> None:
-    """(id, review, name, url, body, tries, due_ms, until_ms) of each, as far as there is room."""
-    waiting = transaction.execute(
-        "SELECT count(*) FROM (SELECT 1 FROM review_webhooks LIMIT ?) AS waiting", (MOST_WEBHOOKS,)
+def add_deliveries(
+    transaction: Transaction, rows: Iterable[Row], most: int = MOST_WEBHOOKS
+) -> None:
+    """
+    (id, review, name, url, body, tries, due_ms, until_ms) of each, as far as there is room.
+
+    No URL has more that wait than places are free: however many receivers are away, none of them
+    takes the last one.
+    """
+    waiting = _waiting(transaction, "TRUE", (), most)
+    for row in rows:
+        free = most - waiting
+        if waiting >= free and _waiting(transaction, "url = ?", (row[3],), free) >= free:
+            continue
+        transaction.execute(
+            "INSERT INTO review_webhooks (id, review, name, url, body, tries, due_ms, until_ms)"
+            " VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
+            row,
+        )
+        waiting += 1
+
+
+def _waiting(transaction: Transaction, where: str, values: tuple[object, ...], most: int) -> int:
+    """How many deliveries, as far as `most`."""
+    found = transaction.execute(
+        f"SELECT count(*) FROM (SELECT 1 FROM review_webhooks WHERE {where} LIMIT ?) AS waiting",  # noqa: S608
+        (*values, most),
     )
-    if int(str(waiting[0][0])) + MAX_WEBHOOKS <= MOST_WEBHOOKS:
-        for row in rows:
-            transaction.execute(
-                "INSERT INTO review_webhooks (id, review, name, url, body, tries, due_ms, until_ms)"
-                " VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
-                row,
-            )
+    return int(str(found[0][0]))

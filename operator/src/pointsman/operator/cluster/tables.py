@@ -158,26 +158,43 @@ async def read_blob(api: Api, release: str, digest: str) -> table.PolicyBlob | N
         return None
 
 
-async def sending_to(
-    api: Api, release: str, running: Callable[[], set[str] | None], service: str
-) -> str:
+class Senders:
     """
-    Who may send requests to a Service, in words; empty if nobody.
+    Who may send requests to a Service: policies as they are wanted and as routers run them.
 
-    Policies as they are wanted and as routers run them (`running`; None: that is not known yet).
+    `running`: the blobs that routers run; None: that is not known yet. It is asked again and again
+    while somebody sends, so what a blob says, which its hash names, is read once.
     """
-    run = running()
-    if run is None:
-        return "not every router has said yet what it runs"
-    manifest = _manifest_of(await api.get(CONFIG_MAP, manifest_name(release)))
-    wanted = blobs_of_manifest(manifest) if manifest else set()
-    for digest in sorted(wanted | run):
-        blob = await read_blob(api, release, digest)
-        for backend in blob.backends.values() if blob else ():
-            address = backend.address
-            if isinstance(address, table.ServiceAddress) and address.service == service:
-                return f"policy {blob.name if blob else ''} still sends to {service}"
-    return ""
+
+    def __init__(self, api: Api, release: str, running: Callable[[], set[str] | None]) -> None:
+        self._api, self._release, self._running = api, release, running
+        self._known: dict[str, tuple[str, frozenset[str]]] = {}
+        """By blob: its policy, and the Services that it sends to."""
+
+    async def to(self, service: str) -> str:
+        """In words; empty if nobody."""
+        run = self._running()
+        if run is None:
+            return "not every router has said yet what it runs"
+        manifest = _manifest_of(await self._api.get(CONFIG_MAP, manifest_name(self._release)))
+        needed = run | (blobs_of_manifest(manifest) if manifest else set())
+        self._known = {digest: one for digest, one in self._known.items() if digest in needed}
+        for digest in sorted(needed):
+            policy, services = await self._sends(digest)
+            if service in services:
+                return f"policy {policy} still sends to {service}"
+        return ""
+
+    async def _sends(self, digest: str) -> tuple[str, frozenset[str]]:
+        known = self._known.get(digest)
+        if known is not None:
+            return known
+        blob = await read_blob(self._api, self._release, digest)
+        if blob is None:
+            return "", frozenset()  # it may be there the next time
+        addresses = [one.address for one in blob.backends.values()]
+        services = {one.service for one in addresses if isinstance(one, table.ServiceAddress)}
+        return self._known.setdefault(digest, (blob.name, frozenset(services)))
 
 
 def _is_blob(item: Object, release: str, digest: str) -> bool:

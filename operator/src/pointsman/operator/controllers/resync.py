@@ -12,7 +12,7 @@ from collections.abc import Awaitable, Callable, Iterable
 from typing import Final
 
 from pointsman.operator.cluster import kinds
-from pointsman.operator.cluster.client import Api
+from pointsman.operator.cluster.observe import Reads
 from pointsman.operator.controllers.backends import backend_keys
 from pointsman.operator.controllers.suites import suite_keys
 from pointsman.operator.errors import ReconcileError
@@ -37,7 +37,7 @@ class Resync:
 
     def __init__(
         self,
-        api: Api,
+        reads: Reads,
         settings: Settings,
         add: Callable[[str], None],
         room: Callable[[], Awaitable[None]],
@@ -51,7 +51,7 @@ class Resync:
         self._known = known
         self._spoil = spoil
         """What was read before counts for nothing."""
-        self._api = api
+        self._reads = reads
         self._settings = settings
         self._add = add
         self._room = room
@@ -70,8 +70,8 @@ class Resync:
             self._add("table")
             begun_s = time.monotonic()
             try:
-                keys = backend_keys(await self._api.list_all(kinds.MODEL_BACKEND))
-                keys += suite_keys(await self._api.list_all(kinds.EVALUATION_SUITE))
+                keys = backend_keys(await self._reads.list_all(kinds.MODEL_BACKEND))
+                keys += suite_keys(await self._reads.list_all(kinds.EVALUATION_SUITE))
                 self.last_s = time.monotonic()
                 for key in dict.fromkeys([*keys, *self._known()]):
                     await self._room()

@@ -6,7 +6,7 @@ No liveness probes: a model that loads for ten minutes must not be killed for on
 from typing import Any, Final
 
 from pointsman.api import names
-from pointsman.api.presets import effective
+from pointsman.api.presets import context_of_slots, effective
 from pointsman.api.v1alpha1 import Deployment, Engine, ModelBackendSpec
 from pointsman.operator.plan.draining import before_stop
 
@@ -74,7 +74,8 @@ def _launch(spec: ModelBackendSpec, deployment: Deployment, port: int) -> dict[s
         own = filled.engine_args
         weights = [] if _LLAMA_WEIGHTS & set(own) else ["--hf-repo", spec.model]
         args = [*weights, "--alias", spec.model, *listen, "--metrics"]
-        args += ["--ctx-size", window] if window else []
+        if spec.context_window:
+            args += ["--ctx-size", str(context_of_slots(own, spec.context_window))]
         return {"args": [*args, *own]}  # the image's entrypoint is llama-server
     if deployment.engine == Engine.OLLAMA:
         return {"command": ["ollama", "serve", *filled.engine_args]}

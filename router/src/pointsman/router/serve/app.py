@@ -5,15 +5,14 @@ without a word. Keeps nothing of a request that is over.
 """
 
 import asyncio
-import os
 import random
 import secrets
-import socket
 import time
 from collections.abc import Callable
 from functools import partial
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING
 
+from pointsman.process.listening import listen
 from pointsman.router.live import Live
 from pointsman.router.metrics import Metrics
 from pointsman.router.policy import retry
@@ -42,11 +41,6 @@ if TYPE_CHECKING:
     from pointsman.router.serve.review.desk import Desk
     from pointsman.router.serve.review.ledger import Reviews
 
-_BACKLOG = 1024
-_ACCEPTED_AT_ONCE = 16
-"""Connections in one turn of the loop. libuv takes one of each listening socket, however many wait:
-a thousand clients that come back at once had to wait for a thousand turns, each as long as all who
-were in already took. So the socket is listened to so many times."""
 _CLOSE_S = 1.0
 """How long closed connections may take to say so."""
 
@@ -136,16 +130,7 @@ class DataPlane(Plane):
         self.wheel = Wheel(loop, self.clock, self.limits.tick_s)
         self.pools = Pools(self.limits, self.wheel, self.clock, self._proxy)
         client = partial(ClientConnection, self)
-        server = await loop.create_server(client, host, port, backlog=_BACKLOG)
-        self._servers.append(server)
-        # uvloop's is a list, the type says a tuple, and compiled code believes types.
-        listening = [*cast(Any, server).sockets]
-        for one in listening:
-            for _ in range(_ACCEPTED_AT_ONCE - 1):
-                again = socket.socket(one.family, one.type, one.proto, fileno=os.dup(one.fileno()))
-                server = await loop.create_server(client, sock=again, backlog=_BACKLOG)
-                self._servers.append(server)
-        bound: int = listening[0].getsockname()[1]
+        self._servers, bound = await listen(client, host, port)
         return bound
 
     async def drain(self, deadline_s: float, *, delay_s: float = 0.0) -> int:

@@ -30,7 +30,13 @@ from pointsman.router.wire.openai import (
 )
 from pointsman.router.wire.refusal import in_openais_shape, says_too_long
 from pointsman.router.wire.response import ResponseReader
-from pointsman.router.wire.sse import Opening, StreamOpening, StreamTail, ends_in_error
+from pointsman.router.wire.sse import (
+    Opening,
+    StreamOpening,
+    StreamTail,
+    WholeLines,
+    ends_in_error,
+)
 from pointsman.router.wire.usage import Usage
 
 if TYPE_CHECKING:
@@ -40,6 +46,7 @@ if TYPE_CHECKING:
 _CHARS_A_TOKEN: Final = 4
 EVENT_STREAM: Final = b"text/event-stream"
 _BETWEEN_EVENTS: Final = (b"\n\n", b"\r\n\r\n", b"\r\r")
+_LF: Final = 10
 
 
 class Relay:
@@ -213,9 +220,13 @@ class Refusal(Relay):
 
 
 class Stream(Relay):
-    """Server-sent events, held back until their first content."""
+    """
+    Server-sent events, held back until their first content; then line by line.
 
-    __slots__ = ("_exchange", "_opening", "_reader", "_tail")
+    Half a line is kept until its end has come: after a cut, readers would take it for an event.
+    """
+
+    __slots__ = ("_exchange", "_half", "_opening", "_reader", "_straight", "_tail")
 
     def __init__(self, exchange: "Exchange", reader: ResponseReader) -> None:
         limits = exchange.plane.limits
@@ -227,11 +238,14 @@ class Stream(Relay):
         self._tail = StreamTail() if exchange.policy.capture is None else tail_of(exchange)
         if exchange.arm is not None and exchange.arm.hears:
             self._tail = exchange.arm.listen(self._tail)
+        self._half: WholeLines | None = None
+        self._straight = False
+        """True if chunks of whole lines may go on as they come."""
 
     def feed_chunk(self, framed: bytes, content: bytes) -> None:
-        exchange = self._exchange
-        if self._opening is None and exchange.chunked and not exchange.translated:
-            # It goes on as it came, with its framing: nothing is built anew.
+        if self._straight and content[-1] == _LF:
+            # It goes on with its framing: nothing is built anew.
+            exchange = self._exchange
             exchange.client.write(framed)
             if self._tail.feed(content) and self._tail.done():
                 exchange.may_end_soon()
@@ -242,7 +256,9 @@ class Stream(Relay):
         exchange = self._exchange
         opening = self._opening
         if opening is None:
-            exchange.relay(data)
+            whole = self._whole(data)
+            if whole:
+                exchange.relay(whole)
         else:
             seen = opening.feed(data)
             if seen is Opening.BROKEN:
@@ -253,9 +269,23 @@ class Stream(Relay):
             self._opening = None
             data = b"".join(opening.held)
             exchange.opening = data
-            exchange.commit(self._reader.status, self._reader.headers, None, data)
+            whole = self._whole(data)
+            exchange.commit(self._reader.status, self._reader.headers, None, whole)
+        self._straight = self._half is None and exchange.chunked and not exchange.translated
         if self._tail.feed(data) and self._tail.done():
             exchange.may_end_soon()
+
+    def _whole(self, data: bytes) -> bytes:
+        """What may go on, after `data`."""
+        half = self._half
+        if half is None:
+            if data[-1] == _LF:
+                return data
+            self._half = half = WholeLines()
+        data = half.feed(data)
+        if not half.held_bytes:
+            self._half = None
+        return data
 
     def finished(self) -> None:
         if self._opening is not None:
@@ -287,6 +317,8 @@ class Stream(Relay):
     def _complete(self) -> None:
         self._count()
         exchange = self._exchange
+        if self._half is not None:  # some servers end no line after [DONE]
+            exchange.relay(self._half.rest())
         if ends_in_error(exchange.end):  # so vLLM and SGLang break: `[DONE]` follows
             exchange.told_broken("Malformed")
         else:
@@ -302,7 +334,7 @@ class Stream(Relay):
         message = f"The answer is incomplete: {fault.detail or fault.reason}."
         event = exchange.error_event(message, code)
         if not (exchange.translated or exchange.end.endswith(_BETWEEN_EVENTS)):
-            event = b"\n\n" + event  # else it would be read as the rest of a cut line
+            event = b"\n\n" + event  # else it would be read as more of the event before it
         exchange.break_off(fault, event)
 
     def _estimate(self) -> Usage:

@@ -23,6 +23,8 @@ _DONE_AT_END: Final = re.compile(rb"(?:^|[\r\n])data: ?\[DONE\]\s*(?::[^\r\n]*[\
 _DONE_BYTES: Final = 512
 _DATA: Final = b"data:"
 _ERROR: Final = b'"error"'
+HALF_LINE_BYTES: Final = 64 * 1024
+"""Of a line whose end has not come: most events take less than 1 KiB."""
 _TAIL_BYTES: Final = 4096
 """Room for the usage chunk (about 400 bytes with all details) and `[DONE]`."""
 
@@ -175,6 +177,37 @@ def ends_in_error(tail: bytes) -> bool:
             if has_content(chunk):
                 return False
     return False
+
+
+class WholeLines:
+    """
+    Lets whole lines of a stream go on, and keeps half a one until its end comes.
+
+    One over a bound goes on as it comes.
+    """
+
+    __slots__ = ("_half", "held_bytes")
+
+    def __init__(self) -> None:
+        self._half: list[bytes] = []
+        self.held_bytes = 0
+
+    def feed(self, piece: bytes) -> bytes:
+        """What may go on now; empty if nothing may."""
+        end = max(piece.rfind(b"\n"), piece.rfind(b"\r")) + 1
+        whole = self.rest() + piece[:end] if end else b""
+        if end < len(piece):
+            self._half.append(piece[end:])
+            self.held_bytes += len(piece) - end
+            if self.held_bytes > HALF_LINE_BYTES:
+                whole += self.rest()
+        return whole
+
+    def rest(self) -> bytes:
+        """What was kept, and is not any more."""
+        half = b"".join(self._half)
+        self._half, self.held_bytes = [], 0
+        return half
 
 
 class StreamTail:

@@ -9,7 +9,7 @@
 | within 10 % of what n replicas can do       | hold                                               |
 | less, for scale_down_delay_s                | lower, one above the need; that one after 4 delays |
 | no load for the whole window, routers hold  | zero, if the minimum is zero                       |
-| no memory, or data again after a gap        | hold or raise for 60 s                             |
+| no memory, or data again after a gap        | hold or raise for 60 s; the delay begins anew      |
 | a policy is about to send more (`floor`)    | at least that many, within the bounds              |
 
 Every count is absolute, computed from demand and never from the replicas there are: deciding again
@@ -37,6 +37,7 @@ from pointsman.operator.plan.scaling.memory import (
     best_since,
     changed,
     recommended,
+    resumed,
     shifted,
     thinned,
 )
@@ -165,6 +166,7 @@ def _observed(memory: Memory, signal: Signal, now_s: float) -> tuple[Memory, Sna
     passed_s = now_s - memory.at_s
     ended = 0
     if passed_s > GAP_S:
+        memory = resumed(memory, replicas=memory.replicas, now_s=now_s)
         since_s, snapshots, passed_s = now_s, (), 0.0
     elif signal.finished is not None:
         before = memory.counts

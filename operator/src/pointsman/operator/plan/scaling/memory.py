@@ -90,10 +90,10 @@ LONGEST_DELAY_S: Final = 4 * 3600.0
 
 
 def resumed(memory: Memory | None, *, replicas: int, now_s: float) -> Memory:
-    """Begin, or go on after a restart, as if `replicas` had been recommended just now.
+    """Begin, or go on after a restart or a gap, as if `replicas` had been recommended just now.
 
-    So nothing goes down before the whole delay has passed once more, whatever was forgotten in
-    between; HPA's controller records the present count in the same way when it starts.
+    So nothing goes down before the whole delay has passed once more, whatever was forgotten or
+    not seen in between; HPA's controller records the present count in the same way when it starts.
     """
     if memory is None:
         memory = Memory(FORMAT, now_s, now_s, replicas, busy_s=now_s)
