@@ -4,7 +4,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
-# Three workers with a bench each and one without (tests/workers.py). Only root can give a worker,
+# Two workers with a bench each and two without (tests/workers.py). Only root can give a worker,
 # which has threads, a network of its own (tests/bench/netns.py).
 WORKERS := $(if $(filter 0,$(shell id -u)),-n 4 --dist loadscope)
 # What every bench's API server was asked by our accounts, for the comparison with the chart's Roles.

@@ -1,9 +1,10 @@
-"""How `make test` shares the suite between workers: at first BENCHES hold one each, the last none.
+"""How `make test` shares the suite between workers: at first BENCHES hold one each, others none.
 
-A bench costs a core while it starts and a gigabyte; its tests mostly wait: for drains, back-offs,
-windows. So files that need one are handed out one by one, to workers that have one: whoever is done
-takes the next, and nobody is left alone with many. Whole fleets share an installation, and stay
-together. When no other test is left, the last worker takes such files as well.
+A bench costs a core while it starts, 20 s of CPU in ten minutes, and a gigabyte; its tests mostly
+wait: for drains, back-offs, windows. So files that need one are handed out one by one, to workers
+that have one: whoever is done takes the next, and nobody is left alone with many. Whole fleets
+share an installation, and stay together; so do files whose tests share a fixture. When no other
+test is left, all workers take files that need a bench.
 """
 
 from collections import deque
@@ -18,7 +19,7 @@ from xdist.scheduler import LoadScopeScheduling
 from xdist.workermanage import WorkerController
 
 ROOT: Final = Path(__file__).parent.parent
-BENCHES: Final = 3
+BENCHES: Final = 2
 FLEETS: Final = "tests/e2e"
 
 

@@ -321,6 +321,7 @@ def clean(fleet: Fleet) -> None:
     settles(fleet, "an empty namespace", lambda: not owned(fleet))
 
 
+@pytest.mark.extended
 @pytest.mark.usefixtures("no_pod")
 @pytest.mark.timeout(600)
 def test_wherever_it_dies_it_ends_in_the_same_state(fleet: Fleet) -> None:
