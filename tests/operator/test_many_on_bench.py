@@ -49,17 +49,24 @@ http.server.ThreadingHTTPServer(("0.0.0.0", 9901), Admin).serve_forever()
 def fleet(bench: Bench) -> Iterator[Fleet]:
     """A release without its operator and routers, and a router that plays load."""
     fleet = install(bench, NAMESPACE)
-    fleet.kubectl("scale", "deployment", f"{RELEASE}-operator", "--replicas=0")
-    fleet.kubectl("scale", "deployment", f"{RELEASE}-router", "--replicas=0")
-    command = ["python3", "-c", ROUTER, str(COUNT)]
-    playing = pod("player", command, securityContext=CONFINED_CONTAINER)
-    playing["spec"]["securityContext"] = CONFINED_POD
-    playing["metadata"]["labels"]["app.kubernetes.io/part-of"] = "pointsman"
-    create(bench, NAMESPACE, playing)
-    bench.wait_for(lambda: not fleet.pods("operator"), 60, "the operator's end")
-    bench.wait_for(lambda: bench.pod_ip(NAMESPACE, "player"), 60, "the player's address")
-    yield fleet
-    bench.kubectl("delete", "namespace", NAMESPACE, "--wait=false")
+    try:
+        fleet.kubectl("scale", "deployment", f"{RELEASE}-operator", "--replicas=0")
+        fleet.kubectl("scale", "deployment", f"{RELEASE}-router", "--replicas=0")
+        command = ["python3", "-c", ROUTER, str(COUNT)]
+        playing = pod("player", command, securityContext=CONFINED_CONTAINER)
+        playing["spec"]["securityContext"] = CONFINED_POD
+        playing["metadata"]["labels"]["app.kubernetes.io/part-of"] = "pointsman"
+        create(bench, NAMESPACE, playing)
+        bench.wait_for(lambda: not fleet.pods("operator"), 60, "the operator's end")
+        bench.wait_for(lambda: has_address(fleet, "player"), 60, "the player's address")
+        yield fleet
+    finally:
+        bench.kubectl("delete", "namespace", NAMESPACE, "--wait=false")
+
+
+def has_address(fleet: Fleet, name: str) -> bool:
+    """Whether the pod has one yet."""
+    return "podIP" in fleet.get("pod", name).get("status", {})
 
 
 def play(fleet: Fleet, load: int) -> None:
