@@ -5,6 +5,7 @@
 
 import random
 from collections.abc import Mapping
+from contextlib import ExitStack
 from typing import Final
 
 import pytest
@@ -12,6 +13,7 @@ import pytest
 from tests.bench import Bench
 from tests.faults import objects, replicas, suite_runs
 from tests.faults.every_write import Story, kills, play, told, world
+from tests.operator.process import HEALTH_PORT
 
 pytestmark = [pytest.mark.bench, pytest.mark.timeout(1800)]
 EVERY = 7
@@ -22,6 +24,8 @@ STORIES: Final[Mapping[str, Story]] = {
     "replicas": replicas.story,
     "suite-runs": suite_runs.story,
 }
+WORLDS: Final[Mapping[str, int]] = {"objects": 1, "replicas": 3, "suite-runs": 1}
+"""Fleets that play beside each other: a cycle of `replicas` waits for more than a minute."""
 
 
 @pytest.mark.parametrize("name", STORIES)
@@ -29,8 +33,13 @@ async def test_the_end_is_the_same_after_every_7th_write(bench: Bench, name: str
     """All that is stored; nothing left over, told or run twice, or spent over the cap."""
     offset = random.randint(1, EVERY)
     print(f"offset {offset}")
-    with world(bench, f"{name}-faults") as fleet:
-        outcomes = await told(play(STORIES[name], fleet, kills(every=EVERY, offset=offset)))
+    ks = kills(every=EVERY, offset=offset)
+    with ExitStack() as fleets:
+        there = [
+            fleets.enter_context(world(bench, f"{name}-faults-{number}", HEALTH_PORT + number))
+            for number in range(WORLDS[name])
+        ]
+        outcomes = await told(*(play(STORIES[name], one, ks) for one in there))
 
     assert [one.problems for one in outcomes if one.problems] == []
     assert sum(one.killed for one in outcomes) >= 2
