@@ -101,6 +101,16 @@ def world(bench: Bench, namespace: str, port: int = HEALTH_PORT) -> Iterator[Wor
             bench.kubectl("delete", "namespace", namespace, "--wait=false", "--ignore-not-found")
 
 
+@contextmanager
+def worlds(bench: Bench, namespace: str, number: int) -> Iterator[list[World]]:
+    """So many beside each other, each in a namespace and with a port of its own."""
+    with ExitStack() as fleets:
+        yield [
+            fleets.enter_context(world(bench, f"{namespace}-{i}", HEALTH_PORT + i))
+            for i in range(number)
+        ]
+
+
 @asynccontextmanager
 async def eyes(
     world: World, server: Mapping[str, Any] = SERVER
@@ -183,22 +193,18 @@ async def told(*players: AsyncIterator[Outcome]) -> list[Outcome]:
 
 
 def played(
-    doc: str | None, story: Story, *, before: Sequence[int] = (CALM,), worlds: int = 1
+    doc: str | None, story: Story, *, before: Sequence[int] = (CALM,), beside: int = 1
 ) -> int:
     """Start a bench, install so many fleets, play all of it, print; as the command line says."""
     parser = argparse.ArgumentParser(description=doc)
     parser.add_argument("--every", type=int, default=1)
     parser.add_argument("--offset", type=int, default=1)
     parser.add_argument("--most", type=int)
-    parser.add_argument("--worlds", type=int, default=worlds, help="that play beside each other")
+    parser.add_argument("--worlds", type=int, default=beside, help="that play beside each other")
     parser.add_argument("--json", type=Path)
     said = parser.parse_args()
     ks = kills(every=said.every, offset=said.offset, most=said.most)
-    with Bench() as bench, ExitStack() as fleets:
-        there = [
-            fleets.enter_context(world(bench, f"every-write-{number}", HEALTH_PORT + number))
-            for number in range(said.worlds)
-        ]
+    with Bench() as bench, worlds(bench, "every-write", said.worlds) as there:
         outcomes = asyncio.run(told(*(play(story, one, ks, before=before) for one in there)))
     return summary(outcomes, said.json)
 

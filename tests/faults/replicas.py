@@ -142,4 +142,4 @@ async def story(world: World) -> AsyncIterator[Cycle]:
 
 
 if __name__ == "__main__":
-    sys.exit(played(__doc__, story, worlds=4))
+    sys.exit(played(__doc__, story, beside=4))

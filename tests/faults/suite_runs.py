@@ -152,4 +152,4 @@ async def story(world: World) -> AsyncIterator[Cycle]:
 
 
 if __name__ == "__main__":
-    sys.exit(played(__doc__, story, worlds=2))
+    sys.exit(played(__doc__, story, beside=2))

@@ -5,15 +5,13 @@
 
 import random
 from collections.abc import Mapping
-from contextlib import ExitStack
 from typing import Final
 
 import pytest
 
 from tests.bench import Bench
 from tests.faults import objects, replicas, suite_runs
-from tests.faults.every_write import Story, kills, play, told, world
-from tests.operator.process import HEALTH_PORT
+from tests.faults.every_write import Story, kills, play, told, worlds
 
 pytestmark = [pytest.mark.bench, pytest.mark.timeout(1800)]
 EVERY = 7
@@ -34,11 +32,7 @@ async def test_the_end_is_the_same_after_every_7th_write(bench: Bench, name: str
     offset = random.randint(1, EVERY)
     print(f"offset {offset}")
     ks = kills(every=EVERY, offset=offset)
-    with ExitStack() as fleets:
-        there = [
-            fleets.enter_context(world(bench, f"{name}-faults-{number}", HEALTH_PORT + number))
-            for number in range(WORLDS[name])
-        ]
+    with worlds(bench, f"{name}-faults", WORLDS[name]) as there:
         outcomes = await told(*(play(STORIES[name], one, ks) for one in there))
 
     assert [one.problems for one in outcomes if one.problems] == []
