@@ -7,7 +7,10 @@ that remembers any. Needs mmdebstrap, pip and Python 3.11; raises CalledProcessE
 """
 
 import argparse
+import base64
 import configparser
+import csv
+import hashlib
 import os
 import shutil
 import subprocess
@@ -81,7 +84,7 @@ def install(
     locked += ["--ignore-requires-python"]  # pip would ask the Python that runs it
     target = ["--target", str(site)]
     subprocess.run(pip("install", *locked, *target, processor=processor), check=True)
-    # By its name: of a file's path pip would keep the folder, and RECORD a digest of that.
+    # By its name: of a file's path pip would keep the folder.
     name, version = wheel.name.split("-")[:2]
     own = ["--no-compile", "--no-index", f"--find-links={wheel.parent}", f"{name}=={version}"]
     subprocess.run(pip("install", *own, *target, processor=processor), check=True)
@@ -92,6 +95,7 @@ def install(
         for library in [*site.glob("pointsman/**/*.so"), *site.glob("pointsman__mypyc.*.so")]:
             library.unlink()
     _strip(site, strip or [_stripper(PROCESSORS[processor])])
+    _record(site)
     _commands(root)
 
 
@@ -108,6 +112,27 @@ def _strip(site: Path, command: Sequence[str]) -> None:
         # Libraries in `*.libs` had their tables moved by auditwheel, which strip does not expect.
         if not library.parent.name.endswith(".libs"):
             subprocess.run([*command, "--strip-unneeded", str(library)], check=True)
+
+
+def _record(site: Path) -> None:
+    """Let each RECORD tell what is there.
+
+    pip's told commands by a digest that has the path of the Python that ran pip, files that are
+    not kept, and libraries before they were stripped.
+    """
+    for record in site.glob("*.dist-info/RECORD"):
+        with record.open(newline="") as lines:
+            names = [row[0] for row in csv.reader(lines)]
+        with record.open("w", newline="") as lines:
+            out = csv.writer(lines, lineterminator="\n")
+            for name in names:
+                path = site / name
+                if path == record:
+                    out.writerow([name, "", ""])
+                elif not name.startswith("../") and path.exists():
+                    content = path.read_bytes()
+                    digest = base64.urlsafe_b64encode(hashlib.sha256(content).digest())
+                    out.writerow([name, f"sha256={digest.decode().rstrip('=')}", len(content)])
 
 
 def _commands(root: Path) -> None:

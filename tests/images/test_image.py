@@ -1,8 +1,14 @@
 """The images as they are run: by user 65532, with a root that cannot be written, and small."""
 
+import base64
+import csv
+import hashlib
 import shutil
+import sys
+import venv
 from pathlib import Path
 
+import pip
 import pytest
 from images import assemble, debian, sbom
 
@@ -139,9 +145,14 @@ def test_the_archive_is_an_oci_layout_that_says_who_runs_what(image: str) -> Non
     ] == []
 
 
-def test_what_is_installed_is_the_same_wherever_it_is_made(image: str, tmp_path: Path) -> None:
-    """Neither its own folder nor the wheel's is told anywhere."""
+def test_what_is_installed_is_the_same_wherever_it_is_made(
+    image: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Neither its own folder nor the wheel's nor that of pip's Python is told anywhere."""
     here = assemble.processor_here()
+    venv.create(tmp_path / "venv", with_pip=False)
+    monkeypatch.setenv("PYTHONPATH", str(Path(pip.__file__).parents[1]))
+    monkeypatch.setattr(sys, "executable", str(tmp_path / "venv/bin/python"))
     copied = Path(shutil.copy2(build.wheel(here), tmp_path))
     again = tmp_path / "root"
     assemble.install(again, image, copied, processor=here, wheels=build.wheels(here))
@@ -156,6 +167,25 @@ def test_what_is_installed_is_the_same_wherever_it_is_made(image: str, tmp_path:
     first, second = content(build.added(image, here)), content(again)
     assert first.keys() == second.keys()
     assert [name for name in first if first[name] != second[name]] == []
+
+
+def test_what_is_recorded_is_what_is_there(image: str) -> None:
+    """Scanners and `importlib.metadata` read it: no line without its file, each digest true."""
+    site = build.added(image, assemble.processor_here()) / assemble.SITE
+    records = sorted(site.glob("*.dist-info/RECORD"))
+    wrong = []
+    for record in records:
+        for name, digest, size in csv.reader(record.read_text().splitlines()):
+            content = (site / name).read_bytes()
+            told = base64.urlsafe_b64encode(hashlib.sha256(content).digest()).decode()
+            if site / name != record and (f"sha256={told}", str(len(content))) != (
+                f"{digest}=",
+                size,
+            ):
+                wrong.append(name)
+
+    assert len(records) > 1
+    assert wrong == []
 
 
 def test_the_bill_names_every_locked_package_and_debians(image: str) -> None:
