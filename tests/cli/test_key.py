@@ -193,6 +193,7 @@ metadata: {name: pointsman-callers, labels: {pointsman.dev/callers: "true"}}
 """
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("text", "said"),
     [

@@ -263,6 +263,7 @@ def test_what_fits_no_backend_is_unroutable(tmp_path: Path, capsys: Capture) -> 
     assert found["failed"]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("conditions", "status"),
     [

@@ -266,6 +266,7 @@ async def test_what_is_taken_at_the_end_is_told(there: World, texts: Texts) -> N
     assert texts.captor.dropped == {"Ending": 1}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("told", [True, False])
 def test_a_process_ends_well_while_a_text_is_searched(told: bool) -> None:
     """With its own exit status; RE2 gives the interpreter's lock back in the midst of its end."""

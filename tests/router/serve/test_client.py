@@ -335,6 +335,7 @@ async def test_nodelay_is_set_on_both_sides(one: World) -> None:
             assert found.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY)
 
 
+@pytest.mark.slow
 async def test_the_table_switches_under_load_without_a_failed_request(one: World) -> None:
     """Policies, backends and endpoints change between any two requests."""
     await one.simulator("large")

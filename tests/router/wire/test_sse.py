@@ -74,6 +74,7 @@ def test_events_are_those_of_the_definition(words: list[bytes], cuts: list[int])
     assert [one for piece in cut(data, cuts) for one in reader.feed(piece)] == naive(data)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("line", [b"data\n", b"data:\n", b"data:ab\n"])
 def test_lines_of_an_event_count_as_what_they_take(line: bytes) -> None:
     """Also one without a colon, which held a place in a list and counted nothing."""
@@ -90,6 +91,7 @@ def test_an_event_of_one_line_counts_as_its_bytes() -> None:
     assert reader.pending_bytes == 100
 
 
+@pytest.mark.slow
 def test_blank_lines_cost_next_to_nothing() -> None:
     """They are passed over together, whatever their ends."""
     lines = b":\n" * 50_000
@@ -223,6 +225,7 @@ def test_a_large_picture_is_content() -> None:
     assert opening.feed(event(content="x" * 4_000_000)) is Opening.CONTENT
 
 
+@pytest.mark.slow
 def test_a_tail_that_comes_byte_by_byte_is_put_together_once() -> None:
     """Each byte that may be the end has it asked for."""
 
