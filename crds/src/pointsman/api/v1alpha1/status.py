@@ -97,7 +97,9 @@ class ModelBackendStatus(ApiModel):
         description="Where requests go: the Service's DNS name and port, or the URL's host.",
     )
     last_failure: LastFailure | None = Field(
-        default=None, description="Why a model server does not start; absent when none fails."
+        default=None,
+        description="Why a model server does not start; absent when none fails. At zero replicas "
+        "what kept the last one from starting, until the next starts or the spec changes.",
     )
     queue_depth: Count | None = Field(
         default=None,

@@ -338,6 +338,10 @@ def backend_status(
         judged = _service(backend, namespace, around)
     else:
         judged = _own(backend, namespace, around, scaling)
+    if judged.available.reason == Reason.SCALED_TO_ZERO and (
+        stored.get("observedGeneration") == observed.generation and "lastFailure" in stored
+    ):  # its pods are gone with the requests that they were started for
+        judged.fields["lastFailure"] = stored["lastFailure"]
     if unreached and judged.ready.status:
         reason = Reason.AWAITING_ROUTERS
         judged = replace(judged, ready=_condition(ConditionType.READY, False, reason, unreached))
