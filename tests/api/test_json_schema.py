@@ -147,6 +147,7 @@ def test_the_schema_of_schemas_may_be_referred_to() -> None:
     assert schema.problem({"type": 1}) != ""
 
 
+@pytest.mark.slow
 def test_what_is_counted_is_more_than_what_is_short() -> None:
     """The bound is no matter of a plain answer: each of its values is looked at a few times."""
     value = json.loads(json.dumps({str(i): i for i in range(MAX_LOOKS // 10)}))

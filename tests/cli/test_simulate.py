@@ -310,6 +310,7 @@ def test_a_condition_has_one_shape(text: str, words: str) -> None:
     assert words in str(raised.value)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("options", "status", "words"),
     [

@@ -63,6 +63,7 @@ async def test_every_shape_of_an_answer_leads_to_one_answer(bad: World, stream: 
         await until(lambda: leaks(bad.plane) == [])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("start", "more"),
     [

@@ -200,6 +200,7 @@ async def test_an_answer_that_is_not_held_is_marked(there: World, texts: Texts) 
     assert (text.prompt, text.answer, text.cut) == (ASKED, "", True)
 
 
+@pytest.mark.slow
 async def test_texts_that_outgrow_an_event_go_without_it(there: World, texts: Texts) -> None:
     """The request is recorded: control characters take six bytes each in JSON."""
     await there.scripted("wild", saying("a\x01" * 35_000))

@@ -198,6 +198,7 @@ async def test_every_api_is_governed(desk: World, path: str, body: dict[str, Any
 CHATS = ["/v1/chat/completions", "/v1/messages"]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("path", CHATS)
 @pytest.mark.parametrize(
     ("metadata", "status"),
