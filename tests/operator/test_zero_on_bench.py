@@ -116,7 +116,7 @@ async def test_a_server_that_cannot_start_is_told_to_who_waits(fleet: Fleet) -> 
     assert int(headers.get("retry-after", "0")) >= 1, (headers, body)
     assert time.monotonic() - began_s < 40
     # Also when nobody waits any more, and the pod is gone.
-    await asyncio.to_thread(settles, fleet, "none", lambda: replicas(fleet) == 0)
+    await asyncio.to_thread(settles, fleet, "none", lambda: replicas(fleet) == 0, 180)
     await asyncio.to_thread(
         settles, fleet, "told", lambda: status(fleet)["lastScale"]["desired"] == 0
     )
