@@ -12,12 +12,13 @@ from hypothesis import strategies as st
 from pointsman.router.wire.delta import decode_chunk, has_content
 from pointsman.router.wire.lengths import MOST_CHOICES
 from pointsman.router.wire.sse import (
-    HALF_LINE_BYTES,
+    BLANK_LINES,
+    PART_BYTES,
     EventReader,
     Opening,
     StreamOpening,
     StreamTail,
-    WholeLines,
+    WholeEvents,
     ends_in_error,
 )
 from tests.support.work import growth, least_s, peak_bytes
@@ -257,27 +258,59 @@ def test_a_tail_has_a_bound_and_counts_all_events(sizes: list[int], asked_each: 
     assert abs(tail.events - len(sizes)) <= 1 + len(sizes) // 20
 
 
-@given(st.lists(st.integers(0, len(EVENTS)), max_size=30))
-@example(list(range(len(EVENTS))))
-def test_no_half_line_goes_on(cuts: list[int]) -> None:
-    """However the bytes are cut; nothing is lost, and what has no end is kept."""
-    lines, sent = WholeLines(), b""
-    for piece in cut(EVENTS + b"data: ha", [len(EVENTS), *cuts]):
-        sent += lines.feed(piece)
-        assert not sent or sent[-1:] in b"\r\n"
-    assert sent == EVENTS
-    assert (lines.held_bytes, lines.rest(), lines.held_bytes) == (8, b"data: ha", 0)
+def begun(data: bytes) -> list[bytes]:
+    """The lines of an event that has no end yet, by the definition."""
+    *lines, last = re.split(rb"\r\n|\n|\r", data)
+    found: list[bytes] = []
+    for line in lines:
+        found = [*found, line] if line else []
+    return [line for line in found if not line.startswith(b":")] + [last] * bool(last)
 
 
-def test_a_line_over_the_bound_goes_on_as_it_comes() -> None:
-    """It is kept in no memory, and the lines behind it are whole again."""
-    lines, sent, piece = WholeLines(), b"", b"x" * 1000
+@given(
+    st.lists(
+        st.sampled_from([b"\n", b"\r", b"\r\n", b"\n\n", b"data", b"data: a", b"event: x", b":\n"]),
+        max_size=30,
+    ),
+    st.lists(st.integers(0, 100), max_size=30),
+)
+def test_no_part_of_an_event_goes_on(words: list[bytes], cuts: list[int]) -> None:
+    """However the bytes are cut; nothing is lost, and no event that is whole waits."""
+    data, events, fed, sent = b"".join(words), WholeEvents(), b"", b""
+    for piece in cut(data, cuts):
+        fed += piece
+        sent += events.feed(piece)
+        assert begun(sent) == []
+        assert naive(sent) == naive(fed)
+    assert (sent + events.rest(), events.held_bytes) == (data, 0)
+
+
+def test_a_comment_goes_on_though_no_blank_line_follows_it() -> None:
+    """It is there so that nobody takes the connection for dead; within an event it waits."""
+    events = WholeEvents()
+    for _ in range(2):
+        assert events.feed(b": ping\n") == b": ping\n"
+    assert events.feed(WORD + b": one\n: two\n") == WORD + b": one\n: two\n"
+    assert events.feed(b"event: x\n") == events.feed(b": ping\n") == b""
+    assert events.feed(b"data: y\n\n") == b"event: x\n: ping\ndata: y\n\n"
+
+
+def test_an_event_over_the_bound_goes_on_as_it_comes() -> None:
+    """It is kept in no memory, and the events behind it are whole again."""
+    events, sent, piece = WholeEvents(), b"", b"x" * 1000
     for number in range(1, 1001):
-        sent += lines.feed(piece)
-        assert lines.held_bytes <= HALF_LINE_BYTES
-        assert number * 1000 - len(sent) == lines.held_bytes
-    assert lines.feed(b"\ndata: ha").endswith(b"x\n")
-    assert lines.rest() == b"data: ha"
+        sent += events.feed(piece)
+        assert events.held_bytes <= PART_BYTES
+        assert number * 1000 - len(sent) == events.held_bytes
+    assert events.feed(b"\n\ndata: ha").endswith(b"x\n\n")
+    assert events.rest() == b"data: ha"
+
+
+@pytest.mark.parametrize("end", BLANK_LINES)
+def test_what_ends_in_a_blank_line_needs_no_closer_look(end: bytes) -> None:
+    """All of it would go on."""
+    for data in (end, b"data: x" + end):
+        assert WholeEvents().feed(data) == data
 
 
 @pytest.mark.parametrize(

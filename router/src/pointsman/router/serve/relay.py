@@ -31,10 +31,11 @@ from pointsman.router.wire.openai import (
 from pointsman.router.wire.refusal import in_openais_shape, says_too_long
 from pointsman.router.wire.response import ResponseReader
 from pointsman.router.wire.sse import (
+    BLANK_LINES,
     Opening,
     StreamOpening,
     StreamTail,
-    WholeLines,
+    WholeEvents,
     ends_in_error,
 )
 from pointsman.router.wire.usage import Usage
@@ -45,8 +46,6 @@ if TYPE_CHECKING:
 
 _CHARS_A_TOKEN: Final = 4
 EVENT_STREAM: Final = b"text/event-stream"
-_BETWEEN_EVENTS: Final = (b"\n\n", b"\r\n\r\n", b"\r\r")
-_LF: Final = 10
 
 
 class Relay:
@@ -221,12 +220,12 @@ class Refusal(Relay):
 
 class Stream(Relay):
     """
-    Server-sent events, held back until their first content; then line by line.
+    Server-sent events, held back until their first content; then one by one.
 
-    Half a line is kept until its end has come: after a cut, readers would take it for an event.
+    Part of one is kept until its end has come: after a cut, readers would take it for all of it.
     """
 
-    __slots__ = ("_exchange", "_half", "_opening", "_reader", "_straight", "_tail")
+    __slots__ = ("_exchange", "_opening", "_part", "_reader", "_straight", "_tail")
 
     def __init__(self, exchange: "Exchange", reader: ResponseReader) -> None:
         limits = exchange.plane.limits
@@ -238,12 +237,12 @@ class Stream(Relay):
         self._tail = StreamTail() if exchange.policy.capture is None else tail_of(exchange)
         if exchange.arm is not None and exchange.arm.hears:
             self._tail = exchange.arm.listen(self._tail)
-        self._half: WholeLines | None = None
+        self._part: WholeEvents | None = None
         self._straight = False
-        """True if chunks of whole lines may go on as they come."""
+        """True if chunks of whole events may go on as they come."""
 
     def feed_chunk(self, framed: bytes, content: bytes) -> None:
-        if self._straight and content[-1] == _LF:
+        if self._straight and content.endswith(BLANK_LINES):
             # It goes on with its framing: nothing is built anew.
             exchange = self._exchange
             exchange.client.write(framed)
@@ -271,20 +270,20 @@ class Stream(Relay):
             exchange.opening = data
             whole = self._whole(data)
             exchange.commit(self._reader.status, self._reader.headers, None, whole)
-        self._straight = self._half is None and exchange.chunked and not exchange.translated
+        self._straight = self._part is None and exchange.chunked and not exchange.translated
         if self._tail.feed(data) and self._tail.done():
             exchange.may_end_soon()
 
     def _whole(self, data: bytes) -> bytes:
         """What may go on, after `data`."""
-        half = self._half
-        if half is None:
-            if data[-1] == _LF:
+        part = self._part
+        if part is None:
+            if data.endswith(BLANK_LINES):
                 return data
-            self._half = half = WholeLines()
-        data = half.feed(data)
-        if not half.held_bytes:
-            self._half = None
+            self._part = part = WholeEvents()
+        data = part.feed(data)
+        if not part.held_bytes:
+            self._part = None
         return data
 
     def finished(self) -> None:
@@ -317,8 +316,8 @@ class Stream(Relay):
     def _complete(self) -> None:
         self._count()
         exchange = self._exchange
-        if self._half is not None:  # some servers end no line after [DONE]
-            exchange.relay(self._half.rest())
+        if self._part is not None:  # some servers end no line after [DONE]
+            exchange.relay(self._part.rest())
         if ends_in_error(exchange.end):  # so vLLM and SGLang break: `[DONE]` follows
             exchange.told_broken("Malformed")
         else:
@@ -333,7 +332,7 @@ class Stream(Relay):
             code = GOING_AWAY
         message = f"The answer is incomplete: {fault.detail or fault.reason}."
         event = exchange.error_event(message, code)
-        if not (exchange.translated or exchange.end.endswith(_BETWEEN_EVENTS)):
+        if not (exchange.translated or exchange.end.endswith(BLANK_LINES)):
             event = b"\n\n" + event  # else it would be read as more of the event before it
         exchange.break_off(fault, event)
 

@@ -23,8 +23,13 @@ _DONE_AT_END: Final = re.compile(rb"(?:^|[\r\n])data: ?\[DONE\]\s*(?::[^\r\n]*[\
 _DONE_BYTES: Final = 512
 _DATA: Final = b"data:"
 _ERROR: Final = b'"error"'
-HALF_LINE_BYTES: Final = 64 * 1024
-"""Of a line whose end has not come: most events take less than 1 KiB."""
+PART_BYTES: Final = 64 * 1024
+"""Of an event whose end has not come: most take less than 1 KiB."""
+BLANK_LINES: Final = (b"\n\n", b"\r\n\r\n", b"\r\r")
+"""What an event ends with; what ends so otherwise (line ends that are mixed) is found as well."""
+_BETWEEN: Final = b"\n\n"
+_NOTHING: Final = re.compile(rb"[\r\n]*(?::[^\r\n]*[\r\n]+)*")
+"""Blank lines and comments, which may come alone to keep proxies awake."""
 _TAIL_BYTES: Final = 4096
 """Room for the usage chunk (about 400 bytes with all details) and `[DONE]`."""
 
@@ -179,35 +184,54 @@ def ends_in_error(tail: bytes) -> bool:
     return False
 
 
-class WholeLines:
+class WholeEvents:
     """
-    Lets whole lines of a stream go on, and keeps half a one until its end comes.
+    Lets whole events and comments of a stream go on, and keeps part of one until its end comes.
 
     One over a bound goes on as it comes.
     """
 
-    __slots__ = ("_half", "held_bytes")
+    __slots__ = ("_edge", "_part", "held_bytes")
 
     def __init__(self) -> None:
-        self._half: list[bytes] = []
+        self._part: list[bytes] = []
+        self._edge = _BETWEEN
+        """The last two bytes that were fed; what ends no event is a line end there."""
         self.held_bytes = 0
 
     def feed(self, piece: bytes) -> bytes:
         """What may go on now; empty if nothing may."""
-        end = max(piece.rfind(b"\n"), piece.rfind(b"\r")) + 1
-        whole = self.rest() + piece[:end] if end else b""
-        if end < len(piece):
-            self._half.append(piece[end:])
-            self.held_bytes += len(piece) - end
-            if self.held_bytes > HALF_LINE_BYTES:
-                whole += self.rest()
+        seen = self._edge + piece
+        end = _whole(seen) - len(self._edge)
+        whole = self.rest() + piece[:end] if end > 0 else b""
+        if end == len(piece):
+            self._edge = _BETWEEN
+            return whole
+        self._edge = seen[-2:]
+        part = piece[max(end, 0) :]
+        self._part.append(part)
+        self.held_bytes += len(part)
+        if self.held_bytes > PART_BYTES:
+            whole += self.rest()
         return whole
 
     def rest(self) -> bytes:
         """What was kept, and is not any more."""
-        half = b"".join(self._half)
-        self._half, self.held_bytes = [], 0
-        return half
+        part = b"".join(self._part)
+        self._part, self.held_bytes = [], 0
+        return part
+
+
+def _whole(seen: bytes) -> int:
+    """Where the last blank line ends, with all behind it that begins no event; 0 without one."""
+    end = seen.rfind(b"\n\n") + 2
+    if b"\r" in seen:
+        end = max(end, seen.rfind(b"\n\r") + 2, seen.rfind(b"\r\r") + 2)
+    if end < 2:
+        return 0
+    found = _NOTHING.match(seen, end)
+    assert found is not None  # it may be empty
+    return found.end()
 
 
 class StreamTail:
