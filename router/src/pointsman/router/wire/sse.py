@@ -32,6 +32,8 @@ _NOTHING: Final = re.compile(rb"[\r\n]*(?::[^\r\n]*[\r\n]+)*")
 """Blank lines and comments, which may come alone to keep proxies awake."""
 _TAIL_BYTES: Final = 4096
 """Room for the usage chunk (about 400 bytes with all details) and `[DONE]`."""
+_LAST_BYTES: Final = 32 * 1024
+"""Of one event, if it is the last one: an error may quote what was asked."""
 
 
 _MOST_OBJECTS: Final = 65_536
@@ -171,7 +173,7 @@ def ends_in_error(tail: bytes) -> bool:
     """True if the last event of a stream that says anything is an error, whatever follows it."""
     if _ERROR not in tail:  # as of nearly all; in a text the quotes are escaped
         return False
-    for line in reversed(tail[-_TAIL_BYTES:].split(b"\n")):
+    for line in reversed(tail.split(b"\n")):
         if line.startswith(_DATA):
             try:
                 chunk = decode_chunk(line[len(_DATA) :])
@@ -251,7 +253,7 @@ class StreamTail:
         """True if the stream may be done after `piece`: ask `done()`."""
         self._pieces.append(piece)
         self._size += len(piece)
-        if self._size >= _TAIL_BYTES:
+        if self._size >= _TAIL_BYTES and (piece.endswith(b"\n") or self._size >= _LAST_BYTES):
             self._turn()
         if piece.endswith(b"}\n\n"):  # as nearly all do
             return False
@@ -272,13 +274,13 @@ class StreamTail:
         return self._dropped + kept.count(_DATA)
 
     def bytes(self) -> bytes:
-        """The last 4 KiB or more."""
+        """The last 4 KiB or more, and all of an event of up to 32 KiB."""
         if self._before or len(self._pieces) > 1:
             # Once: who sends byte by byte has it asked for as often.
             joined = b"".join([*self._before, *self._pieces])
-            if len(joined) > 4 * _TAIL_BYTES:
-                self._dropped += joined.count(_DATA, 0, len(joined) - _TAIL_BYTES)
-                joined = joined[-_TAIL_BYTES:]
+            if len(joined) > 2 * _LAST_BYTES:
+                self._dropped += joined.count(_DATA, 0, len(joined) - _LAST_BYTES)
+                joined = joined[-_LAST_BYTES:]
             self._before, self._pieces = [], [joined]
             self._size = 0
         return self._pieces[0] if self._pieces else b""
