@@ -177,11 +177,21 @@ async def test_an_error_event_before_done_is_counted_as_a_broken_stream(
         (ROLE,),
         (b": keep-alive\n\n", ROLE, b'data: {"choices":[]}\n\n'),
         (ROLE, b'data: {"error":{"message":"overloaded"}}\n\n'),
+        (b'error: {"code":500,"message":"x","type":"server_error"}\n\n' + DONE,),
         (ROLE, b"data: no json\n\n"),
         (ROLE, b"data: {\xff\xfe}\n\n"),
         (ROLE[:30],),
     ],
-    ids=["nothing", "role", "comment", "error event", "no JSON", "broken UTF-8", "half an event"],
+    ids=[
+        "nothing",
+        "role",
+        "comment",
+        "error event",
+        "llama.cpp's",
+        "no JSON",
+        "broken UTF-8",
+        "half an event",
+    ],
 )
 async def test_what_is_no_content_does_not_commit(there: World, opening: tuple[bytes, ...]) -> None:
     """A backend that dies after start-up events only is replaced, and leaves no trace of them."""

@@ -29,6 +29,7 @@ EVENTS = (
 )
 WORD = b'data: {"choices":[{"index":0,"delta":{"content":"word"}}]}\n\n'
 ERROR = b'data: {"error":{"message":"it died","code":500}}\n\n'
+BARE_ERROR = b'error: {"code":500,"message":"it died","type":"server_error"}\n\n'
 DONE = b"data: [DONE]\n\n"
 
 
@@ -143,10 +144,12 @@ def test_only_content_commits(nothing: list[bytes], content: bytes, cuts: list[i
 
 @pytest.mark.parametrize(
     "data",
-    [b"data: x\n\n", b'data: {"error":{"message":"x"}}\n\n', b"data: {\xff}\n\n", b"data: []\n\n",
+    [b"data: x\n\n", b'data: {"error":{"message":"x"}}\n\n', BARE_ERROR, b"data: {\xff}\n\n",
+     b"data: []\n\n",
      b'data: {"choices":[{"delta":{"content":"\xff"}}]}\n\n' + b"data: {\n\n", b"x" * 600,
      ROLE * 10],
-    ids=["no JSON", "error", "UTF-8", "list", "then no JSON", "endless line", "endless start"],
+    ids=["no JSON", "error", "llama.cpp's", "UTF-8", "list", "then no JSON", "endless line",
+         "endless start"],
 )  # fmt: skip
 def test_a_broken_start_is_said_to_be_broken(data: bytes) -> None:
     """With the reason in our words."""
@@ -318,6 +321,8 @@ def test_what_ends_in_a_blank_line_needs_no_closer_look(end: bytes) -> None:
     [
         ((WORD, ERROR, DONE), True),
         ((WORD, ERROR), True),
+        ((WORD, BARE_ERROR, DONE), True),
+        ((BARE_ERROR, WORD, DONE), False),
         ((ERROR.replace(b"\n", b"\r\n"), DONE.replace(b"\n", b"\r\n")), True),
         ((ERROR, b'data: {"choices":[],"usage":{"prompt_tokens":1}}\n\n', DONE), True),
         ((ERROR, WORD, DONE), False),

@@ -23,6 +23,8 @@ _DONE_AT_END: Final = re.compile(rb"(?:^|[\r\n])data: ?\[DONE\]\s*(?::[^\r\n]*[\
 _DONE_BYTES: Final = 512
 _DATA: Final = b"data:"
 _ERROR: Final = b'"error"'
+_BARE_ERROR: Final = b"error:"
+"""How llama.cpp said one until October 2025, with `[DONE]` behind it."""
 PART_BYTES: Final = 64 * 1024
 """Of an event whose end has not come: most take less than 1 KiB."""
 BLANK_LINES: Final = (b"\n\n", b"\r\n\r\n", b"\r\r")
@@ -54,7 +56,11 @@ def is_crowded(data: bytes) -> bool:
 
 
 class EventReader:
-    """The `data` of each event, however the bytes are cut (WHATWG HTML 9.2.6)."""
+    """
+    The `data` of each event, however the bytes are cut (WHATWG HTML 9.2.6).
+
+    A field `error`, which readers pass over, is told as the data that it should have been.
+    """
 
     __slots__ = ("_after_cr", "_data", "_data_bytes", "_first", "_partial", "_partial_bytes")
 
@@ -109,6 +115,8 @@ class EventReader:
             self._add(line[6:] if line[5:6] == b" " else line[5:], len(line))
         elif line == b"data":
             self._add(b"", len(line))
+        elif line.startswith(_BARE_ERROR):
+            self._add(b'{"error":%b}' % line[len(_BARE_ERROR) :], len(line))
 
     def _add(self, data: bytes, size: int) -> None:
         self._data_bytes += size + (_LINE_BYTES if self._data else 0)
@@ -171,9 +179,12 @@ class StreamOpening:
 
 def ends_in_error(tail: bytes) -> bool:
     """True if the last event of a stream that says anything is an error, whatever follows it."""
-    if _ERROR not in tail:  # as of nearly all; in a text the quotes are escaped
+    # As of nearly all; in a text the quotes are escaped, and no line begins there.
+    if _ERROR not in tail and b"\n" + _BARE_ERROR not in tail:
         return False
     for line in reversed(tail.split(b"\n")):
+        if line.startswith(_BARE_ERROR):
+            return True
         if line.startswith(_DATA):
             try:
                 chunk = decode_chunk(line[len(_DATA) :])
