@@ -294,6 +294,37 @@ async def test_a_prompt_too_long_for_the_backend_falls_back_if_the_route_says_so
     assert (await there.ask(chat(stream=True))).status == status
 
 
+TOO_LONG = b'{"error":{"message":"longer than the model\'s context length (9 tokens)","code":400}}'
+
+
+@pytest.mark.parametrize(
+    ("stream", "server"),
+    [
+        (True, answers(SSE_HEAD, *chunked(b"data: " + TOO_LONG + b"\n\n" + DONE, last=True))),
+        (True, answers(SSE_HEAD, *chunked(ROLE, b"error: " + TOO_LONG[9:-1] + b"\n\n", DONE))),
+        (False, answers(JSON_HEAD + b"content-length: %d\r\n\r\n" % len(TOO_LONG) + TOO_LONG)),
+    ],
+    ids=["SGLang", "llama.cpp", "LM Studio"],
+)
+async def test_a_prompt_too_long_is_no_fault_of_who_says_so_with_status_200(
+    there: World, stream: bool, server: Handler
+) -> None:
+    """The next backend answers; alone it is the refusal that it should have been, told once."""
+    await there.scripted("first", server)
+    await there.simulator("second")
+    window = Fallback(chain=("second",), on=("ContextWindow",))
+    there.route("first", "second", fallback=window)
+    reply = await there.ask(chat(stream=stream))
+    assert reply.content.startswith("model-second here.")
+    there.route("first")
+    reply = await there.ask(chat(stream=stream))
+    assert (reply.status, reply.headers["content-type"]) == (400, "application/json")
+    assert reply.error["message"] == "longer than the model's context length (9 tokens)"
+    assert there.count("attempts_total", backend="first", outcome="ContextWindow") == 1
+    assert there.count("attempts_total", backend="first", outcome="Ok") == 1
+    assert there.count("attempts_total", backend="first", outcome="Malformed") == 0
+
+
 async def test_errors_do_not_fall_back_where_the_route_does_not_say_so(there: World) -> None:
     """on: [Timeout] only: the first is tried again, the second never."""
     await there.simulator("first", error_rate=1.0)

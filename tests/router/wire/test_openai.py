@@ -211,6 +211,7 @@ def test_an_end_without_usage_tells_none(end: bytes) -> None:
         (b'{"error":{"code":400,"message":"This model\'s maximum context length is 5"}}', True),
         (b'{"object":"error","message":"maximum context length is 5","code":400}', True),
         (b'{"error":{"code":"invalid","message":"temperature"}}', False),
+        (b'{"error":{"message":"max_tokens must be at least 1, got 0"}}', False),
         (b'{"error":"x"}', False),
         (b"<html>", False),
         (b"", False),

@@ -4,6 +4,7 @@
 | 200, a stream                  | Stream  | with the first content; then an error event ends it   |
 | 200, not a stream              | Whole   | when complete, or at once for a body over a bound     |
 | 4xx that is about the request  | Refusal | when complete                                         |
+| 200, "this does not fit"       | -       | at once: a 400 about the request                      |
 | anything else                  | -       | never: a Fault; the next candidate, a retry, or 502   |
 """
 
@@ -160,7 +161,7 @@ def answer_whole(
     """Relay a JSON body of which nothing was sent yet, if it is an answer."""
     answer, usage, wrong = read_answer(body)
     if wrong:
-        exchange.fail(Fault(Kind.ERROR, "Malformed", wrong))
+        _broken(exchange, wrong, body)
         return
     exchange.usage = used = usage or _estimate_whole(exchange, len(body))
     exchange.said, exchange.end = answer, body
@@ -197,25 +198,36 @@ class Refusal(Relay):
             self._exchange.fail(Fault(Kind.ERROR, "Malformed", detail))
 
     def finished(self) -> None:
-        exchange = self._exchange
-        body = b"".join(self._pieces)
         reader = self._reader
-        falls_back = exchange.taken.on_context_window and exchange.others_left
-        if falls_back and reader.status in (400, 413) and says_too_long(body):
-            detail = "the request does not fit its context window"
-            exchange.fail(Fault(Kind.CONTEXT_WINDOW, "ContextWindow", detail, retryable=False))
-            return
-        shaped = in_openais_shape(reader.status, body)
-        if shaped is not body:
-            reader.headers[b"content-type"] = b"application/json"
-        exchange.commit(reader.status, reader.headers, len(shaped), shaped)
-        exchange.complete()
+        _refuse(self._exchange, reader.status, reader.headers, b"".join(self._pieces))
 
     def lost(self, fault: Fault) -> None:
         self._exchange.fail(fault)
 
     def left(self) -> None:
         """It took nothing."""
+
+
+def _refuse(exchange: "Exchange", status: int, headers: dict[bytes, bytes], body: bytes) -> None:
+    """Tell the caller, unless the request may fit another backend's window."""
+    falls_back = exchange.taken.on_context_window and exchange.others_left
+    if falls_back and status in (400, 413, 422) and says_too_long(body):
+        detail = "the request does not fit its context window"
+        exchange.fail(Fault(Kind.CONTEXT_WINDOW, "ContextWindow", detail, retryable=False))
+        return
+    shaped = in_openais_shape(status, body)
+    if shaped is not body:
+        headers[b"content-type"] = b"application/json"
+    exchange.commit(status, headers, len(shaped), shaped)
+    exchange.complete()
+
+
+def _broken(exchange: "Exchange", why: str, said: bytes) -> None:
+    """What came with status 200 is no answer: some servers say so that a request is too long."""
+    if said and says_too_long(said):
+        _refuse(exchange, 400, {b"content-type": b"application/json"}, said)
+    else:
+        exchange.fail(Fault(Kind.ERROR, "Malformed", why))
 
 
 class Stream(Relay):
@@ -261,7 +273,7 @@ class Stream(Relay):
         else:
             seen = opening.feed(data)
             if seen is Opening.BROKEN:
-                exchange.fail(Fault(Kind.ERROR, "Malformed", opening.why))
+                _broken(exchange, opening.why, opening.error)
                 return
             if seen is Opening.WAITING:
                 return

@@ -14,6 +14,22 @@ from pointsman.router.wire.unreadable import UNREADABLE
 
 _MESSAGE_CHARS: Final = 4096
 _TYPE: Final = "invalid_request_error"
+_TOO_LONG: Final = (
+    "maximum context length",  # OpenAI, vLLM, Mistral, OpenRouter
+    "model's context length",  # SGLang, Together
+    "use a shorter input",  # SGLang, where its cache is smaller than the window
+    "available context size",  # llama.cpp
+    "exceeded max context length",  # Ollama
+    "exceeds the context length",  # Ollama, of embeddings
+    "greater than the context length",  # LM Studio
+    "`max_new_tokens` must be <=",  # TGI
+    "maximum prompt length",  # xAI
+    "exceeded model token limit",  # Moonshot
+    "range of input length should be",  # DashScope
+    "maximum number of tokens allowed",  # Gemini
+    "reduce the length of the messages",  # Groq
+    "prompt is too long",  # Anthropic, and this router
+)
 _decode = msgspec.json.Decoder(dict[str, object]).decode
 
 
@@ -77,12 +93,14 @@ def _text(value: object) -> str | None:
 
 
 def says_too_long(body: bytes) -> bool:
-    """True for a 400 that means the request does not fit the context window (OpenAI, vLLM)."""
+    """True for an error that means the request does not fit the context window."""
     told = _read(body)
     error = told.get("error")
     if isinstance(error, dict):
         told = error
+    elif isinstance(error, str):
+        told = {"message": error}
+    if told.get("code") == "context_length_exceeded":
+        return True
     message = told.get("message")
-    return told.get("code") == "context_length_exceeded" or (
-        isinstance(message, str) and "maximum context length" in message.lower()
-    )
+    return isinstance(message, str) and any(words in message.lower() for words in _TOO_LONG)

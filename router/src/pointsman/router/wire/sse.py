@@ -134,7 +134,7 @@ class Opening(StrEnum):
 class StreamOpening:
     """Holds a stream's bytes back until its first content; `held` is to be sent then."""
 
-    __slots__ = ("_events", "_max_frame", "_max_held", "held", "held_bytes", "why")
+    __slots__ = ("_events", "_max_frame", "_max_held", "error", "held", "held_bytes", "why")
 
     def __init__(self, max_held_bytes: int, max_frame_bytes: int) -> None:
         self._events = EventReader()
@@ -144,6 +144,8 @@ class StreamOpening:
         self.held_bytes = 0
         self.why = ""
         """For BROKEN: what is wrong, in our words."""
+        self.error = b""
+        """The error that the stream begins with, if that is why."""
 
     def feed(self, piece: bytes) -> Opening:
         """CONTENT as soon as the first content, or `[DONE]` of an empty answer, has been seen."""
@@ -159,6 +161,7 @@ class StreamOpening:
             except UNREADABLE:
                 return self._broken("an event is not a chat completion chunk")
             if bytes(chunk.error) not in EMPTY:
+                self.error = data
                 return self._broken("the stream begins with an error")
             if has_content(chunk):
                 return Opening.CONTENT
