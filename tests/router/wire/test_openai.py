@@ -168,6 +168,30 @@ def test_what_was_thought_is_counted_where_only_the_sum_has_it(
         assert (found.prompt_tokens, found.completion_tokens, found.reasoning_tokens) == counted
 
 
+@pytest.mark.parametrize(
+    "nothing", [{}, {"prompt_tokens": 0, "completion_tokens": 0, "total_tokens": 0}]
+)
+def test_no_tokens_at_all_are_not_stated(nothing: dict[str, int]) -> None:
+    """Some servers say so until the last event, or always: such answers cost nothing."""
+    none = json.dumps({"choices": [], "usage": nothing}).encode()
+    assert read_answer(none)[1] is None
+    said = json.dumps({"usage": {"prompt_tokens": 3, "completion_tokens": 4}}).encode()
+    found = read_stream_usage(b"data: %b\n\ndata: %b\n\ndata: [DONE]\n\n" % (said, none))
+    assert found == read_answer(said)[1]
+
+
+@pytest.mark.parametrize("place", ["choices", "x_groq"])
+def test_a_streams_usage_is_found_where_providers_put_it(place: str) -> None:
+    """Moonshot's is in a choice, Groq's in a member of its own: neither waits to be asked."""
+    told = {"usage": {"prompt_tokens": 3, "completion_tokens": 4, "total_tokens": 7}}
+    choice = {"index": 0, "delta": {}, "finish_reason": "stop"}
+    last: dict[str, object] = {"choices": [choice], "usage": None}
+    last |= {"choices": [choice | told]} if place == "choices" else {"x_groq": {"id": "r"} | told}
+    found = read_stream_usage(b"data: %b\n\ndata: [DONE]\n\n" % json.dumps(last).encode())
+    assert found == read_answer(json.dumps(told).encode())[1]
+    assert found is not None
+
+
 @pytest.mark.parametrize("after", [b"", b', "service_tier": "}", "timings": {"prompt_tokens": 5}'])
 @pytest.mark.parametrize(
     "usage",
