@@ -227,6 +227,9 @@ def test_a_large_picture_is_content() -> None:
     """The bounds are of choices and objects, not of bytes."""
     opening = StreamOpening(256 * 1024, 16 * 1024 * 1024)
     assert opening.feed(event(content="x" * 4_000_000)) is Opening.CONTENT
+    opening = StreamOpening(256 * 1024, 16 * 1024 * 1024)
+    drawn = {"type": "image_url", "image_url": {"url": "data:image/png;base64," + "x" * 4_000_000}}
+    assert opening.feed(event(role="assistant", content="", images=[drawn])) is Opening.CONTENT
 
 
 @pytest.mark.slow
