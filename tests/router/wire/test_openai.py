@@ -14,7 +14,7 @@ from pointsman.router.wire.openai import (
     read_answer,
     read_chat,
     read_stream_usage,
-    read_usage_at_end,
+    read_usage_at,
 )
 from pointsman.router.wire.refusal import says_too_long
 from pointsman.router.wire.splice import replace_model
@@ -206,7 +206,7 @@ def test_a_streams_usage_is_found_where_providers_put_it(place: str) -> None:
 def test_the_end_of_an_answer_tells_what_all_of_it_tells(usage: bytes, after: bytes) -> None:
     """A large answer cost more than a small one that states the same: details were not read."""
     body = b'{"choices": ["%b"], "usage": %b%b}' % (b"x" * USAGE_BYTES, usage, after)
-    found = read_usage_at_end(body[-USAGE_BYTES:])
+    found = read_usage_at(body[-USAGE_BYTES:])
     assert found is not None
     assert found == read_answer(body)[1]
 
@@ -225,7 +225,7 @@ def test_the_end_of_an_answer_tells_what_all_of_it_tells(usage: bytes, after: by
 )
 def test_an_end_without_usage_tells_none(end: bytes) -> None:
     """It is cut, is none, or is what a model said."""
-    assert read_usage_at_end(end) is None
+    assert read_usage_at(end) is None
 
 
 @pytest.mark.parametrize(

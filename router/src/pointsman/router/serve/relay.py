@@ -27,7 +27,7 @@ from pointsman.router.wire.openai import (
     USAGE_BYTES,
     read_answer,
     read_stream_usage,
-    read_usage_at_end,
+    read_usage_at,
 )
 from pointsman.router.wire.refusal import in_openais_shape, says_too_long
 from pointsman.router.wire.response import ResponseReader
@@ -99,15 +99,15 @@ def choose(exchange: "Exchange", reader: ResponseReader) -> Relay | Fault:
 class Whole(Relay):
     """A JSON body, held back while it is small."""
 
-    __slots__ = ("_end", "_exchange", "_pieces", "_reader", "_size")
+    __slots__ = ("_begin", "_end", "_exchange", "_pieces", "_reader", "_size")
 
     def __init__(self, exchange: "Exchange", reader: ResponseReader) -> None:
         self._exchange = exchange
         self._reader = reader
         self._pieces: list[bytes] = []
         self._size = 0
-        self._end = b""
-        """Of a body that was sent before it was complete: its last bytes."""
+        self._begin = self._end = b""
+        """Of a body that was sent before it was complete: its first bytes, and its last."""
 
     def feed(self, data: bytes) -> None:
         exchange = self._exchange
@@ -115,6 +115,8 @@ class Whole(Relay):
         if exchange.committed:
             end = data if len(data) >= USAGE_BYTES else self._end + data
             self._end = end[-USAGE_BYTES:]
+            if len(self._begin) < USAGE_BYTES:
+                self._begin += data[:USAGE_BYTES]
             exchange.relay(data)
             return
         self._pieces.append(data)
@@ -129,7 +131,7 @@ class Whole(Relay):
                 exchange.fail(Fault(Kind.ERROR, "TooLarge", detail, retryable=False))
         elif max(self._size, self._reader.length or 0) > limits.buffered_body_bytes:
             body = b"".join(self._pieces)
-            self._end = body[-USAGE_BYTES:]
+            self._begin, self._end = body[:USAGE_BYTES], body[-USAGE_BYTES:]
             reader = self._reader
             exchange.commit(reader.status, reader.headers, reader.length, body)
             self._pieces = []
@@ -138,7 +140,8 @@ class Whole(Relay):
         exchange = self._exchange
         if exchange.committed:
             exchange.end = self._end
-            exchange.use(read_usage_at_end(self._end) or _estimate_whole(exchange, self._size))
+            usage = read_usage_at(self._end) or read_usage_at(self._begin)  # llama.cpp's embeddings
+            exchange.use(usage or _estimate_whole(exchange, self._size))
             exchange.complete()
             return
         reader = self._reader
@@ -355,4 +358,7 @@ class Stream(Relay):
 
 def _estimate(exchange: "Exchange", completion_tokens: int) -> Usage:
     read_late(exchange)
-    return Usage(exchange.analysis.context_tokens, completion_tokens, estimated=True)
+    prompt_tokens = exchange.analysis.context_tokens
+    if not exchange.operation.generates:  # of several texts that is the longest one
+        prompt_tokens = max(prompt_tokens, len(exchange.request.body) // _CHARS_A_TOKEN)
+    return Usage(prompt_tokens, completion_tokens, estimated=True)

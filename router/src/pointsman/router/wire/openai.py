@@ -359,8 +359,8 @@ def read_usage(raw: msgspec.Raw) -> Usage | None:
         return None
 
 
-def read_usage_at_end(end: bytes) -> Usage | None:
-    """Usage from the last bytes of a whole answer, whose last members it is among."""
+def read_usage_at(end: bytes) -> Usage | None:
+    """Usage from the last bytes of a whole answer, or its first, whose members it is among."""
     at = end.rfind(b'"usage"')
     if at < 1 or end[at - 1] == b"\\"[0]:  # text that quotes one
         return None
