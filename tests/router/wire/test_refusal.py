@@ -36,9 +36,12 @@ def test_openais_own_shape_keeps_its_bytes() -> None:
         ({"detail": "Not Found"}, "Not Found", None),
         ({"detail": [{"msg": "Field required"}]},
          'The backend refused the request with status 400: [{"msg":"Field required"}]', None),
+        ({"object": "error", "message": {"detail": [{"loc": ["stream_options"]}]}, "code": None},
+         'The backend refused the request with status 400: {"detail":[{"loc":["stream_options"]}]}',
+         None),
         ({}, "The backend refused the request with status 400.", None),
     ],
-    ids=["vLLM", "without type", "Ollama", "FastAPI", "FastAPI's list", "nothing"],
+    ids=["vLLM", "without type", "Ollama", "FastAPI", "FastAPI's list", "Mistral", "nothing"],
 )  # fmt: skip
 def test_other_shapes_are_told_in_openais(body: object, message: str, code: str | None) -> None:
     """The message and code they have, at the place where an SDK looks."""

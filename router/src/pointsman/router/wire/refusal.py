@@ -1,8 +1,8 @@
 """PURE: a backend's 4xx about the request, in OpenAI's error shape whatever shape it came in.
 
 Guarantees that a body in that shape keeps its bytes, and that SDKs find the message of any other:
-vLLM's flat one, FastAPI's `detail`, Ollama's string, a page of HTML. Adds nothing of its own where
-there is a message.
+vLLM's flat one, FastAPI's and Mistral's `detail`, Ollama's string, a page of HTML. Adds nothing of
+its own where there is a message.
 """
 
 from typing import Final
@@ -73,7 +73,7 @@ def in_openais_shape(status: int, body: bytes) -> bytes:
         told = {**told, "message": error}
     message = told.get("message")
     if not isinstance(message, str) or not message:
-        detail = told.get("detail")
+        detail = told.get("detail") or message
         if isinstance(detail, str) and detail:
             message = detail
         else:
