@@ -7,6 +7,7 @@ import pytest
 
 from pointsman.api.table import Fallback
 from pointsman.router.serve.limits import Limits
+from pointsman.router.wire.sse import EventReader
 from pointsman.simulator.faults import Fault, FaultMode
 from tests.router.serve.world import LIMITS, Handler, World, chat, post, until, world
 
@@ -151,6 +152,43 @@ async def test_a_clean_end_without_done_is_an_error_event(there: World, server: 
     reply = await there.ask(chat(stream=True))
     assert json.loads(reply.events[-1])["error"]["code"] == "upstream_disconnected"
     assert "[DONE]" not in reply.events
+
+
+def ends_by(finish: bytes) -> bytes:
+    """The last event of an answer, with its usage."""
+    usage = b'"usage":{"prompt_tokens":7,"completion_tokens":1}'
+    return b'data: {"choices":[{"delta":{},"finish_reason":"%b"}],%b}\n\n' % (finish, usage)
+
+
+async def test_an_answer_that_says_why_it_ended_is_whole_without_done(there: World) -> None:
+    """Perplexity never sends one: each of its streams counted as broken, and told so."""
+    pieces = (ROLE, WORD, ends_by(b"stop"))
+    await there.scripted("first", answers(SSE_HEAD, *chunked(*pieces, last=True)))
+    there.route("first")
+    reply = await there.ask(chat(stream=True))
+    assert (reply.complete, reply.body) == (True, b"".join(pieces))
+    assert there.count("attempts_total", backend="first", outcome="Ok") == 1
+
+
+@pytest.mark.parametrize(
+    ("pieces", "n"),
+    [
+        (chunked(ROLE, WORD, ends_by(b"error"), last=True), 1),
+        (chunked(ROLE, WORD, ends_by(b"stop"), last=True), 2),
+        (chunked(ROLE, WORD, ends_by(b"stop"), b"data: {", last=True), 1),
+        (chunked(ROLE, WORD, ends_by(b"stop")), 1),
+    ],
+    ids=["by an error", "one of two", "in an event", "in the body"],
+)
+async def test_an_end_without_done_that_may_lack_something_is_an_error_event(
+    there: World, pieces: tuple[bytes, ...], n: int
+) -> None:
+    """It is not known to be all."""
+    await there.scripted("first", answers(SSE_HEAD, *pieces))
+    there.route("first")
+    reply = await there.ask(chat(stream=True, n=n))
+    *_, last = EventReader().feed(reply.body)
+    assert json.loads(last)["error"]["code"] == "upstream_disconnected"
 
 
 @pytest.mark.parametrize("between", [b"", b'data: {"choices":[],"usage":null}\n\n'])

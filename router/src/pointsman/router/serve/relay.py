@@ -23,6 +23,7 @@ from pointsman.router.policy.retry import (
 )
 from pointsman.router.serve.arrival import read_late
 from pointsman.router.serve.capture import tail_of
+from pointsman.router.wire.choices import choices
 from pointsman.router.wire.openai import (
     USAGE_BYTES,
     read_answer,
@@ -39,6 +40,7 @@ from pointsman.router.wire.sse import (
     WholeEvents,
     ends_in_error,
 )
+from pointsman.router.wire.stated import finish_of
 from pointsman.router.wire.usage import Usage
 
 if TYPE_CHECKING:
@@ -305,11 +307,17 @@ class Stream(Relay):
         if self._opening is not None:
             detail = "the stream ended without content"
             self._exchange.fail(Fault(Kind.ERROR, "ClosedEarly", detail))
-        elif self._tail.done():
+        elif self._tail.done() or self._is_told():
             self._complete()
         else:
             detail = "the stream ended without [DONE]"
             self._break_off(Fault(Kind.ERROR, "NoDone", detail))
+
+    def _is_told(self) -> bool:
+        """True if the one answer has said why it ends: not all providers send `[DONE]`."""
+        finish = finish_of(self._tail.bytes())
+        whole = self._part is None and finish not in ("", "error", "abort")
+        return whole and choices(self._exchange.request.body) == 1
 
     def lost(self, fault: Fault) -> None:
         if self._opening is not None:
