@@ -39,9 +39,15 @@ def test_openais_own_shape_keeps_its_bytes() -> None:
         ({"object": "error", "message": {"detail": [{"loc": ["stream_options"]}]}, "code": None},
          'The backend refused the request with status 400: {"detail":[{"loc":["stream_options"]}]}',
          None),
+        ([{"error": {"code": 400, "message": "no such field", "status": "INVALID_ARGUMENT"}}],
+         "no such field", None),
+        ([{"error": {"message": "m", "type": "BadRequestError", "param": None, "code": None}}],
+         "m", None),
+        ([], "The backend refused the request with status 400.", None),
         ({}, "The backend refused the request with status 400.", None),
     ],
-    ids=["vLLM", "without type", "Ollama", "FastAPI", "FastAPI's list", "Mistral", "nothing"],
+    ids=["vLLM", "without type", "Ollama", "FastAPI", "FastAPI's list", "Mistral", "Gemini",
+         "OpenAI's in a list", "an empty list", "nothing"],
 )  # fmt: skip
 def test_other_shapes_are_told_in_openais(body: object, message: str, code: str | None) -> None:
     """The message and code they have, at the place where an SDK looks."""

@@ -30,14 +30,17 @@ _TOO_LONG: Final = (
     "reduce the length of the messages",  # Groq
     "prompt is too long",  # Anthropic, and this router
 )
-_decode = msgspec.json.Decoder(dict[str, object]).decode
+_decode = msgspec.json.Decoder(dict[str, object] | list[dict[str, object]]).decode
 
 
 def _read(body: bytes) -> dict[str, object]:
     try:
-        return _decode(body)
+        found: dict[str, object] | list[dict[str, object]] = _decode(body)
     except UNREADABLE:
         return {}
+    if isinstance(found, list):  # Gemini's come so
+        return found[0] if found else {}
+    return found
 
 
 class Told(msgspec.Struct):
@@ -66,7 +69,7 @@ def in_openais_shape(status: int, body: bytes) -> bytes:
     told = _read(body)
     error = told.get("error")
     if isinstance(error, dict) and isinstance(error.get("message"), str):
-        if error.keys() >= {"type", "param", "code"}:
+        if error.keys() >= {"type", "param", "code"} and not body.lstrip().startswith(b"["):
             return body
         told = error
     elif isinstance(error, str):
