@@ -157,7 +157,8 @@ class Metrics(Collector):
         self.held: Mapping[str, int] = {}
         """Live.held, likewise."""
         self.ejected: Callable[[], Mapping[str, int]] = dict  # endpoints, by backend
-        self.may_wait: Callable[[], Iterable[str]] = tuple  # backends
+        self.answering: Callable[[], Mapping[str, bool]] = dict
+        """Backends of the table in force, and whether requests may wait for a server of theirs."""
         self.connections = 0
         self.internal_errors = 0
         """Bugs of this router that a request met; each is logged."""
@@ -269,8 +270,10 @@ class Metrics(Collector):
 
     def collect(self) -> Iterable[Metric]:
         """For prometheus_client."""
-        for name in self.may_wait():
-            self.backend(name).may_wait()
+        answering = self.answering()
+        for name, may_wait in answering.items():
+            if may_wait:
+                self.backend(name).may_wait()
         yield from self._collect_routes()
         yield from self._collect_backends()
         yield from self._collect_callers()
@@ -300,7 +303,8 @@ class Metrics(Collector):
             tasks.add_metric([task], count)
         yield tasks
         sent = "Requests sent to a backend and not finished."
-        yield _gauge("in_flight", sent, self.in_flight)
+        # From 0 on: an autoscaler takes a router that says nothing for one that is busy.
+        yield _gauge("in_flight", sent, dict.fromkeys(answering, 0) | {**self.in_flight})
         yield _gauge("held", "Requests that wait for a server of a backend.", self.held)
         name = _PREFIX + "client_connections"
         yield GaugeMetricFamily(name, "Open connections of clients.", self.connections)
