@@ -1,0 +1,22 @@
+"""The router's page has every error that a caller can get."""
+
+import re
+
+from tests.docs.snippets import ROOT
+
+PAGE = (ROOT / "router" / "README.md").read_text()
+SOURCES = [
+    path.read_text()
+    for path in (ROOT / "router/src/pointsman/router").rglob("*.py")
+    if path.name != "pinned.py"  # the admin port's
+]
+SPELLED = re.compile(r'\b(?:code ?= ?|GOING_AWAY: Final = |error_event\(\w+, )"(\w+)"')
+
+
+def test_every_code_of_an_error_is_in_the_table() -> None:
+    """An application that looks at `code` finds it there."""
+    table = PAGE.partition("## What callers may ask")[2].partition("\n## ")[0]
+    codes = {code for text in SOURCES for code in SPELLED.findall(text)}
+
+    assert codes > {"draining", "backend_refused", "invalid_api_key", "no_vetted_backend"}
+    assert [code for code in sorted(codes) if f"`{code}`" not in table] == []
