@@ -1,7 +1,10 @@
-"""The router's page has every error that a caller can get."""
+"""The router's page has every path and every error that a caller can get."""
 
 import re
 
+from pointsman.router.serve import feedback
+from pointsman.router.serve.review import telling
+from pointsman.router.wire.operation import OPERATIONS
 from tests.docs.snippets import ROOT
 
 PAGE = (ROOT / "router" / "README.md").read_text()
@@ -20,3 +23,13 @@ def test_every_code_of_an_error_is_in_the_table() -> None:
 
     assert codes > {"draining", "backend_refused", "invalid_api_key", "no_vetted_backend"}
     assert [code for code in sorted(codes) if f"`{code}`" not in table] == []
+
+
+def test_every_path_is_on_both_pages() -> None:
+    """What nobody reads of is asked by nobody."""
+    paths = {*OPERATIONS, feedback.PATH, telling.PATH}
+    api = (ROOT / "docs" / "api.md").read_text()
+
+    assert len(paths) > 6
+    for page in (PAGE, api):
+        assert [path for path in sorted(paths) if path.decode() not in page] == []
