@@ -136,7 +136,7 @@ class ModelBackendStatus(ApiModel):
     conditions: list[StoredCondition] | None = Field(
         default=None,
         max_length=16,
-        description="Ready, Available, Progressing, ScalingActive, Drifted, Evaluated; "
+        description="Ready, Available, Progressing, ScalingActive, Vetted, Drifted, Evaluated; "
         "Reconciling and Stalled only while true.",
     )
 
@@ -302,9 +302,9 @@ class RoutingPolicyStatus(ApiModel):
     conditions: list[StoredCondition] | None = Field(
         default=None,
         max_length=16,
-        description="Ready, Accepted, ResolvedRefs, TestsPassed, Programmed, Progressing; with a "
-        "rollout AwaitingApproval, Promoted and RolledBack; with drift DriftDetected; Reconciling "
-        "and Stalled only while true.",
+        description="Ready, Accepted, ResolvedRefs, TestsPassed, Programmed, Progressing; with "
+        "governance Vetted; with a rollout AwaitingApproval, Promoted and RolledBack; with drift "
+        "DriftDetected; Reconciling and Stalled only while true.",
     )
 
     schema_extra: ClassVar[dict[str, dict[str, object]]] = {
