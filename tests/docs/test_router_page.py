@@ -25,6 +25,16 @@ def test_every_code_of_an_error_is_in_the_table() -> None:
     assert [code for code in sorted(codes) if f"`{code}`" not in table] == []
 
 
+def test_every_path_of_the_admin_port_is_in_its_table() -> None:
+    """Those that only the operator asks, too."""
+    source = next(text for text in SOURCES if "class Admin:" in text)
+    paths = set(re.findall(r'"(/admin/[a-z/]+)"', source))
+    table = PAGE.partition("## Admin port")[2].partition("\n## ")[0]
+
+    assert len(paths) == 4
+    assert [path for path in sorted(paths) if path not in table] == []
+
+
 def test_every_path_is_on_both_pages() -> None:
     """What nobody reads of is asked by nobody."""
     paths = {*OPERATIONS, feedback.PATH, telling.PATH}
