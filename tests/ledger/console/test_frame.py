@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from pointsman.ledger.console.guarding import MAX_FORM_BYTES
+from pointsman.ledger.console.guarding import MAX_FORM_BYTES, MAX_SMALL_FORM_BYTES
 from pointsman.ledger.people.settings import PeopleSettings
 from tests.ledger.console.world import STRANGER, Console, console
 
@@ -179,11 +179,49 @@ async def test_a_form_leads_nowhere_else(there: Console, to: str) -> None:
 async def test_what_is_no_form_is_told(there: Console) -> None:
     """400 for another type, 413 for too much, and the ledger goes on."""
     visitor = there.visitor("rae", "reviewers")
+    await visitor.get("/console/reviews")
     odd = await visitor.post("/console/theme", FORM, content_type="text/plain")
     assert odd.status == 400
-    long = await visitor.post("/console/theme", {**FORM, "theme": "x" * MAX_FORM_BYTES})
-    assert long.status == 413
+    for path in ("/console/theme", "/console/reviews/one/decide"):
+        long = await visitor.post(path, {**FORM, "theme": "x" * MAX_FORM_BYTES})
+        assert long.status == 413
     assert (await visitor.get("/console/reviews")).status == 200
+
+
+@pytest.mark.filterwarnings("ignore:Sending a large body:ResourceWarning")
+async def test_little_is_held_for_who_is_nobody_yet(there: Console) -> None:
+    """Signing in needs a few words; a connection for each of many megabytes is no sign-in."""
+    stranger = there.visitor(at=STRANGER)
+    long = await stranger.post("/console/sign-in", {"to": "x" * MAX_SMALL_FORM_BYTES})
+    assert long.status == 413
+    for path in ("/console/theme", "/console/sign-out"):  # they are of who is somebody
+        assert (await stranger.post(path, {"to": "x" * MAX_SMALL_FORM_BYTES})).status == 403
+
+
+@pytest.mark.parametrize(
+    ("framing", "body", "status"),
+    [
+        ("Content-Length: 9", b"to=", b"408"),
+        ("Transfer-Encoding: chunked", b"3\r\nto=\r\n", b"408"),
+        ("Transfer-Encoding: chunked", b"nine\r\n", b"400"),
+    ],
+)
+async def test_a_form_that_does_not_come_holds_no_connection(
+    tmp_path: Path, framing: str, body: bytes, status: bytes
+) -> None:
+    """Else some hundred strangers, of whom each sends half a form, would lock everybody out."""
+    async with console(tmp_path, body_timeout_s=0.1) as there:
+        reader, writer = await asyncio.open_connection("127.0.0.1", int(there.url.split(":")[2]))
+        lines = (
+            "POST /console/sign-in HTTP/1.1", "Host: localhost", "Connection: close",
+            "Content-Type: application/x-www-form-urlencoded", framing, "", "",
+        )  # fmt: skip
+        writer.write("\r\n".join(lines).encode() + body)
+        async with asyncio.timeout(20):
+            answer = await reader.readline()
+        writer.close()
+
+    assert answer.split(b" ")[1] == status
 
 
 async def test_a_page_that_is_not_there_is_told_in_the_frame(there: Console) -> None:

@@ -136,11 +136,18 @@ class Console:
 
 
 @asynccontextmanager
-async def console(folder: Path, people: PeopleSettings = BY_PROXY) -> AsyncIterator[Console]:
+async def console(
+    folder: Path, people: PeopleSettings = BY_PROXY, *, body_timeout_s: float = 30.0
+) -> AsyncIterator[Console]:
     """A ledger on an empty store."""
     store = Absent(folder / "ledger.db", keep_events_ms=30 * DAY_MS)
     store.open()
-    settings = Settings(db=folder / "ledger.db", listen=Address("127.0.0.1", 0), people=people)
+    settings = Settings(
+        db=folder / "ledger.db",
+        listen=Address("127.0.0.1", 0),
+        people=people,
+        body_timeout_s=body_timeout_s,
+    )
     service = Service(settings, store, CollectorRegistry())
     there = Console(service, store, await service.start())
     try:

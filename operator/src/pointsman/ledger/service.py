@@ -98,7 +98,7 @@ class Service:
         self._console = console_of(
             Desk(
                 store, self.reviewing.desk, self.people, self._ask, now_ms,
-                settings.store_timeout_s, self._fleet,
+                settings.store_timeout_s, settings.body_timeout_s, self._fleet,
             )
         )  # fmt: skip
         self._bounds = bounds

@@ -31,6 +31,8 @@ class Desk:
     ask: Ask
     now_ms: Callable[[], int]
     deadline_s: float
+    body_s: float
+    """In which a form has to arrive."""
     fleet: Fleet = field(default_factory=NoFleet)
 
     async def asked(self, question: Callable[..., _T], *values: object) -> _T:

@@ -27,6 +27,8 @@ HEADERS: Final = {
 _FOR_EVER: Final = "public, max-age=31536000, immutable"
 MAX_FORM_BYTES: Final = 3 * 1024 * 1024
 """An edited answer of 1 MiB, as a form writes it."""
+MAX_SMALL_FORM_BYTES: Final = 64 * 1024
+"""Of the frame's own forms, which are some words and a page's address."""
 FIELD: Final = "form_token"
 
 

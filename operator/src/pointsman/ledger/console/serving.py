@@ -9,6 +9,7 @@ POST /console/sign-out
 GET  /console/static/NAME    style, script, icon
 """
 
+import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Mapping
 from http import HTTPStatus
@@ -23,6 +24,7 @@ from pointsman.ledger.console.desk import Desk
 from pointsman.ledger.console.guarding import (
     FIELD,
     MAX_FORM_BYTES,
+    MAX_SMALL_FORM_BYTES,
     check_form,
     dress,
     set_session,
@@ -41,6 +43,12 @@ from pointsman.ledger.reviews.errors import ReviewError
 
 _log = logging.getLogger(__name__)
 _Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
+
+
+class TooSlow(Exception):
+    """A form did not come within its time."""
+
+
 THEMES: Final = ("system", "light", "dark")
 _PERSON: Final = web.RequestKey("person", Person)
 _THEME_S: Final = 365 * 86_400
@@ -54,7 +62,8 @@ _ERRORS: Final[tuple[tuple[tuple[type[Exception], ...], HTTPStatus, str, str], .
     ((Refused,), HTTPStatus.CONFLICT, "Not done", ""),
     ((BadQuestion,), HTTPStatus.BAD_REQUEST, "Not understood", ""),
     ((BadData,), HTTPStatus.BAD_REQUEST, "Not understood", "The store knows no such text."),
-    ((TooLarge,), HTTPStatus.REQUEST_ENTITY_TOO_LARGE, "Too large", "A form has 3 MiB at most."),
+    ((TooLarge,), HTTPStatus.REQUEST_ENTITY_TOO_LARGE, "Too large", "No form here is that large."),
+    ((TooSlow,), HTTPStatus.REQUEST_TIMEOUT, "Too slow", "The form did not arrive in time."),
     ((ProviderAway,), HTTPStatus.SERVICE_UNAVAILABLE, "Sign-in does not work now", ""),
     ((StoreError, TimeoutError), HTTPStatus.SERVICE_UNAVAILABLE, "The store is away", _AWAY),
 )
@@ -122,7 +131,7 @@ class Console:
             new = session or people.sealing.begin(int(people.clock_s()))
             form: dict[str, str] = {}
             if route.method == "POST":
-                form = await _form_of(request)
+                form = await self._form_of(request, MAX_FORM_BYTES)
                 check_form(people, request, form, new, person)
             if not person.role.may(route.least):
                 people.turned("NoRole")
@@ -189,9 +198,9 @@ class Console:
         return self._signing.ask(request, self._frame(request, None), HTTPStatus.OK)
 
     async def _begin(self, request: web.Request) -> web.Response:
-        form = await _form_of(request)
         if self._desk.people.is_foreign(request):
             raise Forbidden("sign in from the console's own page")
+        form = await self._form_of(request)
         return await self._signing.begin(request, self._frame(request, None), form.get("to", ""))
 
     async def _end(self, request: web.Request) -> web.Response:
@@ -222,11 +231,30 @@ class Console:
     async def _checked(self, request: web.Request) -> dict[str, str]:
         people = self._desk.people
         person, session = self._person(request), people.session(request)
-        form = await _form_of(request)
         if person is None or session is None:
             raise Forbidden("this form is out of date: open its page again")
+        form = await self._form_of(request)
         check_form(people, request, form, session, person)
         return form
+
+    async def _form_of(
+        self, request: web.Request, bound: int = MAX_SMALL_FORM_BYTES
+    ) -> dict[str, str]:
+        """
+        The first value of each field. Raises BadQuestion, TooLarge and TooSlow.
+
+        Who signs in is nobody yet: what is held for strangers is small, and for a short time.
+        """
+        if request.content_type != "application/x-www-form-urlencoded":
+            raise BadQuestion("a form is sent as application/x-www-form-urlencoded")
+        try:
+            async with asyncio.timeout(self._desk.body_s):
+                body = await body_of(request, bound)
+        except TimeoutError:
+            raise TooSlow from None
+        except (web.RequestPayloadError, ConnectionError):  # or who sent it has left
+            raise BadQuestion("this is no form") from None
+        return _fields(body)
 
     def _person(self, request: web.Request) -> Person | None:
         """Remembered for the error page: who is refused is counted once. Raises Unknown."""
@@ -276,11 +304,8 @@ def explained(error: Exception) -> tuple[HTTPStatus, str, str]:
     return status, "Something is broken here", text
 
 
-async def _form_of(request: web.Request) -> dict[str, str]:
-    """The first value of each field. Raises BadQuestion and TooLarge."""
-    if request.content_type != "application/x-www-form-urlencoded":
-        raise BadQuestion("a form is sent as application/x-www-form-urlencoded")
-    body = await body_of(request, MAX_FORM_BYTES)
+def _fields(body: bytes) -> dict[str, str]:
+    """The first value of each. Raises BadQuestion."""
     try:
         pairs = parse_qsl(
             body.decode("ascii"), keep_blank_values=True, max_num_fields=_MOST_FIELDS,
