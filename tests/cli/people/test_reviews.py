@@ -210,6 +210,15 @@ def test_texts_cannot_move_the_cursor(desk: Desk) -> None:
     assert "\x1b" not in out
 
 
+def test_texts_hide_nothing(desk: Desk) -> None:
+    """Of a name that stands twice, a model server may take the other one."""
+    said = '{"role": "user", "content": "EVIL", "content": "benign\U000e0145"}'
+    desk.opens(request=f'{{"model": "auto", "messages": [{said}]}}')
+    out, _ = desk.types("reviews", "show", "d-1")
+    assert "EVIL" in out
+    assert "benign⟨U+E0145⟩" in out
+
+
 def test_in_local_mode_nobody_shows_a_token(tmp_path: Path, capsys: Capture) -> None:
     """Its ledger knows the person at this machine."""
     with ledger_process(f"--db={tmp_path / 'l.db'}", "--local-person=me") as ledger:

@@ -27,7 +27,8 @@ from pointsman.cli.listing.page import Page
 from pointsman.cli.listing.people import NotAnswered, PeopleApi, people_api
 from pointsman.cli.listing.showing import show
 from pointsman.cli.reviews.arguments import DECIDING
-from pointsman.cli.reviews.page import in_words, page, pretty
+from pointsman.cli.reviews.page import in_words, page
+from pointsman.ledger.reviews.showing import pretty
 
 Json = Mapping[str, Any]
 _DONE = {"claim": "claimed", "release": "released"}

@@ -1,10 +1,10 @@
 """PURE: reviews as rows, and one of them in words."""
 
-import json
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 from pointsman.cli.listing.page import Column, Page, Table, age
+from pointsman.ledger.reviews.showing import pretty, visible
 
 Json = Mapping[str, Any]
 
@@ -66,15 +66,7 @@ def in_words(review: Json, texts: Mapping[str, str], now_ms: int) -> str:
     for name, text in texts.items():
         if text:
             lines += ["", f"{name}:", *(f"  {line}" for line in pretty(text).splitlines())]
-    return _printable("\n".join(lines)) + "\n"
-
-
-def pretty(text: str) -> str:
-    """JSON for people; as it is if it is none."""
-    try:
-        return json.dumps(json.loads(text), indent=2, ensure_ascii=False)
-    except ValueError:
-        return text
+    return _printable(visible("\n".join(lines))) + "\n"
 
 
 def _printable(text: str) -> str:

@@ -1,18 +1,34 @@
 """PURE: what a request asks and what an answer says, as turns that a person can read.
 
-Guarantees that nothing is left out: what has no turn of its own is shown as JSON. Texts stay as
-they are; the template escapes them.
+Guarantees that nothing is left out: what has no turn of its own is shown as JSON, and a body in
+which a name stands twice, of which readers take one or the other, as it came. Texts stay as they
+are; the template escapes them.
 """
 
-from collections.abc import Mapping, Sequence
+import json
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
 import msgspec
 
+from pointsman.ledger.reviews.showing import once
+
 _SPOKEN: Final = ("messages", "prompt", "input", "instructions", "system")
 _WHOLE: Final = 200
-"""A setting longer than that is in the JSON only."""
+"""A setting longer than that is in the JSON only, and its length says so."""
+_TEXTS: Final = ("content", "text", "refusal", "output", "summary")
+_IDS: Final = ("name", "id", "call_id", "tool_call_id")
+"""Beside a role, if they are short."""
+_LABEL: Final = 80
+_PLAIN: Final = frozenset({
+    ("type", "message"), ("type", "text"), ("type", "input_text"), ("type", "output_text"),
+    ("type", "summary_text"), ("type", "refusal"), ("type", "function"), ("type", "function_call"),
+    ("status", "completed"),
+})  # fmt: skip
+"""Members that say nothing which a turn does not say."""
+_ENDS: Final = ("finish_reason", "index", "logprobs", "stop_reason")
+"""Of a choice; log-probabilities are of the words that are shown."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +68,8 @@ def asked(request: str) -> Conversation:
     settings = {name: _json(value) for name, value in body.items() if name not in _SPOKEN}
     if not turns:
         turns = [Turn("request", request, is_code=True)]
-    return Conversation(turns, {k: v for k, v in settings.items() if len(v) <= _WHOLE})
+    told = {name: v if len(v) <= _WHOLE else _long(v) for name, v in settings.items()}
+    return Conversation(turns, told)
 
 
 def answered(answer: str) -> list[Turn]:
@@ -61,7 +78,9 @@ def answered(answer: str) -> list[Turn]:
     turns: list[Turn] = []
     for choice in _list(body.get("choices")):
         if isinstance(choice, dict):
+            told = "message" if choice.get("message") else "text"
             turns += _message(choice.get("message") or {"text": choice.get("text", "")})
+            turns += _rest("choice", choice, (told, *_ENDS))
     for item in _list(body.get("output")):
         turns += _message(item)
     return turns or ([Turn("answer", answer, is_code=True)] if answer else [])
@@ -70,23 +89,59 @@ def answered(answer: str) -> list[Turn]:
 def _message(one: object) -> list[Turn]:
     if not isinstance(one, dict):
         return _turns("user", one)
-    role = str(one.get("role") or one.get("type") or "assistant")
+    role = _labeled(str(one.get("role") or one.get("type") or "assistant"), one, _IDS)
     turns: list[Turn] = []
+    shown = {"role", *_labels(one, _IDS)}
     if isinstance(thought := one.get("reasoning_content"), str) and thought:
         turns.append(Turn("thought", thought))
-    for name in ("content", "text", "refusal", "output", "summary"):
+        shown.add("reasoning_content")
+    for name in _TEXTS:
         if one.get(name):
             turns += _turns("refusal" if name == "refusal" else role, one[name])
-    for call in _list(one.get("tool_calls")) or ([one] if "arguments" in one else []):
-        turns.append(_call(call))
-    return turns or [Turn(role, _json(one), is_code=True)]
+            shown.add(name)
+    if isinstance(one.get("tool_calls"), list):
+        shown.add("tool_calls")
+        for call in one["tool_calls"]:
+            turns += _call(call)
+    elif "arguments" in one:
+        turns += _call(one)
+        shown |= {"name", "arguments"}
+    if "role" not in one and "type" in one:
+        shown.add("type")  # it is the role
+    return turns + _rest(role, one, shown) if turns else [Turn(role, _json(one), is_code=True)]
 
 
-def _call(call: object) -> Turn:
+def _labels(one: Mapping[str, Any], names: Sequence[str]) -> list[str]:
+    """Those of the names whose values are short texts."""
+    return [n for n in names if isinstance(one.get(n), str) and 0 < len(one[n]) <= _LABEL]
+
+
+def _labeled(role: str, one: Mapping[str, Any], names: Sequence[str]) -> str:
+    return " · ".join([role, *(one[name] for name in _labels(one, names))])
+
+
+def _rest(role: str, one: Mapping[str, Any], shown: Collection[str]) -> list[Turn]:
+    """What has no turn of its own yet."""
+    rest = {
+        name: value
+        for name, value in one.items()
+        if name not in shown
+        and value not in (None, "", [], {})
+        and not (isinstance(value, str) and (name, value) in _PLAIN)
+    }
+    return [Turn(role, _json(rest), is_code=True)] if rest else []
+
+
+def _call(call: object) -> list[Turn]:
     function = call.get("function", call) if isinstance(call, dict) else {}
-    if not isinstance(function, dict) or "name" not in function:
-        return Turn("tool call", _json(call), is_code=True)
-    return Turn("tool call", f"{function['name']}({function.get('arguments', '')})", is_code=True)
+    if not isinstance(call, dict) or not isinstance(function, dict) or "name" not in function:
+        return [Turn("tool call", _json(call), is_code=True)]
+    told = f"{function['name']}({function.get('arguments', '')})"
+    turns = [Turn(_labeled("tool call", call, _IDS[1:]), told, is_code=True)]
+    if function is not call:
+        turns += _rest("tool call", function, ("name", "arguments"))
+        turns += _rest("tool call", call, ("function", "index", *_labels(call, _IDS[1:])))
+    return turns
 
 
 def _turns(role: str, content: object) -> list[Turn]:
@@ -95,17 +150,25 @@ def _turns(role: str, content: object) -> list[Turn]:
     turns: list[Turn] = []
     for part in _list(content) or [content]:
         text = part.get("text") if isinstance(part, dict) else part
-        if isinstance(text, str):
-            turns.append(Turn(role, text))
-        else:
+        if not isinstance(text, str):
             turns.append(Turn(role, _json(part), is_code=True))
+            continue
+        turns.append(Turn(role, text))
+        if isinstance(part, dict):
+            turns += _rest(role, part, ("text",))
     return turns
 
 
+def _long(setting: str) -> str:
+    return f"{len(setting):,} characters: see the request as the caller sent it"
+
+
 def _object(text: str) -> dict[str, Any]:
+    """Nothing for what is none, or has a name twice at any depth."""
     try:
+        json.loads(text, object_pairs_hook=once)
         return msgspec.json.decode(text, type=dict[str, Any])
-    except (msgspec.DecodeError, UnicodeError, RecursionError):
+    except (ValueError, msgspec.DecodeError, RecursionError):
         return {}
 
 

@@ -1,8 +1,6 @@
 """Templates, with what they may call. Autoescape is on for every one of them."""
 
 import hashlib
-import json
-import unicodedata
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from pathlib import Path
@@ -11,6 +9,7 @@ from typing import Final
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from pointsman.ledger.console.views.words import milliseconds, percent, rate
+from pointsman.ledger.reviews.showing import pretty, visible
 
 HERE: Final = Path(__file__).parent
 STATIC: Final = HERE / "static"
@@ -45,29 +44,6 @@ def asset_addresses() -> dict[str, str]:
     """By file name, with a mark of its content: browsers may keep it for ever."""
     marks = {path.name: hashlib.sha256(path.read_bytes()) for path in sorted(STATIC.iterdir())}
     return {name: f"/console/static/{name}?{mark.hexdigest()[:12]}" for name, mark in marks.items()}
-
-
-def visible(text: str) -> str:
-    """
-    Text as it is, with what would hide or turn it round made visible.
-
-    A prompt may hold characters that reorder a line or delete it from sight: who decides about it
-    has to see them.
-    """
-    return "".join(
-        f"⟨U+{ord(one):04X}⟩"
-        if unicodedata.category(one) in ("Cc", "Cf", "Cs", "Co") and one not in "\n\t\u200d"
-        else one
-        for one in text.replace("\r\n", "\n")
-    )
-
-
-def pretty(text: str) -> str:
-    """JSON with line breaks; anything else as it is."""
-    try:
-        return json.dumps(json.loads(text), indent=2, ensure_ascii=False)
-    except (ValueError, RecursionError):
-        return text
 
 
 def clock(at_ms: int) -> str:
