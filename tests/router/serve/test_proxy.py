@@ -122,7 +122,17 @@ async def test_a_proxy_that_is_not_there_is_an_error(
     assert there.count("attempts_total", backend="cloud", outcome="ProxyFailed") == 1
 
 
-@pytest.mark.parametrize("host", ["169.254.169.254", "[fe80::1]"])
+@pytest.mark.parametrize(
+    "host",
+    [
+        "169.254.169.254",
+        "[fe80::1]",
+        "2852039166",
+        "0xa9fea9fe",
+        "169.254.43518",
+        "169.254.169.254.",
+    ],
+)
 async def test_an_address_that_is_never_dialed_is_not_named_to_the_proxy(
     there: World, host: str
 ) -> None:

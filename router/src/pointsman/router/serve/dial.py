@@ -130,7 +130,10 @@ def _check_literal(host: str, limits: Limits) -> None:
     try:
         ip_address(host.partition("%")[0])
     except ValueError:
-        return
+        try:  # 2852039166 and 0xa9fea9fe are names to us, and an address to resolvers
+            host = socket.inet_ntoa(socket.inet_aton(host.removesuffix(".")))
+        except OSError:
+            return
     reason = why_refused(host, allow_loopback=limits.allow_loopback)
     if reason:
         raise Undialed(
