@@ -118,3 +118,16 @@ async def test_what_is_remembered_is_bounded() -> None:
 
     assert reviews.asked == asked
     assert len(auth._remembered) <= 256
+
+
+async def test_guesses_of_strangers_make_nobody_unknown() -> None:
+    """Who was let in is while the API server is away, however many tokens were tried before."""
+    reviews = _Reviews()
+    auth, bearer = reviews.auth(), f"Bearer {_jwt(9000)}"
+    assert await auth.check(bearer) == "Allowed"
+    reviews.status = {"authenticated": False}
+    for number in range(1000):
+        assert await auth.check(f"Bearer {number}") == "Unauthenticated"
+    reviews.away, reviews.now_s = True, reviews.now_s + 2 * TRUST_S
+
+    assert await auth.check(bearer) == "Allowed"

@@ -127,8 +127,14 @@ class TokenAuth:
             verdict, fresh_until_s, _expiry_s(token) or fresh_until_s
         )
         self._remembered.move_to_end(name)
-        while len(self._remembered) > _REMEMBERED:
-            self._remembered.popitem(last=False)
+        if len(self._remembered) > _REMEMBERED:
+            del self._remembered[self._least(now)]
+
+    def _least(self, now: float) -> bytes:
+        """The oldest that lets nobody in: no guesses of strangers make the operator unknown."""
+        known = self._remembered.items()
+        idle = (n for n, one in known if one.verdict != "Allowed" or now >= one.expires_at_s)
+        return next(idle, next(iter(self._remembered)))
 
 
 def _expiry_s(token: str) -> float:
