@@ -1,13 +1,16 @@
 """Liveness, and the settings that a process starts with."""
 
 import json
+import socket
+import threading
+from contextlib import ExitStack
 from urllib.error import HTTPError
 from urllib.request import urlopen
 
 import pytest
 
 from pointsman.operator.errors import Broken
-from pointsman.operator.health import HealthServer, Vitals
+from pointsman.operator.health import MOST, HealthServer, Vitals
 from pointsman.operator.logs import JsonLines
 from pointsman.operator.settings import parse_settings
 
@@ -76,6 +79,31 @@ def test_a_busy_loop_is_told_and_not_a_broken_connection() -> None:
         server.close()
 
     assert (refused.value.code, told.partition(b":")[0]) == (503, b"LoopBusy")
+
+
+@pytest.mark.local
+def test_strangers_take_neither_memory_nor_a_probes_place() -> None:
+    """Of too many connections the oldest is cut; each would be a thread for as long as it drips."""
+    server = HealthServer(0, vitals(), dict)
+    server.start()
+    before = threading.active_count()
+    try:
+        with ExitStack() as held:
+            strangers = []
+            for _ in range(MOST + 20):
+                at = ("127.0.0.1", server.port)
+                strangers.append(held.enter_context(socket.create_connection(at, timeout=20)))
+                strangers[-1].sendall(b"GET /healthz HTTP/1.1\r\nx: ")
+            assert [one.recv(1) for one in strangers[:20]] == [b""] * 20
+            with pytest.raises(HTTPError) as refused:
+                urlopen(f"http://127.0.0.1:{server.port}/readyz", timeout=20)
+            refused.value.close()
+            threads = threading.active_count() - before
+    finally:
+        server.close()
+
+    assert refused.value.code == 503
+    assert threads <= MOST + 21  # those of who was cut may be ending
 
 
 @pytest.mark.local

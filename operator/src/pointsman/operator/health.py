@@ -1,20 +1,31 @@
 """Health, metrics and propagation over HTTP, from a thread: a blocked loop cannot say it is well.
 
 /healthz fails when the loop's heartbeat is old or the resync is overdue; /readyz while the process
-neither leads nor waits its turn to lead, for example beside an older release.
+neither leads nor waits its turn to lead, for example beside an older release. Of more than MOST
+connections the oldest is cut: strangers take neither the process's memory nor a probe's place.
 """
 
 import json
+import logging
+import socket
+import sys
 import threading
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any, Final
 
 from prometheus_client import generate_latest
 
 from pointsman.operator import metrics
 from pointsman.operator.errors import Broken
+
+log = logging.getLogger("pointsman.health")
+
+MOST: Final = 64
+"""Each is a thread. Kubelets and a Prometheus have a handful."""
 
 
 @dataclass(slots=True)
@@ -44,6 +55,40 @@ class Vitals:
         if self.resync_s is not None and now_s - self.resync_s > self.max_resync_age_s:
             return f"ResyncOverdue: none for {now_s - self.resync_s:.0f} s"
         return ""
+
+
+class _Server(ThreadingHTTPServer):
+    """`process_request` is called in its own thread, all else in that of each connection."""
+
+    daemon_threads = True
+    request_queue_size = 2 * MOST
+    """With the usual 5 a few that come at once wait for seconds."""
+
+    def __init__(self, port: int, handler: type[BaseHTTPRequestHandler]) -> None:
+        self._connections: dict[Any, None] = {}
+        self._lock = threading.Lock()
+        super().__init__(("", port), handler)
+
+    def process_request(self, request: Any, client_address: Any) -> None:
+        with self._lock:
+            if len(self._connections) >= MOST:
+                oldest = next(iter(self._connections))
+                del self._connections[oldest]
+                with suppress(OSError):  # it may be closed by now
+                    oldest.shutdown(socket.SHUT_RDWR)
+            self._connections[request] = None
+        super().process_request(request, client_address)
+
+    def shutdown_request(self, request: Any) -> None:
+        with self._lock:
+            self._connections.pop(request, None)
+        super().shutdown_request(request)
+
+    def handle_error(self, request: Any, client_address: Any) -> None:  # noqa: ARG002
+        """A connection that breaks off is no news."""
+        error = sys.exception()
+        if not isinstance(error, OSError):
+            log.error("answering met a bug", exc_info=error)
 
 
 class HealthServer:
@@ -84,10 +129,9 @@ class HealthServer:
                 """Probes are no news."""
 
         try:
-            self._server = ThreadingHTTPServer(("", port), Handler)
+            self._server = _Server(port, Handler)
         except OSError as error:
             raise Broken(f"port {port} for health: {error.strerror}") from error
-        self._server.daemon_threads = True
         self._thread = threading.Thread(
             target=self._server.serve_forever, name="health", daemon=True
         )
