@@ -8,6 +8,7 @@ import pytest
 
 from pointsman.events.schema import Feedback, decode
 from pointsman.router.callers import callers_of
+from pointsman.router.policy.feedback import BURST_BYTES
 from pointsman.router.serve.feedback import ASK_S
 from pointsman.router.serve.record import Recorder
 from tests.router.serve.test_callers import KEY, OTHER, caller
@@ -116,6 +117,22 @@ async def test_another_callers_answer_is_unknown(there: World, ledger: Ledger) -
     assert told[0].error == told[1].error
     assert told[0].error["code"] == "decision_not_found"
     assert ledger.feedback() == []
+
+
+async def test_a_caller_takes_no_more_room_than_is_one_callers(
+    there: World, ledger: Ledger
+) -> None:
+    """Its limits do not count here, and what it keeps would take the place of others' records."""
+    said = {"decision_id": "made-up", "demonstration": "x" * 60_000}
+    async with there.client() as client:
+        sent = 0
+        while (refused := await _tell_on(client, said)).status == 202:
+            sent += 1  # more than the burst where a slow machine gives some of it back meanwhile
+        assert refused.status == 429
+        assert refused.error["code"] == "rate_limit_exceeded"
+        assert int(refused.headers["retry-after"]) >= 1
+        assert len(ledger.feedback()) == sent >= BURST_BYTES // 62_000
+        assert (await _tell_on(client, said, OTHER)).status == 202
 
 
 @pytest.mark.parametrize("fails", [False, True])

@@ -16,6 +16,7 @@ from pointsman.process.listening import listen
 from pointsman.router.live import Live
 from pointsman.router.metrics import Metrics
 from pointsman.router.policy import retry
+from pointsman.router.policy.feedback import Allowances
 from pointsman.router.serve import budgets
 from pointsman.router.serve.account import account
 from pointsman.router.serve.arms import Arms
@@ -96,6 +97,7 @@ class DataPlane(Plane):
         self.arms = Arms(self)
         self.governors = None
         self.quotas = Quotas(live, clock)
+        self.allowances = Allowances()
         self.budgets = budgets.Budgets(live, metrics, wall)
         self.budget = retry.BUDGET_START
         metrics.in_flight = live.in_flight

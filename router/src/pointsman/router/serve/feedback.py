@@ -3,6 +3,7 @@
 | who knows the answer               | what the caller gets                                    |
 | this router, or the ledger         | 200, or 404 for an answer that is not this caller's     |
 | nobody can tell: the ledger is away | 202: kept, and bound to the answer once the ledger has it |
+| whoever                            | 429 for more than policy/feedback.py lets a caller give   |
 
 Guarantees an answer within ASK_S, and that feedback about another caller's answer is never told
 from feedback about one that does not exist.
@@ -15,7 +16,7 @@ from typing import TYPE_CHECKING, Final, Protocol
 import msgspec
 
 from pointsman.events.schema import Feedback, encode
-from pointsman.router.errors import BadRequest, Problem, going_away
+from pointsman.router.errors import BadRequest, Problem, RateLimited, going_away
 from pointsman.router.serve.authenticate import caller_of
 from pointsman.router.wire import problem
 from pointsman.router.wire.feedback import read_feedback
@@ -75,6 +76,11 @@ class FeedbackExchange:
                 at_ms=int(plane.wall() * 1000),
                 caller=caller.name,
             )
+            size = len(self.request.body)
+            wait_s = plane.allowances.wait_s(caller.name, size, plane.clock())
+            if wait_s:
+                message = "This is more feedback than a caller may give at once."
+                raise RateLimited(message, retry_after_s=wait_s)
         except Problem as found:
             self._refuse(found)
             return
