@@ -190,6 +190,31 @@ async def test_a_code_of_somebody_elses_login_is_refused(there: There) -> None:
     assert (await there.visitor.get(mine)).status == 403
 
 
+async def test_over_tls_no_other_host_can_plant_a_login(tmp_path: Path) -> None:
+    """Its own, with which this browser would sign in as somebody else."""
+    address = "https://pointsman.example.com"
+    async with Provider(f"{address}/console/callback") as provider:
+        flags = [
+            f"--db={tmp_path / 'ledger.db'}", f"--oidc-issuer={provider.url}",
+            f"--oidc-client-id={CLIENT}", f"--console-url={address}", "--role=reviewer=reviewers",
+        ]  # fmt: skip
+        async with console(tmp_path, parse(flags, {}).people) as found:
+            visitor = found.visitor()
+            page = await visitor.post("/console/sign-in", {"to": "/"}, Origin=address)
+            cookie = page.headers["Set-Cookie"]
+            sealed = cookie.partition("=")[2].partition(";")[0]
+            state = re.search(r"state=([\w-]+)", page.text)
+            assert state
+            back = f"/console/callback?state={state[1]}&error=access_denied"
+            planted = await visitor.get(back, Cookie=f"pointsman_login={sealed}")
+            own = await visitor.get(back, Cookie=f"__Host-pointsman_login={sealed}")
+
+    assert cookie.startswith("__Host-pointsman_login=")
+    assert {"Path=/", "Secure", "HttpOnly"} <= set(cookie.split("; "))
+    assert "this sign-in was not begun here" in planted.text
+    assert "the provider refused" in own.text
+
+
 async def test_a_code_counts_once(there: There) -> None:
     """The browser forgets its login with the first."""
     back = await there.back(await there.to_provider())

@@ -90,7 +90,8 @@ class Signing:
             sealed = self._people.sealing.seal(replace(login, to=f"{PREFIX}/"), "login")
         response = self._going(frame, "Signing in", address)
         response.set_cookie(
-            _LOGIN, sealed, max_age=LOGIN_S, path=CALLBACK,
+            self._people.cookie(request, _LOGIN), sealed, max_age=LOGIN_S,
+            path="/",  # so that over TLS no other host of this domain can set it
             httponly=True, secure=self._people.is_https(request),
             samesite="Lax",  # Strict would not come back: the provider's site sends the browser
         )  # fmt: skip
@@ -106,14 +107,15 @@ class Signing:
         if self._oidc is None:
             raise Missing("no OpenID provider is set")
         people, now_s = self._people, int(self._people.clock_s())
-        login = people.sealing.unseal(request.cookies.get(_LOGIN, ""), Login, "login")
+        name = people.cookie(request, _LOGIN)
+        login = people.sealing.unseal(request.cookies.get(name, ""), Login, "login")
         if login is None:
             raise Forbidden("this sign-in was not begun here: begin again")
         person = people.admit(*await self._oidc.end(request.query, login, now_s))
         await self._note(person, "session.begin", _about(person), {"provider": self._oidc.issuer})
         response = self._going(frame, "Signed in", login.to)
         set_session(people, request, response, people.sealing.begin(now_s, person))
-        response.del_cookie(_LOGIN, path=CALLBACK)
+        response.del_cookie(name, path="/", secure=people.is_https(request))
         return response
 
     async def ended(self, session: Session) -> None:

@@ -53,9 +53,9 @@ class People:
         cookie = request.cookies.get(self.cookie(request), "")
         return self.sealing.session(cookie, int(self.clock_s())) if cookie else None
 
-    def cookie(self, request: web.Request) -> str:
-        """The session's name; over TLS one that no other host and no plain page can set."""
-        return "__Host-pointsman" if self.is_https(request) else "pointsman"
+    def cookie(self, request: web.Request, name: str = "pointsman") -> str:
+        """Of the session, or another; over TLS one that no other host and no plain page can set."""
+        return f"__Host-{name}" if self.is_https(request) else name
 
     def is_https(self, request: web.Request) -> bool:
         """As the browser sees it."""
