@@ -7,8 +7,9 @@ from typing import cast
 import pytest
 
 from pointsman.api.callers import Limits, digest_of
-from pointsman.api.table import Fallback
+from pointsman.api.table import Budget, Fallback, Route, Target
 from pointsman.router.callers import Caller, callers_of
+from pointsman.router.policy.limits import MINUTE_NS
 from pointsman.simulator.faults import NO_FAULT, Fault, FaultMode
 from tests.router.serve.test_fallback import SSE_HEAD, WORD, chunked
 from tests.router.serve.world import Client, Reply, World, chat, leaks, post, until
@@ -165,6 +166,31 @@ async def test_tokens_that_run_keep_others_out(desk: World, time: Time) -> None:
     assert (await ask(desk, max_tokens=600)).status == 429
     time.now_s += 60.0
     assert (await ask(desk, max_tokens=600)).status == 200
+
+
+@pytest.mark.parametrize("asked", [{}, {"max_tokens": 8}])
+async def test_to_leave_before_the_end_saves_no_tokens(
+    desk: World, time: Time, asked: dict[str, int]
+) -> None:
+    """Of limits and budgets: an answer that nobody bounds, or that is too long, is more by then."""
+
+    async def server(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readuntil(b"\r\n\r\n")
+        writer.write(SSE_HEAD + b"".join(chunked(WORD * 3000)))
+        await reader.read()
+
+    await desk.scripted("small", server)
+    counts = Budget("b", "Policy", "Month", enforce=False, limit=10**6)
+    desk.put(Route(name="default", targets=(Target(backend="small"),)), budgets=(counts,))
+    known(desk, ("app", Limits(tpm=10**6)))
+    async with desk.client() as client:
+        await client.send(post(chat(stream=True, **asked), headers=bearer()))
+        for _ in range(3000):
+            await client.read_until(b"word")
+    await until(lambda: desk.live.in_flight == {})
+    (quota,), (purse,) = desk.plane.quotas._quotas.values(), desk.plane.budgets._purses.values()
+    assert quota.state.tokens > 2900 * MINUTE_NS
+    assert purse.part.used > 2900
 
 
 async def test_more_tokens_than_a_minute_has(desk: World, time: Time) -> None:

@@ -238,16 +238,19 @@ def spend(exchange: "Exchange") -> None:
 def settle(exchange: "Exchange") -> None:
     """The layer: what the request reserved, by what it turned out to take."""
     charges, exchange.charges = exchange.charges, ()
-    usage, track = counted(exchange), exchange.track
+    usage, track = exchange.usage, exchange.track
+    guessed = counted(exchange) is None and nobody_can_tell(exchange)
     for purse, reserved in charges:
         currency = purse.budget.currency
         used = 0
         if usage is None:
-            used = reserved if nobody_can_tell(exchange) else 0
+            pass
         elif not currency:
             used = usage.prompt_tokens + usage.completion_tokens
         elif track is not None and track.tariff.currency == currency:
             used = exchange.cost_nano
+        if guessed:
+            used = max(used, reserved)
         purse.part = policy.settle(purse.part, reserved, used)
 
 

@@ -175,11 +175,11 @@ def settle(exchange: "Exchange") -> None:
     ticket = exchange.ticket
     if ticket is None:
         return
-    usage = counted(exchange)
+    usage, used = exchange.usage, 0
     if usage is not None:
         used = min(usage.prompt_tokens + usage.completion_tokens, _MOST_TOKENS)
-    else:
-        used = ticket.reserved if nobody_can_tell(exchange) else 0
+    if counted(exchange) is None and nobody_can_tell(exchange):
+        used = max(used, ticket.reserved)  # of an answer that nobody bounds the guess may be more
     ticket.settle(used)
 
 
