@@ -128,6 +128,9 @@ def test_what_is_no_entry_is_refused_without_a_quote(value: bytes) -> None:
         (entry(policy=["x"]), "unknown field `policy`"),
         (entry(keys=["x"]), "keys[0] must be sha256: and 64 hexadecimal digits"),
         (entry(team="a b"), "team must be a plain name"),
+        (entry(team="a\n"), "team must be a plain name"),  # it is told in a header
+        (entry(keys=[f"{HASH}\n"]), "keys[0] must be sha256: and 64 hexadecimal digits"),
+        (entry(policies=["a\n"]), "policies[0] must be a plain name"),
         (b"{}", "missing required field `keys`"),
         (entry(limits={"rpm": 0}), "Expected `int` >= 1 - at `limits.rpm`"),
         (entry(limits={}), "must have rpm, tpm or maxConcurrentRequests - at `limits`"),

@@ -158,7 +158,8 @@ GOOD = msgspec.to_builtins(asked("a", 1, wanted(100)))
 @pytest.mark.parametrize(
     "change",
     [
-        {"holder": ""}, {"holder": "a b"}, {"turn": 0}, {"turn": "1"}, {"budgets": None}, {"x": 1},
+        {"holder": ""}, {"holder": "a b"}, {"holder": "a\n"},
+        {"turn": 0}, {"turn": "1"}, {"budgets": None}, {"x": 1},
         {"budgets": [{**GOOD["budgets"][0], "want": -1}]},
         {"budgets": [{**GOOD["budgets"][0], "amount": 2**60}]},
         {"budgets": [{**GOOD["budgets"][0], "budget": "a\x00"}]},

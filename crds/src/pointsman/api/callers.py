@@ -26,12 +26,12 @@ MAX_KEYS: Final = 16
 EVERY_POLICY: Final = "*"
 
 _HASH: Final = "sha256:"
-_LABEL: Final = r"^([A-Za-z0-9]([-A-Za-z0-9_.]{0,61}[A-Za-z0-9])?)?$"
-_POLICY: Final = r"^(\*|[a-z0-9]([-a-z0-9.]{0,251}[a-z0-9])?)$"
+_LABEL: Final = r"^([A-Za-z0-9]([-A-Za-z0-9_.]{0,61}[A-Za-z0-9])?)?\Z"
+_POLICY: Final = r"^(\*|[a-z0-9]([-a-z0-9.]{0,251}[a-z0-9])?)\Z"
 _NAME: Final = re.compile(r"(?!\.\.?\Z)[-._A-Za-z0-9]{1,253}")
 _SHOWN_FIELD: Final = re.compile(r"unknown field `([A-Za-z]{1,32})`")
 
-KeyHash = Annotated[str, msgspec.Meta(pattern=r"^sha256:[0-9a-f]{64}$")]
+KeyHash = Annotated[str, msgspec.Meta(pattern=r"^sha256:[0-9a-f]{64}\Z")]
 Team = Annotated[str, msgspec.Meta(pattern=_LABEL)]
 PolicyName = Annotated[str, msgspec.Meta(pattern=_POLICY)]
 Count = Annotated[int, msgspec.Meta(ge=1, le=10**9)]

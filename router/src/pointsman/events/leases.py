@@ -14,7 +14,7 @@ MAX_LEASE_BYTES: Final = 1024 * 1024
 MOST: Final = 10**16
 """Of tokens, or of billionths of a currency: ten million dollars."""
 
-Name = Annotated[str, msgspec.Meta(min_length=1, max_length=512, pattern=r"^[!-~]+$")]
+Name = Annotated[str, msgspec.Meta(min_length=1, max_length=512, pattern=r"^[!-~]+\Z")]
 Amount = Annotated[int, msgspec.Meta(ge=0, le=MOST)]
 Ms = Annotated[int, msgspec.Meta(ge=0, le=2**53)]
 
