@@ -218,6 +218,23 @@ async def test_an_answer_that_cannot_be_kept_is_an_error(
     assert (reply.status, reply.error["code"]) == (502, "review_untellable")
 
 
+async def test_one_callers_polls_leave_places_for_others(
+    there: World, desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each may have as many as are left."""
+    monkeypatch.setattr(desks, "MOST_POLLS", 4)
+    reviewed(there, HOLD)
+    review = str((await later(there)).json()["id"])
+    waiting = [asyncio.create_task(poll(there, review, prefer="wait=30")) for _ in range(2)]
+    await until(lambda: there.plane.desk._polls == 2)
+    assert (await poll(there, review)).status == 503
+    assert (await poll(there, review, OTHER)).status == 404  # it is heard
+    (pending,) = await desk.pending()
+    assert await desk.decide(pending, "approve") == 200
+    assert {one.status for one in await asyncio.gather(*waiting)} == {200}
+    await until(lambda: not there.plane.desk._polls_of)
+
+
 async def test_polls_take_no_place_of_who_waits(
     there: World, desk: Desk, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -7,6 +7,7 @@ the ledger's, and that a ledger which is away is asked again with growing pauses
 import asyncio
 import logging
 import secrets
+from collections import Counter
 from collections.abc import Callable, Coroutine, Iterable
 from typing import TYPE_CHECKING, Final, Protocol
 
@@ -31,7 +32,8 @@ _log = logging.getLogger(__name__)
 MOST: Final = MAX_IDS
 """Connections that wait here, for answers and polls together."""
 MOST_POLLS: Final = 500
-"""Of them: whoever polls too often takes no connection's place that waits with its request."""
+"""Of them: whoever polls too often takes no connection's place that waits with its request, and of
+those for polls no more than are left, so that others find some."""
 MOST_BYTES: Final = 128 * 1024 * 1024
 """Of the requests and answers that they wait with."""
 MOST_HEARD: Final = 64
@@ -54,6 +56,7 @@ class Waiter(Protocol):
 
     policy: str
     """Empty for a poll."""
+    caller: str
     bytes: int
 
     def cut_off(self) -> None:
@@ -73,6 +76,7 @@ class Desk(Collector):
         self.listening = 0
         self._waiters: set[Waiter] = set()
         self._bytes = self._polls = 0
+        self._polls_of: Counter[str] = Counter()
         self._watched: dict[str, list[Heard]] = {}
         self._changed = asyncio.Event()
         self._asking: asyncio.Task[None] | None = None
@@ -93,12 +97,12 @@ class Desk(Collector):
 
     def admit(self, waiter: Waiter, size: int) -> None:
         """It waits from now on. Raises Refused where too many do."""
-        full = not waiter.policy and self._polls >= MOST_POLLS
+        full = not waiter.policy and self._polls_of[waiter.caller] >= MOST_POLLS - self._polls
         if full or len(self._waiters) >= MOST or self._bytes + size > MOST_BYTES:
             message = "Too many requests wait for a person at this router."
             raise Refused(message, code="review_full", retry_after_s=5)
         self._waiters.add(waiter)
-        self._polls += not waiter.policy
+        self._poll(waiter, 1)
         waiter.bytes = size
         self._bytes += size
 
@@ -106,8 +110,15 @@ class Desk(Collector):
         """It does not any more; may be called twice."""
         if waiter in self._waiters:
             self._waiters.discard(waiter)
-            self._polls -= not waiter.policy
+            self._poll(waiter, -1)
             self._bytes -= waiter.bytes
+
+    def _poll(self, waiter: Waiter, more: int) -> None:
+        if not waiter.policy:
+            self._polls += more
+            self._polls_of[waiter.caller] += more
+            if not self._polls_of[waiter.caller]:
+                del self._polls_of[waiter.caller]
 
     def count(self, policy: str, mode: str, outcome: str, waited_s: float | None = None) -> None:
         """One review is over here."""

@@ -60,7 +60,8 @@ class Held(Review):
 
     __slots__ = (
         "_async_at_s", "_beat_at_s", "_by_s", "_doing", "_ends_by_s", "_exchange", "_hash",
-        "_last_by_s", "_prefers", "_request", "_since_s", "_streams", "_usage", "bytes", "policy",
+        "_last_by_s", "_prefers", "_request", "_since_s", "_streams", "_usage", "bytes", "caller",
+        "policy",
     )  # fmt: skip
 
     def __init__(self, exchange: "Exchange", need: Need, review: str) -> None:
@@ -77,7 +78,7 @@ class Held(Review):
         self._doing: asyncio.Task[None] | None = None
         self._since_s = exchange.plane.clock()
         self._by_s = self._ends_by_s = self._async_at_s = self._beat_at_s = self._last_by_s = inf
-        self.policy, self.bytes = exchange.policy.name, 0
+        self.policy, self.caller, self.bytes = exchange.policy.name, exchange.caller.name, 0
 
     # What the layers and the relay say.
 

@@ -47,7 +47,7 @@ class PollExchange:
 
     def __init__(self, plane: "DataPlane", client: "ClientConnection", request: Request) -> None:
         self.request = request
-        self.policy, self.bytes = "", 0
+        self.policy, self.caller, self.bytes = "", "", 0
         self._plane = plane
         self._client = client
         self._over = False
@@ -69,6 +69,7 @@ class PollExchange:
                 )
             if not _ID.fullmatch(self._review):
                 raise _not_found()
+            self.caller = caller.name
             plane.desk.admit(self, 0)
         except Problem as found:
             self._refuse(found)
