@@ -317,10 +317,12 @@ async def test_a_key_is_in_nothing_that_is_said(
 
 
 _VISIBLE = st.binary(max_size=200).map(lambda value: bytes(b for b in value if b not in b"\r\n\0"))
+_SCHEME = st.sampled_from((b"Bearer ", b"bearer ", b"Basic ", b""))
+_SHOWN = st.tuples(_SCHEME, _VISIBLE).map(b"".join)
 
 
 @settings(deadline=None, max_examples=60, suppress_health_check=list(HealthCheck))
-@given(values=st.lists(_VISIBLE, max_size=3))
+@given(values=st.lists(_SHOWN, max_size=3))
 def test_no_bytes_as_authorization_break_or_open_a_router(values: list[bytes]) -> None:
     """Over a socket: 400 or 401 or a known key, never more."""
 
