@@ -9,7 +9,8 @@ from tests.security.threats import ACCEPTED, LETTERS, PAGE, Row, exists, rows
 ROWS = list(rows(PAGE.read_text()))
 BOUNDARIES = (
     "Caller to router", "Router to model", "Router to API server", "Operator to API server",
-    "Operator to router", "Stranger to health and metrics", "Router to ledger", "Reviewer to console", "KEDA to operator",
+    "Operator to router", "Stranger to health and metrics", "Router to ledger",
+    "Reviewer to console", "KEDA to operator",
     "Ledger to webhook", "Writer of policies and models to cluster", "Supply chain",
 )  # fmt: skip
 

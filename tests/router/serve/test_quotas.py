@@ -184,7 +184,7 @@ async def test_to_leave_before_the_end_saves_no_tokens(
     desk.put(Route(name="default", targets=(Target(backend="small"),)), budgets=(counts,))
     known(desk, ("app", Limits(tpm=10**6)))
     async with desk.client() as client:
-        await client.send(post(chat(stream=True, **asked), headers=bearer()))
+        await client.send(post({**chat(stream=True), **asked}, headers=bearer()))
         for _ in range(3000):
             await client.read_until(b"word")
     await until(lambda: desk.live.in_flight == {})
