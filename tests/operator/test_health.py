@@ -81,6 +81,14 @@ def test_a_busy_loop_is_told_and_not_a_broken_connection() -> None:
     assert (refused.value.code, told.partition(b":")[0]) == (503, b"LoopBusy")
 
 
+def _is_cut(connection: socket.socket) -> bool:
+    """By an end, or a reset where something that it sent was not read."""
+    try:
+        return connection.recv(1) == b""
+    except ConnectionResetError:
+        return True
+
+
 @pytest.mark.local
 def test_strangers_take_neither_memory_nor_a_probes_place() -> None:
     """Of too many connections the oldest is cut; each would be a thread for as long as it drips."""
@@ -94,7 +102,7 @@ def test_strangers_take_neither_memory_nor_a_probes_place() -> None:
                 at = ("127.0.0.1", server.port)
                 strangers.append(held.enter_context(socket.create_connection(at, timeout=20)))
                 strangers[-1].sendall(b"GET /healthz HTTP/1.1\r\nx: ")
-            assert [one.recv(1) for one in strangers[:20]] == [b""] * 20
+            assert all(map(_is_cut, strangers[:20]))
             with pytest.raises(HTTPError) as refused:
                 urlopen(f"http://127.0.0.1:{server.port}/readyz", timeout=20)
             refused.value.close()
