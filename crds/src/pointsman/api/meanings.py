@@ -54,10 +54,12 @@ MEANINGS: Final[Mapping[str, Meaning]] = {
             Reason.PROGRESSING: "Deployment and Service are being made, or replicas replaced.",
             Reason.ROLLOUT_COMPLETE: "Every replica runs this spec.",
             Reason.MINIMUM_REPLICAS_AVAILABLE: "At least one replica answers.",
-            Reason.MINIMUM_REPLICAS_UNAVAILABLE: "Replicas run and do not answer yet; a large "
-            "model loads for minutes.",
-            Reason.POD_FAILING: "A pod does not start or keeps ending; the message and "
-            "`status.lastFailure` hold Kubernetes' own reason.",
+            Reason.MINIMUM_REPLICAS_UNAVAILABLE: "Replicas do not answer yet; a large model loads "
+            "for minutes. If its container ended before, or none answers after 10 minutes and the "
+            "startup probe, the message names the pod.",
+            Reason.POD_FAILING: "A pod does not start, keeps ending, or cannot be made (a quota, "
+            "Pod Security, a webhook); the message and `status.lastFailure` hold Kubernetes' own "
+            "reason.",
             Reason.SERVICE_NOT_FOUND: "There is no Service of this name in the namespace.",
             Reason.NO_ENDPOINTS: "The Service lacks the port, or no pod behind it is ready.",
             Reason.ADDRESS_NOT_ALLOWED: "The URL leads to a loopback, link-local or metadata "

@@ -186,7 +186,7 @@ class BackendController:
             orders.lapse(name)  # not ended: they may know of the last one for a moment
         elif plan and plan.decision.clamped_by is Clamp.UNCONFIRMED:
             return
-        elif why := why_none_starts(around.deployment, around.pods):
+        elif why := why_none_starts(around.deployment, around.pods, timestamp()):
             orders.fail(name, why)
         else:
             orders.end(name)

@@ -23,7 +23,7 @@ from pointsman.api.validation import Invalid
 from pointsman.operator.plan.children import Ownership, ownership, selector_of
 from pointsman.operator.plan.drifting.telling import Drifting
 from pointsman.operator.plan.evaluating.telling import Evaluating
-from pointsman.operator.plan.failures import UNSCHEDULABLE, Failure, first_failure
+from pointsman.operator.plan.failures import Failure, Unready, first_failure, unmade, unready
 from pointsman.operator.plan.objects import Json, ObservedBackend, conditions_of, meta
 from pointsman.operator.plan.scaling_status import ScalingStatus
 from pointsman.operator.plan.table import describe
@@ -214,9 +214,9 @@ def _available(rollout: _Rollout) -> Condition:
     return _condition(ConditionType.AVAILABLE, False, Reason.MINIMUM_REPLICAS_UNAVAILABLE, said)
 
 
-def _deployed(rollout: _Rollout, failure: Failure | None) -> _Judged:
+def _deployed(rollout: _Rollout, failure: Failure | None, waits: Unready | None) -> _Judged:
     available = _available(rollout)
-    stalled = rollout.overdue
+    stalled = rollout.overdue and not (waits and waits.starts)
     if rollout.complete:
         reason = Reason.SCALED_TO_ZERO if rollout.desired == 0 else Reason.READY
         ready = _condition(ConditionType.READY, True, reason, available.message)
@@ -233,9 +233,11 @@ def _deployed(rollout: _Rollout, failure: Failure | None) -> _Judged:
         said = str(failure)
         ready = _condition(ConditionType.READY, False, Reason.POD_FAILING, said)
         progressing = _condition(ConditionType.PROGRESSING, False, Reason.POD_FAILING, said)
-        stalled = stalled or failure.reason != UNSCHEDULABLE
+        stalled = stalled or not failure.passes
     elif rollout.observed and rollout.updated == rollout.replicas == rollout.desired:
         said = available.message
+        if waits and (stalled or waits.restarts):
+            said += f"; {waits}"
         reason = Reason.MINIMUM_REPLICAS_UNAVAILABLE
         ready = _condition(ConditionType.READY, False, reason, said)
         progressing = _condition(ConditionType.PROGRESSING, True, Reason.PROGRESSING, said)
@@ -247,7 +249,11 @@ def _deployed(rollout: _Rollout, failure: Failure | None) -> _Judged:
 
 
 def _own(
-    backend: ModelBackend, namespace: str, around: Surroundings, scaling: ScalingStatus | None
+    backend: ModelBackend,
+    namespace: str,
+    around: Surroundings,
+    scaling: ScalingStatus | None,
+    now: str,
 ) -> _Judged:
     uid, name = backend.metadata.uid, names.service_name(backend.metadata.name)
     owners: dict[str, Ownership] = {
@@ -260,8 +266,9 @@ def _own(
             return _both(False, Reason.NAME_CONFLICT, message, stalled=owner == "Foreign")
     if around.deployment is None or around.service is None:
         return _both(False, Reason.PROGRESSING, f'Deployment and Service "{name}" are being made')
-    rollout, failure = _rollout(around.deployment, scaling), first_failure(around.pods)
-    judged = _deployed(rollout, failure)
+    rollout = _rollout(around.deployment, scaling)
+    failure = first_failure(around.pods, now) or unmade(around.deployment)
+    judged = _deployed(rollout, failure, unready(around.pods))
     deployment = backend.spec.deployment
     port = (deployment.port if deployment else None) or names.DEFAULT_MODEL_PORT
     selector = selector_of(backend.metadata.name)
@@ -337,7 +344,7 @@ def backend_status(
     elif backend.spec.service:
         judged = _service(backend, namespace, around)
     else:
-        judged = _own(backend, namespace, around, scaling)
+        judged = _own(backend, namespace, around, scaling, now)
     if unreached and judged.ready.status:
         reason = Reason.AWAITING_ROUTERS
         judged = replace(judged, ready=_condition(ConditionType.READY, False, reason, unreached))
