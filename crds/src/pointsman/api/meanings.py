@@ -51,7 +51,8 @@ MEANINGS: Final[Mapping[str, Meaning]] = {
             Reason.EXTERNAL: "Requests go to the URL's host; nothing runs here.",
             Reason.ENDPOINTS_AVAILABLE: "The Service has ready endpoints on this port.",
             Reason.SCALED_TO_ZERO: "`replicas` is 0: asked for, so Ready, but nothing answers.",
-            Reason.PROGRESSING: "Deployment and Service are being made, or replicas replaced.",
+            Reason.PROGRESSING: "Deployment and Service are being made, or replicas replaced; or "
+            "they cannot be written yet, and the message says why.",
             Reason.ROLLOUT_COMPLETE: "Every replica runs this spec.",
             Reason.MINIMUM_REPLICAS_AVAILABLE: "At least one replica answers.",
             Reason.MINIMUM_REPLICAS_UNAVAILABLE: "Replicas do not answer yet; a large model loads "
@@ -67,7 +68,8 @@ MEANINGS: Final[Mapping[str, Meaning]] = {
             Reason.NAME_CONFLICT: "A Deployment or Service with the name that this one needs "
             "belongs to someone else; rename the backend or the other.",
             Reason.INVALID: "The object breaks a rule that the API server did not know when it was "
-            "stored; the message names the field.",
+            "stored, or its Deployment is refused; the message names the field. What ran before "
+            "goes on.",
             Reason.AWAITING_ROUTERS: "Servers are ready, and not every router knows them yet.",
             Reason.FOLLOWS_LOAD: "Replicas follow the requests that wait and run.",
             Reason.MAXIMUM_REACHED: "They do, and the load asks for more than `maxReplicas`.",

@@ -283,6 +283,24 @@ def _own(
     return judged
 
 
+@dataclass(frozen=True, slots=True)
+class Unwritten:
+    """Why a spec did not become a Deployment; what another one became goes on."""
+
+    message: str
+    refused: bool
+    """It will be again; else it passes by itself."""
+
+
+def _unwritten(judged: _Judged, why: Unwritten) -> _Judged:
+    reason = Reason.INVALID if why.refused else Reason.PROGRESSING
+    ready = _condition(ConditionType.READY, False, reason, why.message)
+    available = judged.available
+    if not available.status:
+        available = replace(available, reason=reason, message=why.message)
+    return replace(judged, ready=ready, available=available, progressing=None, stalled=why.refused)
+
+
 def _kstatus(judged: _Judged) -> tuple[Condition, ...]:
     if judged.ready.status:
         return ()
@@ -323,6 +341,7 @@ def backend_status(
     now: str,
     allow_loopback: bool = False,
     unreached: str = "",
+    unwritten: Unwritten | None = None,
     scaling: ScalingStatus | None = None,
     vetted: Condition | None = None,
     drifting: Drifting | None = None,
@@ -332,9 +351,9 @@ def backend_status(
     The whole `status`; `stored` is the present one, `now` is RFC 3339.
 
     `unreached` says which router knows no endpoint of it yet: a server that some callers cannot
-    reach is available and not Ready. `scaling` is there if the operator scales it, `drifting` if it
-    is watched for drift, `evaluated` if it is or was asked golden prompts, `vetted` where somebody
-    asks for its approval.
+    reach is available and not Ready. `unwritten` is why its spec did not become a Deployment.
+    `scaling` is there if the operator scales it, `drifting` if it is watched for drift, `evaluated`
+    if it is or was asked golden prompts, `vetted` where somebody asks for its approval.
     """
     backend = observed.parsed
     if isinstance(backend, Invalid):
@@ -345,6 +364,8 @@ def backend_status(
         judged = _service(backend, namespace, around)
     else:
         judged = _own(backend, namespace, around, scaling, now)
+    if unwritten:
+        judged = _unwritten(judged, unwritten)
     if unreached and judged.ready.status:
         reason = Reason.AWAITING_ROUTERS
         judged = replace(judged, ready=_condition(ConditionType.READY, False, reason, unreached))
