@@ -82,6 +82,7 @@ class Reason(StrEnum):
     PROGRAMMED = "Programmed"
     BACKEND_NOT_FOUND = "BackendNotFound"
     BACKEND_INVALID = "BackendInvalid"
+    KEY_MISSING = "KeyMissing"
     BACKEND_NOT_READY = "BackendNotReady"
     FALLBACK_CYCLE = "FallbackCycle"
     INVALID_RANGE = "InvalidRange"

@@ -135,6 +135,8 @@ MEANINGS: Final[Mapping[str, Meaning]] = {
             Reason.BACKEND_INVALID: "A backend that it names is refused; see that one's status.",
             Reason.INVALID_EXPRESSION: "An expression of a rule does not compile, or may take too "
             "long; the message names it and says why.",
+            Reason.KEY_MISSING: "The same, and a router lacks the key of a backend; the message "
+            "says of which Secret, and why. Requests to that backend go to the next.",
             Reason.TESTS_PASSED: "All of them do.",
             Reason.TESTS_FAILED: "Some do not; the message names them and what happened instead. A "
             "new spec is refused; a revision in force stays.",
