@@ -33,6 +33,9 @@ MEANINGS: Final[Mapping[str, Meaning]] = {
             "it; only with scaling mode QueueDepth.",
             ConditionType.VETTED: "Its approval holds now; only where it has `governance`, or a "
             "policy that names it requires approval. Beside Ready: routers keep to it.",
+            ConditionType.DEGRADED: "Present only while True: one router or more send it "
+            "requests, and got no answer for two minutes or longer. Neutral: what was asked for is "
+            "there. It goes with the first answer, or when nobody asked for 10 minutes.",
             ConditionType.DRIFTED: "Its answers are not what they were; only with `evaluation` or "
             "`drift`. Neutral: such a backend may well be Ready.",
             ConditionType.EVALUATED: "The last run of its golden prompts is whole, and "
@@ -75,6 +78,9 @@ MEANINGS: Final[Mapping[str, Meaning]] = {
             Reason.MAXIMUM_REACHED: "They do, and the load asks for more than `maxReplicas`.",
             Reason.NO_DATA: "A router, or the metrics of a model server, did not answer for 15 s: "
             "replicas stay as they are, within the bounds. The message names it.",
+            Reason.REQUESTS_FAIL: "Its key is refused, its name does not resolve, nothing listens "
+            "on its port, it knows no such model, ...: the message has the outcome of attempts as "
+            "`pointsman_router_attempts_total` has it, and what to look at.",
             Reason.WORSE: "Answers to golden prompts became worse in some task; `status.drift` has "
             "the figures. See docs/drift.md for what to do.",
             Reason.BETTER: "They became better, and in no task worse.",
@@ -129,14 +135,14 @@ MEANINGS: Final[Mapping[str, Meaning]] = {
             Reason.ACCEPTED: "The spec is a revision.",
             Reason.RESOLVED_REFS: "Every name leads to a backend.",
             Reason.PROGRAMMED: "Every router runs it.",
+            Reason.KEY_MISSING: "The same, and a router lacks the key of a backend; the message "
+            "says of which Secret, and why. Requests to that backend go to the next.",
             Reason.INVALID: "The spec breaks a rule; the message names the field.",
             Reason.BACKEND_NOT_FOUND: "A backend that it names is not in this namespace. A new "
             "spec waits for it; a revision in force goes on without it.",
             Reason.BACKEND_INVALID: "A backend that it names is refused; see that one's status.",
             Reason.INVALID_EXPRESSION: "An expression of a rule does not compile, or may take too "
             "long; the message names it and says why.",
-            Reason.KEY_MISSING: "The same, and a router lacks the key of a backend; the message "
-            "says of which Secret, and why. Requests to that backend go to the next.",
             Reason.TESTS_PASSED: "All of them do.",
             Reason.TESTS_FAILED: "Some do not; the message names them and what happened instead. A "
             "new spec is refused; a revision in force stays.",

@@ -204,6 +204,10 @@ class Metrics(Collector):
             found = self._backends[name] = BackendSeries(name)
         return found
 
+    def attempted(self) -> Iterable[BackendSeries]:
+        """The series of backends that were tried."""
+        return self._backends.values()
+
     def team(self, name: str) -> TeamSeries:
         """The series of this team, or of all that came after too many."""
         found = self._teams.get(name)

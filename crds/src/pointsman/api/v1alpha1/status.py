@@ -134,7 +134,7 @@ class ModelBackendStatus(ApiModel):
     conditions: list[StoredCondition] | None = Field(
         default=None,
         max_length=16,
-        description="Ready, Available, Progressing, ScalingActive, Drifted, Evaluated; "
+        description="Ready, Available, Progressing, ScalingActive, Drifted, Evaluated; Degraded, "
         "Reconciling and Stalled only while true.",
     )
 

@@ -7,7 +7,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from contextlib import suppress
 from datetime import UTC, datetime
 from functools import partial
-from typing import Any, Final
+from typing import Any, Final, Protocol
 
 from pointsman.api import names
 from pointsman.api.conditions import Condition
@@ -31,6 +31,7 @@ from pointsman.operator.plan.backend_status import (
     becomes_reachable,
 )
 from pointsman.operator.plan.children import Images, differs, ownership, render_children
+from pointsman.operator.plan.degraded import degraded_by, degraded_in
 from pointsman.operator.plan.evaluating.telling import Evaluating, kept
 from pointsman.operator.plan.events import CONTROLLER, event_of
 from pointsman.operator.plan.failures import why_none_starts
@@ -60,6 +61,17 @@ async def _nobody(_: str, /) -> str:
     return ""
 
 
+class Failing(Protocol):
+    """How requests that routers send a backend fail, all of them; empty: they do not."""
+
+    def __call__(self, backend: str, /, *, known: bool) -> str | None:
+        """None if it is `known` that they do, and not every router was heard."""
+
+
+def _none_fails(_: str, /, *, known: bool) -> str | None:  # noqa: ARG001 - as of Failing
+    return ""
+
+
 def timestamp() -> str:
     """Now, as Kubernetes writes it."""
     return datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
@@ -83,8 +95,10 @@ class BackendController:
         evaluator: Evaluator | None = None,
         reads: Reads | None = None,
         sending: Callable[[str], Awaitable[str]] = _nobody,
+        failing: Failing = _none_fails,
         monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
+        self._failing = failing
         self._hindered: dict[str, float] = {}
         """Backend -> since when its children cannot be written."""
         self._monotonic = monotonic
@@ -277,6 +291,7 @@ class BackendController:
                 now=now,
                 unreached=unreached,
                 unwritten=unwritten,
+                degraded=degraded,
                 vetted=vetted,
                 scaling=self._scaler.status(
                     name, stored=stored, deployment=around.deployment, fresh=fresh
@@ -286,7 +301,7 @@ class BackendController:
             )
 
         now, unreached = timestamp(), ""
-        vetted = self._vetted(observed)
+        vetted, degraded = self._vetted(observed), self._degraded(name, stored)
         status = say(fresh=False)
         if becomes_reachable(status, stored) and (unreached := self._unreached(name)):
             status = say(fresh=False, unreached=unreached)
@@ -296,6 +311,11 @@ class BackendController:
             self._scaler.wrote(name, status)
             if self._evaluator is not None:
                 self._evaluator.wrote(name)
+
+    def _degraded(self, name: str, stored: Object) -> Condition | None:
+        said = degraded_in(stored)
+        word = self._failing(name, known=said is not None)
+        return said if word is None else degraded_by(word)
 
     def _vetted(self, observed: ObservedBackend) -> Condition | None:
         parsed = observed.parsed

@@ -342,6 +342,7 @@ def backend_status(
     allow_loopback: bool = False,
     unreached: str = "",
     unwritten: Unwritten | None = None,
+    degraded: Condition | None = None,
     scaling: ScalingStatus | None = None,
     vetted: Condition | None = None,
     drifting: Drifting | None = None,
@@ -352,8 +353,9 @@ def backend_status(
 
     `unreached` says which router knows no endpoint of it yet: a server that some callers cannot
     reach is available and not Ready. `unwritten` is why its spec did not become a Deployment.
-    `scaling` is there if the operator scales it, `drifting` if it is watched for drift, `evaluated`
-    if it is or was asked golden prompts, `vetted` where somebody asks for its approval.
+    `degraded` is there if routers get no answers, `scaling` if the operator scales it, `drifting`
+    if it is watched for drift, `evaluated` if it is or was asked golden prompts, `vetted` where
+    somebody asks for its approval.
     """
     backend = observed.parsed
     if isinstance(backend, Invalid):
@@ -376,6 +378,8 @@ def backend_status(
         wanted.append(scaling.condition)
     if vetted:
         wanted.append(vetted)
+    if degraded:
+        wanted.append(degraded)
     if drifting:
         wanted.append(drifting.condition)
     if evaluated and evaluated.condition:

@@ -206,6 +206,9 @@ class Refusal(Relay):
             detail = "the request does not fit its context window"
             exchange.fail(Fault(Kind.CONTEXT_WINDOW, "ContextWindow", detail, retryable=False))
             return
+        if reader.status == 404 and exchange.track is not None:
+            unknown, name = exchange.plane.live.unknown, exchange.track.name
+            unknown[name] = unknown.get(name, 0) + 1
         shaped = in_openais_shape(reader.status, body)
         if shaped is not body:
             reader.headers[b"content-type"] = b"application/json"
