@@ -12,7 +12,7 @@ AUDIT := $(abspath $(VENV))/audit
 # Hundreds of processes start in the tests; each would compile everything anew.
 export PYTHONDONTWRITEBYTECODE :=
 
-.PHONY: help demo outfit test test-extended rights docs test-compiled test-pods e2e-kind faults faults-every-write bench-upgrade bench-scale images check bench bench-router bench-predictor bench-drift demo-drift fmt generate sim-scaling figures clean
+.PHONY: help demo venv outfit test test-extended rights docs test-compiled test-pods e2e-kind faults faults-every-write bench-upgrade bench-scale images check bench bench-router bench-predictor bench-drift demo-drift fmt generate sim-scaling figures clean
 
 help:
 	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  make %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -27,6 +27,9 @@ $(STAMP): requirements.lock pyproject.toml
 
 demo: $(STAMP) ## the support desk on this machine: a day's traffic, a table, one curl (ONCE=1 ends by itself, PORT=9000)
 	@$(BIN)/pointsman demo $(if $(ONCE),--once) $(if $(PORT),--port $(PORT))
+
+# `pointsman` in .venv/bin, and no more.
+venv: $(STAMP)
 
 # What tests need besides Python: built or fetched once, cached outside the tree.
 outfit: $(STAMP)
@@ -59,7 +62,7 @@ check: $(STAMP) ## lint, types, import rules, generated files, all quick tests; 
 	@$(BIN)/ruff format --check --quiet .
 	@{ $(BIN)/lint-imports --no-logo && $(BIN)/python -m pointsman.api.schema --check && \
 	$(BIN)/mypy --no-error-summary; } > .check.log 2>&1 & rules=$$!; \
-	$(BIN)/python -m pytest -q -n 3 --dist worksteal -m "not bench and not local and not slow" --timeout 60; \
+	$(BIN)/python -m pytest -q -n 3 --dist worksteal -m "not bench and not local and not slow and not hypothesis" --timeout 60; \
 	tests=$$?; wait $$rules || { cat .check.log; exit 1; }; exit $$tests
 
 bench: $(STAMP) ## a shell beside a real control plane with CRDs, operator, routers, models

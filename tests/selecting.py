@@ -23,10 +23,11 @@ _EXTENDED: Final = """
     cli/migration/test_litellm_itself.py cli/test_mistakes.py docs/test_site.py
     docs/test_walks.py faults/test_cycle.py faults/test_matrix.py faults/test_stories.py
     images/test_image.py images/test_other_processor.py ledger/test_faults.py
-    ledger/test_on_bench.py ledger/test_slow_questions.py local/test_asked_twice.py
-    local/test_console.py local/test_endings.py local/test_learning.py local/test_rollouts.py
-    local/test_shadow.py local/test_story.py local/test_switching.py local/test_texts.py
-    perf/predictor perf/test_router.py router/test_spill_under_load.py
+    ledger/test_on_bench.py ledger/test_planted.py ledger/reviewing/test_race.py
+    ledger/test_slow_questions.py local/test_asked_twice.py local/test_console.py
+    local/test_endings.py local/test_learning.py local/test_rollouts.py local/test_shadow.py
+    local/test_story.py local/test_switching.py local/test_texts.py
+    perf/predictor perf/test_ledger.py perf/test_router.py router/test_spill_under_load.py
     security/test_installed.py sim/feedback test_compiled.py upgrade/test_formats.py
     upgrade/test_on_bench.py
 """

@@ -39,6 +39,7 @@ def test_a_text_that_no_rate_was_fitted_to_is_within_15_percent(kind: str, colum
     )
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("column", COLUMNS)
 @pytest.mark.parametrize("kind", HELD_OUT)
 def test_no_kind_of_text_is_more_than_25_percent_off(kind: str, column: str) -> None:

@@ -3,6 +3,7 @@
 from pathlib import Path
 
 import pytest
+import yaml
 
 from pointsman.api.conditions import Reason
 from pointsman.api.manifests import Severity, cross_check, load
@@ -52,6 +53,21 @@ def test_simulators_understand_their_arguments(folder: Path) -> None:
         if deployment is not None and deployment.engine == "Simulator":
             settings = simulator_settings(["--model", "m", *deployment.args])
             assert settings.model == "m"
+
+
+def test_an_autoscaler_of_an_example_has_what_it_divides_by() -> None:
+    """A utilization is of what pods request: without it an HPA says FailedGetResourceMetric."""
+    found = 0
+    for file in (CRDS / "examples").glob("*/hpa.yaml"):
+        scaler = yaml.safe_load(file.read_text())["spec"]
+        backends = {one.value.metadata.name: one.value for one in load([file.parent]).backends}
+        deployment = backends[scaler["scaleTargetRef"]["name"]].spec.deployment
+        assert deployment is not None
+        assert deployment.resources is not None
+        for metric in scaler["metrics"]:
+            assert metric["resource"]["name"] in deployment.resources.requests
+            found += 1
+    assert found
 
 
 @pytest.mark.parametrize("file", INVALID, ids=name)

@@ -85,6 +85,7 @@ def test_what_takes_too_long_is_not_judged(schema: Json, value: Any) -> None:
         JsonSchema(schema).problem(value)
 
 
+@pytest.mark.slow
 def test_what_refers_to_itself_in_a_part_of_the_value_is_judged() -> None:
     """A tree of two thousand nodes; the one that is wrong is found."""
     schema, value = JsonSchema(TREE), tree(10)
@@ -94,6 +95,7 @@ def test_what_refers_to_itself_in_a_part_of_the_value_is_judged() -> None:
     assert schema.problem(value).startswith(".children[0].children[1].name: ")
 
 
+@pytest.mark.slow
 def test_usual_schemas_and_long_answers_are_judged() -> None:
     """Definitions that are used often, alternatives, a list of thousands."""
     kinds = [{"properties": {"kind": {"const": name}, "at": {"$ref": "#/$defs/place"}}}
@@ -145,6 +147,7 @@ def test_the_schema_of_schemas_may_be_referred_to() -> None:
     assert schema.problem({"type": 1}) != ""
 
 
+@pytest.mark.slow
 def test_what_is_counted_is_more_than_what_is_short() -> None:
     """The bound is no matter of a plain answer: each of its values is looked at a few times."""
     value = json.loads(json.dumps({str(i): i for i in range(MAX_LOOKS // 10)}))

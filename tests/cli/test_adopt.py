@@ -224,6 +224,7 @@ def test_other_documents_may_hold_anything(
     assert capsys.readouterr().out.startswith(f"{other}\n---\n")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("data", "said"), [(b"[" * 5000, "no YAML"), (b"# ours\n\xff\n", "not UTF-8")]
 )

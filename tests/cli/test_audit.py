@@ -95,6 +95,7 @@ BAD: list[tuple[object, str]] = [
 ]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("line", "why"), BAD, ids=[why for _, why in BAD])
 def test_a_bad_line_is_counted_and_named(
     tmp_path: Path, line: object, why: str, capsys: Capture
@@ -292,6 +293,7 @@ def test_the_policy_is_valid_with_known_backends(tmp_path: Path, capsys: Capture
         assert json.loads(capsys.readouterr().out)["backend"] == backend
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "models",
     [
@@ -416,6 +418,7 @@ class Terminal(io.StringIO):
         return True
 
 
+@pytest.mark.slow
 def test_a_bar_is_for_people(
     tmp_path: Path, capsys: Capture, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -61,6 +61,7 @@ def test_callers_that_are_valid_are_counted(tmp_path: Path, capsys: Any) -> None
     )
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("lines", "problem"),
     [

@@ -99,6 +99,7 @@ MISTAKES: list[tuple[str, list[str], str]] = [
 ]  # fmt: skip
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("text", "flags", "words"), MISTAKES, ids=[one[2] for one in MISTAKES])
 def test_a_mistake_is_one_line_and_costs_nothing(
     text: str, flags: list[str], words: str, tmp_path: Path, capsys: Capture

@@ -49,6 +49,7 @@ def test_a_prompt_on_standard_input_is_utf_8(
     assert told.err == "--prompt -: not UTF-8\n"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "prompt",
     ["-- SELECT 1", "--- a/x\n+++ b/x\n", "--- \n", "--\nx", "-\tone", "--prompt x", "--model=a b"],
@@ -147,6 +148,7 @@ def test_a_running_ledger_is_asked_too(tmp_path: Path, capsys: Capture) -> None:
         assert running.end() == 0
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("options", "status", "words"),
     [

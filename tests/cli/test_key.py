@@ -120,11 +120,31 @@ def test_a_file_without_callers_says_so(
 
     assert main(["key", "list", str(file)]) == 0
     assert capsys.readouterr() == ("", said)
-    create(capsys, "app", "--secret", "mine", "--into", str(file))
+    for secret in ("mine", "theirs"):
+        create(capsys, "app", "--secret", secret, "--into", str(file))
     assert main(["key", "list", str(file)]) == 0
     assert capsys.readouterr() == ("", said)
     assert main(["key", "list", str(file), "--secret", "mine"]) == 0
     assert capsys.readouterr() == ("app: team -, policies *, keys 1\n", "")
+
+
+def test_a_rotation_stays_in_the_secret_of_the_file(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A release `desk` reads desk-callers: in another Secret a key would let nobody in."""
+    file = tmp_path / "callers.yaml"
+    into = ("--into", str(file))
+    old = create(capsys, "app", "--secret", "desk-callers", *into)
+    new = create(capsys, "app", *into)
+    assert [*secrets_of(file.read_text())] == ["desk-callers"]
+    assert [who(file.read_text(), key, "desk-callers") for key in (old, new)] == ["app", "app"]
+    assert main(["key", "limit", "app", "--rpm", "5", *into]) == 0
+    assert main(["key", "retire", "app", *into]) == 0
+    assert "1 are retired" in capsys.readouterr().out
+    assert who(file.read_text(), new, "desk-callers") == "app"
+    assert who(file.read_text(), old, "desk-callers") != "app"
+    assert main(["key", "list", str(file)]) == 0
+    assert capsys.readouterr().out == "app: team -, policies *, keys 1, rpm 5\n"
 
 
 def test_everything_else_of_a_file_stays(
@@ -193,6 +213,7 @@ metadata: {name: pointsman-callers, labels: {pointsman.dev/callers: "true"}}
 """
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("text", "said"),
     [

@@ -47,6 +47,7 @@ def said_by(command: list[str], file: Path, capsys: Capture) -> str:
     return said.out + said.err
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("command", TRAFFIC, ids=" ".join)
 def test_traffic_is_told_in_numbers(command: list[str], tmp_path: Path, capsys: Capture) -> None:
     """Whatever a line carries: messages, tools, images, metadata, headers, answers."""
@@ -68,6 +69,7 @@ def test_traffic_is_told_in_numbers(command: list[str], tmp_path: Path, capsys: 
     assert all("canary-" not in path.read_text() for path in tmp_path.glob("*.yaml"))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("command", LEDGER, ids=" ".join)
 def test_a_ledger_is_told_in_numbers(command: list[str], tmp_path: Path, capsys: Capture) -> None:
     """Though it has the texts, and what people wrote."""

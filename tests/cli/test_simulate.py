@@ -263,6 +263,7 @@ def test_what_fits_no_backend_is_unroutable(tmp_path: Path, capsys: Capture) -> 
     assert found["failed"]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("conditions", "status"),
     [
@@ -309,6 +310,7 @@ def test_a_condition_has_one_shape(text: str, words: str) -> None:
     assert words in str(raised.value)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("options", "status", "words"),
     [

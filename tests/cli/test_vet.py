@@ -146,6 +146,7 @@ def test_a_model_that_behaves_gets_an_approval(tmp_path: Path, capsys: Capture) 
     assert not any(text in data.decode() for text in GOOD.values())
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("wrong", sorted(BAD))
 def test_one_wrong_answer_is_no_approval(wrong: str, tmp_path: Path, capsys: Capture) -> None:
     """Each of them is told by its name, and the report is kept."""

@@ -78,6 +78,7 @@ def test_they_are_in_no_sum_of_requests(store: Store) -> None:
     assert (total.requests, total.cost_nano) == (1, 1_000)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "wrong",
     [

@@ -90,6 +90,7 @@ def test_a_question_is_about_its_time(store: Store, ago_ms: int) -> None:
     assert both.replica_ms == 4 * WINDOW_MS
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "wrong",
     [

@@ -73,6 +73,35 @@ def test_a_thousand_models_make_a_bounded_page() -> None:
     assert sum(sample.value for sample in cost.samples) == 1000
 
 
+def test_a_backend_whose_currency_changed_has_one_quality() -> None:
+    """Two series of one name are a scrape of which Prometheus drops one."""
+    hour, registry = Hour(), CollectorRegistry()
+    registry.register(hour)
+    by: tuple[By, ...] = ("backend", "task")
+    rated = {"rated": 3, "rating_micro": 1_500_000, "d10": 3}
+    hour.show(
+        [
+            line(by, ("a", "coding", currency), list((dict.fromkeys(COLUMNS, 0) | one).values()))
+            for currency, one in (
+                ("USD", {"requests": 3} | rated),
+                ("EUR", {"requests": 40} | rated | {"rated": 30}),
+            )
+        ],
+        [],
+    )
+    seen = [
+        (sample.name, tuple(sample.labels.items()))
+        for metric in registry.collect()
+        for sample in metric.samples
+        if metric.name.endswith(("quality", "ratings", "duration_seconds"))
+    ]
+    assert len(seen) == len({*seen}) == 4
+    ratings = registry.get_sample_value(
+        "pointsman_ledger_hour_ratings", {"backend": "a", "task": "coding"}
+    )
+    assert ratings == 30
+
+
 def test_currencies_and_replicas_are_bounded_too() -> None:
     """Whatever events say: 20 series and one for the rest, and 500 backends."""
     hour, registry = Hour(), CollectorRegistry()

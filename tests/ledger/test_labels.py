@@ -119,6 +119,7 @@ def test_a_busy_backend_does_not_push_out_what_is_known_of_another(store: Store)
     ]  # fmt: skip
 
 
+@pytest.mark.slow
 def test_few_texts_are_in_memory_at_once(store: Store) -> None:
     """However long they are and however many: of each only what a label has of it stays."""
     size, count = 48 * 1024, 400

@@ -70,6 +70,7 @@ def _tables(place: Place) -> set[str]:
     return {name for (name,) in place.execute(names[place.kind])}
 
 
+@pytest.mark.slow
 def test_back_to_each_older_schema_and_forward_again(place: Place) -> None:
     """Rows of tables that the older one knows are there in the end, and everything works."""
     store = _filled(place)
@@ -112,6 +113,7 @@ _BROUGHT = {
 """Table -> the schema that brought it."""
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("older", range(1, VERSION))
 def test_what_the_older_schema_knows_is_kept(place: Place, older: int) -> None:
     """Row by row; what it does not know comes back empty, and is filled anew."""

@@ -58,6 +58,7 @@ def test_words_of_later_versions_are_no_error() -> None:
     assert (facts.analysis.decided, facts.analysis.language) == (False, "und")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "wrong", ["", "?policy=", "?policy=x&limit=0", "?policy=x&limit=10001", "?policy=x&since=y"]
 )

@@ -14,6 +14,7 @@ from tests.ledger.test_service import ledger
 QUESTIONS = ("/v1/requests", "/v1/requests/d-1", "/v1/summary", "/v1/labels?policy=support")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "headers",
     [

@@ -6,11 +6,13 @@ import re
 import shutil
 import subprocess
 from pathlib import Path
+from typing import Any, get_args
 
 import pytest
 import yaml
 from prometheus_client import CollectorRegistry
 
+from pointsman.events.segments import Loss
 from pointsman.events.ship import Target
 from pointsman.ledger.hour import Hour
 from pointsman.ledger.metrics import Metrics as LedgerMetrics
@@ -36,7 +38,7 @@ _SOURCES = [
 _NAME = re.compile(r"\bpointsman_[a-z_]+")
 
 
-def _alerts() -> list[dict[str, str]]:
+def _alerts() -> list[dict[str, Any]]:
     return [
         rule for group in yaml.safe_load(ALERTS.read_text())["groups"] for rule in group["rules"]
     ]
@@ -133,6 +135,38 @@ def test_each_alert_has_its_runbook() -> None:
     text = (ROOT / "docs" / "runbooks.md").read_text()
     sections = re.findall(r"^## (\w+)$", text, flags=re.MULTILINE)
     assert sections == [alert["alert"] for alert in _alerts()]
+
+
+def test_runbooks_know_the_logs_lines_and_why_events_are_lost() -> None:
+    """Words in quotes are logged as they stand there; no reason of a label is left out."""
+    text = (ROOT / "docs" / "runbooks.md").read_text()
+    logged = re.findall(r'"([a-z -]+)"', text)
+    assert len(logged) > 8
+    assert [one for one in logged if not any(f'{one}"' in source for source in _SOURCES)] == []
+    lost = text.partition("## PointsmanEventsDropped")[2].partition("\n## ")[0]
+    assert [one for one in get_args(Loss) if f"`{one}`" not in lost] == []
+
+
+def test_what_increased_is_said_in_round_numbers() -> None:
+    """Prometheus reckons 3 events of a window as 3.103448275862069."""
+    told = {
+        alert["alert"]: alert["annotations"]["summary"]
+        for alert in _alerts()
+        if "increase(" in alert["expr"]
+    }
+    assert len(told) > 5
+    assert [name for name, text in told.items() if "$value }}" in text] == []
+
+
+def test_the_panel_of_failures_leaves_out_what_the_alert_does() -> None:
+    """Callers that left, and what the router refused, are no failures of a model."""
+    (alert,) = (a["expr"] for a in _alerts() if a["alert"] == "PointsmanBackendFails")
+    dashboard = json.loads((FILES / "dashboard.json").read_text())
+    (panel,) = (p for p in dashboard["panels"] if p["title"] == "Attempts that fail")
+    asked = [
+        re.findall('outcome![=~]+"[^"]+"', one) for one in (alert, panel["targets"][0]["expr"])
+    ]
+    assert asked[0] == asked[1] != []
 
 
 @pytest.fixture(scope="module")

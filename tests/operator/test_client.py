@@ -64,6 +64,7 @@ async def test_the_servers_word_that_there_is_no_object_is_none(client: Api) -> 
     assert await client.list_all(kinds.SERVICE) == []
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("call", CALLS.values(), ids=CALLS.keys())
 @pytest.mark.parametrize("answer", NOT_THE_SERVERS.values(), ids=NOT_THE_SERVERS.keys())
 async def test_what_another_answers_in_its_place_is_waited_out(
@@ -89,6 +90,7 @@ async def test_a_deletion_that_another_answers_was_not_done(server: FakeApi, cli
     await client.delete(kinds.SERVICE, BODY)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "data", [b"\x8d", b"hello", b"- 1", b"[" * 5000, b"clusters: 1\n", b"current-context: c\n"]
 )

@@ -38,6 +38,7 @@ def test_what_is_not_deep_stays_as_it_is(value: Any) -> None:
     assert cut(value) == value
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("levels", [DEEPEST, DEEPEST + 1, 900, 1500, 9990])
 @pytest.mark.parametrize("beside", ["", '"b":[{"]}":"\\"{["},{}]'])
 def test_what_is_deep_ends(levels: int, beside: str) -> None:

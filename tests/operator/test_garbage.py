@@ -34,6 +34,7 @@ def test_what_is_alive_is_set_aside_and_garbage_is_not() -> None:
     assert not any(one is kept for one in gc.get_objects())
 
 
+@pytest.mark.slow
 def test_what_was_set_aside_is_looked_at_once_an_hour() -> None:
     """Else each request that was under way then would stay for ever."""
     now_s = [0.0]

@@ -289,6 +289,7 @@ def test_when_all_events_have_come_it_is_what_is_stored(steps: list[tuple[str, i
     assert world.seen() == world.stored()
 
 
+@pytest.mark.slow
 async def test_a_full_resync_lists_the_backends_once() -> None:
     """Whoever reads them first, reads them for the keys and for the table."""
     world = World(2)

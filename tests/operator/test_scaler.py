@@ -51,6 +51,7 @@ async def test_less_load_takes_them_away_after_the_delay(world: World) -> None:
     assert [one["previous"] for one in history[:-1]] == [one["desired"] for one in history[1:]]
 
 
+@pytest.mark.slow
 async def test_a_settled_backend_without_traffic_is_not_written(world: World) -> None:
     """Not by the scaler, nor by any resync."""
     await world.reconcile()
@@ -74,6 +75,7 @@ async def test_a_minimum_of_one_needs_nobodys_word(world: World) -> None:
     assert not world.orders.is_meant("a")
 
 
+@pytest.mark.slow
 async def test_a_restless_load_costs_four_writes_a_minute(world: World) -> None:
     """Between two steps of the shown queue at each decision, with a reconcile at each, too."""
     world.put(scaling={**SCALING, "minReplicas": 4})

@@ -11,6 +11,7 @@ from tests.operator.scaled import World
 pytestmark = pytest.mark.usefixtures("logged")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("away_s", [2.0, 400.0, 90_000.0])
 @pytest.mark.parametrize("memory", [True, False])
 async def test_a_restart_never_scales_down_by_itself(

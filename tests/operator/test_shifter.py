@@ -249,6 +249,7 @@ async def test_a_new_policy_does_not_wait() -> None:
     assert world.says("Ready")[0] == "True"
 
 
+@pytest.mark.slow
 async def test_replicas_that_never_come_are_said_to_be_late(world: World) -> None:
     """Traffic stays where it is answered, and a person is told what can be done."""
     await world.edit(b=1)

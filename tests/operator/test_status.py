@@ -43,6 +43,7 @@ def status_of(
     allow_loopback: bool = False,
     unreached: str = "",
     scaling: ScalingStatus | None = None,
+    stored: Mapping[str, Any] | None = None,
     **around: Any,
 ) -> dict[str, Any]:
     """The status, already checked against the rules and the CRD's schema."""
@@ -50,7 +51,7 @@ def status_of(
         observed_backend(item),
         Surroundings(**around),
         namespace=NAMESPACE,
-        stored={},
+        stored=stored or {},
         now=NOW,
         allow_loopback=allow_loopback,
         unreached=unreached,
@@ -133,6 +134,24 @@ def test_an_image_that_does_not_come_is_named() -> None:
         "reason": "ImagePullBackOff",
         "message": "not found",
     }
+
+
+@pytest.mark.parametrize(
+    ("generation", "desired", "kept"), [(1, 0, True), (0, 0, False), (1, 1, False)]
+)
+def test_at_zero_it_is_known_why_the_last_one_did_not_start(
+    generation: int, desired: int, kept: bool
+) -> None:
+    """Its pod is gone with the request that it was for; the next one, or an edit, says it anew."""
+    failure = {"pod": "a-model-x", "reason": "ImagePullBackOff", "message": "not found"}
+    status = status_of(
+        backend(replicas=desired),
+        deployment=deployment(desired=desired, observedGeneration=1),
+        service=SERVICE,
+        stored={"observedGeneration": generation, "lastFailure": failure},
+    )
+
+    assert status.get("lastFailure") == (failure if kept else None)
 
 
 def test_a_crash_loop_says_the_exit_code() -> None:

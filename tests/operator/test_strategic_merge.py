@@ -147,6 +147,7 @@ def without_empty(value: Any) -> Any:
     return value
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", sorted(CASES))
 def test_the_result_is_kubectls(name: str, tmp_path: Path) -> None:
     """The order of lists aside: kubectl puts what is new first, we keep what is ours first."""

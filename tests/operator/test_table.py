@@ -280,6 +280,7 @@ def test_a_policy_that_never_was_accepted_claims_no_name() -> None:
     assert [entry.name for entry in plan.entries] == ["young"]
 
 
+@pytest.mark.slow
 def test_a_blob_over_the_limit_is_refused() -> None:
     """Sixteen bundles of 64 KiB that do not shrink are over the 900 KiB a ConfigMap may hold."""
     letters = random.Random(1)

@@ -114,6 +114,10 @@ async def test_a_server_that_cannot_start_is_told_to_who_waits(fleet: Fleet) -> 
     print(f"answered {time.monotonic() - known_s:.1f} s after the pod's reason was known")
     assert code == 503, body
     assert int(headers.get("retry-after", "0")) >= 1, (headers, body)
-    reason = status(fleet)["lastFailure"]["reason"]
-    assert reason in json.loads(body)["error"]["message"]
     assert time.monotonic() - began_s < 40
+    # Also when nobody waits any more, and the pod is gone.
+    await asyncio.to_thread(settles, fleet, "none", lambda: replicas(fleet) == 0, 180)
+    await asyncio.to_thread(
+        settles, fleet, "told", lambda: status(fleet)["lastScale"]["desired"] == 0
+    )
+    assert status(fleet)["lastFailure"]["reason"] in json.loads(body)["error"]["message"]

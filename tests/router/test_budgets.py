@@ -69,7 +69,7 @@ class Desk:
         """Tokens of prompts and answers, as the simulators counted them."""
         found = 0
         for there in self.routers:
-            for tokens in there.metrics._backends.values():
+            for tokens in there.metrics.backends.values():
                 found += tokens.tokens.input_tokens + tokens.tokens.output_tokens
         return found
 
@@ -233,6 +233,7 @@ async def test_shadow_only_counts(tmp_path: Path) -> None:
         assert there.stored() == there.billed() > 10
 
 
+@pytest.mark.slow
 async def test_each_caller_and_rule_has_its_own(tmp_path: Path) -> None:
     """One that has used up its budget does not keep others out."""
     async with desk(tmp_path) as there:
@@ -305,6 +306,7 @@ async def test_what_was_granted_goes_on_while_the_ledger_is_away(tmp_path: Path)
         assert count > 10
 
 
+@pytest.mark.slow
 async def test_a_router_that_died_takes_no_more_than_its_slice(tmp_path: Path) -> None:
     """Another process is another holder: what the first one had is not given twice."""
     async with desk(tmp_path) as there:
@@ -344,6 +346,7 @@ async def test_a_profile_counts_in_what_is_reserved(tmp_path: Path, currency: st
             assert (await router.ask(chat(max_tokens=5_000))).status == status, profile
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("enforce", [True, False])
 async def test_a_request_that_can_never_fit_takes_nothing_from_others(
     tmp_path: Path, enforce: bool

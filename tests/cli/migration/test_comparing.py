@@ -98,6 +98,7 @@ def test_an_edit_that_changes_nothing_agrees(config: Path, capsys: Capture) -> N
     assert "DIFFERENT:" not in capsys.readouterr().out
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("old", "new", "said"),
     [

@@ -107,6 +107,7 @@ def test_any_answer_has_an_outcome(check: dict[str, Any], text: str) -> None:
     assert outcome.reason.encode()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("check", CHECKS, ids=lambda check: next(iter(check)))
 @pytest.mark.parametrize("unit", ["Paris ", "1 ", "{", '"', "```\n", "\ud800", "é"])
 def test_a_megabyte_takes_no_time(check: dict[str, Any], unit: str) -> None:

@@ -85,6 +85,7 @@ def test_many_problems_are_told_up_to_a_bound() -> None:
     assert len(problems("\n".join(["{"] * 500))) == MAX_PROBLEMS
 
 
+@pytest.mark.slow
 def test_more_prompts_than_there_may_be_are_too_many() -> None:
     """2,000 are not; a million lines end early."""
     assert len(good("\n".join(line(name=f"p-{i}") for i in range(2000))).prompts) == 2000

@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 import pytest
 
 from pointsman.router.serve.exchange import Exchange
-from pointsman.router.wire.sse import HALF_LINE_BYTES, EventReader
+from pointsman.router.wire.sse import PART_BYTES, EventReader
 from tests.faults.router.broken_server import (
     ROWS,
     Answered,
@@ -92,7 +92,7 @@ def _is_as_said(reply: Reply, ending: Ending) -> None:
         assert json.loads(last)["error"]["code"] == ending.code
         assert b"data: [DONE]" not in reply.body
         for event in EventReader().feed(reply.body):
-            assert len(event) > HALF_LINE_BYTES or json.loads(event), "half of one"
+            assert len(event) > PART_BYTES or json.loads(event), "half of one"
     else:
         assert (reply.status, reply.complete) == (200, isinstance(ending, Answered))
 

@@ -133,6 +133,7 @@ async def test_a_form_of_our_own_page_is_obeyed(there: Console) -> None:
     assert 'data-theme="dark"' in (await visitor.get("/console/reviews")).text
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "headers",
     [
@@ -163,6 +164,7 @@ async def test_a_form_of_another_session_or_person_is_refused(there: Console) ->
     assert there.turned("BadForm") == 3
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("to", ["https://evil.example.com/", "//evil.example.com", "/console\\x"])
 async def test_a_form_leads_nowhere_else(there: Console, to: str) -> None:
     """Only to pages of the console."""

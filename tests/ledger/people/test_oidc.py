@@ -169,6 +169,7 @@ async def test_what_is_asked_of_the_provider_is_bound_to_this_browser(there: The
         assert first[name] != second[name]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "wrong",
     ["audience", "nonce", "expired", "from", "slash", "key", "shared", "unsigned", "header"],

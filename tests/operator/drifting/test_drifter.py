@@ -205,6 +205,7 @@ async def test_runs_wait_until_the_record_can_be_read(world: World) -> None:
     assert world.so == ("True", "Worse")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "data",
     [

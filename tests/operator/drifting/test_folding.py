@@ -100,6 +100,7 @@ def test_an_improvement_is_found_too() -> None:
     assert {(one.reason, one.kind) for one in news} == {("DriftImproved", "Normal")}
 
 
+@pytest.mark.slow
 def test_a_healthy_backend_stays_steady() -> None:
     """For fifty runs, in each of three worlds."""
     for seed in range(3):
@@ -167,6 +168,7 @@ def drawn(numbers: range, *, lost: float = 0.4, content: str = "c2") -> list[Sui
     return [msgspec.structs.replace(one, content=content) for one in runs]
 
 
+@pytest.mark.slow
 def test_an_alarm_outlives_the_prompts_that_raised_it() -> None:
     """A suite that is drawn anew by itself makes no degraded model the baseline unseen."""
     record, _ = folded([*HEALTHY, *WORSE], restarts=True)

@@ -488,6 +488,7 @@ async def test_quarantine_for_another_identity_if_it_is_asked_for(world: Driftin
     assert "says that it is another model: in quarantine" in world.says("DriftDetected")[2]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("dies_after", range(1, 14))
 async def test_however_often_it_dies_it_ends_the_same(world: Drifting, dies_after: int) -> None:
     """Killed after its k-th write, again and again: the same revision, the same memory."""

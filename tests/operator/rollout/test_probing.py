@@ -270,6 +270,7 @@ def played(points: float, seed: int) -> str:
     return asked(a=probe(old), b=probe(new)).verdict
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("points", "passed", "failed"),
     [(0, (0.3, 1.0), (0.0, 0.01)), (5, (0.0, 0.05), (0.0, 1.0)), (25, (0.0, 0.0), (0.9, 1.0))],

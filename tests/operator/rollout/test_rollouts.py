@@ -175,6 +175,7 @@ async def test_a_refused_edit_does_not_end_it(world: World) -> None:
     assert world.says("Accepted")[0] == "False"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("dies", ["create ConfigMap", "replace ConfigMap", "status RoutingPolicy"])
 async def test_no_step_is_taken_twice_whatever_dies(world: World, dies: str) -> None:
     """An operator that ends before or after a write goes on from what is stored."""
@@ -389,6 +390,7 @@ async def test_a_model_name_stays_its_own_until_the_end(world: World) -> None:
     assert world.names() == {"desk": ("auto",), "young": ("old",)}
 
 
+@pytest.mark.slow
 async def test_more_rollouts_than_fit_wait_for_their_turn() -> None:
     """Each is compiled at each look, and stored with the table."""
     world = World(most_each=MOST + 2)
@@ -419,6 +421,7 @@ async def test_more_rollouts_than_fit_wait_for_their_turn() -> None:
     assert sum(one.candidate is None for one in stored.policies) == 2
 
 
+@pytest.mark.slow
 async def test_counts_are_written_each_15_s_at_most(world: World) -> None:
     """They change all the time, and each status is a write."""
     await world.edit("b", rollout={"steps": [{**STEPS[0], "minRequests": 100_000}]})

@@ -239,6 +239,7 @@ def test_what_fails_half_of_the_time_is_found_with_fifty_pairs() -> None:
         assert "Quality" in failed, (n, found)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("seed", range(5))
 def test_what_is_as_good_is_stopped_by_chance_in_one_of_a_hundred(seed: int) -> None:
     """However often it is looked at: 80 shadows of 300 pairs each, after each fourth pair."""

@@ -12,6 +12,7 @@ def bounds(least: int = 0, most: int = 20, target: float = 8.0) -> Bounds:
     return Bounds(min_replicas=least, max_replicas=most, target_requests=target)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("target", [1.0, 8.0, 100.0])
 @pytest.mark.parametrize("known", [False, True])
 def test_a_request_wakes_an_empty_fleet_at_the_same_call(target: float, known: bool) -> None:

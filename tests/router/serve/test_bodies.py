@@ -139,6 +139,7 @@ async def test_what_is_no_json_object_of_one_meaning_is_400(one: World) -> None:
     assert one.simulators["small"].log.as_json() == []
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "coding", ["gzip", "deflate", "br", "zstd", "gzip, gzip", "identity, gzip"]
 )

@@ -200,6 +200,7 @@ async def test_an_answer_that_is_not_held_is_marked(there: World, texts: Texts) 
     assert (text.prompt, text.answer, text.cut) == (ASKED, "", True)
 
 
+@pytest.mark.slow
 async def test_texts_that_outgrow_an_event_go_without_it(there: World, texts: Texts) -> None:
     """The request is recorded: control characters take six bytes each in JSON."""
     await there.scripted("wild", saying("a\x01" * 35_000))
@@ -266,6 +267,7 @@ async def test_what_is_taken_at_the_end_is_told(there: World, texts: Texts) -> N
     assert texts.captor.dropped == {"Ending": 1}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("told", [True, False])
 def test_a_process_ends_well_while_a_text_is_searched(told: bool) -> None:
     """With its own exit status; RE2 gives the interpreter's lock back in the midst of its end."""

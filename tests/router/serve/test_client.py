@@ -211,6 +211,17 @@ async def test_http_1_0_gets_an_unchunked_stream_and_a_close(one: World) -> None
     assert rest.endswith(b"data: [DONE]\n\n")
 
 
+async def test_http_1_0_that_asks_for_more_is_told_that_there_is_none(one: World) -> None:
+    """Such clients (ab -k) take an answer that does not say `keep-alive` for one that ends with its
+    connection, and waited until that had been idle for too long."""
+    request = post(chat(), headers={"connection": "keep-alive"}).replace(b"HTTP/1.1", b"HTTP/1.0")
+    async with one.client() as client:
+        await client.send(request)
+        reply = await client.reply()
+        assert (reply.status, reply.headers["connection"]) == (200, "close")
+        assert await client.rest() == b""
+
+
 async def test_connection_close_is_honored(one: World) -> None:
     """The answer, then the end."""
     async with one.client() as client:
@@ -335,6 +346,7 @@ async def test_nodelay_is_set_on_both_sides(one: World) -> None:
             assert found.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY)
 
 
+@pytest.mark.slow
 async def test_the_table_switches_under_load_without_a_failed_request(one: World) -> None:
     """Policies, backends and endpoints change between any two requests."""
     await one.simulator("large")

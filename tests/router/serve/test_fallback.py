@@ -7,6 +7,7 @@ import pytest
 
 from pointsman.api.table import Fallback
 from pointsman.router.serve.limits import Limits
+from pointsman.router.wire.sse import EventReader
 from pointsman.simulator.faults import Fault, FaultMode
 from tests.router.serve.world import LIMITS, Handler, World, chat, post, until, world
 
@@ -153,6 +154,43 @@ async def test_a_clean_end_without_done_is_an_error_event(there: World, server: 
     assert "[DONE]" not in reply.events
 
 
+def ends_by(finish: bytes) -> bytes:
+    """The last event of an answer, with its usage."""
+    usage = b'"usage":{"prompt_tokens":7,"completion_tokens":1}'
+    return b'data: {"choices":[{"delta":{},"finish_reason":"%b"}],%b}\n\n' % (finish, usage)
+
+
+async def test_an_answer_that_says_why_it_ended_is_whole_without_done(there: World) -> None:
+    """Perplexity never sends one: each of its streams counted as broken, and told so."""
+    pieces = (ROLE, WORD, ends_by(b"stop"))
+    await there.scripted("first", answers(SSE_HEAD, *chunked(*pieces, last=True)))
+    there.route("first")
+    reply = await there.ask(chat(stream=True))
+    assert (reply.complete, reply.body) == (True, b"".join(pieces))
+    assert there.count("attempts_total", backend="first", outcome="Ok") == 1
+
+
+@pytest.mark.parametrize(
+    ("pieces", "n"),
+    [
+        (chunked(ROLE, WORD, ends_by(b"error"), last=True), 1),
+        (chunked(ROLE, WORD, ends_by(b"stop"), last=True), 2),
+        (chunked(ROLE, WORD, ends_by(b"stop"), b"data: {", last=True), 1),
+        (chunked(ROLE, WORD, ends_by(b"stop")), 1),
+    ],
+    ids=["by an error", "one of two", "in an event", "in the body"],
+)
+async def test_an_end_without_done_that_may_lack_something_is_an_error_event(
+    there: World, pieces: tuple[bytes, ...], n: int
+) -> None:
+    """It is not known to be all."""
+    await there.scripted("first", answers(SSE_HEAD, *pieces))
+    there.route("first")
+    reply = await there.ask(chat(stream=True, n=n))
+    *_, last = EventReader().feed(reply.body)
+    assert json.loads(last)["error"]["code"] == "upstream_disconnected"
+
+
 @pytest.mark.parametrize("between", [b"", b'data: {"choices":[],"usage":null}\n\n'])
 async def test_an_error_event_before_done_is_counted_as_a_broken_stream(
     there: World, between: bytes
@@ -177,11 +215,21 @@ async def test_an_error_event_before_done_is_counted_as_a_broken_stream(
         (ROLE,),
         (b": keep-alive\n\n", ROLE, b'data: {"choices":[]}\n\n'),
         (ROLE, b'data: {"error":{"message":"overloaded"}}\n\n'),
+        (b'error: {"code":500,"message":"x","type":"server_error"}\n\n' + DONE,),
         (ROLE, b"data: no json\n\n"),
         (ROLE, b"data: {\xff\xfe}\n\n"),
         (ROLE[:30],),
     ],
-    ids=["nothing", "role", "comment", "error event", "no JSON", "broken UTF-8", "half an event"],
+    ids=[
+        "nothing",
+        "role",
+        "comment",
+        "error event",
+        "llama.cpp's",
+        "no JSON",
+        "broken UTF-8",
+        "half an event",
+    ],
 )
 async def test_what_is_no_content_does_not_commit(there: World, opening: tuple[bytes, ...]) -> None:
     """A backend that dies after start-up events only is replaced, and leaves no trace of them."""
@@ -282,6 +330,37 @@ async def test_a_prompt_too_long_for_the_backend_falls_back_if_the_route_says_so
     await there.simulator("second")
     there.route("first", "second", fallback=Fallback(chain=("second",), on=on))  # type: ignore[arg-type]
     assert (await there.ask(chat(stream=True))).status == status
+
+
+TOO_LONG = b'{"error":{"message":"longer than the model\'s context length (9 tokens)","code":400}}'
+
+
+@pytest.mark.parametrize(
+    ("stream", "server"),
+    [
+        (True, answers(SSE_HEAD, *chunked(b"data: " + TOO_LONG + b"\n\n" + DONE, last=True))),
+        (True, answers(SSE_HEAD, *chunked(ROLE, b"error: " + TOO_LONG[9:-1] + b"\n\n", DONE))),
+        (False, answers(JSON_HEAD + b"content-length: %d\r\n\r\n" % len(TOO_LONG) + TOO_LONG)),
+    ],
+    ids=["SGLang", "llama.cpp", "LM Studio"],
+)
+async def test_a_prompt_too_long_is_no_fault_of_who_says_so_with_status_200(
+    there: World, stream: bool, server: Handler
+) -> None:
+    """The next backend answers; alone it is the refusal that it should have been, told once."""
+    await there.scripted("first", server)
+    await there.simulator("second")
+    window = Fallback(chain=("second",), on=("ContextWindow",))
+    there.route("first", "second", fallback=window)
+    reply = await there.ask(chat(stream=stream))
+    assert reply.content.startswith("model-second here.")
+    there.route("first")
+    reply = await there.ask(chat(stream=stream))
+    assert (reply.status, reply.headers["content-type"]) == (400, "application/json")
+    assert reply.error["message"] == "longer than the model's context length (9 tokens)"
+    assert there.count("attempts_total", backend="first", outcome="ContextWindow") == 1
+    assert there.count("attempts_total", backend="first", outcome="Ok") == 1
+    assert there.count("attempts_total", backend="first", outcome="Malformed") == 0
 
 
 async def test_errors_do_not_fall_back_where_the_route_does_not_say_so(there: World) -> None:

@@ -39,8 +39,8 @@ class Ledger:
             await asyncio.Event().wait()
         if self.fails:
             raise RuntimeError("bug")
-        known = self.recorder.caller_of(feedback.decision)
-        return self.says if known is None else known == feedback.caller
+        known = self.recorder.answered(feedback)
+        return self.says if known is None else known
 
     def feedback(self) -> list[Feedback]:
         found = [decode(line) for line in self.lines]
@@ -87,6 +87,21 @@ async def test_a_caller_says_what_it_thinks(there: World, ledger: Ledger) -> Non
     assert (event.id, event.decision) == (reply.json()["id"], decision)
     assert (event.caller, event.verdict) == ("app", "good_fit")
     assert abs(event.at_ms - time.time() * 1000) < 60_000
+
+
+@pytest.mark.parametrize("stream", [False, True])
+async def test_an_answer_is_known_by_its_own_id_at_once(
+    there: World, ledger: Ledger, stream: bool
+) -> None:
+    """Before the ledger has it, which says that it knows none; another caller's stays unknown."""
+    ledger.says = False
+    reply = await there.ask(chat(stream=stream), **_bearer(KEY))
+    first = json.loads(reply.events[0]) if stream else reply.json()
+    said = {"response_id": first["id"], "good": True}
+    assert (await _tell(there, said)).status == 200
+    assert (await _tell(there, said, OTHER)).status == 404
+    (event,) = ledger.feedback()
+    assert (event.response_id, event.caller) == (first["id"], "app")
 
 
 async def test_another_callers_answer_is_unknown(there: World, ledger: Ledger) -> None:

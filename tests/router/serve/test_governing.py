@@ -198,6 +198,7 @@ async def test_every_api_is_governed(desk: World, path: str, body: dict[str, Any
 CHATS = ["/v1/chat/completions", "/v1/messages"]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("path", CHATS)
 @pytest.mark.parametrize(
     ("metadata", "status"),
@@ -322,6 +323,7 @@ def count(there: World, name: str) -> int:
     return there.live.finished.get(name, 0) + there.live.in_flight.get(name, 0)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("how", ["weights", "chain", "behind", "predictor", "rule"])
 async def test_at_the_second_an_approval_ends_nobody_is_sent_there(there: World, how: str) -> None:
     """By weights, as fallback, with fallbacks, by prediction and by rule; the others answer."""

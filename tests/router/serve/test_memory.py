@@ -54,3 +54,20 @@ async def test_what_is_held_is_given_back_however_it_ends() -> None:
             await begin(stack, there, 4 * MIB, MIB)
             await until(lambda: there.plane.held_bodies_bytes >= MIB)
         await until(lambda: there.plane.held_bodies_bytes == 0)
+
+
+async def test_who_asks_once_at_a_full_router_hears_nothing_before_its_answer() -> None:
+    """Node's fetch takes a `100 Continue` that it did not ask for as a broken connection."""
+    async with world(replace(LIMITS, held_bodies_bytes=1000)) as there:
+        await there.simulator("small", ttft_s=0.4)
+        there.route("small")
+        large = post(chat(user="x" * LIMITS.large_body_bytes))
+        async with there.client() as client:
+            await client.send(large)
+            assert (await client.read_until(b"\r\n\r\n")).startswith(b"HTTP/1.1 200 ")
+        async with there.client() as client:  # what it sends besides is not read, as before
+            await client.send(large)
+            await until(lambda: there.plane.held_bodies_bytes > 1000)
+            await client.send(large)
+            await until(lambda: not all(one._reading for one in there.plane._clients))
+            assert await client.read_until(b"\r\n\r\n") == b"HTTP/1.1 100 Continue\r\n\r\n"

@@ -217,14 +217,14 @@ async def test_a_window_holds_for_each_text_not_for_their_sum(there: World) -> N
         assert reply.error["code"] == "context_length_exceeded"
 
 
-async def test_usage_of_a_large_answer_is_read_from_its_end(there: World) -> None:
+@pytest.mark.parametrize("last", [True, False], ids=["OpenAI", "llama.cpp"])
+async def test_usage_of_a_large_answer_is_read_from_its_ends(there: World, last: bool) -> None:
     """Embeddings are often over the bound up to which an answer is held back."""
-    body = json.dumps(
-        {"data": [{"embedding": [0.25] * 60_000}],
-         "usage": {"prompt_tokens": 11, "total_tokens": 11, "details": {"cached": 3}}}
-    ).encode()  # fmt: skip
+    data = {"data": [{"embedding": [0.25] * 60_000}]}
+    usage = {"usage": {"prompt_tokens": 11, "total_tokens": 11, "details": {"cached": 3}}}
+    body = json.dumps(data | usage if last else usage | data).encode()
     head = JSON_HEAD + b"content-length: %d\r\n\r\n" % len(body)
-    await there.scripted("large", answers(head, body))
+    await there.scripted("large", answers(head, body[:9], body[9:]))
     there.route("large")
     reply = await ask(there, EMBEDDINGS, EMBEDDING)
     assert reply.body == body
@@ -243,6 +243,18 @@ async def test_embeddings_without_usage_are_no_output_tokens(there: World) -> No
         labels = {"backend": "silent", "direction": direction, "source": "estimated"}
         assert there.count("tokens_total", **labels) >= least
         assert direction == "input" or there.count("tokens_total", **labels) == 0
+
+
+async def test_what_is_not_stated_of_several_texts_is_of_all_of_them(there: World) -> None:
+    """The window is for each, so the analysis looks at the longest; LM Studio states 0 always."""
+    body = b'{"data": [], "usage": {"prompt_tokens": 0, "total_tokens": 0}}'
+    head = JSON_HEAD + b"content-length: %d\r\n\r\n" % len(body)
+    await there.scripted("silent", answers(head, body))
+    there.route("silent")
+    reply = await ask(there, EMBEDDINGS, {"model": "auto", "input": ["a few words here"] * 100})
+    assert reply.status == 200
+    labels = {"backend": "silent", "direction": "input", "source": "estimated"}
+    assert there.count("tokens_total", **labels) >= 400
 
 
 async def test_bytes_of_a_stream_pass_untouched(there: World) -> None:

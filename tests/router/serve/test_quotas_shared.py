@@ -63,6 +63,7 @@ async def test_both_together_keep_the_limit(
     assert abs(count - expected) <= len(pair)
 
 
+@pytest.mark.slow
 async def test_routers_that_do_not_know_of_each_other_give_the_limit_each(
     pair: tuple[World, World],
 ) -> None:

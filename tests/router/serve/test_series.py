@@ -161,6 +161,25 @@ def test_who_stands_in_for_a_person_is_counted_on_as_well() -> None:
     }  # fmt: skip
 
 
+async def test_who_has_nothing_in_flight_says_so(there: World) -> None:
+    """An autoscaler takes a router without the series for a busy one; it goes with its backend."""
+
+    def told(backend: str) -> float | None:
+        name = "pointsman_router_in_flight"
+        return there.metrics.registry.get_sample_value(name, {"backend": backend})
+
+    there.place("a")
+    there.place("b")
+    there.route("a")
+    assert told("a") == 0
+    there.live.begin("a")
+    assert told("a") == 1
+    there.live.end("a")
+    assert told("a") == 0
+    there.route("b")
+    assert (told("a"), told("b")) == (None, 0)
+
+
 def test_every_status_has_one_of_a_closed_set_of_labels() -> None:
     """Three digits or not."""
     labels = {label_of(status) for status in range(-10, 2_000)}

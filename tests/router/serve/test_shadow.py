@@ -558,6 +558,7 @@ async def test_texts_are_bounded_expire_and_stand_nowhere(
     assert shadows._purge is None
 
 
+@pytest.mark.slow
 async def test_at_most_so_many_pairs_are_kept(desk: World) -> None:
     """Whatever nobody comes for."""
     shadow(desk, "new")

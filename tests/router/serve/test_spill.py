@@ -315,6 +315,7 @@ async def test_if_none_can_start_the_caller_hears_it_once(there: World) -> None:
 EVERY: tuple[On, ...] = ("Error", "Cold", "Saturated", "Unschedulable")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("seed", range(20))
 async def test_whoever_can_answer_does(there: World, seed: int) -> None:
     """

@@ -120,6 +120,7 @@ async def test_a_stream_is_counted_as_it_is_stated(two: World, api: Api) -> None
     assert two.count("tokens_total", **labels) == 8
 
 
+@pytest.mark.slow
 @EVERY_API
 @pytest.mark.parametrize("stream", [False, True])
 @pytest.mark.parametrize(

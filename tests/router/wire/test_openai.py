@@ -14,7 +14,7 @@ from pointsman.router.wire.openai import (
     read_answer,
     read_chat,
     read_stream_usage,
-    read_usage_at_end,
+    read_usage_at,
 )
 from pointsman.router.wire.refusal import says_too_long
 from pointsman.router.wire.splice import replace_model
@@ -168,6 +168,30 @@ def test_what_was_thought_is_counted_where_only_the_sum_has_it(
         assert (found.prompt_tokens, found.completion_tokens, found.reasoning_tokens) == counted
 
 
+@pytest.mark.parametrize(
+    "nothing", [{}, {"prompt_tokens": 0, "completion_tokens": 0, "total_tokens": 0}]
+)
+def test_no_tokens_at_all_are_not_stated(nothing: dict[str, int]) -> None:
+    """Some servers say so until the last event, or always: such answers cost nothing."""
+    none = json.dumps({"choices": [], "usage": nothing}).encode()
+    assert read_answer(none)[1] is None
+    said = json.dumps({"usage": {"prompt_tokens": 3, "completion_tokens": 4}}).encode()
+    found = read_stream_usage(b"data: %b\n\ndata: %b\n\ndata: [DONE]\n\n" % (said, none))
+    assert found == read_answer(said)[1]
+
+
+@pytest.mark.parametrize("place", ["choices", "x_groq"])
+def test_a_streams_usage_is_found_where_providers_put_it(place: str) -> None:
+    """Moonshot's is in a choice, Groq's in a member of its own: neither waits to be asked."""
+    told = {"usage": {"prompt_tokens": 3, "completion_tokens": 4, "total_tokens": 7}}
+    choice = {"index": 0, "delta": {}, "finish_reason": "stop"}
+    last: dict[str, object] = {"choices": [choice], "usage": None}
+    last |= {"choices": [choice | told]} if place == "choices" else {"x_groq": {"id": "r"} | told}
+    found = read_stream_usage(b"data: %b\n\ndata: [DONE]\n\n" % json.dumps(last).encode())
+    assert found == read_answer(json.dumps(told).encode())[1]
+    assert found is not None
+
+
 @pytest.mark.parametrize("after", [b"", b', "service_tier": "}", "timings": {"prompt_tokens": 5}'])
 @pytest.mark.parametrize(
     "usage",
@@ -182,7 +206,7 @@ def test_what_was_thought_is_counted_where_only_the_sum_has_it(
 def test_the_end_of_an_answer_tells_what_all_of_it_tells(usage: bytes, after: bytes) -> None:
     """A large answer cost more than a small one that states the same: details were not read."""
     body = b'{"choices": ["%b"], "usage": %b%b}' % (b"x" * USAGE_BYTES, usage, after)
-    found = read_usage_at_end(body[-USAGE_BYTES:])
+    found = read_usage_at(body[-USAGE_BYTES:])
     assert found is not None
     assert found == read_answer(body)[1]
 
@@ -201,7 +225,7 @@ def test_the_end_of_an_answer_tells_what_all_of_it_tells(usage: bytes, after: by
 )
 def test_an_end_without_usage_tells_none(end: bytes) -> None:
     """It is cut, is none, or is what a model said."""
-    assert read_usage_at_end(end) is None
+    assert read_usage_at(end) is None
 
 
 @pytest.mark.parametrize(
@@ -211,6 +235,7 @@ def test_an_end_without_usage_tells_none(end: bytes) -> None:
         (b'{"error":{"code":400,"message":"This model\'s maximum context length is 5"}}', True),
         (b'{"object":"error","message":"maximum context length is 5","code":400}', True),
         (b'{"error":{"code":"invalid","message":"temperature"}}', False),
+        (b'{"error":{"message":"max_tokens must be at least 1, got 0"}}', False),
         (b'{"error":"x"}', False),
         (b"<html>", False),
         (b"", False),

@@ -200,6 +200,7 @@ def test_a_length_may_begin_with_zeros() -> None:
     assert (reader.length, body, reader.complete) == (5, b"hello", True)
 
 
+@pytest.mark.slow
 def test_interim_answers_in_one_read_are_read_once() -> None:
     """Each had all that came behind it copied."""
 

@@ -133,6 +133,7 @@ def test_what_is_made_of_empty_objects_is_no_answer() -> None:
     assert as_whole(b'data: {"choices":[%b]}\n\n' % b",".join([b"{}"] * 200_000)) is None
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "part",
     [

@@ -12,12 +12,13 @@ from hypothesis import strategies as st
 from pointsman.router.wire.delta import decode_chunk, has_content
 from pointsman.router.wire.lengths import MOST_CHOICES
 from pointsman.router.wire.sse import (
-    HALF_LINE_BYTES,
+    BLANK_LINES,
+    PART_BYTES,
     EventReader,
     Opening,
     StreamOpening,
     StreamTail,
-    WholeLines,
+    WholeEvents,
     ends_in_error,
 )
 from tests.support.work import growth, least_s, peak_bytes
@@ -28,6 +29,7 @@ EVENTS = (
 )
 WORD = b'data: {"choices":[{"index":0,"delta":{"content":"word"}}]}\n\n'
 ERROR = b'data: {"error":{"message":"it died","code":500}}\n\n'
+BARE_ERROR = b'error: {"code":500,"message":"it died","type":"server_error"}\n\n'
 DONE = b"data: [DONE]\n\n"
 
 
@@ -74,6 +76,7 @@ def test_events_are_those_of_the_definition(words: list[bytes], cuts: list[int])
     assert [one for piece in cut(data, cuts) for one in reader.feed(piece)] == naive(data)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("line", [b"data\n", b"data:\n", b"data:ab\n"])
 def test_lines_of_an_event_count_as_what_they_take(line: bytes) -> None:
     """Also one without a colon, which held a place in a list and counted nothing."""
@@ -90,6 +93,7 @@ def test_an_event_of_one_line_counts_as_its_bytes() -> None:
     assert reader.pending_bytes == 100
 
 
+@pytest.mark.slow
 def test_blank_lines_cost_next_to_nothing() -> None:
     """They are passed over together, whatever their ends."""
     lines = b":\n" * 50_000
@@ -140,10 +144,12 @@ def test_only_content_commits(nothing: list[bytes], content: bytes, cuts: list[i
 
 @pytest.mark.parametrize(
     "data",
-    [b"data: x\n\n", b'data: {"error":{"message":"x"}}\n\n', b"data: {\xff}\n\n", b"data: []\n\n",
+    [b"data: x\n\n", b'data: {"error":{"message":"x"}}\n\n', BARE_ERROR, b"data: {\xff}\n\n",
+     b"data: []\n\n",
      b'data: {"choices":[{"delta":{"content":"\xff"}}]}\n\n' + b"data: {\n\n", b"x" * 600,
      ROLE * 10],
-    ids=["no JSON", "error", "UTF-8", "list", "then no JSON", "endless line", "endless start"],
+    ids=["no JSON", "error", "llama.cpp's", "UTF-8", "list", "then no JSON", "endless line",
+         "endless start"],
 )  # fmt: skip
 def test_a_broken_start_is_said_to_be_broken(data: bytes) -> None:
     """With the reason in our words."""
@@ -168,7 +174,7 @@ def test_done_is_seen_at_the_end_only(before: bytes, done: bytes, cuts: list[int
     assert tail.done()
     tail.feed(b'data: {"content":"[DONE]"}\n\n')
     assert not tail.done()
-    assert len(tail.bytes()) <= 5 * 4096 + 10_000
+    assert len(tail.bytes()) <= 2 * 32 * 1024 + 10_000
 
 
 def test_the_hint_that_a_stream_may_be_done_never_misses() -> None:
@@ -221,8 +227,12 @@ def test_a_large_picture_is_content() -> None:
     """The bounds are of choices and objects, not of bytes."""
     opening = StreamOpening(256 * 1024, 16 * 1024 * 1024)
     assert opening.feed(event(content="x" * 4_000_000)) is Opening.CONTENT
+    opening = StreamOpening(256 * 1024, 16 * 1024 * 1024)
+    drawn = {"type": "image_url", "image_url": {"url": "data:image/png;base64," + "x" * 4_000_000}}
+    assert opening.feed(event(role="assistant", content="", images=[drawn])) is Opening.CONTENT
 
 
+@pytest.mark.slow
 def test_a_tail_that_comes_byte_by_byte_is_put_together_once() -> None:
     """Each byte that may be the end has it asked for."""
 
@@ -250,31 +260,63 @@ def test_a_tail_has_a_bound_and_counts_all_events(sizes: list[int], asked_each: 
             kept = tail.bytes()
             assert all_of_it.endswith(kept)
             assert len(kept) >= min(len(all_of_it), 4096)
-            assert len(kept) <= 4 * 4096 + 6200
+            assert len(kept) <= 2 * 32 * 1024 + 6200
     assert abs(tail.events - len(sizes)) <= 1 + len(sizes) // 20
 
 
-@given(st.lists(st.integers(0, len(EVENTS)), max_size=30))
-@example(list(range(len(EVENTS))))
-def test_no_half_line_goes_on(cuts: list[int]) -> None:
-    """However the bytes are cut; nothing is lost, and what has no end is kept."""
-    lines, sent = WholeLines(), b""
-    for piece in cut(EVENTS + b"data: ha", [len(EVENTS), *cuts]):
-        sent += lines.feed(piece)
-        assert not sent or sent[-1:] in b"\r\n"
-    assert sent == EVENTS
-    assert (lines.held_bytes, lines.rest(), lines.held_bytes) == (8, b"data: ha", 0)
+def begun(data: bytes) -> list[bytes]:
+    """The lines of an event that has no end yet, by the definition."""
+    *lines, last = re.split(rb"\r\n|\n|\r", data)
+    found: list[bytes] = []
+    for line in lines:
+        found = [*found, line] if line else []
+    return [line for line in found if not line.startswith(b":")] + [last] * bool(last)
 
 
-def test_a_line_over_the_bound_goes_on_as_it_comes() -> None:
-    """It is kept in no memory, and the lines behind it are whole again."""
-    lines, sent, piece = WholeLines(), b"", b"x" * 1000
+@given(
+    st.lists(
+        st.sampled_from([b"\n", b"\r", b"\r\n", b"\n\n", b"data", b"data: a", b"event: x", b":\n"]),
+        max_size=30,
+    ),
+    st.lists(st.integers(0, 100), max_size=30),
+)
+def test_no_part_of_an_event_goes_on(words: list[bytes], cuts: list[int]) -> None:
+    """However the bytes are cut; nothing is lost, and no event that is whole waits."""
+    data, events, fed, sent = b"".join(words), WholeEvents(), b"", b""
+    for piece in cut(data, cuts):
+        fed += piece
+        sent += events.feed(piece)
+        assert begun(sent) == []
+        assert naive(sent) == naive(fed)
+    assert (sent + events.rest(), events.held_bytes) == (data, 0)
+
+
+def test_a_comment_goes_on_though_no_blank_line_follows_it() -> None:
+    """It is there so that nobody takes the connection for dead; within an event it waits."""
+    events = WholeEvents()
+    for _ in range(2):
+        assert events.feed(b": ping\n") == b": ping\n"
+    assert events.feed(WORD + b": one\n: two\n") == WORD + b": one\n: two\n"
+    assert events.feed(b"event: x\n") == events.feed(b": ping\n") == b""
+    assert events.feed(b"data: y\n\n") == b"event: x\n: ping\ndata: y\n\n"
+
+
+def test_an_event_over_the_bound_goes_on_as_it_comes() -> None:
+    """It is kept in no memory, and the events behind it are whole again."""
+    events, sent, piece = WholeEvents(), b"", b"x" * 1000
     for number in range(1, 1001):
-        sent += lines.feed(piece)
-        assert lines.held_bytes <= HALF_LINE_BYTES
-        assert number * 1000 - len(sent) == lines.held_bytes
-    assert lines.feed(b"\ndata: ha").endswith(b"x\n")
-    assert lines.rest() == b"data: ha"
+        sent += events.feed(piece)
+        assert events.held_bytes <= PART_BYTES
+        assert number * 1000 - len(sent) == events.held_bytes
+    assert events.feed(b"\n\ndata: ha").endswith(b"x\n\n")
+    assert events.rest() == b"data: ha"
+
+
+@pytest.mark.parametrize("end", BLANK_LINES)
+def test_what_ends_in_a_blank_line_needs_no_closer_look(end: bytes) -> None:
+    """All of it would go on."""
+    for data in (end, b"data: x" + end):
+        assert WholeEvents().feed(data) == data
 
 
 @pytest.mark.parametrize(
@@ -282,6 +324,8 @@ def test_a_line_over_the_bound_goes_on_as_it_comes() -> None:
     [
         ((WORD, ERROR, DONE), True),
         ((WORD, ERROR), True),
+        ((WORD, BARE_ERROR, DONE), True),
+        ((BARE_ERROR, WORD, DONE), False),
         ((ERROR.replace(b"\n", b"\r\n"), DONE.replace(b"\n", b"\r\n")), True),
         ((ERROR, b'data: {"choices":[],"usage":{"prompt_tokens":1}}\n\n', DONE), True),
         ((ERROR, WORD, DONE), False),
@@ -295,3 +339,15 @@ def test_a_line_over_the_bound_goes_on_as_it_comes() -> None:
 def test_an_error_at_the_end_is_told_from_a_text(events: tuple[bytes, ...], found: bool) -> None:
     """Of the last event that says anything; content behind it means that the answer went on."""
     assert ends_in_error(b"".join(events)) is found
+
+
+@given(st.integers(0, 30_000), st.lists(st.integers(0, 100_000), max_size=40))
+@example(30_000, list(range(0, 100_000, 1000)))
+def test_a_long_error_is_in_the_tail_however_it_was_cut(size: int, cuts: list[int]) -> None:
+    """It may quote what was asked; behind 4 KiB it was none."""
+    error = b'data: {"error":{"message":"%b"}}\n\n' % (b"x" * size)
+    tail = StreamTail()
+    for piece in (*[WORD] * 300, *cut(error, cuts), DONE):
+        tail.feed(piece)
+    assert tail.done()
+    assert ends_in_error(tail.bytes())

@@ -70,6 +70,15 @@ def test_what_is_no_request_is_refused(name: str, body: bytes) -> None:
     assert raised.value.status == 400
 
 
+@pytest.mark.parametrize("details", [[1], "x", {"cached_tokens": "many"}])
+def test_details_of_usage_never_cost_a_translated_answer(details: object) -> None:
+    """A chat with them is answered, so what is translated into one is as well."""
+    usage = {"prompt_tokens": 9, "completion_tokens": 4, "prompt_tokens_details": details}
+    stream = [chunk({"content": "hi"}), chunk(usage=usage), DONE]
+    assert told_message(stream)[-2]["usage"]["output_tokens"] == 4
+    assert told_response(stream)[-1]["response"]["usage"]["input_tokens"] == 9
+
+
 @pytest.mark.parametrize("name", DIALECTS)
 def test_a_refusal_is_short(name: str) -> None:
     """It may name what the caller wrote, of any length."""

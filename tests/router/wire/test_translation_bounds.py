@@ -115,6 +115,7 @@ def test_ids_and_names_of_calls_count_as_text() -> None:
     assert "larger than" in one.broken
 
 
+@pytest.mark.slow
 @each_api
 @pytest.mark.parametrize("holder", [b'{"choices":[%b]}', b'{"choices":[{"delta":{"x":[%b]}}]}'])
 def test_what_is_made_of_empty_objects_is_not_decoded(speaker: Begin, holder: bytes) -> None:
@@ -128,6 +129,7 @@ def test_what_is_made_of_empty_objects_is_not_decoded(speaker: Begin, holder: by
         speaker().whole(data, Usage(1, 1))
 
 
+@pytest.mark.slow
 @each_api
 def test_log_probabilities_are_no_crowd(speaker: Begin) -> None:
     """Twenty for each token of a long answer: more objects than any other answer has."""

@@ -21,6 +21,7 @@ def test_healthy_streams_are_left_alone() -> None:
     assert stored.hits == 0
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("mode", "change"), GOALS)
 def test_a_drop_of_10_points_is_found_in_time(mode: measure.Mode, change: int) -> None:
     """The median of 80 streams, within the goal of 10 points."""

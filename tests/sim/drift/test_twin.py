@@ -36,6 +36,7 @@ def shipped(seen: Streams, stream: int, *, paired: bool) -> tuple[int, int, int]
     return worse, better, suspected
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("world", WORLDS)
 @pytest.mark.parametrize("paired", [True, False])
 def test_many_at_once_find_what_one_by_one_finds(world: World, paired: bool) -> None:

@@ -4,6 +4,7 @@ import importlib
 import keyword
 import sys
 from collections.abc import Sequence
+from functools import cache
 from pathlib import Path
 
 from pointsman.cli.adopt.arguments import add_parser as add_adopt
@@ -49,6 +50,7 @@ _WITH_OPTIONS = {
 Python's own, is `import_` there."""
 
 
+@cache
 def _parser() -> Parser:
     parser = Parser(prog="pointsman", description="Route each AI request to the model that fits.")
     parser.add_argument("--version", action=Version, nargs=0, help="print the version")

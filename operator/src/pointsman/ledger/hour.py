@@ -3,7 +3,8 @@
 Asked of the store at most once in REFRESH_S, whoever scrapes; every replica on one PostgreSQL says
 the same, so dashboards take the maximum. Guarantees at most MOST lines of a kind: what was asked
 least is added up as `_further` by currency, without quality and times, and money of more than
-CURRENCIES of them is not told.
+CURRENCIES of them is not told. Of one whose currency changed, quality and times are those of the
+currency with most requests.
 """
 
 from collections.abc import Iterable
@@ -55,6 +56,7 @@ class Hour(Collector):
         quality = _gauge("quality", "Mean of their ratings, 0 to 1.")
         ratings = _gauge("ratings", "How many of them were rated.")
         duration = _gauge("duration_seconds", "Of complete answers.", "quantile")
+        told: set[tuple[str, ...]] = set()
         for line in self._lines:
             names = [line.by["backend"], line.by["task"]]
             paid = [*names, line.currency]
@@ -62,6 +64,9 @@ class Hour(Collector):
             errors.add_metric(paid, line.errors)
             cost.add_metric(paid, line.cost_nano / NANO)
             savings.add_metric(paid, line.savings_nano / NANO)
+            if (*names,) in told:  # its currency changed: of one name there is one value
+                continue
+            told.add((*names,))
             if line.quality is not None:
                 quality.add_metric(names, line.quality.value)
                 ratings.add_metric(names, line.quality.n)

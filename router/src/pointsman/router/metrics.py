@@ -157,7 +157,8 @@ class Metrics(Collector):
         self.held: Mapping[str, int] = {}
         """Live.held, likewise."""
         self.ejected: Callable[[], Mapping[str, int]] = dict  # endpoints, by backend
-        self.may_wait: Callable[[], Iterable[str]] = tuple  # backends
+        self.answering: Callable[[], Mapping[str, bool]] = dict
+        """Backends of the table in force, and whether requests may wait for a server of theirs."""
         self.connections = 0
         self.internal_errors = 0
         """Bugs of this router that a request met; each is logged."""
@@ -175,7 +176,7 @@ class Metrics(Collector):
         """(policy, rule) -> requests for which an expression of the rule could not be told."""
         self._teams: dict[str, TeamSeries] = {}
         self._routes: dict[tuple[str, str, str], RouteSeries] = {}
-        self._backends: dict[str, BackendSeries] = {}
+        self.backends: dict[str, BackendSeries] = {}
         self.unrouted = self.route("", "", "")
         self.registry.register(self)
 
@@ -199,14 +200,10 @@ class Metrics(Collector):
 
     def backend(self, name: str) -> BackendSeries:
         """The series of this backend; keep it instead of asking again."""
-        found = self._backends.get(name)
+        found = self.backends.get(name)
         if found is None:
-            found = self._backends[name] = BackendSeries(name)
+            found = self.backends[name] = BackendSeries(name)
         return found
-
-    def attempted(self) -> Iterable[BackendSeries]:
-        """The series of backends that were tried."""
-        return self._backends.values()
 
     def team(self, name: str) -> TeamSeries:
         """The series of this team, or of all that came after too many."""
@@ -226,7 +223,7 @@ class Metrics(Collector):
         unrouted = ("", "", "")
         self._routes = {k: one for k, one in self._routes.items() if k in routes or k == unrouted}
         names = {backend for _, _, backend in routes}
-        self._backends = {name: one for name, one in self._backends.items() if name in names}
+        self.backends = {name: one for name, one in self.backends.items() if name in names}
         over = self.over_budgets
         self.over_budgets = {key: count for key, count in over.items() if key[:2] in budgets}
         rules = {key[:2] for key in routes}
@@ -273,8 +270,10 @@ class Metrics(Collector):
 
     def collect(self) -> Iterable[Metric]:
         """For prometheus_client."""
-        for name in self.may_wait():
-            self.backend(name).may_wait()
+        answering = self.answering()
+        for name, may_wait in answering.items():
+            if may_wait:
+                self.backend(name).may_wait()
         yield from self._collect_routes()
         yield from self._collect_backends()
         yield from self._collect_callers()
@@ -304,7 +303,8 @@ class Metrics(Collector):
             tasks.add_metric([task], count)
         yield tasks
         sent = "Requests sent to a backend and not finished."
-        yield _gauge("in_flight", sent, self.in_flight)
+        # From 0 on: an autoscaler takes a router that says nothing for one that is busy.
+        yield _gauge("in_flight", sent, dict.fromkeys(answering, 0) | {**self.in_flight})
         yield _gauge("held", "Requests that wait for a server of a backend.", self.held)
         name = _PREFIX + "client_connections"
         yield GaugeMetricFamily(name, "Open connections of clients.", self.connections)
@@ -347,7 +347,7 @@ class Metrics(Collector):
             _PREFIX + "wait_seconds", "How long a wait for a server took.", labels=["backend"]
         )
         cost = _counter("cost", "By the backend's declared prices.", "backend", "currency")
-        for series in self._backends.values():
+        for series in self.backends.values():
             name = series.backend
             for outcome, count in series.attempts.items():
                 attempts.add_metric([name, outcome], count)

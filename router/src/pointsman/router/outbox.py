@@ -63,9 +63,9 @@ class Outbox(Collector):
 
     async def answered(self, feedback: Feedback) -> bool | None:
         """True if its caller got the answer that is meant; None if nobody can tell now."""
-        known = self.record.caller_of(feedback.decision) if feedback.decision else None
+        known = self.record.answered(feedback)
         if known is not None:
-            return known == feedback.caller
+            return known
         if self.shipper is None or self._asking >= _MOST_ASKING:
             return None
         self._asking += 1

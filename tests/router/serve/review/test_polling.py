@@ -234,3 +234,13 @@ async def test_polls_take_no_place_of_who_waits(
     assert await desk.decide(pending[review], "approve") == 200
     assert (await waiting).status == 200
     assert (await poll(there, review)).status == 200
+
+
+async def test_a_head_is_refused_without_a_body(there: World) -> None:
+    """Behind one the connection's next answer was read out of it."""
+    async with there.client() as client:
+        for path in ("/v1/reviews/x", "/healthz"):
+            await client.send(f"HEAD {path} HTTP/1.1\r\nhost: x\r\n\r\n".encode())
+        refused = await client.read_until(b"\r\n\r\n")
+        assert refused.startswith(b"HTTP/1.1 405 ")
+        assert (await client.read_until(b"\r\n\r\n")).startswith(b"HTTP/1.1 200 ")

@@ -246,8 +246,9 @@ class Judge(ApiModel):
     """Who judges."""
 
     model: ModelName = Field(
-        description="What the judge is called with, in model: a policy's model name, or a model "
-        "that the server knows. It should not be one that is evaluated."
+        description="Who judges: the ModelBackend of this namespace with this name, else one that "
+        "serves this model; no policy's model name. pointsman evaluate asks --judge-url for it. It "
+        "should not be one that is evaluated."
     )
     max_tokens: int = Field(
         default=256, ge=16, le=16384, description="Longest verdict that is asked for, in tokens."

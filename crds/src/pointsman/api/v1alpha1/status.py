@@ -97,7 +97,9 @@ class ModelBackendStatus(ApiModel):
         description="Where requests go: the Service's DNS name and port, or the URL's host.",
     )
     last_failure: LastFailure | None = Field(
-        default=None, description="Why a model server does not start; absent when none fails."
+        default=None,
+        description="Why a model server does not start; absent when none fails. At zero replicas "
+        "what kept the last one from starting, until the next starts or the spec changes.",
     )
     queue_depth: Count | None = Field(
         default=None,
@@ -134,8 +136,8 @@ class ModelBackendStatus(ApiModel):
     conditions: list[StoredCondition] | None = Field(
         default=None,
         max_length=16,
-        description="Ready, Available, Progressing, ScalingActive, Drifted, Evaluated; Degraded, "
-        "Reconciling and Stalled only while true.",
+        description="Ready, Available, Progressing, ScalingActive, Vetted, Drifted, Evaluated; "
+        "Degraded, Reconciling and Stalled only while true.",
     )
 
     schema_extra: ClassVar[dict[str, dict[str, object]]] = {
@@ -300,9 +302,9 @@ class RoutingPolicyStatus(ApiModel):
     conditions: list[StoredCondition] | None = Field(
         default=None,
         max_length=16,
-        description="Ready, Accepted, ResolvedRefs, TestsPassed, Programmed, Progressing; with a "
-        "rollout AwaitingApproval, Promoted and RolledBack; with drift DriftDetected; Reconciling "
-        "and Stalled only while true.",
+        description="Ready, Accepted, ResolvedRefs, TestsPassed, Programmed, Progressing; with "
+        "governance Vetted; with a rollout AwaitingApproval, Promoted and RolledBack; with drift "
+        "DriftDetected; Reconciling and Stalled only while true.",
     )
 
     schema_extra: ClassVar[dict[str, dict[str, object]]] = {

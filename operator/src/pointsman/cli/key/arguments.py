@@ -53,6 +53,7 @@ def add_parser(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") 
     show.add_argument("file", type=Path, metavar="FILE")
     for action in (create, retire, limit, show):
         action.add_argument(
-            "--secret", default="pointsman-callers", help="name of the Secret (%(default)s)"
-        )
+            "--secret", metavar="NAME",
+            help="the Secret; default: the only one of callers in the file, else pointsman-callers",
+        )  # fmt: skip
     actions.add_parser("hash", help="the hash of a key on stdin, as an entry wants it")

@@ -75,12 +75,13 @@ def _text(file: Path) -> str:
 
 
 def _create(options: argparse.Namespace) -> None:
-    name, secret = options.name, options.secret
+    name = options.name
     if not is_name(name):
         raise _Wrong(f"{name!r} is no name for a caller: letters, digits, '-', '_' and '.'")
     made = KEY_PREFIX + secrets.token_urlsafe(_RANDOM_BYTES)
     into: Path | None = options.into
     text = _text(into) if into and into.exists() else ""
+    secret = options.secret or manifest.usual(text)
     known = manifest.entries(text, secret).get(name)
     entry = _entry(options, known, hash_of(made.encode()))
     if entry.expires_at is not None and entry.expires_at <= datetime.now(UTC):
@@ -149,11 +150,12 @@ def _checked(entry: _E) -> _E:
 def _retire(options: argparse.Namespace) -> None:
     into: Path = options.into
     text = _text(into)
-    known = manifest.entries(text, options.secret).get(options.name)
+    secret = options.secret or manifest.usual(text)
+    known = manifest.entries(text, secret).get(options.name)
     if known is None:
-        raise _Wrong(f"{into}: Secret {options.secret} has no caller {options.name}")
+        raise _Wrong(f"{into}: Secret {secret} has no caller {options.name}")
     left = msgspec.structs.replace(known, keys=known.keys[-1:])
-    text = manifest.put(text, options.secret, options.name, left)
+    text = manifest.put(text, secret, options.name, left)
     write_whole(into, text.encode())
     print(f"{options.name} has its newest key left, {len(known.keys) - 1} are retired")
 
@@ -161,7 +163,8 @@ def _retire(options: argparse.Namespace) -> None:
 def _limit(options: argparse.Namespace) -> None:
     """Exactly what the options say: without one a caller has no limits any more."""
     into: Path = options.into
-    text, secret, limits = _text(into), options.secret, _limits(options, None)
+    text, limits = _text(into), _limits(options, None)
+    secret = options.secret or manifest.usual(text)
     if options.team:
         entry, changed = _team_entry(options, manifest.teams(text, secret), limits)
         if entry in manifest.entries(text, secret):
@@ -194,12 +197,13 @@ def _told(limits: Limits | None) -> str:
 
 def _list(options: argparse.Namespace) -> None:
     text = _text(options.file)
-    for entry in sorted(manifest.teams(text, options.secret).values(), key=lambda one: one.team):
+    secret = options.secret or manifest.usual(text)
+    for entry in sorted(manifest.teams(text, secret).values(), key=lambda one: one.team):
         print(f"team {entry.team}: {_told(entry.limits)}")
-    found = manifest.entries(text, options.secret)
+    found = manifest.entries(text, secret)
     if not found:
         print(
-            f"{options.file}: Secret {options.secret} has no caller; --secret names another",
+            f"{options.file}: Secret {secret} has no caller; --secret names another",
             file=sys.stderr,
         )
     for name, caller in sorted(found.items()):

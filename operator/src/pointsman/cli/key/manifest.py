@@ -16,6 +16,8 @@ from pointsman.api.callers import CallerEntry, InvalidEntry, TeamEntry, parse_en
 from pointsman.api.names import LABEL_CALLERS
 
 Entry = CallerEntry | TeamEntry
+USUAL: Final = "pointsman-callers"
+"""What the chart calls the Secret of a release `pointsman`."""
 _FIELDS: Final = ("data", "stringData")
 _NULL: Final = "tag:yaml.org,2002:null"
 _COMMENT: Final = """\
@@ -58,6 +60,16 @@ def new(secret: str, name: str, entry: Entry, namespace: str | None = None) -> s
     written = _written(entry, encoded=True)
     # Quoted: a YAML reader may take 1e3 or no for something else than a name.
     return f'{_COMMENT}{yaml.safe_dump(head, sort_keys=False)}data:\n  "{name}": {written}\n'
+
+
+def usual(text: str) -> str:
+    """The Secret that is meant where nobody says which; raises Unusable."""
+    found = [
+        str(_plain(_plain(node, "metadata"), "name"))
+        for node in _objects(text)
+        if _plain(node, "kind") == "Secret" and _is_of_callers(node)
+    ]
+    return found[0] if len(found) == 1 else USUAL
 
 
 def entries(text: str, secret: str) -> dict[str, CallerEntry]:
@@ -111,6 +123,16 @@ def _written(entry: Entry, *, encoded: bool) -> str:
 
 
 def _find(text: str, secret: str) -> yaml.MappingNode | None:
+    for node in _objects(text):
+        about = _plain(node, "metadata")
+        if _plain(node, "kind") == "Secret" and _plain(about, "name") == secret:
+            if not _is_of_callers(node):
+                raise Unusable(f'Secret {secret} lacks the label {LABEL_CALLERS}: "true"')
+            return node
+    return None
+
+
+def _objects(text: str) -> Iterator[yaml.MappingNode]:
     try:
         nodes = list(yaml.compose_all(text, yaml.SafeLoader))
     except (yaml.YAMLError, RecursionError) as error:
@@ -120,12 +142,11 @@ def _find(text: str, secret: str) -> yaml.MappingNode | None:
             continue
         if not isinstance(node, yaml.MappingNode):
             raise Unusable("it is no manifest: a part of it is no object")
-        about = _plain(node, "metadata")
-        if _plain(node, "kind") == "Secret" and _plain(about, "name") == secret:
-            if _plain(_plain(about, "labels"), LABEL_CALLERS) != "true":
-                raise Unusable(f'Secret {secret} lacks the label {LABEL_CALLERS}: "true"')
-            return node
-    return None
+        yield node
+
+
+def _is_of_callers(secret: yaml.MappingNode) -> bool:
+    return bool(_plain(_plain(_plain(secret, "metadata"), "labels"), LABEL_CALLERS) == "true")
 
 
 def _plain(node: Any, name: str) -> Any:

@@ -366,24 +366,24 @@ def backend_status(
         judged = _service(backend, namespace, around)
     else:
         judged = _own(backend, namespace, around, scaling, now)
+    if judged.available.reason == Reason.SCALED_TO_ZERO and (
+        stored.get("observedGeneration") == observed.generation and "lastFailure" in stored
+    ):  # its pods are gone with the requests that they were started for
+        judged.fields["lastFailure"] = stored["lastFailure"]
     if unwritten:
         judged = _unwritten(judged, unwritten)
     if unreached and judged.ready.status:
         reason = Reason.AWAITING_ROUTERS
         judged = replace(judged, ready=_condition(ConditionType.READY, False, reason, unreached))
-    wanted = [judged.ready, judged.available]
-    if judged.progressing:
-        wanted.append(judged.progressing)
-    if scaling and scaling.condition:
-        wanted.append(scaling.condition)
-    if vetted:
-        wanted.append(vetted)
-    if degraded:
-        wanted.append(degraded)
-    if drifting:
-        wanted.append(drifting.condition)
-    if evaluated and evaluated.condition:
-        wanted.append(evaluated.condition)
+    beside = (
+        judged.progressing,
+        scaling.condition if scaling else None,
+        vetted,
+        degraded,
+        drifting.condition if drifting else None,
+        evaluated.condition if evaluated else None,
+    )
+    wanted = [judged.ready, judged.available, *(one for one in beside if one)]
     wanted.extend(_kstatus(judged))
     return {
         "observedGeneration": observed.generation,

@@ -91,7 +91,7 @@ class DataPlane(Plane):
         self.balancers = Balancers(live)
         holds.ejected_of = self.balancers.ejected_of
         metrics.ejected = self.balancers.ejected
-        metrics.may_wait = self.tracks.with_waits
+        metrics.answering = self.tracks.answering
         self.providers = Providers()
         self.conversations = Conversations()
         self.arms = Arms(self)

@@ -23,7 +23,7 @@ class Failing:
     def told(self) -> dict[str, str]:
         """Backend -> how its attempts end, if none is answered."""
         now_s, runs = self._clock(), dict[str, Run]()
-        for series in self._metrics.attempted():
+        for series in self._metrics.backends.values():
             name = series.backend
             unknown = self._live.unknown.get(name, 0)
             failures = {word: n for word, n in series.attempts.items() if is_fault(word)}

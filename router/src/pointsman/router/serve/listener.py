@@ -173,7 +173,8 @@ class ClientConnection(Client, asyncio.Protocol):
         Notice that a client has left from which nothing is read, before its answer is begun.
 
         Whoever has closed its socket answers any bytes with a reset, which the next write meets;
-        whoever waits skips interim answers (RFC 9110 15.2).
+        whoever waits skips interim answers (RFC 9110 15.2). Node's fetch does not, and Go gives up
+        at the sixth: so nobody is asked that sends one request at a time and keeps its side open.
         """
         if not self._half_closed and self._reading:
             return
@@ -310,8 +311,9 @@ class ClientConnection(Client, asyncio.Protocol):
         plane = self._plane
         if plane.held_bodies_bytes <= plane.limits.held_bodies_bytes or not self._is_open():
             return
-        if self.exchange is not None:  # an answer comes first; it is read on afterwards
-            self._stop_reading()
+        if self.exchange is not None:
+            if self._queue or not self._reader.idle:  # an answer comes first; it is read on later
+                self._stop_reading()
         elif self._reader.in_body:
             message = "The router holds too many large requests."
             self._refuse(Refused(message, code="overloaded", retry_after_s=1, close=True))

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Final
 
 from pointsman.api.dataclass import CLASSES, RANKS
 from pointsman.api.tasks import Domain
-from pointsman.events.schema import Request, Try, encode
+from pointsman.events.schema import Feedback, Request, Try, encode
 from pointsman.router.serve.arrival import read_late
 from pointsman.router.serve.capture import Captor
 from pointsman.router.serve.signals import Watcher
@@ -24,7 +24,8 @@ if TYPE_CHECKING:
 _log = logging.getLogger(__name__)
 _GENERAL: Final = Domain.GENERAL
 _REMEMBERED: Final = 4096
-"""Requests whose callers are remembered, at least: about 1 MiB, for feedback that comes at once."""
+"""Requests whose callers are remembered, at least: about 2 MiB, for feedback that comes at once,
+before the ledger has them."""
 
 
 class Recorder:
@@ -41,6 +42,8 @@ class Recorder:
         self._watcher = Watcher()
         self._callers: dict[str, str] = {}
         self._callers_before: dict[str, str] = {}
+        self._responses: dict[str, str] = {}
+        self._responses_before: dict[str, str] = {}
 
     def __call__(self, exchange: "Exchange", now_s: float) -> None:
         """Of an exchange that reached a rule and is over; `now_s` is of the plane's clock."""
@@ -54,8 +57,11 @@ class Recorder:
             else:
                 self._put(encode(event))
             self._callers[event.decision] = event.caller
+            if stated.id:
+                self._responses[stated.id] = event.caller
             if len(self._callers) >= _REMEMBERED:
                 self._callers, self._callers_before = {}, self._callers
+                self._responses, self._responses_before = {}, self._responses
             if self.heard is not None:
                 self.heard(exchange)
             if signals is not None:
@@ -66,9 +72,21 @@ class Recorder:
             self.captor.forget(exchange)
             _log.exception("request %s was not recorded", exchange.decision_id.decode())
 
-    def caller_of(self, decision: str) -> str | None:
-        """Whose a recent request was; None if it is not among the last few thousand."""
-        return self._callers.get(decision, self._callers_before.get(decision))
+    def answered(self, feedback: Feedback) -> bool | None:
+        """
+        Whether its caller got the answer that is meant.
+
+        None if that is not among the last few thousand. Two backends may give one id: where
+        another caller got it, the ledger may know one more.
+        """
+        if feedback.decision:
+            named, callers, before = feedback.decision, self._callers, self._callers_before
+        else:
+            named, callers, before = feedback.response_id, self._responses, self._responses_before
+        known = callers.get(named, before.get(named))
+        if known is None or (known != feedback.caller and not feedback.decision):
+            return None
+        return known == feedback.caller
 
 
 def event_of(exchange: "Exchange", stated: Stated, now_s: float, wall_s: float) -> Request:

@@ -4,6 +4,7 @@
 | 200, a stream                  | Stream  | with the first content; then an error event ends it   |
 | 200, not a stream              | Whole   | when complete, or at once for a body over a bound     |
 | 4xx that is about the request  | Refusal | when complete                                         |
+| 200, "this does not fit"       | -       | at once: a 400 about the request                      |
 | anything else                  | -       | never: a Fault; the next candidate, a retry, or 502   |
 """
 
@@ -22,21 +23,24 @@ from pointsman.router.policy.retry import (
 )
 from pointsman.router.serve.arrival import read_late
 from pointsman.router.serve.capture import tail_of
+from pointsman.router.wire.choices import choices
 from pointsman.router.wire.openai import (
     USAGE_BYTES,
     read_answer,
     read_stream_usage,
-    read_usage_at_end,
+    read_usage_at,
 )
 from pointsman.router.wire.refusal import in_openais_shape, says_too_long
 from pointsman.router.wire.response import ResponseReader
 from pointsman.router.wire.sse import (
+    BLANK_LINES,
     Opening,
     StreamOpening,
     StreamTail,
-    WholeLines,
+    WholeEvents,
     ends_in_error,
 )
+from pointsman.router.wire.stated import finish_of
 from pointsman.router.wire.usage import Usage
 
 if TYPE_CHECKING:
@@ -45,8 +49,6 @@ if TYPE_CHECKING:
 
 _CHARS_A_TOKEN: Final = 4
 EVENT_STREAM: Final = b"text/event-stream"
-_BETWEEN_EVENTS: Final = (b"\n\n", b"\r\n\r\n", b"\r\r")
-_LF: Final = 10
 
 
 class Relay:
@@ -99,15 +101,15 @@ def choose(exchange: "Exchange", reader: ResponseReader) -> Relay | Fault:
 class Whole(Relay):
     """A JSON body, held back while it is small."""
 
-    __slots__ = ("_end", "_exchange", "_pieces", "_reader", "_size")
+    __slots__ = ("_begin", "_end", "_exchange", "_pieces", "_reader", "_size")
 
     def __init__(self, exchange: "Exchange", reader: ResponseReader) -> None:
         self._exchange = exchange
         self._reader = reader
         self._pieces: list[bytes] = []
         self._size = 0
-        self._end = b""
-        """Of a body that was sent before it was complete: its last bytes."""
+        self._begin = self._end = b""
+        """Of a body that was sent before it was complete: its first bytes, and its last."""
 
     def feed(self, data: bytes) -> None:
         exchange = self._exchange
@@ -115,6 +117,8 @@ class Whole(Relay):
         if exchange.committed:
             end = data if len(data) >= USAGE_BYTES else self._end + data
             self._end = end[-USAGE_BYTES:]
+            if len(self._begin) < USAGE_BYTES:
+                self._begin += data[:USAGE_BYTES]
             exchange.relay(data)
             return
         self._pieces.append(data)
@@ -129,7 +133,7 @@ class Whole(Relay):
                 exchange.fail(Fault(Kind.ERROR, "TooLarge", detail, retryable=False))
         elif max(self._size, self._reader.length or 0) > limits.buffered_body_bytes:
             body = b"".join(self._pieces)
-            self._end = body[-USAGE_BYTES:]
+            self._begin, self._end = body[:USAGE_BYTES], body[-USAGE_BYTES:]
             reader = self._reader
             exchange.commit(reader.status, reader.headers, reader.length, body)
             self._pieces = []
@@ -138,7 +142,8 @@ class Whole(Relay):
         exchange = self._exchange
         if exchange.committed:
             exchange.end = self._end
-            exchange.use(read_usage_at_end(self._end) or _estimate_whole(exchange, self._size))
+            usage = read_usage_at(self._end) or read_usage_at(self._begin)  # llama.cpp's embeddings
+            exchange.use(usage or _estimate_whole(exchange, self._size))
             exchange.complete()
             return
         reader = self._reader
@@ -161,7 +166,7 @@ def answer_whole(
     """Relay a JSON body of which nothing was sent yet, if it is an answer."""
     answer, usage, wrong = read_answer(body)
     if wrong:
-        exchange.fail(Fault(Kind.ERROR, "Malformed", wrong))
+        _broken(exchange, wrong, body)
         return
     exchange.usage = used = usage or _estimate_whole(exchange, len(body))
     exchange.said, exchange.end = answer, body
@@ -198,22 +203,8 @@ class Refusal(Relay):
             self._exchange.fail(Fault(Kind.ERROR, "Malformed", detail))
 
     def finished(self) -> None:
-        exchange = self._exchange
-        body = b"".join(self._pieces)
         reader = self._reader
-        falls_back = exchange.taken.on_context_window and exchange.others_left
-        if falls_back and reader.status in (400, 413) and says_too_long(body):
-            detail = "the request does not fit its context window"
-            exchange.fail(Fault(Kind.CONTEXT_WINDOW, "ContextWindow", detail, retryable=False))
-            return
-        if reader.status == 404 and exchange.track is not None:
-            unknown, name = exchange.plane.live.unknown, exchange.track.name
-            unknown[name] = unknown.get(name, 0) + 1
-        shaped = in_openais_shape(reader.status, body)
-        if shaped is not body:
-            reader.headers[b"content-type"] = b"application/json"
-        exchange.commit(reader.status, reader.headers, len(shaped), shaped)
-        exchange.complete()
+        _refuse(self._exchange, reader.status, reader.headers, b"".join(self._pieces))
 
     def lost(self, fault: Fault) -> None:
         self._exchange.fail(fault)
@@ -222,14 +213,39 @@ class Refusal(Relay):
         """It took nothing."""
 
 
+def _refuse(exchange: "Exchange", status: int, headers: dict[bytes, bytes], body: bytes) -> None:
+    """Tell the caller, unless the request may fit another backend's window."""
+    falls_back = exchange.taken.on_context_window and exchange.others_left
+    if falls_back and status in (400, 413, 422) and says_too_long(body):
+        detail = "the request does not fit its context window"
+        exchange.fail(Fault(Kind.CONTEXT_WINDOW, "ContextWindow", detail, retryable=False))
+        return
+    if status == 404 and exchange.track is not None:
+        unknown, name = exchange.plane.live.unknown, exchange.track.name
+        unknown[name] = unknown.get(name, 0) + 1
+    shaped = in_openais_shape(status, body)
+    if shaped is not body:
+        headers[b"content-type"] = b"application/json"
+    exchange.commit(status, headers, len(shaped), shaped)
+    exchange.complete()
+
+
+def _broken(exchange: "Exchange", why: str, said: bytes) -> None:
+    """What came with status 200 is no answer: some servers say so that a request is too long."""
+    if said and says_too_long(said):
+        _refuse(exchange, 400, {b"content-type": b"application/json"}, said)
+    else:
+        exchange.fail(Fault(Kind.ERROR, "Malformed", why))
+
+
 class Stream(Relay):
     """
-    Server-sent events, held back until their first content; then line by line.
+    Server-sent events, held back until their first content; then one by one.
 
-    Half a line is kept until its end has come: after a cut, readers would take it for an event.
+    Part of one is kept until its end has come: after a cut, readers would take it for all of it.
     """
 
-    __slots__ = ("_exchange", "_half", "_opening", "_reader", "_straight", "_tail")
+    __slots__ = ("_exchange", "_opening", "_part", "_reader", "_straight", "_tail")
 
     def __init__(self, exchange: "Exchange", reader: ResponseReader) -> None:
         limits = exchange.plane.limits
@@ -241,12 +257,12 @@ class Stream(Relay):
         self._tail = StreamTail() if exchange.policy.capture is None else tail_of(exchange)
         if exchange.arm is not None and exchange.arm.hears:
             self._tail = exchange.arm.listen(self._tail)
-        self._half: WholeLines | None = None
+        self._part: WholeEvents | None = None
         self._straight = False
-        """True if chunks of whole lines may go on as they come."""
+        """True if chunks of whole events may go on as they come."""
 
     def feed_chunk(self, framed: bytes, content: bytes) -> None:
-        if self._straight and content[-1] == _LF:
+        if self._straight and content.endswith(BLANK_LINES):
             # It goes on with its framing: nothing is built anew.
             exchange = self._exchange
             exchange.client.write(framed)
@@ -265,7 +281,7 @@ class Stream(Relay):
         else:
             seen = opening.feed(data)
             if seen is Opening.BROKEN:
-                exchange.fail(Fault(Kind.ERROR, "Malformed", opening.why))
+                _broken(exchange, opening.why, opening.error)
                 return
             if seen is Opening.WAITING:
                 return
@@ -274,31 +290,37 @@ class Stream(Relay):
             exchange.opening = data
             whole = self._whole(data)
             exchange.commit(self._reader.status, self._reader.headers, None, whole)
-        self._straight = self._half is None and exchange.chunked and not exchange.translated
+        self._straight = self._part is None and exchange.chunked and not exchange.translated
         if self._tail.feed(data) and self._tail.done():
             exchange.may_end_soon()
 
     def _whole(self, data: bytes) -> bytes:
         """What may go on, after `data`."""
-        half = self._half
-        if half is None:
-            if data[-1] == _LF:
+        part = self._part
+        if part is None:
+            if data.endswith(BLANK_LINES):
                 return data
-            self._half = half = WholeLines()
-        data = half.feed(data)
-        if not half.held_bytes:
-            self._half = None
+            self._part = part = WholeEvents()
+        data = part.feed(data)
+        if not part.held_bytes:
+            self._part = None
         return data
 
     def finished(self) -> None:
         if self._opening is not None:
             detail = "the stream ended without content"
             self._exchange.fail(Fault(Kind.ERROR, "ClosedEarly", detail))
-        elif self._tail.done():
+        elif self._tail.done() or self._is_told():
             self._complete()
         else:
             detail = "the stream ended without [DONE]"
             self._break_off(Fault(Kind.ERROR, "NoDone", detail))
+
+    def _is_told(self) -> bool:
+        """True if the one answer has said why it ends: not all providers send `[DONE]`."""
+        finish = finish_of(self._tail.bytes())
+        whole = self._part is None and finish not in ("", "error", "abort")
+        return whole and choices(self._exchange.request.body) == 1
 
     def lost(self, fault: Fault) -> None:
         if self._opening is not None:
@@ -320,8 +342,8 @@ class Stream(Relay):
     def _complete(self) -> None:
         self._count()
         exchange = self._exchange
-        if self._half is not None:  # some servers end no line after [DONE]
-            exchange.relay(self._half.rest())
+        if self._part is not None:  # some servers end no line after [DONE]
+            exchange.relay(self._part.rest())
         if ends_in_error(exchange.end):  # so vLLM and SGLang break: `[DONE]` follows
             exchange.told_broken("Malformed")
         else:
@@ -336,7 +358,7 @@ class Stream(Relay):
             code = GOING_AWAY
         message = f"The answer is incomplete: {fault.detail or fault.reason}."
         event = exchange.error_event(message, code)
-        if not (exchange.translated or exchange.end.endswith(_BETWEEN_EVENTS)):
+        if not (exchange.translated or exchange.end.endswith(BLANK_LINES)):
             event = b"\n\n" + event  # else it would be read as more of the event before it
         exchange.break_off(fault, event)
 
@@ -347,4 +369,7 @@ class Stream(Relay):
 
 def _estimate(exchange: "Exchange", completion_tokens: int) -> Usage:
     read_late(exchange)
-    return Usage(exchange.analysis.context_tokens, completion_tokens, estimated=True)
+    prompt_tokens = exchange.analysis.context_tokens
+    if not exchange.operation.generates:  # of several texts that is the longest one
+        prompt_tokens = max(prompt_tokens, len(exchange.request.body) // _CHARS_A_TOKEN)
+    return Usage(prompt_tokens, completion_tokens, estimated=True)

@@ -4,7 +4,7 @@ Guarantees that the hot path neither formats these headers nor looks up metric l
 when the table changes, so it is bounded by what one table names.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Final
 
@@ -55,7 +55,7 @@ def _line(name: str, value: str) -> bytes:
 class Tracks:
     """All of the table in force."""
 
-    __slots__ = ("_live", "_made", "_metrics", "_table", "_with_waits")
+    __slots__ = ("_answering", "_live", "_made", "_metrics", "_table")
 
     def __init__(self, live: Live, metrics: Metrics) -> None:
         self._live = live
@@ -63,7 +63,7 @@ class Tracks:
         self._table: CompiledTable | None = None
         self._made: dict[tuple[int, int], Track] = {}
         """By the identities of what a Track is of, which it keeps alive."""
-        self._with_waits: tuple[str, ...] = ()
+        self._answering: dict[str, bool] = {}
 
     def of(self, policy: CompiledPolicy, route: CompiledRoute, backend: Backend | None) -> Track:
         """The track of these three, whichever table they come from."""
@@ -75,17 +75,22 @@ class Tracks:
             found = self._made[key] = self._make(policy, route, backend)
         return found
 
-    def with_waits(self) -> tuple[str, ...]:
-        """Backends of the table in force whose requests may wait for a server."""
+    def answering(self) -> Mapping[str, bool]:
+        """Backends of the table in force, and whether requests may wait for a server of theirs."""
         if self._table is not self._live.table:
             self._renew()
-        return self._with_waits
+        return self._answering
 
     def _renew(self) -> None:
         self._table = table = self._live.table
         self._made.clear()
         self._metrics.keep(*_names(table))
-        self._with_waits = _with_waits(table)
+        self._answering = {
+            backend.name: backend.activation is not None or backend.queue is not None
+            for policy in table.policies
+            for route in policy.routes
+            for backend in _answering(policy, route)
+        }
 
     def _make(self, policy: CompiledPolicy, route: CompiledRoute, backend: Backend | None) -> Track:
         name, rule = backend.name if backend else "", route.route.name
@@ -127,16 +132,6 @@ def _answering(policy: CompiledPolicy, route: CompiledRoute) -> Iterator[Backend
         yield from policy.review.escalate_to
         if policy.review.fallback is not None:
             yield policy.review.fallback
-
-
-def _with_waits(table: CompiledTable) -> tuple[str, ...]:
-    backends = {
-        backend.name: backend.activation is not None or backend.queue is not None
-        for policy in table.policies
-        for route in policy.routes
-        for backend in _answering(policy, route)
-    }
-    return tuple(name for name, may_wait in backends.items() if may_wait)
 
 
 def _names(table: CompiledTable) -> tuple[set[tuple[str, str, str]], set[tuple[str, str]]]:

@@ -18,6 +18,8 @@ class Delta(msgspec.Struct):
     reasoning: msgspec.Raw = msgspec.Raw()
     refusal: msgspec.Raw = msgspec.Raw()
     audio: msgspec.Raw = msgspec.Raw()
+    images: msgspec.Raw = msgspec.Raw()
+    """OpenRouter's, of models that draw: each is larger than what is held back."""
 
 
 class Choice(msgspec.Struct):

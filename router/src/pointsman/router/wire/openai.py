@@ -29,6 +29,7 @@ from pointsman.router.wire.shapes import (
     decode_parts,
     decode_plain_answer,
     decode_text,
+    decode_used,
 )
 from pointsman.router.wire.unreadable import UNREADABLE
 from pointsman.router.wire.usage import Usage
@@ -295,7 +296,7 @@ def _read_plain(body: bytes) -> Answer:
 
 
 def usage_of(answer: Answer) -> Usage | None:
-    """None if it does not state any."""
+    """None if it does not state any: some servers say 0 until they know it, or for ever."""
     usage = answer.usage
     if usage is None:
         return None
@@ -305,6 +306,8 @@ def usage_of(answer: Answer) -> Usage | None:
     elif (usage.total_tokens or 0) > prompt + completion:
         # What xAI's and Gemini's models thought is in their sum alone, and on the bill.
         completion = (usage.total_tokens or 0) - prompt
+    if not (prompt or completion):
+        return None
     more, less = usage.prompt_tokens_details, usage.completion_tokens_details
     if more is None and less is None and usage.prompt_cache_hit_tokens is None:
         return Usage(prompt, completion)
@@ -330,7 +333,7 @@ def read_stream_usage(tail: bytes) -> Usage | None:
     for line in reversed(tail.split(b"\n")):
         if b'"usage"' in line and line.startswith(b"data:"):
             try:
-                found = usage_of(_decoded(line[5:]))
+                found = usage_of(_decoded(line[5:])) or _used_elsewhere(line[5:])
             except UNREADABLE:
                 continue
             if found is not None:
@@ -338,8 +341,26 @@ def read_stream_usage(tail: bytes) -> Usage | None:
     return None
 
 
-def read_usage_at_end(end: bytes) -> Usage | None:
-    """Usage from the last bytes of a whole answer, whose last members it is among."""
+def _used_elsewhere(event: bytes) -> Usage | None:
+    told = decode_used(event)
+    for place in (*(told.choices or ()), told.x_groq):
+        if place is not None and place.usage is not None:
+            return usage_of(Answer(place.usage))
+    return None
+
+
+def read_usage(raw: msgspec.Raw) -> Usage | None:
+    """Of the value of an answer's `usage`; None for one that states none, or cannot be read."""
+    if not size_of(raw):
+        return None
+    try:
+        return usage_of(_decoded(b'{"usage":%b}' % bytes(raw)))
+    except UNREADABLE:
+        return None
+
+
+def read_usage_at(end: bytes) -> Usage | None:
+    """Usage from the last bytes of a whole answer, or its first, whose members it is among."""
     at = end.rfind(b'"usage"')
     if at < 1 or end[at - 1] == b"\\"[0]:  # text that quotes one
         return None

@@ -354,7 +354,8 @@ class RequestReader:
             self._normalize()
         if not self._http11:
             self._expects = False
-        alive = parser.should_keep_alive()
+        # An older client waits for the end where no answer says `keep-alive` (RFC 9112 C.2.2).
+        alive = self._http11 and parser.should_keep_alive()
         self._head = head = Head(
             self._method, self.target, self._headers, keep_alive=alive, http11=self._http11
         )

@@ -84,9 +84,23 @@ class PlainAnswer(msgspec.Struct):
     error: msgspec.Raw = ABSENT
 
 
+class Used(msgspec.Struct):
+    """A place where a provider states usage."""
+
+    usage: Tokens | None = None
+
+
+class UsedElsewhere(msgspec.Struct):
+    """Of a stream's event; Moonshot says it in a choice, Groq in a member of its own."""
+
+    choices: list[Used] | None = None
+    x_groq: Used | None = None
+
+
 decode_chat = msgspec.json.Decoder(Chat).decode
 decode_answer = msgspec.json.Decoder(Answer).decode
 decode_plain_answer = msgspec.json.Decoder(PlainAnswer).decode
+decode_used = msgspec.json.Decoder(UsedElsewhere).decode
 decode_text = msgspec.json.Decoder(str).decode
 decode_parts = msgspec.json.Decoder(list[Part]).decode
 decode_format = msgspec.json.Decoder(Format).decode

@@ -23,10 +23,19 @@ _DONE_AT_END: Final = re.compile(rb"(?:^|[\r\n])data: ?\[DONE\]\s*(?::[^\r\n]*[\
 _DONE_BYTES: Final = 512
 _DATA: Final = b"data:"
 _ERROR: Final = b'"error"'
-HALF_LINE_BYTES: Final = 64 * 1024
-"""Of a line whose end has not come: most events take less than 1 KiB."""
+_BARE_ERROR: Final = b"error:"
+"""How llama.cpp said one until October 2025, with `[DONE]` behind it."""
+PART_BYTES: Final = 64 * 1024
+"""Of an event whose end has not come: most take less than 1 KiB."""
+BLANK_LINES: Final = (b"\n\n", b"\r\n\r\n", b"\r\r")
+"""What an event ends with; what ends so otherwise (line ends that are mixed) is found as well."""
+_BETWEEN: Final = b"\n\n"
+_NOTHING: Final = re.compile(rb"[\r\n]*(?::[^\r\n]*[\r\n]+)*")
+"""Blank lines and comments, which may come alone to keep proxies awake."""
 _TAIL_BYTES: Final = 4096
 """Room for the usage chunk (about 400 bytes with all details) and `[DONE]`."""
+_LAST_BYTES: Final = 32 * 1024
+"""Of one event, if it is the last one: an error may quote what was asked."""
 
 
 _MOST_OBJECTS: Final = 65_536
@@ -47,7 +56,11 @@ def is_crowded(data: bytes) -> bool:
 
 
 class EventReader:
-    """The `data` of each event, however the bytes are cut (WHATWG HTML 9.2.6)."""
+    """
+    The `data` of each event, however the bytes are cut (WHATWG HTML 9.2.6).
+
+    A field `error`, which readers pass over, is told as the data that it should have been.
+    """
 
     __slots__ = ("_after_cr", "_data", "_data_bytes", "_first", "_partial", "_partial_bytes")
 
@@ -102,6 +115,8 @@ class EventReader:
             self._add(line[6:] if line[5:6] == b" " else line[5:], len(line))
         elif line == b"data":
             self._add(b"", len(line))
+        elif line.startswith(_BARE_ERROR):
+            self._add(b'{"error":%b}' % line[len(_BARE_ERROR) :], len(line))
 
     def _add(self, data: bytes, size: int) -> None:
         self._data_bytes += size + (_LINE_BYTES if self._data else 0)
@@ -119,7 +134,7 @@ class Opening(StrEnum):
 class StreamOpening:
     """Holds a stream's bytes back until its first content; `held` is to be sent then."""
 
-    __slots__ = ("_events", "_max_frame", "_max_held", "held", "held_bytes", "why")
+    __slots__ = ("_events", "_max_frame", "_max_held", "error", "held", "held_bytes", "why")
 
     def __init__(self, max_held_bytes: int, max_frame_bytes: int) -> None:
         self._events = EventReader()
@@ -129,6 +144,8 @@ class StreamOpening:
         self.held_bytes = 0
         self.why = ""
         """For BROKEN: what is wrong, in our words."""
+        self.error = b""
+        """The error that the stream begins with, if that is why."""
 
     def feed(self, piece: bytes) -> Opening:
         """CONTENT as soon as the first content, or `[DONE]` of an empty answer, has been seen."""
@@ -144,6 +161,7 @@ class StreamOpening:
             except UNREADABLE:
                 return self._broken("an event is not a chat completion chunk")
             if bytes(chunk.error) not in EMPTY:
+                self.error = data
                 return self._broken("the stream begins with an error")
             if has_content(chunk):
                 return Opening.CONTENT
@@ -164,9 +182,12 @@ class StreamOpening:
 
 def ends_in_error(tail: bytes) -> bool:
     """True if the last event of a stream that says anything is an error, whatever follows it."""
-    if _ERROR not in tail:  # as of nearly all; in a text the quotes are escaped
+    # As of nearly all; in a text the quotes are escaped, and no line begins there.
+    if _ERROR not in tail and b"\n" + _BARE_ERROR not in tail:
         return False
-    for line in reversed(tail[-_TAIL_BYTES:].split(b"\n")):
+    for line in reversed(tail.split(b"\n")):
+        if line.startswith(_BARE_ERROR):
+            return True
         if line.startswith(_DATA):
             try:
                 chunk = decode_chunk(line[len(_DATA) :])
@@ -179,35 +200,54 @@ def ends_in_error(tail: bytes) -> bool:
     return False
 
 
-class WholeLines:
+class WholeEvents:
     """
-    Lets whole lines of a stream go on, and keeps half a one until its end comes.
+    Lets whole events and comments of a stream go on, and keeps part of one until its end comes.
 
     One over a bound goes on as it comes.
     """
 
-    __slots__ = ("_half", "held_bytes")
+    __slots__ = ("_edge", "_part", "held_bytes")
 
     def __init__(self) -> None:
-        self._half: list[bytes] = []
+        self._part: list[bytes] = []
+        self._edge = _BETWEEN
+        """The last two bytes that were fed; what ends no event is a line end there."""
         self.held_bytes = 0
 
     def feed(self, piece: bytes) -> bytes:
         """What may go on now; empty if nothing may."""
-        end = max(piece.rfind(b"\n"), piece.rfind(b"\r")) + 1
-        whole = self.rest() + piece[:end] if end else b""
-        if end < len(piece):
-            self._half.append(piece[end:])
-            self.held_bytes += len(piece) - end
-            if self.held_bytes > HALF_LINE_BYTES:
-                whole += self.rest()
+        seen = self._edge + piece
+        end = _whole(seen) - len(self._edge)
+        whole = self.rest() + piece[:end] if end > 0 else b""
+        if end == len(piece):
+            self._edge = _BETWEEN
+            return whole
+        self._edge = seen[-2:]
+        part = piece[max(end, 0) :]
+        self._part.append(part)
+        self.held_bytes += len(part)
+        if self.held_bytes > PART_BYTES:
+            whole += self.rest()
         return whole
 
     def rest(self) -> bytes:
         """What was kept, and is not any more."""
-        half = b"".join(self._half)
-        self._half, self.held_bytes = [], 0
-        return half
+        part = b"".join(self._part)
+        self._part, self.held_bytes = [], 0
+        return part
+
+
+def _whole(seen: bytes) -> int:
+    """Where the last blank line ends, with all behind it that begins no event; 0 without one."""
+    end = seen.rfind(b"\n\n") + 2
+    if b"\r" in seen:
+        end = max(end, seen.rfind(b"\n\r") + 2, seen.rfind(b"\r\r") + 2)
+    if end < 2:
+        return 0
+    found = _NOTHING.match(seen, end)
+    assert found is not None  # it may be empty
+    return found.end()
 
 
 class StreamTail:
@@ -227,7 +267,7 @@ class StreamTail:
         """True if the stream may be done after `piece`: ask `done()`."""
         self._pieces.append(piece)
         self._size += len(piece)
-        if self._size >= _TAIL_BYTES:
+        if self._size >= _TAIL_BYTES and (piece.endswith(b"\n") or self._size >= _LAST_BYTES):
             self._turn()
         if piece.endswith(b"}\n\n"):  # as nearly all do
             return False
@@ -248,13 +288,13 @@ class StreamTail:
         return self._dropped + kept.count(_DATA)
 
     def bytes(self) -> bytes:
-        """The last 4 KiB or more."""
+        """The last 4 KiB or more, and all of an event of up to 32 KiB."""
         if self._before or len(self._pieces) > 1:
             # Once: who sends byte by byte has it asked for as often.
             joined = b"".join([*self._before, *self._pieces])
-            if len(joined) > 4 * _TAIL_BYTES:
-                self._dropped += joined.count(_DATA, 0, len(joined) - _TAIL_BYTES)
-                joined = joined[-_TAIL_BYTES:]
+            if len(joined) > 2 * _LAST_BYTES:
+                self._dropped += joined.count(_DATA, 0, len(joined) - _LAST_BYTES)
+                joined = joined[-_LAST_BYTES:]
             self._before, self._pieces = [], [joined]
             self._size = 0
         return self._pieces[0] if self._pieces else b""

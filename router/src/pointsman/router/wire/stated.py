@@ -39,7 +39,7 @@ def read_stated(said: Answer, opening: bytes, end: bytes) -> Stated:
         _text(said.id),
         "" if said.model is ABSENT else _kept(bytes(said.model)),
         "" if said.system_fingerprint is ABSENT else _kept(bytes(said.system_fingerprint)),
-        _finish(end),
+        finish_of(end),
     )
 
 
@@ -61,7 +61,7 @@ def _text(raw: bytes | msgspec.Raw) -> str:
     return text if len(text) <= MOST_NAME_CHARS else ""
 
 
-def _finish(end: bytes) -> str:
+def finish_of(end: bytes) -> str:
     """Of the last choice that says one; quotes inside of a text are escaped, so it is none."""
     at = end.rfind(_FINISH_NAME)
     if end.startswith(_STOPPED, at):

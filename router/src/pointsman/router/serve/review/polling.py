@@ -155,8 +155,12 @@ class PollExchange:
     def _refuse(self, found: Problem) -> None:
         if found.close:
             self._client.keep_alive = False
-        keep_alive = self._client.keep_alive
-        answer = problem.problem_answer(found, more=self._id_line(), keep_alive=keep_alive)
+        answer = problem.problem_answer(
+            found,
+            more=self._id_line(),
+            keep_alive=self._client.keep_alive,
+            without_body=self.request.head.method == b"HEAD",
+        )
         self._finish(found.status, answer)
 
     def _id_line(self) -> bytes:

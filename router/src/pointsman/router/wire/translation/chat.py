@@ -11,8 +11,8 @@ from typing import Final
 import msgspec
 
 from pointsman.router.wire.lengths import MOST_ITEMS, MOST_NAME_CHARS
-from pointsman.router.wire.openai import usage_of
-from pointsman.router.wire.shapes import Answer
+from pointsman.router.wire.openai import read_usage
+from pointsman.router.wire.shapes import ABSENT
 from pointsman.router.wire.sse import EventReader, is_crowded
 from pointsman.router.wire.translation.dialect import Untranslatable
 from pointsman.router.wire.unreadable import UNREADABLE
@@ -69,8 +69,12 @@ class Choice(msgspec.Struct):
         return msgspec.json.decode(raw, type=str) if raw[:1] == b'"' else ""
 
 
-class _Chat(Answer):
+class _Chat(msgspec.Struct):
     choices: list[Choice] | None = None
+    usage: msgspec.Raw = ABSENT
+    error: msgspec.Raw = ABSENT
+    id: msgspec.Raw = ABSENT
+    model: msgspec.Raw = ABSENT
 
 
 class Piece(msgspec.Struct):
@@ -108,7 +112,7 @@ def read_piece(data: bytes) -> Piece:
             said,
             (choice.finish_reason or "") if choice else "",
             choice.stopped_by if choice else "",
-            usage_of(chat),
+            read_usage(chat.usage),
         )
     except UNREADABLE:
         raise Untranslatable("the answer is not a chat completion") from None
