@@ -20,6 +20,7 @@ WHERE = {
     "ModelBackend": [
         "backend_status.py",
         "vetting.py",
+        "degraded.py",
         "scaling_status.py",
         "drifting/telling.py",
         "evaluating/telling.py",

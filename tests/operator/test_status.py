@@ -302,6 +302,16 @@ def test_programmed_is_what_routers_acknowledged(
     assert status["routers"]["summary"] == summary
 
 
+def test_a_key_that_a_router_lacks_has_a_word_of_its_own() -> None:
+    """The policy runs, and a part of it answers nobody."""
+    keyless = table.Ack("desk", ENTRY.revision, ENTRY.blob, error='Secret "k" not found')
+    status = policy_status_of(router("r1"), router("r2", keyless))
+
+    assert word(status, "Programmed") == ("True", "KeyMissing")
+    assert word(status, "Ready")[0] == "True"
+    assert 'r2: Secret "k" not found' in status["conditions"][0]["message"]
+
+
 def test_a_restarted_operator_takes_nothing_back() -> None:
     """Before the routers have answered it says nothing new, unless there is something new."""
     fresh = RouterView(pod="r1", silent=True, pending=True)

@@ -69,7 +69,7 @@ class Desk:
         """Tokens of prompts and answers, as the simulators counted them."""
         found = 0
         for there in self.routers:
-            for tokens in there.metrics._backends.values():
+            for tokens in there.metrics.backends.values():
                 found += tokens.tokens.input_tokens + tokens.tokens.output_tokens
         return found
 

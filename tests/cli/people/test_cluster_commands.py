@@ -60,6 +60,24 @@ def test_status_says_why_something_is_not_ready(cluster: Cluster, capsys: Captur
     assert "ModelBackend/new: Vetted=False, NotApproved" in told
 
 
+def test_status_says_what_answers_nobody_though_it_is_ready(
+    cluster: Cluster, capsys: Capture
+) -> None:
+    """A key that is missing, or refused: as it was asked for, and no use."""
+    ready = condition("Ready", "True")
+    cluster.has(
+        policy("desk", ready, condition("Programmed", "True", "KeyMissing", "r1: no Secret k")),
+        policy("calm", ready, condition("Programmed", "True", "Programmed", "2 of 2")),
+        backend("cloud", ready, condition("Degraded", "True", "RequestsFail", "Http401")),
+    )
+    assert main(["status"]) == 0
+    told = capsys.readouterr().out.splitlines()
+    assert told[-2:] == [
+        "RoutingPolicy/desk: Programmed=True, KeyMissing: r1: no Secret k",
+        "ModelBackend/cloud: Degraded=True, RequestsFail: Http401",
+    ]
+
+
 def test_status_shows_rollouts_and_reviews(cluster: Cluster, capsys: Capture) -> None:
     """What waits for a person, and the command for it."""
     rollout = {"phase": "Paused", "message": "waits in step 1", "weights": {"verified": 25}}

@@ -178,10 +178,12 @@ async def test_what_ended_by_rule_is_told_seldom(session: aiohttp.ClientSession)
         use = BudgetUse("b", "app", 0, 100, 7)
         router.live.served = served
         router.live.budgets = lambda: {"p": (use,)}
+        router.live.failing = lambda: {"large": "Reset"}
         async with session.get(f"{router.url}/admin/stream") as answer:
             hello = await _read(answer)
             assert hello.served == {"p": {"default": {"small": (1, 0.5)}}}
             assert hello.budgets == {"p": (use,)}
+            assert hello.failing == {"large": "Reset"}
             found = []
             for _ in range(4):
                 router.live.begin("small")
@@ -194,6 +196,7 @@ async def test_what_ended_by_rule_is_told_seldom(session: aiohttp.ClientSession)
     assert silence.served is not None
     assert silence.budgets is not None
     assert all((one.served is None) is (one.budgets is None) for one in found)
+    assert all((one.served is None) is (one.failing is None) for one in found)
 
 
 @pytest.mark.slow

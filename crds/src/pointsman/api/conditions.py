@@ -16,6 +16,7 @@ class ConditionType(StrEnum):
     AVAILABLE = "Available"
     PROGRESSING = "Progressing"
     SCALING_ACTIVE = "ScalingActive"
+    DEGRADED = "Degraded"  # neutral, abnormal-true, and present only while true
     DRIFTED = "Drifted"
     EVALUATED = "Evaluated"  # neutral
     ACCEPTED = "Accepted"
@@ -59,6 +60,7 @@ class Reason(StrEnum):
     FOLLOWS_LOAD = "FollowsLoad"
     MAXIMUM_REACHED = "MaximumReached"
     NO_DATA = "NoData"
+    REQUESTS_FAIL = "RequestsFail"
     # whether it drifted
     WORSE = "Worse"
     BETTER = "Better"
@@ -80,6 +82,7 @@ class Reason(StrEnum):
     ACCEPTED = "Accepted"
     RESOLVED_REFS = "ResolvedRefs"
     PROGRAMMED = "Programmed"
+    KEY_MISSING = "KeyMissing"
     BACKEND_NOT_FOUND = "BackendNotFound"
     BACKEND_INVALID = "BackendInvalid"
     BACKEND_NOT_READY = "BackendNotReady"

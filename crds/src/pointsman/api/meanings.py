@@ -33,6 +33,9 @@ MEANINGS: Final[Mapping[str, Meaning]] = {
             "it; only with scaling mode QueueDepth.",
             ConditionType.VETTED: "Its approval holds now; only where it has `governance`, or a "
             "policy that names it requires approval. Beside Ready: routers keep to it.",
+            ConditionType.DEGRADED: "Present only while True: one router or more send it "
+            "requests, and got no answer for two minutes or longer. Neutral: what was asked for is "
+            "there. It goes with the first answer, or when nobody asked for 10 minutes.",
             ConditionType.DRIFTED: "Its answers are not what they were; only with `evaluation` or "
             "`drift`. Neutral: such a backend may well be Ready.",
             ConditionType.EVALUATED: "The last run of its golden prompts is whole, and "
@@ -51,13 +54,16 @@ MEANINGS: Final[Mapping[str, Meaning]] = {
             Reason.EXTERNAL: "Requests go to the URL's host; nothing runs here.",
             Reason.ENDPOINTS_AVAILABLE: "The Service has ready endpoints on this port.",
             Reason.SCALED_TO_ZERO: "`replicas` is 0: asked for, so Ready, but nothing answers.",
-            Reason.PROGRESSING: "Deployment and Service are being made, or replicas replaced.",
+            Reason.PROGRESSING: "Deployment and Service are being made, or replicas replaced; or "
+            "they cannot be written yet, and the message says why.",
             Reason.ROLLOUT_COMPLETE: "Every replica runs this spec.",
             Reason.MINIMUM_REPLICAS_AVAILABLE: "At least one replica answers.",
-            Reason.MINIMUM_REPLICAS_UNAVAILABLE: "Replicas run and do not answer yet; a large "
-            "model loads for minutes.",
-            Reason.POD_FAILING: "A pod does not start or keeps ending; the message and "
-            "`status.lastFailure` hold Kubernetes' own reason.",
+            Reason.MINIMUM_REPLICAS_UNAVAILABLE: "Replicas do not answer yet; a large model loads "
+            "for minutes. If its container ended before, or none answers after 10 minutes and the "
+            "startup probe, the message names the pod.",
+            Reason.POD_FAILING: "A pod does not start, keeps ending, or cannot be made (a quota, "
+            "Pod Security, a webhook); the message and `status.lastFailure` hold Kubernetes' own "
+            "reason.",
             Reason.SERVICE_NOT_FOUND: "There is no Service of this name in the namespace.",
             Reason.NO_ENDPOINTS: "The Service lacks the port, or no pod behind it is ready.",
             Reason.ADDRESS_NOT_ALLOWED: "The URL leads to a loopback, link-local or metadata "
@@ -65,12 +71,16 @@ MEANINGS: Final[Mapping[str, Meaning]] = {
             Reason.NAME_CONFLICT: "A Deployment or Service with the name that this one needs "
             "belongs to someone else; rename the backend or the other.",
             Reason.INVALID: "The object breaks a rule that the API server did not know when it was "
-            "stored; the message names the field.",
+            "stored, or its Deployment is refused; the message names the field. What ran before "
+            "goes on.",
             Reason.AWAITING_ROUTERS: "Servers are ready, and not every router knows them yet.",
             Reason.FOLLOWS_LOAD: "Replicas follow the requests that wait and run.",
             Reason.MAXIMUM_REACHED: "They do, and the load asks for more than `maxReplicas`.",
             Reason.NO_DATA: "A router, or the metrics of a model server, did not answer for 15 s: "
             "replicas stay as they are, within the bounds. The message names it.",
+            Reason.REQUESTS_FAIL: "Its key is refused, its name does not resolve, nothing listens "
+            "on its port, it knows no such model, ...: the message has the outcome of attempts as "
+            "`pointsman_router_attempts_total` has it, and what to look at.",
             Reason.WORSE: "Answers to golden prompts became worse in some task; `status.drift` has "
             "the figures. See docs/drift.md for what to do.",
             Reason.BETTER: "They became better, and in no task worse.",
@@ -125,6 +135,8 @@ MEANINGS: Final[Mapping[str, Meaning]] = {
             Reason.ACCEPTED: "The spec is a revision.",
             Reason.RESOLVED_REFS: "Every name leads to a backend.",
             Reason.PROGRAMMED: "Every router runs it.",
+            Reason.KEY_MISSING: "The same, and a router lacks the key of a backend; the message "
+            "says of which Secret, and why. Requests to that backend go to the next.",
             Reason.INVALID: "The spec breaks a rule; the message names the field.",
             Reason.BACKEND_NOT_FOUND: "A backend that it names is not in this namespace. A new "
             "spec waits for it; a revision in force goes on without it.",

@@ -272,6 +272,9 @@ class AdminEvent(Struct, frozen=True):
     """In Hello, Heartbeat, and a Load if the last time was 5 s ago. None also: an older router."""
     budgets: dict[str, tuple[BudgetUse, ...]] | None = None
     """With `served`. Policy -> the fullest of its budgets. None also: an older router."""
+    failing: dict[str, str] | None = None
+    """With `served`. Backend -> how its attempts end, if none is answered. None also: an older
+    router."""
     arms: dict[str, Arms] | None = None
     """In Hello, Heartbeat, and a Load if the last time was 2 s ago: policies with a candidate."""
     holding: tuple[str, ...] = ()

@@ -136,6 +136,7 @@ class Operator:
             evaluator=self.evaluator,
             reads=self.mirror,
             sending=Senders(api, settings.release, self.fleet.running).to,
+            failing=self.fleet.failing,
         )
         self.doors = Doors(self.fleet)
         self.shadower = shadowing.Shadower(self.doors, self.pins)

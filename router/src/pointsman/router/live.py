@@ -43,11 +43,15 @@ class Live:
     """Backend name -> requests that wait for a server of it."""
     missed: dict[str, int] = field(default_factory=dict)
     """Backend name -> requests that met no server since this router began."""
+    unknown: dict[str, int] = field(default_factory=dict)
+    """Backend name -> requests that it answered with 404 since this router began."""
     orders: dict[str, Order] = field(default_factory=dict)
     """Backend name -> what the operator asks, and is in force."""
     load_listeners: list[Callable[[], None]] = field(default_factory=list)
     served: Callable[[], Served] = dict
     """What ended by rule, once a data plane counts it."""
+    failing: Callable[[], dict[str, str]] = dict
+    """Backend -> how its attempts end, if none is answered, once a data plane looks at it."""
     budgets: Callable[[], dict[str, tuple[BudgetUse, ...]]] = dict
     """What is used of budgets, by policy, once a data plane knows it."""
     arms: Callable[[], dict[str, Arms]] = dict

@@ -176,7 +176,7 @@ class Metrics(Collector):
         """(policy, rule) -> requests for which an expression of the rule could not be told."""
         self._teams: dict[str, TeamSeries] = {}
         self._routes: dict[tuple[str, str, str], RouteSeries] = {}
-        self._backends: dict[str, BackendSeries] = {}
+        self.backends: dict[str, BackendSeries] = {}
         self.unrouted = self.route("", "", "")
         self.registry.register(self)
 
@@ -200,9 +200,9 @@ class Metrics(Collector):
 
     def backend(self, name: str) -> BackendSeries:
         """The series of this backend; keep it instead of asking again."""
-        found = self._backends.get(name)
+        found = self.backends.get(name)
         if found is None:
-            found = self._backends[name] = BackendSeries(name)
+            found = self.backends[name] = BackendSeries(name)
         return found
 
     def team(self, name: str) -> TeamSeries:
@@ -223,7 +223,7 @@ class Metrics(Collector):
         unrouted = ("", "", "")
         self._routes = {k: one for k, one in self._routes.items() if k in routes or k == unrouted}
         names = {backend for _, _, backend in routes}
-        self._backends = {name: one for name, one in self._backends.items() if name in names}
+        self.backends = {name: one for name, one in self.backends.items() if name in names}
         over = self.over_budgets
         self.over_budgets = {key: count for key, count in over.items() if key[:2] in budgets}
         rules = {key[:2] for key in routes}
@@ -347,7 +347,7 @@ class Metrics(Collector):
             _PREFIX + "wait_seconds", "How long a wait for a server took.", labels=["backend"]
         )
         cost = _counter("cost", "By the backend's declared prices.", "backend", "currency")
-        for series in self._backends.values():
+        for series in self.backends.values():
             name = series.backend
             for outcome, count in series.attempts.items():
                 attempts.add_metric([name, outcome], count)

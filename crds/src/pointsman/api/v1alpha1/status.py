@@ -137,7 +137,7 @@ class ModelBackendStatus(ApiModel):
         default=None,
         max_length=16,
         description="Ready, Available, Progressing, ScalingActive, Vetted, Drifted, Evaluated; "
-        "Reconciling and Stalled only while true.",
+        "Degraded, Reconciling and Stalled only while true.",
     )
 
     schema_extra: ClassVar[dict[str, dict[str, object]]] = {

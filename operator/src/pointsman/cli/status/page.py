@@ -10,7 +10,9 @@ from pointsman.cli.listing.page import Column, Page, Table, age
 Json = Mapping[str, Any]
 Pending = Mapping[str, int]
 _ORDER: Final = (names.ROUTING_POLICY, names.MODEL_BACKEND, names.EVALUATION_SUITE)
-_GOOD: Final = {"Drifted": "False", "DriftDetected": "False", "Vetted": "True"}
+_GOOD: Final = {
+    "Drifted": "False", "DriftDetected": "False", "Vetted": "True", "Degraded": "False",
+}  # fmt: skip
 """Conditions beside Ready that are told when they are otherwise, by what they should be."""
 
 
@@ -113,7 +115,8 @@ def _troubles(items: Sequence[Json]) -> Iterator[str]:
     for item in items:
         for condition in (item.get("status") or {}).get("conditions") or ():
             kind, status = condition["type"], condition["status"]
-            if status == ("True" if kind == "Ready" else _GOOD.get(kind, status)):
+            keyless = condition.get("reason") == "KeyMissing"
+            if status == ("True" if kind == "Ready" else _GOOD.get(kind, status)) and not keyless:
                 continue
             said = f"{condition.get('reason', '')}: {condition.get('message', '')}"
             yield f"{item['kind']}/{_id(item)[1]}: {kind}={status}, {said}"

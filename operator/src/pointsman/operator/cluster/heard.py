@@ -36,6 +36,8 @@ class HeardRouter:
     """The last event of the stream that is open now which told of the load."""
     served: table.Served = field(default_factory=dict)
     """What it told last of the requests that ended, by rule."""
+    failing: dict[str, str] = field(default_factory=dict)
+    """Backend -> how requests end that it sends there, if none is answered."""
     budgets: dict[str, tuple[table.BudgetUse, ...]] = field(default_factory=dict)
     """What it told last of budgets, by policy."""
     arms: dict[str, Arms] = field(default_factory=dict)
@@ -52,6 +54,7 @@ class HeardRouter:
         self.load, self.missed_s = event, missed
         self.served = self.served if event.served is None else event.served
         self.arms = self.arms if event.arms is None else event.arms
+        self.failing = self.failing if event.failing is None else event.failing
 
     def hear_acks(self, event: table.AdminEvent) -> None:
         """An event that lists all policies: one that is not there is not run any more."""

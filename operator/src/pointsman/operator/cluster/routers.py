@@ -52,8 +52,8 @@ class RouterFleet:
     """
     All router pods of a release; `on_change` is called at each ack, and at each new silence.
 
-    `on_reach` is called with a backend that `unreached` was asked about, when its answer may be
-    another one; `on_load` when some load is another one, or is not known any more.
+    `on_reach` is called with a backend whose `failing`, or whose `unreached` if somebody asked for
+    it, may be another one; `on_load` when some load is another one, or is not known any more.
     """
 
     def __init__(
@@ -106,9 +106,10 @@ class RouterFleet:
             if uid not in wanted or wanted[uid].address != router.pod.address
         ]
         for uid in gone:
-            task = self._routers.pop(uid).task
-            if task:
-                task.cancel()
+            router = self._routers.pop(uid)
+            if router.task:
+                router.task.cancel()
+            self._tell_failing(router.failing, {})
             first = True
         for uid, pod in wanted.items():
             if uid in self._routers:
@@ -135,6 +136,26 @@ class RouterFleet:
         if said:
             self._asked.add(backend)
         return said
+
+    def failing(self, backend: str, *, known: bool) -> str | None:
+        """
+        How requests for a backend end at a router that sees none answered; empty if there is none.
+
+        The word of most of them. None if it is `known` to be so, and a router has yet to say.
+        """
+        heard = [one for one in self._routers.values() if not self._silent(one)]
+        told = Counter(one.failing[backend] for one in heard if backend in one.failing)
+        if told:
+            return min(told, key=lambda word: (-told[word], word))
+        if known and not (self._known and all(one.spoke for one in heard)):
+            self._asked.add(backend)
+            return None
+        return ""
+
+    def _tell_failing(self, before: Mapping[str, str], now: Mapping[str, str]) -> None:
+        for name in {*before, *now}:
+            if before.get(name) != now.get(name):
+                self._tell_reach(name)
 
     def _on_change(self) -> None:
         self._tell_change()
@@ -293,6 +314,7 @@ class RouterFleet:
                     self._tell_load()
                 if self._silent(router) and not router.told_silent:
                     router.told_silent = True
+                    self._tell_failing(router.failing, {})
                     self._on_change()
             if time.monotonic() - begun_s > BACKOFF_S[1]:
                 backoff_s = BACKOFF_S[0]
@@ -336,11 +358,13 @@ class RouterFleet:
 
     def _hear(self, router: HeardRouter, event: table.AdminEvent) -> None:
         position = (event.epoch, event.serial)
+        before = {} if self._silent(router) else router.failing
         news = self._silent(router) or not router.spoke or position != router.position
         router.heard_s, router.spoke, router.told_silent = time.monotonic(), True, False
         router.position = position
         if event.type != "Ack":
             router.hear_load(event)
+            self._tell_failing(before, router.failing)
             if event.budgets is not None:
                 news = news or differ(router.budgets, event.budgets)
                 router.budgets = event.budgets

@@ -2,12 +2,12 @@
 
 import asyncio
 import logging
+import time
 from collections.abc import Awaitable, Callable, Mapping
 from contextlib import suppress
-from dataclasses import replace
 from datetime import UTC, datetime
 from functools import partial
-from typing import Any, Final
+from typing import Any, Final, Protocol
 
 from pointsman.api import names
 from pointsman.api.conditions import Condition
@@ -26,10 +26,12 @@ from pointsman.operator.controllers.status import write_status
 from pointsman.operator.errors import ReconcileError, Stalled, Waiting, one_of
 from pointsman.operator.plan.backend_status import (
     Surroundings,
+    Unwritten,
     backend_status,
     becomes_reachable,
 )
 from pointsman.operator.plan.children import Images, differs, ownership, render_children
+from pointsman.operator.plan.degraded import degraded_by, degraded_in
 from pointsman.operator.plan.evaluating.telling import Evaluating, kept
 from pointsman.operator.plan.events import CONTROLLER, event_of
 from pointsman.operator.plan.failures import why_none_starts
@@ -44,15 +46,29 @@ from pointsman.operator.plan.objects import (
 from pointsman.operator.plan.pod_rules import PodRules
 from pointsman.operator.plan.scaling import Clamp
 from pointsman.operator.plan.scaling_status import record_on, scaled_record, with_scale
+from pointsman.operator.plan.table import describe
 from pointsman.operator.plan.vetting import backend_condition
 from pointsman.operator.settings import Settings
 
 log = logging.getLogger("pointsman.backends")
 
 _NOT_OURS: Final = frozenset({"Foreign", "Predecessor"})
+HINDERED_S: Final = 10.0
+"""So long may a write fail before a status says so."""
 
 
 async def _nobody(_: str, /) -> str:
+    return ""
+
+
+class Failing(Protocol):
+    """How requests that routers send a backend fail, all of them; empty: they do not."""
+
+    def __call__(self, backend: str, /, *, known: bool) -> str | None:
+        """None if it is `known` that they do, and not every router was heard."""
+
+
+def _none_fails(_: str, /, *, known: bool) -> str | None:  # noqa: ARG001 - as of Failing
     return ""
 
 
@@ -79,7 +95,13 @@ class BackendController:
         evaluator: Evaluator | None = None,
         reads: Reads | None = None,
         sending: Callable[[str], Awaitable[str]] = _nobody,
+        failing: Failing = _none_fails,
+        monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
+        self._failing = failing
+        self._hindered: dict[str, float] = {}
+        """Backend -> since when its children cannot be written."""
+        self._monotonic = monotonic
         self._sending = sending
         """Who may still send to a Service, in words."""
         self._reads = reads or api
@@ -109,20 +131,12 @@ class BackendController:
         """Observe once, apply the children that differ, write the status."""
         view = await observe_backend(self._reads, name, self._on_service, self._observe)
         if view is None:
-            self._observed.forget(name)
-            self._scaler.forget(name)
-            tell_end(name, None)
-            self._orders.end(name)
-            if self._meter is not None:
-                self._meter.end(name)
-            if self._drifter is not None:
-                self._drifter.forget(name)
-            if self._evaluator is not None:
-                self._evaluator.forget(name)
+            self._forget(name)
             return  # children have an owner: the garbage collector has them
         observed = self._observe(view.item)
         around = view.around
-        refused: ReconcileError | None = None
+        failed: ReconcileError | None = None
+        unwritten: Unwritten | None = None
         late = ""
         if not isinstance(observed.parsed, Invalid):
             if self._meter is not None:
@@ -131,16 +145,43 @@ class BackendController:
                 late = await self._left_late(observed.parsed, view)
                 around = view.around if late else await self._bring_about(observed.parsed, view)
             except* Invalid as group:
-                observed = replace(observed, parsed=invalid_of(group))
+                unwritten = Unwritten(describe(invalid_of(group).problems), refused=True)
             except* Stalled as group:
-                refused = one_of(group)
-                problem = Problem("spec.deployment", f"the API server refuses it: {refused}")
-                observed = replace(observed, parsed=Invalid((problem,)))
-        await self._report(observed, around, view)
-        if refused:
-            raise refused  # tried again slowly: a quota may be raised
+                failed = one_of(group)
+                problem = Problem("spec.deployment", f"the API server refuses it: {failed}")
+                unwritten = Unwritten(str(problem), refused=True)
+            except* Waiting as group:
+                failed = failed or one_of(group)
+                if (hindered := self._hindrance(name, failed)) is None:
+                    raise
+                unwritten = unwritten or hindered
+        if unwritten is None or unwritten.refused:
+            self._hindered.pop(name, None)
+        await self._report(observed, around, view, unwritten)
+        if failed:
+            raise failed  # what was refused is tried again slowly: a quota may be raised
         if late:
             raise Waiting(late)
+
+    def _forget(self, name: str) -> None:
+        self._observed.forget(name)
+        self._hindered.pop(name, None)
+        self._scaler.forget(name)
+        tell_end(name, None)
+        self._orders.end(name)
+        if self._meter is not None:
+            self._meter.end(name)
+        if self._drifter is not None:
+            self._drifter.forget(name)
+        if self._evaluator is not None:
+            self._evaluator.forget(name)
+
+    def _hindrance(self, name: str, failed: ReconcileError) -> Unwritten | None:
+        """None of what may pass within seconds; else nobody would hear of a webhook."""
+        since_s = self._hindered.setdefault(name, self._monotonic())
+        if self._monotonic() - since_s < HINDERED_S:
+            return None
+        return Unwritten(f"cannot be written yet: {failed}", refused=False)
 
     def _observe(self, item: Object) -> ObservedBackend:
         return self._observed.of(name_of(item), item, identity, observed_backend)
@@ -186,7 +227,7 @@ class BackendController:
             orders.lapse(name)  # not ended: they may know of the last one for a moment
         elif plan and plan.decision.clamped_by is Clamp.UNCONFIRMED:
             return
-        elif why := why_none_starts(around.deployment, around.pods):
+        elif why := why_none_starts(around.deployment, around.pods, timestamp()):
             orders.fail(name, why)
         else:
             orders.end(name)
@@ -224,7 +265,11 @@ class BackendController:
                 log.warning("no event", extra={"reason": error.reason, "error": str(error)})
 
     async def _report(
-        self, observed: ObservedBackend, around: Surroundings, view: BackendView
+        self,
+        observed: ObservedBackend,
+        around: Surroundings,
+        view: BackendView,
+        unwritten: Unwritten | None,
     ) -> None:
         """Write the status if it says something new, or if the load is worth it."""
         name, stored = observed.name, view.item.get("status") or {}
@@ -245,6 +290,8 @@ class BackendController:
                 stored=stored,
                 now=now,
                 unreached=unreached,
+                unwritten=unwritten,
+                degraded=degraded,
                 vetted=vetted,
                 scaling=self._scaler.status(
                     name, stored=stored, deployment=around.deployment, fresh=fresh
@@ -254,7 +301,7 @@ class BackendController:
             )
 
         now, unreached = timestamp(), ""
-        vetted = self._vetted(observed)
+        vetted, degraded = self._vetted(observed), self._degraded(name, stored)
         status = say(fresh=False)
         if becomes_reachable(status, stored) and (unreached := self._unreached(name)):
             status = say(fresh=False, unreached=unreached)
@@ -264,6 +311,11 @@ class BackendController:
             self._scaler.wrote(name, status)
             if self._evaluator is not None:
                 self._evaluator.wrote(name)
+
+    def _degraded(self, name: str, stored: Object) -> Condition | None:
+        said = degraded_in(stored)
+        word = self._failing(name, known=said is not None)
+        return said if word is None else degraded_by(word)
 
     def _vetted(self, observed: ObservedBackend) -> Condition | None:
         parsed = observed.parsed

@@ -23,7 +23,7 @@ from pointsman.api.validation import Invalid
 from pointsman.operator.plan.children import Ownership, ownership, selector_of
 from pointsman.operator.plan.drifting.telling import Drifting
 from pointsman.operator.plan.evaluating.telling import Evaluating
-from pointsman.operator.plan.failures import UNSCHEDULABLE, Failure, first_failure
+from pointsman.operator.plan.failures import Failure, Unready, first_failure, unmade, unready
 from pointsman.operator.plan.objects import Json, ObservedBackend, conditions_of, meta
 from pointsman.operator.plan.scaling_status import ScalingStatus
 from pointsman.operator.plan.table import describe
@@ -214,9 +214,9 @@ def _available(rollout: _Rollout) -> Condition:
     return _condition(ConditionType.AVAILABLE, False, Reason.MINIMUM_REPLICAS_UNAVAILABLE, said)
 
 
-def _deployed(rollout: _Rollout, failure: Failure | None) -> _Judged:
+def _deployed(rollout: _Rollout, failure: Failure | None, waits: Unready | None) -> _Judged:
     available = _available(rollout)
-    stalled = rollout.overdue
+    stalled = rollout.overdue and not (waits and waits.starts)
     if rollout.complete:
         reason = Reason.SCALED_TO_ZERO if rollout.desired == 0 else Reason.READY
         ready = _condition(ConditionType.READY, True, reason, available.message)
@@ -233,9 +233,11 @@ def _deployed(rollout: _Rollout, failure: Failure | None) -> _Judged:
         said = str(failure)
         ready = _condition(ConditionType.READY, False, Reason.POD_FAILING, said)
         progressing = _condition(ConditionType.PROGRESSING, False, Reason.POD_FAILING, said)
-        stalled = stalled or failure.reason != UNSCHEDULABLE
+        stalled = stalled or not failure.passes
     elif rollout.observed and rollout.updated == rollout.replicas == rollout.desired:
         said = available.message
+        if waits and (stalled or waits.restarts):
+            said += f"; {waits}"
         reason = Reason.MINIMUM_REPLICAS_UNAVAILABLE
         ready = _condition(ConditionType.READY, False, reason, said)
         progressing = _condition(ConditionType.PROGRESSING, True, Reason.PROGRESSING, said)
@@ -247,7 +249,11 @@ def _deployed(rollout: _Rollout, failure: Failure | None) -> _Judged:
 
 
 def _own(
-    backend: ModelBackend, namespace: str, around: Surroundings, scaling: ScalingStatus | None
+    backend: ModelBackend,
+    namespace: str,
+    around: Surroundings,
+    scaling: ScalingStatus | None,
+    now: str,
 ) -> _Judged:
     uid, name = backend.metadata.uid, names.service_name(backend.metadata.name)
     owners: dict[str, Ownership] = {
@@ -260,8 +266,9 @@ def _own(
             return _both(False, Reason.NAME_CONFLICT, message, stalled=owner == "Foreign")
     if around.deployment is None or around.service is None:
         return _both(False, Reason.PROGRESSING, f'Deployment and Service "{name}" are being made')
-    rollout, failure = _rollout(around.deployment, scaling), first_failure(around.pods)
-    judged = _deployed(rollout, failure)
+    rollout = _rollout(around.deployment, scaling)
+    failure = first_failure(around.pods, now) or unmade(around.deployment)
+    judged = _deployed(rollout, failure, unready(around.pods))
     deployment = backend.spec.deployment
     port = (deployment.port if deployment else None) or names.DEFAULT_MODEL_PORT
     selector = selector_of(backend.metadata.name)
@@ -274,6 +281,24 @@ def _own(
     if failure and not judged.ready.status:
         judged.fields["lastFailure"] = failure.as_status()
     return judged
+
+
+@dataclass(frozen=True, slots=True)
+class Unwritten:
+    """Why a spec did not become a Deployment; what another one became goes on."""
+
+    message: str
+    refused: bool
+    """It will be again; else it passes by itself."""
+
+
+def _unwritten(judged: _Judged, why: Unwritten) -> _Judged:
+    reason = Reason.INVALID if why.refused else Reason.PROGRESSING
+    ready = _condition(ConditionType.READY, False, reason, why.message)
+    available = judged.available
+    if not available.status:
+        available = replace(available, reason=reason, message=why.message)
+    return replace(judged, ready=ready, available=available, progressing=None, stalled=why.refused)
 
 
 def _kstatus(judged: _Judged) -> tuple[Condition, ...]:
@@ -316,6 +341,8 @@ def backend_status(
     now: str,
     allow_loopback: bool = False,
     unreached: str = "",
+    unwritten: Unwritten | None = None,
+    degraded: Condition | None = None,
     scaling: ScalingStatus | None = None,
     vetted: Condition | None = None,
     drifting: Drifting | None = None,
@@ -325,9 +352,10 @@ def backend_status(
     The whole `status`; `stored` is the present one, `now` is RFC 3339.
 
     `unreached` says which router knows no endpoint of it yet: a server that some callers cannot
-    reach is available and not Ready. `scaling` is there if the operator scales it, `drifting` if it
-    is watched for drift, `evaluated` if it is or was asked golden prompts, `vetted` where somebody
-    asks for its approval.
+    reach is available and not Ready. `unwritten` is why its spec did not become a Deployment.
+    `degraded` is there if routers get no answers, `scaling` if the operator scales it, `drifting`
+    if it is watched for drift, `evaluated` if it is or was asked golden prompts, `vetted` where
+    somebody asks for its approval.
     """
     backend = observed.parsed
     if isinstance(backend, Invalid):
@@ -337,25 +365,25 @@ def backend_status(
     elif backend.spec.service:
         judged = _service(backend, namespace, around)
     else:
-        judged = _own(backend, namespace, around, scaling)
+        judged = _own(backend, namespace, around, scaling, now)
     if judged.available.reason == Reason.SCALED_TO_ZERO and (
         stored.get("observedGeneration") == observed.generation and "lastFailure" in stored
     ):  # its pods are gone with the requests that they were started for
         judged.fields["lastFailure"] = stored["lastFailure"]
+    if unwritten:
+        judged = _unwritten(judged, unwritten)
     if unreached and judged.ready.status:
         reason = Reason.AWAITING_ROUTERS
         judged = replace(judged, ready=_condition(ConditionType.READY, False, reason, unreached))
-    wanted = [judged.ready, judged.available]
-    if judged.progressing:
-        wanted.append(judged.progressing)
-    if scaling and scaling.condition:
-        wanted.append(scaling.condition)
-    if vetted:
-        wanted.append(vetted)
-    if drifting:
-        wanted.append(drifting.condition)
-    if evaluated and evaluated.condition:
-        wanted.append(evaluated.condition)
+    beside = (
+        judged.progressing,
+        scaling.condition if scaling else None,
+        vetted,
+        degraded,
+        drifting.condition if drifting else None,
+        evaluated.condition if evaluated else None,
+    )
+    wanted = [judged.ready, judged.available, *(one for one in beside if one)]
     wanted.extend(_kstatus(judged))
     return {
         "observedGeneration": observed.generation,

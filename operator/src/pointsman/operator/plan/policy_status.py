@@ -106,8 +106,10 @@ def _programmed(
     warned = next(
         ((r.pod, r.acks[entry.name].error) for r in routers if r.acks[entry.name].error), None
     )
-    message = f"{done}; {warned[0]}: {warned[1]}" if warned else done
-    return Condition(type=kind, status=True, reason=Reason.PROGRAMMED, message=message)
+    if warned:
+        message = f"{done}; {warned[0]}: {warned[1]}"
+        return Condition(type=kind, status=True, reason=Reason.KEY_MISSING, message=message)
+    return Condition(type=kind, status=True, reason=Reason.PROGRAMMED, message=done)
 
 
 def _hindered(hindrance: str) -> Condition:

@@ -142,8 +142,9 @@ class Broadcast:
     def _with_sums(self, load: AdminEvent) -> AdminEvent:
         live = self._live
         return structs.replace(
-            load, served=live.served(), budgets=live.budgets(), arms=live.arms() or None
-        )
+            load, served=live.served(), failing=live.failing(), budgets=live.budgets(),
+            arms=live.arms() or None,
+        )  # fmt: skip
 
     def _acks_changed(self) -> None:
         if self._readers:

@@ -23,6 +23,7 @@ from pointsman.router.serve.arms import Arms
 from pointsman.router.serve.choosing import Conversations
 from pointsman.router.serve.endpoints import Balancers
 from pointsman.router.serve.exchange import Exchange
+from pointsman.router.serve.failing import Failing
 from pointsman.router.serve.holds import Holds
 from pointsman.router.serve.limits import Limits
 from pointsman.router.serve.listener import ClientConnection
@@ -103,6 +104,7 @@ class DataPlane(Plane):
         metrics.in_flight = live.in_flight
         metrics.held = live.held
         live.served = metrics.served
+        live.failing = Failing(live, metrics, clock).told
         live.arms = metrics.arms = self.arms.told
         self._clients: set[ClientConnection] = set()
         self.asking: set[Asking] = set()

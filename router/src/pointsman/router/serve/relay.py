@@ -220,6 +220,9 @@ def _refuse(exchange: "Exchange", status: int, headers: dict[bytes, bytes], body
         detail = "the request does not fit its context window"
         exchange.fail(Fault(Kind.CONTEXT_WINDOW, "ContextWindow", detail, retryable=False))
         return
+    if status == 404 and exchange.track is not None:
+        unknown, name = exchange.plane.live.unknown, exchange.track.name
+        unknown[name] = unknown.get(name, 0) + 1
     shaped = in_openais_shape(status, body)
     if shaped is not body:
         headers[b"content-type"] = b"application/json"
