@@ -1,6 +1,7 @@
 """Labels that a predictor is fitted on, from either store: what counts, what does not, how many."""
 
 import tracemalloc
+from collections import Counter
 from pathlib import Path
 
 import pytest
@@ -9,7 +10,7 @@ from pointsman.api.predicting import Choice, Rated
 from pointsman.events.schema import Event, Text
 from pointsman.ledger.asking import ask_labels
 from pointsman.ledger.contract import Store
-from pointsman.ledger.labels import Labels, asked
+from pointsman.ledger.labels import MOST_READ, Labels, asked, most_failed
 from pointsman.ledger.rows import FAILED
 from tests.ledger.events import DAY_MS, NOW_MS, batch, feedback, request
 from tests.ledger.test_service import ledger
@@ -58,6 +59,37 @@ def test_ratings_verdicts_and_broken_answers_are_labels(store: Store) -> None:
     }  # fmt: skip
     sources = {one.decision: one.source for one in found(store).labels}
     assert (sources["d-9"], sources["d-10"]) == ("Failure", "Rating")
+
+
+@pytest.mark.parametrize(("rated", "labels"), [(40, 17), (400, 200), (0, 0)])
+def test_of_failures_as_large_a_part_counts_as_of_answers(
+    store: Store, rated: int, labels: int
+) -> None:
+    """A third of all broke off, whoever rates: of those who rate nothing, no model is bad."""
+    whole, broken = range(1, 401), range(1001, 1201)
+    ingest(store, *map(request, whole), *(request(n, outcome="NoDone") for n in broken),
+           *(feedback(number, score=1.0) for number in whole[:rated]))  # fmt: skip
+    told = found(store, each=1_000).labels
+    assert Counter(one.source for one in told) == Counter(Rating=rated, Failure=labels)
+
+
+def test_who_gives_no_whole_answer_is_known_without_a_rating(store: Store) -> None:
+    """Also on the day on which that begins: each day, backend and task for itself."""
+    before, whole = NOW_MS - DAY_MS, range(1, 201)
+    ingest(store, *(request(number, at_ms=before) for number in whole), request(201),
+           *(request(number, task="chat") for number in range(202, 402)),
+           *(request(number, outcome="NoDone") for number in range(1001, 1051)))  # fmt: skip
+    assert len(found(store).labels) == 21
+
+
+def test_as_many_failures_are_looked_at_as_it_takes(store: Store) -> None:
+    """A tenth counts, and three are wanted: more than the newest three are looked at."""
+    whole, broken = range(1, 401), range(1001, 1201)
+    ingest(store, *(request(number, at_ms=NOW_MS - 10_000) for number in whole),
+           *(request(number, outcome="NoDone", at_ms=NOW_MS - number) for number in broken),
+           *(feedback(number) for number in whole[:40]))  # fmt: skip
+    assert [one.decision for one in found(store, each=3).labels] == ["d-1007", "d-1011", "d-1"]
+    assert most_failed({("small", "coding"): 1e-9}, 3) == MOST_READ
 
 
 def test_a_label_has_what_was_found_of_its_request(store: Store) -> None:

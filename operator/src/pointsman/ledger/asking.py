@@ -19,7 +19,7 @@ from pointsman.ledger.tally import SPANS_MS
 TEAMS: Final = 20
 MAX_DIGITS: Final = 18
 MOST_DAYS: Final = 60
-"""That labels are looked for in, two questions each."""
+"""That labels are looked for in, three questions each."""
 _AGO: Final = re.compile(r"([0-9]{1,9})([smhdw])")
 _UNITS_MS: Final = {"s": 1000, "m": 60_000, "h": 3_600_000, "d": DAY_MS, "w": 7 * DAY_MS}
 
@@ -133,14 +133,16 @@ def ask_labels(
     """
     Labels of a policy since then, the newest `each` of every backend in every task.
 
-    Day after day, each a question of bounded work. Raises StoreError.
+    Day after day, each some questions of bounded work. Raises StoreError.
     """
     found = labels.Gathered(each)
     for table, begin_ms, end_ms in days_of(store, from_ms, now_ms + DAY_MS):
         place = labels.Place(table, policy, begin_ms, end_ms)
+        parts = labels.parts(store.query(*labels.counted(place)))
         found.add(
             store.query(*labels.rated(place, each)),
-            store.query(*labels.failed(place, each)),
+            store.query(*labels.failed(place, labels.most_failed(parts, each))),
+            parts,
         )
         if found.is_full:
             break

@@ -2,9 +2,12 @@
 
 A label is one request: its rating, a reviewer's or else the last one that was given, or that its
 backend took it and gave no whole answer. Servers that were away, full or cold say nothing of how
-good a model is.
+good a model is. Of whole answers few are rated, and every failure is seen: so of failures as large
+a part counts, or they would outnumber the ratings of the best model that is asked often.
 """
 
+import hashlib
+import math
 import re
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
@@ -12,7 +15,8 @@ from typing import Final, Literal, NamedTuple
 
 import msgspec
 
-from pointsman.ledger.rows import FAILED, Row
+from pointsman.ledger.rows import DAY_MS, FAILED, Row
+from pointsman.ledger.tally import SPANS_MS, VERDICTS
 
 MOST_EACH: Final = 1_000
 USUAL_EACH: Final = 300
@@ -102,6 +106,46 @@ def rated(place: Place, each: int) -> Sql:
     return _newest(sql, (*_COLUMNS, *_SAID, "said_ms", "id", "source")), (*values, each)
 
 
+Parts = Mapping[tuple[str, str], float]
+"""By backend and task: of failures so many (0 to 1) are labels; all where nothing is said."""
+
+
+def counted(place: Place) -> Sql:
+    """(backend, task, answers, those with a rating, those with a verdict) of the day of a place."""
+    verdicts = " + ".join("r." + name for name in VERDICTS)
+    sql = (
+        f"SELECT s.backend, s.task, SUM(r.requests - r.errors), SUM(r.rated), SUM({verdicts})"  # noqa: S608
+        " FROM rollups r JOIN series s ON s.id = r.series"
+        " WHERE r.span_ms = ? AND r.bucket_ms = ? AND s.policy = ? GROUP BY s.backend, s.task"
+    )
+    return sql, (SPANS_MS[2], place.from_ms - place.from_ms % DAY_MS, place.policy)
+
+
+def parts(rows: Iterable[Row]) -> dict[tuple[str, str], float]:
+    """
+    Of what `counted` finds: the part of the answers that was rated.
+
+    One more of each is taken: where nobody rates, an answer that broke now and then says nothing,
+    and a model that gives no whole answer any more is known all the same.
+    """
+    found = {}
+    for row in rows:
+        answers, *said = (max(0, int(str(value))) for value in row[2:])
+        found[str(row[0]), str(row[1])] = min(1.0, (max(said) + 1) / (answers + 1))
+    return found
+
+
+def most_failed(of: Parts, each: int) -> int:
+    """So many failures are looked at for `each` that count."""
+    return min(MOST_READ, math.ceil(each / min(of.values(), default=1.0)))
+
+
+def is_part(decision: str, part: float) -> bool:
+    """By the id's hash: nobody's choice, the same each time, and a larger part holds a smaller."""
+    digest = hashlib.blake2b(decision.encode("utf-8", "replace"), digest_size=8).digest()
+    return int.from_bytes(digest) < part * 2**64
+
+
 def failed(place: Place, each: int) -> Sql:
     """Requests that got no whole answer of their backend; so many of a backend and task."""
     outcomes = "'" + "', '".join(FAILED) + "'"
@@ -142,12 +186,15 @@ class Gathered:
         self._labels: list[Label] = []
         self._more = False
 
-    def add(self, ratings: Sequence[Row], failures: Iterable[Row]) -> None:
+    def add(self, ratings: Sequence[Row], failures: Iterable[Row], of: Parts) -> None:
         """Of one day, as `rated` and `failed` find them; who was rated is no failure."""
         found = {str(row[0]): _label(row, *judged) for row, judged in _judged(ratings)}
         for row in failures:
-            if str(row[0]) not in found:
-                found[str(row[0])] = _label(row, 0.0, "Failure")
+            if str(row[0]) in found:
+                continue
+            label = _label(row, 0.0, "Failure")
+            if is_part(label.decision, of.get((label.backend, label.task), 1.0)):
+                found[label.decision] = label
         for label in sorted(found.values(), key=lambda one: (-one.at_ms, one.decision)):
             cell = (label.backend, label.task)
             if self._count[cell] < self._each and len(self._labels) < MOST:

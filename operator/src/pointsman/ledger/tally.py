@@ -41,7 +41,7 @@ COLUMNS: Final = (*COUNTS, *QUALITY, *DURATION, *FIRST_TOKEN)
 _FIRST_QUALITY: Final = len(COUNTS)
 _FIRST_DURATION: Final = len(COUNTS) + len(QUALITY)
 _FIRST_TOKEN: Final = _FIRST_DURATION + BINS
-_VERDICTS: Final = QUALITY[3:7]
+VERDICTS: Final = QUALITY[3:7]
 
 
 class Series(NamedTuple):
@@ -174,6 +174,6 @@ def quality(feedback: Iterable[Said]) -> list[int]:
             rating = 1_000_000 * one.good
         verdict = one.verdict or verdict
         signals.add(one.signal)
-    verdicts = [int(verdict == known) for known in _VERDICTS]
+    verdicts = [int(verdict == known) for known in VERDICTS]
     seen = [int(signal in signals) for signal in ("Retry", "Abandoned")]
     return [counts, int(rating is not None), rating or 0, *verdicts, *seen]
