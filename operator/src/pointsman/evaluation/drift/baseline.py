@@ -47,9 +47,11 @@ def summed_up(runs: Sequence[Sequence[float]], level: float) -> Baseline:
     count, each = len(runs), len(runs[0])
     mean = sum(sum(one) for one in runs) / (count * each)
     total = count * each
-    # The normal bound, and Bernstein's term for what 5 or 10 runs have never shown.
-    z = NormalDist().inv_cdf(1 - level)
-    slack = z * sqrt(_variance(runs, mean) / total) + log(1 / level) / (3 * total)
+    # The normal bound, and Bernstein's term for what 5 or 10 runs have never shown; at least what
+    # would be seen in none of so many answers with this chance: runs that hardly ever differ have
+    # next to no variance, and say no more than how many they are.
+    z, never = NormalDist().inv_cdf(1 - level), log(1 / level) / total
+    slack = max(never, z * sqrt(_variance(runs, mean) / total) + never / 3)
     return Baseline(
         prompts=count,
         runs=each,
