@@ -50,6 +50,18 @@ def test_no_error_so_far_is_not_no_error_ever() -> None:
     assert math.sqrt(found.variance) > 0.005
 
 
+def test_who_may_be_worse_is_as_unsure_as_one_who_is() -> None:
+    """By how few rare errors were met so far nobody is surer; who met more is no less unsure."""
+    control = share(5, 1000)
+    lucky, other = (shares_differ(share(n, 130), control, if_by=0.02) for n in (0, 2))
+    assert lucky is not None
+    assert other is not None
+    assert lucky.value == pytest.approx(-0.005)
+    assert lucky.variance == pytest.approx(other.variance)
+    many, plain = (shares_differ(share(20, 130), control, if_by=by) for by in (0.02, 0.0))
+    assert many == plain
+
+
 def test_pairs_that_never_differed_leave_a_doubt() -> None:
     """30 equal answers do not prove that the next are."""
     found = pairs_differ(Moments(30))

@@ -277,6 +277,16 @@ def test_orders_are_for_one_revision() -> None:
     assert looked(second_step(), scene(orders=Orders(abort="p-2"))).reason == "AbortRequested"
 
 
+@pytest.mark.parametrize(
+    ("requests", "verdict"), [(130, Verdict.INCONCLUSIVE), (700, Verdict.PASS)]
+)
+def test_luck_with_rare_errors_is_no_pass(requests: int, verdict: Verdict) -> None:
+    """Of those that fail 2.5 % one in 27 has no error in 130, and one in 50 million in 700."""
+    stretch = Stretch(arm(requests), arm(2500, errors=12))
+    errors = judged([stretch], Limits(), bounds_s=BOUNDS_S)[0]
+    assert (errors.guardrail, errors.verdict) == ("Errors", verdict)
+
+
 def test_what_is_no_number_promotes_nobody() -> None:
     """It is an error, neither good nor bad."""
     broken = Arm(2000, 0, arm(2000).durations, Moments(2000, float("inf"), float("inf")))

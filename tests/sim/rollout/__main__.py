@@ -7,11 +7,12 @@ both, and the two answers are scored (the pairs). Nothing here is measured on re
 
 import argparse
 import json
+import math
 import os
 import random
 import sys
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from statistics import median, quantiles
@@ -40,6 +41,8 @@ PAIRED = 0.4
 DISAGREES = 0.08
 """Of the pairs have different scores although both are as good."""
 SCRAMBLE = 7919
+TALKS = 50
+"""Conversations at once, where requests belong to any."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,6 +54,9 @@ class Model:
     dearer: float = 1.0
     quality: Mapping[str, float] = field(default_factory=dict)
     """Points that a task is better by than the stable revision's."""
+    talk: int = 1
+    """Requests of a conversation, on average: they go to one arm, and share half of what costs and
+    times vary by."""
 
 
 TASKS = ("Chat", "Coding", "Reasoning")
@@ -70,7 +76,45 @@ KINDS: Mapping[str, tuple[Model, bool]] = {
     "three times the latency": (Model(slower=3.0), False),
     "5 % errors": (Model(errors=0.05), False),
     "3 points worse in one task (allowed)": (Model(quality={"Coding": -0.03}), True),
+    "1.25 times the latency (the limit)": (Model(slower=1.25), False),
+    "1.5 times the latency (beyond it)": (Model(slower=1.5), False),
+    "as good, conversations of 10 (half alike)": (Model(talk=10), True),
+    "as good, conversations of 30 (half alike)": (Model(talk=30), True),
 }
+
+
+@dataclass(frozen=True, slots=True)
+class _Talk:
+    """A conversation: which part it is in, and how its requests differ from others."""
+
+    place: float
+    """0 to 100: who is in a small part is in each larger one."""
+    cost: float = 0.0
+    time: float = 0.0
+    alike: float = 0.0
+    """Share of the variance."""
+
+    def share_in(self, own: float, mu: float, sigma: float, dice: random.Random) -> float:
+        """Log-normal, partly as the conversation is."""
+        rest = sigma * math.sqrt(1 - self.alike)
+        return math.exp(sigma * math.sqrt(self.alike) * own) * dice.lognormvariate(mu, rest)
+
+
+def _talks(model: Model, dice: random.Random) -> Iterator[_Talk]:
+    """Of which each request is."""
+    if model.talk == 1:
+        while True:
+            yield _Talk(dice.random() * 100)
+
+    def begun() -> _Talk:
+        return _Talk(dice.random() * 100, dice.gauss(), dice.gauss(), 0.5)
+
+    live = [begun() for _ in range(TALKS)]
+    while True:
+        place = dice.randrange(TALKS)
+        yield live[place]
+        if dice.random() < 1 / model.talk:
+            live[place] = begun()
 
 
 @dataclass(slots=True)
@@ -80,13 +124,13 @@ class _Counts:
     durations: list[int] = field(default_factory=lambda: [0] * (len(BOUNDS_S) + 1))
     cost: Moments = field(default_factory=Moments)
 
-    def take(self, model: Model, dice: random.Random) -> None:
+    def take(self, model: Model, dice: random.Random, talk: "_Talk") -> None:
         """One request."""
         self.requests += 1
         self.errors += dice.random() < model.errors
-        duration = model.slower * dice.lognormvariate(0.7, 0.6)
+        duration = model.slower * talk.share_in(talk.time, 0.7, 0.6, dice)
         self.durations[sum(bound < duration for bound in BOUNDS_S)] += 1
-        cost = model.dearer * dice.lognormvariate(-6.0, 0.9)
+        cost = model.dearer * talk.share_in(talk.cost, -6.0, 0.9, dice)
         self.cost += Moments(1, cost, cost * cost)
 
     def arm(self) -> Arm:
@@ -111,11 +155,12 @@ def play(model: Model, seed: int, plan: Plan = PLAN) -> Played:
     rollout, now_s, exposed = begin(STABLE, CANDIDATE, now_s=0.0), 0.0, 0
     arms = (_Counts(), _Counts())
     pairs: dict[str, Moments] = {}
-    step = rollout.step
+    step, talks = rollout.step, _talks(model, dice)
     for number in range(1, MOST_REQUESTS + 1):
         now_s += 0.5
-        goes = dice.random() * 100 < weight_percent(rollout, plan)
-        arms[not goes].take(model if goes else Model(), dice)
+        talk = next(talks)
+        goes = talk.place < weight_percent(rollout, plan)
+        arms[not goes].take(model if goes else Model(), dice, talk)
         exposed += goes
         if dice.random() < PAIRED:
             task = dice.choice(_open_tasks(rollout))

@@ -55,19 +55,21 @@ class Estimate(NamedTuple):
         return 1.0 / self.variance if self.variance > 0 else 0.0
 
 
-def shares_differ(candidate: Moments, control: Moments) -> Estimate | None:
+def shares_differ(candidate: Moments, control: Moments, *, if_by: float = 0.0) -> Estimate | None:
     """
     Share of the candidate less share of the control; None if either has too few.
 
     Each has half a hit and half a miss more for its variance: without a single error nobody is sure
     that there will be none (Agresti and Caffo 2000 add one of each to an interval's two arms).
+    `if_by`: the variance as if the candidate's share were larger by so much at least. Whether it
+    is, is tested by that: who has met no rare error yet would else seem surer the luckier it was,
+    and its lucky steps would count most where steps are joined (Farrington and Manning 1990).
     """
     if min(candidate.n, control.n) < LEAST:
         return None
-    variance = 0.0
-    for arm in (candidate, control):
-        shared = (arm.total + 0.5) / (arm.n + 1)
-        variance += shared * (1 - shared) / arm.n
+    own, other = ((arm.total + 0.5) / (arm.n + 1) for arm in (candidate, control))
+    own = max(own, min(other + if_by, 0.5)) if if_by else own
+    variance = own * (1 - own) / candidate.n + other * (1 - other) / control.n
     return Estimate(candidate.mean - control.mean, variance)
 
 

@@ -113,8 +113,7 @@ def judged(
     alpha = FALSE_FAIL / max(several, 1)
     found = []
     if (limit := limits.errors_points) is not None:
-        estimates = [_errors(one) for one in stretches]
-        found.append(_finding("Errors", joined(estimates), limit, alpha, _POINTS))
+        found.append(_errors(stretches, limit, alpha))
         found += _refusals(stretches, limit, alpha)
     if (limit := limits.latency_percent) is not None:
         found.append(_latency(stretches, limit, alpha, bounds_s))
@@ -150,11 +149,20 @@ def together(findings: Sequence[Finding]) -> Verdict:
     return Verdict.PASS if verdicts else Verdict.INCONCLUSIVE
 
 
-def _errors(one: Stretch) -> Estimate | None:
-    candidate, control = one.candidate, one.control
-    return shares_differ(
-        share(candidate.errors, candidate.requests), share(control.errors, control.requests)
+def _errors(stretches: Sequence[Stretch], limit: float, alpha: float) -> Finding:
+    """A Pass is what one that is worse by the limit would not have been seen to do."""
+    seen, if_worse = (
+        joined(
+            shares_differ(
+                share(one.candidate.errors, one.candidate.requests),
+                share(one.control.errors, one.control.requests),
+                if_by=if_by,
+            )
+            for one in stretches
+        )
+        for if_by in (0.0, limit / 100)
     )
+    return _finding("Errors", seen, limit, alpha, _POINTS, if_worse=if_worse)
 
 
 def _cost(stretches: Sequence[Stretch], limit: float, alpha: float) -> Finding:
@@ -269,7 +277,9 @@ def _finding(
     scale: _Scale,
     *,
     found_at: float = 0.0,
+    if_worse: Estimate | None = None,
 ) -> Finding:
+    """`if_worse`: the harm, with its variance if it were the limit; what a Pass is judged by."""
     if harm is None:
         return Finding(guardrail=name, verdict=Verdict.INCONCLUSIVE, limit=told, message=_FEW)
     if not (math.isfinite(harm.value) and math.isfinite(harm.variance)):
@@ -280,7 +290,7 @@ def _finding(
             message="what was counted is no number",
         )
     limit = scale.reckoned(told)
-    seen = _looked_at(harm, limit, alpha, found_at=found_at)
+    seen = _looked_at(harm, limit, alpha, found_at=found_at, if_worse=if_worse)
     verdict = Verdict.INCONCLUSIVE
     if seen.low > 0 and seen.value > limit:
         verdict = Verdict.FAIL
@@ -294,10 +304,18 @@ def _finding(
     )  # fmt: skip
 
 
-def _looked_at(harm: Estimate, limit: float, alpha: float, *, found_at: float = 0.0) -> Interval:
+def _looked_at(
+    harm: Estimate,
+    limit: float,
+    alpha: float,
+    *,
+    found_at: float = 0.0,
+    if_worse: Estimate | None = None,
+) -> Interval:
     """Low end by what may be stopped in error, high end by what may pass in error; each alone."""
     low = interval(harm, scale=max(limit, found_at), alpha=2 * alpha).low
-    return Interval(low, harm.value, interval(harm, scale=limit, alpha=2 * FALSE_PASS).high)
+    high = interval(if_worse or harm, scale=limit, alpha=2 * FALSE_PASS).high
+    return Interval(low, harm.value, max(high, harm.value))
 
 
 def _quantile(counts: Sequence[int], share_: float, bounds_s: Sequence[float]) -> float:
