@@ -128,6 +128,22 @@ def test_quality_is_of_ratings_or_of_golden_prompts(store: Store) -> None:
     assert len(ask_drift(store, Seen(), "7d", NOW_MS).backends[0].points) == 1
 
 
+def test_a_golden_prompt_counts_once_however_often_it_was_asked(store: Store) -> None:
+    """Two prompts in ten runs are two, with the interval of two: a schedule makes nobody surer."""
+    take(
+        store,
+        *(
+            evaluation(number, at_ms=NOW_MS - 1000, backend="judged", task="coding",
+                       prompt=f"p{number % 2}", run=number // 2, score=float(number % 4 != 1))
+            for number in range(20)
+        ),
+    )  # fmt: skip
+    ((cell,),) = ask_quality(store, "golden", "24h", NOW_MS).cells
+    assert cell is not None
+    assert (cell.n, cell.mean) == (2, 0.75)
+    assert cell.low < 0.25
+
+
 def test_an_empty_store_has_empty_answers(store: Store) -> None:
     """No error, nothing made up."""
     assert ask_decisions(store, Wanted(from_ms=0, to_ms=NOW_MS)) == ([], "")

@@ -56,11 +56,17 @@ def ratings(spans: Sequence[tuple[int, int, int]]) -> tuple[str, list[object]]:
 
 
 def golden(from_ms: int) -> tuple[str, list[object]]:
-    """The same of answers to golden prompts since then."""
+    """
+    The same of golden prompts since then: how many, the sum of their means.
+
+    A prompt counts once, however often it was asked: its runs are no independent evidence.
+    """
     return (
         (
-            "SELECT backend, task, COUNT(score_micro), SUM(score_micro) FROM evaluations"
-            " WHERE at_ms >= ? AND score_micro IS NOT NULL GROUP BY backend, task"
+            "SELECT backend, task, COUNT(*), CAST(ROUND(SUM(micro)) AS BIGINT)"
+            " FROM (SELECT backend, task, AVG(score_micro) AS micro FROM evaluations"
+            " WHERE at_ms >= ? AND score_micro IS NOT NULL"
+            " GROUP BY backend, task, suite, prompt) AS prompts GROUP BY backend, task"
         ),
         [from_ms],
     )
