@@ -9,7 +9,7 @@ Who is looked at seldom is judged late, never wrongly.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from math import inf
 from typing import Final
 
@@ -59,10 +59,9 @@ def looked(known: Run | None, answers: int, failures: Mapping[str, int], now_s: 
         known = Run(answers, (kept := dict(failures)), kept)
     elif total > seen:
         since_s = min(known.since_s, now_s)
-        known = Run(answers, known.before, dict(failures), since_s, now_s, known.word)
+        known = replace(known, failures=dict(failures), since_s=since_s, last_s=now_s)
     grown = {word: n - known.before.get(word, 0) for word, n in known.failures.items()}
     lasts = now_s - known.since_s >= SINCE_S and sum(grown.values()) >= LEAST
     if known.word or not lasts:
         return known
-    word = min(grown, key=lambda one: (-grown[one], one))
-    return Run(answers, known.before, known.failures, known.since_s, known.last_s, word)
+    return replace(known, word=min(grown, key=lambda one: (-grown[one], one)))
